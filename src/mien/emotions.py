@@ -1,0 +1,102 @@
+"""The expressions mien names, the label sets they come in, their emoji and colours."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from types import MappingProxyType
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+class Emotion(StrEnum):
+    """An expression shown by a face. It says nothing of what the person feels."""
+
+    ANGRY = "angry"
+    DISGUST = "disgust"
+    FEAR = "fear"
+    HAPPY = "happy"
+    SAD = "sad"
+    SURPRISE = "surprise"
+    NEUTRAL = "neutral"
+    CONTEMPT = "contempt"
+
+
+FER2013 = (
+    Emotion.ANGRY,
+    Emotion.DISGUST,
+    Emotion.FEAR,
+    Emotion.HAPPY,
+    Emotion.SAD,
+    Emotion.SURPRISE,
+    Emotion.NEUTRAL,
+)
+"""The seven labels of FER2013 in the order of its numbers 0 to 6 (Goodfellow et al. 2013)."""
+
+FERPLUS = (
+    Emotion.NEUTRAL,
+    Emotion.HAPPY,
+    Emotion.SURPRISE,
+    Emotion.SAD,
+    Emotion.ANGRY,
+    Emotion.DISGUST,
+    Emotion.FEAR,
+    Emotion.CONTEMPT,
+)
+"""The eight labels of FER+ in the order of its columns (Barsoum et al. 2016)."""
+
+EMOJI: Mapping[str, str] = MappingProxyType(
+    {
+        Emotion.ANGRY: "😠",
+        Emotion.DISGUST: "🤢",
+        Emotion.FEAR: "😨",
+        Emotion.HAPPY: "😄",
+        Emotion.SAD: "😢",
+        Emotion.SURPRISE: "😮",
+        Emotion.NEUTRAL: "😐",
+        Emotion.CONTEMPT: "😏",
+    }
+)
+
+COLOURS: Mapping[str, tuple[int, int, int]] = MappingProxyType(
+    {
+        Emotion.ANGRY: (214, 69, 65),
+        Emotion.DISGUST: (112, 146, 60),
+        Emotion.FEAR: (130, 92, 172),
+        Emotion.HAPPY: (236, 172, 32),
+        Emotion.SAD: (68, 114, 184),
+        Emotion.SURPRISE: (232, 126, 48),
+        Emotion.NEUTRAL: (128, 136, 146),
+        Emotion.CONTEMPT: (164, 108, 132),
+    }
+)
+"""RGB of each expression wherever it is drawn; apart in lightness too, for readers who see few hues."""
+
+SYNONYMS: Mapping[str, Emotion] = MappingProxyType(
+    {
+        **{emotion.value: emotion for emotion in Emotion},
+        "anger": Emotion.ANGRY,
+        "mad": Emotion.ANGRY,
+        "disgusted": Emotion.DISGUST,
+        "afraid": Emotion.FEAR,
+        "fearful": Emotion.FEAR,
+        "scared": Emotion.FEAR,
+        "happiness": Emotion.HAPPY,
+        "joy": Emotion.HAPPY,
+        "smile": Emotion.HAPPY,
+        "sadness": Emotion.SAD,
+        "unhappy": Emotion.SAD,
+        "surprised": Emotion.SURPRISE,
+        "calm": Emotion.NEUTRAL,
+        "natural": Emotion.NEUTRAL,
+        "none": Emotion.NEUTRAL,
+        "contemptuous": Emotion.CONTEMPT,
+    }
+)
+"""Lower-case words that data sets use, and the expression each means."""
+
+
+def emotion_named(word: str) -> Emotion | None:
+    """The expression that a data set's word means (any case, surrounding space ignored), or None."""
+    return SYNONYMS.get(word.strip().lower())

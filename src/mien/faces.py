@@ -1,0 +1,171 @@
+"""The values that pass between the stages: a box, a face, a prediction, a frame's result."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from mien.errors import UsageError
+
+
+@dataclass(frozen=True, slots=True)
+class Box:
+    """A rectangle in pixels of the original frame; right and bottom are exclusive.
+
+    It may reach outside the frame: a face at the border is cut there, its box is not.
+    """
+
+    left: float
+    top: float
+    right: float
+    bottom: float
+
+    def __post_init__(self) -> None:
+        edges = (self.left, self.top, self.right, self.bottom)
+        if not all(math.isfinite(edge) for edge in edges):
+            raise UsageError(f"expected a box of finite numbers; received {edges}")
+        if self.right <= self.left or self.bottom <= self.top:
+            raise UsageError(
+                f"expected left < right and top < bottom; received left, top, right, bottom = {edges}. "
+                "A box given as x, y, width, height becomes Box(x, y, x + width, y + height)"
+            )
+
+    @property
+    def width(self) -> float:
+        """Pixels from left to right."""
+        return self.right - self.left
+
+    @property
+    def height(self) -> float:
+        """Pixels from top to bottom."""
+        return self.bottom - self.top
+
+    @property
+    def centre(self) -> tuple[float, float]:
+        """x and y of the middle."""
+        return (self.left + self.right) / 2, (self.top + self.bottom) / 2
+
+    @property
+    def area(self) -> float:
+        """Square pixels."""
+        return self.width * self.height
+
+    def overlap(self, other: Box) -> float:
+        """Intersection over union with another box, 0 to 1."""
+        width = min(self.right, other.right) - max(self.left, other.left)
+        height = min(self.bottom, other.bottom) - max(self.top, other.top)
+        if width <= 0 or height <= 0:
+            return 0.0
+        shared = width * height
+        return shared / (self.area + other.area - shared)
+
+
+class Point(NamedTuple):
+    """x and y in pixels of the original frame."""
+
+    x: float
+    y: float
+
+
+@dataclass(frozen=True, slots=True)
+class Landmarks:
+    """Five points of a face; right and left as the person sees them (the right eye is on the picture's left)."""
+
+    right_eye: Point
+    left_eye: Point
+    nose: Point
+    right_mouth: Point
+    left_mouth: Point
+
+    @property
+    def roll(self) -> float:
+        """Degrees that the head leans in the picture: positive when turned clockwise."""
+        return math.degrees(
+            math.atan2(self.left_eye.y - self.right_eye.y, self.left_eye.x - self.right_eye.x)
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Face:
+    """A face that a detector found.
+
+    Attributes:
+        box: tight around the face from brow to chin, as YuNet frames it; every detector speaks this convention.
+        landmarks: the five points where the detector knows them.
+        confidence: 0 to 1, the detector's own; comparable within one detector only.
+    """
+
+    box: Box
+    landmarks: Landmarks | None = None
+    confidence: float = 1.0
+
+    def __post_init__(self) -> None:
+        if not 0.0 <= self.confidence <= 1.0:
+            raise UsageError(f"expected a confidence from 0 to 1; received {self.confidence}")
+
+
+@dataclass(frozen=True, slots=True)
+class Prediction:
+    """The expression that one face shows.
+
+    Attributes:
+        face: where it was found.
+        labels: names of the expressions, in the order of ``probabilities``.
+        probabilities: calibrated, sum to 1, never rounded.
+        unsure_below: the model's threshold: a best probability under it means "unsure".
+        track: the same number for the same face over the frames of a video; None for photos.
+    """
+
+    face: Face
+    labels: tuple[str, ...]
+    probabilities: tuple[float, ...]
+    unsure_below: float = 0.0
+    track: int | None = None
+
+    def __post_init__(self) -> None:
+        if len(self.labels) != len(self.probabilities) or not self.labels:
+            raise UsageError(
+                f"expected a probability for each label; received {len(self.labels)} labels "
+                f"and {len(self.probabilities)} probabilities"
+            )
+        if abs(sum(self.probabilities) - 1.0) > 1e-3:
+            raise UsageError(f"expected probabilities that sum to 1; received a sum of {sum(self.probabilities)}")
+
+    @property
+    def probability(self) -> float:
+        """The probability of the expression named."""
+        return max(self.probabilities)
+
+    @property
+    def emotion(self) -> str:
+        """The most probable expression: the name of an ``Emotion``, or a class of the user's own."""
+        return self.labels[self.probabilities.index(self.probability)]
+
+    @property
+    def unsure(self) -> bool:
+        """Whether the best probability is too low to be relied on."""
+        return self.probability < self.unsure_below
+
+    def probability_of(self, label: str) -> float:
+        """The probability of one expression by name; 0.0 where the model does not know it."""
+        return self.probabilities[self.labels.index(label)] if label in self.labels else 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class FrameResult:
+    """What was found in one picture or video frame.
+
+    Attributes:
+        source: the path or name that the picture came under.
+        index: number of the frame in its source, 0 for a photo.
+        seconds: time of the frame in its video; None for a photo.
+        predictions: one a face, largest face first; empty where no face was found.
+        error: why the picture could not be read; None where it could.
+    """
+
+    source: str
+    index: int = 0
+    seconds: float | None = None
+    predictions: tuple[Prediction, ...] = field(default=())
+    error: str | None = None

@@ -1,0 +1,235 @@
+"""The card inside every model file: how it is used, where it came from, what it scores.
+
+The card travels in the .onnx file's own metadata, so training and use can't drift apart. A seal beside
+it, the SHA-256 of the whole file with the seal's digits set to zero, shows whether a byte was changed
+since ``mien export`` wrote it; onnxruntime itself loads many damaged files without a word.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+from dataclasses import dataclass, field
+from typing import Any
+
+from mien.errors import ModelError
+
+CARD_KEY = "mien.card"
+SEAL_KEY = "mien.sha256"
+UNSEALED = "0" * 64
+CARD_FORMAT = 1
+# protobuf: the value field (number 2, a string) of 64 bytes that follows the key in a metadata entry
+SEAL_MARK = SEAL_KEY.encode() + b"\x12\x40"
+
+
+@dataclass(frozen=True)
+class CropRule:
+    """How a chip is cut around a face box; the same in training, evaluation and use.
+
+    Attributes:
+        factor: side of the square over max(width, height) of the face box.
+        align_beyond: roll in degrees from which the face is turned upright; None: never.
+    """
+
+    factor: float = 1.0
+    align_beyond: float | None = None
+
+    def __post_init__(self) -> None:
+        if not 0.2 <= self.factor <= 5.0:
+            raise ModelError(f"expected a crop factor from 0.2 to 5; received {self.factor}")
+        if self.align_beyond is not None and not 0.0 <= self.align_beyond <= 90.0:
+            raise ModelError(f"expected align_beyond from 0 to 90 degrees; received {self.align_beyond}")
+
+
+@dataclass(frozen=True)
+class Head:
+    """One output of the graph: a row of logits, its labels in order, and its temperature.
+
+    ``temperature`` divides the logits; it is fitted on validation data so that probabilities mean what they say.
+    """
+
+    name: str
+    labels: tuple[str, ...]
+    temperature: float = 1.0
+
+    def __post_init__(self) -> None:
+        if not self.labels or len(set(self.labels)) != len(self.labels):
+            raise ModelError(f"expected distinct labels for the head {self.name!r}; received {self.labels}")
+        if not self.temperature > 0:
+            raise ModelError(f"expected a temperature above 0; received {self.temperature}")
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What users are told: a weighted geometric mean of the heads over the labels they share.
+
+    Attributes:
+        labels: the labels answered, in order; every head with a weight knows them all.
+        weights: the head's name and its weight, which sum to 1.
+        temperature: divides the log of the mean; fitted on validation data.
+        unsure_below: a best probability under it is "unsure".
+    """
+
+    labels: tuple[str, ...]
+    weights: tuple[tuple[str, float], ...]
+    temperature: float = 1.0
+    unsure_below: float = 0.0
+
+    def __post_init__(self) -> None:
+        if abs(sum(weight for _, weight in self.weights) - 1.0) > 1e-6:
+            raise ModelError(f"expected weights of heads that sum to 1; received {self.weights}")
+        if not self.temperature > 0:
+            raise ModelError(f"expected a temperature above 0; received {self.temperature}")
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Where a model came from: enough to make it again.
+
+    Attributes:
+        network: name in the zoo.
+        data: name of the data set and the SHA-256 of each file it was read from.
+        recipe: the whole recipe, as the TOML text saved beside the weights.
+        made_with: versions of mien, Keras and its backend, and the date.
+        licence: of the weights.
+        notes: terms and limits of the data that a user should know.
+    """
+
+    network: str = ""
+    data: str = ""
+    recipe: str = ""
+    made_with: str = ""
+    licence: str = ""
+    notes: str = ""
+
+
+@dataclass(frozen=True)
+class Score:
+    """One figure measured on one split: ``Score("fer2013", "PublicTest", "accuracy", 0.70, 3589)``."""
+
+    head: str
+    split: str
+    metric: str
+    value: float
+    count: int
+
+
+@dataclass(frozen=True)
+class ModelCard:
+    """All that using a model needs, and all that judging it starts from.
+
+    Attributes:
+        name: what the model is called, "compact".
+        size: side of the square chip in pixels.
+        channels: 1 (grey) or 3 (RGB).
+        crop: how chips are cut.
+        heads: the graph's outputs, in the graph's order (outputs are read by position).
+        answer: what users are told.
+    """
+
+    name: str
+    size: int
+    channels: int
+    crop: CropRule
+    heads: tuple[Head, ...]
+    answer: Answer
+    origin: Origin = field(default_factory=Origin)
+    scores: tuple[Score, ...] = ()
+
+    def __post_init__(self) -> None:
+        if not 8 <= self.size <= 1024 or self.channels not in (1, 3):
+            raise ModelError(
+                f"expected chips of 8 to 1024 pixels and 1 or 3 channels; received {self.size} and {self.channels}"
+            )
+        if len({head.name for head in self.heads}) != len(self.heads) or not self.heads:
+            raise ModelError("expected heads with distinct names")
+        for name, _ in self.answer.weights:
+            missing = set(self.answer.labels) - set(self.head(name).labels)
+            if missing:
+                raise ModelError(f"the answer names {sorted(missing)}, which the head {name!r} does not know")
+
+    def head(self, name: str) -> Head:
+        """A head by name.
+
+        Raises:
+            ModelError: there is none of that name.
+        """
+        for head in self.heads:
+            if head.name == name:
+                return head
+        raise ModelError(f"expected one of the heads {[head.name for head in self.heads]}; received {name!r}")
+
+    def to_json(self) -> str:
+        """The card as one JSON object, as it stands in the model file."""
+        return json.dumps({"format": CARD_FORMAT, **dataclasses.asdict(self)}, ensure_ascii=False)
+
+    @staticmethod
+    def from_json(text: str) -> ModelCard:
+        """The card that ``to_json`` wrote.
+
+        Raises:
+            ModelError: the text is no card, or one of a newer mien.
+        """
+        try:
+            values = json.loads(text)
+            written = values.pop("format")
+            if written != CARD_FORMAT:
+                raise ModelError(
+                    f"expected a model card of format {CARD_FORMAT}; received {written}: a newer mien wrote it, "
+                    "so update with: pip install -U mien"
+                )
+            return _card(values)
+        except (ValueError, TypeError, KeyError, AttributeError) as error:
+            raise ModelError(f"expected a model card as mien export writes it; received something else ({error})") from error
+
+
+def _card(values: dict[str, Any]) -> ModelCard:
+    answer = values.pop("answer")
+    return ModelCard(
+        crop=CropRule(**values.pop("crop")),
+        heads=tuple(Head(**{**head, "labels": tuple(head["labels"])}) for head in values.pop("heads")),
+        answer=Answer(
+            **{
+                **answer,
+                "labels": tuple(answer["labels"]),
+                "weights": tuple((str(name), float(weight)) for name, weight in answer["weights"]),
+            }
+        ),
+        origin=Origin(**values.pop("origin")),
+        scores=tuple(Score(**score) for score in values.pop("scores")),
+        **values,
+    )
+
+
+def seal(model: bytes) -> bytes:
+    """The model file with its seal set; it must hold the seal's metadata entry (key and 64 zeros) once.
+
+    Raises:
+        ModelError: there is no such entry.
+    """
+    at = _seal_at(model)
+    digest = hashlib.sha256(model[:at] + UNSEALED.encode() + model[at + 64 :]).hexdigest()
+    return model[:at] + digest.encode() + model[at + 64 :]
+
+
+def check_seal(model: bytes) -> None:
+    """Nothing, where the file's bytes are those that mien wrote.
+
+    Raises:
+        ModelError: the file carries no seal, or was changed since.
+    """
+    if seal(model) != model:
+        raise ModelError(
+            "the model file was changed or damaged since it was written (its SHA-256 does not match): fetch or export it again"
+        )
+
+
+def _seal_at(model: bytes) -> int:
+    at = model.rfind(SEAL_MARK)
+    if at < 0 or len(model) < at + len(SEAL_MARK) + 64:
+        raise ModelError(
+            "expected an .onnx file written by mien (mien export, mien train); received a file without mien's card and seal. "
+            "Keras, pickle and other .onnx files are never loaded"
+        )
+    return at + len(SEAL_MARK)

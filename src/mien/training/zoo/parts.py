@@ -1,0 +1,109 @@
+"""What every network of the zoo begins and ends with: a uint8 chip in, one row of logits a head out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import keras
+from keras import layers, ops
+
+
+@dataclass(frozen=True)
+class NetworkShape:
+    """What the data asks of a network.
+
+    Attributes:
+        size: side of the square chip in pixels.
+        channels: 1 (grey) or 3 (RGB).
+        heads: name and number of labels of each head, in output order.
+        dropout: share of the last features dropped while training.
+    """
+
+    size: int
+    channels: int
+    heads: tuple[tuple[str, int], ...]
+    dropout: float = 0.2
+
+
+@keras.saving.register_keras_serializable("mien")
+class Standardize(layers.Layer):  # type: ignore[misc]  # keras ships no types
+    """(x - mean) / (deviation + 8) of each chip, in float32.
+
+    The 8 (of 255 grey levels) keeps the noise of a flat chip from being blown up to full contrast.
+    It is a layer so that chips stay uint8 at every border and are scaled exactly once.
+    """
+
+    def __init__(self, **options: object) -> None:
+        super().__init__(**{"dtype": "float32", **options})
+
+    def call(self, chips: keras.KerasTensor) -> keras.KerasTensor:
+        """Chips (count, size, size, channels) to the same shape in float32."""
+        x = ops.cast(chips, "float32")
+        mean = ops.mean(x, axis=(1, 2, 3), keepdims=True)
+        centred = x - mean
+        deviation = ops.sqrt(ops.mean(ops.square(centred), axis=(1, 2, 3), keepdims=True))
+        return centred / (deviation + 8.0)
+
+
+@keras.saving.register_keras_serializable("mien")
+class BatchNormalization(layers.BatchNormalization):  # type: ignore[misc]  # keras ships no types
+    """Keras' own layer, with torch's fused kernel where torch is the backend.
+
+    Keras composes the normalisation from elementwise steps, which on a CPU take most of the training
+    time of a small network (and stay composed in an exported graph). Weights, moving statistics and
+    results are those of ``keras.layers.BatchNormalization``; a bfloat16 input is normalised in float32
+    inside the kernel.
+    """
+
+    def call(
+        self, inputs: keras.KerasTensor, training: bool | None = None, mask: None = None
+    ) -> keras.KerasTensor:
+        """Any shape; the same shape and type come back."""
+        if keras.backend.backend() != "torch":
+            return super().call(inputs, training=training, mask=mask)
+        import torch
+
+        if not torch.is_tensor(inputs) or inputs.device.type == "meta":
+            return super().call(inputs, training=training, mask=mask)
+        learning = bool(training) and self.trainable
+        x = torch.nn.functional.batch_norm(
+            torch.movedim(inputs, self.axis, 1),
+            self.moving_mean.value,
+            self.moving_variance.value,
+            self.gamma.value,
+            self.beta.value,
+            training=learning,
+            momentum=1.0 - self.momentum,
+            eps=self.epsilon,
+        )
+        return torch.movedim(x, 1, self.axis)
+
+
+def spatial_axis() -> int:
+    """The axis of channels: 1 where Keras is set to channels_first, else -1."""
+    return 1 if keras.config.image_data_format() == "channels_first" else -1
+
+
+def chip_input(shape: NetworkShape) -> tuple[keras.KerasTensor, keras.KerasTensor]:
+    """The uint8 input (count, size, size, channels) and its standardised form in Keras' own data format."""
+    chips = keras.Input((shape.size, shape.size, shape.channels), dtype="uint8", name="chips")
+    x = Standardize(name="standardize")(chips)
+    if keras.config.image_data_format() == "channels_first":
+        x = layers.Permute((3, 1, 2))(x)
+    return chips, x
+
+
+def convolution(
+    x: keras.KerasTensor, width: int, kernel: int, stride: int = 1, *, use_bias: bool = False
+) -> keras.KerasTensor:
+    """A 'same' convolution, He-initialised, without bias unless no normalisation follows."""
+    return layers.Conv2D(
+        width, kernel, stride, padding="same", use_bias=use_bias, kernel_initializer="he_normal"
+    )(x)
+
+
+def heads(features: keras.KerasTensor, shape: NetworkShape) -> dict[str, keras.KerasTensor]:
+    """One float32 row of logits a head: probabilities are made by the reader, with the card's temperature."""
+    return {
+        name: layers.Dense(count, dtype="float32", name=name)(features) for name, count in shape.heads
+    }
