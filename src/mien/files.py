@@ -9,6 +9,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import platformdirs
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -20,7 +22,7 @@ def written_whole(path: Path) -> Iterator[Path]:
     The folder is made if need be; the file is fsynced first, and removed if the block fails.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=path.suffix, dir=path.parent)
+    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix="".join(path.suffixes), dir=path.parent)
     os.close(handle)
     aside = Path(name)
     try:
@@ -48,6 +50,15 @@ def sha256_of(path: Path) -> str:
     """The SHA-256 of a file's bytes, in lower-case hex."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def cache_folder() -> Path:
+    """Where mien keeps what it fetched: the folder that MIEN_CACHE names, else the system's cache folder for mien.
+
+    It need not exist yet.
+    """
+    named = os.environ.get("MIEN_CACHE")
+    return Path(named).expanduser() if named else platformdirs.user_cache_path("mien")
 
 
 def _umask() -> int:

@@ -1,0 +1,1 @@
+"""The shells: they translate, call and print."""

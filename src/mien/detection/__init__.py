@@ -1,0 +1,74 @@
+"""From a frame to its faces: YuNet on ONNX Runtime, OpenCV's Haar cascades, or the whole picture.
+
+Every detector frames a face as YuNet does (brow to chin, ear to ear), so one crop rule serves all.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+from mien.arrays import Frame, check_frame
+from mien.detection.haar import HaarDetector
+from mien.detection.yunet import YuNetDetector
+from mien.errors import UsageError
+from mien.faces import Box, Face
+from mien.model_card import CropRule
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+__all__ = ["DETECTORS", "Detector", "HaarDetector", "WholeDetector", "YuNetDetector", "load_detector", "rule_for"]
+
+DETECTORS = ("auto", "yunet", "haar", "whole")
+"""The names that ``load_detector`` knows."""
+
+
+class Detector(Protocol):
+    """Whatever finds faces in a frame; safe to call from several threads."""
+
+    def detect(self, frame: Frame) -> list[Face]:
+        """The faces in a uint8 (height, width, 3) RGB frame, largest first; empty where there is none."""
+        ...
+
+
+class WholeDetector:
+    """The picture is one face: for pictures that are chips already, as those of FER2013 are.
+
+    Its box is the frame, not a face's tight box, so it is cut by ``rule_for`` and not by a model card's rule.
+    """
+
+    def detect(self, frame: Frame) -> list[Face]:
+        """One face whose box is the frame.
+
+        Raises:
+            PictureError: the frame is no uint8 (height, width, 3) array.
+        """
+        height, width = check_frame(frame).shape[:2]
+        return [Face(Box(0, 0, width, height))]
+
+
+def rule_for(detector: Detector, rule: CropRule) -> CropRule:
+    """How to cut a detector's boxes: by the model card's rule, but ``WholeDetector``'s as they are."""
+    return CropRule(factor=1.0) if isinstance(detector, WholeDetector) else rule
+
+
+def load_detector(name: str = "auto", model: Path | None = None) -> Detector:
+    """A detector by name.
+
+    Args:
+        name: "yunet", "haar", "whole", or "auto": YuNet where its model is given, else Haar.
+        model: the path of YuNet's .onnx file.
+
+    Raises:
+        UsageError: the name is unknown, or "yunet" came without a model.
+        ModelError: the file is no YuNet.
+    """
+    if name not in DETECTORS:
+        raise UsageError(f"expected a detector of {', '.join(DETECTORS)}; received {name!r}")
+    if name == "yunet" and model is None:
+        raise UsageError("expected the path of YuNet's model with the detector 'yunet'; received none. Or take 'haar'")
+    if name == "whole":
+        return WholeDetector()
+    if name == "haar" or model is None:
+        return HaarDetector()
+    return YuNetDetector(model)

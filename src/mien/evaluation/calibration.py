@@ -1,0 +1,110 @@
+"""Making probabilities mean what they say: a temperature, and a threshold under which an answer is "unsure"."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from mien.arrays import describe
+from mien.errors import UsageError
+from mien.evaluation.metrics import risk_coverage
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+LOWEST_TEMPERATURE = 0.05
+HIGHEST_TEMPERATURE = 20.0
+
+FEWEST_KEPT = 50
+"""Rows that a threshold must keep: of fewer, an error rate is mostly chance."""
+
+
+def fit_temperature(logits: npt.NDArray[Any], answers: npt.NDArray[Any]) -> float:
+    """The temperature that makes held-out answers most likely (Guo et al. 2017, section 4.2).
+
+    The likelihood is concave in 1/T, so it has one peak in log T and a golden-section search finds it.
+    Logarithms of probabilities do as logits: their softmax is the same.
+
+    Args:
+        logits: any float (n, labels), finite, of rows that the network was not trained on.
+        answers: integers (n,), the true label of each row.
+
+    Returns:
+        T from 0.05 to 20, relative error under 1e-4; at an end where the best lies beyond it (0.05 where
+        every answer is right, 20 where the logits say nothing).
+
+    Raises:
+        UsageError: no rows, or arrays that don't fit.
+    """
+    _check_logits(logits, answers)
+    wide = logits.astype(np.float64)
+    behind = wide - wide[np.arange(len(wide)), answers][:, None]
+    peak = behind.max(axis=1, keepdims=True)
+
+    def nll(log_temperature: float) -> float:
+        scale = math.exp(-log_temperature)
+        rest = np.log(np.exp((behind - peak) * scale).sum(axis=1))
+        return float((rest + peak[:, 0] * scale).mean())
+
+    return math.exp(_golden_section(nll, math.log(LOWEST_TEMPERATURE), math.log(HIGHEST_TEMPERATURE)))
+
+
+def unsure_threshold(
+    probabilities: npt.NDArray[Any], answers: npt.NDArray[Any], error: float, fewest: int = FEWEST_KEPT
+) -> float:
+    """The lowest threshold at which the answers that stay are wrong at most so often.
+
+    An answer stays where its best probability is at least the threshold. Of all thresholds that keep the
+    promise the lowest keeps the most rows, and so is the one least owed to chance.
+
+    Args:
+        probabilities: any float (n, labels), rows sum to 1; calibrated, of held-out rows.
+        answers: integers (n,), the true label of each row.
+        error: the share of wrong answers allowed among those that stay, 0 to 1.
+        fewest: rows that must stay; fewer prove nothing.
+
+    Returns:
+        0 to 1. 0.0: all may stay. 1.0: no threshold that keeps ``fewest`` rows is good enough, so only an
+        answer of probability 1 passes.
+
+    Raises:
+        UsageError: no rows, arrays that don't fit, or an error outside 0 to 1.
+    """
+    if not 0 <= error <= 1:
+        raise UsageError(f"expected an error from 0 to 1; received {error}")
+    curve = risk_coverage(probabilities, answers)
+    good = np.flatnonzero((curve.error <= error) & (curve.kept >= fewest))
+    if not len(good):
+        return 1.0
+    return 0.0 if good[0] == 0 else min(1.0, float(curve.thresholds[good[0]]))
+
+
+def _check_logits(logits: npt.NDArray[Any], answers: npt.NDArray[Any]) -> None:
+    fits = logits.ndim == 2 and answers.shape == logits.shape[:1] and np.issubdtype(answers.dtype, np.integer)
+    if not fits or not len(answers):
+        raise UsageError(
+            f"expected logits (n, labels) and true labels as integers (n,), n above 0; "
+            f"received {describe(logits)} and {describe(answers)}"
+        )
+    if answers.min() < 0 or answers.max() >= logits.shape[1] or not np.isfinite(logits).all():
+        raise UsageError(f"expected finite logits and true labels from 0 to {logits.shape[1] - 1}; received others")
+
+
+def _golden_section(cost: Callable[[float], float], low: float, high: float, width: float = 1e-7) -> float:
+    """Where a function with one valley is lowest, to within ``width``; between equals, the lower end (Kiefer 1953)."""
+    shrink = (math.sqrt(5) - 1) / 2
+    left, right = high - shrink * (high - low), low + shrink * (high - low)
+    at_left, at_right = cost(left), cost(right)
+    while high - low > width:
+        if at_left <= at_right:
+            high, right, at_right = right, left, at_left
+            left = high - shrink * (high - low)
+            at_left = cost(left)
+        else:
+            low, left, at_left = left, right, at_right
+            right = low + shrink * (high - low)
+            at_right = cost(right)
+    return (low + high) / 2

@@ -1,0 +1,277 @@
+"""What a picture file says of itself, read before any decoder sees it.
+
+A decoder trusts its file: the size in the header decides how much memory it takes, and profiles, comments
+and further pages are unpacked whether anyone wants them or not. So the header is read here first, in plain
+Python, and only the parts that make the pixels of the first frame are handed on.
+"""
+
+from __future__ import annotations
+
+import re
+import struct
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import TYPE_CHECKING
+
+from mien.errors import PictureError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+MAX_PARTS = 16_384
+"""Segments, chunks or blocks that a file may have; 134 MB of PNG in libpng's 8 KB chunks."""
+
+MAX_SCANS = 64
+"""Passes that a progressive JPEG may make over its pixels; encoders write about 10, a bomb thousands."""
+
+MAX_TILE = 4_000_000
+"""Pixels in a tile of a TIFF: it is unpacked whole, however small the picture."""
+
+_SIGNATURES = (
+    ("JPEG", re.compile(rb"\xff\xd8\xff")),
+    ("PNG", re.compile(rb"\x89PNG\r\n\x1a\n")),
+    ("WEBP", re.compile(rb"RIFF....WEBP", re.DOTALL)),
+    ("GIF", re.compile(rb"GIF8[79]a")),
+    ("BMP", re.compile(rb"BM")),
+    ("TIFF", re.compile(rb"II\*\0|MM\0\*")),
+)
+
+_STRANGERS = (
+    ("a HEIC or AVIF photo", re.compile(rb"....ftyp(heic|heix|hevc|heim|heis|mif1|msf1|avif|avis)", re.DOTALL)),
+    ("a video", re.compile(rb"....(ftyp|moov|mdat)|\x1aE\xdf\xa3|RIFF....AVI |\0\0\x01[\xba\xb3]", re.DOTALL)),
+    ("a PostScript (EPS) file", re.compile(rb"%!PS|\xc5\xd0\xd3\xc6")),
+    ("a PDF", re.compile(rb"%PDF")),
+    ("a Photoshop (PSD) file", re.compile(rb"8BPS")),
+    ("a FITS file", re.compile(rb"SIMPLE  =")),
+    ("a ZIP archive (or an office document)", re.compile(rb"PK[\x03\x05\x07]")),
+    ("an SVG drawing", re.compile(rb"[^\0]{0,400}?<svg", re.IGNORECASE)),
+    ("a web page", re.compile(rb"[^\0]{0,200}?<(!doctype html|html|head|body)", re.IGNORECASE)),
+    ("a JPEG XL or JPEG 2000 file", re.compile(rb"\xff\x0a|\0\0\0\x0cJXL |\0\0\0\x0cjP  |\xff\x4f\xff\x51")),
+    ("a BigTIFF file", re.compile(rb"II\+\0|MM\0\+")),
+    ("a Windows icon", re.compile(rb"\0\0[\x01\x02]\0")),
+    ("a gzip archive", re.compile(rb"\x1f\x8b")),
+    ("a model in Keras's HDF5 form", re.compile(rb"\x89HDF")),
+    ("text", re.compile(rb"[\t\n\r\x20-\x7e]{16,}")),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Header:
+    """What a picture file says of itself.
+
+    Attributes:
+        format: JPEG, PNG, WEBP, BMP, GIF or TIFF: Pillow's names.
+        width: pixels, as stored (before the orientation is applied).
+        height: pixels, as stored.
+        orientation: 1 to 8, EXIF's tag 274; 1 where none is given.
+        essentials: the file without profiles, comments, thumbnails and further pages.
+    """
+
+    format: str
+    width: int
+    height: int
+    orientation: int
+    essentials: bytes
+
+
+def read_header(content: bytes) -> Header:
+    """Format, size and orientation of an encoded picture, and the bytes that make its pixels.
+
+    Raises:
+        PictureError: the bytes are of no format that mien reads, or their header can't be believed.
+        ValueError, LookupError, struct.error: the header is damaged or cut short.
+    """
+    for name, signature in _SIGNATURES:
+        if signature.match(content):
+            return _READERS[name](content)
+    kinds = (kind for kind, signature in _STRANGERS if signature.match(content[:512]))
+    raise PictureError(
+        f"expected a JPEG, PNG, WebP, BMP, GIF or TIFF; received {next(kinds, 'bytes of an unknown kind')}. "
+        "Save the picture as JPEG or PNG"
+    )
+
+
+def _jpeg(content: bytes) -> Header:
+    kept, exif, size, at = [content[:2]], b"", (0, 0), 2
+    for _ in range(MAX_PARTS):
+        at = content.index(b"\xff", at)
+        marker = content[at + 1]
+        if marker == 0xDA:  # the first scan: from here on the decoder's work
+            _check_scans(content, at)
+            return Header("JPEG", *size, _orientation(exif), b"".join([*kept, content[at:]]))
+        if marker in {0x00, 0x01, 0xFF} or 0xD0 <= marker <= 0xD8:
+            at += 1 if marker == 0xFF else 2
+            continue
+        (length,) = struct.unpack_from(">H", content, at + 2)
+        part, at = content[at : at + 2 + length], at + 2 + length
+        if 0xC0 <= marker <= 0xCF and marker not in {0xC4, 0xC8, 0xCC}:
+            height, width = struct.unpack_from(">HH", part, 5)
+            size = (width, height)
+        if marker == 0xE1 and not exif and part[4:10] == b"Exif\0\0":
+            exif = part[10:]
+        if marker in {0xE0, 0xEE} or not (0xE0 <= marker <= 0xEF or marker == 0xFE):  # JFIF and Adobe tell the colours
+            kept.append(part)
+    raise ValueError(f"more than {MAX_PARTS} segments")
+
+
+def _check_scans(content: bytes, at: int) -> None:
+    """Counts the passes over the pixels; bytes after the picture's end (a phone's clip) don't count."""
+    if content.count(b"\xff\xda", at) <= MAX_SCANS:
+        return
+    scans = 0
+    marker = re.compile(rb"\xff[^\0\xff\xd0-\xd7]")
+    while (found := marker.search(content, at)) and found[0] != b"\xff\xd9":
+        scans += found[0] == b"\xff\xda"
+        if scans > MAX_SCANS:
+            raise PictureError(
+                f"expected a JPEG of at most {MAX_SCANS} scans; received more: damaged, or made to keep a "
+                "decoder busy. Save the picture anew"
+            )
+        at = found.end() + max(2, struct.unpack_from(">H", content, found.end())[0])
+
+
+def _png(content: bytes) -> Header:
+    width, height = struct.unpack_from(">II", content, 16)
+    kept, exif, at = [content[:8]], b"", 8
+    for _ in range(MAX_PARTS):
+        length, kind = struct.unpack_from(">I4s", content, at)
+        part, at = content[at : at + 12 + length], at + 12 + length
+        if at > len(content):
+            raise ValueError("the file ends too early")
+        if kind in {b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND"}:
+            kept.append(part)
+        elif kind == b"eXIf":
+            exif = part[8:-4]
+        if kind == b"IEND":
+            return Header("PNG", width, height, _orientation(exif), b"".join(kept))
+    raise ValueError(f"more than {MAX_PARTS} chunks")
+
+
+def _webp(content: bytes) -> Header:
+    kind = content[12:16]
+    if kind == b"VP8X":
+        width, height = (1 + int.from_bytes(content[at : at + 3], "little") for at in (24, 27))
+    elif kind == b"VP8L":
+        (bits,) = struct.unpack_from("<I", content, 21)
+        width, height = 1 + (bits & 0x3FFF), 1 + (bits >> 14 & 0x3FFF)
+    else:
+        width, height = (side & 0x3FFF for side in struct.unpack_from("<HH", content, 26))
+    kept, exif, at, animated = [b"WEBP"], b"", 12, False
+    for _ in range(MAX_PARTS):
+        if at >= len(content):
+            body = b"".join(kept)
+            return Header("WEBP", width, height, _orientation(exif), struct.pack("<4sI", b"RIFF", len(body)) + body)
+        kind, length = struct.unpack_from("<4sI", content, at)
+        part, at = content[at : at + 8 + length + length % 2], at + 8 + length + length % 2
+        if at > len(content) + 1:  # the last byte of padding may be missing
+            raise ValueError("the file ends too early")
+        if kind == b"EXIF":
+            exif = part[8:]
+        elif kind in {b"VP8X", b"VP8 ", b"VP8L", b"ALPH", b"ANIM"} or (kind == b"ANMF" and not animated):
+            kept.append(part)
+            animated = animated or kind == b"ANMF"
+    raise ValueError(f"more than {MAX_PARTS} chunks")
+
+
+def _bmp(content: bytes) -> Header:
+    (kind,) = struct.unpack_from("<I", content, 14)
+    width, height = struct.unpack_from("<HH" if kind == 12 else "<ii", content, 18)
+    if kind >= 40 and struct.unpack_from("<I", content, 30)[0] in {1, 2}:
+        raise PictureError(
+            "expected a BMP of plain pixels; received a run-length encoded one, a form of the 1990s whose few "
+            "bytes can claim any size. Save the picture as PNG"
+        )
+    return Header("BMP", width, abs(height), 1, content)
+
+
+def _gif(content: bytes) -> Header:
+    width, height, flags = struct.unpack_from("<HHB", content, 6)
+    at = start = 13 + (3 << (flags & 7) + 1 if flags & 128 else 0)
+    control = b""
+    for _ in range(MAX_PARTS):
+        if content[at] == 0x2C:  # the first frame; it may reach beyond the screen, which then grows
+            left, top, wide, high = struct.unpack_from("<HHHH", content, at + 1)
+            size = max(width, left + wide), max(height, top + high)
+            return Header("GIF", *size, 1, b"".join([content[:start], control, content[at:]]))
+        if content[at] != 0x21:
+            raise ValueError("no frame in it")
+        kind, end = content[at + 1], _end_of_blocks(content, at + 2)
+        if kind == 0xF9:
+            control = content[at:end]
+        at = end
+    raise ValueError(f"more than {MAX_PARTS} blocks")
+
+
+def _end_of_blocks(content: bytes, at: int) -> int:
+    """The first byte behind a GIF's chain of blocks: each a length and that many bytes, the last of length 0."""
+    for _ in range(MAX_PARTS):
+        length = content[at]
+        at += 1 + length
+        if length == 0:
+            return at
+    raise ValueError(f"more than {MAX_PARTS} blocks")
+
+
+_SCALARS = frozenset({256, 257, 259, 262, 266, 277, 278, 284, 317, 322, 323})
+_ARRAYS = frozenset({258, 273, 279, 320, 324, 325, 338, 339})
+_TYPE_SIZES: Mapping[int, int] = MappingProxyType({1: 1, 3: 2, 4: 4})
+_PLAIN, _LZW, _DEFLATE, _OLD_DEFLATE, _PACKBITS = 1, 5, 8, 32946, 32773
+
+
+def _tiff(content: bytes) -> Header:
+    order, tags = _directory(content)
+    kept = {tag: tags[tag] for tag in sorted(tags.keys() & (_SCALARS | _ARRAYS))}
+    for tag, entry in kept.items():
+        kind, count, at = struct.unpack_from(order + "HII", entry, 2)
+        size = _TYPE_SIZES[kind] * count
+        if (size > 4 and at + size > len(content)) or (tag in _SCALARS and count != 1):
+            raise ValueError(f"tag {tag} has {count} values")
+        if tag in {273, 279, 324, 325} and count > MAX_PARTS:
+            raise ValueError(f"more than {MAX_PARTS} strips or tiles")
+    value = {tag: _number(order, entry) for tag, entry in kept.items() if tag in _SCALARS}
+    if value.get(259, _PLAIN) not in {_PLAIN, _LZW, _DEFLATE, _OLD_DEFLATE, _PACKBITS}:
+        raise PictureError(
+            f"expected a TIFF that is plain, LZW, Deflate or PackBits; received compression {value[259]}. "
+            "Save the picture as PNG"
+        )
+    if value.get(277, 1) > 6 or not kept.keys() & {273, 324}:
+        raise ValueError("no strips or tiles, or more than 6 samples a pixel")
+    if value.get(322, 1) * value.get(323, 1) > MAX_TILE:
+        raise ValueError(f"tiles of more than {MAX_TILE} pixels")
+    # a directory of its own at the end, so that further pages, thumbnails and private tags are out of reach
+    directory = struct.pack(order + "H", len(kept)) + b"".join(kept.values()) + bytes(4)
+    essentials = content[:4] + struct.pack(order + "I", len(content)) + content[8:] + directory
+    return Header("TIFF", value[256], value[257], _orientation(content), essentials)
+
+
+_READERS: Mapping[str, Callable[[bytes], Header]] = MappingProxyType(
+    {"JPEG": _jpeg, "PNG": _png, "WEBP": _webp, "GIF": _gif, "BMP": _bmp, "TIFF": _tiff}
+)
+
+
+def _orientation(exif: bytes) -> int:
+    """Tag 274 of an EXIF or TIFF block, 1 where it is absent or damaged: the pixels are good all the same."""
+    try:
+        order, tags = _directory(exif.removeprefix(b"Exif\0\0"))
+        value = _number(order, tags[274])
+    except (LookupError, struct.error):
+        return 1
+    return value if 1 <= value <= 8 else 1
+
+
+def _directory(tiff: bytes) -> tuple[str, dict[int, bytes]]:
+    """Byte order and the 12-byte entries of the first directory, by tag (TIFF 6.0, section 2)."""
+    order = {b"II*\0": "<", b"MM\0*": ">"}[tiff[:4]]
+    (at,) = struct.unpack_from(order + "I", tiff, 4)
+    (count,) = struct.unpack_from(order + "H", tiff, at)
+    if at + 2 + 12 * count > len(tiff):
+        raise struct.error("the directory reaches beyond the file")
+    entries = [tiff[start : start + 12] for start in range(at + 2, at + 2 + 12 * count, 12)]
+    return order, {struct.unpack_from(order + "H", entry)[0]: entry for entry in entries}
+
+
+def _number(order: str, entry: bytes) -> int:
+    """The value of an entry that holds one whole number."""
+    (kind,) = struct.unpack_from(order + "H", entry, 2)
+    number: int = struct.unpack_from(order + {1: "B", 3: "H", 4: "I"}[kind], entry, 8)[0]
+    return number

@@ -1,0 +1,151 @@
+"""The one schema: a result as plain types, as a line of JSON, and as rows with typed columns."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from typing import TYPE_CHECKING, Any
+
+from mien.errors import UsageError
+from mien.faces import Box, Face, FrameResult, Prediction
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+SCHEMA_VERSION = 1
+"""Raised whenever a field changes its name, type or meaning."""
+
+FACE_COLUMNS = {
+    "source": "string",
+    "index": "int64",
+    "seconds": "float64",
+    "face": "int32",
+    "left": "int64",
+    "top": "int64",
+    "right": "int64",
+    "bottom": "int64",
+    "confidence": "float64",
+    "emotion": "string",
+    "probability": "float64",
+    "unsure": "bool",
+    "track": "int64",
+}
+
+
+def to_dict(result: FrameResult) -> dict[str, Any]:
+    """A result in plain types, ready for JSON; probabilities are never rounded, edges of boxes are."""
+    return {
+        "source": result.source,
+        "index": result.index,
+        "seconds": finite(result.seconds),
+        "error": result.error,
+        "faces": [_face_to_dict(prediction) for prediction in result.predictions],
+    }
+
+
+def from_dict(values: dict[str, Any]) -> FrameResult:
+    """The result that ``to_dict`` took apart, but for what the schema leaves out: landmarks and fractions of pixels.
+
+    Raises:
+        UsageError: the dictionary is no such result.
+    """
+    try:
+        return FrameResult(
+            source=values["source"],
+            index=values["index"],
+            seconds=values["seconds"],
+            predictions=tuple(_face_from_dict(face) for face in values["faces"]),
+            error=values["error"],
+        )
+    except (KeyError, TypeError, AttributeError) as error:
+        raise UsageError(
+            "expected a result as mien predict --json writes it; "
+            f"received something else ({type(error).__name__}: {error}). Read one line at a time with json.loads"
+        ) from error
+
+
+def to_json_line(result: FrameResult) -> str:
+    """A result as one line of JSON without the line break; it can always be encoded as UTF-8."""
+    line = json.dumps(to_dict(result), ensure_ascii=False, allow_nan=False)
+    return re.sub("[\ud800-\udfff]", lambda lone: f"\\u{ord(lone[0]):04x}", line)
+
+
+def columns(labels: Sequence[str]) -> dict[str, str]:
+    """The columns of CSV and Parquet for a model with these labels, in order, and the Arrow type of each."""
+    return {**FACE_COLUMNS, **{f"p_{_utf8(label)}": "float64" for label in labels}, "error": "string"}
+
+
+def rows(result: FrameResult, labels: Sequence[str]) -> list[tuple[Any, ...]]:
+    """One row a face; one row without a face where none was found, or the picture could not be read.
+
+    Args:
+        result: one picture or frame.
+        labels: the model's labels, which fix the columns.
+
+    Raises:
+        UsageError: a prediction has other labels than these.
+    """
+    start = (_utf8(result.source), result.index, finite(result.seconds))
+    error = None if result.error is None else _utf8(result.error)
+    if not result.predictions:
+        return [(*start, *[None] * (len(FACE_COLUMNS) - len(start) + len(labels)), error)]
+    return [
+        (*start, number, *_face_row(prediction, labels), error) for number, prediction in enumerate(result.predictions)
+    ]
+
+
+def _face_to_dict(prediction: Prediction) -> dict[str, Any]:
+    return {
+        "box": list(_edges(prediction.face.box)),
+        "confidence": float(prediction.face.confidence),
+        "emotion": str(prediction.emotion),
+        "probability": float(prediction.probability),
+        "unsure": bool(prediction.unsure),
+        "track": prediction.track,
+        "probabilities": {
+            str(label): float(value) for label, value in zip(prediction.labels, prediction.probabilities, strict=True)
+        },
+    }
+
+
+def _face_from_dict(face: dict[str, Any]) -> Prediction:
+    return Prediction(
+        face=Face(Box(*face["box"]), confidence=face["confidence"]),
+        labels=tuple(face["probabilities"]),
+        probabilities=tuple(face["probabilities"].values()),
+        # the threshold itself is not written; the answer it gave is
+        unsure_below=1.0 if face["unsure"] else 0.0,
+        track=face["track"],
+    )
+
+
+def _face_row(prediction: Prediction, labels: Sequence[str]) -> tuple[Any, ...]:
+    if set(prediction.labels) != set(labels):
+        raise UsageError(
+            f"expected predictions with the labels {list(labels)}, which fix the columns; "
+            f"received {list(prediction.labels)}. Write the results of each model to a file of its own"
+        )
+    return (
+        *_edges(prediction.face.box),
+        float(prediction.face.confidence),
+        _utf8(prediction.emotion),
+        float(prediction.probability),
+        bool(prediction.unsure),
+        prediction.track,
+        *(float(prediction.probability_of(label)) for label in labels),
+    )
+
+
+def _edges(box: Box) -> tuple[int, int, int, int]:
+    left, top = round(box.left), round(box.top)
+    return left, top, max(round(box.right), left + 1), max(round(box.bottom), top + 1)
+
+
+def finite(seconds: float | None) -> float | None:
+    """The time, or None where it is unknown: JSON has no NaN."""
+    return None if seconds is None or not math.isfinite(seconds) else float(seconds)
+
+
+def _utf8(text: str) -> str:
+    return text.encode("utf-8", "backslashreplace").decode()

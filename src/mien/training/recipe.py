@@ -1,0 +1,194 @@
+"""Recipe: every choice of a training run in one frozen value, saved as TOML beside the weights."""
+
+from __future__ import annotations
+
+import dataclasses
+import tomllib
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from mien.errors import MissingExtraError, UsageError
+from mien.files import write_text
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+PRECISIONS = ("float32", "mixed_bfloat16", "mixed_float16")
+
+
+@dataclass(frozen=True)
+class Augmentation:
+    """How far each picture is changed before it is learnt from.
+
+    Attributes:
+        flip: share of pictures mirrored.
+        rotate: degrees, either way.
+        scale: smallest and largest enlargement; drawn evenly in their logarithm.
+        shift: share of the side, either way, across and down.
+        shear: either way, across and down.
+        light: brightness, contrast and gamma, each changed by up to this share.
+        blur: share of pictures blurred (Gaussian, 0.3 to 1.2 pixels).
+        shrink: share brought to 40 to 90 % of the size and back.
+        jpeg: share stored as JPEG of quality 15 to 75 and read again.
+        erase: share with a rectangle of 3 to 20 % of the area covered by one grey.
+        mixup: the Beta parameter of mixup (Zhang et al. 2018, arXiv:1710.09412); 0 turns it off.
+        mixup_share: share of batches that are mixed.
+    """
+
+    flip: float = 0.5
+    rotate: float = 15.0
+    scale: tuple[float, float] = (0.85, 1.2)
+    shift: float = 0.10
+    shear: float = 0.05
+    light: float = 0.25
+    blur: float = 0.10
+    shrink: float = 0.10
+    jpeg: float = 0.10
+    erase: float = 0.25
+    mixup: float = 0.2
+    mixup_share: float = 0.5
+
+    def __post_init__(self) -> None:
+        for name in ("flip", "blur", "shrink", "jpeg", "erase", "mixup_share"):
+            _check(name, getattr(self, name), 0.0, 1.0)
+        for name, top in (("rotate", 180.0), ("shift", 0.5), ("shear", 1.0), ("light", 0.9), ("mixup", 10.0)):
+            _check(name, getattr(self, name), 0.0, top)
+        if not (len(self.scale) == 2 and 0.2 <= self.scale[0] <= self.scale[1] <= 5.0):
+            raise UsageError(f"expected scale as two numbers from 0.2 to 5, the smaller first; received {self.scale}")
+
+    def softened(self) -> Augmentation:
+        """The milder form for the last epochs: half as far, half as often, and no mixup."""
+        return Augmentation(
+            flip=self.flip,
+            rotate=self.rotate / 2,
+            scale=(self.scale[0] ** 0.5, self.scale[1] ** 0.5),
+            shift=self.shift / 2,
+            shear=self.shear / 2,
+            light=self.light / 2,
+            blur=self.blur / 2,
+            shrink=self.shrink / 2,
+            jpeg=self.jpeg / 2,
+            erase=self.erase / 2,
+            mixup=0.0,
+            mixup_share=0.0,
+        )
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """Every choice of a run.
+
+    Attributes:
+        network: name in the zoo.
+        seed: of the first weights, the order of pictures, augmentation and dropout.
+        epochs: passes over the training split.
+        gentle_epochs: how many of the last passes use ``augmentation.softened()``.
+        batch: pictures a step.
+        rate: learning rate at its peak; it rises over ``warmup_epochs`` and falls to 0 along a cosine.
+        momentum: of SGD (Nesterov).
+        weight_decay: of kernels only, as L2 in the gradient, the way PyTorch and the literature count it.
+        clip: largest norm of the whole gradient.
+        average: decay a step of the exponential moving average of the weights that is judged and exported.
+        precision: Keras' dtype policy while training.
+        dropout: share of the last features dropped.
+        label_smoothing: of the data's own labels (one-hot).
+        further_heads: weight of the loss of each head after the first (FER+ votes).
+        crop_factor: written into the model's card: side of the crop over max(width, height) of the face box.
+    """
+
+    network: str = "compact"
+    seed: int = 0
+    epochs: int = 80
+    gentle_epochs: int = 10
+    batch: int = 128
+    rate: float = 0.15
+    warmup_epochs: float = 4.0
+    momentum: float = 0.9
+    weight_decay: float = 5e-4
+    clip: float = 5.0
+    average: float = 0.999
+    precision: str = "float32"
+    dropout: float = 0.2
+    label_smoothing: float = 0.1
+    further_heads: float = 0.7
+    crop_factor: float = 0.95
+    augmentation: Augmentation = field(default_factory=Augmentation)
+
+    def __post_init__(self) -> None:
+        _check("epochs", self.epochs, 1, 100_000)
+        _check("gentle_epochs", self.gentle_epochs, 0, self.epochs)
+        _check("batch", self.batch, 1, 65_536)
+        _check("rate", self.rate, 1e-9, 100.0)
+        _check("warmup_epochs", self.warmup_epochs, 0, self.epochs)
+        for name in ("momentum", "average", "dropout", "label_smoothing"):
+            _check(name, getattr(self, name), 0.0, 0.99999)
+        for name in ("weight_decay", "clip", "further_heads"):
+            _check(name, getattr(self, name), 0.0, 1e6)
+        _check("crop_factor", self.crop_factor, 0.2, 5.0)
+        if self.precision not in PRECISIONS:
+            raise UsageError(f"expected precision as one of {PRECISIONS}; received {self.precision!r}")
+
+    def augmentation_of(self, epoch: int) -> Augmentation:
+        """The augmentation of an epoch, counted from 0."""
+        gentle = epoch >= self.epochs - self.gentle_epochs
+        return self.augmentation.softened() if gentle else self.augmentation
+
+    def to_toml(self) -> str:
+        """The recipe as the text that ``read`` reads."""
+        try:
+            import tomli_w
+        except ImportError as error:
+            raise MissingExtraError("saving a recipe", "tomli-w", "train") from error
+        return tomli_w.dumps(dataclasses.asdict(self))
+
+    def save(self, path: Path) -> None:
+        """Writes the recipe whole."""
+        write_text(path, self.to_toml())
+
+
+def from_toml(text: str) -> Recipe:
+    """The recipe in a TOML text; what it does not name keeps its default.
+
+    Raises:
+        UsageError: it is no TOML, or names a choice that there is not.
+    """
+    try:
+        values = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise UsageError(f"expected a recipe as TOML; received something else ({error})") from error
+    augmentation = values.pop("augmentation", {})
+    if "scale" in augmentation:
+        augmentation["scale"] = tuple(augmentation["scale"])
+    return _made(Recipe, {**values, "augmentation": _made(Augmentation, augmentation)})
+
+
+def read(path: Path) -> Recipe:
+    """The recipe in a file.
+
+    Raises:
+        UsageError: it can't be read.
+    """
+    try:
+        return from_toml(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"expected a recipe file; could not read {path} ({error})") from error
+
+
+def _made(kind: type[Any], values: dict[str, Any]) -> Any:
+    known = {part.name for part in dataclasses.fields(kind)}
+    if unknown := sorted(set(values) - known):
+        raise UsageError(f"expected choices among {sorted(known)}; received {unknown}")
+    try:
+        return kind(**values)
+    except TypeError as error:
+        raise UsageError(f"expected a recipe of numbers and words; received one that does not fit ({error})") from error
+
+
+def _check(name: str, value: float, low: float, high: float) -> None:
+    if not low <= value <= high:
+        raise UsageError(f"expected {name} from {low} to {high}; received {value}")
+
+
+PLAIN = Augmentation(flip=0, rotate=0, scale=(1, 1), shift=0, shear=0, light=0, blur=0, shrink=0, jpeg=0, erase=0,
+                     mixup=0, mixup_share=0)  # fmt: skip
+"""No augmentation at all."""

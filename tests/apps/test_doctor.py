@@ -1,0 +1,239 @@
+import hashlib
+import sys
+from types import SimpleNamespace
+
+import pytest
+
+from mien.apps.doctor import (
+    CASCADE,
+    Finding,
+    cache,
+    camera,
+    checks,
+    extras,
+    installed,
+    models,
+    onnx_runtime,
+    opencv,
+    pillow,
+    python,
+    speed,
+)
+from mien.model_manifest import Entry, to_json
+from mien.model_store import MANIFEST, ModelStore
+
+HEADLESS = {"opencv-python-headless": "4.14.0"}
+CONTENT = b"\x08\x08 a model"
+
+
+def states(findings):
+    return [finding.state for finding in findings]
+
+
+@pytest.mark.parametrize(
+    ("version", "state"),
+    [((3, 10, 9), "fail"), ((3, 11, 0), "ok"), ((3, 14, 2), "ok"), ((3, 15, 0), "fail"), ((4, 0, 0), "fail")],
+)
+def test_python(version, state):
+    assert states(python(version)) == [state]
+
+
+@pytest.fixture
+def cv2(tmp_path):
+    (tmp_path / CASCADE).write_text("<cascade/>")
+    return lambda version="4.14.0", folder=tmp_path: (
+        lambda: SimpleNamespace(__version__=version, data=SimpleNamespace(haarcascades=str(folder) + "/"))
+    )
+
+
+class TestOpenCv:
+    @pytest.mark.parametrize(
+        ("versions", "expected", "words"),
+        [
+            (HEADLESS, ["ok"], "headless, with cascades"),
+            ({"opencv-contrib-python-headless": "4.14.0"}, ["ok"], "headless"),
+            ({"opencv-python": "4.14.0"}, ["warn"], "from opencv-python, not headless"),
+            ({}, ["warn"], "from outside pip"),
+            ({**HEADLESS, "opencv-python": "4.14.0"}, ["fail", "ok"], "with cascades"),
+        ],
+    )
+    def test_the_distributions(self, cv2, versions, expected, words):
+        findings = list(opencv(versions, cv2()))
+        assert states(findings) == expected
+        assert words in findings[-1].detail
+
+    def test_two_distributions_are_both_named_and_the_fix_removes_both(self, cv2):
+        finding = next(opencv({**HEADLESS, "opencv-python": "4.14.0"}, cv2()))
+        assert finding.detail.startswith("opencv-python-headless and opencv-python overwrite")
+        assert "pip uninstall -y opencv-python-headless opencv-python &&" in finding.fix
+
+    def test_version_5(self, cv2):
+        (finding,) = opencv(HEADLESS, cv2("5.0.0"))
+        assert finding.state == "fail"
+        assert "opencv-python-headless>=4.12,<5" in finding.fix
+
+    def test_cascades_missing(self, cv2, tmp_path):
+        (finding,) = opencv(HEADLESS, cv2(folder=tmp_path / "elsewhere"))
+        assert (finding.state, finding.detail) == ("fail", "4.14.0 lacks its cascade files")
+
+
+def test_pillow_names_the_formats_it_lacks():
+    assert states(pillow(lambda name: True)) == ["ok"]
+    (finding,) = pillow(lambda name: name == "jpg")
+    assert (finding.state, finding.detail) == ("fail", "built without PNG, WebP")
+
+
+@pytest.mark.parametrize(
+    ("providers", "state", "detail"),
+    [
+        (["CUDAExecutionProvider", "CPUExecutionProvider"], "ok", "1.31: CUDA, CPU"),
+        ([], "fail", "1.31: no provider"),
+    ],
+)
+def test_onnx_runtime(providers, state, detail):
+    module = SimpleNamespace(__version__="1.31", get_available_providers=lambda: providers)
+    (finding,) = onnx_runtime(lambda: module)
+    assert (finding.state, finding.detail) == (state, detail)
+
+
+@pytest.fixture
+def store(tmp_path):
+    digest = hashlib.sha256(CONTENT).hexdigest()
+    entries = [
+        Entry("near", "classifier", "near.onnx", len(CONTENT), digest),
+        Entry("far", "detector", "far.onnx", len(CONTENT), digest, url="https://127.0.0.1:9/far.onnx"),
+    ]
+    (tmp_path / "shipped").mkdir()
+    (tmp_path / "shipped" / MANIFEST).write_text(to_json(entries))
+    (tmp_path / "shipped" / "near.onnx").write_bytes(CONTENT)
+    return ModelStore(tmp_path / "shipped", tmp_path / "cache")
+
+
+class TestModels:
+    def test_a_model_that_was_not_fetched_is_a_warning_with_its_command(self, store):
+        near, far = models(store)
+        assert near.state == "ok"
+        assert far == Finding("model far", "warn", "not fetched yet", "mien models pull far")
+
+    def test_a_changed_file_is_a_failure(self, store, tmp_path):
+        (tmp_path / "cache").mkdir()
+        (tmp_path / "cache" / "far.onnx").write_bytes(CONTENT[::-1])
+        (tmp_path / "shipped" / "near.onnx").write_bytes(CONTENT[::-1])
+        near, far = models(store)
+        assert (near.state, near.fix) == ("fail", "pip install --force-reinstall mien")
+        assert (far.state, far.fix) == ("fail", "mien models pull far")
+        assert far.detail.endswith("far.onnx is changed")
+
+    def test_a_model_of_the_users_own_is_added_again(self, store, tmp_path):
+        (tmp_path / "cache").mkdir()
+        own = Entry("own", "classifier", "own-1.onnx", 5, "0" * 64)
+        (tmp_path / "cache" / "added.json").write_text(to_json([own]))
+        finding = list(models(store))[-1]
+        assert (finding.state, finding.fix) == ("fail", "mien models add FILE --name own")
+
+
+def test_the_cache_is_writable_and_left_empty(tmp_path):
+    (finding,) = cache(tmp_path / "new")
+    assert finding.state in ("ok", "warn")
+    assert "GB free" in finding.detail
+    assert list((tmp_path / "new").iterdir()) == []
+
+
+def test_a_cache_that_cannot_be_written(tmp_path):
+    (tmp_path / "file").write_bytes(b"")
+    (finding,) = cache(tmp_path / "file" / "cache")
+    assert (finding.state, finding.fix) == ("fail", "name another folder in MIEN_CACHE")
+
+
+@pytest.mark.parametrize(
+    ("nodes", "platform", "state", "words"),
+    [
+        ([], "linux", "warn", "none found"),
+        (["video0", "video1", "video-notes"], "linux", "ok", "video0"),
+        ([], "darwin", "ok", "not looked for"),
+        ([], "win32", "ok", "not looked for"),
+    ],
+)
+def test_camera(tmp_path, nodes, platform, state, words):
+    for node in nodes:
+        (tmp_path / node).write_bytes(b"")
+    (finding,) = camera(tmp_path, platform)
+    assert finding.state == state
+    assert words in finding.detail
+    assert "notes" not in finding.detail
+
+
+def test_a_camera_that_this_user_may_not_open(tmp_path):
+    (tmp_path / "video0").write_bytes(b"")
+    (finding,) = camera(tmp_path, "linux", lambda node: False)
+    assert (finding.state, finding.fix) == ("warn", "sudo usermod -aG video $USER, then log in again")
+
+
+@pytest.mark.parametrize(
+    ("versions", "backend", "state", "detail", "fix"),
+    [
+        ({}, "", "ok", "not installed (keras)", "pip install 'mien[train]'"),
+        ({"keras": "3.15"}, "", "warn", "keras 3.15 without a backend", "pip install 'mien[train]'"),
+        ({"keras": "3.15", "tensorflow-cpu": "2.20"}, "", "ok", "keras 3.15, backends: tensorflow 2.20", ""),
+        ({"keras": "3.15", "torch": "2.13"}, "torch", "ok", "keras 3.15, backends: torch 2.13", ""),
+        (
+            {"keras": "3.15", "torch": "2.13"},
+            "",
+            "warn",
+            "keras 3.15, backends: torch 2.13; Keras looks for tensorflow unless told",
+            "set KERAS_BACKEND=torch",
+        ),
+        (
+            {"keras": "3.15", "torch": "2.13", "jax": "0.5"},
+            "tensorflow",
+            "warn",
+            "keras 3.15, but KERAS_BACKEND names tensorflow, which is not installed",
+            "set KERAS_BACKEND to one of: torch, jax",
+        ),
+    ],
+)
+def test_training(versions, backend, state, detail, fix):
+    assert next(extras(versions, backend)) == Finding("training", state, detail, fix)
+
+
+def test_the_other_extras_are_no_fault_when_absent():
+    _, parquet, plots = extras({"pyarrow": "20.0"})
+    assert parquet == Finding("Parquet tables", "ok", "pyarrow 20.0")
+    assert plots == Finding("plots", "ok", "not installed (matplotlib)", "pip install 'mien[plots]'")
+
+
+@pytest.mark.parametrize(("took", "state"), [(2.04, "ok"), (80.0, "warn")])
+def test_speed(took, state):
+    (finding,) = speed(lambda: took)
+    assert (finding.state, finding.detail) == (state, f"{took:.1f} ms a chip")
+
+
+def test_what_is_installed_includes_what_runs_this_test():
+    assert installed()["pytest"] == pytest.__version__
+
+
+class TestAll:
+    def test_this_machine_can_run_mien(self, store):
+        findings = list(checks(store, lambda: 2.0))
+        assert {"Python", "OpenCV", "Pillow", "ONNX Runtime", "cache", "camera", "speed"} <= {f.topic for f in findings}
+        assert [finding for finding in findings if finding.state == "fail"] == []
+
+    def test_without_a_classifier_speed_is_left_out(self, store):
+        assert "speed" not in {finding.topic for finding in checks(store)}
+
+    def test_a_check_that_breaks_is_a_finding_and_the_rest_follows(self, store, tmp_path):
+        def breaks():
+            raise RuntimeError("no such session")
+
+        (tmp_path / "cache").mkdir()
+        (tmp_path / "cache" / "added.json").write_text("{torn")
+        findings = {finding.topic: finding for finding in checks(store, breaks)}
+        assert findings["models"].state == "fail"
+        assert "added.json" in findings["models"].detail
+        assert findings["camera"].state in ("ok", "warn")
+        assert findings["speed"].detail == "RuntimeError: no such session"
+
+    def test_no_training_library_is_imported(self, store):
+        before = set(sys.modules)
+        list(checks(store))
+        assert not {"keras", "tensorflow", "torch", "jax"} & (set(sys.modules) - before)

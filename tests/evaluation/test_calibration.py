@@ -1,0 +1,138 @@
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.optimize import minimize_scalar
+from scipy.special import log_softmax
+
+from mien.errors import UsageError
+from mien.evaluation.calibration import FEWEST_KEPT, fit_temperature, unsure_threshold
+from mien.evaluation.metrics import judge
+from mien.probabilities import softmax
+
+
+def calibrated(seed, rows, labels=7, spread=2.0):
+    """Logits with answers drawn from their softmax, so that the temperature is 1."""
+    chance = np.random.default_rng(seed)
+    logits = chance.normal(0, spread, (rows, labels))
+    return logits, (logits + chance.gumbel(size=logits.shape)).argmax(axis=1)
+
+
+@pytest.mark.parametrize("temperature", [0.3, 0.8, 1.0, 1.7, 4.0])
+def test_recovers_the_temperature_that_was_put_in(temperature):
+    logits, answers = calibrated(1, rows=40_000)
+    assert fit_temperature(logits * temperature, answers) == pytest.approx(temperature, rel=0.03)
+
+
+@settings(deadline=None, max_examples=40)
+@given(st.integers(0, 2**32 - 1), st.floats(0.2, 5), st.integers(2, 8))
+def test_no_other_search_finds_a_better_one(seed, temperature, labels):
+    logits, answers = calibrated(seed, rows=400, labels=labels)
+    logits = logits * temperature
+
+    def nll(log_temperature):
+        return -log_softmax(logits / np.exp(log_temperature), axis=1)[np.arange(400), answers].mean()
+
+    best = minimize_scalar(nll, bounds=np.log([0.05, 20]), method="bounded", options={"xatol": 1e-9}).x
+    assert fit_temperature(logits, answers) == pytest.approx(np.exp(best), rel=1e-4)
+
+
+def test_scaled_logits_scale_the_temperature():
+    logits, answers = calibrated(2, rows=2000)
+    once = fit_temperature(logits, answers)
+    assert fit_temperature(logits * 3, answers) == pytest.approx(once * 3, rel=1e-4)
+
+
+def test_log_probabilities_do_as_logits():
+    logits, answers = calibrated(3, rows=2000)
+    shifted = np.log(softmax(logits).astype(np.float64))
+    assert fit_temperature(shifted, answers) == pytest.approx(fit_temperature(logits, answers), rel=1e-4)
+
+
+def test_the_fitted_temperature_lowers_ece_and_nll_on_other_rows():
+    logits, answers = calibrated(4, rows=20_000)
+    logits = logits * 2.5
+    temperature = fit_temperature(logits[:10_000], answers[:10_000])
+    names = [str(at) for at in range(7)]
+    before = judge(softmax(logits[10_000:]), answers[10_000:], names)
+    after = judge(softmax(logits[10_000:], temperature), answers[10_000:], names)
+    assert after.nll < before.nll
+    assert after.ece < 0.02
+    assert before.ece > 0.1
+    assert after.accuracy == before.accuracy
+
+
+@pytest.mark.parametrize(
+    ("logits", "answers", "end"),
+    [
+        (np.eye(7), np.arange(7), 0.05),
+        (np.eye(7), (np.arange(7) + 1) % 7, 20.0),
+        (np.eye(7) * 3e38, np.arange(7), 0.05),
+    ],
+)
+def test_stays_at_an_end_where_the_best_lies_beyond_it(logits, answers, end):
+    assert fit_temperature(logits, answers) == pytest.approx(end, rel=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("logits", "answers"),
+    [
+        (np.zeros((0, 3)), np.zeros(0, int)),
+        (np.zeros((2, 3)), np.array([0, 3])),
+        (np.zeros((2, 3)), np.array([0])),
+        (np.zeros((2, 3)), np.array([0.0, 1.0])),
+        (np.full((2, 3), np.nan), np.array([0, 1])),
+    ],
+)
+def test_fit_temperature_refuses(logits, answers):
+    with pytest.raises(UsageError, match="expected"):
+        fit_temperature(logits, answers)
+
+
+@settings(deadline=None)
+@given(st.integers(0, 2**32 - 1), st.floats(0, 0.6), st.floats(0.2, 4))
+def test_the_threshold_keeps_its_promise_and_no_lower_one_does(seed, error, spread):
+    logits, answers = calibrated(seed, rows=300, spread=spread)
+    probabilities = softmax(logits)
+    threshold = unsure_threshold(probabilities, answers, error)
+    top, wrong = probabilities.max(axis=1), probabilities.argmax(axis=1) != answers
+    if threshold < 1.0:
+        kept = top >= threshold
+        assert kept.sum() >= FEWEST_KEPT
+        assert wrong[kept].mean() <= error
+    for lower in top[top < threshold]:
+        kept = top >= lower
+        assert kept.sum() < FEWEST_KEPT or wrong[kept].mean() > error
+
+
+def test_a_lower_error_asks_for_a_higher_threshold():
+    logits, answers = calibrated(6, rows=4000)
+    thresholds = [unsure_threshold(softmax(logits), answers, error) for error in (0.4, 0.3, 0.2, 0.1, 0.05)]
+    assert thresholds == sorted(thresholds)
+    assert 0 < thresholds[-1] < 1
+
+
+def test_nothing_is_unsure_where_the_error_is_low_already():
+    logits, answers = calibrated(7, rows=400)
+    assert unsure_threshold(softmax(logits), answers, error=1.0) == 0.0
+
+
+@pytest.mark.parametrize("rows", [FEWEST_KEPT - 1, 400])
+def test_all_is_unsure_where_no_threshold_will_do(rows):
+    logits, _ = calibrated(8, rows=rows)
+    probabilities = softmax(logits)
+    always_wrong = (probabilities.argmax(axis=1) + 1) % 7
+    assert unsure_threshold(probabilities, always_wrong, error=0.2) == 1.0
+
+
+def test_too_few_rows_prove_nothing():
+    probabilities = np.tile([0.9, 0.1], (FEWEST_KEPT - 1, 1))
+    answers = np.zeros(FEWEST_KEPT - 1, int)
+    assert unsure_threshold(probabilities, answers, error=0.1) == 1.0
+    assert unsure_threshold(probabilities, answers, error=0.1, fewest=1) == 0.0
+
+
+@pytest.mark.parametrize("error", [-0.1, 1.1, float("nan")])
+def test_unsure_threshold_refuses_an_error_that_is_no_share(error):
+    with pytest.raises(UsageError, match="error from 0 to 1"):
+        unsure_threshold(np.array([[0.5, 0.5]]), np.array([0]), error)

@@ -1,0 +1,154 @@
+"""Files of a few bytes that claim, unpack or repeat far more; run with a folder to read each and print the cost."""
+
+from __future__ import annotations
+
+import json
+import struct
+import sys
+import time
+import zlib
+from pathlib import Path
+
+from PIL import Image
+
+sys.path.insert(0, str(Path(__file__).parent))
+from pictures import encoded, fault_of, peak_memory, with_checksums
+
+GREY = Image.new("RGB", (64, 64), (90, 120, 150))
+
+
+def chunk(kind: bytes, body: bytes) -> bytes:
+    return struct.pack(">I4s", len(body), kind) + body + struct.pack(">I", zlib.crc32(kind + body))
+
+
+def blank_png(side: int, *, bits: int = 1) -> bytes:
+    """A whole, valid picture: black, one bit a pixel."""
+    row = bytes(1 + side * bits // 8)
+    header = struct.pack(">IIBBBBB", side, side, bits, 0, 0, 0, 0)
+    pixels = zlib.compress(row * side, 9)
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", pixels) + chunk(b"IEND", b"")
+
+
+def png_with(*chunks: bytes) -> bytes:
+    """The small picture with further chunks behind its header."""
+    png = encoded(GREY, "PNG", {})
+    return png[:33] + b"".join(chunks) + png[33:]
+
+
+def forged(content: bytes, at: int, form: str, *values: int) -> bytes:
+    damaged = bytearray(content)
+    struct.pack_into(form, damaged, at, *values)
+    return with_checksums(bytes(damaged))
+
+
+def jpeg_sized(width: int, height: int) -> bytes:
+    jpeg = encoded(GREY, "JPEG", {})
+    return forged(jpeg, jpeg.index(b"\xff\xc0") + 5, ">HH", height, width)
+
+
+def jpeg_of_scans(count: int) -> bytes:
+    """A progressive JPEG that repeats its last pass: each is a few bytes and a walk over all coefficients."""
+    blank = Image.new("RGB", (1900, 1090))
+    jpeg = encoded(blank, "JPEG", {"progressive": True})
+    last = jpeg.rindex(b"\xff\xda")
+    return jpeg[:-2] + jpeg[last:-2] * count + jpeg[-2:]
+
+
+def gif_with(screen: tuple[int, int], frame: tuple[int, int], blocks: int = 0) -> bytes:
+    comment = b"!\xfe" + b"\x01x" * blocks + b"\0"
+    body = struct.pack("<HHBBB", *screen, 0x80, 0, 0) + bytes(6) + comment
+    return b"GIF89a" + body + b"," + struct.pack("<HHHHB", 0, 0, *frame, 0) + b"\x02\x02\x44\x01\x00;"
+
+
+def webp_canvas(side: int) -> bytes:
+    still = encoded(GREY, "WEBP", {"lossless": True, "exif": b"Exif\0\0II*\0\x08\0\0\0\0\0"})
+    return still[:24] + (side - 1).to_bytes(3, "little") * 2 + still[30:]
+
+
+def bmp_of_runs() -> bytes:
+    """Each four bytes skip 255 rows of a very wide picture."""
+    header = struct.pack("<IiiHHIIiiII", 40, 2_000_000, 1, 1, 8, 1, 0, 0, 0, 256, 0)
+    return b"BM" + struct.pack("<IHHI", 0, 0, 0, 14 + 40 + 1024) + header + bytes(1024) + b"\0\x02\xff\xff" * 20
+
+
+def tiff_of(entries: list[tuple[int, int, int, int]], body: bytes = b"") -> bytes:
+    """Little-endian; entries are tag, type, count, value."""
+    directory = struct.pack("<H", len(entries)) + b"".join(struct.pack("<HHII", *entry) for entry in entries)
+    return b"II*\0" + struct.pack("<I", 8 + len(body)) + body + directory + bytes(4)
+
+
+def tiff_plain(*more: tuple[int, int, int, int], width: int = 8, height: int = 8) -> bytes:
+    size = [(256, 4, 1, width), (257, 4, 1, height), (258, 3, 1, 8), (259, 3, 1, 1), (262, 3, 1, 1)]
+    place = [(273, 4, 1, 8), (277, 3, 1, 1), (278, 4, 1, height), (279, 4, 1, 64)]
+    return tiff_of(sorted([*size, *place, *more]), bytes(64))
+
+
+def tiff_of_tile(side: int) -> bytes:
+    """A picture of 64 x 64 in one tile that is unpacked whole."""
+    body = zlib.compress(bytes(side * side), 9)
+    size = [(256, 4, 1, 64), (257, 4, 1, 64), (258, 3, 1, 8), (259, 3, 1, 8), (262, 3, 1, 1), (277, 3, 1, 1)]
+    return tiff_of([*size, (322, 4, 1, side), (323, 4, 1, side), (324, 4, 1, 8), (325, 4, 1, len(body))], body)
+
+
+def exif_of_overlaps() -> bytes:
+    """5,000 tags that each claim the same 50,000 bytes."""
+    tags = [(1000 + number, 7, 50_000, 8) for number in range(5_000)]
+    return b"Exif\0\0" + tiff_of(tags)
+
+
+def refused() -> dict[str, bytes]:
+    """Fifteen files that no one should try to decode."""
+    return {
+        "png of 30,000 x 30,000": blank_png(30_000),
+        "png below the cap, 6,000 x 6,000 in 5 KB": blank_png(6_000),
+        "png of 2 to the 31": forged(encoded(GREY, "PNG", {}), 16, ">II", 0x7FFFFFFF, 0x7FFFFFFF),
+        "png of 20,000 chunks": png_with(*[chunk(b"IDAT", b"")] * 20_000),
+        "jpeg of 65,500 x 65,500": jpeg_sized(65_500, 65_500),
+        "jpeg of 20,000 segments": b"\xff\xd8" + b"\xff\xfe\0\x02" * 20_000 + encoded(GREY, "JPEG", {})[2:],
+        "jpeg of 3,000 scans": jpeg_of_scans(3_000),
+        "gif on a screen of 65,535": gif_with((65_535, 65_535), (1, 1)),
+        "gif of a frame beyond its screen": gif_with((1, 1), (65_535, 65_535)),
+        "gif of 20,000 blocks of comment": gif_with((1, 1), (1, 1), 20_000),
+        "webp on a canvas of 16,777,216": webp_canvas(1 << 24),
+        "webp of one colour, 16,000 x 16,000": forged(encoded(GREY, "WEBP", {"lossless": True}), 21, "<I", 0xF9F3E7F),
+        "bmp of 30,000 x 30,000": forged(encoded(GREY, "BMP", {}), 18, "<ii", 30_000, -30_000),
+        "bmp of runs": bmp_of_runs(),
+        "tiff of 2 to the 31": tiff_plain(width=0x7FFFFFFF, height=0x7FFFFFFF),
+        "tiff of a tile of 12,000 x 12,000": tiff_of_tile(12_000),
+        "tiff of a billion strips": tiff_plain((324, 4, 1_000_000_000, 8)),
+    }
+
+
+def harmless() -> dict[str, bytes]:
+    """Small pictures with a bomb in what mien never unpacks."""
+    megabyte, profile = zlib.compress(bytes(1_000_000), 9), zlib.compress(bytes(100_000_000), 1)
+    loop = bytearray(tiff_plain())
+    loop[-4:] = loop[4:8]
+    return {
+        "png with 60 MB of text": png_with(*[chunk(b"zTXt", b"%d\0\0" % n + megabyte) for n in range(60)]),
+        "png with a profile of 100 MB": png_with(chunk(b"iCCP", b"x\0\0" + profile)),
+        "png with a billion frames": png_with(chunk(b"acTL", struct.pack(">II", 1_000_000_000, 0))),
+        "png with exif of overlaps": encoded(GREY, "PNG", {"exif": exif_of_overlaps()}),
+        "webp with exif of overlaps": encoded(GREY, "WEBP", {"exif": exif_of_overlaps()}),
+        "tiff whose pages are a loop": bytes(loop),
+        "tiff with tags of overlaps": tiff_plain(*[(40_000 + n, 7, 5_000, 8) for n in range(5_000)]),
+    }
+
+
+def main(folder: Path) -> None:
+    fault_of(encoded(GREY, "TIFF", {"compression": "tiff_lzw"}))
+    costs = {}
+    for path in sorted(folder.iterdir()):
+        content, baseline = path.read_bytes(), peak_memory(anew=True)
+        start = time.process_time()
+        end = fault_of(content)
+        costs[path.name] = {
+            "end": end,
+            "ms": (time.process_time() - start) * 1000,
+            "memory_mb": peak_memory() - baseline,
+        }
+    json.dump(costs, sys.stdout)
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))
