@@ -1,0 +1,81 @@
+"""mien reads facial expressions: a picture in; the faces, the expression each shows, and how sure that is out.
+
+    >>> import mien
+    >>> result = mien.Recognizer.load().predict("team.jpg")  # doctest: +SKIP
+    >>> [(face.emotion, face.probability) for face in result.predictions]  # doctest: +SKIP
+    [('happy', 0.91)]
+
+Importing it costs little: each name loads its module when it is first used.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from mien.classification import Classifier
+    from mien.emotions import FER2013, FERPLUS, Emotion
+    from mien.errors import (
+        DatasetError,
+        FetchError,
+        MienError,
+        MissingExtraError,
+        ModelError,
+        ModelMissingError,
+        PictureError,
+        TrainingError,
+        UsageError,
+    )
+    from mien.faces import Box, Face, FrameResult, Landmarks, Point, Prediction
+    from mien.model_card import CropRule, ModelCard
+    from mien.model_store import ModelStore
+    from mien.recognizer import Recognizer
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "FER2013",
+    "FERPLUS",
+    "Box",
+    "Classifier",
+    "CropRule",
+    "DatasetError",
+    "Emotion",
+    "Face",
+    "FetchError",
+    "FrameResult",
+    "Landmarks",
+    "MienError",
+    "MissingExtraError",
+    "ModelCard",
+    "ModelError",
+    "ModelMissingError",
+    "ModelStore",
+    "PictureError",
+    "Point",
+    "Prediction",
+    "Recognizer",
+    "TrainingError",
+    "UsageError",
+]
+
+_ROOMS = {
+    "mien.classification": ("Classifier",),
+    "mien.emotions": ("FER2013", "FERPLUS", "Emotion"),
+    "mien.faces": ("Box", "Face", "FrameResult", "Landmarks", "Point", "Prediction"),
+    "mien.model_card": ("CropRule", "ModelCard"),
+    "mien.model_store": ("ModelStore",),
+    "mien.recognizer": ("Recognizer",),
+}
+_ROOM_OF = {name: room for room, names in _ROOMS.items() for name in names}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in __all__:
+        raise AttributeError(f"module 'mien' has no attribute {name!r}")
+    return getattr(import_module(_ROOM_OF.get(name, "mien.errors")), name)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

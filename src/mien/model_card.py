@@ -19,6 +19,7 @@ CARD_KEY = "mien.card"
 SEAL_KEY = "mien.sha256"
 UNSEALED = "0" * 64
 CARD_FORMAT = 1
+ANSWER = "answer"
 # protobuf: the value field (number 2, a string) of 64 bytes that follows the key in a metadata entry
 SEAL_MARK = SEAL_KEY.encode() + b"\x12\x40"
 
@@ -44,20 +45,26 @@ class CropRule:
 
 @dataclass(frozen=True)
 class Head:
-    """One output of the graph: a row of logits, its labels in order, and its temperature.
+    """One output of the graph: a row of logits, the labels it stands for, and its calibration.
 
-    ``temperature`` divides the logits; it is fitted on validation data so that probabilities mean what they say.
+    Attributes:
+        name: what the head is called: the label set it was taught.
+        labels: the names of its outputs, in order.
+        temperature: divides the logits; fitted on validation data so that probabilities mean what they say.
+        unsure_below: a best probability under it is "unsure".
     """
 
     name: str
     labels: tuple[str, ...]
     temperature: float = 1.0
+    unsure_below: float = 0.0
 
     def __post_init__(self) -> None:
         if not self.labels or len(set(self.labels)) != len(self.labels):
-            raise ModelError(f"expected distinct labels for the head {self.name!r}; received {self.labels}")
-        if not self.temperature > 0:
-            raise ModelError(f"expected a temperature above 0; received {self.temperature}")
+            raise ModelError(f"expected distinct labels for the head {self.name!r}; received {list(self.labels)}")
+        if self.name == ANSWER:
+            raise ModelError(f"expected a head by another name than {ANSWER!r}, which is the blend of all")
+        _check_calibration(self.temperature, self.unsure_below)
 
 
 @dataclass(frozen=True)
@@ -77,10 +84,10 @@ class Answer:
     unsure_below: float = 0.0
 
     def __post_init__(self) -> None:
-        if abs(sum(weight for _, weight in self.weights) - 1.0) > 1e-6:
-            raise ModelError(f"expected weights of heads that sum to 1; received {self.weights}")
-        if not self.temperature > 0:
-            raise ModelError(f"expected a temperature above 0; received {self.temperature}")
+        weights = [weight for _, weight in self.weights]
+        if not (all(weight >= 0 for weight in weights) and abs(sum(weights) - 1.0) <= 1e-6):
+            raise ModelError(f"expected weights of 0 or more that sum to 1; received {weights}")
+        _check_calibration(self.temperature, self.unsure_below)
 
 
 @dataclass(frozen=True)
@@ -145,9 +152,9 @@ class ModelCard:
         if len({head.name for head in self.heads}) != len(self.heads) or not self.heads:
             raise ModelError("expected heads with distinct names")
         for name, _ in self.answer.weights:
-            missing = set(self.answer.labels) - set(self.head(name).labels)
+            missing = sorted(map(str, set(self.answer.labels) - set(self.head(name).labels)))
             if missing:
-                raise ModelError(f"the answer names {sorted(missing)}, which the head {name!r} does not know")
+                raise ModelError(f"the answer names {missing}, which the head {name!r} does not know")
 
     def head(self, name: str) -> Head:
         """A head by name.
@@ -158,7 +165,16 @@ class ModelCard:
         for head in self.heads:
             if head.name == name:
                 return head
-        raise ModelError(f"expected one of the heads {[head.name for head in self.heads]}; received {name!r}")
+        names = [ANSWER, *(head.name for head in self.heads)]
+        raise ModelError(f"expected one of the label sets {names} of the model {self.name!r}; received {name!r}")
+
+    def reading(self, labels: str) -> Head | Answer:
+        """How to read the outputs under a label set: ``ANSWER``, or the name of a head.
+
+        Raises:
+            ModelError: the model has no such label set.
+        """
+        return self.answer if labels == ANSWER else self.head(labels)
 
     def to_json(self) -> str:
         """The card as one JSON object, as it stands in the model file."""
@@ -182,6 +198,13 @@ class ModelCard:
             return _card(values)
         except (ValueError, TypeError, KeyError, AttributeError) as error:
             raise ModelError(f"expected a model card as mien export writes it; received something else ({error})") from error
+
+
+def _check_calibration(temperature: float, unsure_below: float) -> None:
+    if not 0.0 < temperature < 1e6:
+        raise ModelError(f"expected a temperature above 0; received {temperature}")
+    if not 0.0 <= unsure_below <= 1.0:
+        raise ModelError(f"expected a threshold from 0 to 1; received {unsure_below}")
 
 
 def _card(values: dict[str, Any]) -> ModelCard:

@@ -1,4 +1,7 @@
-"""Files of a few bytes that claim, unpack or repeat far more; run with a folder to read each and print the cost."""
+"""Files of a few bytes that claim, unpack or repeat far more.
+
+Run in tests as ``python -m fuzz.bombs FOLDER``: reads each file there, writes what each cost as one JSON object.
+"""
 
 from __future__ import annotations
 
@@ -11,8 +14,7 @@ from pathlib import Path
 
 from PIL import Image
 
-sys.path.insert(0, str(Path(__file__).parent))
-from pictures import encoded, fault_of, peak_memory, with_checksums
+from fuzz.pictures import encoded, fault_of, peak_memory, with_checksums
 
 GREY = Image.new("RGB", (64, 64), (90, 120, 150))
 

@@ -1,6 +1,6 @@
 """Mutated pictures through the one door, in a process of its own so that its memory can be told apart.
 
-Run as ``python tests/fuzz/pictures.py COUNT [SEED]``; writes one JSON object.
+Run in tests as ``python -m fuzz.pictures COUNT [SEED]``: writes how they ended as one JSON object.
 """
 
 from __future__ import annotations

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from rich.box import SIMPLE_HEAD
 from rich.table import Table
 from rich.text import Text
 
@@ -18,7 +19,8 @@ if TYPE_CHECKING:
 
 def table(results: Iterable[FrameResult]) -> Table:
     """Results for a terminal: a line a face, with the best and the second-best expression."""
-    shown = Table("source", "face", "expression", "probability", "second", header_style="bold", pad_edge=False)
+    shown = Table("source", "face", "expression", "probability", "second", box=SIMPLE_HEAD, pad_edge=False)
+    shown.columns[0].overflow = "fold"  # a name cut short leads to no file
     shown.columns[1].justify = "right"
     for result in results:
         source = Text(_source(result))

@@ -1,0 +1,124 @@
+"""From chips to probabilities, on ONNX Runtime, as the model's own card says."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+import onnxruntime
+
+from mien.arrays import Chips, Probabilities, check_chips
+from mien.errors import ModelError, PictureError
+from mien.model_card import ANSWER, CARD_KEY, Answer, Head, ModelCard, check_seal
+from mien.onnx_guard import check_onnx
+from mien.probabilities import geometric_mean, reorder, softmax
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+# chips a call of the runtime: bounds the memory of feature maps; more makes no chip faster
+LARGEST_BATCH = 128
+
+
+class Classifier:
+    """A model of mien's, ready to read chips. Safe to call from several threads.
+
+    Args:
+        model: the bytes of an .onnx file written by mien.
+        threads: that one call may use; None leaves it to ONNX Runtime (all cores).
+
+    Attributes:
+        card: how the model is used and where it came from.
+
+    Raises:
+        ModelError: the bytes are no model of mien's, or were changed since it was written.
+    """
+
+    def __init__(self, model: bytes, threads: int | None = None) -> None:
+        check_onnx(model)
+        check_seal(model)
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = threads or 0
+        options.log_severity_level = 4
+        # two workers that spin between calls take the cores from whatever decodes the next picture
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+        try:
+            self._session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+        except Exception as error:  # onnxruntime raises a dozen kinds that share no base but this one
+            raise ModelError(f"onnxruntime can't load the model ({error})") from error
+        self.card = ModelCard.from_json(self._session.get_modelmeta().custom_metadata_map.get(CARD_KEY, ""))
+        self._input = self._session.get_inputs()[0].name
+        if len(self._session.get_outputs()) != len(self.card.heads):
+            raise ModelError(
+                f"expected an output for each of the {len(self.card.heads)} heads in the model's card; "
+                f"received {len(self._session.get_outputs())}"
+            )
+
+    def logits(self, chips: Chips) -> Mapping[str, npt.NDArray[np.float32]]:
+        """What the graph says, by head: float32 (count, labels of the head).
+
+        Args:
+            chips: uint8 (count, size, size, channels), as the card says.
+
+        Raises:
+            PictureError: the chips are of another kind.
+        """
+        card = self.card
+        expected = (card.size, card.size, card.channels)
+        if check_chips(chips).shape[1:] != expected:
+            raise PictureError(
+                f"expected chips of {expected} for the model {card.name!r}; received {chips.shape[1:]}. "
+                "Crop with mien.cropping.crop_faces and the card's size and channels"
+            )
+        parts = [
+            self._session.run(None, {self._input: chips[at : at + LARGEST_BATCH]})
+            for at in range(0, len(chips), LARGEST_BATCH)
+        ]
+        return {head.name: _joined(parts, index, head) for index, head in enumerate(card.heads)}
+
+    def predict(self, chips: Chips, labels: str = ANSWER) -> Probabilities:
+        """Calibrated probabilities under one label set.
+
+        Args:
+            chips: uint8 (count, size, size, channels), as the card says.
+            labels: "answer", what users are told; or the name of one head.
+
+        Returns:
+            float32 (count, labels), rows sum to 1; the labels are ``card.reading(labels).labels``.
+
+        Raises:
+            ModelError: the model has no such label set.
+            PictureError: the chips are of another kind.
+        """
+        return read_logits(self.card, self.logits(chips), labels)
+
+
+def read_logits(
+    card: ModelCard, logits: Mapping[str, npt.NDArray[np.float32]], labels: str = ANSWER
+) -> Probabilities:
+    """Logits by head to calibrated probabilities under one label set, as the card says."""
+    reading = card.reading(labels)
+    if isinstance(reading, Head):
+        return softmax(logits[reading.name], reading.temperature)
+    return blend(card, logits, reading)
+
+
+def blend(card: ModelCard, logits: Mapping[str, npt.NDArray[np.float32]], answer: Answer) -> Probabilities:
+    """The answer of several heads: the geometric mean of what each says of the answer's labels."""
+    parts = [
+        (
+            reorder(softmax(logits[name], card.head(name).temperature), card.head(name).labels, answer.labels),
+            weight,
+        )
+        for name, weight in answer.weights
+    ]
+    return geometric_mean(parts, answer.temperature)
+
+
+def _joined(parts: list[list[Any]], index: int, head: Head) -> npt.NDArray[np.float32]:
+    width = len(head.labels)
+    rows = np.concatenate([np.zeros((0, width), np.float32), *(part[index] for part in parts)])
+    if rows.shape[1] != width or not np.isfinite(rows).all():
+        raise ModelError(f"expected {width} finite numbers a chip from the head {head.name!r}; received {rows.shape}")
+    return rows
