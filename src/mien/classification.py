@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import onnxruntime
 
-from mien.arrays import Chips, Probabilities, check_chips
+from mien.arrays import Chips, Probabilities, check_chips, describe
 from mien.errors import ModelError, PictureError
 from mien.model_card import ANSWER, CARD_KEY, Answer, Head, ModelCard, check_seal
 from mien.onnx_guard import check_onnx
@@ -48,12 +48,9 @@ class Classifier:
         except Exception as error:  # onnxruntime raises a dozen kinds that share no base but this one
             raise ModelError(f"onnxruntime can't load the model ({error})") from error
         self.card = ModelCard.from_json(self._session.get_modelmeta().custom_metadata_map.get(CARD_KEY, ""))
-        self._input = self._session.get_inputs()[0].name
-        if len(self._session.get_outputs()) != len(self.card.heads):
-            raise ModelError(
-                f"expected an output for each of the {len(self.card.heads)} heads in the model's card; "
-                f"received {len(self._session.get_outputs())}"
-            )
+        self._inputs = [value.name for value in self._session.get_inputs()]
+        # a graph that can't do what its card says is refused here, not at the first face
+        self._run(np.zeros((2, self.card.size, self.card.size, self.card.channels), np.uint8))
 
     def logits(self, chips: Chips) -> Mapping[str, npt.NDArray[np.float32]]:
         """What the graph says, by head: float32 (count, labels of the head).
@@ -66,16 +63,17 @@ class Classifier:
         """
         card = self.card
         expected = (card.size, card.size, card.channels)
-        if check_chips(chips).shape[1:] != expected:
+        chips = check_chips(chips)
+        if chips.shape[1:] != expected:
             raise PictureError(
                 f"expected chips of {expected} for the model {card.name!r}; received {chips.shape[1:]}. "
                 "Crop with mien.cropping.crop_faces and the card's size and channels"
             )
-        parts = [
-            self._session.run(None, {self._input: chips[at : at + LARGEST_BATCH]})
-            for at in range(0, len(chips), LARGEST_BATCH)
-        ]
-        return {head.name: _joined(parts, index, head) for index, head in enumerate(card.heads)}
+        parts = [self._run(chips[at : at + LARGEST_BATCH]) for at in range(0, len(chips), LARGEST_BATCH)]
+        return {
+            head.name: np.concatenate([np.zeros((0, len(head.labels)), np.float32), *(part[index] for part in parts)])
+            for index, head in enumerate(card.heads)
+        }
 
     def predict(self, chips: Chips, labels: str = ANSWER) -> Probabilities:
         """Calibrated probabilities under one label set.
@@ -93,10 +91,31 @@ class Classifier:
         """
         return read_logits(self.card, self.logits(chips), labels)
 
+    def _run(self, chips: Chips) -> list[npt.NDArray[np.float32]]:
+        """What the graph gives, checked against the card: float32 (count, labels of the head) for each head."""
+        heads = self.card.heads
+        try:
+            outputs: list[Any] = self._session.run(None, dict.fromkeys(self._inputs, chips))
+        except Exception as error:  # as in the constructor
+            raise ModelError(
+                f"expected a graph that reads {describe(chips)}, as the model's card says; received one that can't "
+                f"({error})"
+            ) from error
+        if len(outputs) != len(heads):
+            raise ModelError(
+                f"expected an output for each of the {len(heads)} heads in the model's card; received {len(outputs)}"
+            )
+        for head, output in zip(heads, outputs, strict=True):
+            expected = (len(chips), len(head.labels))
+            if np.shape(output) != expected or output.dtype != np.float32 or not np.isfinite(output).all():
+                raise ModelError(
+                    f"expected finite float32 {expected} from the head {head.name!r}; "
+                    f"received {describe(output)}, or values not finite"
+                )
+        return outputs
 
-def read_logits(
-    card: ModelCard, logits: Mapping[str, npt.NDArray[np.float32]], labels: str = ANSWER
-) -> Probabilities:
+
+def read_logits(card: ModelCard, logits: Mapping[str, npt.NDArray[np.float32]], labels: str = ANSWER) -> Probabilities:
     """Logits by head to calibrated probabilities under one label set, as the card says."""
     reading = card.reading(labels)
     if isinstance(reading, Head):
@@ -114,11 +133,3 @@ def blend(card: ModelCard, logits: Mapping[str, npt.NDArray[np.float32]], answer
         for name, weight in answer.weights
     ]
     return geometric_mean(parts, answer.temperature)
-
-
-def _joined(parts: list[list[Any]], index: int, head: Head) -> npt.NDArray[np.float32]:
-    width = len(head.labels)
-    rows = np.concatenate([np.zeros((0, width), np.float32), *(part[index] for part in parts)])
-    if rows.shape[1] != width or not np.isfinite(rows).all():
-        raise ModelError(f"expected {width} finite numbers a chip from the head {head.name!r}; received {rows.shape}")
-    return rows

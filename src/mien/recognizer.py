@@ -44,7 +44,7 @@ class Recognizer:
         self.detector = detector
         self.classifier = classifier
         self.reading = classifier.card.reading(labels)
-        self._label_set = labels
+        self.label_set = labels
 
     @classmethod
     def load(
@@ -110,7 +110,7 @@ class Recognizer:
         card = self.classifier.card
         rule = rule_for(self.detector, card.crop) if detected else card.crop
         chips = crop_faces(frame, faces, rule, card.size, card.channels)
-        rows = self.classifier.predict(chips, self._label_set)
+        rows = self.classifier.predict(chips, self.label_set)
         return tuple(
             Prediction(face, self.labels, tuple(map(float, row)), self.reading.unsure_below)
             for face, row in zip(faces, rows, strict=True)

@@ -145,3 +145,23 @@ class Dataset:
     def with_truth(self, truth: Truth) -> Dataset:
         """The same chips with one more set of labels."""
         return dataclasses.replace(self, truths=(*self.truths, truth))
+
+
+def training_and_validation(data: Dataset, seed: int = 0, share: float = 0.1) -> tuple[Dataset, Dataset]:
+    """What is learnt from, and what choices are made on.
+
+    The splits Training and PublicTest where the data has both; else a share of Training (or of everything, where
+    no split has that name) is held out by chance. PrivateTest is never touched.
+
+    Raises:
+        DatasetError: too few rows are left to learn from.
+    """
+    names = data.split_names()
+    training = data.split(TRAINING) if TRAINING in names else data.select(data.splits != PRIVATE_TEST)
+    if TRAINING in names and PUBLIC_TEST in names:
+        return training, data.split(PUBLIC_TEST)
+    if len(training) < 10:
+        raise DatasetError(f"expected at least 10 pictures to learn from in {data.name}; received {len(training)}")
+    order = np.random.default_rng(seed).permutation(len(training))
+    held = max(1, round(share * len(training)))
+    return training.select(np.sort(order[held:])), training.select(np.sort(order[:held]))

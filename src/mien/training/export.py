@@ -21,8 +21,10 @@ from mien.emotions import FER2013
 from mien.errors import MissingExtraError, TrainingError
 from mien.evaluation.calibration import fit_temperature, unsure_threshold
 from mien.evaluation.metrics import judge
+from mien.evaluation.judging import truth_under
 from mien.files import write_bytes
 from mien.model_card import ANSWER, CARD_KEY, SEAL_KEY, UNSEALED, Answer, CropRule, Head, ModelCard, Origin, Score, seal
+from mien.probabilities import softmax
 from mien.training.fit import Logits, predict_logits
 
 if TYPE_CHECKING:
@@ -158,25 +160,12 @@ NOTES = {
 }
 
 
-def answer_truth(validation: Dataset) -> Truth:
-    """The label set that the answer is calibrated on: votes where there are any, else the data's own labels."""
-    return validation.truths[-1]
-
-
 def _head(truth: Truth, logits: Logits) -> Head:
     rows, answers = _judged(truth)
     own = logits[truth.head][rows]
     temperature = fit_temperature(own, answers)
     head = Head(truth.head, tuple(map(str, truth.labels)), temperature)
-    probabilities = read_logits_of(head, own)
-    return dataclasses.replace(head, unsure_below=unsure_threshold(probabilities, answers, SURE_ERROR))
-
-
-def read_logits_of(head: Head, logits: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-    """Calibrated probabilities of one head."""
-    from mien.probabilities import softmax
-
-    return softmax(logits, head.temperature)
+    return dataclasses.replace(head, unsure_below=unsure_threshold(softmax(own, temperature), answers, SURE_ERROR))
 
 
 def _uncalibrated_answer(training: Dataset, recipe: Recipe) -> Answer:
@@ -191,7 +180,7 @@ def _uncalibrated_answer(training: Dataset, recipe: Recipe) -> Answer:
 
 def _answer(card: ModelCard, logits: Logits, validation: Dataset) -> Answer:
     """The answer's temperature and threshold, by the rows whose truth is among its labels."""
-    answers, rows = answer_rows(card, validation)
+    answers, rows = truth_under(card, validation, ANSWER)
     # the log of a blend is its logits: their temperature is the answer's
     blended = np.log(np.maximum(read_logits(card, _rows(logits, rows)), np.finfo(np.float32).tiny))
     warmed = dataclasses.replace(card.answer, temperature=fit_temperature(blended, answers))
@@ -200,23 +189,13 @@ def _answer(card: ModelCard, logits: Logits, validation: Dataset) -> Answer:
     return dataclasses.replace(warmed, unsure_below=unsure_threshold(probabilities, answers, SURE_ERROR))
 
 
-def answer_rows(card: ModelCard, data: Dataset) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-    """The truth of each judged row under the answer's labels (an index), and which rows those are."""
-    truth = answer_truth(data)
-    places = np.array([card.answer.labels.index(str(label)) if str(label) in card.answer.labels else -1
-                       for label in truth.labels])  # fmt: skip
-    rows = np.flatnonzero(truth.judged & (places[truth.answers] >= 0))
-    return places[truth.answers[rows]], rows
-
-
 def _scores(card: ModelCard, logits: Logits, validation: Dataset) -> list[Score]:
     split = ", ".join(validation.split_names())
     scores = []
-    for truth in validation.truths:
-        rows, answers = _judged(truth)
-        scores += _figures(card, truth.head, split, read_logits(card, _rows(logits, rows), truth.head), answers)
-    answers, rows = answer_rows(card, validation)
-    return scores + _figures(card, ANSWER, split, read_logits(card, _rows(logits, rows)), answers)
+    for labels in (*(truth.head for truth in validation.truths), ANSWER):
+        answers, rows = truth_under(card, validation, labels)
+        scores += _figures(card, labels, split, read_logits(card, _rows(logits, rows), labels), answers)
+    return scores
 
 
 def _figures(

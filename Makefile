@@ -1,0 +1,48 @@
+# Two commands do all the set-up: `make demo` (use it) and `make test` (work on it).
+PYTHON ?= python3
+VENV ?= .venv
+BIN = $(VENV)/bin
+# the CPU build where an index offers one; plain torch brings gigabytes of CUDA
+TORCH ?= torch==2.13.0
+
+.PHONY: demo test test-torch check long bench docs clean
+
+demo: $(VENV)/.base
+	$(BIN)/mien demo --out demo
+
+test: $(VENV)/.dev
+	$(BIN)/python -m pytest
+
+# the training wing once more, on torch in place of TensorFlow
+test-torch: $(VENV)/.torch
+	KERAS_BACKEND=torch $(BIN)/python -m pytest -m train
+
+check: $(VENV)/.dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+long: $(VENV)/.dev
+	$(BIN)/python -m pytest -m long
+
+bench: $(VENV)/.dev
+	$(BIN)/python benchmarks/speed.py
+
+clean:
+	rm -rf $(VENV) demo dist build
+
+$(VENV)/bin/python:
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.base: pyproject.toml | $(VENV)/bin/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e .
+	@touch $@
+
+$(VENV)/.dev: pyproject.toml | $(VENV)/bin/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[dev,train]'
+	@touch $@
+
+$(VENV)/.torch: $(VENV)/.dev
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check $(TORCH) onnxscript
+	@touch $@

@@ -1,0 +1,6 @@
+"""``python -m mien``: the same as the command ``mien``."""
+
+from mien.apps.cli import main
+
+if __name__ == "__main__":
+    main()

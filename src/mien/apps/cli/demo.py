@@ -1,0 +1,33 @@
+"""``mien demo``: the main job on a portrait that comes with mien, to see that everything works."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from mien.apps.cli.predict import Drawings, print_table, recognise
+from mien.errors import MienError
+
+PORTRAIT = Path(__file__).parents[1] / "portrait.jpg"
+"""Eileen Collins, NASA 1999, public domain; the copy of scikit-image, smaller."""
+
+
+def register(app: typer.Typer) -> None:
+    """Adds the command."""
+    app.command("demo")(demo)
+
+
+def demo(
+    out: Annotated[Path, typer.Option("--out", help="The folder that the drawn picture is written to.")] = Path("demo"),
+) -> int:
+    """Read a portrait that comes with mien, print what it shows, and write it drawn."""
+    from mien.recognizer import Recognizer
+
+    result = recognise(Recognizer.load(), PORTRAIT, Drawings(out))
+    print_table([result])
+    if not result.predictions:
+        raise MienError(f"expected a face in {PORTRAIT}; found none: see 'mien doctor'")
+    print(f"drawn: {out / PORTRAIT.name}")  # noqa: T201
+    return 0
