@@ -29,6 +29,10 @@ long: $(VENV)/.dev
 bench: $(VENV)/.dev
 	$(BIN)/python benchmarks/speed.py
 
+# the page of the command line, from its own help
+docs: $(VENV)/.dev
+	$(BIN)/python -m typer mien.apps.cli utils docs --name mien --output docs/cli.md
+
 clean:
 	rm -rf $(VENV) demo dist build
 

@@ -59,6 +59,7 @@ class Classifier:
             chips: uint8 (count, size, size, channels), as the card says.
 
         Raises:
+            ModelError: the graph gives what its card does not say, or values that are not finite.
             PictureError: the chips are of another kind.
         """
         card = self.card
@@ -86,7 +87,7 @@ class Classifier:
             float32 (count, labels), rows sum to 1; the labels are ``card.reading(labels).labels``.
 
         Raises:
-            ModelError: the model has no such label set.
+            ModelError: the model has no such label set, or fails as under ``logits``.
             PictureError: the chips are of another kind.
         """
         return read_logits(self.card, self.logits(chips), labels)

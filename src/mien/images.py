@@ -62,7 +62,7 @@ _SAVING: dict[str, tuple[str, dict[str, Any]]] = {
     "webp": ("WEBP", {"quality": JPEG_QUALITY}),
 }
 
-# What Pillow 11 to 13 raised for 50,000 damaged files and what its code can raise besides: its plugins parse
+# What Pillow raised for damaged files and what its code can raise besides: its plugins parse
 # with struct and slices, so a damaged file can fail as almost anything. KeyboardInterrupt and the like pass.
 _FAULTS = (
     ArithmeticError,

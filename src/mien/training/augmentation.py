@@ -7,7 +7,7 @@ once. Chips stay uint8.
 from __future__ import annotations
 
 from enum import IntEnum, auto
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import cv2
 import numpy as np
@@ -94,9 +94,7 @@ def warp_matrices(table: Draws, strength: Augmentation, size: int) -> npt.NDArra
     slant = np.stack([mirror, across, down * mirror, np.ones_like(across)], axis=1).reshape(-1, 2, 2)
     linear = scale[:, None, None] * (turn @ slant)
     middle = np.full(2, (size - 1) / 2)
-    moved = size * np.stack(
-        [_either_way(u[:, Draw.SHIFT_ACROSS], strength.shift), _either_way(u[:, Draw.SHIFT_DOWN], strength.shift)], axis=1
-    )
+    moved = size * _either_way(u[:, [Draw.SHIFT_ACROSS, Draw.SHIFT_DOWN]], strength.shift)
     offset = middle + moved - linear @ middle
     return np.concatenate([linear, offset[:, :, None]], axis=2)
 
@@ -108,7 +106,8 @@ def tone_tables(table: Draws, strength: Augmentation) -> npt.NDArray[np.uint8]:
     contrast = 1.0 + _either_way(table[:, Draw.CONTRAST], strength.light)[:, None]
     brightness = _either_way(table[:, Draw.BRIGHTNESS], strength.light)[:, None]
     toned = (grey**gamma - 0.5) * contrast + 0.5 + brightness
-    return (np.clip(toned, 0.0, 1.0) * 255.0 + 0.5).astype(np.uint8)
+    tones: npt.NDArray[np.uint8] = (np.clip(toned, 0.0, 1.0) * 255.0 + 0.5).astype(np.uint8)
+    return tones
 
 
 def _augmented(
@@ -120,7 +119,9 @@ def _augmented(
 ) -> npt.NDArray[np.uint8]:
     size = chip.shape[0]
     # replicated as the crop rule does outside the frame
-    x = cv2.warpAffine(chip, matrix, (size, size), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    x: npt.NDArray[Any] = cv2.warpAffine(
+        chip, matrix, (size, size), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
+    )
     x = cv2.LUT(x, tones)
     if u[Draw.BLUR] < strength.blur:
         x = cv2.GaussianBlur(x, (0, 0), 0.3 + 0.9 * float(u[Draw.BLUR_WIDTH]))
@@ -129,7 +130,7 @@ def _augmented(
         x = cv2.resize(cv2.resize(x, (small, small), interpolation=cv2.INTER_AREA), (size, size))
     if u[Draw.JPEG] < strength.jpeg:
         _, stored = cv2.imencode(".jpg", x, [cv2.IMWRITE_JPEG_QUALITY, 15 + int(60 * u[Draw.JPEG_QUALITY])])
-        x = cv2.imdecode(stored, cv2.IMREAD_UNCHANGED)
+        x = np.asarray(cv2.imdecode(stored, cv2.IMREAD_UNCHANGED))
     if u[Draw.ERASE] < strength.erase:
         x = _erased(x, u)
     return np.asarray(x, dtype=np.uint8)

@@ -1,12 +1,14 @@
 """From a taught network to the .onnx file that everything else uses: calibrated, proven equal, sealed.
 
+It is written as
+
     RUN/model.onnx
 """
 
 from __future__ import annotations
 
 import dataclasses
-import datetime
+import datetime as dt
 import tempfile
 import warnings
 from importlib.metadata import version
@@ -20,8 +22,8 @@ from mien.classification import Classifier, read_logits
 from mien.emotions import FER2013
 from mien.errors import MissingExtraError, TrainingError
 from mien.evaluation.calibration import fit_temperature, unsure_threshold
-from mien.evaluation.metrics import judge
 from mien.evaluation.judging import truth_under
+from mien.evaluation.metrics import judge
 from mien.files import write_bytes
 from mien.model_card import ANSWER, CARD_KEY, SEAL_KEY, UNSEALED, Answer, CropRule, Head, ModelCard, Origin, Score, seal
 from mien.probabilities import softmax
@@ -121,10 +123,10 @@ def check_agreement(classifier: Classifier, chips: Chips, logits: Logits) -> Non
     exported = classifier.logits(chips)
     for head, expected in logits.items():
         worst = float(np.abs(exported[head] - expected).max())
-        if worst > AGREEMENT or (exported[head].argmax(axis=1) != expected.argmax(axis=1)).any():
+        if not worst <= AGREEMENT or (exported[head].argmax(axis=1) != expected.argmax(axis=1)).any():
             raise TrainingError(
-                f"expected the exported graph to agree with Keras to {AGREEMENT}; the head {head!r} differs by {worst:.2g}. "
-                "Export with float32 precision and the backend that taught the network"
+                f"expected the exported graph to agree with Keras to {AGREEMENT}; the head {head!r} "
+                f"differs by {worst:.2g}. Export with float32 precision and the backend that taught the network"
             )
 
 
@@ -154,8 +156,9 @@ def calibrated_card(logits: Logits, training: Dataset, validation: Dataset, reci
 
 NOTES = {
     "fer2013": (
-        "FER2013 (Goodfellow et al. 2013) was gathered by web search for a research contest; FER+ votes (Barsoum et al. 2016) "
-        "are MIT. The data names no ages or origins, so accuracy by group is unknown. An expression shown is not an inner state."
+        "FER2013 (Goodfellow et al. 2013) was gathered by web search for a research contest; FER+ votes "
+        "(Barsoum et al. 2016) are MIT. The data names no ages or origins, so accuracy by group is unknown. "
+        "An expression shown is not an inner state."
     )
 }
 
@@ -218,4 +221,4 @@ def _rows(logits: Logits, rows: npt.NDArray[np.int64]) -> Logits:
 def _versions() -> str:
     packages: dict[str, Any] = {"mien": version("mien"), "keras": keras.__version__, "onnx": version("onnx")}
     names = ", ".join(f"{name} {number}" for name, number in packages.items())
-    return f"{names}, backend {keras.backend.backend()}, {datetime.datetime.now(datetime.UTC).date()}"
+    return f"{names}, backend {keras.backend.backend()}, {dt.datetime.now(dt.UTC).date()}"

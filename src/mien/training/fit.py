@@ -1,5 +1,7 @@
 """One training run: data and a recipe in, a run directory with history and weights out.
 
+The run directory holds
+
     RUN/recipe.toml               every choice
     RUN/history.csv               one row an epoch
     RUN/checkpoints/last.weights.h5, best.weights.h5
@@ -10,25 +12,27 @@ from __future__ import annotations
 import csv
 import io
 import time
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import keras
 import numpy as np
 
-from mien.datasets.dataset import Dataset
 from mien.errors import TrainingError
 from mien.files import write_text, written_whole
 from mien.probabilities import softmax
 from mien.training import zoo
+from mien.training.augmentation import generator
 from mien.training.batches import Batches
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     import numpy.typing as npt
 
+    from mien.datasets.dataset import Dataset
     from mien.training.recipe import Recipe
 
 BEST = "checkpoints/best.weights.h5"
@@ -129,17 +133,15 @@ def fit(
 
 def load(weights: Path, shape: zoo.NetworkShape, network: str) -> keras.Model:
     """A float32 network of the zoo with the weights of a run."""
-    keras.config.set_dtype_policy("float32")
-    model = zoo.build(network, shape)
+    with _precision("float32"):
+        model = zoo.build(network, shape)
     model.load_weights(weights)
     return model
 
 
 def predict_logits(model: keras.Model, chips: npt.NDArray[np.uint8]) -> Logits:
     """The logits of each head, float32 (count, labels), in batches."""
-    parts = [
-        model.predict_on_batch(chips[at : at + EVALUATION_BATCH]) for at in range(0, len(chips), EVALUATION_BATCH)
-    ]
+    parts = [model.predict_on_batch(chips[at : at + EVALUATION_BATCH]) for at in range(0, len(chips), EVALUATION_BATCH)]
     return {head: np.concatenate([part[head] for part in parts]).astype(np.float32) for head in parts[0]}
 
 
@@ -149,7 +151,14 @@ def judge_heads(logits: Logits, data: Dataset) -> tuple[HeadScore, ...]:
     for truth in data.truths:
         rows = np.flatnonzero(truth.judged)
         if len(rows) == 0:
-            raise TrainingError(f"expected rows to judge the head {truth.head!r} by in the validation split; there are none")
+            raise TrainingError(
+                f"expected rows to judge the head {truth.head!r} by in the validation split; there are none"
+            )
+        if not np.isfinite(logits[truth.head]).all():
+            raise TrainingError(
+                f"expected finite logits of the head {truth.head!r}; received others: the weights have diverged, "
+                "so lower the rate, or use float32 precision"
+            )
         probabilities = softmax(logits[truth.head][rows])
         answers = truth.answers[rows]
         accuracy = float((probabilities.argmax(axis=1) == answers).mean())
@@ -159,8 +168,8 @@ def judge_heads(logits: Logits, data: Dataset) -> tuple[HeadScore, ...]:
 
 
 def _compiled(training: Dataset, recipe: Recipe) -> keras.Model:
-    keras.config.set_dtype_policy(recipe.precision)
-    model = zoo.build(recipe.network, shape_of(training, recipe))
+    with _precision(recipe.precision):
+        model = zoo.build(recipe.network, shape_of(training, recipe))
     steps = Batches(training, recipe).steps()
     warmup = min(int(recipe.warmup_epochs * steps), recipe.epochs * steps - 1)
     schedule = keras.optimizers.schedules.CosineDecay(
@@ -210,14 +219,36 @@ def _estimate_batch_norm(model: keras.Model, training: Dataset) -> None:
     if not layers:
         return
     momentum = layers[0].momentum
-    chips = training.chips[:STATISTICS_PICTURES]
-    count = max(1, len(chips) // 256)
-    for step, part in enumerate(np.array_split(chips, count)):
+    # a folder comes in the order of its classes: the first rows, or a batch of neighbours, would show but one
+    rows = generator(0, 0, stream=3).permutation(len(training))[:STATISTICS_PICTURES]
+    count = max(1, len(rows) // 256)
+    for step, part in enumerate(np.array_split(rows, count)):
         for layer in layers:
             layer.momentum = step / (step + 1)
-        model(part, training=True)
+        with _without_gradients():
+            model(training.chips[part], training=True)
     for layer in layers:
         layer.momentum = momentum
+
+
+@contextmanager
+def _precision(policy: str) -> Iterator[None]:
+    """Keras' dtype policy for the layers made in the block."""
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy(policy)
+    try:
+        yield
+    finally:
+        keras.config.set_dtype_policy(before)
+
+
+def _without_gradients() -> AbstractContextManager[Any]:
+    """Only torch records every step for a gradient that nobody asks for."""
+    if keras.backend.backend() != "torch":
+        return nullcontext()
+    import torch
+
+    return torch.no_grad()  # type: ignore[no-any-return]  # torch is not read by mypy here
 
 
 def _keep(model: keras.Model, history: list[Epoch], run: Path) -> None:
@@ -235,7 +266,9 @@ def history_csv(history: list[Epoch]) -> str:
     table = csv.writer(text, lineterminator="\n")
     heads = [score.head for score in history[0].scores]
     table.writerow(
-        ["epoch", "loss", *(f"{head}_{metric}" for head in heads for metric in ("accuracy", "nll")), "seconds", "pictures_a_second"]
+        ["epoch", "loss"]
+        + [f"{head}_{metric}" for head in heads for metric in ("accuracy", "nll")]
+        + ["seconds", "pictures_a_second"]
     )
     for epoch in history:
         scores = [f"{value:.5f}" for score in epoch.scores for value in (score.accuracy, score.nll)]

@@ -5,13 +5,11 @@ from __future__ import annotations
 import dataclasses
 import tomllib
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 from mien.errors import MissingExtraError, UsageError
 from mien.files import write_text
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 PRECISIONS = ("float32", "mixed_bfloat16", "mixed_float16")
 
@@ -118,6 +116,10 @@ class Recipe:
     augmentation: Augmentation = field(default_factory=Augmentation)
 
     def __post_init__(self) -> None:
+        for name in ("seed", "epochs", "gentle_epochs", "batch"):
+            if not isinstance(getattr(self, name), int):
+                raise UsageError(f"expected {name} as a whole number; received {getattr(self, name)!r}")
+        _check("seed", self.seed, 0, 2**32 - 1)
         _check("epochs", self.epochs, 1, 100_000)
         _check("gentle_epochs", self.gentle_epochs, 0, self.epochs)
         _check("batch", self.batch, 1, 65_536)
@@ -142,7 +144,8 @@ class Recipe:
             import tomli_w
         except ImportError as error:
             raise MissingExtraError("saving a recipe", "tomli-w", "train") from error
-        return tomli_w.dumps(dataclasses.asdict(self))
+        text: str = tomli_w.dumps(dataclasses.asdict(self))
+        return text
 
     def save(self, path: Path) -> None:
         """Writes the recipe whole."""
@@ -153,16 +156,19 @@ def from_toml(text: str) -> Recipe:
     """The recipe in a TOML text; what it does not name keeps its default.
 
     Raises:
-        UsageError: it is no TOML, or names a choice that there is not.
+        UsageError: it is no TOML, names a choice that there is not, or gives one a value that it can't have.
     """
     try:
         values = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise UsageError(f"expected a recipe as TOML; received something else ({error})") from error
     augmentation = values.pop("augmentation", {})
-    if "scale" in augmentation:
+    if not isinstance(augmentation, dict):
+        raise UsageError(f"expected augmentation as a table of choices; received {augmentation!r}")
+    if isinstance(augmentation.get("scale"), list):
         augmentation["scale"] = tuple(augmentation["scale"])
-    return _made(Recipe, {**values, "augmentation": _made(Augmentation, augmentation)})
+    recipe: Recipe = _made(Recipe, {**values, "augmentation": _made(Augmentation, augmentation)})
+    return recipe
 
 
 def read(path: Path) -> Recipe:
@@ -195,3 +201,9 @@ def _check(name: str, value: float, low: float, high: float) -> None:
 PLAIN = Augmentation(flip=0, rotate=0, scale=(1, 1), shift=0, shear=0, light=0, blur=0, shrink=0, jpeg=0, erase=0,
                      mixup=0, mixup_share=0)  # fmt: skip
 """No augmentation at all."""
+
+
+def recipe_for(network: str) -> Recipe:
+    """The recipe that comes with a network of the zoo, or the defaults where it has none of its own."""
+    path = Path(__file__).parent / "recipes" / f"{network}.toml"
+    return read(path) if path.is_file() else Recipe(network=network)

@@ -29,7 +29,7 @@ def register(app: typer.Typer) -> None:
 
 
 def predict(
-    sources: Annotated[list[Path], typer.Argument(metavar="SOURCE...", help="Photos, or folders of them.")],
+    sources: Annotated[list[Path], typer.Argument(metavar="SOURCE", help="Photos, or folders of them.")],
     model: ModelOption = "compact",
     detector: DetectorOption = "auto",
     labels: LabelsOption = "answer",

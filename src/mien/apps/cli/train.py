@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from mien.datasets import Dataset
     from mien.training.recipe import Recipe
 
+DEFAULT_NETWORK = "compact"
+
 RunArgument = Annotated[Path, typer.Argument(metavar="RUN", help="A directory that mien train wrote.")]
 
 
@@ -30,8 +32,8 @@ def register(app: typer.Typer) -> None:
 def train(
     data: DataOption,
     out: Annotated[Path, typer.Option("--out", help="The run directory: recipe, history, weights, model.onnx.")],
-    recipe: Annotated[Path | None, typer.Option("--recipe", help="A recipe as TOML; options below go before it.")] = None,
-    model: Annotated[str | None, typer.Option("--model", "-m", help="A network of the zoo.")] = None,
+    recipe: Annotated[Path | None, typer.Option("--recipe", help="A recipe as TOML; by default the network's own.")] = None,
+    model: Annotated[str | None, typer.Option("--model", "-m", help="A network of the zoo: compact, nano, two-conv.")] = None,
     epochs: Annotated[int | None, typer.Option("--epochs", help="Passes over the training split.")] = None,
     batch: Annotated[int | None, typer.Option("--batch", help="Pictures a step.")] = None,
     seed: Annotated[int | None, typer.Option("--seed", help="The same seed gives the same run.")] = None,
@@ -39,9 +41,9 @@ def train(
 ) -> None:
     """Teach a network from a data set and export it as a model file."""
     from mien.training import prepare_backend
-    from mien.training.recipe import Recipe, read
+    from mien.training.recipe import read, recipe_for
 
-    chosen = read(recipe) if recipe else Recipe()
+    chosen = read(recipe) if recipe else recipe_for(model or DEFAULT_NETWORK)
     options = {"network": model, "epochs": epochs, "batch": batch, "seed": seed, "precision": precision}
     chosen = _with(chosen, {name: value for name, value in options.items() if value is not None})
     prepare_backend()

@@ -50,13 +50,16 @@ class BatchNormalization(layers.BatchNormalization):  # type: ignore[misc]  # ke
     """Keras' own layer, with torch's fused kernel where torch is the backend.
 
     Keras composes the normalisation from elementwise steps, which on a CPU take most of the training
-    time of a small network (and stay composed in an exported graph). Weights, moving statistics and
-    results are those of ``keras.layers.BatchNormalization``; a bfloat16 input is normalised in float32
-    inside the kernel.
+    time of a small network (and stay composed in an exported graph). Weights and results are those of
+    ``keras.layers.BatchNormalization``; a bfloat16 input is normalised in float32 inside the kernel. The
+    moving variance learns the unbiased variance of each batch, n/(n-1) times the one that Keras takes.
     """
 
-    def call(
-        self, inputs: keras.KerasTensor, training: bool | None = None, mask: None = None
+    def call(  # the signature is Keras'
+        self,
+        inputs: keras.KerasTensor,
+        training: bool | None = None,  # noqa: FBT001
+        mask: None = None,
     ) -> keras.KerasTensor:
         """Any shape; the same shape and type come back."""
         if keras.backend.backend() != "torch":
@@ -70,8 +73,8 @@ class BatchNormalization(layers.BatchNormalization):  # type: ignore[misc]  # ke
             torch.movedim(inputs, self.axis, 1),
             self.moving_mean.value,
             self.moving_variance.value,
-            self.gamma.value,
-            self.beta.value,
+            self.gamma.value if self.scale else None,
+            self.beta.value if self.center else None,
             training=learning,
             momentum=1.0 - self.momentum,
             eps=self.epsilon,
@@ -97,13 +100,9 @@ def convolution(
     x: keras.KerasTensor, width: int, kernel: int, stride: int = 1, *, use_bias: bool = False
 ) -> keras.KerasTensor:
     """A 'same' convolution, He-initialised, without bias unless no normalisation follows."""
-    return layers.Conv2D(
-        width, kernel, stride, padding="same", use_bias=use_bias, kernel_initializer="he_normal"
-    )(x)
+    return layers.Conv2D(width, kernel, stride, padding="same", use_bias=use_bias, kernel_initializer="he_normal")(x)
 
 
 def heads(features: keras.KerasTensor, shape: NetworkShape) -> dict[str, keras.KerasTensor]:
     """One float32 row of logits a head: probabilities are made by the reader, with the card's temperature."""
-    return {
-        name: layers.Dense(count, dtype="float32", name=name)(features) for name, count in shape.heads
-    }
+    return {name: layers.Dense(count, dtype="float32", name=name)(features) for name, count in shape.heads}

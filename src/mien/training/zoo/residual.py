@@ -54,7 +54,7 @@ def _activated(x: keras.KerasTensor) -> keras.KerasTensor:
 def _block(x: keras.KerasTensor, width: int, stride: int) -> keras.KerasTensor:
     shortcut = x
     if stride == 2:
-        shortcut = layers.AveragePooling2D(2)(shortcut)
+        shortcut = layers.AveragePooling2D(2, padding="same")(shortcut)
     if x.shape[spatial_axis()] != width:
         shortcut = BatchNormalization(axis=spatial_axis())(convolution(shortcut, width, 1))
     y = _activated(convolution(x, width, 3, stride))

@@ -1,0 +1,45 @@
+"""Markdown: tables, and the blocks of a page that a run fills."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """What one measurement found.
+
+    Attributes:
+        markdown: for people.
+        figures: the same and more as numbers, for ``json.dumps``.
+    """
+
+    markdown: str
+    figures: Mapping[str, Any]
+
+
+def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """A Markdown table; every column but the first is aligned right."""
+    rule = ["---", *["---:"] * (len(header) - 1)]
+    return "\n".join(f"| {' | '.join(cells)} |" for cells in (header, rule, *rows))
+
+
+def fill(page: str, blocks: Mapping[str, str]) -> str:
+    """A page with some of its blocks replaced, the rest as it was.
+
+    A block NAME lies between the lines ``<!-- NAME -->`` and ``<!-- /NAME -->``.
+
+    Raises:
+        ValueError: the page has no such block, or several.
+    """
+    for name, text in blocks.items():
+        block = re.compile(rf"(?<=<!-- {re.escape(name)} -->\n).*?(?=^<!-- /{re.escape(name)} -->$)", re.DOTALL | re.M)
+        page, count = block.subn(lambda _, text=text: f"\n{text}\n\n", page)
+        if count != 1:
+            raise ValueError(f"expected one block <!-- {name} --> to <!-- /{name} --> in the page; found {count}")
+    return page

@@ -1,0 +1,79 @@
+"""Figures taken side by side: every round measures each thing once, so a busy machine harms all alike."""
+
+from __future__ import annotations
+
+import statistics
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypeVar
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """One quantity as every round of a run measured it, in the order of the rounds."""
+
+    values: tuple[float, ...]
+
+    @property
+    def median(self) -> float:
+        """The middle value."""
+        return statistics.median(self.values)
+
+    @property
+    def spread(self) -> tuple[float, float]:
+        """The first and the third quartile: half of the rounds lie between them."""
+        if len(self.values) == 1:
+            return self.values[0], self.values[0]
+        first, _, third = statistics.quantiles(self.values, n=4, method="inclusive")
+        return first, third
+
+    def times(self, factor: float) -> Sample:
+        """The same in another unit."""
+        return Sample(tuple(value * factor for value in self.values))
+
+    def into(self, whole: float) -> Sample:
+        """``whole`` over each value: a rate from a duration."""
+        return Sample(tuple(whole / value for value in self.values))
+
+    def over(self, other: Sample) -> Sample:
+        """The ratio to another quantity, round by round."""
+        return Sample(tuple(mine / its for mine, its in zip(self.values, other.values, strict=True)))
+
+    def text(self, digits: int = 0) -> str:
+        """The median with the quartiles: ``412 (405 to 431)``."""
+        low, high = self.spread
+        return f"{self.median:,.{digits}f} ({low:,.{digits}f} to {high:,.{digits}f})"
+
+
+def interleaved(tasks: Mapping[str, Callable[[], T]], rounds: int) -> dict[str, tuple[T, ...]]:
+    """What each task gave in each round.
+
+    Every round runs all tasks, every other round backwards: what changes steadily while the run lasts (heat, another
+    process) cancels out.
+    """
+    found: dict[str, list[T]] = {name: [] for name in tasks}
+    for index in range(rounds):
+        for name in tasks if index % 2 == 0 else reversed(list(tasks)):
+            found[name].append(tasks[name]())
+    return {name: tuple(values) for name, values in found.items()}
+
+
+def seconds_a_call(function: Callable[[], object], least: float = 0.2, warm: float = 0.05) -> float:
+    """The mean duration of a call, over calls that take ``least`` seconds in all after ``warm`` seconds not counted."""
+    _calls_within(function, warm)
+    start = time.perf_counter()
+    calls = _calls_within(function, least)
+    return (time.perf_counter() - start) / calls
+
+
+def _calls_within(function: Callable[[], object], seconds: float) -> int:
+    calls, end = 0, time.perf_counter() + seconds
+    while calls == 0 or time.perf_counter() < end:
+        function()
+        calls += 1
+    return calls

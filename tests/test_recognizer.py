@@ -1,0 +1,446 @@
+"""A picture goes in, in any form; its faces and the expression each shows come out, in order."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import io
+import itertools
+import logging
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from matplotlib.cbook import get_sample_data
+from PIL import Image
+from skimage.data import astronaut, coffee
+
+from mien.cropping import crop
+from mien.detection import HaarDetector, WholeDetector, YuNetDetector
+from mien.detection.yunet import OUTPUTS
+from mien.emotions import FER2013, FERPLUS
+from mien.errors import ModelError, ModelMissingError, PictureError, UsageError
+from mien.faces import Box, Face, FrameResult, Prediction
+from mien.model_card import Answer, CropRule, Head, ModelCard
+from mien.model_manifest import Entry, to_json
+from mien.model_store import MANIFEST, ModelStore
+from mien.recognizer import Recognizer, find_detector
+
+CARD = ModelCard(
+    name="fake",
+    size=8,
+    channels=1,
+    crop=CropRule(factor=2.0),
+    heads=(Head("doors", ("open", "shut"), unsure_below=0.9), Head("gates", ("shut", "open"), unsure_below=0.1)),
+    answer=Answer(("open", "shut"), (("doors", 1.0),), unsure_below=0.7),
+)
+BOX = Box(178, 65, 270, 176)
+
+
+class Finds:
+    """A detector that finds the same faces in every frame, and keeps the frames."""
+
+    def __init__(self, *boxes):
+        self.faces = [Face(box, confidence=0.5) for box in boxes]
+        self.frames = []
+
+    def detect(self, frame):
+        self.frames.append(frame)
+        return self.faces
+
+
+class Reads:
+    """A classifier that calls a chip "open" by its mean brightness, and keeps the chips."""
+
+    card = CARD
+
+    def __init__(self):
+        self.chips = []
+        self.label_sets = []
+
+    def predict(self, chips, labels="answer"):
+        self.chips.append(chips)
+        self.label_sets.append(labels)
+        bright = chips.reshape(len(chips), 64).mean(axis=1) / 255
+        rows = np.stack([bright, 1 - bright], axis=1).astype(np.float32)
+        return rows if CARD.reading(labels).labels[0] == "open" else rows[:, ::-1]
+
+
+@pytest.fixture(scope="module")
+def haar():
+    return HaarDetector()
+
+
+@pytest.fixture(scope="module")
+def recognizer(haar, classifier):
+    return Recognizer(haar, classifier)
+
+
+@pytest.fixture(scope="module")
+def whole(classifier):
+    return Recognizer(WholeDetector(), classifier)
+
+
+@pytest.fixture
+def empty_store(tmp_path):
+    """The store of a machine to which nothing was fetched."""
+    return ModelStore(cache=tmp_path / "cache")
+
+
+@pytest.fixture
+def store_with_yunet(tmp_path):
+    """A store that has a "yunet": a graph with its inputs and outputs, which sees nothing."""
+    onnx = pytest.importorskip("onnx", reason="onnx makes the detector of this test: pip install 'mien[train]'")
+    make, real = onnx.helper, onnx.TensorProto.FLOAT
+    widths = {"cls": 1, "obj": 1, "bbox": 4, "kps": 10}
+    zeros = [np.zeros((1, 1, widths[name.split("_")[0]]), np.float32) for name in OUTPUTS]
+    graph = make.make_graph(
+        [make.make_node("Identity", [f"zeros {name}"], [name]) for name in OUTPUTS],
+        "sees nothing",
+        [make.make_tensor_value_info("input", real, [1, 3, "height", "width"])],
+        [make.make_tensor_value_info(name, real, None) for name in OUTPUTS],
+        [onnx.numpy_helper.from_array(array, f"zeros {name}") for array, name in zip(zeros, OUTPUTS, strict=True)],
+    )
+    opset = [make.make_opsetid("", 17)]
+    model = make.make_model(graph, opset_imports=opset, ir_version=9).SerializeToString()
+    shipped = tmp_path / "shipped"
+    shipped.mkdir()
+    (shipped / "yunet.onnx").write_bytes(model)
+    entry = Entry("yunet", "detector", "yunet.onnx", len(model), hashlib.sha256(model).hexdigest())
+    (shipped / MANIFEST).write_text(to_json([entry]))
+    return ModelStore(shipped, tmp_path / "cache")
+
+
+def encoded(picture, name="PNG", **options):
+    target = io.BytesIO()
+    picture.save(target, name, **options)
+    return target.getvalue()
+
+
+def flat(colour, height=20, width=20):
+    return np.full((height, width, 3), colour, np.uint8)
+
+
+# -- the parts, by plain fakes
+
+
+def test_the_detector_s_faces_are_cropped_by_the_card_and_read_in_their_order():
+    frame = flat(0, 60, 60)
+    frame[30:, 30:] = 255
+    detector, classifier = Finds(Box(45, 45, 50, 50), Box(5, 5, 25, 25), Box(40, 40, 52, 52)), Reads()
+    result = Recognizer(detector, classifier).predict(frame)
+    assert detector.frames[0] is frame
+    assert [prediction.face for prediction in result.predictions] == detector.faces
+    assert [prediction.emotion for prediction in result.predictions] == ["open", "shut", "open"]
+    assert all(isinstance(value, float) for value in result.predictions[0].probabilities)
+    (chips,) = classifier.chips
+    assert np.array_equal(chips, np.stack([crop(frame, face, CARD.crop, 8, 1) for face in detector.faces]))
+
+
+def test_no_faces_give_no_predictions():
+    result = Recognizer(Finds(), Reads()).predict(flat(128))
+    assert result == FrameResult("<array>", index=0, seconds=None, predictions=(), error=None)
+
+
+@pytest.mark.parametrize(
+    ("labels", "names", "unsure_below"),
+    [("answer", ("open", "shut"), 0.7), ("doors", ("open", "shut"), 0.9), ("gates", ("shut", "open"), 0.1)],
+)
+def test_the_label_set_gives_the_labels_and_the_threshold(labels, names, unsure_below):
+    classifier = Reads()
+    recognizer = Recognizer(Finds(Box(2, 2, 9, 9)), classifier, labels)
+    (prediction,) = recognizer.predict(flat(204)).predictions
+    assert recognizer.labels == prediction.labels == names
+    assert classifier.label_sets == [labels]
+    assert prediction.unsure_below == unsure_below
+    assert prediction.emotion == "open"
+    assert prediction.probability == pytest.approx(0.8)
+    assert prediction.unsure == (unsure_below > 0.8)
+
+
+def test_an_unknown_label_set_is_refused_with_the_choices():
+    with pytest.raises(ModelError, match=r"\['answer', 'doors', 'gates'\].*received 'windows'"):
+        Recognizer(Finds(), Reads(), "windows")
+
+
+# -- faces that the caller knows
+
+
+def test_own_boxes_are_read_as_given_and_the_detector_is_not_asked():
+    detector, classifier = Finds(Box(0, 0, 5, 5)), Reads()
+    small, large = Box(1, 1, 4, 4), Face(Box(0, 0, 20, 20), confidence=0.3)
+    result = Recognizer(detector, classifier).predict(flat(9), boxes=[small, large])
+    assert [prediction.face for prediction in result.predictions] == [Face(small), large]
+    assert detector.frames == []
+
+
+def test_an_empty_list_of_boxes_means_no_faces():
+    detector = Finds(Box(0, 0, 5, 5))
+    assert Recognizer(detector, Reads()).predict(flat(9), boxes=[]).predictions == ()
+    assert detector.frames == []
+
+
+@pytest.mark.parametrize("wrong", [(1, 2, 3, 4), [1, 2, 3, 4], {"left": 1}, np.float32([1, 2, 3, 4]), None, "face"])
+def test_a_box_of_another_kind_is_refused(wrong):
+    with pytest.raises(UsageError, match=r"expected boxes as mien\.Box\(left, top, right, bottom\) or mien\.Face"):
+        Recognizer(Finds(), Reads()).predict(flat(9), boxes=[Box(1, 1, 2, 2), wrong])
+
+
+@pytest.mark.parametrize("box", [Box(-900, -900, -800, -800), Box(0.2, 0.2, 0.4, 0.4), Box(-1e5, -1e5, 1e5, 1e5)])
+def test_a_box_anywhere_gives_a_defined_result(recognizer, box):
+    (prediction,) = recognizer.predict(astronaut(), boxes=[box]).predictions
+    assert sum(prediction.probabilities) == pytest.approx(1, abs=1e-6)
+
+
+def test_more_faces_than_go_to_the_runtime_at_once(recognizer):
+    boxes = [Box(178 + shift, 65, 270 + shift, 176) for shift in range(-70, 70)]
+    predictions = recognizer.predict(astronaut(), boxes=boxes).predictions
+    assert [prediction.face.box for prediction in predictions] == boxes
+    (alone,) = recognizer.predict(astronaut(), boxes=[boxes[135]]).predictions
+    assert predictions[135].probabilities == pytest.approx(alone.probabilities, abs=1e-5)
+
+
+# -- whole pictures
+
+
+def test_whole_hands_a_chip_on_untouched_and_own_boxes_are_cropped_by_the_card():
+    picture = np.random.default_rng(0).integers(0, 256, (8, 8), np.uint8)
+    frame = np.repeat(picture[..., None], 3, axis=2)
+    classifier = Reads()
+    recognizer = Recognizer(WholeDetector(), classifier)
+    recognizer.predict(frame)
+    recognizer.predict(frame, boxes=[Box(0, 0, 8, 8)])
+    found, given = classifier.chips
+    assert np.array_equal(found[0, ..., 0], picture)
+    assert np.array_equal(given[0], crop(frame, Face(Box(0, 0, 8, 8)), CARD.crop, 8, 1))
+    assert not np.array_equal(found, given)
+
+
+# -- any form of a picture
+
+
+def test_a_path_bytes_and_an_array_give_the_same(recognizer, tmp_path):
+    file = tmp_path / "astronaut.png"
+    content = encoded(Image.fromarray(astronaut()))
+    file.write_bytes(content)
+    forms = [str(file), file, content, bytearray(content), memoryview(content), astronaut()]
+    results = [recognizer.predict(form) for form in forms]
+    assert [result.source for result in results] == [str(file)] * 2 + ["<bytes>"] * 3 + ["<array>"]
+    assert {result.predictions for result in results} == {results[0].predictions}
+    assert len(results[0].predictions) == 1
+
+
+@pytest.mark.parametrize(("colour", "luma"), [((255, 0, 0), 76), ((0, 255, 0), 150), ((0, 0, 255), 29)])
+@pytest.mark.parametrize("form", ["path", "bytes", "array"])
+def test_red_and_blue_swapped_anywhere_on_the_way_would_show_in_the_chip(tmp_path, form, colour, luma):
+    frame = flat(colour)
+    (tmp_path / "flat.png").write_bytes(encoded(Image.fromarray(frame)))
+    forms = {"path": tmp_path / "flat.png", "bytes": encoded(Image.fromarray(frame)), "array": frame}
+    detector, classifier = Finds(Box(2, 2, 9, 9)), Reads()
+    Recognizer(detector, classifier).predict(forms[form])
+    assert tuple(detector.frames[0][0, 0]) == colour
+    assert np.unique(classifier.chips[0]) == [luma]
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        (b"no picture", "the 10 bytes given"),
+        ("absent.jpg", "'absent.jpg'.*no such file"),
+        (np.zeros((4, 4), np.uint8), "in RGB order; received an array of uint8 with shape"),
+        (np.zeros((4, 4, 3)), "received an array of float64"),
+        (7, "received a int"),
+    ],
+)
+def test_what_is_no_picture_is_refused(wrong, message):
+    with pytest.raises(PictureError, match=message):
+        Recognizer(Finds(), Reads()).predict(wrong)
+
+
+UNDO = {
+    1: None,
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_90,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_270,
+}
+
+
+@pytest.mark.parametrize("orientation", UNDO)
+def test_the_eight_orientations_of_exif_give_the_same(recognizer, orientation):
+    """Reliability 4; PNG, so that the pixels are the same however the picture is stored."""
+    upright = Image.fromarray(astronaut()[:400])
+    stored = upright if UNDO[orientation] is None else upright.transpose(UNDO[orientation])
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    (expected,) = recognizer.predict(np.asarray(upright)).predictions
+    (found,) = recognizer.predict(encoded(stored, exif=exif)).predictions
+    assert dataclasses.astuple(found.face.box) == pytest.approx(dataclasses.astuple(expected.face.box), abs=2)
+    assert found.probabilities == pytest.approx(expected.probabilities, abs=1e-5)
+
+
+def in_mode(frame, mode):
+    """An encoded picture that holds a frame in one of Pillow's modes."""
+    if mode == "I;16":
+        grey = np.asarray(Image.fromarray(frame).convert("L")).astype(np.uint16) * 257
+        return encoded(Image.fromarray(grey))
+    return encoded(Image.fromarray(frame).convert(mode), "TIFF" if mode == "CMYK" else "PNG")
+
+
+MODES = ["1", "L", "LA", "P", "RGBA", "CMYK", "I;16"]
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize(("height", "width"), [(1, 1), (1, 10_000), (10_000, 1)])
+def test_the_smallest_and_thinnest_pictures_of_every_mode_give_defined_results(recognizer, whole, mode, height, width):
+    picture = in_mode(np.random.default_rng(0).integers(0, 256, (height, width, 3), np.uint8), mode)
+    assert recognizer.predict(picture) == FrameResult("<bytes>")
+    (prediction,) = whole.predict(picture).predictions
+    assert prediction.face == Face(Box(0, 0, width, height))
+    assert sum(prediction.probabilities) == pytest.approx(1, abs=1e-6)
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_a_face_in_every_mode_is_found_and_read(recognizer, mode):
+    (prediction,) = recognizer.predict(in_mode(astronaut()[:300, 80:380], mode)).predictions
+    assert prediction.face.box.overlap(Box(98, 65, 190, 176)) > 0.5
+    assert mode == "1" or prediction.emotion == "happy"  # black and white dots show a face, but hardly a smile
+
+
+# -- real faces
+
+
+@pytest.mark.parametrize(("labels", "names"), [("answer", FER2013), ("fer2013", FER2013), ("ferplus", FERPLUS)])
+def test_the_astronaut_shows_a_smile(haar, classifier, labels, names):
+    recognizer = Recognizer(haar, classifier, labels)
+    (prediction,) = recognizer.predict(astronaut()).predictions
+    assert prediction.labels == recognizer.labels == tuple(map(str, names))
+    assert {type(label) for label in prediction.labels} == {str}
+    assert prediction.face.box.overlap(BOX) > 0.5
+    assert (prediction.emotion, prediction.unsure) == ("happy", False)
+    assert prediction.unsure_below == classifier.card.reading(labels).unsure_below
+
+
+def test_the_largest_face_comes_first(recognizer):
+    frame = np.full((512, 800, 3), 128, np.uint8)
+    frame[:256, :256] = cv2.resize(astronaut(), (256, 256), interpolation=cv2.INTER_AREA)
+    frame[:, 288:] = astronaut()
+    large, small = recognizer.predict(frame).predictions
+    assert large.face.box.area > 3 * small.face.box.area
+    assert large.face.box.left > 288 > small.face.box.right
+
+
+def test_a_photograph_by_its_path(recognizer):
+    with get_sample_data("grace_hopper.jpg") as photograph:
+        result = recognizer.predict(photograph.name)
+    assert Path(result.source).name == "grace_hopper.jpg"
+    assert len(result.predictions) == 1
+    assert result.error is None
+
+
+def test_a_cup_of_coffee_shows_no_expression(recognizer):
+    assert recognizer.predict(coffee()).predictions == ()
+
+
+# -- many pictures
+
+
+def test_many_pictures_keep_their_order_and_one_that_fails_stops_none(tmp_path):
+    good = encoded(Image.fromarray(flat(255)))
+    (tmp_path / "good.png").write_bytes(good)
+    (tmp_path / "cut.png").write_bytes(good[:40])
+    pictures = [
+        tmp_path / "good.png",
+        str(tmp_path / "absent.png"),
+        good,
+        b"no picture",
+        tmp_path / "cut.png",
+        np.zeros((3, 3), np.uint8),
+        flat(0),
+    ]
+    results = list(Recognizer(Finds(Box(2, 2, 9, 9)), Reads()).predict_many(pictures))
+    names = [str(tmp_path / name) for name in ("good.png", "absent.png", "cut.png")]
+    assert [result.source for result in results] == [*names[:2], "<bytes>", "<bytes>", names[2], "<array>", "<array>"]
+    assert [result.error is None for result in results] == [True, False, True, False, False, False, True]
+    assert [len(result.predictions) for result in results] == [1, 0, 1, 0, 0, 0, 1]
+    assert "no such file" in results[1].error
+    assert [results[at].predictions[0].emotion for at in (0, 2, 6)] == ["open", "open", "shut"]
+
+
+def test_many_pictures_are_read_one_at_a_time():
+    detector = Finds()
+    results = Recognizer(detector, Reads()).predict_many(itertools.repeat(flat(7)))
+    assert len(list(itertools.islice(results, 3))) == 3
+    assert len(detector.frames) == 3
+
+
+# -- the usual recognizer
+
+
+def test_the_usual_recognizer_works_offline_straight_after_install(empty_store):
+    usual = Recognizer.load(store=empty_store, threads=1)
+    assert usual.classifier.card.name == "compact"
+    assert usual.labels == tuple(map(str, FER2013))
+    (prediction,) = usual.predict(astronaut()).predictions
+    assert isinstance(prediction, Prediction)
+    assert prediction.emotion == "happy"
+
+
+@pytest.mark.parametrize("as_text", [True, False])
+def test_a_model_by_its_path(shipped_model, empty_store, tmp_path, as_text):
+    file = tmp_path / "mine.onnx"
+    file.write_bytes(shipped_model)
+    model = str(file) if as_text else file
+    recognizer = Recognizer.load(model, detector="whole", labels="ferplus", store=empty_store)
+    assert recognizer.labels == tuple(map(str, FERPLUS))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error", "message"),
+    [
+        ({"model": "collosal"}, ModelError, r"models \['compact', 'yunet'\].*received 'collosal'"),
+        ({"model": Path("absent.onnx")}, ModelError, "there is none at absent.onnx"),
+        ({"detector": "mtcnn"}, UsageError, "auto, yunet, haar, whole; received 'mtcnn'"),
+        ({"detector": "yunet"}, ModelMissingError, "mien models pull yunet"),
+        ({"labels": "affectnet"}, ModelError, r"\['answer', 'fer2013', 'ferplus'\].*received 'affectnet'"),
+    ],
+)
+def test_what_can_t_be_loaded_is_said(empty_store, arguments, error, message):
+    with pytest.raises(error, match=message):
+        Recognizer.load(store=empty_store, **{"detector": "whole", **arguments})
+
+
+def test_auto_without_yunet_takes_haar_and_says_once_how_to_get_it(empty_store, caplog):
+    assert isinstance(find_detector("auto", empty_store), HaarDetector)
+    (record,) = caplog.records
+    assert (record.name, record.levelno) == ("mien", logging.WARNING)
+    assert "mien models pull yunet" in record.getMessage()
+    assert "\n" not in record.getMessage()
+
+
+def test_auto_with_yunet_takes_it_and_says_nothing(store_with_yunet, caplog):
+    detector = find_detector("auto", store_with_yunet)
+    assert isinstance(detector, YuNetDetector)
+    assert detector.detect(flat(9, 32, 32)) == []
+    assert caplog.records == []
+
+
+@pytest.mark.parametrize(("name", "kind"), [("haar", HaarDetector), ("whole", WholeDetector), ("yunet", YuNetDetector)])
+def test_a_detector_asked_for_by_name_is_taken_in_silence(store_with_yunet, caplog, name, kind):
+    assert isinstance(find_detector(name, store_with_yunet), kind)
+    assert caplog.records == []
+
+
+@pytest.mark.shared
+@pytest.mark.parametrize("name", ["auto", "yunet"])
+def test_the_real_yunet_from_the_store(shared, empty_store, name):
+    empty_store.add(shared / "models" / "yunet_n_dynamic.onnx")
+    recognizer = Recognizer.load(detector=name, store=empty_store)
+    assert isinstance(recognizer.detector, YuNetDetector)
+    (prediction,) = recognizer.predict(astronaut()).predictions
+    assert prediction.face.landmarks is not None
+    assert prediction.emotion == "happy"
