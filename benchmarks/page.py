@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -38,8 +37,10 @@ def fill(page: str, blocks: Mapping[str, str]) -> str:
         ValueError: the page has no such block, or several.
     """
     for name, text in blocks.items():
-        block = re.compile(rf"(?<=<!-- {re.escape(name)} -->\n).*?(?=^<!-- /{re.escape(name)} -->$)", re.DOTALL | re.M)
-        page, count = block.subn(lambda _, text=text: f"\n{text}\n\n", page)
-        if count != 1:
-            raise ValueError(f"expected one block <!-- {name} --> to <!-- /{name} --> in the page; found {count}")
+        begin, end = f"<!-- {name} -->\n", f"<!-- /{name} -->\n"
+        head, _, rest = page.partition(begin)
+        _, found, tail = rest.partition(end)
+        if not found or page.count(begin) != 1 or page.count(end) != 1:
+            raise ValueError(f"expected one block {begin.strip()} to {end.strip()} in the page; found none, or several")
+        page = f"{head}{begin}\n{text}\n\n{end}{tail}"
     return page

@@ -69,9 +69,9 @@ def cold_start(setting: Setting) -> Section:
     ]
     stages = _stages(setting)
     text = [
-        table(["process", "ms", f"over `{first}`"], rows),
+        table(["process", "ms", "times the first row"], rows),
         *([f"Not on this machine, so not measured: {', '.join(absent)}."] if absent else []),
-        f"Where the time of `{first}` goes, in processes of their own:",
+        f"{setting.rounds} rounds. Where the time of `{first}` goes, in as many processes of their own:",
         table(["stage", "ms"], [[name, sample.times(1000).text(1)] for name, sample in stages.items()]),
     ]
     return Section("\n\n".join(text), {"seconds": _numbers(found), "stages": _numbers(stages), "absent": absent})
@@ -89,7 +89,7 @@ def import_cost(setting: Setting) -> Section:
     ]
     text = [
         table(["statement", "ms", "modules loaded", f"of {', '.join(PEERS)}"], rows),
-        f"By `python -X importtime`. The promise for `import mien`: under {IMPORT_PROMISE} ms, and none of the last column.",
+        f"By `python -X importtime`, {setting.rounds} rounds. The promise for `import mien`: under {IMPORT_PROMISE} ms, none.",
     ]
     figures = {"seconds": _numbers(found), "trainers": {name: _trainers(names) for name, names in loaded.items()}}
     return Section("\n\n".join(text), figures)
@@ -102,7 +102,9 @@ def installed_size(_: Setting) -> Section:
         site = next(Path(folder).glob("**/site-packages"))
         before = bytes_under(site)
         tools = {distribution.name for distribution in distributions(path=[str(site)])}
-        python = next(path for path in (Path(folder, "bin/python"), Path(folder, "Scripts/python.exe")) if path.exists())
+        python = next(
+            path for path in (Path(folder, "bin/python"), Path(folder, "Scripts/python.exe")) if path.exists()
+        )
         subprocess.run([python, "-m", "pip", "install", "--quiet", BASE], check=True)
         total = bytes_under(site) - before
         sizes = {
@@ -113,7 +115,10 @@ def installed_size(_: Setting) -> Section:
     largest = dict(sorted(sizes.items(), key=lambda item: -item[1])[:6])
     others = {"the rest": total - sum(largest.values())}
     rows = [[name, f"{size / 1e6:.1f}"] for name, size in (largest | others | {"**in all**": total}).items()]
-    text = [table(["distribution", "MB"], rows), f"The promise: under {SIZE_PROMISE} MB. Compiled `.pyc` files included."]
+    text = [
+        table(["distribution", "MB"], rows),
+        f"The promise: under {SIZE_PROMISE} MB. Compiled `.pyc` files included.",
+    ]
     return Section("\n\n".join(text), {"total": total, "bytes": sizes})
 
 
@@ -161,7 +166,7 @@ def _peers(python: str) -> tuple[dict[str, tuple[list[str], dict[str, str]]], li
     peers = {PASS: ([python, "-c", "pass"], environment)}
     for name in PEERS:
         if name in present and (name != "keras" or backend):
-            label = f'python -c "import {name}"' + (f" ({backend})" if name == "keras" else "")
+            label = (f"KERAS_BACKEND={backend} " if name == "keras" else "") + f'python -c "import {name}"'
             peers[label] = ([python, "-c", f"import {name}"], environment)
     return peers, [name for name in PEERS if name not in present]
 
@@ -192,9 +197,7 @@ def _stages(setting: Setting) -> dict[str, Sample]:
 def _import_seconds(module: str) -> float:
     command = [sys.executable, "-X", "importtime", "-c", f"import {module}"]
     ran = subprocess.run(command, check=True, capture_output=True, text=True)
-    # a parent package is imported first and on its own line
-    names = [module.rsplit(".", depth)[0] for depth in range(module.count(".") + 1)]
-    return sum(import_microseconds(ran.stderr, name) for name in names) / 1e6
+    return import_microseconds(ran.stderr, module) / 1e6
 
 
 def _loaded(module: str) -> list[str]:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, TypeVar
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+K = TypeVar("K")
 T = TypeVar("T")
 
 
@@ -50,13 +51,13 @@ class Sample:
         return f"{self.median:,.{digits}f} ({low:,.{digits}f} to {high:,.{digits}f})"
 
 
-def interleaved(tasks: Mapping[str, Callable[[], T]], rounds: int) -> dict[str, tuple[T, ...]]:
+def interleaved(tasks: Mapping[K, Callable[[], T]], rounds: int) -> dict[K, tuple[T, ...]]:
     """What each task gave in each round.
 
-    Every round runs all tasks, every other round backwards: what changes steadily while the run lasts (heat, another
-    process) cancels out.
+    Every round runs all tasks, every other round backwards: what changes steadily while the run lasts, such as the
+    heat of the machine, cancels out.
     """
-    found: dict[str, list[T]] = {name: [] for name in tasks}
+    found: dict[K, list[T]] = {name: [] for name in tasks}
     for index in range(rounds):
         for name in tasks if index % 2 == 0 else reversed(list(tasks)):
             found[name].append(tasks[name]())

@@ -38,7 +38,9 @@ def test_imports_go_down_and_keras_stays_where_models_are_made(repository):
     ],
 )
 def test_an_import_the_wrong_way_is_found(repository, tmp_path, file, line, broken):
-    shutil.copytree(repository / "src" / "mien", tmp_path / "mien", ignore=shutil.ignore_patterns("models", "__pycache__"))
+    shutil.copytree(
+        repository / "src" / "mien", tmp_path / "mien", ignore=shutil.ignore_patterns("models", "__pycache__")
+    )
     changed = tmp_path / "mien" / file
     changed.write_text((changed.read_text() if changed.exists() else "") + f"\n{line}\n")
     status, words = lint(repository, tmp_path)

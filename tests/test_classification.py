@@ -53,8 +53,7 @@ def graph_of(onnx, *, size=8, kind="UINT8", batch="batch", widths=(2, 3), weight
         nodes += [make.make_node("Sub", ["one", "pixels"], ["rest"]), make.make_node("Log", ["rest"], ["pixels2"])]
     nodes.append(make.make_node("Flatten", ["pixels2" if logarithm else "pixels"], ["flat"]))
     values = [onnx.numpy_helper.from_array(np.float32(1), "one")]
-    for index, width in enumerate(widths):
-        part = weights[:, sum(widths[:index]) : sum(widths[: index + 1])]
+    for index, part in enumerate(np.split(weights, np.cumsum(widths)[:-1], axis=1)):
         values.append(onnx.numpy_helper.from_array(np.ascontiguousarray(part), f"w{index}"))
         nodes.append(make.make_node("MatMul", ["flat", f"w{index}"], [f"m{index}"]))
         nodes.append(make.make_node("Cast", [f"m{index}"], [f"y{index}"], to=getattr(types, out)))
@@ -263,7 +262,10 @@ FOREIGN = {
     "nothing": (lambda onnx: b"", "empty file"),
     "a pickle": (lambda onnx: pickle.dumps({"weights": [1.0]}), "a Python pickle"),
     "a Keras file": (lambda onnx: b"PK\x03\x04" + bytes(100), "a zip archive"),
-    "no seal": (lambda onnx: model_of(onnx, graph_of(onnx), {CARD_KEY: CARD.to_json()}), "without mien's card and seal"),
+    "no seal": (
+        lambda onnx: model_of(onnx, graph_of(onnx), {CARD_KEY: CARD.to_json()}),
+        "without mien's card and seal",
+    ),
     "a seal of zeros": (
         lambda onnx: model_of(onnx, graph_of(onnx), {CARD_KEY: CARD.to_json(), SEAL_KEY: UNSEALED}),
         "changed or damaged",

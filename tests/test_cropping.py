@@ -179,7 +179,7 @@ def test_faces_come_in_order_and_none_make_an_empty_batch():
 
 
 def test_two_channels_are_refused():
-    with pytest.raises(UsageError, match="1 .*or 3 .*received 2"):
+    with pytest.raises(UsageError, match=r"1 .*or 3 .*received 2"):
         crop(noise(9, 9), square(0, 0, 9), PLAIN, 8, 2)
 
 

@@ -204,7 +204,7 @@ def camera(
         may_open: whether this user may open a device node.
     """
     if not platform.startswith("linux"):
-        yield Finding("camera", "ok", "not looked for: on this system only opening one shows it (mien live)")
+        yield Finding("camera", "ok", "not looked for: on this system only opening one shows it")
         return
     nodes = sorted(devices.glob("video[0-9]*"))
     usable = [str(node) for node in nodes if may_open(node)]
@@ -214,7 +214,7 @@ def camera(
         fix = "sudo usermod -aG video $USER, then log in again"
         yield Finding("camera", "warn", f"{nodes[0]} is there but may not be opened", fix)
     else:
-        yield Finding("camera", "warn", "none found", "connect one, or give mien live a file: --video FILE")
+        yield Finding("camera", "warn", "none found; photos need none", "connect one to read faces live")
 
 
 def extras(versions: Mapping[str, str], backend: str = "") -> Iterator[Finding]:
@@ -245,9 +245,6 @@ def _training(versions: Mapping[str, str], backend: str) -> Finding:
         fix = f"set KERAS_BACKEND to one of: {', '.join(there)}"
         return Finding("training", "warn", f"{words}, but KERAS_BACKEND names {backend}, which is not installed", fix)
     listed = ", ".join(f"{name} {version}" for name, version in there.items())
-    if not backend and "tensorflow" not in there:
-        fix = f"set KERAS_BACKEND={next(iter(there))}"
-        return Finding("training", "warn", f"{words}, backends: {listed}; Keras looks for tensorflow unless told", fix)
     return Finding("training", "ok", f"{words}, backends: {listed}")
 
 
@@ -256,6 +253,6 @@ def speed(milliseconds: Callable[[], float]) -> Iterator[Finding]:
     took = milliseconds()
     detail = f"{took:.1f} ms a chip"
     if took > SLOW_CHIP:
-        yield Finding("speed", "warn", detail, "close other programs, or thin a video with --every")
+        yield Finding("speed", "warn", detail, "close other programs")
     else:
         yield Finding("speed", "ok", detail)

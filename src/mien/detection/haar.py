@@ -9,53 +9,74 @@ import threading
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import cv2
+import cv2.data
 import numpy as np
-import numpy.typing as npt
 
 from mien.arrays import Frame, check_frame
-from mien.detection.boxes import largest_first, scale_down, suppress
+from mien.detection.boxes import largest_first, overlaps, scaled, suppress
 from mien.faces import Box, Face
 
-LONGEST = 480
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+LONGEST = 400
+STEP = 1.1
+LEAST_PIXELS = 20
+LEAST_SHARE = 0.06
+"""Longest side searched, factor between two sizes of the search, and the least side of a face (whichever is more)."""
+
 BORDER = 0.2
-SMALLEST = 24
-NEIGHBOURS = 3
-OVERLAP = 0.4
+"""Repeated edge around the picture, of its longer side: cascades miss faces that are cut close."""
+
+NEIGHBOURS = 2
+AGREE = 0.3
+SAME = 0.4
+"""Overlap from which two cascades mean one face, and share of the smaller box above which the lesser of two goes."""
+
+CLOSE_UP = 0.3
+VOTES_CLOSE_UP = 4
+VOTES = 8
+"""The neighbours, over all cascades that agree, that a face needs; less where it is at least ``CLOSE_UP`` of the
+picture's longer side, since false boxes are small. On 218 close portraits 3.2 % have no face and none has a false
+one, on 150 general pictures there are 0.09 false boxes each; 2 votes for all: 2.3 %, 0.04 and 1.13."""
 
 
 @dataclass(frozen=True, slots=True)
 class Cascade:
-    """One of OpenCV's cascades, and how its squares lie to YuNet's boxes.
+    """One of OpenCV's cascades, and how YuNet's box lies to its square, in sides of the square.
+
+    The numbers are medians over the faces that both found in 578 pictures (portraits and everyday scenes).
 
     Attributes:
         file: its name in OpenCV's folder.
-        step: factor from one size searched to the next.
-        height: of YuNet's box over the side of the square.
-        width: of YuNet's box over the side of the square.
-        right: from the square's centre to YuNet's, over the side.
+        width: of YuNet's box.
+        height: of YuNet's box.
+        right: from the square's centre to the box's.
         down: the same downwards.
+        mirrored: searches the mirrored picture.
     """
 
     file: str
-    step: float
-    height: float
     width: float
+    height: float
     right: float
     down: float
+    mirrored: bool = False
 
 
 CASCADES = (
-    Cascade("haarcascade_frontalface_alt2.xml", 1.1, 1.0, 0.78, 0.0, 0.0),
-    Cascade("haarcascade_frontalface_default.xml", 1.1, 1.0, 0.78, 0.0, 0.0),
-    Cascade("haarcascade_profileface.xml", 1.1, 1.0, 0.78, 0.0, 0.0),
+    Cascade("haarcascade_frontalface_alt2.xml", 0.835, 1.034, 0.0, 0.028),
+    Cascade("haarcascade_frontalface_default.xml", 0.814, 1.003, 0.0, 0.025),
+    Cascade("haarcascade_profileface.xml", 0.803, 1.012, -0.128, 0.054),
+    Cascade("haarcascade_profileface.xml", 0.803, 1.012, -0.128, 0.054, mirrored=True),
 )
 
 
 class HaarDetector:
-    """Finds faces with three cascades; a lock inside lets several threads share it.
+    """Finds faces with the cascades for frontal faces and profiles; a lock inside lets several threads share it.
 
     OpenCV's cascades keep state during a search, hence the lock; each search uses all cores by itself.
     """
@@ -73,31 +94,60 @@ class HaarDetector:
             PictureError: the frame is anything else.
         """
         grey: Any = cv2.cvtColor(check_frame(frame), cv2.COLOR_RGB2GRAY)
-        small, spans = scale_down(grey, LONGEST)
-        border = round(BORDER * max(small.shape))
-        padded = cv2.copyMakeBorder(small, border, border, border, border, cv2.BORDER_REPLICATE)
+        picture, spans = scaled(grey, LONGEST)
         with self._lock:
-            boxes, scores = self._search(padded)
-        kept = suppress(boxes, scores, OVERLAP, nested=True)
-        boxes = (boxes - border) * np.tile(np.float32(spans), 2)
+            boxes, counts = self._search(picture)
+        boxes, votes = _agreed(boxes, counts)
+        large = boxes[:, 3] - boxes[:, 1] >= CLOSE_UP * max(picture.shape)
+        sure = votes >= np.where(large, VOTES_CLOSE_UP, VOTES)
+        boxes, votes = boxes[sure] * np.array(spans * 2, np.float32), votes[sure]
         return largest_first(
-            [Face(Box(*(float(edge) for edge in boxes[row])), None, float(scores[row])) for row in kept]
+            [
+                Face(Box(*boxes[row].tolist()), confidence=float(votes[row] / (votes[row] + VOTES)))
+                for row in suppress(boxes, votes, SAME, nested=True)
+            ]
         )
 
     @cached_property
-    def _cascades(self) -> list[tuple[Cascade, Any]]:
+    def _classifiers(self) -> dict[str, Any]:
         folder = Path(cv2.data.haarcascades)
-        return [(cascade, cv2.CascadeClassifier(str(folder / cascade.file))) for cascade in CASCADES]
+        return {cascade.file: cv2.CascadeClassifier(str(folder / cascade.file)) for cascade in CASCADES}
 
     def _search(self, picture: npt.NDArray[np.uint8]) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
-        boxes, scores = [], []
-        for cascade, classifier in self._cascades:
-            squares, counts = classifier.detectMultiScale2(
-                picture, scaleFactor=cascade.step, minNeighbors=NEIGHBOURS, minSize=(SMALLEST, SMALLEST)
+        """Boxes in pixels of the picture, (count, 4), and the neighbours of each, (count,)."""
+        longest = max(picture.shape)
+        border, least = round(BORDER * longest), max(LEAST_PIXELS, round(LEAST_SHARE * longest))
+        padded = cv2.copyMakeBorder(picture, border, border, border, border, cv2.BORDER_REPLICATE)
+        found = [np.zeros((0, 5), np.float32)]
+        for cascade in CASCADES:
+            squares, counts = self._classifiers[cascade.file].detectMultiScale2(
+                cv2.flip(padded, 1) if cascade.mirrored else padded,
+                scaleFactor=STEP,
+                minNeighbors=NEIGHBOURS,
+                minSize=(least, least),
             )
-            for (left, top, side, _), count in zip(squares, np.ravel(counts), strict=True):
-                x, y = left + side * (0.5 + cascade.right), top + side * (0.5 + cascade.down)
-                half = np.float32([cascade.width * side / 2, cascade.height * side / 2])
-                boxes.append(np.hstack([(x, y) - half, (x, y) + half]))
-                scores.append(count / (count + 10))
-        return np.array(boxes, np.float32).reshape(-1, 4), np.array(scores, np.float32)
+            if len(squares):
+                found.append(np.column_stack([_framed(squares, cascade, padded.shape[1]) - border, np.ravel(counts)]))
+        rows = np.concatenate(found).astype(np.float32)
+        return rows[:, :4], rows[:, 4]
+
+
+def _framed(squares: npt.NDArray[np.int32], cascade: Cascade, width: int) -> npt.NDArray[np.float32]:
+    """A cascade's squares (left, top, width, height) as boxes in YuNet's convention."""
+    sides = squares[:, 2].astype(np.float32)
+    x = squares[:, 0] + sides * (0.5 + cascade.right)
+    y = squares[:, 1] + sides * (0.5 + cascade.down)
+    x = width - x if cascade.mirrored else x
+    across, down = sides * cascade.width / 2, sides * cascade.height / 2
+    return np.stack([x - across, y - down, x + across, y + down], axis=1)
+
+
+def _agreed(
+    boxes: npt.NDArray[np.float32], counts: npt.NDArray[np.float32]
+) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
+    """Each box as the mean of all that overlap it, weighted by their neighbours, and the sum of those."""
+    if not len(boxes):
+        return boxes, counts
+    weights = np.stack([(overlaps(box, boxes) >= AGREE) * counts for box in boxes])
+    votes = weights.sum(axis=1)
+    return weights @ boxes / votes[:, None], votes

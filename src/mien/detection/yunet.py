@@ -14,7 +14,7 @@ import numpy.typing as npt
 import onnxruntime
 
 from mien.arrays import Frame, check_frame
-from mien.detection.boxes import largest_first, scale_down, suppress
+from mien.detection.boxes import largest_first, scaled, suppress
 from mien.errors import ModelError
 from mien.faces import Box, Face, Landmarks, Point
 from mien.onnx_guard import check_onnx, read_onnx
@@ -29,13 +29,29 @@ SCORE = 0.7
 """The least score of a face: on 1,000 pictures of things and animals most of what lies between 0.6 and 0.7 is none."""
 
 OVERLAP = 0.3
-LONGEST = 640
-CLOSE_UP = 160
-CLOSE_UP_BORDER = 80
-CLOSE_UP_LEAST = 0.3
-"""Longest sides of the first and the second look, the black border of the second (pixels), and the least height of a
-face that it may find (over the picture's longer side). The second look is for faces that fill the frame, larger than
-the network's 300 pixels or cut at the edge, and is taken only where the first found nothing."""
+
+
+class Look(NamedTuple):
+    """One scale at which the network sees a picture, since it finds faces of about 10 to 300 pixels.
+
+    Attributes:
+        longest: side of the picture in pixels.
+        enlarge: how many times a small picture may be enlarged to come near that.
+        border: black pixels around, for faces cut at the edge.
+        least: height of the smallest face that counts, over the picture's longer side.
+    """
+
+    longest: int
+    enlarge: float = 1.0
+    border: int = 0
+    least: float = 0.0
+
+
+LOOKS = (Look(640, enlarge=2.0), Look(320, least=0.3))
+"""Both are taken: small faces, then faces that fill the frame."""
+
+LAST_LOOK = Look(160, border=80, least=0.3)
+"""Taken where the others found nothing."""
 
 
 class Found(NamedTuple):
@@ -81,22 +97,28 @@ class YuNetDetector:
             PictureError: the frame is anything else.
         """
         frame = check_frame(frame)
-        faces = self._look(frame, LONGEST, border=0)
-        if not faces:
-            least = CLOSE_UP_LEAST * max(frame.shape[:2])
-            faces = [face for face in self._look(frame, CLOSE_UP, CLOSE_UP_BORDER) if face.box.height >= least]
-        return largest_first(faces)
+        faces = [face for look in LOOKS for face in self._seen(frame, look)]
+        return self._best(faces or self._seen(frame, LAST_LOOK))
 
-    def _look(self, frame: Frame, longest: int, border: int) -> list[Face]:
-        """The faces at one scale, the picture set in a black border and filled up to whole cells."""
-        picture, spans = scale_down(frame, longest)
+    def _seen(self, frame: Frame, look: Look) -> list[Face]:
+        """The candidates of one look, several a face."""
+        picture, spans = scaled(frame, look.longest, look.enlarge)
         height, width = picture.shape[:2]
-        right, bottom = -(width + 2 * border) % max(STRIDES), -(height + 2 * border) % max(STRIDES)
-        padded = cv2.copyMakeBorder(picture, border, border + bottom, border, border + right, cv2.BORDER_CONSTANT)
+        border, cell = look.border, max(STRIDES)
+        right, bottom = border - (width + 2 * border) % -cell, border - (height + 2 * border) % -cell
+        padded = cv2.copyMakeBorder(picture, border, bottom, border, right, cv2.BORDER_CONSTANT)
         blue_first = np.ascontiguousarray(padded[None, :, :, ::-1].transpose(0, 3, 1, 2), np.float32)
         outputs = self._session.run(OUTPUTS, {self._session.get_inputs()[0].name: blue_first})
         found = decode(dict(zip(OUTPUTS, outputs, strict=True)), padded.shape[1], self._score)
-        return [_face(found, row, border, spans) for row in suppress(found.boxes, found.scores, self._nms)]
+        faces = [_face(found, row, border, spans) for row in range(len(found.scores))]
+        return [face for face in faces if face.box.height >= look.least * max(frame.shape[:2])]
+
+    def _best(self, faces: list[Face]) -> list[Face]:
+        """One candidate a face, largest first."""
+        boxes = [(face.box.left, face.box.top, face.box.right, face.box.bottom) for face in faces]
+        scores = np.array([face.confidence for face in faces], np.float32)
+        kept = suppress(np.array(boxes, np.float32).reshape(-1, 4), scores, self._nms)
+        return largest_first([faces[row] for row in kept])
 
 
 def decode(outputs: dict[str, npt.NDArray[np.float32]], width: int, score: float) -> Found:

@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mien.classification import read_logits
+from mien.emotions import Emotion, emotion_named
 from mien.errors import UsageError
 from mien.evaluation.metrics import judge
 from mien.evaluation.report import Report
@@ -53,9 +54,7 @@ def judge_chips(classifier: Classifier, data: Dataset, labels: str = "") -> Repo
     )
 
 
-def truth_under(
-    card: ModelCard, data: Dataset, labels: str
-) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+def truth_under(card: ModelCard, data: Dataset, labels: str) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
     """The truth of each row that can be judged under a label set of the model, and which rows those are.
 
     A head is judged by the truth of its own name. The answer is judged by votes where the data has any (its last
@@ -87,24 +86,27 @@ def judge_photos(
     leave_out: Sequence[str] = (),
     tell: Callable[[float], None] = lambda _: None,
 ) -> Report:
-    """Scores on photos through the whole chain: a photo without a face found counts as wrong.
+    """Scores on photos through the whole chain: one without a face found, or that can't be read, counts as wrong.
 
     The largest face of a photo is the one that its label speaks of.
 
     Args:
         recognizer: detector and model.
         photos: paths with the expression shown.
-        leave_out: expressions whose photos are not judged, where their labels can't be trusted.
+        leave_out: words for expressions whose photos are not judged, where their labels can't be trusted.
         tell: called with the share that is done.
 
     Raises:
-        UsageError: no photo is left, or a label is none of the model's.
+        UsageError: no photo is left, a label is none of the model's, or a word to leave out names no expression.
     """
     known = list(recognizer.labels)
-    judged = [at for at, answer in enumerate(photos.answers) if answer not in leave_out]
+    left_out = _expressions(leave_out)
+    judged = [at for at, answer in enumerate(photos.answers) if answer not in left_out]
     unknown = sorted({photos.answers[at] for at in judged} - set(known))
     if unknown or not judged:
-        raise UsageError(f"expected photos labelled with some of {known}; received {unknown or 'none'}: leave others out")
+        raise UsageError(
+            f"expected photos labelled with some of {known}; received {unknown or 'none'}: leave others out"
+        )
     answers = np.array([known.index(photos.answers[at]) for at in judged])
     rows = np.full((len(judged), len(known)), 1.0 / len(known), np.float32)
     found = np.zeros(len(judged), np.bool_)
@@ -116,13 +118,20 @@ def judge_photos(
         tell((place + 1) / len(judged))
     return Report(
         data=f"{len(judged)} photos",
-        split=f"without {', '.join(leave_out)}" if leave_out else "all",
+        split=f"without {', '.join(left_out)}" if left_out else "all",
         model=recognizer.classifier.card.name,
         head=recognizer.label_set,
         metrics=judge(rows, answers, known, found),
         excluded=len(photos) - len(judged),
         rejected=len(photos.rejected),
     )
+
+
+def _expressions(words: Sequence[str]) -> list[str]:
+    named = [emotion_named(word) for word in words]
+    if None in named:
+        raise UsageError(f"expected expressions to leave out ({', '.join(Emotion)}); received {list(words)}")
+    return [str(emotion) for emotion in named]
 
 
 def _largest(result: FrameResult) -> tuple[float, ...]:

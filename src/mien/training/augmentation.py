@@ -119,9 +119,7 @@ def _augmented(
 ) -> npt.NDArray[np.uint8]:
     size = chip.shape[0]
     # replicated as the crop rule does outside the frame
-    x: npt.NDArray[Any] = cv2.warpAffine(
-        chip, matrix, (size, size), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
-    )
+    x: Any = cv2.warpAffine(chip, matrix, (size, size), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
     x = cv2.LUT(x, tones)
     if u[Draw.BLUR] < strength.blur:
         x = cv2.GaussianBlur(x, (0, 0), 0.3 + 0.9 * float(u[Draw.BLUR_WIDTH]))
@@ -130,7 +128,7 @@ def _augmented(
         x = cv2.resize(cv2.resize(x, (small, small), interpolation=cv2.INTER_AREA), (size, size))
     if u[Draw.JPEG] < strength.jpeg:
         _, stored = cv2.imencode(".jpg", x, [cv2.IMWRITE_JPEG_QUALITY, 15 + int(60 * u[Draw.JPEG_QUALITY])])
-        x = np.asarray(cv2.imdecode(stored, cv2.IMREAD_UNCHANGED))
+        x = cv2.imdecode(stored, cv2.IMREAD_UNCHANGED)
     if u[Draw.ERASE] < strength.erase:
         x = _erased(x, u)
     return np.asarray(x, dtype=np.uint8)

@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
+import io
 import logging
-import os
 import sys
+from typing import TYPE_CHECKING
 
-import click
 import typer
-from rich.console import Console
-from rich.markup import escape
 
 from mien.apps.cli import demo, doctor, evaluate, models, predict, train
+from mien.apps.cli.options import INTERRUPTED, WRONG_USAGE, say
 from mien.errors import MienError
 
-DONE, SOME_FAILED, WRONG_USAGE, INTERRUPTED = 0, 1, 2, 130
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 app = typer.Typer(
     name="mien",
-    help="Reads the expression that each face in a picture shows, and says how sure that is. Nothing leaves the machine.",
+    help=(
+        "Reads the expression that each face in a picture shows, and says how sure that is. Nothing leaves the machine."
+    ),
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -37,26 +39,28 @@ def _version(*, version: bool = typer.Option(False, "--version", help="Print the
         raise typer.Exit
 
 
-def main() -> None:
-    """Runs the command line and exits: 0 done, 1 some inputs failed, 2 wrong usage, 130 interrupted."""
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Runs the command line and exits: 0 done, 1 some inputs failed, 2 wrong usage, 130 interrupted.
+
+    Where a reader of stdout goes away before the end (``mien predict ... | head``), that is 1.
+
+    Args:
+        arguments: what follows the command's name; None takes it from the process.
+    """
     logging.basicConfig(format="%(message)s", level=logging.WARNING)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # JSON is UTF-8, whatever the terminal speaks
+            stream.reconfigure(encoding="utf-8", errors="backslashreplace")
     try:
-        sys.exit(app(standalone_mode=False) or DONE)
-    except click.exceptions.Exit as left:
-        sys.exit(left.exit_code)
-    except (KeyboardInterrupt, click.exceptions.Abort):
-        _complain("interrupted; what was finished is there")
-        sys.exit(INTERRUPTED)
-    except click.ClickException as wrong:
-        wrong.show()
-        sys.exit(WRONG_USAGE)
+        app(arguments, prog_name="mien")  # typer itself tells of wrong usage and closed pipes, and leaves
+    except SystemExit as left:
+        if left.code == INTERRUPTED:
+            say("mien: interrupted; what was finished is there")
+        raise
     except MienError as error:
-        _complain(str(error))
+        say(f"mien: {error}")
         sys.exit(WRONG_USAGE)
-    except BrokenPipeError:  # `mien predict ... | head` has read enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(DONE)
-
-
-def _complain(message: str) -> None:
-    Console(stderr=True, soft_wrap=True).print(f"mien: {escape(message)}", highlight=False)
+    except OSError as error:  # what can't be read is an error of mien's already: this is of what was to be written
+        place = error.filename or "the results"
+        say(f"mien: can't write {place}: {error.strerror}. Check the name, the rights and the disk, or name another")
+        sys.exit(WRONG_USAGE)

@@ -21,13 +21,12 @@ def register(app: typer.Typer) -> None:
 
 def demo(
     out: Annotated[Path, typer.Option("--out", help="The folder that the drawn picture is written to.")] = Path("demo"),
-) -> int:
+) -> None:
     """Read a portrait that comes with mien, print what it shows, and write it drawn."""
     from mien.recognizer import Recognizer
 
-    result = recognise(Recognizer.load(), PORTRAIT, Drawings(out))
+    result = recognise(Recognizer.load(), PORTRAIT, Drawings(out, [PORTRAIT]))
     print_table([result])
     if not result.predictions:
         raise MienError(f"expected a face in {PORTRAIT}; found none: see 'mien doctor'")
     print(f"drawn: {out / PORTRAIT.name}")  # noqa: T201
-    return 0

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 import typer
 
+from mien.apps.cli.options import SOME_FAILED, console
+
 if TYPE_CHECKING:
     from mien.model_store import ModelStore
 
@@ -19,9 +21,8 @@ def register(app: typer.Typer) -> None:
     app.command("doctor")(doctor)
 
 
-def doctor() -> int:
+def doctor() -> None:
     """Check this installation, each fault with its fix; exits with 1 if something is broken."""
-    from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
@@ -35,8 +36,9 @@ def doctor() -> int:
         broken |= finding.state == "fail"
         word, colour = MARKS[finding.state]
         shown.add_row(Text(word, style=colour), Text(finding.topic), Text(finding.detail), Text(finding.fix))
-    Console().print(shown)
-    return int(broken)
+    console().print(shown)
+    if broken:
+        raise typer.Exit(SOME_FAILED)
 
 
 def milliseconds_a_chip(store: ModelStore, runs: int = 20) -> float:

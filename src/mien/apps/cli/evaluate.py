@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mien.apps.cli.options import DetectorOption, JsonOption, ModelOption, model_named, progress
+from mien.apps.cli.options import DetectorOption, JsonOption, ModelOption, console, model_named, progress
+from mien.errors import UsageError
 
 if TYPE_CHECKING:
     from mien.evaluation.report import Report
@@ -20,11 +21,15 @@ def register(app: typer.Typer) -> None:
 
 
 def evaluate(
+    *,
     data: Annotated[
-        Path, typer.Option("--data", help="FER2013 csv or its folder, class folders of chips; with --photos, of photos.")
+        Path,
+        typer.Option("--data", help="A FER2013 csv, its folder, or class folders of chips; of photos with --photos."),
     ],
     model: ModelOption = "compact",
-    split: Annotated[str, typer.Option("--split", help="The split judged; all rows if the data has none.")] = "PublicTest",
+    split: Annotated[
+        str | None, typer.Option("--split", help="The split judged; by default PublicTest, or all where there is one.")
+    ] = None,
     labels: Annotated[
         str, typer.Option("--labels", help="A head, or answer (what users are told); by default the data's own labels.")
     ] = "",
@@ -33,12 +38,16 @@ def evaluate(
     ] = False,
     detector: DetectorOption = "auto",
     leave_out: Annotated[
-        list[str] | None, typer.Option("--leave-out", help="With --photos: an expression whose labels are not to be trusted.")
+        list[str] | None, typer.Option("--leave-out", help="With --photos: an expression whose labels are not trusted.")
     ] = None,
     as_json: JsonOption = False,
     out: Annotated[Path | None, typer.Option("--out", help="Write metrics.json into this folder.")] = None,
 ) -> None:
     """Judge a model: accuracy, precision, recall, F1, confusion, calibration."""
+    if photos and split:
+        raise UsageError(f"expected no --split with --photos, which judges all of them; received {split}")
+    if leave_out and not photos:
+        raise UsageError(f"expected --leave-out with --photos only; received {', '.join(leave_out)} without")
     if photos:
         report = _judge_photos(data, model, detector, labels, tuple(leave_out or ()))
     else:
@@ -50,23 +59,21 @@ def evaluate(
     if as_json:
         sys.stdout.write(report.to_json() + "\n")
     else:
-        from rich.console import Console
-
         from mien.evaluation.report import text
 
-        Console().print(text(report))
+        console().print(text(report))
 
 
-def _judge_chips(data: Path, model: str, split: str, labels: str) -> Report:
+def _judge_chips(data: Path, model: str, split: str | None, labels: str) -> Report:
     from mien.classification import Classifier
-    from mien.datasets import load
+    from mien.datasets import PUBLIC_TEST, load
     from mien.evaluation.judging import judge_chips
     from mien.model_store import ModelStore
 
     classifier = Classifier(ModelStore().load(model_named(model)))
     loaded = load(data)
-    chosen = loaded if len(loaded.split_names()) == 1 else loaded.split(split)
-    return judge_chips(classifier, chosen, labels)
+    names = loaded.split_names()
+    return judge_chips(classifier, loaded.split(split or (names[0] if len(names) == 1 else PUBLIC_TEST)), labels)
 
 
 def _judge_photos(data: Path, model: str, detector: str, labels: str, leave_out: tuple[str, ...]) -> Report:

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from mien.apps.cli.options import progress
+from mien.apps.cli.options import SOME_FAILED, console, model_named, printable, progress
 
 app = typer.Typer(help="List, fetch, add, check and describe models.", no_args_is_help=True)
 
@@ -18,7 +18,6 @@ NameArgument = Annotated[str, typer.Argument(metavar="NAME", help="A name of: mi
 @app.command("list")
 def list_models() -> None:
     """Every model that mien knows, and whether it is on this machine."""
-    from rich.console import Console
     from rich.table import Table
 
     from mien.model_store import ModelStore
@@ -28,8 +27,9 @@ def list_models() -> None:
     shown = Table("name", "kind", "state", "size", "licence", "what", box=None, pad_edge=False)
     for entry in store.entries():
         size = f"{entry.size / 1e6:.1f} MB"
-        shown.add_row(entry.name, entry.kind, states[entry.name], size, entry.licence, entry.summary)
-    Console().print(shown)
+        texts = (entry.name, entry.kind, states[entry.name], size, entry.licence, entry.summary)
+        shown.add_row(*map(printable, texts))
+    console().print(shown)
 
 
 @app.command("pull")
@@ -63,14 +63,15 @@ def remove(name: NameArgument) -> None:
 
 
 @app.command("verify")
-def verify() -> int:
+def verify() -> None:
     """Check the bytes of every model on this machine; exits with 1 if one was changed."""
     from mien.model_store import ModelStore
 
     checks = ModelStore().verify()
     for check in checks:
         sys.stdout.write(f"{check.state:8} {check.name}  {check.where}\n")
-    return int(any(check.state == "changed" for check in checks))
+    if any(check.state == "changed" for check in checks):
+        raise typer.Exit(SOME_FAILED)
 
 
 @app.command("show")
@@ -80,7 +81,6 @@ def show(
     """Print a model's card as JSON: labels, crop rule, calibration, origin, recipe, scores."""
     import json
 
-    from mien.apps.cli.options import model_named
     from mien.model_store import ModelStore
     from mien.onnx_guard import card_of
 

@@ -1,7 +1,8 @@
-"""Options that several commands share, and what they mean."""
+"""What several commands share: options and what they mean, exit codes, and how people are told."""
 
 from __future__ import annotations
 
+import sys
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -11,8 +12,17 @@ import typer
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from rich.console import Console
+
+SOME_FAILED, WRONG_USAGE, INTERRUPTED = 1, 2, 130
+"""Exit codes besides 0."""
+
+WIDE = 200
+"""Columns of a table that no terminal bounds."""
+
 ModelOption = Annotated[
-    str, typer.Option("--model", "-m", help="A model's name (see: mien models list), an .onnx file, or a run directory.")
+    str,
+    typer.Option("--model", "-m", help="A model's name (see: mien models list), an .onnx file, or a run directory."),
 ]
 DetectorOption = Annotated[
     str, typer.Option("--detector", "-d", help="auto, yunet, haar, or whole (each picture is a face).")
@@ -25,18 +35,46 @@ JsonOption = Annotated[bool, typer.Option("--json", help="JSON on stdout.")]
 
 
 def model_named(model: str) -> str:
-    """The model that an option means: a run directory stands for the model.onnx in it."""
+    """The model that an option means: a run directory stands for the model.onnx in it, unless it is a model's name."""
     run = Path(model)
-    return str(run / "model.onnx") if run.is_dir() else model
+    if not run.is_dir():
+        return model
+    from mien.model_store import ModelStore
+
+    return model if model in {entry.name for entry in ModelStore().entries()} else str(run / "model.onnx")
 
 
 @contextmanager
-def progress(words: str) -> Iterator[Callable[[float], None]]:
-    """A bar on stderr, told the share that is done; silent where stderr is no terminal."""
+def progress(words: str, *, quiet: bool = False) -> Iterator[Callable[[float], None]]:
+    """A bar on stderr, told the share that is done; none where stderr is no terminal, or where ``quiet``."""
     from rich.console import Console
     from rich.progress import Progress
 
     console = Console(stderr=True)
-    with Progress(console=console, transient=True, disable=not console.is_terminal) as bar:
+    # rich would lead what is printed meanwhile to the bar's own stream: results belong on stdout
+    with Progress(
+        console=console, transient=True, redirect_stdout=False, disable=quiet or not console.is_terminal
+    ) as bar:
         task = bar.add_task(words, total=1.0)
         yield lambda share: bar.update(task, completed=share)
+
+
+def console() -> Console:
+    """The terminal at stdout, for tables; text in them is taken literally. A file or pipe gets wide ones."""
+    from rich.console import Console
+
+    shown = Console(markup=False, emoji=False, highlight=False)
+    return shown if shown.is_terminal else Console(markup=False, emoji=False, highlight=False, width=WIDE)
+
+
+def say(words: str) -> None:
+    """A line for people, on stderr."""
+    sys.stderr.write(printable(words) + "\n")
+    sys.stderr.flush()
+
+
+def printable(words: str) -> str:
+    """The words without what could steer a terminal; lines stay lines."""
+    return "".join(
+        sign if sign.isprintable() or sign == "\n" else sign.encode("unicode_escape").decode() for sign in words
+    )

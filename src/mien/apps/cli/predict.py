@@ -10,7 +10,16 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mien.apps.cli.options import DetectorOption, JsonOption, LabelsOption, ModelOption, model_named, progress
+from mien.apps.cli.options import (
+    SOME_FAILED,
+    DetectorOption,
+    JsonOption,
+    LabelsOption,
+    ModelOption,
+    console,
+    model_named,
+    progress,
+)
 from mien.errors import PictureError, UsageError
 
 if TYPE_CHECKING:
@@ -30,6 +39,7 @@ def register(app: typer.Typer) -> None:
 
 def predict(
     sources: Annotated[list[Path], typer.Argument(metavar="SOURCE", help="Photos, or folders of them.")],
+    *,
     model: ModelOption = "compact",
     detector: DetectorOption = "auto",
     labels: LabelsOption = "answer",
@@ -37,16 +47,17 @@ def predict(
     csv: Annotated[Path | None, typer.Option("--csv", help="Write a CSV file, a row a face.")] = None,
     parquet: Annotated[Path | None, typer.Option("--parquet", help="Write a Parquet file, a row a face.")] = None,
     draw: Annotated[Path | None, typer.Option("--draw", help="Write each picture with its faces drawn here.")] = None,
-) -> int:
+) -> None:
     """Name the expression that each face in photos shows."""
     from mien.recognizer import Recognizer
 
     pictures = pictures_in(sources)
+    drawn = Drawings(draw, pictures) if draw else None
     recognizer = Recognizer.load(model_named(model), detector, labels)
-    drawn = Drawings(draw) if draw else None
     with result_files(recognizer.labels, csv, parquet) as write:
         failed = _run(recognizer, pictures, [write, *([print_json] if as_json else [])], drawn, table=not as_json)
-    return 1 if failed else 0
+    if failed:
+        raise typer.Exit(SOME_FAILED)
 
 
 def _run(
@@ -61,7 +72,8 @@ def _run(
     shown: list[FrameResult] = []
     failed = False
     try:
-        with progress("reading faces") as tell:
+        # lines of JSON on a terminal show well enough how far things are
+        with progress("reading faces", quiet=not table and sys.stdout.isatty()) as tell:
             for place, path in enumerate(pictures):
                 result = recognise(recognizer, path, drawn)
                 failed |= result.error is not None
@@ -83,37 +95,65 @@ def recognise(recognizer: Recognizer, path: Path, drawn: Drawings | None) -> Fra
 
     try:
         frame = read(path)
+        result = dataclasses.replace(recognizer.predict(frame), source=str(path))
+        if drawn:
+            drawn.write(path, frame, result)
     except PictureError as error:
         return FrameResult(str(path), error=str(error))
-    result = dataclasses.replace(recognizer.predict(frame), source=str(path))
-    if drawn:
-        drawn.write(path, frame, result)
     return result
 
 
 class Drawings:
-    """Writes pictures with what was found in them into a folder, each under a name of its own."""
+    """Writes pictures with what was found in them into a folder, each under a name of its own.
 
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
-        self._taken: set[str] = set()
+    The name is the picture's, numbered where two pictures share one.
+
+    Args:
+        folder: made if need be; what lies there under such a name is written over, but never a picture to be read.
+        pictures: all that will be drawn.
+
+    Raises:
+        UsageError: a drawing would take the place of one of the pictures.
+    """
+
+    def __init__(self, folder: Path, pictures: Iterable[Path]) -> None:
+        self._targets: dict[Path, Path] = {}
+        taken: set[str] = set()
+        for path in dict.fromkeys(pictures):
+            suffix = path.suffix.lower() if path.suffix.lower() in (".jpg", ".jpeg", ".webp") else ".png"
+            name, number = f"{path.stem}{suffix}", 1
+            while name.casefold() in taken:  # some disks hold A.jpg and a.jpg for one file
+                number += 1
+                name = f"{path.stem}-{number}{suffix}"
+            taken.add(name.casefold())
+            self._targets[path] = folder / name
+        originals = {_identity(path) for path in self._targets} - {None}
+        if any(_identity(target) in originals for target in self._targets.values()):
+            raise UsageError(
+                f"expected a folder for drawings other than that of the pictures; received {folder}, where drawings "
+                "would take the place of pictures"
+            )
 
     def write(self, path: Path, frame: Frame, result: FrameResult) -> Path:
-        """Draws one result; the file's name is the source's, numbered where two sources share one."""
+        """Draws what was found in one of the pictures; the file written.
+
+        Raises:
+            PictureError: the picture is too large for its format.
+        """
         from mien.drawing import draw
         from mien.images import write
 
-        suffix = path.suffix.lower() if path.suffix.lower() in (".jpg", ".jpeg", ".webp") else ".png"
-        name, number = f"{path.stem}{suffix}", 1
-        while name in self._taken:
-            number += 1
-            name = f"{path.stem}-{number}{suffix}"
-        self._taken.add(name)
-        target = self._folder / name
-        if target.exists() and target.samefile(path):
-            raise UsageError(f"expected a folder for drawings other than that of the pictures; received {self._folder}")
-        write(target, draw(frame, result.predictions))
-        return target
+        write(self._targets[path], draw(frame, result.predictions))
+        return self._targets[path]
+
+
+def _identity(path: Path) -> tuple[int, int] | None:
+    """Device and number of a file, the same under each of its names; None where there is none."""
+    try:
+        state = path.stat()
+    except (OSError, ValueError):
+        return None
+    return state.st_dev, state.st_ino
 
 
 def pictures_in(sources: Iterable[Path]) -> list[Path]:
@@ -141,22 +181,26 @@ def print_json(result: FrameResult) -> None:
 
 
 def print_table(results: list[FrameResult]) -> None:
-    """The table for people; as wide as its names ask for where stdout is no terminal."""
-    from rich.console import Console
-
+    """The table for people."""
     from mien.results import table
 
-    console = Console()
-    if not console.is_terminal:
-        console = Console(width=200)
-    console.print(table(results))
+    console().print(table(results))
 
 
 @contextmanager
 def result_files(labels: tuple[str, ...], csv: Path | None, parquet: Path | None) -> Iterator[Output]:
-    """What writes each result to the CSV and Parquet files asked for; they are there when the block ends."""
+    """What writes each result to the CSV and Parquet files asked for; they are there when the block ends.
+
+    Raises:
+        UsageError: a file is a folder, or has the name of a picture, as it has after ``--csv *.jpg``.
+    """
+    from mien.images import PICTURE_SUFFIXES
     from mien.results import open_csv, open_parquet
 
+    for path in filter(None, (csv, parquet)):
+        if path.is_dir() or path.suffix.lower() in PICTURE_SUFFIXES:
+            kind = "a folder" if path.is_dir() else "the name of a picture"
+            raise UsageError(f"expected a file for results, such as faces.csv; received {kind}, {path}")
     with ExitStack() as files:
         writers = [
             files.enter_context(opened(path, labels))

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mien.apps.cli.options import DataOption, progress
-from mien.errors import UsageError
+from mien.apps.cli.options import DataOption, progress, say
+from mien.errors import TrainingError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -30,14 +29,21 @@ def register(app: typer.Typer) -> None:
 
 
 def train(
+    *,
     data: DataOption,
     out: Annotated[Path, typer.Option("--out", help="The run directory: recipe, history, weights, model.onnx.")],
-    recipe: Annotated[Path | None, typer.Option("--recipe", help="A recipe as TOML; by default the network's own.")] = None,
-    model: Annotated[str | None, typer.Option("--model", "-m", help="A network of the zoo: compact, nano, two-conv.")] = None,
+    recipe: Annotated[
+        Path | None, typer.Option("--recipe", help="A recipe as TOML; by default the network's own.")
+    ] = None,
+    model: Annotated[
+        str | None, typer.Option("--model", "-m", help="A network of the zoo: compact, nano, two-conv.")
+    ] = None,
     epochs: Annotated[int | None, typer.Option("--epochs", help="Passes over the training split.")] = None,
     batch: Annotated[int | None, typer.Option("--batch", help="Pictures a step.")] = None,
     seed: Annotated[int | None, typer.Option("--seed", help="The same seed gives the same run.")] = None,
-    precision: Annotated[str | None, typer.Option("--precision", help="float32, mixed_bfloat16 or mixed_float16.")] = None,
+    precision: Annotated[
+        str | None, typer.Option("--precision", help="float32, mixed_bfloat16 or mixed_float16.")
+    ] = None,
 ) -> None:
     """Teach a network from a data set and export it as a model file."""
     from mien.training import prepare_backend
@@ -69,12 +75,18 @@ def _export(run: Path, training: Dataset, validation: Dataset, recipe: Recipe) -
     from mien.training.export import export as export_model
     from mien.training.fit import BEST, load, shape_of
 
-    best = load(run / BEST, shape_of(training, recipe), recipe.network)
+    try:
+        best = load(run / BEST, shape_of(training, recipe), recipe.network)
+    except (OSError, ValueError) as error:
+        raise TrainingError(
+            f"expected weights of {recipe.network!r} that fit the data at {run / BEST}; received none, or others "
+            f"({error}). Give the run, and the data that it was taught on"
+        ) from error
     card = export_model(best, training, validation, recipe, run / "model.onnx")
     for score in card.scores:
         if score.metric in ("accuracy", "macro_f1", "ece"):
-            _say(f"{score.split} {score.head}: {score.metric} {score.value:.4f} of {score.count}")
-    _say(f"written: {run / 'model.onnx'}")
+            say(f"{score.split} {score.head}: {score.metric} {score.value:.4f} of {score.count}")
+    say(f"written: {run / 'model.onnx'}")
 
 
 def _splits(path: Path, recipe: Recipe) -> tuple[Dataset, Dataset]:
@@ -84,7 +96,7 @@ def _splits(path: Path, recipe: Recipe) -> tuple[Dataset, Dataset]:
     data = load(path)
     if data.rejected:
         first = data.rejected[0]
-        _say(f"{len(data.rejected)} rows can't be read and are left out; the first: {first.place}: {first.reason}")
+        say(f"{len(data.rejected)} rows can't be read and are left out; the first: {first.place}: {first.reason}")
     return training_and_validation(data, recipe.seed)
 
 
@@ -105,14 +117,9 @@ def _told(tell: Callable[[float], None], recipe: Recipe) -> Callable[[object], N
             tell(news)
         elif isinstance(news, Epoch):
             scores = ", ".join(f"{score.head} {score.accuracy:.4f}" for score in news.scores)
-            _say(
+            say(
                 f"epoch {news.number}/{recipe.epochs}: loss {news.loss:.4f}, {scores}, "
                 f"{news.pictures_a_second:.0f} pictures/s, {news.seconds:.0f} s"
             )
 
     return told
-
-
-def _say(words: str) -> None:
-    sys.stderr.write(words + "\n")
-    sys.stderr.flush()

@@ -1,0 +1,131 @@
+"""Milliseconds a face of each classifier, against its arithmetic and against the machine's limit."""
+
+from __future__ import annotations
+
+import hashlib
+from functools import partial
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import onnxruntime
+from onnx import TensorProto, helper, numpy_helper
+from operations import multiply_adds
+from page import Section, table
+from threadpoolctl import threadpool_limits
+from timing import Sample, interleaved, seconds_a_call
+
+from mien.classification import Classifier
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from setting import Setting
+
+BATCHES = (1, 64)
+SIDE = 1024
+
+
+class Work(NamedTuple):
+    """One thing measured: a classifier or a library's matrix product, and the floating-point operations of a call."""
+
+    name: str
+    threads: int
+    faces: int
+    operations: int
+
+
+def faces(setting: Setting) -> Section:
+    """Milliseconds a face, GFLOP/s, and the share of what a matrix product reaches here."""
+    products = _products(setting.threads)
+    networks = _networks(_contents(setting), setting.threads)
+    found = {work: Sample(took) for work, took in interleaved(products | networks, setting.rounds).items()}
+    rates = {work: seconds.into(work.operations / 1e9) for work, seconds in found.items()}
+    limits = {
+        threads: max((rates[work] for work in products if work.threads == threads), key=lambda rate: rate.median)
+        for threads in setting.threads
+    }
+    rows = [
+        [
+            work.name,
+            f"{work.operations / work.faces / 2e6:.1f}",
+            str(work.threads),
+            str(work.faces),
+            found[work].times(1000 / work.faces).text(2),
+            rates[work].text(0),
+            f"{rates[work].over(limits[work.threads]).median:.0%}",
+        ]
+        for work in networks
+    ]
+    header = ["classifier", "million multiply-adds", "threads", "faces a call", "ms a face", "GFLOP/s", "of the limit"]
+    text = [
+        table(header, rows),
+        f"The limit is the better of two products of {SIDE}x{SIDE} float32 matrices, measured in the same {setting.rounds} rounds:",
+        table(
+            ["matrix product by", "threads", "GFLOP/s"],
+            [[work.name, str(work.threads), rates[work].text(0)] for work in products],
+        ),
+    ]
+    figures = [{**work._asdict(), "seconds": found[work].values} for work in found]
+    return Section("\n\n".join(text), {"calls": figures})
+
+
+def _contents(setting: Setting) -> dict[str, bytes]:
+    """The model asked for, then every other classifier that is part of mien; named with the start of their SHA-256."""
+    shipped = [entry.name for entry in setting.store.entries() if entry.kind == "classifier" and not entry.url]
+    names = dict.fromkeys([setting.model, *(name for name in shipped if setting.store.has(name))])
+    contents = [setting.store.load(name) for name in names]
+    return {
+        f"{Classifier(content).card.name} ({hashlib.sha256(content).hexdigest()[:8]})": content for content in contents
+    }
+
+
+def _networks(contents: Mapping[str, bytes], threads: tuple[int, ...]) -> dict[Work, Callable[[], float]]:
+    tasks: dict[Work, Callable[[], float]] = {}
+    for name, content in contents.items():
+        operations = 2 * multiply_adds(content)
+        for count in threads:
+            classifier = Classifier(content, count)
+            for batch in BATCHES:
+                call = partial(classifier.logits, _chips(classifier, batch))
+                tasks[Work(name, count, batch, batch * operations)] = partial(seconds_a_call, call)
+    return tasks
+
+
+def _products(threads: tuple[int, ...]) -> dict[Work, Callable[[], float]]:
+    operations = 2 * SIDE**3
+    by_numpy = {Work("NumPy", count, 0, operations): partial(_seconds_of_numpy, count) for count in threads}
+    by_runtime = {
+        Work("ONNX Runtime", count, 0, operations): partial(seconds_a_call, _product(count)) for count in threads
+    }
+    return {**by_numpy, **by_runtime}
+
+
+def _chips(classifier: Classifier, count: int) -> npt.NDArray[np.uint8]:
+    card = classifier.card
+    return np.random.default_rng(1).integers(0, 256, (count, card.size, card.size, card.channels), np.uint8)
+
+
+def _square() -> npt.NDArray[np.float32]:
+    return np.random.default_rng(1).random((SIDE, SIDE), np.float32)
+
+
+def _seconds_of_numpy(threads: int) -> float:
+    square, out = _square(), np.empty((SIDE, SIDE), np.float32)
+    with threadpool_limits(threads, "blas"):
+        return seconds_a_call(partial(np.matmul, square, square, out=out))
+
+
+def _product(threads: int) -> Callable[[], Any]:
+    """A graph of one matrix product, run as ``Classifier`` runs its own."""
+    left, out = (helper.make_tensor_value_info(name, TensorProto.FLOAT, (SIDE, SIDE)) for name in ("left", "out"))
+    right = numpy_helper.from_array(_square(), "right")
+    node = helper.make_node("MatMul", ["left", "right"], ["out"])
+    graph = helper.make_graph([node], "product", [left], [out], [right])
+    # the oldest forms that serve, so that every onnxruntime of the base install reads them
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    session = onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
+    return partial(session.run, None, {"left": _square()})

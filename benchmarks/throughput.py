@@ -1,0 +1,106 @@
+"""Photos a second once everything is loaded, and the stages that the time goes to."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from statistics import median
+from typing import TYPE_CHECKING, NamedTuple
+
+import cv2
+import numpy as np
+from page import Section, table
+from timing import Sample
+
+from mien.classification import Classifier
+from mien.cropping import crop_faces
+from mien.detection import rule_for
+from mien.images import read
+from mien.recognizer import Recognizer
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
+    from setting import Setting
+
+STAGES = ("decode", "detect", "crop", "classify")
+MEASURED_FOR_SIZE = 100
+
+
+class Setup(NamedTuple):
+    """What reads the photos: a detector's name, and the threads that every stage may use."""
+
+    detector: str
+    threads: int
+
+
+@dataclass(frozen=True, slots=True)
+class Pass:
+    """One pass of one setup over all photos: the seconds of each of ``STAGES`` and the faces found, over all photos."""
+
+    seconds: tuple[float, ...]
+    faces: int
+
+
+def photos(setting: Setting) -> Section:
+    """Photos a second, by stage, detector and threads."""
+    setups = [Setup(name, threads) for name in setting.detectors for threads in setting.threads]
+    recognizers = {setup: _recognizer(setting, setup) for setup in setups}
+    one_pass(recognizers, setting.photos[:1])
+    passes = [one_pass(recognizers, setting.photos) for _ in range(setting.passes)]
+    count = len(setting.photos)
+    found = {setup: [done[setup] for done in passes] for setup in setups}
+    shapes = [read(path).shape for path in setting.photos[:MEASURED_FOR_SIZE]]
+    size = f"{median(shape[1] for shape in shapes):.0f}x{median(shape[0] for shape in shapes):.0f}"
+    header = ["detector", "threads", "faces a photo", "photos a second", *(f"{name}, ms" for name in STAGES)]
+    words = (
+        f"{count} photos of {size} pixels (medians), {setting.passes} passes, one after the other in one process; of a "
+        "stage the mean time and the share."
+    )
+    text = [table(header, [_row(setup, done, count) for setup, done in found.items()]), words]
+    figures = {
+        f"{setup.detector}, {setup.threads}": [dict(zip(STAGES, one.seconds, strict=True)) for one in done]
+        for setup, done in found.items()
+    }
+    return Section("\n\n".join(text), {"photos": count, "seconds": figures})
+
+
+def one_pass(recognizers: Mapping[Setup, Recognizer], paths: Sequence[Path]) -> dict[Setup, Pass]:
+    """Every photo goes through every recognizer before the next photo comes."""
+    spent = {setup: np.zeros(len(STAGES)) for setup in recognizers}
+    faces = dict.fromkeys(recognizers, 0)
+    for path in paths:
+        for setup, recognizer in recognizers.items():
+            cv2.setNumThreads(setup.threads)
+            found, seconds = _read(recognizer, path)
+            spent[setup] += seconds
+            faces[setup] += found
+    return {setup: Pass(tuple(spent[setup].tolist()), faces[setup]) for setup in recognizers}
+
+
+def _row(setup: Setup, passes: list[Pass], photos: int) -> list[str]:
+    rate = Sample(tuple(photos / sum(done.seconds) for done in passes))
+    stages = [median(done.seconds[at] for done in passes) for at in range(len(STAGES))]
+    cells = [f"{1000 * seconds / photos:.2f} ({seconds / sum(stages):.0%})" for seconds in stages]
+    return [setup.detector, str(setup.threads), f"{passes[0].faces / photos:.2f}", rate.text(1), *cells]
+
+
+def _recognizer(setting: Setting, setup: Setup) -> Recognizer:
+    classifier = Classifier(setting.store.load(setting.model), setup.threads)
+    return Recognizer(setting.detector(*setup), classifier)
+
+
+def _read(recognizer: Recognizer, path: Path) -> tuple[int, list[float]]:
+    """What ``Recognizer.predict`` does, with a clock between the stages: the faces found, the seconds of each stage."""
+    card = recognizer.classifier.card
+    times = [time.perf_counter()]
+    frame = read(path)
+    times.append(time.perf_counter())
+    found = recognizer.detector.detect(frame)
+    times.append(time.perf_counter())
+    chips = crop_faces(frame, found, rule_for(recognizer.detector, card.crop), card.size, card.channels)
+    times.append(time.perf_counter())
+    recognizer.classifier.predict(chips)
+    times.append(time.perf_counter())
+    return len(found), np.diff(times).tolist()

@@ -1,0 +1,291 @@
+"""``mien predict``: what it prints and writes for whatever it is given."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import sys
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+
+from mien.apps.cli.predict import Drawings
+from mien.emotions import FER2013, FERPLUS
+from mien.errors import UsageError
+from mien.images import read
+
+
+def lines_of(out):
+    return [json.loads(line) for line in out.splitlines()]
+
+
+def rows_of(path):
+    with path.open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def files_in(folder):
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+# -- what it says
+
+
+def test_a_line_of_json_has_the_schema(mien, paint, portrait):
+    path = paint("team.png", portrait)
+    code, out, _ = mien("predict", path, "--json")
+    assert code == 0
+    (line,) = lines_of(out)
+    assert list(line) == ["source", "index", "seconds", "error", "faces"]
+    assert (line["source"], line["index"], line["seconds"], line["error"]) == (str(path), 0, None, None)
+    (face,) = line["faces"]
+    assert list(face) == ["box", "confidence", "emotion", "probability", "unsure", "track", "probabilities"]
+    left, top, right, bottom = face["box"]
+    assert all(isinstance(edge, int) for edge in face["box"])
+    assert left < 128 < right
+    assert top < 120 < bottom
+    assert 0 < face["confidence"] <= 1
+    assert list(face["probabilities"]) == list(FER2013)
+    assert sum(face["probabilities"].values()) == pytest.approx(1, abs=1e-5)
+    assert face["probability"] == max(face["probabilities"].values()) == face["probabilities"]["happy"]
+    assert (face["emotion"], face["unsure"], face["track"]) == ("happy", False, None)
+
+
+def test_several_faces_are_several_entries_of_one_line(mien, paint, portrait):
+    path = paint("pair.png", np.hstack([portrait, portrait[:, ::-1]]))
+    (line,) = lines_of(mien("predict", path, "--json").out)
+    assert sorted(face["box"][0] > 256 for face in line["faces"]) == [False, True]
+
+
+def test_none_unreadable_and_missing_among_good(mien, paint, portrait, tmp_path):
+    (tmp_path / "torn.jpg").write_bytes(paint("whole.jpg", portrait).read_bytes()[:2000])
+    (tmp_path / "text.jpg").write_text("no picture")
+    paint("grey.png")
+    names = ["whole.jpg", "torn.jpg", "gone.jpg", "grey.png", "text.jpg"]
+    code, out, _ = mien("predict", *(tmp_path / name for name in names), "--json")
+    assert code == 1
+    lines = lines_of(out)
+    assert [line["source"] for line in lines] == [str(tmp_path / name) for name in names]
+    assert [len(line["faces"]) for line in lines] == [1, 0, 0, 0, 0]
+    assert [line["error"] is None for line in lines] == [True, False, False, True, False]
+    assert "no such file" in lines[2]["error"]
+
+
+def test_the_table_names_every_picture_and_what_it_shows(mien, paint, portrait, tmp_path):
+    code, out, _ = mien("predict", paint("a.png", portrait), paint("b.png"), tmp_path / "c.png")
+    assert code == 1
+    for picture, words in (("a.png", "happy"), ("b.png", "no face found"), ("c.png", "no such file")):
+        assert any(picture in line and words in line for line in out.splitlines()), out
+
+
+@pytest.mark.parametrize(
+    ("labels", "names"), [("answer", FER2013), ("fer2013", FER2013), ("ferplus", FERPLUS)], ids=str
+)
+def test_label_sets(mien, paint, labels, names):
+    (line,) = lines_of(mien("predict", paint("a.png"), "--json", "-d", "whole", "--labels", labels).out)
+    assert set(line["faces"][0]["probabilities"]) == set(names)
+
+
+@pytest.mark.shared
+@pytest.mark.parametrize(("name", "fewest", "most"), [("couple.jpg", 2, 3), ("no-faces.jpg", 0, 1)])
+def test_groups(mien, shared, name, fewest, most):
+    (line,) = lines_of(mien("predict", shared / "data" / "groups" / name, "--json").out)
+    assert fewest <= len(line["faces"]) <= most
+
+
+# -- what it is given
+
+
+def test_folders_are_searched_in_natural_order_without_what_is_hidden(mien, paint, tmp_path):
+    wanted = ["photos/2.png", "photos/10.png", "photos/b/1.png", "photos/b/c/2.JPG"]
+    for name in [*wanted, "photos/.hidden.png", "photos/.git/3.png"]:
+        paint(name)
+    (tmp_path / "photos" / "notes.txt").write_text("no picture")
+    lines = lines_of(mien("predict", tmp_path / "photos", "--json").out)
+    assert [line["source"] for line in lines] == [str(tmp_path / name) for name in wanted]
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows forbids these names")
+@pytest.mark.parametrize(
+    "name",
+    [
+        "[ab].png",
+        "*.png",
+        "a b.png",
+        "two\nlines.png",
+        "日本 é.png",
+        "-x.png",
+        "[red]x[bold].png",
+        ":smile:.png",
+        "x\x1b[2J.png",
+    ],
+)
+def test_names_are_taken_literally(mien, paint, tmp_path, monkeypatch, name):
+    for decoy in ("a.png", "b.png", name):
+        paint(decoy)
+    monkeypatch.chdir(tmp_path)
+    code, out, _ = mien("predict", "--json", "--csv", "faces.csv", "--draw", "drawn", "--", name)
+    assert code == 0
+    assert [line["source"] for line in lines_of(out)] == [name]
+    assert [row["source"] for row in rows_of(tmp_path / "faces.csv")] == [name]
+    assert [path.name for path in (tmp_path / "drawn").iterdir()] == [name]
+    table = mien("predict", "--", name).out
+    assert name.encode("unicode_escape").decode() in table or name in table
+    assert "\x1b" not in table
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems have no such names")
+def test_a_name_of_undecodable_bytes(ran, paint, tmp_path):
+    path = paint(b"caf\xe9.png")
+    code, out, err = ran("predict", path, "--json", "--csv", "f.csv", "--parquet", "f.parquet", "--draw", "drawn")
+    assert (code, "Traceback" in err) == (0, False)
+    assert os.fsencode(json.loads(out)["source"]) == os.fsencode(path)
+    assert rows_of(tmp_path / "f.csv")[0]["source"].endswith("caf\\udce9.png")
+    assert pq.read_table(tmp_path / "f.parquet")["source"][0].as_py().endswith("caf\\udce9.png")
+    assert [os.fsencode(path.name) for path in (tmp_path / "drawn").iterdir()] == [b"caf\xe9.png"]
+    assert "caf\\udce9.png" in ran("predict", path).out
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (["--model", "nope"], ["compact", "'nope'"]),
+        (["--model", "no/such.onnx"], ["no/such.onnx"]),
+        (["--detector", "nope"], ["auto", "yunet", "haar", "whole", "'nope'"]),
+        (["--detector", "yunet"], ["mien models pull yunet"]),
+        (["--labels", "nope"], ["answer", "fer2013", "ferplus", "'nope'"]),
+        (["--csv", "first.jpg"], ["expected a file for results", "first.jpg"]),
+        (["--parquet", "FIRST.JPEG"], ["expected a file for results", "FIRST.JPEG"]),
+        (["--csv", "."], ["expected a file for results", "a folder"]),
+        (["--bogus"], ["--bogus"]),
+    ],
+    ids=" ".join,
+)
+def test_wrong_usage_is_2_and_says_what_would_be_right(mien, paint, options, words):
+    code, out, err = mien("predict", paint("a.png"), *options)
+    assert (code, out) == (2, "")
+    assert all(word in err for word in words), err
+
+
+def test_no_source_and_no_picture_in_the_sources(mien, tmp_path):
+    assert mien("predict").code == 2
+    (tmp_path / "notes.txt").write_text("no picture")
+    code, _, err = mien("predict", tmp_path)
+    assert code == 2
+    assert str(tmp_path) in err
+    assert ".jpg" in err
+
+
+@pytest.mark.parametrize("name", ["compact", "yunet"])
+def test_a_folder_in_the_way_does_not_hide_a_model_s_name(mien, paint, tmp_path, monkeypatch, name):
+    (tmp_path / name).mkdir()
+    monkeypatch.chdir(tmp_path)
+    _, _, err = mien("predict", paint("a.png"), "--model", name)
+    assert "model.onnx" not in err
+
+
+def test_a_run_directory_stands_for_its_model(mien, paint, shipped_model, tmp_path, monkeypatch):
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "model.onnx").write_bytes(shipped_model)
+    monkeypatch.chdir(tmp_path)
+    assert mien("predict", paint("a.png"), "--model", "run").code == 0
+
+
+# -- what it writes
+
+
+def test_all_outputs_at_once_tell_the_same(mien, paint, portrait, tmp_path):
+    pair = np.hstack([portrait, portrait[:, ::-1]])
+    sources = [paint("pair.png", pair), paint("grey.png"), tmp_path / "gone.png"]
+    table, listing, drawn = tmp_path / "new" / "f.parquet", tmp_path / "new" / "f.csv", tmp_path / "drawn"
+    code, out, _ = mien("predict", *sources, "--json", "--csv", listing, "--parquet", table, "--draw", drawn)
+    assert code == 1
+    lines, rows = lines_of(out), rows_of(listing)
+    told = [(line["source"], face["probability"]) for line in lines for face in line["faces"]]
+    assert len(told) == 2
+    assert [(row["source"], float(row["probability"])) for row in rows if row["face"]] == told
+    assert [row["source"] for row in rows] == [str(sources[at]) for at in (0, 0, 1, 2)]
+    assert rows[3]["error"] == lines[2]["error"]
+    arrow = pq.read_table(table).to_pylist()
+    assert [row["source"] for row in arrow] == [row["source"] for row in rows]
+    assert [row["probability"] for row in arrow if row["face"] is not None] == [probability for _, probability in told]
+    assert sorted(files_in(drawn)) == ["grey.png", "pair.png"]
+    assert (read(drawn / "pair.png") != pair).any()
+    assert (read(drawn / "grey.png") == 128).all()
+
+
+def test_drawings_keep_originals_and_share_no_name(mien, paint, tmp_path):
+    for name in ("a/x.png", "b/x.png", "c/x.bmp", "d/y.JPG"):
+        paint(f"photos/{name}")
+    before = files_in(tmp_path / "photos")
+    assert mien("predict", tmp_path / "photos", "--draw", tmp_path / "drawn").code == 0
+    assert sorted(files_in(tmp_path / "drawn")) == ["x-2.png", "x-3.png", "x.png", "y.jpg"]
+    assert files_in(tmp_path / "photos") == before
+
+
+@pytest.mark.parametrize(
+    ("names", "folder"),
+    [
+        (["a.png"], "."),
+        (["a.bmp", "a.png"], "."),
+        (["x/a.png", "y/a.png"], "y"),
+        (["x/a.png", "y/b.png"], "x/../y"),
+        (["x/b.png", "y/b-2.png", "z/b.png"], "y"),
+    ],
+    ids=" ".join,
+)
+def test_no_drawing_takes_the_place_of_a_picture(mien, paint, tmp_path, monkeypatch, names, folder):
+    paths = [paint(name).relative_to(tmp_path) for name in names]
+    before = files_in(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    code, out, err = mien("predict", *paths, "--draw", folder)
+    assert (code, out) == (2, "")
+    assert "other than that of the pictures" in err
+    assert files_in(tmp_path) == before
+
+
+def test_a_link_to_a_picture_saves_it_from_a_drawing(paint, tmp_path):
+    (tmp_path / "links").mkdir()
+    link = tmp_path / "links" / "a.png"
+    link.symlink_to(paint("photos/a.png"))
+    with pytest.raises(UsageError, match="other than that of the pictures"):
+        Drawings(tmp_path / "photos", [link])
+
+
+def test_names_that_differ_in_case_are_numbered_too(tmp_path, portrait):
+    from mien.faces import FrameResult
+
+    pictures = [tmp_path / "x" / "A.png", tmp_path / "y" / "a.png"]
+    drawings = Drawings(tmp_path / "drawn", pictures)
+    names = [drawings.write(path, portrait, FrameResult("a")).name for path in pictures]
+    assert names == ["A.png", "a-2.png"]
+
+
+@pytest.mark.parametrize(
+    "options", [["--draw", "a.png/drawn"], ["--csv", "a.png/f.csv"], ["--parquet", "a.png/f.parquet"]]
+)
+def test_a_place_that_can_t_be_written_is_named(mien, paint, tmp_path, monkeypatch, options):
+    path = paint("a.png")
+    monkeypatch.chdir(tmp_path)
+    code, _, err = mien("predict", path, option, f"a.png/{name}")
+    assert code == 2
+    assert "can't write a.png" in err
+    assert files_in(tmp_path).keys() == {"a.png"}
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="nothing is closed to root, or by mode")
+def test_a_closed_folder_is_named(mien, paint, tmp_path):
+    closed = tmp_path / "closed"
+    closed.mkdir(mode=0o500)
+    code, _, err = mien("predict", paint("a.png"), "--csv", closed / "f.csv")
+    assert code == 2
+    assert str(closed) in err
+
+
+def test_a_full_folder_of_pictures_and_only_faults_is_1(mien, tmp_path):
+    (tmp_path / "a.jpg").write_bytes(b"")
+    code, out, _ = mien("predict", tmp_path, "--json")
+    assert code == 1
+    assert "empty file" in lines_of(out)[0]["error"]

@@ -1,0 +1,177 @@
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+
+keras = pytest.importorskip("keras", reason="needs Keras and a backend: pip install 'mien[train]'")
+
+from conftest import PATTERNS
+
+from mien.classification import Classifier
+from mien.emotions import FER2013, FERPLUS
+from mien.errors import ModelError, TrainingError
+from mien.evaluation.judging import judge_chips
+from mien.model_card import ANSWER
+from mien.training.export import AGREEMENT, check_agreement, export
+from mien.training.fit import Logits, predict_logits
+from mien.training.recipe import from_toml
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from conftest import Taught
+
+    from mien.model_card import ModelCard
+
+pytestmark = pytest.mark.train
+
+
+@dataclass(frozen=True)
+class Exported:
+    """A run, its model file's bytes, and the card that ``export`` gave back."""
+
+    taught: Taught
+    content: bytes
+    card: ModelCard
+
+
+def exported(done: Taught, folder: Path) -> Exported:
+    path = folder / "new" / "model.onnx"
+    card = export(done.run.model, done.training, done.validation, done.recipe, path)
+    assert [file.name for file in path.parent.iterdir()] == ["model.onnx"]
+    return Exported(done, path.read_bytes(), card)
+
+
+@pytest.fixture(scope="session")
+def one_head(single: Taught, tmp_path_factory: pytest.TempPathFactory) -> Exported:
+    return exported(single, tmp_path_factory.mktemp("one"))
+
+
+@pytest.fixture(scope="session")
+def two_heads(double: Taught, tmp_path_factory: pytest.TempPathFactory) -> Exported:
+    return exported(double, tmp_path_factory.mktemp("two"))
+
+
+@pytest.fixture(params=["one_head", "two_heads"])
+def file(request: pytest.FixtureRequest) -> Exported:
+    made: Exported = request.getfixturevalue(request.param)
+    return made
+
+
+def test_the_file_holds_the_card_that_export_gives(file: Exported) -> None:
+    assert Classifier(file.content, threads=1).card == file.card
+
+
+def test_the_card_says_how_the_model_is_used(file: Exported) -> None:
+    card, done = file.card, file.taught
+    assert (card.name, card.size, card.channels) == (done.recipe.network, 24, 1)
+    assert card.crop.factor == done.recipe.crop_factor
+    for head in card.heads:
+        assert head.labels == done.training.truth(head.name).labels
+        assert 0 < head.temperature
+        assert 0 <= head.unsure_below <= 1
+
+
+def test_the_card_says_where_the_model_came_from(file: Exported) -> None:
+    origin, done = file.card.origin, file.taught
+    assert from_toml(origin.recipe) == done.recipe
+    assert origin.network == done.recipe.network
+    assert origin.data == f"drawn sha256:{'d' * 64}, {len(done.training)} pictures"
+    for word in ("mien ", f"keras {keras.__version__}", "onnx ", f"backend {keras.backend.backend()}"):
+        assert word in origin.made_with
+
+
+def test_one_head_answers_for_itself(one_head: Exported) -> None:
+    assert [head.name for head in one_head.card.heads] == ["classes"]
+    assert one_head.card.answer.labels == PATTERNS
+    assert one_head.card.answer.weights == (("classes", 1.0),)
+
+
+def test_two_heads_answer_with_the_seven_labels_they_share(two_heads: Exported) -> None:
+    card = two_heads.card
+    assert {head.name: head.labels for head in card.heads} == {"fer2013": FER2013, "ferplus": FERPLUS}
+    assert card.answer.labels == FER2013
+    assert dict(card.answer.weights) == pytest.approx({"fer2013": 0.2, "ferplus": 0.8})
+
+
+def test_the_card_s_scores_are_those_of_the_file_on_the_validation_split(file: Exported) -> None:
+    classifier, data = Classifier(file.content, threads=1), file.taught.validation
+    scores = {(score.head, score.metric): score for score in file.card.scores}
+    heads = [truth.head for truth in data.truths]
+    assert set(scores) == {(head, metric) for head in (*heads, ANSWER) for metric in ("accuracy", "macro_f1", "ece", "nll")}
+    for (head, metric), score in scores.items():
+        metrics = judge_chips(classifier, data, head).metrics
+        assert (score.split, score.count) == ("PublicTest", metrics.n)
+        assert score.value == pytest.approx(getattr(metrics, metric), abs=2e-5)
+
+
+def test_keras_and_the_file_agree_on_every_chip(file: Exported) -> None:
+    classifier = Classifier(file.content, threads=1)
+    for data in (file.taught.training, file.taught.validation):
+        expected = predict_logits(file.taught.run.model, data.chips)
+        for head, logits in classifier.logits(data.chips).items():
+            np.testing.assert_allclose(logits, expected[head], rtol=0, atol=AGREEMENT)
+            np.testing.assert_array_equal(logits.argmax(axis=1), expected[head].argmax(axis=1))
+
+
+def test_a_changed_byte_is_refused(one_head: Exported) -> None:
+    size = len(one_head.content)
+    for at in (size // 5, size // 2, size - 200, size - 1):
+        changed = bytearray(one_head.content)
+        changed[at] ^= 1
+        with pytest.raises(ModelError):
+            Classifier(bytes(changed))
+
+
+class Fake:
+    """Stands for the exported graph: says what it is told to say."""
+
+    def __init__(self, logits: Logits) -> None:
+        self._logits = logits
+
+    def logits(self, _chips: object) -> Logits:
+        return self._logits
+
+
+CHIPS = np.zeros((2, 8, 8, 1), np.uint8)
+LOGITS = np.array([[1.0, 0.99999, 0.0], [0.0, 2.0, 3.0]], np.float32)
+
+
+@pytest.mark.parametrize("off", [0.0, 5e-5])
+def test_a_graph_that_agrees_passes(off: float) -> None:
+    check_agreement(Fake({"own": LOGITS + np.float32(off)}), CHIPS, {"own": LOGITS})  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        pytest.param((1, 2, 2e-4), id="too far off"),
+        pytest.param((0, 1, 5e-5), id="another best label"),
+        pytest.param((1, 0, np.nan), id="no number"),
+    ],
+)
+def test_a_graph_that_does_not_agree_is_refused(change: tuple[int, int, float]) -> None:
+    row, column, by = change
+    other = LOGITS.copy()
+    other[row, column] += by
+    good = LOGITS.copy()
+    with pytest.raises(TrainingError, match="the head 'votes'"):
+        check_agreement(
+            Fake({"own": good, "votes": other}), CHIPS, {"own": LOGITS, "votes": LOGITS}  # type: ignore[arg-type]
+        )
+
+
+def test_a_file_is_written_only_where_the_graph_agrees(single: Taught, tmp_path: Path) -> None:
+    """A graph of float32 can't agree with a network that computes in bfloat16."""
+    keras.config.set_dtype_policy("mixed_bfloat16")
+    from mien.training import zoo
+    from mien.training.fit import shape_of
+
+    coarse = zoo.build("two-conv", shape_of(single.training, single.recipe))
+    coarse.set_weights(single.run.model.get_weights())
+    with pytest.raises(TrainingError, match="float32 precision"):
+        export(coarse, single.training, single.validation, single.recipe, tmp_path / "model.onnx")
+    assert list(tmp_path.iterdir()) == []

@@ -1,0 +1,132 @@
+from __future__ import annotations
+
+from dataclasses import fields, replace
+from typing import TYPE_CHECKING
+
+import pytest
+
+from mien.errors import UsageError
+from mien.training.recipe import PLAIN, Augmentation, Recipe, from_toml, read
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+OTHER = Recipe(
+    network="nano",
+    seed=7,
+    epochs=3,
+    gentle_epochs=1,
+    warmup_epochs=0.5,
+    precision="mixed_bfloat16",
+    augmentation=Augmentation(flip=0.0, scale=(0.5, 2.0)),
+)
+
+
+@pytest.mark.parametrize("recipe", [Recipe(), OTHER, replace(OTHER, augmentation=PLAIN)], ids=["default", "own", "plain"])
+def test_a_saved_recipe_is_read_back_whole(recipe: Recipe, tmp_path: Path) -> None:
+    pytest.importorskip("tomli_w")
+    recipe.save(tmp_path / "run" / "recipe.toml")
+    assert read(tmp_path / "run" / "recipe.toml") == recipe
+
+
+def test_what_the_text_does_not_name_keeps_its_default() -> None:
+    text = "epochs = 20\n[augmentation]\nrotate = 5\nscale = [0.9, 1.1]\n"
+    assert from_toml(text) == Recipe(epochs=20, augmentation=Augmentation(rotate=5, scale=(0.9, 1.1)))
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("epoch = 3", r"received \['epoch'\]"),
+        ("[augmentation]\nspin = 3", r"received \['spin'\]"),
+        ("epochs: 3", "expected a recipe as TOML"),
+        ("augmentation = 3", "expected augmentation as a table"),
+        ("[augmentation]\nscale = 1.2", "does not fit"),
+        ("[augmentation]\nflip = 'often'", "does not fit"),
+        ("rate = 'fast'", "does not fit"),
+        ("epochs = 12.5", "expected epochs as a whole number"),
+        ("seed = 'x'", "expected seed as a whole number"),
+    ],
+)
+def test_a_text_that_is_no_recipe_is_refused(text: str, words: str) -> None:
+    with pytest.raises(UsageError, match=words):
+        from_toml(text)
+
+
+@pytest.mark.parametrize("content", [None, b"\xff\xfe"], ids=["absent", "no text"])
+def test_a_file_that_cannot_be_read_is_refused(content: bytes | None, tmp_path: Path) -> None:
+    if content is not None:
+        (tmp_path / "recipe.toml").write_bytes(content)
+    with pytest.raises(UsageError, match="could not read"):
+        read(tmp_path / "recipe.toml")
+
+
+@pytest.mark.parametrize(
+    ("choice", "value"),
+    [
+        ("seed", -1),
+        ("seed", 2**32),
+        ("epochs", 0),
+        ("gentle_epochs", 81),
+        ("gentle_epochs", -1),
+        ("batch", 0),
+        ("rate", 0.0),
+        ("rate", 101.0),
+        ("rate", float("nan")),
+        ("warmup_epochs", 80.5),
+        ("momentum", 1.0),
+        ("average", 1.0),
+        ("dropout", -0.1),
+        ("label_smoothing", 1.0),
+        ("answer_own", 1.0),
+        ("weight_decay", -1e-9),
+        ("clip", float("inf")),
+        ("further_heads", -1.0),
+        ("crop_factor", 0.1),
+        ("precision", "float16"),
+    ],
+)
+def test_a_choice_outside_its_range_is_refused(choice: str, value: object) -> None:
+    with pytest.raises(UsageError, match=choice):
+        Recipe(**{choice: value})  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("choice", "value"),
+    [
+        ("flip", 1.1),
+        ("blur", -0.1),
+        ("shrink", 2),
+        ("jpeg", float("nan")),
+        ("erase", 1.01),
+        ("mixup_share", -1),
+        ("rotate", 181),
+        ("shift", 0.6),
+        ("shear", 1.1),
+        ("light", 1.0),
+        ("mixup", -0.2),
+        ("scale", (1.2, 0.8)),
+        ("scale", (0.1, 1.0)),
+        ("scale", (1.0, 6.0)),
+        ("scale", (1.0,)),
+    ],
+)
+def test_an_augmentation_outside_its_range_is_refused(choice: str, value: object) -> None:
+    with pytest.raises(UsageError, match=choice):
+        Augmentation(**{choice: value})  # type: ignore[arg-type]
+
+
+def test_softened_is_nowhere_stronger_and_never_mixes() -> None:
+    full = Augmentation()
+    soft = full.softened()
+    assert (soft.mixup, soft.mixup_share) == (0.0, 0.0)
+    assert soft.flip == full.flip  # a mirrored face is as good as the first
+    assert full.scale[0] < soft.scale[0] < 1.0 < soft.scale[1] < full.scale[1]
+    for choice in {part.name for part in fields(full)} - {"flip", "scale", "mixup", "mixup_share"}:
+        assert getattr(soft, choice) == getattr(full, choice) / 2
+
+
+@pytest.mark.parametrize(("epoch", "gentle"), [(0, False), (6, False), (7, True), (9, True)])
+def test_the_last_epochs_are_gentle(epoch: int, gentle: bool) -> None:
+    recipe = Recipe(epochs=10, gentle_epochs=3)
+    assert recipe.augmentation_of(epoch) == (recipe.augmentation.softened() if gentle else recipe.augmentation)
