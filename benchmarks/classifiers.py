@@ -60,7 +60,7 @@ def faces(setting: Setting) -> Section:
     header = ["classifier", "million multiply-adds", "threads", "faces a call", "ms a face", "GFLOP/s", "of the limit"]
     text = [
         table(header, rows),
-        f"The limit is the better of two products of {SIDE}x{SIDE} float32 matrices, measured in the same {setting.rounds} rounds:",
+        f"The limit: the better product of {SIDE}x{SIDE} float32 matrices, in the same {setting.rounds} rounds:",
         table(
             ["matrix product by", "threads", "GFLOP/s"],
             [[work.name, str(work.threads), rates[work].text(0)] for work in products],

@@ -89,7 +89,7 @@ def import_cost(setting: Setting) -> Section:
     ]
     text = [
         table(["statement", "ms", "modules loaded", f"of {', '.join(PEERS)}"], rows),
-        f"By `python -X importtime`, {setting.rounds} rounds. The promise for `import mien`: under {IMPORT_PROMISE} ms, none.",
+        f"By `python -X importtime`, {setting.rounds} rounds. Promised for `import mien`: {IMPORT_PROMISE} ms, none.",
     ]
     figures = {"seconds": _numbers(found), "trainers": {name: _trainers(names) for name, names in loaded.items()}}
     return Section("\n\n".join(text), figures)

@@ -129,7 +129,7 @@ class Prediction:
                 f"expected a probability for each label; received {len(self.labels)} labels "
                 f"and {len(self.probabilities)} probabilities"
             )
-        if abs(sum(self.probabilities) - 1.0) > 1e-3:
+        if not abs(sum(self.probabilities) - 1.0) <= 1e-3:  # so that NaN is refused too
             raise UsageError(f"expected probabilities that sum to 1; received a sum of {sum(self.probabilities)}")
 
     @property

@@ -11,9 +11,10 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
-from mien.apps.cli.predict import Drawings
+from mien.apps.cli.predict import Drawings, _run
 from mien.emotions import FER2013, FERPLUS
 from mien.errors import UsageError
+from mien.faces import FrameResult
 from mien.images import read
 
 
@@ -93,6 +94,27 @@ def test_label_sets(mien, paint, labels, names):
 def test_groups(mien, shared, name, fewest, most):
     (line,) = lines_of(mien("predict", shared / "data" / "groups" / name, "--json").out)
     assert fewest <= len(line["faces"]) <= most
+
+
+class InterruptedAtTheThird:
+    """A recognizer that finds nothing, until somebody presses Ctrl-C."""
+
+    def __init__(self):
+        self.seen = 0
+
+    def predict(self, frame):
+        self.seen += 1
+        if self.seen == 3:
+            raise KeyboardInterrupt
+        return FrameResult("")
+
+
+def test_ctrl_c_leaves_the_table_so_far(paint, capsys):
+    pictures = [paint(f"{number}.png") for number in range(4)]
+    with pytest.raises(KeyboardInterrupt):
+        _run(InterruptedAtTheThird(), pictures, [], None, table=True)
+    out = capsys.readouterr().out
+    assert [path.name in out for path in pictures] == [True, True, False, False]
 
 
 # -- what it is given
@@ -255,18 +277,14 @@ def test_a_link_to_a_picture_saves_it_from_a_drawing(paint, tmp_path):
 
 
 def test_names_that_differ_in_case_are_numbered_too(tmp_path, portrait):
-    from mien.faces import FrameResult
-
     pictures = [tmp_path / "x" / "A.png", tmp_path / "y" / "a.png"]
     drawings = Drawings(tmp_path / "drawn", pictures)
     names = [drawings.write(path, portrait, FrameResult("a")).name for path in pictures]
     assert names == ["A.png", "a-2.png"]
 
 
-@pytest.mark.parametrize(
-    "options", [["--draw", "a.png/drawn"], ["--csv", "a.png/f.csv"], ["--parquet", "a.png/f.parquet"]]
-)
-def test_a_place_that_can_t_be_written_is_named(mien, paint, tmp_path, monkeypatch, options):
+@pytest.mark.parametrize(("option", "name"), [("--draw", "drawn"), ("--csv", "f.csv"), ("--parquet", "f.parquet")])
+def test_a_place_that_can_t_be_written_is_named(mien, paint, tmp_path, monkeypatch, option, name):
     path = paint("a.png")
     monkeypatch.chdir(tmp_path)
     code, _, err = mien("predict", path, option, f"a.png/{name}")

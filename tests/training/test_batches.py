@@ -40,7 +40,9 @@ def assert_same(one: Batch, other: Batch) -> None:
         np.testing.assert_array_equal(one.weights[head], other.weights[head])
 
 
-@pytest.mark.parametrize(("count", "batch", "steps", "seen"), [(100, 32, 3, 96), (96, 32, 3, 96), (20, 32, 1, 20), (5, 1, 5, 5)])
+@pytest.mark.parametrize(
+    ("count", "batch", "steps", "seen"), [(100, 32, 3, 96), (96, 32, 3, 96), (20, 32, 1, 20), (5, 1, 5, 5)]
+)
 def test_a_row_comes_at_most_once_an_epoch(count: int, batch: int, steps: int, seen: int) -> None:
     batches = Batches(numbered(count), recipe(batch))
     assert batches.steps() == steps

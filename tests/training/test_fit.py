@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-keras = pytest.importorskip("keras", reason="needs Keras and a backend: pip install 'mien[train]'")
+pytest.importorskip("keras", reason="needs Keras and a backend: pip install 'mien[train]'")
 
-from conftest import QUICK, drawn, drawn_with_votes, taught
+import keras
+from lessons import QUICK, drawn, drawn_with_votes, taught
 
 from mien.errors import TrainingError
 from mien.training import zoo
@@ -29,7 +30,7 @@ from mien.training.recipe import Augmentation, read
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from conftest import Taught
+    from lessons import Taught
 
     from mien.training.recipe import Recipe
 
@@ -49,9 +50,9 @@ def test_a_run_learns(single: Taught, double: Taught) -> None:
 
 
 def test_a_run_directory_holds_recipe_history_and_weights(single: Taught) -> None:
-    assert sorted(str(file.relative_to(single.folder)) for file in single.folder.rglob("*") if file.is_file()) == sorted(
-        [BEST, LAST, "history.csv", "recipe.toml"]
-    )
+    assert sorted(
+        str(file.relative_to(single.folder)) for file in single.folder.rglob("*") if file.is_file()
+    ) == sorted([BEST, LAST, "history.csv", "recipe.toml"])
     assert read(single.folder / "recipe.toml") == single.recipe
 
 
@@ -113,7 +114,7 @@ def test_a_loss_that_is_not_finite_ends_the_run(tmp_path: Path) -> None:
 
 def test_logits_that_are_not_finite_are_refused() -> None:
     data = drawn(each=2)
-    with pytest.raises(TrainingError, match="'classes'.*lower the rate"):
+    with pytest.raises(TrainingError, match=r"'classes'.*lower the rate"):
         judge_heads({"classes": np.full((16, 8), np.nan, np.float32)}, data)
 
 

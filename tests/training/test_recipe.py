@@ -22,7 +22,9 @@ OTHER = Recipe(
 )
 
 
-@pytest.mark.parametrize("recipe", [Recipe(), OTHER, replace(OTHER, augmentation=PLAIN)], ids=["default", "own", "plain"])
+@pytest.mark.parametrize(
+    "recipe", [Recipe(), OTHER, replace(OTHER, augmentation=PLAIN)], ids=["default", "own", "plain"]
+)
 def test_a_saved_recipe_is_read_back_whole(recipe: Recipe, tmp_path: Path) -> None:
     pytest.importorskip("tomli_w")
     recipe.save(tmp_path / "run" / "recipe.toml")

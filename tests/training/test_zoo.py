@@ -5,10 +5,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-keras = pytest.importorskip("keras", reason="needs Keras and a backend: pip install 'mien[train]'")
+pytest.importorskip("keras", reason="needs Keras and a backend: pip install 'mien[train]'")
 
+import keras
 import onnxruntime
-from conftest import one_hot, stripes
+from lessons import one_hot, stripes
 
 from mien.errors import UsageError
 from mien.training.export import AGREEMENT, to_onnx
@@ -23,7 +24,12 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.train
 
 HEADS = (("own", 7), ("further", 8))  # not in the order of their names
-SHAPES = [NetworkShape(48, 1, HEADS), NetworkShape(48, 3, HEADS[:1]), NetworkShape(32, 1, HEADS), NetworkShape(28, 1, HEADS)]
+SHAPES = [
+    NetworkShape(48, 1, HEADS),
+    NetworkShape(48, 3, HEADS[:1]),
+    NetworkShape(32, 1, HEADS),
+    NetworkShape(28, 1, HEADS),
+]
 
 
 @pytest.fixture(params=["channels_last", "channels_first"])
@@ -82,7 +88,9 @@ def test_a_network_learns_and_its_exported_graph_agrees(name: str, data_format: 
     turns = np.arange(16) % 7
     chips = stripes(turns, 24, 1, seed=0)
     before = [np.array(weight) for weight in model.trainable_variables]
-    model.compile(keras.optimizers.SGD(0.05), {head: keras.losses.CategoricalCrossentropy(from_logits=True) for head, _ in HEADS})
+    model.compile(
+        keras.optimizers.SGD(0.05), {head: keras.losses.CategoricalCrossentropy(from_logits=True) for head, _ in HEADS}
+    )
     loss = model.train_on_batch(chips, {head: one_hot(turns, labels) for head, labels in HEADS})
     assert np.isfinite(loss).all()
     for weight, old in zip(model.trainable_variables, before, strict=True):

@@ -46,7 +46,8 @@ class Truth:
     @property
     def answers(self) -> npt.NDArray[np.int64]:
         """The index of each row's best label, (count,)."""
-        return self.targets.argmax(axis=1)
+        best: npt.NDArray[np.int64] = self.targets.argmax(axis=1)
+        return best
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,12 +92,12 @@ class Dataset:
     @property
     def size(self) -> int:
         """Side of the chips in pixels."""
-        return self.chips.shape[1]
+        return int(self.chips.shape[1])
 
     @property
     def channels(self) -> int:
         """1 (grey) or 3 (RGB)."""
-        return self.chips.shape[3]
+        return int(self.chips.shape[3])
 
     def split_names(self) -> tuple[str, ...]:
         """The splits that have rows, in order of first appearance."""

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from mien.evaluation.metrics import ClassScore, Metrics
 
 LABEL_WIDTH = 18
+NARROWEST = 80
+"""Columns of the narrowest terminal that the view is made for."""
 MOST_LABELS_SHOWN = 12
 """A confusion matrix of more labels fits no terminal; the JSON has it."""
 
@@ -129,9 +131,11 @@ def _confusion(report: Report) -> Table:
     names, cells = list(metrics.labels), metrics.confusion
     if report.missed:
         names, cells = [*names, "no face"], np.column_stack([cells, metrics.missed])
-    width = max(4, len(str(cells.max())))
+    digits = max(4, len(str(cells.max())))
+    whole = max(map(len, metrics.labels)) + sum(max(digits, len(name)) + 1 for name in names) <= NARROWEST
     for name in names:
-        # a long name folds inside its column, so that the numbers keep their places
+        # where they don't all fit, a name folds inside its column, so that the numbers keep their places
+        width = max(digits, len(name)) if whole else digits
         table.add_column(Text(name), justify="right", overflow="fold", min_width=width, max_width=width)
     for at, (label, row) in enumerate(zip(metrics.labels, cells.tolist(), strict=True)):
         marked = (Text(str(count), style="bold" if at == column else "") for column, count in enumerate(row))

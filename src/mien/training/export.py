@@ -39,6 +39,9 @@ if TYPE_CHECKING:
 AGREEMENT = 1e-4
 """Largest difference between a logit of Keras and of the exported graph (reliability: Keras and ONNX agree)."""
 
+EXPORTING = ("tensorflow", "torch")
+"""The backends from which Keras exports ONNX (3.15)."""
+
 SURE_ERROR = 0.10
 """The share of wrong answers among sure ones at which "unsure" begins, on the validation split."""
 
@@ -71,7 +74,17 @@ def export(model: keras.Model, training: Dataset, validation: Dataset, recipe: R
 
 
 def to_onnx(model: keras.Model) -> bytes:
-    """The network as one ONNX file without card, its batch size free, constants folded, batch norm fused."""
+    """The network as one ONNX file without card, its batch size free, constants folded, batch norm fused.
+
+    Raises:
+        TrainingError: Keras can't export from this backend.
+        MissingExtraError: the exporter is not installed.
+    """
+    if keras.backend.backend() not in EXPORTING:
+        raise TrainingError(
+            f"expected the backend {' or '.join(EXPORTING)} for ONNX export; received {keras.backend.backend()}. "
+            "Weights load in any: KERAS_BACKEND=tensorflow mien export RUN --data DATA"
+        )
     model.predict_on_batch(np.zeros((1, *model.input_shape[1:]), np.uint8))  # export wants a network that was called
     with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
         warnings.simplefilter("ignore")  # tracers of every backend warn of what they do by design
@@ -95,7 +108,10 @@ def _simplified(raw: Path, simple: Path) -> bytes:
     options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_BASIC
     options.optimized_model_filepath = str(simple)
     options.log_severity_level = 3
-    onnxruntime.InferenceSession(raw, options, providers=["CPUExecutionProvider"])
+    try:
+        onnxruntime.InferenceSession(raw, options, providers=["CPUExecutionProvider"])
+    except Exception as error:  # onnxruntime raises a dozen kinds that share no base but this one
+        raise TrainingError(f"the exported graph can't be run: export with float32 precision ({error})") from error
     graph = onnx.load(simple)
     used = {node.domain for node in graph.graph.node}
     kept = [entry for entry in graph.opset_import if entry.domain in used]

@@ -69,8 +69,9 @@ class BatchNormalization(layers.BatchNormalization):  # type: ignore[misc]  # ke
         if not torch.is_tensor(inputs) or inputs.device.type == "meta":
             return super().call(inputs, training=training, mask=mask)
         learning = bool(training) and self.trainable
+        axis = self.axis % inputs.ndim  # the ONNX exporter gets a negative one wrong
         x = torch.nn.functional.batch_norm(
-            torch.movedim(inputs, self.axis, 1),
+            torch.movedim(inputs, axis, 1),
             self.moving_mean.value,
             self.moving_variance.value,
             self.gamma.value if self.scale else None,
@@ -79,7 +80,7 @@ class BatchNormalization(layers.BatchNormalization):  # type: ignore[misc]  # ke
             momentum=1.0 - self.momentum,
             eps=self.epsilon,
         )
-        return torch.movedim(x, 1, self.axis)
+        return torch.movedim(x, 1, axis)
 
 
 def spatial_axis() -> int:

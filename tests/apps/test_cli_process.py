@@ -1,0 +1,211 @@
+"""The command as a process: streams, exit codes, Ctrl-C, closed pipes, terminals, and what importing it costs."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import re
+import select
+import signal
+import subprocess
+import sys
+import threading
+
+import pytest
+
+from mien import __version__
+
+WARNING = "mien: finding faces by Haar cascades; 'mien models pull yunet' brings a better detector\n"
+POSIX = pytest.mark.skipif(os.name == "nt", reason="Windows has other signals, and no pseudo-terminals")
+COMMANDS = [
+    [],
+    ["predict"],
+    ["demo"],
+    ["train"],
+    ["export"],
+    ["evaluate"],
+    ["doctor"],
+    ["models"],
+    *(["models", name] for name in ("list", "pull", "add", "remove", "verify", "show")),
+]
+
+
+@pytest.fixture
+def many(paint, tmp_path):
+    """A folder of more pictures than a pipe holds lines of JSON for, so that who does not read on stops the command."""
+    first = paint("many/0.png")
+    for number in range(1, 400):
+        os.link(first, tmp_path / "many" / f"{number}.png")
+    return tmp_path / "many"
+
+
+def lines_of(out):
+    return [json.loads(line) for line in out.decode().splitlines()]
+
+
+def on_a_terminal(command, cwd, environment, *, streams=("stdin", "stdout", "stderr")):
+    """Runs a command with some streams on a terminal 100 wide: exit code, what the terminal got, stdout if piped."""
+    import fcntl
+    import pty
+    import struct
+    import termios
+
+    ours, theirs = pty.openpty()
+    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 30, 100, 0, 0))
+    chosen = {name: theirs if name in streams else subprocess.PIPE for name in ("stdin", "stdout", "stderr")}
+    with subprocess.Popen(command, cwd=cwd, env=environment, **chosen) as started:
+        os.close(theirs)
+        piped = []
+        if started.stdout:
+            reader = threading.Thread(target=lambda: piped.append(started.stdout.read()))
+            reader.start()
+        seen = b""
+        while started.poll() is None or select.select([ours], [], [], 0)[0]:
+            if select.select([ours], [], [], 0.1)[0]:
+                try:
+                    seen += os.read(ours, 65536)
+                except OSError:  # Linux says so when the other end is closed
+                    break
+        code = started.wait(timeout=60)
+        if started.stdout:
+            reader.join()
+    os.close(ours)
+    return code, seen.decode(), b"".join(piped).decode()
+
+
+# -- streams
+
+
+def test_results_go_to_stdout_and_words_to_stderr(ran, paint):
+    path = paint("a.png")
+    done = ran("predict", path, "--json")
+    assert (done.code, done.err) == (0, WARNING)
+    assert json.loads(done.out)["source"] == str(path)
+
+
+def test_wrong_usage_says_nothing_on_stdout(ran):
+    done = ran("predict", "a.png", "--model", "nope", "-d", "whole")
+    assert (done.code, done.out) == (2, "")
+    assert done.err.count("\n") == 1
+    assert "Traceback" not in done.err
+
+
+@pytest.mark.parametrize("told", [{"LC_ALL": "C"}, {"PYTHONIOENCODING": "ascii"}], ids=str)
+def test_output_is_utf8_whatever_the_locale(ran, paint, told):
+    path = paint("日本 é.png")
+    json_out = ran("predict", path, "--json", "-d", "whole", **told)
+    assert json.loads(json_out.out)["source"] == str(path)
+    table = ran("predict", path, "-d", "whole", **told)
+    assert (table.code, "日本 é.png" in table.out) == (0, True)
+
+
+@POSIX
+def test_ctrl_c_leaves_whole_lines_and_whole_files(process, many, tmp_path):
+    with process("predict", many, "--json", "-d", "whole", "--csv", "faces.csv") as started:
+        first = started.stdout.readline()
+        started.send_signal(signal.SIGINT)
+        rest, err = started.communicate(timeout=120)
+    assert started.returncode == 130
+    assert err.decode() == "mien: interrupted; what was finished is there\n"
+    lines = lines_of(first + rest)
+    assert 1 <= len(lines) < 400
+    with (tmp_path / "faces.csv").open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert len(rows) - len(lines) in (0, 1)
+    assert [row["source"] for row in rows][: len(lines)] == [line["source"] for line in lines]
+    assert all(row["probability"] for row in rows)
+    assert not list(tmp_path.glob(".faces*"))
+
+
+@pytest.mark.parametrize("options", [["--json"], []], ids=["json", "table"])
+def test_a_reader_that_leaves_ends_it_without_a_word(process, many, options):
+    with process("predict", many, "-d", "whole", *options) as started:
+        if options:
+            assert json.loads(started.stdout.readline())["error"] is None
+        started.stdout.close()
+        err = started.stderr.read()
+    assert (started.returncode, err) == (1, b"")
+
+
+# -- terminals
+
+
+def environment_of(cache_folder, **choices):
+    kept = {name: value for name, value in os.environ.items() if name not in ("NO_COLOR", "FORCE_COLOR", "COLUMNS")}
+    return {**kept, "TERM": "xterm-256color", "MIEN_CACHE": str(cache_folder), **choices}
+
+
+@POSIX
+@pytest.mark.parametrize(("choices", "coloured"), [({}, True), ({"NO_COLOR": "1"}, False)], ids=str)
+def test_no_color_is_obeyed(paint, portrait, cache_folder, tmp_path, choices, coloured):
+    command = [sys.executable, "-m", "mien", "predict", paint("a.png", portrait), "-d", "haar"]
+    code, seen, _ = on_a_terminal(command, tmp_path, environment_of(cache_folder, **choices))
+    assert (code, "happy" in seen) == (0, True)
+    assert bool(re.search(r"\x1b\[[0-9;]*[34]8;", seen)) == coloured
+
+
+@POSIX
+def test_progress_is_on_the_terminal_and_results_stay_in_their_file(many, cache_folder, tmp_path):
+    command = [sys.executable, "-m", "mien", "predict", many, "--json", "-d", "whole"]
+    code, seen, out = on_a_terminal(command, tmp_path, environment_of(cache_folder), streams=("stderr",))
+    assert code == 0
+    assert "reading faces" in seen
+    assert len(lines_of(out.encode())) == 400
+
+
+@POSIX
+def test_lines_of_json_on_a_terminal_are_not_broken_by_progress(paint, cache_folder, tmp_path):
+    command = [sys.executable, "-m", "mien", "predict", paint("a.png"), paint("b.png"), "--json", "-d", "whole"]
+    code, seen, _ = on_a_terminal(command, tmp_path, environment_of(cache_folder))
+    assert code == 0
+    assert [line["error"] for line in lines_of(seen.encode())] == [None, None]
+
+
+# -- help
+
+
+@pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
+def test_help_fits_80_columns_and_cuts_nothing(mien, monkeypatch, command):
+    monkeypatch.setenv("COLUMNS", "80")
+    code, out, err = mien(*command, "--help")
+    assert (code, err) == (0, "")
+    assert max(map(len, out.splitlines())) <= 80
+    assert "…" not in out
+    assert " ".join(["Usage: mien", *command]) in out
+
+
+@pytest.mark.parametrize(
+    ("command", "options"),
+    [
+        ("predict", "SOURCE --model -m --detector -d --labels --json --csv --parquet --draw"),
+        ("demo", "--out"),
+        ("train", "--data --out --recipe --model -m --epochs --batch --seed --precision"),
+        ("export", "RUN --data"),
+        ("evaluate", "--data --model --split --labels --photos --detector --leave-out --json --out"),
+    ],
+)
+def test_help_names_each_option(mien, monkeypatch, command, options):
+    monkeypatch.setenv("COLUMNS", "80")
+    words = re.findall(r"[\w-]+", mien(command, "--help").out)
+    assert set(options.split()) <= set(words)
+
+
+@pytest.mark.parametrize("command", [[], ["models"]], ids=["mien", "mien models"])
+def test_a_command_without_its_part_shows_the_help(mien, command):
+    code, out, err = mien(*command)
+    assert code == 2
+    assert "Usage: mien" in out + err
+
+
+def test_version(ran):
+    assert ran("--version") == (0, f"mien {__version__}\n", "")
+
+
+@pytest.mark.parametrize("arguments", [["--version"], ["predict", "--help"], ["train", "--help"]], ids=" ".join)
+def test_asking_costs_no_heavy_import(process, arguments):
+    heavy = ("numpy", "cv2", "onnxruntime", "PIL", "keras", "torch", "tensorflow", "pyarrow")
+    look = f"import atexit, sys; atexit.register(lambda: print(*set(sys.modules) & set({heavy}), file=sys.stderr))"
+    with process(*arguments, before=look) as started:
+        _, err = started.communicate(timeout=120)
+    assert (started.returncode, err) == (0, b"\n")

@@ -1,0 +1,143 @@
+"""``mien train`` and ``mien export``: from drawn pictures to a model file that the other commands take."""
+
+from __future__ import annotations
+
+import csv
+import json
+import tomllib
+from importlib.util import find_spec
+
+import numpy as np
+import pytest
+
+from mien.emotions import FER2013
+from mien.model_store import ModelStore
+from mien.onnx_guard import card_of
+
+taught = pytest.mark.skipif(find_spec("keras") is None, reason="needs keras: pip install 'mien[train]'")
+SIDE = 16
+
+
+def shades(count, side, seed=0):
+    """Pictures of one of seven shades each, uint8 (count, side, side), the shades in turn."""
+    dice = np.random.default_rng(seed)
+    shade = 30 * (np.arange(count) % 7) + 30
+    return np.clip(dice.normal(shade[:, None, None], 5, (count, side, side)), 0, 255).astype(np.uint8)
+
+
+@pytest.fixture
+def fer2013(tmp_path):
+    """A folder with a FER2013 csv of 16x16 pixels, in which the shade tells the label; its last row can't be read."""
+    splits = ("Training", "Training", "Training", "PublicTest")
+    lines = [
+        f"{row % 7},{' '.join(map(str, chip.ravel()))},{splits[row // 7 % 4]}"
+        for row, chip in enumerate(shades(168, SIDE))
+    ]
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "fer2013.csv").write_text("\n".join(["emotion,pixels,Usage", *lines, "9,1,Training"]) + "\n")
+    return tmp_path / "data"
+
+
+@taught
+@pytest.mark.train
+def test_a_run_and_all_that_takes_it(ran, mien, paint, fer2013, tmp_path):
+    run = tmp_path / "run"
+    options = ["--model", "two-conv", "--epochs", 2, "--batch", 32, "--seed", 7, "--precision", "float32"]
+    done = ran("train", "--data", fer2013, "--out", "run", *options)
+    assert (done.code, done.out) == (0, ""), done.err
+    assert "1 rows can't be read and are left out; the first: 170: " in done.err
+    assert "epoch 2/2: loss " in done.err
+    assert "PublicTest answer: accuracy " in done.err
+    assert "written: run/model.onnx" in done.err.replace("\\", "/")
+
+    assert {path.name for path in run.iterdir()} == {"recipe.toml", "history.csv", "checkpoints", "model.onnx"}
+    recipe = tomllib.loads((run / "recipe.toml").read_text())
+    assert [recipe[name] for name in ("network", "epochs", "batch", "seed", "precision")] == options[1::2]
+    with (run / "history.csv").open(newline="") as file:
+        assert [row["epoch"] for row in csv.DictReader(file)] == ["1", "2"]
+    card = card_of(ModelStore().load(str(run / "model.onnx")))
+    assert (card.name, card.size, tuple(card.answer.labels)) == ("two-conv", SIDE, FER2013)
+
+    code, out, _ = mien("predict", paint("a.png"), "--model", run, "--json", "-d", "whole")
+    assert code == 0
+    assert list(json.loads(out)["faces"][0]["probabilities"]) == list(FER2013)
+    report = json.loads(mien("evaluate", "--data", fer2013, "--model", run, "--json").out)
+    accuracy = next(score for score in card.scores if (score.head, score.metric) == ("fer2013", "accuracy"))
+    assert (report["n"], report["model"]) == (42, "two-conv")
+    assert report["accuracy"] == pytest.approx(accuracy.value, abs=1e-5)
+
+    again = ran("train", "--data", fer2013, "--out", "run", "--epochs", 1)
+    assert again.code == 2
+    assert "holds one: choose another --out" in again.err.replace(str(run), "run")
+    (run / "model.onnx").unlink()
+    assert ran("export", "run", "--data", fer2013).code == 0
+    exported = card_of(ModelStore().load(str(run / "model.onnx")))
+    assert (exported.heads, exported.answer, exported.scores) == (card.heads, card.answer, card.scores)
+
+
+@taught
+@pytest.mark.train
+def test_a_folder_of_class_pictures(ran, mien, paint, tmp_path):
+    for number, picture in enumerate(shades(42, 48)):
+        paint(f"pets/{('cat', 'dog')[number % 7 > 3]}/{number}.png", np.repeat(picture[..., None], 3, axis=2))
+    done = ran("train", "--data", "pets", "--out", "run", "--model", "two-conv", "--epochs", 1, "--batch", 8)
+    assert done.code == 0, done.err
+    code, out, _ = mien("predict", tmp_path / "pets", "--model", tmp_path / "run", "--json", "-d", "whole")
+    lines = [json.loads(line) for line in out.splitlines()]
+    assert (code, len(lines)) == (0, 42)
+    assert {tuple(line["faces"][0]["probabilities"]) for line in lines} == {("cat", "dog")}
+    report = json.loads(mien("evaluate", "--data", tmp_path / "pets", "--model", tmp_path / "run", "--json").out)
+    assert (report["head"], report["n"]) == ("classes", 42)
+
+
+@taught
+@pytest.mark.train
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["export", "run"], "expected weights of 'two-conv'"),
+        (["train", "--out", "new", "--model", "nope"], "expected one of the networks"),
+    ],
+    ids=["weights missing", "network unknown"],
+)
+def test_what_no_model_comes_of_is_refused(ran, fer2013, tmp_path, arguments, words):
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "recipe.toml").write_text('network = "two-conv"\n')
+    done = ran(*arguments, "--data", fer2013)
+    assert (done.code, done.out) == (2, "")
+    assert words in done.err
+    assert "Traceback" not in done.err
+
+
+def test_without_keras_the_pip_line_is_named(process, fer2013):
+    with process(
+        "train", "--data", fer2013, "--out", "run", before="import sys; sys.modules['keras'] = None"
+    ) as started:
+        out, err = started.communicate(timeout=120)
+    assert (started.returncode, out) == (2, b"")
+    assert b"pip install 'mien[train" in err
+    assert b"Traceback" not in err
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (["--epochs", "0"], "expected at least 1 epoch; received 0"),
+        (["--precision", "half"], "'half'"),
+        (["--batch", "0"], "batch"),
+        (["--seed", "-1"], "seed"),
+        (["--recipe", "gone.toml"], "gone.toml"),
+        (["--epochs", "many"], "--epochs"),
+    ],
+    ids=" ".join,
+)
+def test_wrong_usage_is_2_and_leaves_no_run(mien, fer2013, tmp_path, options, words):
+    code, out, err = mien("train", "--data", fer2013, "--out", tmp_path / "run", *options)
+    assert (code, out) == (2, "")
+    assert words in err
+    assert not (tmp_path / "run").exists()
+
+
+def test_export_of_no_run(mien, fer2013, tmp_path):
+    code, _, err = mien("export", tmp_path, "--data", fer2013)
+    assert (code, "recipe.toml" in err) == (2, True)

@@ -1,0 +1,180 @@
+"""The judge of models: which rows count under which labels, and what the whole chain is asked of photos."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from mien.datasets.dataset import Dataset, Rejected, Truth
+from mien.datasets.photos import LabelledPhotos
+from mien.errors import DatasetError, ModelError, UsageError
+from mien.evaluation.judging import judge_chips, judge_photos, truth_under
+from mien.faces import Box, Face, FrameResult, Prediction
+from mien.model_card import Answer, CropRule, Head, ModelCard
+
+CARD = ModelCard(
+    name="drawn",
+    size=8,
+    channels=1,
+    crop=CropRule(),
+    heads=(Head("fer2013", ("happy", "sad")), Head("ferplus", ("sad", "contempt", "happy"))),
+    answer=Answer(("sad", "happy"), (("fer2013", 0.5), ("ferplus", 0.5))),
+)
+LABELS = ("happy", "sad", "fear")
+
+
+class Speaks:
+    """A classifier that gives, for every head, the label whose number the chip's pixels have."""
+
+    card = CARD
+
+    def logits(self, chips):
+        said = {0: "happy", 1: "sad", 2: "contempt"}
+        return {
+            head.name: np.array(
+                [[8.0 * (label == said[int(chip[0, 0, 0])]) for label in head.labels] for chip in chips], np.float32
+            )
+            for head in CARD.heads
+        }
+
+
+def truth(head, labels, answers, judged=None):
+    count = len(answers)
+    return Truth(
+        head=head,
+        labels=labels,
+        targets=np.eye(len(labels), dtype=np.float32)[[labels.index(answer) for answer in answers]],
+        weights=np.ones(count, np.float32),
+        judged=np.ones(count, np.bool_) if judged is None else np.array(judged),
+    )
+
+
+def data_of(said, *truths):
+    count = len(said)
+    return Dataset(
+        name="made",
+        chips=np.tile(np.array(said, np.uint8)[:, None, None, None], (1, 8, 8, 1)),
+        truths=truths,
+        splits=np.full(count, "PublicTest"),
+        rows=np.array([str(row) for row in range(count)]),
+        digest="d" * 64,
+        rejected=(Rejected("7", "torn"),),
+    )
+
+
+OWN = truth("fer2013", ("happy", "sad"), ["happy", "sad", "sad", "happy"])
+VOTES = truth(
+    "ferplus", ("happy", "sad", "contempt"), ["sad", "sad", "contempt", "happy"], judged=[True, True, True, False]
+)
+
+
+class TestChips:
+    def test_the_head_of_the_data_s_own_labels_is_judged_unless_told(self):
+        report = judge_chips(Speaks(), data_of([0, 1, 0, 0], OWN, VOTES))
+        assert (report.head, report.model, report.data, report.split) == ("fer2013", "drawn", "made", "PublicTest")
+        assert (report.metrics.accuracy, report.metrics.n, report.excluded, report.rejected) == (0.75, 4, 0, 1)
+        assert report.metrics.labels == ("happy", "sad")
+        assert report.metrics.confusion.tolist() == [[2, 0], [1, 1]]
+
+    def test_a_head_is_judged_by_its_own_truth_on_the_rows_that_count(self):
+        report = judge_chips(Speaks(), data_of([1, 2, 2, 2], OWN, VOTES), "ferplus")
+        assert (report.metrics.n, report.excluded) == (3, 1)
+        assert report.metrics.labels == ("sad", "contempt", "happy")
+        assert report.metrics.confusion.tolist() == [[1, 1, 0], [0, 1, 0], [0, 0, 0]]
+
+    def test_the_answer_is_judged_by_votes_on_the_labels_that_it_names(self):
+        report = judge_chips(Speaks(), data_of([1, 0, 2, 0], OWN, VOTES), "answer")
+        assert (report.head, report.metrics.labels) == ("answer", ("sad", "happy"))
+        assert (report.metrics.n, report.excluded) == (2, 2)  # contempt is no answer; the last row is not judged
+        assert report.metrics.confusion.tolist() == [[1, 1], [0, 0]]
+
+    def test_without_votes_the_answer_is_judged_by_the_data_s_labels(self):
+        assert judge_chips(Speaks(), data_of([0, 1, 1, 1], OWN), "answer").metrics.accuracy == 0.75
+
+    def test_labels_that_the_model_does_not_know_are_left_out(self):
+        data = data_of([0, 0, 0], truth("fer2013", LABELS, ["happy", "fear", "sad"]))
+        answers, rows = truth_under(CARD, data, "fer2013")
+        assert (answers.tolist(), rows.tolist()) == ([0, 1], [0, 2])
+
+    @pytest.mark.parametrize(
+        ("truths", "labels", "error", "words"),
+        [
+            ([OWN], "ferplus", DatasetError, r"\['fer2013'\] of made; received 'ferplus'"),
+            ([OWN], "nope", ModelError, r"\['answer', 'fer2013', 'ferplus'\] of the model 'drawn'; received 'nope'"),
+            ([truth("classes", ("cat",), ["cat"] * 4)], "", ModelError, "received 'classes'"),
+            ([truth("fer2013", ("cat",), ["cat"] * 4)], "", UsageError, r"some of the labels .* received \['cat'\]"),
+            ([truth("fer2013", LABELS, ["fear"] * 4)], "", UsageError, "rows to judge 'fer2013' by"),
+            ([truth("fer2013", LABELS, ["sad"] * 4, [False] * 4)], "", UsageError, "rows to judge 'fer2013' by"),
+        ],
+    )
+    def test_what_can_t_be_judged_is_refused(self, truths, labels, error, words):
+        with pytest.raises(error, match=words):
+            judge_chips(Speaks(), data_of([0, 0, 0, 0], *truths), labels)
+
+
+def shows(happy, side=10.0):
+    return Prediction(Face(Box(0, 0, side, side)), ("sad", "happy"), (1 - happy, happy))
+
+
+class Recognises:
+    """A recognizer that has its results by the photo's name, and reads no file."""
+
+    labels = ("sad", "happy")
+    label_set = "answer"
+    classifier = SimpleNamespace(card=CARD)
+
+    def __init__(self, **results):
+        self.results = results
+
+    def predict_many(self, pictures):
+        for path in pictures:
+            found = self.results[path.stem]
+            unread = isinstance(found, str)
+            yield FrameResult(str(path), predictions=() if unread else found, error=found if unread else None)
+
+
+def photos(**answers):
+    return LabelledPhotos(
+        tuple(Path(f"{name}.jpg") for name in answers), tuple(answers.values()), (Rejected("2", "x"),)
+    )
+
+
+class TestPhotos:
+    def test_missed_and_unreadable_photos_are_wrong_and_counted(self):
+        recognizer = Recognises(a=(shows(0.9),), b=(), c="torn", d=(shows(0.2),))
+        report = judge_photos(recognizer, photos(a="happy", b="happy", c="sad", d="sad"))
+        assert (report.metrics.n, report.metrics.accuracy, report.missed, report.rejected) == (4, 0.5, 2, 1)
+        assert report.metrics.missed.tolist() == [1, 1]
+        assert (report.model, report.head, report.data, report.split) == ("drawn", "answer", "4 photos", "all")
+
+    @pytest.mark.parametrize("order", [1, -1])
+    def test_the_largest_face_is_the_one_spoken_of(self, order):
+        found = (shows(0.1, side=5), shows(0.9, side=50), shows(0.2, side=20))[::order]
+        assert judge_photos(Recognises(a=found), photos(a="happy")).metrics.accuracy == 1
+
+    @pytest.mark.parametrize("word", ["sad", "Sadness"])
+    def test_expressions_left_out_are_not_judged(self, word):
+        recognizer = Recognises(a=(shows(0.9),))
+        report = judge_photos(recognizer, photos(a="happy", b="sad"), [word])
+        assert (report.metrics.n, report.metrics.accuracy, report.excluded) == (1, 1, 1)
+        assert report.split == "without sad"
+
+    @pytest.mark.parametrize(
+        ("answers", "left_out", "words"),
+        [
+            ({"a": "happy", "b": "fear"}, [], r"labelled with some of \['sad', 'happy'\]; received \['fear'\]"),
+            ({"a": "happy"}, ["happy"], "received none"),
+            ({"a": "happy"}, ["hapy"], r"expressions to leave out \(angry, .*; received \['hapy'\]"),
+        ],
+    )
+    def test_what_can_t_be_judged_is_refused_before_a_photo_is_read(self, answers, left_out, words):
+        with pytest.raises(UsageError, match=words):
+            judge_photos(Recognises(), photos(**answers), left_out)
+
+    def test_progress_is_told_to_the_end(self):
+        told = []
+        judge_photos(Recognises(a=(), b=(shows(0.9),)), photos(a="sad", b="happy"), tell=told.append)
+        assert told == [0.5, 1.0]
