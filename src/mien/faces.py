@@ -43,7 +43,7 @@ class Box:
 
     @property
     def centre(self) -> tuple[float, float]:
-        """x and y of the middle."""
+        """X and y of the middle."""
         return (self.left + self.right) / 2, (self.top + self.bottom) / 2
 
     @property
@@ -81,9 +81,7 @@ class Landmarks:
     @property
     def roll(self) -> float:
         """Degrees that the head leans in the picture: positive when turned clockwise."""
-        return math.degrees(
-            math.atan2(self.left_eye.y - self.right_eye.y, self.left_eye.x - self.right_eye.x)
-        )
+        return math.degrees(math.atan2(self.left_eye.y - self.right_eye.y, self.left_eye.x - self.right_eye.x))
 
 
 @dataclass(frozen=True, slots=True)

@@ -197,7 +197,9 @@ class ModelCard:
                 )
             return _card(values)
         except (ValueError, TypeError, KeyError, AttributeError) as error:
-            raise ModelError(f"expected a model card as mien export writes it; received something else ({error})") from error
+            raise ModelError(
+                f"expected a model card as mien export writes it; received something else ({error})"
+            ) from error
 
 
 def _check_calibration(temperature: float, unsure_below: float) -> None:
@@ -244,7 +246,8 @@ def check_seal(model: bytes) -> None:
     """
     if seal(model) != model:
         raise ModelError(
-            "the model file was changed or damaged since it was written (its SHA-256 does not match): fetch or export it again"
+            "the model file was changed or damaged since it was written (its SHA-256 does not match): "
+            "fetch or export it again"
         )
 
 
@@ -252,7 +255,7 @@ def _seal_at(model: bytes) -> int:
     at = model.rfind(SEAL_MARK)
     if at < 0 or len(model) < at + len(SEAL_MARK) + 64:
         raise ModelError(
-            "expected an .onnx file written by mien (mien export, mien train); received a file without mien's card and seal. "
-            "Keras, pickle and other .onnx files are never loaded"
+            "expected an .onnx file written by mien (mien export, mien train); received a file without mien's card "
+            "and seal. Keras, pickle and other .onnx files are never loaded"
         )
     return at + len(SEAL_MARK)

@@ -194,7 +194,7 @@ def test_help_names_each_option(mien, monkeypatch, command, options):
 @pytest.mark.parametrize("command", [[], ["models"]], ids=["mien", "mien models"])
 def test_a_command_without_its_part_shows_the_help(mien, command):
     code, out, err = mien(*command)
-    assert code == 2
+    assert code in (0, 2)  # before click 8.2 it was 0
     assert "Usage: mien" in out + err
 
 

@@ -132,7 +132,7 @@ def _confusion(report: Report) -> Table:
     if report.missed:
         names, cells = [*names, "no face"], np.column_stack([cells, metrics.missed])
     digits = max(4, len(str(cells.max())))
-    whole = max(map(len, metrics.labels)) + sum(max(digits, len(name)) + 1 for name in names) <= NARROWEST
+    whole = max(map(len, metrics.labels)) + sum(max(digits, len(name)) + 2 for name in names) <= NARROWEST
     for name in names:
         # where they don't all fit, a name folds inside its column, so that the numbers keep their places
         width = max(digits, len(name)) if whole else digits

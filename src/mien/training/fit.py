@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from mien.datasets.dataset import Dataset
     from mien.training.recipe import Recipe
 
+RECIPE = "recipe.toml"
 BEST = "checkpoints/best.weights.h5"
 LAST = "checkpoints/last.weights.h5"
 # pictures from which batch-norm statistics are estimated for averaged weights: more changes no third digit
@@ -106,9 +107,9 @@ def fit(
     Raises:
         TrainingError: the directory holds another run, or the loss is no longer finite.
     """
-    if (run / "history.csv").exists():
+    if (run / RECIPE).exists():  # written first, so a run that is still in its first epoch is seen too
         raise TrainingError(f"expected a directory without a run; {run} holds one: choose another --out")
-    recipe.save(run / "recipe.toml")
+    recipe.save(run / RECIPE)
     keras.utils.set_random_seed(recipe.seed)
     model = _compiled(training, recipe)
     averaging = keras.callbacks.SwapEMAWeights()

@@ -118,14 +118,14 @@ class Drawings:
 
     def __init__(self, folder: Path, pictures: Iterable[Path]) -> None:
         self._targets: dict[Path, Path] = {}
-        taken: set[str] = set()
+        taken: dict[str, int] = {}  # some disks hold A.jpg and a.jpg for one file: names without case
         for path in dict.fromkeys(pictures):
             suffix = path.suffix.lower() if path.suffix.lower() in (".jpg", ".jpeg", ".webp") else ".png"
-            name, number = f"{path.stem}{suffix}", 1
-            while name.casefold() in taken:  # some disks hold A.jpg and a.jpg for one file
-                number += 1
-                name = f"{path.stem}-{number}{suffix}"
-            taken.add(name.casefold())
+            name = wanted = f"{path.stem}{suffix}"
+            while name.casefold() in taken:
+                taken[wanted.casefold()] += 1
+                name = f"{path.stem}-{taken[wanted.casefold()]}{suffix}"
+            taken[name.casefold()] = 1
             self._targets[path] = folder / name
         originals = {_identity(path) for path in self._targets} - {None}
         if any(_identity(target) in originals for target in self._targets.values()):
