@@ -22,7 +22,7 @@ def written_whole(path: Path) -> Iterator[Path]:
     The folder is made if need be; the file is fsynced first, and removed if the block fails.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix="".join(path.suffixes), dir=path.parent)
+    handle, name = tempfile.mkstemp(prefix=".mien-", suffix="".join(path.suffixes[-2:])[-32:], dir=path.parent)
     os.close(handle)
     aside = Path(name)
     try:

@@ -52,12 +52,12 @@ def rule_for(detector: Detector, rule: CropRule) -> CropRule:
     return CropRule(factor=1.0) if isinstance(detector, WholeDetector) else rule
 
 
-def load_detector(name: str = "auto", model: Path | None = None) -> Detector:
+def load_detector(name: str = "auto", model: Path | bytes | None = None) -> Detector:
     """A detector by name.
 
     Args:
         name: "yunet", "haar", "whole", or "auto": YuNet where its model is given, else Haar.
-        model: the path of YuNet's .onnx file.
+        model: YuNet's .onnx file, as a path or its bytes.
 
     Raises:
         UsageError: the name is unknown, or "yunet" came without a model.

@@ -109,9 +109,9 @@ def fit(
     """
     if (run / RECIPE).exists():  # written first, so a run that is still in its first epoch is seen too
         raise TrainingError(f"expected a directory without a run; {run} holds one: choose another --out")
-    recipe.save(run / RECIPE)
     keras.utils.set_random_seed(recipe.seed)
     model = _compiled(training, recipe)
+    recipe.save(run / RECIPE)
     averaging = keras.callbacks.SwapEMAWeights()
     averaging.set_model(model)
     batches = Batches(training, recipe)

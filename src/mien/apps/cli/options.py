@@ -51,10 +51,11 @@ def progress(words: str, *, quiet: bool = False) -> Iterator[Callable[[float], N
     from rich.progress import Progress
 
     console = Console(stderr=True)
+    if quiet or not console.is_terminal:
+        yield lambda _: None
+        return
     # rich would lead what is printed meanwhile to the bar's own stream: results belong on stdout
-    with Progress(
-        console=console, transient=True, redirect_stdout=False, disable=quiet or not console.is_terminal
-    ) as bar:
+    with Progress(console=console, transient=True, redirect_stdout=False) as bar:
         task = bar.add_task(words, total=1.0)
         yield lambda share: bar.update(task, completed=share)
 
