@@ -12,14 +12,15 @@ import keras
 from lessons import PATTERNS
 
 from mien.classification import Classifier
+from mien.datasets import load as load_data
 from mien.emotions import FER2013, FERPLUS
 from mien.errors import ModelError, TrainingError
 from mien.evaluation.judging import judge_chips
 from mien.model_card import ANSWER
 from mien.training import zoo
-from mien.training.export import AGREEMENT, check_agreement, export
+from mien.training.export import AGREEMENT, calibrated_card, check_agreement, export, sealed, to_onnx
 from mien.training.fit import Logits, predict_logits, shape_of
-from mien.training.recipe import from_toml
+from mien.training.recipe import Recipe, from_toml
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -176,3 +177,14 @@ def test_a_network_that_is_not_float32_leaves_no_file(single: Taught, tmp_path: 
     with pytest.raises(TrainingError, match="float32 precision"):
         export(coarse, single.training, single.validation, single.recipe, tmp_path / "model.onnx")
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.shared
+def test_keras_and_the_file_agree_on_every_face_of_public_test(shared: Path) -> None:
+    public_test = load_data(shared / "data" / "fer2013").split("PublicTest")
+    heads = tuple((truth.head, len(truth.labels)) for truth in public_test.truths)
+    keras.utils.set_random_seed(0)
+    model = zoo.build("nano", zoo.NetworkShape(48, 1, heads))
+    logits = predict_logits(model, public_test.chips)
+    card = calibrated_card(logits, public_test, public_test, Recipe(network="nano"))
+    check_agreement(Classifier(sealed(to_onnx(model), card)), public_test.chips, logits)
