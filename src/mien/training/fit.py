@@ -200,15 +200,17 @@ def _compiled(training: Dataset, recipe: Recipe) -> keras.Model:
 
 def _learn(model: keras.Model, batches: Batches, number: int, tell: Callable[[Epoch | float], None]) -> float:
     """One pass over the training split; the mean loss."""
-    model.reset_metrics()
-    logs: dict[str, Any] = {}
+    losses = []
     for step, batch in enumerate(batches.epoch(number)):
+        # Keras forgets the batches before when it is given the next one
         logs = model.train_on_batch(batch.chips, batch.targets, sample_weight=batch.weights, return_dict=True)
+        losses.append(float(logs["loss"]))
+        if not np.isfinite(losses[-1]):
+            raise TrainingError(
+                f"the loss of epoch {number + 1} is {losses[-1]}: lower the rate, or use float32 precision"
+            )
         tell((step + 1) / batches.steps())
-    loss = float(logs["loss"])
-    if not np.isfinite(loss):
-        raise TrainingError(f"the loss of epoch {number + 1} is {loss}: lower the rate, or use float32 precision")
-    return loss
+    return float(np.mean(losses))
 
 
 def _estimate_batch_norm(model: keras.Model, training: Dataset) -> None:

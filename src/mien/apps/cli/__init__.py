@@ -35,7 +35,7 @@ def _version(*, version: bool = typer.Option(False, "--version", help="Print the
     if version:
         from mien import __version__
 
-        print(f"mien {__version__}")  # noqa: T201
+        sys.stdout.write(f"mien {__version__}\n")
         raise typer.Exit
 
 

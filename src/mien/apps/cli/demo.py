@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -29,4 +30,4 @@ def demo(
     print_table([result])
     if not result.predictions:
         raise MienError(f"expected a face in {PORTRAIT}; found none: see 'mien doctor'")
-    print(f"drawn: {out / PORTRAIT.name}")  # noqa: T201
+    sys.stdout.write(f"drawn: {out / PORTRAIT.name}\n")

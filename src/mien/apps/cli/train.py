@@ -106,7 +106,7 @@ def _with(recipe: Recipe, choices: dict[str, object]) -> Recipe:
     if not isinstance(epochs, int) or epochs < 1:
         raise UsageError(f"expected at least 1 epoch; received {epochs}")
     gentle, warmup = min(recipe.gentle_epochs, epochs // 5), min(recipe.warmup_epochs, epochs / 5)
-    return dataclasses.replace(recipe, gentle_epochs=gentle, warmup_epochs=warmup, **choices)  # type: ignore[arg-type]
+    return dataclasses.replace(recipe, gentle_epochs=gentle, warmup_epochs=warmup, **choices)  # type: ignore[arg-type]  # the options are typed by typer
 
 
 def _told(tell: Callable[[float], None], recipe: Recipe) -> Callable[[object], None]:

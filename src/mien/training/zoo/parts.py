@@ -58,7 +58,7 @@ class BatchNormalization(layers.BatchNormalization):  # type: ignore[misc]  # ke
     def call(  # the signature is Keras'
         self,
         inputs: keras.KerasTensor,
-        training: bool | None = None,  # noqa: FBT001
+        training: bool | None = None,  # noqa: FBT001  as in Keras
         mask: None = None,
     ) -> keras.KerasTensor:
         """Any shape; the same shape and type come back."""
