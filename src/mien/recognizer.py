@@ -53,7 +53,7 @@ class Recognizer:
         detector: str = "auto",
         labels: str = ANSWER,
         store: ModelStore | None = None,
-        threads: int | None = None,
+        threads: int | None = 1,
     ) -> Recognizer:
         """The usual recognizer, offline straight after install.
 
@@ -62,7 +62,8 @@ class Recognizer:
             detector: "auto", "yunet", "haar" or "whole" (each picture is a face).
             labels: "answer", or the name of one head.
             store: where models are found; the default one if None.
-            threads: that the classifier may use; None leaves it to ONNX Runtime.
+            threads: that the classifier may use; None leaves it to ONNX Runtime. More than one gains only where many
+                faces are read at once.
 
         Raises:
             ModelError: the model is missing, changed, or none of mien's.

@@ -71,14 +71,15 @@ class Found(NamedTuple):
 class YuNetDetector:
     """Finds faces with YuNet; safe to call from several threads."""
 
-    def __init__(self, model: Path | bytes, *, score: float = SCORE, nms: float = OVERLAP, threads: int = 0) -> None:
+    def __init__(self, model: Path | bytes, *, score: float = SCORE, nms: float = OVERLAP, threads: int = 1) -> None:
         """Loads the network.
 
         Args:
             model: the .onnx file, or its bytes.
             score: the least score of a face, 0 to 1.
             nms: intersection over union above which the lesser of two boxes goes.
-            threads: of ONNX Runtime within one call; 0: one a core.
+            threads: of ONNX Runtime within one call; 0: one a core. One is the fastest for pictures one by one: 17 ms
+                against 26 on two (docs/benchmarks.md).
 
         Raises:
             ModelError: there is no such file, or it is no YuNet.
