@@ -42,7 +42,8 @@ def test_the_json_is_one_object_that_names_its_format():
 
 def test_a_head_is_found_by_name():
     assert CARD.head("ferplus").labels == FERPLUS
-    with pytest.raises(ModelError, match=r"one of the label sets \['answer', 'fer2013', 'ferplus'\] of the model 'compact'; received 'other'"):
+    names = r"one of the label sets \['answer', 'fer2013', 'ferplus'\] of the model 'compact'; received 'other'"
+    with pytest.raises(ModelError, match=names):
         CARD.head("other")
 
 
