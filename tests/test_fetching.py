@@ -14,6 +14,7 @@ import pytest
 
 from mien.errors import FetchError
 from mien.fetching import STALE_AFTER, Patience, Remote, fetch
+from mien.files import written_whole
 
 BODY = random.Random(3).randbytes(150_001)
 DIGEST = hashlib.sha256(BODY).hexdigest()
@@ -198,13 +199,15 @@ def test_a_fetch_that_is_killed_never_leaves_a_wrong_file(server, remote, tmp_pa
 
 
 def test_leftovers_of_killed_fetches_are_swept_and_those_under_way_are_not(remote, tmp_path):
-    old, young = tmp_path / ".model.onnx.abc.onnx", tmp_path / ".model.onnx.def.onnx"
+    with written_whole(tmp_path / "model.onnx") as first, written_whole(tmp_path / "model.onnx") as second:
+        old, young = first, second
+    (tmp_path / "model.onnx").unlink()
     old.write_bytes(b"1")
     young.write_bytes(b"2")
     long_ago = time.time() - STALE_AFTER - 60
     os.utime(old, (long_ago, long_ago))
     fetch(remote("/whole"), tmp_path / "model.onnx")
-    assert names(tmp_path) == [".model.onnx.def.onnx", "model.onnx"]
+    assert names(tmp_path) == [young.name, "model.onnx"]
 
 
 def test_a_folder_that_cannot_be_made_is_said(remote, tmp_path):

@@ -6,12 +6,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
-import onnxruntime
 
 from mien.arrays import Chips, Probabilities, check_chips, describe
 from mien.errors import ModelError, PictureError
-from mien.model_card import ANSWER, CARD_KEY, Answer, Head, ModelCard, check_seal
-from mien.onnx_guard import check_onnx
+from mien.model_card import ANSWER, Answer, Head, ModelCard, check_seal
+from mien.onnx_guard import card_in, check_onnx, open_session
 from mien.probabilities import geometric_mean, reorder, softmax
 
 if TYPE_CHECKING:
@@ -38,16 +37,8 @@ class Classifier:
     def __init__(self, model: bytes, threads: int | None = None) -> None:
         check_onnx(model)
         check_seal(model)
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = threads or 0
-        options.log_severity_level = 4
-        # two workers that spin between calls take the cores from whatever decodes the next picture
-        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-        try:
-            self._session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
-        except Exception as error:  # onnxruntime raises a dozen kinds that share no base but this one
-            raise ModelError(f"onnxruntime can't load the model ({error})") from error
-        self.card = ModelCard.from_json(self._session.get_modelmeta().custom_metadata_map.get(CARD_KEY, ""))
+        self._session = open_session(model, threads or 0)
+        self.card = card_in(self._session)
         self._inputs = [value.name for value in self._session.get_inputs()]
         # a graph that can't do what its card says is refused here, not at the first face
         self._run(np.zeros((2, self.card.size, self.card.size, self.card.channels), np.uint8))
@@ -97,7 +88,7 @@ class Classifier:
         heads = self.card.heads
         try:
             outputs: list[Any] = self._session.run(None, dict.fromkeys(self._inputs, chips))
-        except Exception as error:  # as in the constructor
+        except Exception as error:  # onnxruntime raises a dozen kinds that share no base but this one
             raise ModelError(
                 f"expected a graph that reads {describe(chips)}, as the model's card says; received one that can't "
                 f"({error})"

@@ -127,7 +127,7 @@ def draw_avatar(frame: Frame, pose: Pose, box: Box) -> Frame:
     canvas = Image.fromarray(check_frame(frame))
     x, y = box.centre
     side = round(min(box.width, box.height, 2.0 * max(canvas.size)))
-    if side >= 1 and _shared(box, Box(0, 0, *canvas.size)) > 0:
+    if side >= 1 and box.shared(Box(0, 0, *canvas.size)) > 0:
         _paste_avatar(canvas, pose, (round(x - side / 2), round(y - side / 2)), side)
     return np.array(canvas)
 
@@ -145,7 +145,7 @@ def colour_of(label: str) -> Colour:
 def _mark(prediction: Prediction, size: tuple[int, int], *, avatar: bool) -> _Mark | None:
     width, height = size
     box = prediction.face.box
-    if _shared(box, Box(0, 0, width, height)) <= 0:
+    if box.shared(Box(0, 0, width, height)) <= 0:
         return None
     # edges far outside are brought near, so that no drawing is larger than the frame needs
     reach = 0.1 * max(size) + 16
@@ -166,12 +166,12 @@ def _label_place(mark: _Mark, size: tuple[int, int], taken: Sequence[Box], other
         for x in (box.left, box.right - wide, box.centre[0] - wide / 2)
     ]
     # the first of equals: above the box, from its left edge
-    return min(spots, key=lambda spot: _covered(spot, taken, others) + 1.5 * _shared(spot, box))
+    return min(spots, key=lambda spot: _covered(spot, taken, others) + 1.5 * spot.shared(box))
 
 
 def _covered(spot: Box, labels: Sequence[Box], faces: Sequence[Box]) -> float:
     """What a label would hide, in square pixels; other labels count most."""
-    return 4 * sum(_shared(spot, label) for label in labels) + sum(_shared(spot, face) for face in faces)
+    return 4 * sum(spot.shared(label) for label in labels) + sum(spot.shared(face) for face in faces)
 
 
 def _chart_place(mark: _Mark, size: tuple[int, int], taken: Sequence[Box]) -> Box | None:
@@ -188,7 +188,7 @@ def _chart_place(mark: _Mark, size: tuple[int, int], taken: Sequence[Box]) -> Bo
         (box.left, box.top - high - gap),
     ):
         spot = _rectangle(x, y, wide, high, size)
-        if not any(_shared(spot, other) > 0 for other in taken) and _shared(spot, frame) >= 0.999 * spot.area:
+        if not any(spot.shared(other) > 0 for other in taken) and spot.shared(frame) >= 0.999 * spot.area:
             return spot
     return None
 
@@ -288,13 +288,6 @@ def _readable(label: str) -> str:
     """One line of printable text, not too long."""
     printable = "".join(sign if sign.isprintable() else "?" for sign in label)
     return printable if len(printable) <= LONGEST_NAME else printable[: LONGEST_NAME - 1] + "…"
-
-
-def _shared(one: Box, other: Box) -> float:
-    """Square pixels that two boxes share."""
-    width = min(one.right, other.right) - max(one.left, other.left)
-    height = min(one.bottom, other.bottom) - max(one.top, other.top)
-    return max(width, 0.0) * max(height, 0.0)
 
 
 def _lightness(colour: Colour) -> float:

@@ -53,12 +53,14 @@ class Box:
 
     def overlap(self, other: Box) -> float:
         """Intersection over union with another box, 0 to 1."""
+        shared = self.shared(other)
+        return shared / (self.area + other.area - shared)
+
+    def shared(self, other: Box) -> float:
+        """Square pixels that lie in both boxes."""
         width = min(self.right, other.right) - max(self.left, other.left)
         height = min(self.bottom, other.bottom) - max(self.top, other.top)
-        if width <= 0 or height <= 0:
-            return 0.0
-        shared = width * height
-        return shared / (self.area + other.area - shared)
+        return max(width, 0.0) * max(height, 0.0)
 
 
 class Point(NamedTuple):

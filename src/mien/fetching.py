@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import IO, TYPE_CHECKING
 
 from mien.errors import FetchError
-from mien.files import written_whole
+from mien.files import TEMPORARY, written_whole
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -140,7 +140,7 @@ def _is_loopback(host: str) -> bool:
 
 def _sweep(path: Path) -> None:
     """Removes what killed fetches left under temporary names; young ones may belong to a fetch under way."""
-    for aside in path.parent.glob(f".{path.name}.*"):
+    for aside in path.parent.glob(f"{TEMPORARY}*"):
         try:
             if time.time() - aside.stat().st_mtime > STALE_AFTER:
                 aside.unlink()

@@ -15,6 +15,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 
+TEMPORARY = ".mien-"
+"""What the names of files that are being written begin with; one that stays was left by a killed process."""
+
+
 @contextmanager
 def written_whole(path: Path) -> Iterator[Path]:
     """A temporary name in the same folder; renamed to ``path`` when the block ends without error.
@@ -22,7 +26,7 @@ def written_whole(path: Path) -> Iterator[Path]:
     The folder is made if need be; the file is fsynced first, and removed if the block fails.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(prefix=".mien-", suffix="".join(path.suffixes[-2:])[-32:], dir=path.parent)
+    handle, name = tempfile.mkstemp(prefix=TEMPORARY, suffix="".join(path.suffixes[-2:])[-32:], dir=path.parent)
     os.close(handle)
     aside = Path(name)
     try:

@@ -14,6 +14,8 @@ from mien.model_card import CARD_KEY, ModelCard
 if TYPE_CHECKING:
     from pathlib import Path
 
+    import onnxruntime
+
 MAX_MODEL_BYTES = 200_000_000
 
 FOREIGN = (
@@ -64,22 +66,50 @@ def check_onnx(model: bytes) -> None:
         )
 
 
+def open_session(model: bytes, threads: int = 0, *, optimise: bool = True) -> onnxruntime.InferenceSession:
+    """A session of onnxruntime on the CPU for a model that ``check_onnx`` let pass.
+
+    Args:
+        model: the whole file.
+        threads: that one call may use; 0: one a core.
+        optimise: False where the graph is only looked at, not run.
+
+    Raises:
+        ModelError: onnxruntime can't load it.
+    """
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.log_severity_level = 4
+    # workers that spin between calls take the cores from whatever decodes the next picture
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    if not optimise:
+        options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
+    try:
+        return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+    except Exception as error:  # onnxruntime raises a dozen kinds that share no base but this one
+        raise ModelError(
+            f"expected a model that onnxruntime can load; onnxruntime can't load this one ({error})"
+        ) from error
+
+
+def card_in(session: onnxruntime.InferenceSession) -> ModelCard:
+    """The card of the model that a session runs.
+
+    Raises:
+        ModelError: it carries none.
+    """
+    return ModelCard.from_json(session.get_modelmeta().custom_metadata_map.get(CARD_KEY, ""))
+
+
 def card_of(model: bytes) -> ModelCard:
     """The card inside a model file, without optimising or running its graph.
 
     Raises:
         ModelError: onnxruntime can't load the file, or it carries no card.
     """
-    import onnxruntime
-
-    options = onnxruntime.SessionOptions()
-    options.log_severity_level = 4
-    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
-    try:
-        session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
-    except Exception as error:
-        raise ModelError(f"expected a model that onnxruntime can load; received one that it can't ({error})") from error
-    return ModelCard.from_json(session.get_modelmeta().custom_metadata_map.get(CARD_KEY, ""))
+    return card_in(open_session(model, optimise=False))
 
 
 def _check_size(count: int) -> None:

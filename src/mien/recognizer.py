@@ -125,10 +125,12 @@ def find_detector(name: str, store: ModelStore) -> Detector:
         UsageError: the name is unknown.
         ModelError: "yunet" was asked for, and its model is missing or changed.
     """
+    if name not in ("auto", "yunet"):
+        return load_detector(name)
     if name == "auto" and not store.has("yunet"):
         logger.warning("mien: finding faces by Haar cascades; 'mien models pull yunet' brings a better detector")
-    wanted = name == "yunet" or (name == "auto" and store.has("yunet"))
-    return load_detector(name, store.load("yunet") if wanted else None)
+        return load_detector("haar")
+    return load_detector("yunet", store.load("yunet"))
 
 
 def _as_face(box: Any) -> Face:

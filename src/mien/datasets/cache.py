@@ -7,19 +7,17 @@ one that is torn, foreign or of an older format is passed over and made anew.
 from __future__ import annotations
 
 import contextlib
-import os
 import zipfile
 import zlib
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import platformdirs
 
-from mien.files import written_whole
+from mien.files import cache_folder, written_whole
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from pathlib import Path
 
     import numpy.typing as npt
 
@@ -44,12 +42,6 @@ UNREADABLE = (
 """What ``numpy.load`` raises on files that are torn or no .npz."""
 
 
-def folder() -> Path:
-    """Where parsed data is kept: ``$MIEN_CACHE``, else the user's cache folder for mien."""
-    named = os.environ.get("MIEN_CACHE")
-    return (Path(named) if named else platformdirs.user_cache_path("mien")) / "datasets"
-
-
 def kept(name: str, digest: str) -> dict[str, npt.NDArray[Any]] | None:
     """The arrays kept for a source, or None where there are none that can be read.
 
@@ -72,4 +64,4 @@ def keep(name: str, digest: str, arrays: Mapping[str, npt.NDArray[Any]]) -> None
 
 
 def _path(name: str, digest: str) -> Path:
-    return folder() / f"{name}-{FORMAT}-{digest}.npz"
+    return cache_folder() / "datasets" / f"{name}-{FORMAT}-{digest}.npz"

@@ -11,13 +11,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import cv2
 import numpy as np
 import numpy.typing as npt
-import onnxruntime
 
 from mien.arrays import Frame, check_frame
 from mien.detection.boxes import largest_first, scaled, suppress
 from mien.errors import ModelError
 from mien.faces import Box, Face, Landmarks, Point
-from mien.onnx_guard import check_onnx, read_onnx
+from mien.onnx_guard import check_onnx, open_session, read_onnx
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -159,12 +158,7 @@ def _face(found: Found, row: int, border: int, spans: tuple[float, float]) -> Fa
 def _session(model: Path | bytes, threads: int) -> Any:
     content = model if isinstance(model, bytes) else read_onnx(model)
     check_onnx(content)
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = threads
-    try:
-        session = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
-    except Exception as error:
-        raise ModelError(f"expected YuNet as an .onnx file; onnxruntime refused it: {error}") from error
+    session = open_session(content, threads)
     names = {output.name for output in session.get_outputs()}
     if not names.issuperset(OUTPUTS):
         raise ModelError(f"expected YuNet with the outputs {', '.join(OUTPUTS)}; received {', '.join(sorted(names))}")

@@ -26,7 +26,7 @@ from mien.evaluation.judging import truth_under
 from mien.evaluation.metrics import judge
 from mien.files import write_bytes
 from mien.model_card import ANSWER, CARD_KEY, SEAL_KEY, UNSEALED, Answer, CropRule, Head, ModelCard, Origin, Score, seal
-from mien.probabilities import softmax
+from mien.probabilities import SMALLEST, softmax
 from mien.training.fit import Logits, predict_logits
 
 if TYPE_CHECKING:
@@ -201,7 +201,7 @@ def _answer(card: ModelCard, logits: Logits, validation: Dataset) -> Answer:
     """The answer's temperature and threshold, by the rows whose truth is among its labels."""
     answers, rows = truth_under(card, validation, ANSWER)
     # the log of a blend is its logits: their temperature is the answer's
-    blended = np.log(np.maximum(read_logits(card, _rows(logits, rows)), np.finfo(np.float32).tiny))
+    blended = np.log(np.maximum(read_logits(card, _rows(logits, rows)), SMALLEST))
     warmed = dataclasses.replace(card.answer, temperature=fit_temperature(blended, answers))
     warmed_card = dataclasses.replace(card, answer=warmed)
     probabilities = read_logits(warmed_card, _rows(logits, rows))

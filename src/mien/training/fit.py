@@ -20,6 +20,7 @@ import keras
 import numpy as np
 
 from mien.errors import TrainingError
+from mien.evaluation.metrics import judge
 from mien.files import write_text, written_whole
 from mien.probabilities import softmax
 from mien.training import zoo
@@ -160,11 +161,8 @@ def judge_heads(logits: Logits, data: Dataset) -> tuple[HeadScore, ...]:
                 f"expected finite logits of the head {truth.head!r}; received others: the weights have diverged, "
                 "so lower the rate, or use float32 precision"
             )
-        probabilities = softmax(logits[truth.head][rows])
-        answers = truth.answers[rows]
-        accuracy = float((probabilities.argmax(axis=1) == answers).mean())
-        nll = float(-np.log(np.maximum(probabilities[np.arange(len(rows)), answers], 1e-12)).mean())
-        scores.append(HeadScore(truth.head, accuracy, nll))
+        metrics = judge(softmax(logits[truth.head][rows]), truth.answers[rows], truth.labels)
+        scores.append(HeadScore(truth.head, metrics.accuracy, metrics.nll))
     return tuple(scores)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -57,8 +57,8 @@ def train(
 
     training, validation = _splits(data, chosen)
     with progress("epoch") as tell:
-        fit(training, validation, chosen, out, _told(tell, chosen))
-    _export(out, training, validation, chosen)
+        done = fit(training, validation, chosen, out, _told(tell, chosen))
+    _export(out, done.model, (training, validation), chosen)
 
 
 def export(run: RunArgument, data: DataOption) -> None:
@@ -68,21 +68,24 @@ def export(run: RunArgument, data: DataOption) -> None:
 
     chosen = read(run / "recipe.toml")
     prepare_backend()
-    _export(run, *_splits(data, chosen), chosen)
-
-
-def _export(run: Path, training: Dataset, validation: Dataset, recipe: Recipe) -> None:
-    from mien.training.export import export as export_model
     from mien.training.fit import BEST, load, shape_of
 
+    training, validation = _splits(data, chosen)
     try:
-        best = load(run / BEST, shape_of(training, recipe), recipe.network)
+        best = load(run / BEST, shape_of(training, chosen), chosen.network)
     except (OSError, ValueError) as error:
         raise TrainingError(
-            f"expected weights of {recipe.network!r} that fit the data at {run / BEST}; received none, or others "
+            f"expected weights of {chosen.network!r} that fit the data at {run / BEST}; received none, or others "
             f"({error}). Give the run, and the data that it was taught on"
         ) from error
-    card = export_model(best, training, validation, recipe, run / "model.onnx")
+    _export(run, best, (training, validation), chosen)
+
+
+def _export(run: Path, model: Any, data: tuple[Dataset, Dataset], recipe: Recipe) -> None:
+    """Writes the model file of a Keras network; ``data``: what was learnt from, and what choices were made on."""
+    from mien.training.export import export as export_model
+
+    card = export_model(model, *data, recipe, run / "model.onnx")
     for score in card.scores:
         if score.metric in ("accuracy", "macro_f1", "ece"):
             say(f"{score.split} {score.head}: {score.metric} {score.value:.4f} of {score.count}")
