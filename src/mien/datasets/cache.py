@@ -42,6 +42,11 @@ UNREADABLE = (
 """What ``numpy.load`` raises on files that are torn or no .npz."""
 
 
+def folder() -> Path:
+    """Where parsed data is kept."""
+    return cache_folder() / "datasets"
+
+
 def kept(name: str, digest: str) -> dict[str, npt.NDArray[Any]] | None:
     """The arrays kept for a source, or None where there are none that can be read.
 
@@ -64,4 +69,4 @@ def keep(name: str, digest: str, arrays: Mapping[str, npt.NDArray[Any]]) -> None
 
 
 def _path(name: str, digest: str) -> Path:
-    return cache_folder() / "datasets" / f"{name}-{FORMAT}-{digest}.npz"
+    return folder() / f"{name}-{FORMAT}-{digest}.npz"
