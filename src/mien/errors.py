@@ -8,6 +8,7 @@
     ├── FetchError           a download failed or brought the wrong bytes
     ├── MissingExtraError    an optional dependency is not installed
     ├── TrainingError        a training run can't start or go on
+    │   └── DivergedError        its loss or its weights are no longer finite
     └── UsageError           an argument that no run could use
 
 A message says what was expected, what came, and what to do about it.
@@ -49,6 +50,10 @@ class MissingExtraError(MienError):
 
 class TrainingError(MienError):
     """A training run can't start or go on."""
+
+
+class DivergedError(TrainingError):
+    """A training run's loss or weights are no longer finite."""
 
 
 class UsageError(MienError, ValueError):
