@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from mien.datasets import fer2013
+from mien.datasets.csv_rows import MOST_REJECTED
 from mien.emotions import FER2013
 from mien.errors import DatasetError
 
@@ -223,7 +224,7 @@ def test_a_long_line_takes_little_memory(make_rows, write_csv):
 
 def test_a_file_of_nothing_but_faults_is_given_up(tmp_path):
     path = tmp_path / "noise.csv"
-    path.write_bytes(b"emotion,pixels,Usage\n" + b"x\n" * (fer2013.MOST_REJECTED + 10))
+    path.write_bytes(b"emotion,pixels,Usage\n" + b"x\n" * (MOST_REJECTED + 10))
     with pytest.raises(DatasetError, match="100000 rows"):
         fer2013.read(path)
 

@@ -48,6 +48,29 @@ def test_a_path_without_data_is_refused(tmp_path, name, word):
         datasets.load(tmp_path / name)
 
 
+def test_the_only_csv_of_a_folder_is_read_whatever_its_name(make_rows, write_csv):
+    path = write_csv([row.line() for row in make_rows(4)], name="faces.csv")
+    assert datasets.load(path.parent).digest == datasets.load(path).digest
+    (path.parent / ".hidden.csv").touch()
+    (path.parent / "notes.txt").touch()
+    assert len(datasets.load(path.parent)) == 4
+
+
+def test_several_csvs_in_a_folder_are_named(make_rows, write_csv):
+    for name in ("train.csv", "test.csv"):
+        path = write_csv([row.line() for row in make_rows(4)], name=name)
+    with pytest.raises(DatasetError, match=r"received 2: test\.csv, train\.csv"):
+        datasets.load(path.parent)
+
+
+def test_a_csv_beside_class_folders_is_not_the_data(tmp_path):
+    images.write(tmp_path / "happy" / "a.png", np.zeros((9, 9, 3), np.uint8))
+    (tmp_path / "notes.csv").write_text("label,pixels\n")
+    data = datasets.load(tmp_path)
+    assert data.rows.tolist() == ["happy/a.png"]
+    assert [bad.place for bad in data.rejected] == ["notes.csv"]
+
+
 def test_all_that_is_exported_exists():
     assert all(hasattr(datasets, name) for name in datasets.__all__)
     assert len(set(datasets.__all__)) == len(datasets.__all__)

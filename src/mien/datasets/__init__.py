@@ -1,10 +1,11 @@
-"""Labelled chips to learn from and judge by: FER2013, FER+, and folders of pictures."""
+"""Labelled chips to learn from and judge by: FER2013, FER+, MNIST, anyone's csv, and folders of pictures."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from mien.datasets import fer2013, ferplus
+from mien.datasets import fer2013, ferplus, mnist, pixels
+from mien.datasets.csv_rows import ENDINGS
 from mien.datasets.dataset import PRIVATE_TEST, PUBLIC_TEST, TRAINING, Dataset, Rejected, Truth
 from mien.errors import DatasetError
 
@@ -13,7 +14,6 @@ if TYPE_CHECKING:
 
 __all__ = ["PRIVATE_TEST", "PUBLIC_TEST", "TRAINING", "Dataset", "Rejected", "Truth", "load"]
 
-CSV_ENDINGS = (".csv", ".csv.gz", ".csv.xz", ".csv.zip", ".zip")
 VOTES = "fer2013new.csv"
 
 
@@ -21,29 +21,55 @@ def load(path: Path) -> Dataset:
     """The data set at a path, in whichever form it is.
 
     Args:
-        path: a folder with fer2013.csv (or .gz, .xz, .zip), such a csv itself, or a folder of pictures by class.
-            FER+ votes (fer2013new.csv) that lie beside the csv are attached.
+        path: a csv of pixels (or .gz, .xz, .zip), FER2013's or any other that ``pixels`` reads; a file of MNIST's; or
+            a folder with fer2013.csv, with the files of MNIST, with one csv and no folders, or with pictures by
+            class. FER+ votes (fer2013new.csv) that lie beside FER2013's csv are attached.
 
     Raises:
         DatasetError: there is no data set at the path, or it can't be read.
     """
-    found = _csv_at(path)
-    if found is None:
-        from mien.datasets import folder
+    if not (path.is_dir() or path.is_file()):
+        raise DatasetError(f"expected a data set at {path}; received a path with nothing there")
+    try:
+        found, digits = _csv_at(path), mnist.found_at(path)
+    except OSError as error:
+        raise DatasetError(f"expected a data set at {path}; it can't be opened ({error.strerror})") from error
+    if found is not None:
+        return _from_csv(found)
+    if digits:
+        return mnist.read(path)
+    if path.is_file():
+        raise DatasetError(
+            f"expected a csv of pixels (plain, .gz, .xz or .zip), a file of MNIST's, or a folder at {path}; received "
+            "another kind of file"
+        )
+    from mien.datasets import folder
 
-        return folder.read(path)
-    data = fer2013.read(found)
-    votes = found.with_name(VOTES)
+    return folder.read(path)
+
+
+def _from_csv(path: Path) -> Dataset:
+    if not fer2013.claims(path):
+        return pixels.read(path)
+    data = fer2013.read(path)
+    votes = path.with_name(VOTES)
     return ferplus.attach(data, votes) if votes.is_file() else data
 
 
 def _csv_at(path: Path) -> Path | None:
-    if path.is_dir():
-        names = ("fer2013" + ending for ending in CSV_ENDINGS)
-        return next((path / name for name in names if (path / name).is_file()), None)
-    if path.is_file() and path.name.lower().endswith(CSV_ENDINGS):
-        return path
-    raise DatasetError(
-        f"expected a FER2013 csv (plain, .gz, .xz or .zip) or a folder at {path}; "
-        f"received {'another kind of file' if path.exists() else 'a path with nothing there'}"
-    )
+    """The csv that a path stands for: itself, FER2013's, or the only one of a folder that has no folders."""
+    if path.is_file():
+        return path if path.name.lower().endswith(ENDINGS) else None
+    named = next((path / f"fer2013{ending}" for ending in ENDINGS if (path / f"fer2013{ending}").is_file()), None)
+    if named or mnist.found_at(path):
+        return named
+    visible = [entry for entry in sorted(path.iterdir()) if not entry.name.startswith(".")]
+    if any(entry.is_dir() for entry in visible):
+        return None
+    found = [entry for entry in visible if entry.name.lower().endswith(ENDINGS) and entry.name != VOTES]
+    if len(found) > 1:
+        raise DatasetError(
+            f"expected one csv of pixels in {path}; received {len(found)}: "
+            f"{', '.join(entry.name for entry in found[:5])}. Name the one that is meant"
+        )
+    return found[0] if found else None

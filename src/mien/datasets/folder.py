@@ -12,33 +12,26 @@ import hashlib
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from mien import images
 from mien.cropping import crop
-from mien.datasets.dataset import PRIVATE_TEST, PUBLIC_TEST, TRAINING, Dataset, Rejected, Truth
-from mien.emotions import FER2013, Emotion, emotion_named
+from mien.datasets.dataset import SPLITS, TRAINING, Dataset, Rejected, truth_of_words
 from mien.errors import DatasetError, PictureError
 from mien.faces import Box, Face
 from mien.files import sha256_of
 from mien.model_card import CropRule
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator
 
     import numpy.typing as npt
 
-SPLITS: Mapping[str, str] = MappingProxyType(
-    {
-        **dict.fromkeys(("train", "training"), TRAINING),
-        **dict.fromkeys(("val", "valid", "validation", "publictest"), PUBLIC_TEST),
-        **dict.fromkeys(("test", "privatetest"), PRIVATE_TEST),
-    }
-)
-"""Lower-case names of split folders, and the split each means; other folders keep their own names."""
+
+CROPS = "crops.csv"
+"""What ``mien data crop`` lists beside the class folders that it makes: no stray file."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +78,7 @@ def read(root: Path, size: int = 48, channels: int = 1) -> Dataset:
     return Dataset(
         name=root.resolve().name,
         chips=np.stack(chips),
-        truths=(_truth([file.label for file in kept]),),
+        truths=(truth_of_words([file.label for file in kept]),),
         splits=np.array([file.split for file in kept]),
         rows=np.array([_place(file.path, root) for file in kept]),
         digest=digest.hexdigest(),
@@ -115,6 +108,8 @@ def survey(root: Path) -> tuple[list[Found], list[Rejected]]:
     """
     home, files, rejected = root.resolve(), [], []
     for path in _walk(root):
+        if path == root / CROPS:
+            continue
         reason = _refusal(path, home)
         if reason is None:
             files.append((path.relative_to(root).parts, path))
@@ -161,23 +156,3 @@ def _refusal(path: Path, home: Path) -> str | None:
 
 def _place(path: Path, root: Path) -> str:
     return path.relative_to(root).as_posix()
-
-
-def _truth(words: list[str]) -> Truth:
-    emotions = {word: emotion_named(word) for word in words}
-    named = {emotion for emotion in emotions.values() if emotion is not None}
-    head = "classes"
-    if None in emotions.values():
-        labels = tuple(sorted(emotions))
-    elif named <= set(FER2013):
-        head, labels = "fer2013", tuple(FER2013)
-    else:
-        labels = tuple(emotion for emotion in Emotion if emotion in named)
-    answers = [labels.index(word if word in labels else str(emotions[word])) for word in words]
-    return Truth(
-        head=head,
-        labels=labels,
-        targets=np.eye(len(labels), dtype=np.float32)[answers],
-        weights=np.ones(len(words), dtype=np.float32),
-        judged=np.ones(len(words), dtype=np.bool_),
-    )
