@@ -73,23 +73,31 @@ VOTES = truth(
 
 class TestChips:
     def test_the_head_of_the_data_s_own_labels_is_judged_unless_told(self):
-        report = judge_chips(Speaks(), data_of([0, 1, 0, 0], OWN, VOTES))
+        report = judge_chips(Speaks(), data_of([0, 1, 0, 0], OWN, VOTES)).report
         assert (report.head, report.model, report.data, report.split) == ("fer2013", "drawn", "made", "PublicTest")
         assert (report.metrics.accuracy, report.metrics.n, report.excluded, report.rejected) == (0.75, 4, 0, 1)
         assert report.metrics.labels == ("happy", "sad")
         assert report.metrics.confusion.tolist() == [[2, 0], [1, 1]]
 
     def test_a_head_is_judged_by_its_own_truth_on_the_rows_that_count(self):
-        report = judge_chips(Speaks(), data_of([1, 2, 2, 2], OWN, VOTES), "ferplus")
+        report = judge_chips(Speaks(), data_of([1, 2, 2, 2], OWN, VOTES), "ferplus").report
         assert (report.metrics.n, report.excluded) == (3, 1)
         assert report.metrics.labels == ("sad", "contempt", "happy")
         assert report.metrics.confusion.tolist() == [[1, 1, 0], [0, 1, 0], [0, 0, 0]]
 
     def test_the_answer_is_judged_by_votes_on_the_labels_that_it_names(self):
-        report = judge_chips(Speaks(), data_of([1, 0, 2, 0], OWN, VOTES), "answer")
+        report = judge_chips(Speaks(), data_of([1, 0, 2, 0], OWN, VOTES), "answer").report
         assert (report.head, report.metrics.labels) == ("answer", ("sad", "happy"))
         assert (report.metrics.n, report.excluded) == (2, 2)  # contempt is no answer; the last row is not judged
         assert report.metrics.confusion.tolist() == [[1, 1], [0, 0]]
+
+    def test_the_rows_behind_the_report_are_kept(self):
+        judged = judge_chips(Speaks(), data_of([1, 2, 2, 2], OWN, VOTES), "ferplus")
+        assert judged.rows.tolist() == [0, 1, 2]
+        assert judged.places.tolist() == ["0", "1", "2"]
+        assert [judged.labels[at] for at in judged.answers] == ["sad", "sad", "contempt"]
+        assert [judged.labels[at] for at in judged.said] == ["sad", "contempt", "contempt"]
+        assert (judged.card, judged.faces, judged.found.all()) == (CARD, (), True)
 
     def test_without_votes_the_answer_is_judged_by_the_data_s_labels(self):
         assert judge_chips(Speaks(), data_of([0, 1, 1, 1], OWN), "answer").metrics.accuracy == 0.75
@@ -145,7 +153,7 @@ def photos(**answers):
 class TestPhotos:
     def test_missed_and_unreadable_photos_are_wrong_and_counted(self):
         recognizer = Recognises(a=(shows(0.9),), b=(), c="torn", d=(shows(0.2),))
-        report = judge_photos(recognizer, photos(a="happy", b="happy", c="sad", d="sad"))
+        report = judge_photos(recognizer, photos(a="happy", b="happy", c="sad", d="sad")).report
         assert (report.metrics.n, report.metrics.accuracy, report.missed, report.rejected) == (4, 0.5, 2, 1)
         assert report.metrics.missed.tolist() == [1, 1]
         assert (report.model, report.head, report.data, report.split) == ("drawn", "answer", "4 photos", "all")
@@ -155,10 +163,19 @@ class TestPhotos:
         found = (shows(0.1, side=5), shows(0.9, side=50), shows(0.2, side=20))[::order]
         assert judge_photos(Recognises(a=found), photos(a="happy")).metrics.accuracy == 1
 
+    def test_the_rows_behind_the_report_are_kept(self):
+        found = shows(0.9)
+        judged = judge_photos(Recognises(b=(), c=(found,)), photos(a="sad", b="happy", c="happy"), ["sad"])
+        assert judged.rows.tolist() == [1, 2]
+        assert judged.places.tolist() == ["b.jpg", "c.jpg"]
+        assert judged.faces == (None, found.face)
+        assert judged.found.tolist() == [False, True]
+        assert judged.probabilities[1].tolist() == pytest.approx([0.1, 0.9])
+
     @pytest.mark.parametrize("word", ["sad", "Sadness"])
     def test_expressions_left_out_are_not_judged(self, word):
         recognizer = Recognises(a=(shows(0.9),))
-        report = judge_photos(recognizer, photos(a="happy", b="sad"), [word])
+        report = judge_photos(recognizer, photos(a="happy", b="sad"), [word]).report
         assert (report.metrics.n, report.metrics.accuracy, report.excluded) == (1, 1, 1)
         assert report.split == "without sad"
 

@@ -3,11 +3,13 @@ import json
 
 import numpy as np
 import pytest
+from answers import judged_of
 from rich.console import Console
 
 from mien.emotions import FER2013, FERPLUS
+from mien.evaluation.comparison import compare
 from mien.evaluation.metrics import judge
-from mien.evaluation.report import MOST_LABELS_SHOWN, Report, text
+from mien.evaluation.report import MOST_LABELS_SHOWN, Report, compared_text, text
 
 
 def report_of(labels=FER2013, found=None, rows=500, **changes):
@@ -111,3 +113,19 @@ def test_a_score_with_nothing_to_rest_on_is_a_dash():
 def test_no_color_is_obeyed():
     coloured = printed(report_of(), force_terminal=True, color_system="truecolor", no_color=True)
     assert "\x1b[3" not in coloured
+
+
+def test_several_models_stand_side_by_side():
+    models = [judged_of(name, right=right) for name, right in (("a model", 0.4), ("[bold]b", 0.9))]
+    comparison = compare(models)
+    out = io.StringIO()
+    reports = [judged.report for judged in models]
+    Console(file=out, width=80).print(compared_text(reports, comparison))
+    view = out.getvalue()
+    assert "a model, [bold]b (fer2013) on made, PublicTest: 200 rows" in view
+    for report in reports:
+        assert f"{report.metrics.accuracy:.4f}" in view
+    (pair,) = comparison.pairs
+    assert f"{pair.interval[0]:+.4f} to {pair.interval[1]:+.4f}" in view
+    assert f"{pair.p:.2g}" in view
+    assert max(map(len, view.splitlines())) <= 80

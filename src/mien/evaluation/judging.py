@@ -10,23 +10,25 @@ import numpy.typing as npt
 from mien.classification import read_logits
 from mien.emotions import Emotion, emotion_named
 from mien.errors import UsageError
+from mien.evaluation.judged import Judged
 from mien.evaluation.metrics import judge
 from mien.evaluation.report import Report
 from mien.model_card import ANSWER
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+    from pathlib import Path
 
     from mien.classification import Classifier
     from mien.datasets.dataset import Dataset
     from mien.datasets.photos import LabelledPhotos
-    from mien.faces import FrameResult
+    from mien.faces import Prediction
     from mien.model_card import ModelCard
     from mien.recognizer import Recognizer
 
 
-def judge_chips(classifier: Classifier, data: Dataset, labels: str = "") -> Report:
-    """Scores on labelled chips.
+def judge_chips(classifier: Classifier, data: Dataset, labels: str = "") -> Judged:
+    """What a model answers to labelled chips, and its scores.
 
     Args:
         classifier: the exported model.
@@ -41,9 +43,8 @@ def judge_chips(classifier: Classifier, data: Dataset, labels: str = "") -> Repo
     card = classifier.card
     labels = labels or data.truths[0].head
     answers, rows = truth_under(card, data, labels)
-    chosen = data.chips[rows]
-    probabilities = read_logits(card, classifier.logits(chosen), labels)
-    return Report(
+    probabilities = read_logits(card, classifier.logits(data.chips[rows]), labels)
+    report = Report(
         data=data.name,
         split=", ".join(data.split_names()),
         model=card.name,
@@ -52,6 +53,7 @@ def judge_chips(classifier: Classifier, data: Dataset, labels: str = "") -> Repo
         excluded=len(data) - len(rows),
         rejected=len(data.rejected),
     )
+    return Judged(report, card, probabilities, answers, np.ones(len(rows), np.bool_), rows, data.rows[rows])
 
 
 def truth_under(card: ModelCard, data: Dataset, labels: str) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
@@ -85,8 +87,8 @@ def judge_photos(
     photos: LabelledPhotos,
     leave_out: Sequence[str] = (),
     tell: Callable[[float], None] = lambda _: None,
-) -> Report:
-    """Scores on photos through the whole chain: one without a face found, or that can't be read, counts as wrong.
+) -> Judged:
+    """What the whole chain answers to photos: one without a face found, or that can't be read, counts as wrong.
 
     The largest face of a photo is the one that its label speaks of.
 
@@ -101,30 +103,45 @@ def judge_photos(
     """
     known = list(recognizer.labels)
     left_out = _expressions(leave_out)
-    judged = [at for at, answer in enumerate(photos.answers) if answer not in left_out]
-    unknown = sorted({photos.answers[at] for at in judged} - set(known))
-    if unknown or not judged:
+    rows = np.array([at for at, answer in enumerate(photos.answers) if answer not in left_out], np.int64)
+    answers = _answers(photos, rows, known)
+    paths = [photos.paths[at] for at in rows]
+    largest = _largest(recognizer, paths, tell)
+    even = (1.0 / len(known),) * len(known)
+    probabilities = np.array([even if one is None else one.probabilities for one in largest], np.float32)
+    found = np.array([one is not None for one in largest])
+    card = recognizer.classifier.card
+    report = Report(
+        data=f"{len(rows)} photos",
+        split=f"without {', '.join(left_out)}" if left_out else "all",
+        model=card.name,
+        head=recognizer.label_set,
+        metrics=judge(probabilities, answers, known, found),
+        excluded=len(photos) - len(rows),
+        rejected=len(photos.rejected),
+    )
+    faces = tuple(None if one is None else one.face for one in largest)
+    return Judged(report, card, probabilities, answers, found, rows, np.array([str(path) for path in paths]), faces)
+
+
+def _largest(recognizer: Recognizer, paths: Sequence[Path], tell: Callable[[float], None]) -> list[Prediction | None]:
+    """What the largest face of each photo shows; None where no face was found, or the photo can't be read."""
+    largest: list[Prediction | None] = []
+    for result in recognizer.predict_many(paths):
+        largest.append(max(result.predictions, key=lambda prediction: prediction.face.box.area, default=None))
+        tell(len(largest) / len(paths))
+    return largest
+
+
+def _answers(photos: LabelledPhotos, rows: npt.NDArray[np.int64], known: list[str]) -> npt.NDArray[np.int64]:
+    """The true label of each photo judged, as an index into the model's, int64 (rows,)."""
+    names = [photos.answers[at] for at in rows]
+    unknown = sorted(set(names) - set(known))
+    if unknown or not names:
         raise UsageError(
             f"expected photos labelled with some of {known}; received {unknown or 'none'}: leave others out"
         )
-    answers = np.array([known.index(photos.answers[at]) for at in judged])
-    rows = np.full((len(judged), len(known)), 1.0 / len(known), np.float32)
-    found = np.zeros(len(judged), np.bool_)
-    results = recognizer.predict_many(photos.paths[at] for at in judged)
-    for place, result in enumerate(results):
-        found[place] = bool(result.predictions)
-        if result.predictions:
-            rows[place] = _largest(result)
-        tell((place + 1) / len(judged))
-    return Report(
-        data=f"{len(judged)} photos",
-        split=f"without {', '.join(left_out)}" if left_out else "all",
-        model=recognizer.classifier.card.name,
-        head=recognizer.label_set,
-        metrics=judge(rows, answers, known, found),
-        excluded=len(photos) - len(judged),
-        rejected=len(photos.rejected),
-    )
+    return np.array([known.index(name) for name in names])
 
 
 def _expressions(words: Sequence[str]) -> list[str]:
@@ -132,7 +149,3 @@ def _expressions(words: Sequence[str]) -> list[str]:
     if None in named:
         raise UsageError(f"expected expressions to leave out ({', '.join(Emotion)}); received {list(words)}")
     return [str(emotion) for emotion in named]
-
-
-def _largest(result: FrameResult) -> tuple[float, ...]:
-    return max(result.predictions, key=lambda prediction: prediction.face.box.area).probabilities

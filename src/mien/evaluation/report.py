@@ -14,8 +14,9 @@ from rich.table import Table
 from rich.text import Text
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
+    from mien.evaluation.comparison import Comparison
     from mien.evaluation.metrics import ClassScore, Metrics
 
 LABEL_WIDTH = 18
@@ -92,11 +93,33 @@ def text(report: Report) -> Group:
     return Group(*parts)
 
 
+def compared_text(reports: Sequence[Report], comparison: Comparison) -> Group:
+    """Several models for a terminal, side by side, and each beside the first."""
+    title = Text.assemble((", ".join(report.model for report in reports), "bold"), _where(reports[0]))
+    scores = _table("Side by side")
+    for name in ("accuracy", "macro-F1", "ECE", "NLL"):
+        scores.add_column(name, justify="right", no_wrap=True)
+    for report in reports:
+        metrics = report.metrics
+        shown = (metrics.accuracy, metrics.macro_f1, metrics.ece, metrics.nll)
+        scores.add_row(Text(report.model), *map(_figure, shown))
+    pairs = _table(f"Less {comparison.baseline}, on the same rows")
+    for name in ("accuracy", "95 % interval", "agree", "McNemar p"):
+        pairs.add_column(name, justify="right", no_wrap=True)
+    for pair in comparison.pairs:
+        interval = f"{pair.interval[0]:+.4f} to {pair.interval[1]:+.4f}"
+        pairs.add_row(Text(pair.model), f"{pair.accuracy:+.4f}", interval, _figure(pair.agreement), f"{pair.p:.2g}")
+    return Group(title, scores, pairs)
+
+
 def _title(report: Report) -> Text:
-    where = f"{report.data}, {report.split}: {report.metrics.n} rows"
+    return Text.assemble((report.model, "bold"), _where(report))
+
+
+def _where(report: Report) -> str:
     left_out = [("missed", report.missed), ("excluded", report.excluded), ("rejected", report.rejected)]
     notes = "".join(f", {count} {name}" for name, count in left_out if count)
-    return Text.assemble((report.model, "bold"), f" ({report.head}) on {where}{notes}")
+    return f" ({report.head}) on {report.data}, {report.split}: {report.metrics.n} rows{notes}"
 
 
 def _figures(report: Report) -> Table:

@@ -1,0 +1,95 @@
+"""A real browser draws the page, has nothing to complain of, and asks for nothing else."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import threading
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+
+import numpy as np
+import pytest
+from answers import judged_of
+from PIL import Image
+
+from mien.evaluation.comparison import compare
+from mien.evaluation.evaluation import Evaluation
+from mien.evaluation.page import report_page
+
+BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+
+
+@pytest.fixture(scope="module")
+def browser():
+    """The path of Chromium or Chrome."""
+    found = next(filter(None, map(shutil.which, BROWSERS)), None)
+    if found is None and os.environ.get("CI") == "true":
+        pytest.fail(f"CI must have a browser ({', '.join(BROWSERS)}): apt-get install chromium")
+    return found or pytest.skip(f"needs a browser ({', '.join(BROWSERS)})")
+
+
+@pytest.fixture
+def server(tmp_path):
+    """A server of ``tmp_path``: its address, and the paths that it was asked for."""
+    asked = []
+
+    class Listens(SimpleHTTPRequestHandler):
+        def log_request(self, *_):
+            asked.append(self.path)
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), partial(Listens, directory=tmp_path)) as listening:
+        threading.Thread(target=listening.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{listening.server_port}", asked
+        listening.shutdown()
+
+
+@pytest.fixture
+def seen(browser, server, tmp_path):
+    """Shows a page: its pixels, what the browser said on its console, and what it asked the server for."""
+
+    def show(page, width=1200):
+        (tmp_path / "report.html").write_text(page, encoding="utf-8")
+        address, asked = server
+        options = ["--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars", "--enable-logging=stderr"]
+        ran = subprocess.run(
+            [
+                browser,
+                *options,
+                f"--user-data-dir={tmp_path / 'profile'}",
+                f"--window-size={width},1600",
+                f"--screenshot={tmp_path / 'shot.png'}",
+                f"{address}/report.html",
+            ],
+            capture_output=True,
+            text=True,
+            timeout=300,
+            check=True,
+        )
+        said = [line for line in ran.stderr.splitlines() if "CONSOLE" in line]
+        return np.asarray(Image.open(tmp_path / "shot.png").convert("RGB")), said, set(asked) - {"/favicon.ico"}
+
+    return show
+
+
+@pytest.fixture(scope="module")
+def page():
+    pixels = np.random.default_rng(0).integers(0, 256, (200, 48, 48, 1)).astype(np.uint8)
+    models = (judged_of("first"), judged_of("second", right=0.9))
+    return report_page(Evaluation(models, lambda row: pixels[row], (), compare(models)), np.arange(200) < 9)
+
+
+@pytest.mark.parametrize("width", [420, 1200])
+def test_it_is_drawn_without_a_complaint_and_nothing_is_fetched(seen, page, width):
+    shot, said, asked = seen(page, width)
+    assert (said, asked) == ([], {"/report.html"})
+    assert len(np.unique(shot.reshape(-1, 3), axis=0)) > 50
+
+
+@pytest.mark.parametrize("smuggled", ['<img src="/spy.png" />', "<script>console.log('spy')</script>"])
+def test_what_is_smuggled_into_a_page_is_stopped_by_its_policy(seen, page, smuggled):
+    _, said, asked = seen(page.replace("<main>", f"<main>{smuggled}"))
+    assert asked == {"/report.html"}
+    assert len(said) == 1
+    assert "Content Security Policy" in said[0]
