@@ -14,7 +14,8 @@ from mien.training.recipe import PLAIN, Recipe
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from mien.training.fit import Epoch, Run
+    from mien.training.fit import Run
+    from mien.training.run.progress import News
 
 PATTERNS = tuple(f"stripes-{turn}" for turn in range(8))
 
@@ -87,13 +88,13 @@ class Taught:
     validation: Dataset
     recipe: Recipe
     run: Run
-    told: tuple[Epoch | float, ...]
+    told: tuple[News, ...]
 
 
 def taught(folder: Path, data: Dataset, recipe: Recipe) -> Taught:
     from mien.training.fit import fit
 
-    told: list[Epoch | float] = []
+    told: list[News] = []
     training, validation = data.split(TRAINING), data.split(PUBLIC_TEST)
     return Taught(
         folder, training, validation, recipe, fit(training, validation, recipe, folder, told.append), tuple(told)

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import csv
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -12,20 +11,16 @@ pytest.importorskip("keras", reason="needs Keras and a backend: pip install 'mie
 import keras
 from lessons import QUICK, drawn, drawn_with_votes, taught
 
+from mien.datasets.dataset import PUBLIC_TEST, TRAINING
 from mien.errors import TrainingError
 from mien.training import zoo
-from mien.training.fit import (
-    BEST,
-    LAST,
-    Epoch,
-    _estimate_batch_norm,
-    fit,
-    judge_heads,
-    load,
-    predict_logits,
-    shape_of,
-)
+from mien.training.fit import BEST, Epoch, Options, fit, load, predict_logits, shape_of
 from mien.training.recipe import Augmentation, read
+from mien.training.run.checkpoint import Checkpoints
+from mien.training.run.directory import CHECKPOINTS, FACTS, HISTORY, HISTORY_CSV, LOCK, RECIPE, SAMPLES, read_run
+from mien.training.run.progress import Progress
+from mien.training.schedule import rate_at
+from mien.training.validation import estimate_batch_norm, judge_heads
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -37,11 +32,6 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.train
 
 
-def history_of(folder: Path) -> list[dict[str, str]]:
-    with (folder / "history.csv").open(encoding="utf-8", newline="") as file:
-        return list(csv.DictReader(file))
-
-
 def test_a_run_learns(single: Taught, double: Taught) -> None:
     """Chance is 1 in 8."""
     assert max(epoch.merit for epoch in single.run.history) > 0.8
@@ -49,29 +39,53 @@ def test_a_run_learns(single: Taught, double: Taught) -> None:
     assert single.run.history[-1].loss < single.run.history[0].loss
 
 
-def test_a_run_directory_holds_recipe_history_and_weights(single: Taught) -> None:
-    assert sorted(
-        str(file.relative_to(single.folder)) for file in single.folder.rglob("*") if file.is_file()
-    ) == sorted([BEST, LAST, "history.csv", "recipe.toml"])
-    assert read(single.folder / "recipe.toml") == single.recipe
+def test_a_run_directory_holds_recipe_facts_history_samples_and_weights(single: Taught) -> None:
+    assert {path.name for path in single.folder.iterdir()} == {
+        BEST, CHECKPOINTS, FACTS, HISTORY, HISTORY_CSV, LOCK, RECIPE, SAMPLES
+    }  # fmt: skip
+    assert read(single.folder / RECIPE) == single.recipe
+    assert [path.name for path in sorted((single.folder / CHECKPOINTS).iterdir())] == [
+        f"epoch-{number:04d}" for number in (1, 2, 3)
+    ]
 
 
-def test_the_history_has_a_row_an_epoch(double: Taught) -> None:
-    rows = history_of(double.folder)
-    heads = ["fer2013_accuracy", "fer2013_nll", "ferplus_accuracy", "ferplus_nll"]
-    assert list(rows[0]) == ["epoch", "loss", *heads, "seconds", "pictures_a_second"]
-    assert [row["epoch"] for row in rows] == ["1", "2"]
-    for row, epoch in zip(rows, double.run.history, strict=True):
-        scores = [value for score in epoch.scores for value in (score.accuracy, score.nll)]
-        assert [float(row[head]) for head in heads] == pytest.approx(scores, abs=1e-5)
-        assert float(row["loss"]) == pytest.approx(epoch.loss, abs=1e-5)
+def test_a_run_directory_tells_of_its_run(double: Taught) -> None:
+    run = read_run(double.folder)
+    assert (run.recipe, run.history, run.finished) == (double.recipe, double.run.history, True)
+    facts = run.facts
+    assert (facts.network, facts.backend, facts.data) == ("nano", keras.backend.backend(), "drawn")
+    assert (facts.training_rows, facts.validation_rows) == (len(double.training), len(double.validation))
+    assert facts.parameters == double.run.model.count_params()
+    assert facts.heads == tuple((truth.head, tuple(map(str, truth.labels))) for truth in double.training.truths)
+    assert dict(facts.versions)["keras"] == keras.__version__
 
 
-def test_what_is_told_is_the_share_done_and_each_epoch(single: Taught) -> None:
+def test_what_is_told_is_each_step_and_each_epoch(single: Taught) -> None:
     steps = 384 // single.recipe.batch
-    shares = [(step + 1) / steps for step in range(steps)]
-    expected = [part for epoch in single.run.history for part in (*shares, epoch)]
-    assert list(single.told) == expected
+    steps_told = [(news.epoch, news.step) for news in single.told if isinstance(news, Progress)]
+    assert steps_told == [(epoch, step) for epoch in (1, 2, 3) for step in range(1, steps + 1)]
+    assert [news for news in single.told if not isinstance(news, Progress)] == list(single.run.history)
+    assert isinstance(single.told[steps], Epoch)
+
+
+def test_progress_is_that_of_the_epoch_so_far(single: Taught) -> None:
+    told = [news for news in single.told if isinstance(news, Progress)]
+    for progress in told:
+        assert (progress.epochs, progress.steps) == (3, 12)
+        assert 0 <= progress.accuracy <= 1
+        assert 0 <= progress.waiting < 1
+        assert progress.pictures_a_second > 0
+        assert progress.run_seconds_left >= progress.seconds_left >= 0
+        if progress.step == progress.steps:
+            epoch = single.run.history[progress.epoch - 1]
+            assert (progress.loss, progress.accuracy) == (epoch.loss, epoch.accuracy)
+    assert told[-1].run_seconds_left == 0
+
+
+def test_the_history_tells_the_rate_of_the_last_step(single: Taught) -> None:
+    for epoch in single.run.history:
+        expected = rate_at(single.recipe, 12, 12 * epoch.number - 1, single.run.history[: epoch.number - 1])
+        assert epoch.rate == expected
 
 
 @pytest.mark.parametrize("run", ["single", "double"])
@@ -88,7 +102,7 @@ def test_the_best_epoch_is_what_is_kept(run: str, request: pytest.FixtureRequest
 
 def test_a_directory_with_a_run_is_refused(single: Taught) -> None:
     before = {file: file.read_bytes() for file in single.folder.rglob("*") if file.is_file()}
-    with pytest.raises(TrainingError, match="holds one: choose another --out"):
+    with pytest.raises(TrainingError, match="holds one: go on with it by --resume, or choose another --out"):
         fit(single.training, single.validation, single.recipe, single.folder, lambda _: None)
     assert {file: file.read_bytes() for file in single.folder.rglob("*") if file.is_file()} == before
 
@@ -98,12 +112,30 @@ def test_the_same_seed_gives_the_same_weights_and_history(tmp_path: Path) -> Non
     data = drawn_with_votes(each=8)
     runs = [taught(tmp_path / name, data, chosen) for name, chosen in
             (("one", recipe), ("same", recipe), ("other", replace(recipe, seed=1)))]  # fmt: skip
-    weights = [load(done.folder / LAST, shape_of(data, recipe), "nano").get_weights() for done in runs]
-    losses = [[(row["loss"], row["ferplus_nll"]) for row in history_of(done.folder)] for done in runs]
-    assert losses[0] == losses[1] != losses[2]
-    for one, same in zip(weights[0], weights[1], strict=True):
-        np.testing.assert_array_equal(one, same)
-    assert any(not np.array_equal(one, other) for one, other in zip(weights[0], weights[2], strict=True))
+    ends = [Checkpoints(done.folder / CHECKPOINTS).newest(print) for done in runs]
+    weights = [[values.tobytes() for part in end.arrays.values() for values in part.values()] for end in ends if end]
+    scores = [[(epoch.loss, epoch.scores) for epoch in done.run.history] for done in runs]
+    assert scores[0] == scores[1] != scores[2]
+    assert weights[0] == weights[1] != weights[2]
+
+
+def test_layers_that_start_frozen_stay_as_they_were_given(tmp_path: Path) -> None:
+    given = np.full((24 * 24, 64), 0.01, np.float32)
+
+    def start(model: keras.Model) -> None:
+        frozen = next(layer for layer in model.layers if isinstance(layer, keras.layers.Dense))
+        frozen.kernel.assign(given)
+        frozen.trainable = False
+
+    data, recipe = drawn(each=8), replace(QUICK, network="dense-64-tanh", epochs=1)
+    done = fit(data.split(TRAINING), data.split(PUBLIC_TEST), recipe, tmp_path / "run", print, Options(start=start))
+    np.testing.assert_array_equal(done.model.get_weights()[0], given)
+    assert np.abs(done.model.get_weights()[-2]).max() > 0
+
+
+def test_a_run_ends_early_where_no_epoch_is_better(tmp_path: Path) -> None:
+    lame = replace(QUICK, network="dense-64-tanh", epochs=9, rate=1e-9, patience=2, warmup_epochs=0)
+    assert len(taught(tmp_path / "run", drawn(each=8), lame).run.history) == 3
 
 
 def test_a_loss_that_is_not_finite_ends_the_run(tmp_path: Path) -> None:
@@ -125,27 +157,6 @@ def test_a_validation_split_without_judged_rows_is_refused() -> None:
         judge_heads({"classes": np.zeros((16, 8), np.float32)}, unjudged)
 
 
-def test_an_interrupted_run_leaves_files_that_can_be_read(tmp_path: Path) -> None:
-    finished: list[Epoch] = []
-
-    def interrupt(news: Epoch | float) -> None:
-        if isinstance(news, Epoch):
-            finished.append(news)
-        elif finished and news > 0.5:
-            raise KeyboardInterrupt
-
-    data, folder = drawn(each=16), tmp_path / "run"
-    with pytest.raises(KeyboardInterrupt):
-        fit(data.split("Training"), data.split("PublicTest"), QUICK, folder, interrupt)
-    assert read(folder / "recipe.toml") == QUICK
-    assert [row["epoch"] for row in history_of(folder)] == ["1"]
-    assert {file.name for file in (folder / "checkpoints").iterdir()} == {"best.weights.h5", "last.weights.h5"}
-    for weights in (BEST, LAST):
-        model = load(folder / weights, shape_of(data, QUICK), QUICK.network)
-        scores = judge_heads(predict_logits(model, data.split("PublicTest").chips), data.split("PublicTest"))
-        assert scores[0].accuracy == finished[0].scores[0].accuracy
-
-
 @pytest.mark.parametrize("policy", ["float32", "mixed_bfloat16"])
 def test_keras_settings_are_left_as_they_were(policy: str, tmp_path: Path) -> None:
     keras.config.set_dtype_policy(policy)
@@ -160,7 +171,7 @@ def test_statistics_are_those_of_all_the_data_though_it_comes_in_the_order_of_it
     data = drawn(each=96)
     model = zoo.build("nano", shape_of(data, QUICK))
     norms = [layer for layer in model.layers if isinstance(layer, keras.layers.BatchNormalization)]
-    _estimate_batch_norm(model, data)
+    estimate_batch_norm(model, data)
     estimated = [np.array(layer.moving_variance) for layer in norms]
     assert {layer.momentum for layer in norms} == {0.99}
     for layer in norms:

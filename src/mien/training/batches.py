@@ -41,8 +41,8 @@ class Batches:
         """Batches an epoch; a last short one is left out unless it is the only one."""
         return max(1, len(self._data) // self._recipe.batch)
 
-    def epoch(self, number: int) -> Iterator[Batch]:
-        """The batches of an epoch, counted from 0."""
+    def epoch(self, number: int, first: int = 0) -> Iterator[Batch]:
+        """The batches of an epoch, counted from 0, from its step ``first`` on: the same as in a whole epoch."""
         recipe = self._recipe
         order = generator(recipe.seed, number, stream=1).permutation(len(self._data))
         table = draws(recipe.seed, number, len(self._data))
@@ -53,6 +53,8 @@ class Batches:
             for step in range(self.steps()):
                 rows = order[step * recipe.batch : (step + 1) * recipe.batch]
                 share = _mixing_share(mixing, strength.mixup, strength.mixup_share)
+                if step < first:
+                    continue
                 following = aside.submit(self._batch, rows, table, number, share)
                 if waiting is not None:
                     yield waiting.result()

@@ -1,82 +1,62 @@
-"""One training run: data and a recipe in, a run directory with history and weights out.
-
-The run directory holds
-
-    RUN/recipe.toml               every choice
-    RUN/history.csv               one row an epoch
-    RUN/checkpoints/last.weights.h5, best.weights.h5
-"""
+"""One training run: data and a recipe in, a run directory out, which another process can take up at any moment."""
 
 from __future__ import annotations
 
-import csv
-import io
 import time
-from contextlib import AbstractContextManager, contextmanager, nullcontext
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
-import keras
 import numpy as np
 
-from mien.errors import TrainingError
-from mien.evaluation.metrics import judge
-from mien.files import write_text, written_whole
-from mien.probabilities import softmax
-from mien.training import zoo
-from mien.training.augmentation import generator
+from mien.errors import DivergedError, TrainingError
+from mien.files import written_whole
 from mien.training.batches import Batches
+from mien.training.compilation import balanced, compiled, plain, shape_of
+from mien.training.devices import own_part, spread
+from mien.training.run.beginning import begin, check_resumable, facts_of
+from mien.training.run.checkpoint import Arrays, Checkpoint, Checkpoints, Moment, write_synced
+from mien.training.run.directory import BEST, CHECKPOINTS, LOCK, Epoch, Source, write_history
+from mien.training.run.interruption import Interrupted, Interruption, interruptions
+from mien.training.run.lock import locked
+from mien.training.run.progress import Progress
+from mien.training.run.state import captured, reseed, restore
+from mien.training.schedule import best_epoch, is_finished, rate_at
+from mien.training.validation import Logits, estimate_batch_norm, judge_heads, predict_logits
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
     from pathlib import Path
 
-    import numpy.typing as npt
+    import keras
 
     from mien.datasets.dataset import Dataset
+    from mien.training import zoo
     from mien.training.recipe import Recipe
+    from mien.training.run.checkpoint import Writer
+    from mien.training.run.progress import News
 
-RECIPE = "recipe.toml"
-BEST = "checkpoints/best.weights.h5"
-LAST = "checkpoints/last.weights.h5"
-# pictures from which batch-norm statistics are estimated for averaged weights: more changes no third digit
-STATISTICS_PICTURES = 4096
-EVALUATION_BATCH = 512
-
-Logits = dict[str, "npt.NDArray[np.float32]"]
+__all__ = ["BEST", "Epoch", "Interrupted", "Logits", "Options", "Run", "fit", "load", "predict_logits", "shape_of"]
 
 
 @dataclass(frozen=True)
-class HeadScore:
-    """How one head does on the validation split: share right, and mean negative log-likelihood of the truth."""
-
-    head: str
-    accuracy: float
-    nll: float
-
-
-@dataclass(frozen=True)
-class Epoch:
-    """One row of the history.
+class Options:
+    """How a run is made, besides its recipe.
 
     Attributes:
-        number: counted from 1.
-        loss: mean training loss.
-        scores: each head on the validation split, by the averaged weights.
-        seconds: of training and judging together.
-        pictures_a_second: of training alone.
+        resume: go on with the run in the directory.
+        checkpoint_minutes: between checkpoints within an epoch; at the end of each there is one anyway.
+        source: where the data was read, for the run's facts.
+        start: gives the fresh network other weights, or freezes layers, before it is made ready; called on resume too.
+        write: brings a checkpoint's file to the disk.
+        devices: that share every batch; more than one on JAX only.
     """
 
-    number: int
-    loss: float
-    scores: tuple[HeadScore, ...]
-    seconds: float
-    pictures_a_second: float
-
-    @property
-    def merit(self) -> float:
-        """What the best epoch is chosen by: the mean accuracy of the heads on the validation split."""
-        return sum(score.accuracy for score in self.scores) / len(self.scores)
+    resume: bool = False
+    checkpoint_minutes: float = 10.0
+    source: Source = field(default_factory=Source)
+    start: Callable[[keras.Model], None] | None = None
+    write: Writer = write_synced
+    devices: int = 1
 
 
 @dataclass(frozen=True)
@@ -87,193 +67,209 @@ class Run:
     history: tuple[Epoch, ...]
 
 
-def shape_of(data: Dataset, recipe: Recipe) -> zoo.NetworkShape:
-    """What the data and the recipe ask of a network."""
-    heads = tuple((truth.head, len(truth.labels)) for truth in data.truths)
-    return zoo.NetworkShape(data.size, data.channels, heads, recipe.dropout)
-
-
 def fit(
-    training: Dataset, validation: Dataset, recipe: Recipe, run: Path, tell: Callable[[Epoch | float], None]
+    training: Dataset,
+    validation: Dataset,
+    recipe: Recipe,
+    run: Path,
+    tell: Callable[[News], None],
+    options: Options | None = None,
 ) -> Run:
     """Teaches a network and keeps its best epoch.
+
+    A run that was stopped or killed goes on with ``Options(resume=True)`` from its last checkpoint, and ends with the
+    weights and the history that it would have had: on the same machine, backend and number of threads to the last bit
+    (times apart). One that is finished already is only read.
 
     Args:
         training: the rows learnt from.
         validation: the rows that the epoch is chosen on; the same heads.
         recipe: every choice.
-        run: the directory, made if need be; one that holds a run already is refused.
-        tell: called with the share of the epoch that is done (a float), and with each finished ``Epoch``.
+        run: the directory, made if need be; one that holds a run already is refused unless it is to be resumed.
+        tell: called with ``Progress`` after each step, with each finished ``Epoch``, and with words for people.
+        options: how to go about it.
 
     Raises:
-        TrainingError: the directory holds another run, or the loss is no longer finite.
+        TrainingError: the directory holds another run, or is in use; there is none to resume, or it was taught
+            otherwise; its checkpoints are damaged, or can't be written; or the loss is no longer finite.
+        Interrupted: Ctrl-C or SIGTERM came; the run is saved.
     """
-    if (run / RECIPE).exists():  # written first, so a run that is still in its first epoch is seen too
-        raise TrainingError(f"expected a directory without a run; {run} holds one: choose another --out")
-    keras.utils.set_random_seed(recipe.seed)
-    model = _compiled(training, recipe)
-    recipe.save(run / RECIPE)
-    averaging = keras.callbacks.SwapEMAWeights()
-    averaging.set_model(model)
-    batches = Batches(training, recipe)
-    history: list[Epoch] = []
-    for number in range(recipe.epochs):
-        started = time.perf_counter()
-        loss = _learn(model, batches, number, tell)
-        learnt = time.perf_counter()
-        averaging.on_test_begin()
-        _estimate_batch_norm(model, training)
-        scores = judge_heads(predict_logits(model, validation.chips), validation)
-        ended = time.perf_counter()
-        rate = batches.steps() * min(recipe.batch, len(training)) / (learnt - started)
-        history.append(Epoch(number + 1, loss, scores, ended - started, rate))
-        _keep(model, history, run)
-        averaging.on_test_end()
-        tell(history[-1])
-    return Run(load(run / BEST, shape_of(training, recipe), recipe.network), tuple(history))
+    options = options or Options()
+    with spread(options.devices, min(recipe.batch, len(training))):
+        model = compiled(training, recipe, options.start)
+        with locked(run / LOCK), interruptions() as interruption:
+            facts = facts_of(model, (training, validation), recipe, options.source)
+            if options.resume:
+                check_resumable(run, recipe, facts, tell)
+            else:
+                begin(run, training, recipe, facts)
+            teaching = _Teaching(model, (training, validation), recipe, run, options)
+            return teaching.go_on(tell, interruption)
 
 
 def load(weights: Path, shape: zoo.NetworkShape, network: str) -> keras.Model:
     """A float32 network of the zoo with the weights of a run."""
-    with _precision("float32"):
-        model = zoo.build(network, shape)
+    model = plain(shape, network)
     model.load_weights(weights)
     return model
 
 
-def predict_logits(model: keras.Model, chips: npt.NDArray[np.uint8]) -> Logits:
-    """The logits of each head, float32 (count, labels), in batches."""
-    parts = [model.predict_on_batch(chips[at : at + EVALUATION_BATCH]) for at in range(0, len(chips), EVALUATION_BATCH)]
-    return {head: np.concatenate([part[head] for part in parts]).astype(np.float32) for head in parts[0]}
+class _Teaching:
+    """A run that goes on."""
 
+    def __init__(
+        self, model: keras.Model, data: tuple[Dataset, Dataset], recipe: Recipe, run: Path, options: Options
+    ) -> None:
+        self._model = model
+        self._training, self._validation = data
+        self._recipe = recipe
+        self._run = run
+        self._checkpoints = Checkpoints(run / CHECKPOINTS, options.write)
+        self._pause = 60.0 * options.checkpoint_minutes
+        self._saved = time.monotonic()
+        self._best: Arrays = {}
+        self._plain = plain(shape_of(self._training, recipe), recipe.network)
+        self._batches = Batches(balanced(self._training, recipe), recipe)
 
-def judge_heads(logits: Logits, data: Dataset) -> tuple[HeadScore, ...]:
-    """Accuracy and negative log-likelihood of each head on its judged rows."""
-    scores = []
-    for truth in data.truths:
-        rows = np.flatnonzero(truth.judged)
-        if len(rows) == 0:
-            raise TrainingError(
-                f"expected rows to judge the head {truth.head!r} by in the validation split; there are none"
+    def go_on(self, tell: Callable[[News], None], interruption: Interruption) -> Run:
+        """Teaches from where the run stands to its end."""
+        moment = self._take_up(tell)
+        while not is_finished(self._recipe, moment.history):
+            interruption.check()
+            moment = self._learn(moment, tell, interruption)
+            moment = self._judge(moment, interruption)
+            self._save(moment)
+            self._write_beside(moment.history, better=best_epoch(moment.history) == len(moment.history))
+            tell(moment.history[-1])
+        restore(self._plain.weights, self._best)
+        return Run(self._plain, moment.history)
+
+    def _take_up(self, tell: Callable[[News], None]) -> Moment:
+        """Where the run stands: network, optimizer and the files beside the checkpoint brought to that."""
+        checkpoint = self._checkpoints.newest(tell)
+        if checkpoint is None:
+            return Moment()
+        restore(self._model.weights, checkpoint.arrays["model"])
+        restore(self._model.optimizer.variables, checkpoint.arrays["optimizer"])
+        moment = checkpoint.moment
+        if moment.history:
+            self._best = checkpoint.arrays["best"]
+            self._write_beside(moment.history, better=True)
+        if is_finished(self._recipe, moment.history):
+            tell(f"the run is finished, with {len(moment.history)} epochs; nothing is left to learn")
+        else:
+            step = f" and {moment.step} steps" if moment.step else ""
+            tell(f"going on after {len(moment.history)} of {self._recipe.epochs} epochs{step}")
+        return moment
+
+    def _learn(self, moment: Moment, tell: Callable[[News], None], interruption: Interruption) -> Moment:
+        """The rest of an epoch's steps."""
+        steps, epoch = self._batches.steps(), len(moment.history)
+        batches = self._batches.epoch(epoch, moment.step)
+        for step in range(moment.step, steps):
+            started = time.perf_counter()
+            batch = own_part(next(batches))
+            waited = time.perf_counter() - started
+            reseed(self._model, self._recipe.seed, epoch, step)
+            self._model.optimizer.learning_rate = rate_at(self._recipe, steps, epoch * steps + step, moment.history)
+            # Keras forgets the batches before when it is given the next one
+            logs = self._model.train_on_batch(batch.chips, batch.targets, batch.weights, return_dict=True)
+            loss = _finite(float(logs["loss"]), epoch)
+            moment = Moment(
+                moment.history,
+                step + 1,
+                moment.loss + loss,
+                moment.accuracy + next(float(value) for name, value in logs.items() if name.endswith("accuracy")),
+                moment.seconds + time.perf_counter() - started,
+                moment.waiting + waited,
             )
-        if not np.isfinite(logits[truth.head]).all():
-            raise TrainingError(
-                f"expected finite logits of the head {truth.head!r}; received others: the weights have diverged, "
-                "so lower the rate, or use float32 precision"
-            )
-        metrics = judge(softmax(logits[truth.head][rows]), truth.answers[rows], truth.labels)
-        scores.append(HeadScore(truth.head, metrics.accuracy, metrics.nll))
-    return tuple(scores)
+            tell(self._progress(moment))
+            self._save_if_due(moment, interruption)
+        return moment
 
-
-def _compiled(training: Dataset, recipe: Recipe) -> keras.Model:
-    with _precision(recipe.precision):
-        model = zoo.build(recipe.network, shape_of(training, recipe))
-    steps = Batches(training, recipe).steps()
-    warmup = min(int(recipe.warmup_epochs * steps), recipe.epochs * steps - 1)
-    schedule = keras.optimizers.schedules.CosineDecay(
-        initial_learning_rate=recipe.rate / 100 if warmup else recipe.rate,
-        decay_steps=recipe.epochs * steps - warmup,
-        warmup_target=recipe.rate if warmup else None,
-        warmup_steps=warmup,
-    )
-    optimizer = keras.optimizers.SGD(
-        schedule,
-        momentum=recipe.momentum,
-        nesterov=True,
-        # Keras takes the decay off the weights directly, where momentum does not multiply it
-        weight_decay=recipe.weight_decay / (1.0 - recipe.momentum) or None,
-        global_clipnorm=recipe.clip or None,
-        use_ema=True,
-        ema_momentum=recipe.average,
-    )
-    optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
-    own, *further = [truth.head for truth in training.truths]
-    losses = {own: keras.losses.CategoricalCrossentropy(from_logits=True, label_smoothing=recipe.label_smoothing)}
-    losses |= {head: keras.losses.CategoricalCrossentropy(from_logits=True) for head in further}
-    weights = {own: 1.0} | dict.fromkeys(further, recipe.further_heads)
-    model.compile(optimizer=optimizer, loss=losses, loss_weights=weights)
-    return model
-
-
-def _learn(model: keras.Model, batches: Batches, number: int, tell: Callable[[Epoch | float], None]) -> float:
-    """One pass over the training split; the mean loss."""
-    losses = []
-    for step, batch in enumerate(batches.epoch(number)):
-        # Keras forgets the batches before when it is given the next one
-        logs = model.train_on_batch(batch.chips, batch.targets, sample_weight=batch.weights, return_dict=True)
-        losses.append(float(logs["loss"]))
-        if not np.isfinite(losses[-1]):
-            raise TrainingError(
-                f"the loss of epoch {number + 1} is {losses[-1]}: lower the rate, or use float32 precision"
-            )
-        tell((step + 1) / batches.steps())
-    return float(np.mean(losses))
-
-
-def _estimate_batch_norm(model: keras.Model, training: Dataset) -> None:
-    """Statistics of batch normalisation for the weights that stand now: averaged weights never saw any.
-
-    Each batch counts the same (a momentum of 1 - 1/k for the k-th), on plain pictures, as in use.
-    """
-    layers = [layer for layer in model.layers if isinstance(layer, keras.layers.BatchNormalization)]
-    if not layers:
-        return
-    momentum = layers[0].momentum
-    # a folder comes in the order of its classes: the first rows, or a batch of neighbours, would show but one
-    rows = generator(0, 0, stream=3).permutation(len(training))[:STATISTICS_PICTURES]
-    count = max(1, len(rows) // 256)
-    for step, part in enumerate(np.array_split(rows, count)):
-        for layer in layers:
-            layer.momentum = step / (step + 1)
-        with _without_gradients():
-            model(training.chips[part], training=True)
-    for layer in layers:
-        layer.momentum = momentum
-
-
-@contextmanager
-def _precision(policy: str) -> Iterator[None]:
-    """Keras' dtype policy for the layers made in the block."""
-    before = keras.config.dtype_policy()
-    keras.config.set_dtype_policy(policy)
-    try:
-        yield
-    finally:
-        keras.config.set_dtype_policy(before)
-
-
-def _without_gradients() -> AbstractContextManager[Any]:
-    """Only torch records every step for a gradient that nobody asks for."""
-    if keras.backend.backend() != "torch":
-        return nullcontext()
-    import torch
-
-    return torch.no_grad()  # type: ignore[no-any-return]  # torch is not read by mypy here
-
-
-def _keep(model: keras.Model, history: list[Epoch], run: Path) -> None:
-    """History and weights of the epoch just judged; each file whole."""
-    best = max(range(len(history)), key=lambda at: history[at].merit) == len(history) - 1
-    for name in (LAST, *((BEST,) if best else ())):
-        with written_whole(run / name) as aside:
-            model.save_weights(aside, overwrite=True)
-    write_text(run / "history.csv", history_csv(history))
-
-
-def history_csv(history: list[Epoch]) -> str:
-    """The history as csv: epoch, loss, accuracy and nll of each head, seconds, pictures a second."""
-    text = io.StringIO()
-    table = csv.writer(text, lineterminator="\n")
-    heads = [score.head for score in history[0].scores]
-    table.writerow(
-        ["epoch", "loss"]
-        + [f"{head}_{metric}" for head in heads for metric in ("accuracy", "nll")]
-        + ["seconds", "pictures_a_second"]
-    )
-    for epoch in history:
-        scores = [f"{value:.5f}" for score in epoch.scores for value in (score.accuracy, score.nll)]
-        table.writerow(
-            [epoch.number, f"{epoch.loss:.5f}", *scores, f"{epoch.seconds:.1f}", f"{epoch.pictures_a_second:.0f}"]
+    def _judge(self, moment: Moment, interruption: Interruption) -> Moment:
+        """The next moment: the epoch judged by its averaged weights, which are then taken out again."""
+        started = time.perf_counter()
+        weights = captured(self._model.weights)
+        steps, epoch = self._batches.steps(), len(moment.history)
+        try:
+            self._model.optimizer.finalize_variable_values(self._model.trainable_variables)
+            # on JAX these now share their arrays with the averages, and the next call would give them away
+            restore(self._model.weights, captured(self._model.weights))
+            reseed(self._model, self._recipe.seed, epoch, steps)
+            estimate_batch_norm(self._model, self._training, interruption.check)
+            logits = predict_logits(self._model, self._validation.chips, interruption.check)
+            scores = judge_heads(logits, self._validation)
+            averaged = captured(self._model.weights)
+        except Interrupted:
+            restore(self._model.weights, weights)
+            self._save(moment)
+            raise
+        restore(self._model.weights, weights)
+        judged = Epoch(
+            number=epoch + 1,
+            loss=moment.loss / steps,
+            accuracy=moment.accuracy / steps,
+            scores=scores,
+            rate=rate_at(self._recipe, steps, (epoch + 1) * steps - 1, moment.history),
+            seconds=moment.seconds + time.perf_counter() - started,
+            pictures_a_second=steps * self._batch() / moment.seconds,
+            waiting=moment.waiting / moment.seconds,
         )
-    return text.getvalue()
+        history = (*moment.history, judged)
+        if best_epoch(history) == judged.number:
+            self._best = averaged
+        return Moment(history)
+
+    def _save_if_due(self, moment: Moment, interruption: Interruption) -> None:
+        if interruption.number is not None:
+            self._save(moment)
+            interruption.check()
+        if time.monotonic() - self._saved > self._pause:
+            self._save(moment)
+
+    def _save(self, moment: Moment) -> None:
+        arrays = {"model": captured(self._model.weights), "optimizer": captured(self._model.optimizer.variables)}
+        self._checkpoints.save(Checkpoint(moment, arrays | ({"best": self._best} if self._best else {})))
+        self._saved = time.monotonic()
+
+    def _write_beside(self, history: tuple[Epoch, ...], *, better: bool) -> None:
+        """The files that follow from the newest checkpoint: the history, and where they are new the best weights."""
+        try:
+            write_history(self._run, history)
+            if better:
+                restore(self._plain.weights, self._best)
+                with written_whole(self._run / BEST) as aside:
+                    self._plain.save_weights(aside, overwrite=True)
+        except OSError as error:
+            raise TrainingError(
+                f"expected to write the history and the best weights into {self._run}; received: "
+                f"{error.strerror or error}. The run itself is saved: make room, then go on with --resume"
+            ) from error
+
+    def _progress(self, moment: Moment) -> Progress:
+        steps, history = self._batches.steps(), moment.history
+        pace = moment.seconds / moment.step
+        left = (steps - moment.step) * pace
+        epoch_seconds = float(np.mean([epoch.seconds for epoch in history])) if history else steps * pace
+        return Progress(
+            epoch=len(history) + 1,
+            epochs=self._recipe.epochs,
+            step=moment.step,
+            steps=steps,
+            loss=moment.loss / moment.step,
+            accuracy=moment.accuracy / moment.step,
+            pictures_a_second=self._batch() / pace,
+            waiting=moment.waiting / moment.seconds,
+            seconds_left=left,
+            run_seconds_left=left + (self._recipe.epochs - len(history) - 1) * epoch_seconds,
+        )
+
+    def _batch(self) -> int:
+        return min(self._recipe.batch, len(self._training))
+
+
+def _finite(loss: float, epoch: int) -> float:
+    if not np.isfinite(loss):
+        raise DivergedError(f"the loss of epoch {epoch + 1} is {loss}: lower the rate, or use float32 precision")
+    return loss

@@ -12,6 +12,10 @@ from mien.errors import MissingExtraError, UsageError
 from mien.files import write_text
 
 PRECISIONS = ("float32", "mixed_bfloat16", "mixed_float16")
+OPTIMIZERS = ("sgd", "adamw")
+SCHEDULES = ("cosine", "linear", "constant", "plateau")
+BALANCES = ("none", "weights", "logits")
+CHOICES = {"precision": PRECISIONS, "optimizer": OPTIMIZERS, "schedule": SCHEDULES, "balance": BALANCES}
 
 
 @dataclass(frozen=True)
@@ -82,25 +86,38 @@ class Recipe:
         epochs: passes over the training split.
         gentle_epochs: how many of the last passes use ``augmentation.softened()``.
         batch: pictures a step.
-        rate: learning rate at its peak; it rises over ``warmup_epochs`` and falls to 0 along a cosine.
-        momentum: of SGD (Nesterov).
-        weight_decay: of kernels only, as L2 in the gradient, the way PyTorch and the literature count it.
+        patience: epochs without a better one after which the run ends early; 0: never.
+        optimizer: "sgd" (Nesterov) or "adamw" (Loshchilov and Hutter 2019, arXiv:1711.05101).
+        schedule: how the rate goes on from its peak: "cosine" or "linear" to 0, "constant", or "plateau" (a third of it
+            after each three epochs without a better one).
+        rate: learning rate at its peak; it rises to that over ``warmup_epochs``.
+        momentum: of SGD.
+        weight_decay: of kernels only; for SGD as L2 in the gradient, the way PyTorch and the literature count it.
         clip: largest norm of the whole gradient.
-        average: decay a step of the exponential moving average of the weights that is judged and exported.
+        average: decay a step of the exponential moving average of the weights that is judged and exported; less in a
+            short run, see ``schedule.averaging_decay``.
         precision: Keras' dtype policy while training.
         dropout: share of the last features dropped.
         label_smoothing: of the data's own labels (one-hot).
+        balance: what is done for rare classes of the data's own labels: "none", "weights" (each row counts by the
+            inverse of its class's share), or "logits" (logit adjustment, Menon et al. 2021, arXiv:2007.07314).
         further_heads: weight of the loss of each head after the first (FER+ votes).
         answer_own: weight of the data's own head in what users are told; the rest goes to the further heads. Low,
             because FER2013's labels read real neutral faces badly (recall 0.33 against 0.91 by FER+ votes).
         crop_factor: written into the model's card: side of the crop over max(width, height) of the face box.
+        weights: of a transfer network: "imagenet" (from Keras' cache, or fetched), "none", or a file's path.
+        fine_tune: of a transfer network: how many of its last blocks are taught too; 0: the new layers alone.
+        licence: of the weights, written into the model's card: yours to choose.
     """
 
     network: str = "compact"
     seed: int = 0
     epochs: int = 80
     gentle_epochs: int = 10
+    patience: int = 0
     batch: int = 128
+    optimizer: str = "sgd"
+    schedule: str = "cosine"
     rate: float = 0.15
     warmup_epochs: float = 4.0
     momentum: float = 0.9
@@ -110,19 +127,25 @@ class Recipe:
     precision: str = "float32"
     dropout: float = 0.2
     label_smoothing: float = 0.1
+    balance: str = "none"
     further_heads: float = 0.7
     answer_own: float = 0.2
     crop_factor: float = 0.95
+    weights: str = "imagenet"
+    fine_tune: int = 0
+    licence: str = "not stated"
     augmentation: Augmentation = field(default_factory=Augmentation)
 
     def __post_init__(self) -> None:
-        for name in ("seed", "epochs", "gentle_epochs", "batch"):
+        for name in ("seed", "epochs", "gentle_epochs", "patience", "batch", "fine_tune"):
             if not isinstance(getattr(self, name), int):
                 raise UsageError(f"expected {name} as a whole number; received {getattr(self, name)!r}")
         _check("seed", self.seed, 0, 2**32 - 1)
         _check("epochs", self.epochs, 1, 100_000)
         _check("gentle_epochs", self.gentle_epochs, 0, self.epochs)
+        _check("patience", self.patience, 0, 100_000)
         _check("batch", self.batch, 1, 65_536)
+        _check("fine_tune", self.fine_tune, 0, 1000)
         _check("rate", self.rate, 1e-9, 100.0)
         _check("warmup_epochs", self.warmup_epochs, 0, self.epochs)
         for name in ("momentum", "average", "dropout", "label_smoothing", "answer_own"):
@@ -130,8 +153,9 @@ class Recipe:
         for name in ("weight_decay", "clip", "further_heads"):
             _check(name, getattr(self, name), 0.0, 1e6)
         _check("crop_factor", self.crop_factor, 0.2, 5.0)
-        if self.precision not in PRECISIONS:
-            raise UsageError(f"expected precision as one of {PRECISIONS}; received {self.precision!r}")
+        for name, known in CHOICES.items():
+            if getattr(self, name) not in known:
+                raise UsageError(f"expected {name} as one of {known}; received {getattr(self, name)!r}")
 
     def augmentation_of(self, epoch: int) -> Augmentation:
         """The augmentation of an epoch, counted from 0."""

@@ -1,4 +1,4 @@
-"""Small residual networks for 48x48 faces: ``compact`` (the shipped size) and ``nano``.
+"""Residual networks for 48x48 faces: ``compact`` (the shipped size), ``nano``, and ``teacher`` for a GPU.
 
 Dense 3x3 convolutions throughout: on a CPU depthwise ones train slower per operation.
 Residual blocks follow He et al. 2016 (arXiv:1512.03385) with the pooled shortcut of ResNet-D
@@ -17,30 +17,37 @@ from mien.training.zoo.parts import BatchNormalization, NetworkShape, chip_input
 
 @dataclass(frozen=True)
 class Widths:
-    """Channels of the stem, of the stages and of the last 1x1 convolution; blocks per stage."""
+    """Channels of the stem, of the stages and of the last 1x1 convolution; blocks a stage; stride of the first one."""
 
     stem: int
     stages: tuple[int, ...]
     blocks: tuple[int, ...]
     top: int
+    first_stride: int = 2
 
 
 def compact(shape: NetworkShape) -> keras.Model:
-    """1.15 M parameters, 60 M multiply-adds at 48x48x1."""
+    """The shipped size, with squeeze-and-excitation: 1.15 M parameters, 60 M multiply-adds at 48x48x1."""
     return _residual("compact", shape, Widths(16, (36, 80, 176), (1, 1, 2), 256))
 
 
 def nano(shape: NetworkShape) -> keras.Model:
-    """0.09 M parameters, 6.6 M multiply-adds at 48x48x1: the class of mini-XCEPTION."""
+    """The same thirteen times smaller: 0.09 M parameters, 6.6 M multiply-adds at 48x48x1."""
     return _residual("nano", shape, Widths(8, (16, 32, 64), (1, 1, 1), 96))
+
+
+def teacher(shape: NetworkShape) -> keras.Model:
+    """ResNet18 for small pictures, its stem at full size: 11 M parameters, 1.25 G multiply-adds at 48x48x1."""
+    return _residual("teacher", shape, Widths(64, (64, 128, 256, 512), (2, 2, 2, 2), 512, first_stride=1))
 
 
 def _residual(name: str, shape: NetworkShape, widths: Widths) -> keras.Model:
     chips, x = chip_input(shape)
     x = _activated(convolution(x, widths.stem, 3))
-    for width, blocks in zip(widths.stages, widths.blocks, strict=True):
+    for stage, (width, blocks) in enumerate(zip(widths.stages, widths.blocks, strict=True)):
         for block in range(blocks):
-            x = _block(x, width, stride=2 if block == 0 else 1)
+            entering = widths.first_stride if stage == 0 else 2
+            x = _block(x, width, stride=entering if block == 0 else 1)
     x = _activated(convolution(x, widths.top, 1))
     x = layers.GlobalAveragePooling2D()(x)
     x = layers.Dropout(shape.dropout)(x)

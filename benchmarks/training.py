@@ -1,0 +1,208 @@
+"""Pictures a second of ``mien train``, against the same networks taught as lessons write them.
+
+    KERAS_BACKEND=torch python benchmarks/training.py
+    KERAS_BACKEND=tensorflow python benchmarks/training.py --data ../shared/data/fer2013 --out docs/training.md
+
+The lesson's way is plain Keras: a network of its own layers in float32, standardised pixels, Adam, ``model.fit`` over
+arrays, or over an ``ImageDataGenerator`` that turns, shifts, shears, zooms and mirrors. mien's way is ``fit`` with the
+network's own recipe, precision too; without augmentation, with that alone taken out. All take turns in one process on
+one backend; a figure is the median over the rounds of an epoch that was warmed up by one before it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import sys
+import tempfile
+import time
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+from page import Section, fill, table
+from setting import PORTRAIT, SHARED, busy, machine, today
+from timing import Sample, interleaved
+
+from mien.datasets import TRAINING, Dataset, Truth, load
+from mien.emotions import FER2013
+from mien.files import write_text
+from mien.training import prepare_backend
+from mien.training.recipe import PLAIN, recipe_for
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    import keras
+
+NETWORKS = ("two-conv", "compact")
+FER = SHARED / "data" / "fer2013"
+
+
+class Way(NamedTuple):
+    """One thing measured."""
+
+    network: str
+    augmented: bool
+    by: str
+
+
+class Pace(NamedTuple):
+    """Pictures a second of a warm epoch, and the share of it that was spent waiting for data (NaN: not known)."""
+
+    rate: float
+    waiting: float
+
+
+def training(data: Dataset, rounds: int) -> Section:
+    """Pictures a second by network, with and without augmentation, by mien and by plain Keras."""
+    ways: dict[Way, Callable[[], Pace]] = {}
+    for network in NETWORKS:
+        for augmented in (False, True):
+            ways[Way(network, augmented, "Keras")] = partial(by_keras, network, data, augmented=augmented)
+            ways[Way(network, augmented, "mien")] = partial(by_mien, network, data, augmented=augmented)
+    paces = interleaved(ways, rounds)
+    rows, figures = [], {}
+    for network in NETWORKS:
+        for augmented in (False, True):
+            theirs, ours = (paces[Way(network, augmented, by)] for by in ("Keras", "mien"))
+            rates = [Sample(tuple(pace.rate for pace in took)) for took in (theirs, ours)]
+            waiting = Sample(tuple(pace.waiting for pace in ours)).times(100)
+            ratio = rates[1].over(rates[0])
+            rows.append([network, "yes" if augmented else "no", rates[0].text(), rates[1].text(), ratio.text(2),
+                         waiting.text(1)])  # fmt: skip
+            figures[f"{network}, {'augmented' if augmented else 'plain'}"] = {
+                "keras": rates[0].values, "mien": rates[1].values, "waiting": waiting.values,
+            }  # fmt: skip
+    header = ["network", "augmented", "plain Keras", "mien", "times", "waiting for data, %"]
+    return Section(table(header, rows), figures)
+
+
+def by_mien(network: str, data: Dataset, *, augmented: bool) -> Pace:
+    """The second epoch of a run."""
+    from mien.training.fit import fit
+
+    own = recipe_for(network)
+    recipe = dataclasses.replace(
+        own, epochs=2, gentle_epochs=0, warmup_epochs=0.5, augmentation=own.augmentation if augmented else PLAIN
+    )
+    with tempfile.TemporaryDirectory() as folder:
+        last = fit(data, data.select(np.arange(128)), recipe, Path(folder) / "run", lambda _: None).history[-1]
+    return Pace(last.pictures_a_second, last.waiting)
+
+
+def by_keras(network: str, data: Dataset, *, augmented: bool) -> Pace:
+    """The second epoch of ``model.fit`` as a lesson has it: channels last, float32, Adam."""
+    import keras
+
+    before = keras.config.image_data_format()
+    keras.config.set_image_data_format("channels_last")
+    try:
+        model = lesson(network, data)
+        truth = data.truths[0]
+        batch = recipe_for(network).batch
+        chips = data.chips.astype(np.float32) / 255.0
+        times: list[float] = []
+        clock = keras.callbacks.LambdaCallback(
+            on_epoch_begin=lambda *_: times.append(time.perf_counter()),
+            on_epoch_end=lambda *_: times.append(time.perf_counter()),
+        )
+        if augmented:
+            model.fit(_generator().flow(chips, truth.targets, batch), epochs=2, verbose=0, callbacks=[clock])
+        else:
+            model.fit(chips, truth.targets, batch, epochs=2, verbose=0, callbacks=[clock])
+    finally:
+        keras.config.set_image_data_format(before)
+    return Pace(len(data) / (times[-1] - times[-2]), float("nan"))
+
+
+def lesson(network: str, data: Dataset) -> keras.Model:
+    """The network from Keras' own layers alone, with a softmax at its end."""
+    import keras
+
+    from mien.training import zoo
+    from mien.training.zoo.parts import BatchNormalization, Standardize
+
+    def own(layer: keras.Layer) -> keras.Layer:
+        if isinstance(layer, Standardize):
+            return keras.layers.Identity(name=layer.name)
+        if isinstance(layer, BatchNormalization):
+            return keras.layers.BatchNormalization(name=layer.name)
+        return layer.__class__.from_config(layer.get_config())
+
+    truth = data.truths[0]
+    built = zoo.build(network, zoo.NetworkShape(data.size, data.channels, ((truth.head, len(truth.labels)),)))
+    chips = keras.Input((data.size, data.size, data.channels))
+    cloned = keras.models.clone_model(built, input_tensors=chips, clone_function=own)
+    model = keras.Model(chips, keras.layers.Softmax()(cloned.outputs[0]))
+    model.compile("adam", "categorical_crossentropy", metrics=["accuracy"])
+    return model
+
+
+def _generator() -> object:
+    """Keras' own generator, which lessons use still: its older versions had it under ``keras.preprocessing``."""
+    from keras.src.legacy.preprocessing.image import ImageDataGenerator
+
+    return ImageDataGenerator(
+        rotation_range=15,
+        width_shift_range=0.1,
+        height_shift_range=0.1,
+        shear_range=3,
+        zoom_range=(0.85, 1.2),
+        horizontal_flip=True,
+    )
+
+
+def chips_of_portrait(count: int) -> Dataset:
+    """Chips cut by chance from the portrait that comes with mien, where no data set is at hand."""
+    from mien.cropping import crop
+    from mien.faces import Box, Face
+    from mien.images import read
+    from mien.model_card import CropRule
+
+    frame, dice = read(PORTRAIT), np.random.default_rng(0)
+    height, width = frame.shape[:2]
+    chips = []
+    for _ in range(count):
+        side = dice.uniform(0.2, 0.6) * min(height, width)
+        left, top = dice.uniform(0, width - side), dice.uniform(0, height - side)
+        chips.append(crop(frame, Face(Box(left, top, left + side, top + side)), CropRule(), 48, 1))
+    ones = np.ones(count, np.float32)
+    targets = np.eye(7, dtype=np.float32)[dice.integers(0, 7, count)]
+    truth = Truth("fer2013", tuple(map(str, FER2013)), targets, ones, ones > 0)
+    return Dataset(
+        "portrait", np.stack(chips), (truth,), np.full(count, TRAINING), np.arange(count).astype(str), "0" * 64
+    )
+
+
+def main() -> None:
+    """Measures, and prints or fills the page."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", type=Path, default=FER if FER.is_dir() else None, help="a data set of 48x48 chips")
+    parser.add_argument("--pictures", type=int, default=6400)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--out", type=Path, help="a page with a block 'training-BACKEND'")
+    asked = parser.parse_args()
+    backend, load_before = prepare_backend(), busy()
+    if asked.data:
+        data = load(asked.data).split(TRAINING).select(np.arange(asked.pictures))
+        data = dataclasses.replace(data, truths=data.truths[:1])
+    else:
+        data = chips_of_portrait(asked.pictures)
+    print(f"measuring on {backend}, {len(data)} pictures of {data.name}", file=sys.stderr)
+    section = training(data, asked.rounds)
+    import keras
+
+    below = f"{today()}, keras {keras.__version__} on {backend}, {machine()}" + (
+        f"; **load {load_before:.1f} before the run**" if load_before else ""
+    )
+    text = f"{section.markdown}\n\n<sub>{below}.</sub>"
+    if asked.out:
+        write_text(asked.out, fill(asked.out.read_text(encoding="utf-8"), {f"training-{backend}": text}))
+    else:
+        print(text)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,87 @@
+"""From a taught network to the .onnx file that everything else uses: calibrated, proven equal, sealed.
+
+It is written as
+
+    RUN/model.onnx
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import TYPE_CHECKING
+
+import keras
+import numpy as np
+
+from mien.classification import Classifier
+from mien.errors import TrainingError
+from mien.files import write_bytes
+from mien.probabilities import softmax
+from mien.training.fit import Logits, predict_logits
+from mien.training.model_file.card import calibrated_card, sealed
+from mien.training.model_file.conversion import to_onnx
+from mien.training.run.directory import is_run, read_facts
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from mien.arrays import Chips
+    from mien.datasets.dataset import Dataset
+    from mien.model_card import ModelCard
+    from mien.training.recipe import Recipe
+
+AGREEMENT = 1e-4
+"""Largest difference between a probability of Keras and of the exported graph."""
+
+
+def export(model: keras.Model, training: Dataset, validation: Dataset, recipe: Recipe, path: Path) -> ModelCard:
+    """Writes the model file of a taught network.
+
+    Args:
+        model: a float32 network of the zoo with its weights.
+        training: what it was taught, named in the card.
+        validation: what temperatures and thresholds are fitted on, and what the card's scores are of.
+        recipe: how it was taught.
+        path: the .onnx file, written whole.
+
+    Returns:
+        The card that the file carries.
+
+    Raises:
+        TrainingError: the exported graph does not agree with Keras on every validation chip.
+        MissingExtraError: no backend that exports, or not its exporter, is installed.
+    """
+    logits = predict_logits(model, validation.chips)
+    card = calibrated_card(logits, training, validation, recipe, keras.backend.backend())
+    card = with_start(card, path.parent)
+    content = sealed(to_onnx(model), card)
+    check_agreement(Classifier(content), validation.chips, logits)
+    write_bytes(path, content)
+    return card
+
+
+def with_start(card: ModelCard, run: Path) -> ModelCard:
+    """The card with the weights that a run began with in its origin, where it began with any."""
+    weights = read_facts(run).source.weights if is_run(run) else ""
+    if not weights:
+        return card
+    notes = f"{card.origin.notes} Began with the weights {weights}.".lstrip()
+    return dataclasses.replace(card, origin=dataclasses.replace(card.origin, notes=notes))
+
+
+def check_agreement(classifier: Classifier, chips: Chips, logits: Logits) -> None:
+    """Nothing, where the exported graph gives Keras' probabilities within 1e-4 and the same best label on every chip.
+
+    Raises:
+        TrainingError: it does not.
+    """
+    exported = classifier.logits(chips)
+    for head, expected in logits.items():
+        # of logits float32 keeps six digits, so how near they come depends on how large they are
+        finite = bool(np.isfinite(exported[head]).all())
+        worst = float(np.abs(softmax(exported[head]) - softmax(expected)).max()) if finite else float("inf")
+        if worst > AGREEMENT or (exported[head].argmax(axis=1) != expected.argmax(axis=1)).any():
+            raise TrainingError(
+                f"expected the exported graph to agree with Keras to {AGREEMENT}; the head {head!r} "
+                f"differs by {worst:.2g}. Export with float32 precision and the backend that taught the network"
+            )

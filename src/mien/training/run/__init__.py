@@ -1,0 +1,1 @@
+"""A run directory: what it holds, checkpoints, lock, signals, progress, curves, and runs side by side."""

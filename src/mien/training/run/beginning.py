@@ -1,0 +1,95 @@
+"""How a run directory begins, and whether the run in one can go on."""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime as dt
+from importlib.metadata import version
+from typing import TYPE_CHECKING
+
+import keras
+
+from mien.errors import TrainingError
+from mien.training.recipe import read
+from mien.training.run.directory import RECIPE, SAMPLES, Facts, is_run, read_facts
+from mien.training.run.samples import write_samples
+from mien.training.schedule import OPEN_ENDED
+from mien.training.zoo.complexity import multiply_adds
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from mien.datasets.dataset import Dataset
+    from mien.training.recipe import Recipe
+    from mien.training.run.directory import Source
+    from mien.training.run.progress import News
+
+FIXED = ("training_rows", "validation_rows", "heads", "data", "digest")
+"""What must be the same when a run goes on."""
+
+
+def facts_of(model: keras.Model, data: tuple[Dataset, Dataset], recipe: Recipe, source: Source) -> Facts:
+    """What a run is of, as RUN/run.json tells it."""
+    training, validation = data
+    return Facts(
+        network=recipe.network,
+        backend=keras.backend.backend(),
+        parameters=model.count_params(),
+        multiply_adds=multiply_adds(model),
+        data=training.name,
+        digest=training.digest,
+        training_rows=len(training),
+        validation_rows=len(validation),
+        heads=tuple((truth.head, tuple(map(str, truth.labels))) for truth in training.truths),
+        started=dt.datetime.now(dt.UTC).isoformat(timespec="seconds"),
+        versions=(("mien", version("mien")), ("keras", keras.__version__)),
+        source=source,
+    )
+
+
+def begin(run: Path, training: Dataset, recipe: Recipe, facts: Facts) -> None:
+    """Makes the directory a run's; the recipe comes last, as what marks it as one."""
+    if (run / RECIPE).exists():
+        raise TrainingError(
+            f"expected a directory without a run; {run} holds one: go on with it by --resume, or choose another --out"
+        )
+    facts.save(run)
+    write_samples(run / SAMPLES, training, recipe)
+    recipe.save(run / RECIPE)
+
+
+def check_resumable(run: Path, recipe: Recipe, facts: Facts, tell: Callable[[News], None]) -> None:
+    """Nothing, where the run in a directory can go on with this recipe on this data."""
+    if not is_run(run):
+        raise TrainingError(f"expected a run in {run} to go on with; there is none: leave --resume away to begin one")
+    begun, was = read_facts(run), read(run / RECIPE)
+    for name in FIXED:
+        if getattr(facts, name) != getattr(begun, name):
+            raise TrainingError(
+                f"expected the data that the run {run} began with, {name} = {_short(getattr(begun, name))}; received "
+                f"{_short(getattr(facts, name))}. Give that data, or begin a new run with another --out"
+            )
+    _check_same(was, recipe, run)
+    if facts.backend != begun.backend:
+        tell(f"the run began on {begun.backend} and goes on on {facts.backend}: numbers agree, but not to the last bit")
+    if recipe != was:
+        recipe.save(run / RECIPE)
+
+
+def _check_same(was: Recipe, recipe: Recipe, run: Path) -> None:
+    """Nothing, where nothing but more epochs is asked for, and what is done so far would be the same with them."""
+    changed = [part.name for part in dataclasses.fields(was) if getattr(was, part.name) != getattr(recipe, part.name)]
+    extended = recipe.epochs > was.epochs and was.schedule in OPEN_ENDED and was.gentle_epochs == 0
+    for name in changed:
+        if not (name == "epochs" and extended):
+            raise TrainingError(
+                f"expected {name} = {getattr(was, name)} as the run {run} has it; received {getattr(recipe, name)}. "
+                "Leave the option away, or begin a new run with another --out; more epochs can be had where the "
+                f"schedule is one of {OPEN_ENDED} and there are no gentle epochs"
+            )
+
+
+def _short(value: object) -> str:
+    text = str(value)
+    return text if len(text) <= 80 else f"{text[:77]}..."

@@ -1,0 +1,191 @@
+"""Runs side by side: what each scores, what it costs to use, and what it took to teach. Needs no Keras."""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from dataclasses import dataclass
+from statistics import median
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+
+from mien.classification import Classifier
+from mien.errors import MienError, TrainingError, UsageError
+from mien.model_card import ANSWER, ModelCard
+from mien.onnx_guard import read_onnx
+from mien.training.run.directory import FACTS, LOCK, MODEL, RECIPE, Record, read_run
+from mien.training.run.lock import is_held
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+    from pathlib import Path
+
+ROUNDS = 15
+"""Of measuring speed; all models take their turn in each, so that what else the machine does hits all alike."""
+
+State = Literal["finished", "running", "interrupted", "unreadable"]
+
+
+@dataclass(frozen=True)
+class Row:
+    """One run beside others; None where its directory does not tell.
+
+    Attributes:
+        run: the directory.
+        state: "unreadable" where its records can't be read, "interrupted" where it neither goes on nor is finished.
+        note: what is missing or wrong, and the remedy; "" where all is there.
+        network: name in the zoo.
+        data: name of the data set.
+        epochs: that are done.
+        planned: that the recipe asks for.
+        best_epoch: the one whose weights are kept.
+        head: the label set judged, the data's own.
+        split: what it was judged on.
+        accuracy: share right: of the model file, or of the best epoch where there is no model file yet.
+        macro_f1: mean F1 over the labels, likewise.
+        ece: calibration error of the model file.
+        parameters: of the network.
+        multiply_adds: of one chip.
+        milliseconds: a face, one at a time on one thread, measured now.
+        bytes: of the model file.
+        minutes: of training.
+    """
+
+    run: str
+    state: State
+    note: str = ""
+    network: str | None = None
+    data: str | None = None
+    epochs: int | None = None
+    planned: int | None = None
+    best_epoch: int | None = None
+    head: str | None = None
+    split: str | None = None
+    accuracy: float | None = None
+    macro_f1: float | None = None
+    ece: float | None = None
+    parameters: int | None = None
+    multiply_adds: int | None = None
+    milliseconds: float | None = None
+    bytes: int | None = None
+    minutes: float | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values, ready for JSON."""
+        return dataclasses.asdict(self)
+
+
+COLUMNS = tuple(part.name for part in dataclasses.fields(Row))
+
+
+def find_runs(folders: Iterable[Path]) -> list[Path]:
+    """The run directories among folders and directly inside them, damaged ones too, each once.
+
+    Raises:
+        UsageError: a folder is not there, or holds no run.
+    """
+    found: dict[Path, None] = {}
+    for folder in folders:
+        if not folder.is_dir():
+            raise UsageError(f"expected folders with runs; there is none at {folder}. 'mien train --out RUN' makes one")
+        inside = [folder] if _looks_like_run(folder) else sorted(filter(_looks_like_run, folder.iterdir()))
+        if not inside:
+            raise UsageError(f"expected run directories in {folder}; found none. 'mien train --out RUN' makes one")
+        found.update(dict.fromkeys(inside))
+    return list(found)
+
+
+def measure(classifiers: Sequence[Classifier], rounds: int = ROUNDS) -> list[float]:
+    """The median seconds that each model takes for one face; the models take turns."""
+    dice = np.random.default_rng(0)
+    cards = [classifier.card for classifier in classifiers]
+    chips = [dice.integers(0, 256, (1, card.size, card.size, card.channels), np.uint8) for card in cards]
+    taken: list[list[float]] = [[] for _ in classifiers]
+    for turn in range(rounds + 1):
+        for classifier, chip, times in zip(classifiers, chips, taken, strict=True):
+            started = time.perf_counter()
+            classifier.predict(chip)
+            if turn:  # the first one still sets up memory
+                times.append(time.perf_counter() - started)
+    return [median(times) for times in taken]
+
+
+def compare(runs: Iterable[Path], seconds_a_face: Callable[[Sequence[Classifier]], list[float]] = measure) -> list[Row]:
+    """One row a run, the most accurate first.
+
+    Args:
+        runs: run directories; one that is unfinished or damaged has a row too, which says why.
+        seconds_a_face: measures models side by side.
+    """
+    read = [_row(run) for run in runs]
+    seconds = iter(seconds_a_face([classifier for _, classifier in read if classifier]))
+    rows = [
+        dataclasses.replace(row, milliseconds=1000.0 * next(seconds)) if classifier else row for row, classifier in read
+    ]
+    return sorted(rows, key=lambda row: -1.0 if row.accuracy is None else row.accuracy, reverse=True)
+
+
+def _looks_like_run(folder: Path) -> bool:
+    return any((folder / name).is_file() for name in (RECIPE, FACTS, MODEL))
+
+
+def _row(run: Path) -> tuple[Row, Classifier | None]:
+    """What the directory tells, and the model in it."""
+    known: dict[str, Any] = {}
+    notes: list[str] = []
+    state: State = "unreadable"
+    try:
+        record = read_run(run)
+        state = "finished" if record.finished else "interrupted"
+        known = _recorded(record)
+    except TrainingError as error:
+        notes.append(str(error))
+    if is_held(run / LOCK):
+        state = "running"
+    classifier = None
+    if (run / MODEL).is_file():
+        try:
+            classifier = Classifier(read_onnx(run / MODEL), threads=1)
+            known |= {**_carded(classifier.card), "bytes": (run / MODEL).stat().st_size}
+        except MienError as error:
+            notes.append(f"{MODEL}: {error}")
+    elif state == "finished":
+        notes.append(f"finished, but without {MODEL}; write it with: mien export {run}")
+    if state == "interrupted":
+        notes.append(f"stopped before its end; go on with: mien train --out {run} --resume")
+    return Row(str(run), state, "; ".join(notes), **known), classifier
+
+
+def _recorded(record: Record) -> dict[str, Any]:
+    facts, best = record.facts, record.best
+    known = {
+        "network": facts.network,
+        "data": facts.data,
+        "epochs": len(record.history),
+        "planned": record.recipe.epochs,
+        "parameters": facts.parameters,
+        "multiply_adds": facts.multiply_adds,
+        "minutes": record.minutes,
+        "head": facts.heads[0][0],
+    }
+    if best:
+        score = next(score for score in best.scores if score.head == facts.heads[0][0])
+        known |= {"best_epoch": best.number, "accuracy": score.accuracy, "macro_f1": score.macro_f1}
+    return known
+
+
+def _carded(card: ModelCard) -> dict[str, Any]:
+    """What a card tells of the data's own labels, whose scores come first in it."""
+    known: dict[str, Any] = {"network": card.origin.network or card.name}
+    if card.origin.data:
+        known["data"] = card.origin.data.split(" ")[0]
+    own = next((score for score in card.scores if score.head != ANSWER), None)
+    if own:
+        known |= {"head": own.head, "split": own.split}
+        known |= {
+            score.metric: score.value
+            for score in card.scores
+            if (score.head, score.split) == (own.head, own.split) and score.metric in ("accuracy", "macro_f1", "ece")
+        }
+    return known

@@ -1,0 +1,251 @@
+"""What a run directory holds, and how it is read.
+
+RUN/recipe.toml         every choice; written last of the first files, so what has it is a run
+RUN/run.json            the facts of the run: network, data, versions
+RUN/history.csv         one row an epoch, for people and spreadsheets
+RUN/history.jsonl       the same, every digit, one JSON object a line
+RUN/augmentation.png    pictures as they are and as they are learnt from
+RUN/curves.png          loss and scores over the epochs, where matplotlib is installed
+RUN/checkpoints/        the last three moments that the run can be taken up from
+RUN/best.weights.h5     the weights of the best epoch, as Keras saves them
+RUN/model.onnx          the model file
+RUN/lock                held while the run goes on
+
+Nothing here needs Keras.
+"""
+
+from __future__ import annotations
+
+import csv
+import dataclasses
+import io
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from mien.errors import MienError, TrainingError
+from mien.files import write_text
+from mien.training.recipe import Recipe, read
+from mien.training.schedule import best_epoch, is_finished
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+RECIPE = "recipe.toml"
+FACTS = "run.json"
+HISTORY_CSV = "history.csv"
+HISTORY = "history.jsonl"
+SAMPLES = "augmentation.png"
+CURVES = "curves.png"
+CHECKPOINTS = "checkpoints"
+BEST = "best.weights.h5"
+MODEL = "model.onnx"
+LOCK = "lock"
+
+
+@dataclass(frozen=True)
+class HeadScore:
+    """How one head does on the validation split.
+
+    Attributes:
+        head: its name.
+        accuracy: share right.
+        macro_f1: mean F1 over its labels.
+        nll: mean negative log-likelihood of the truth, in nats.
+    """
+
+    head: str
+    accuracy: float
+    macro_f1: float
+    nll: float
+
+
+@dataclass(frozen=True)
+class Epoch:
+    """One row of the history.
+
+    Attributes:
+        number: counted from 1.
+        loss: mean training loss.
+        accuracy: of the first head on the training pictures, changed as they were learnt from.
+        scores: each head on the validation split, by the averaged weights.
+        rate: learning rate of the last step.
+        seconds: of training and judging together.
+        pictures_a_second: of training alone.
+        waiting: share of the training time spent waiting for the next batch.
+    """
+
+    number: int
+    loss: float
+    accuracy: float
+    scores: tuple[HeadScore, ...]
+    rate: float
+    seconds: float
+    pictures_a_second: float
+    waiting: float
+
+    @property
+    def merit(self) -> float:
+        """What the best epoch is chosen by: the mean accuracy of the heads on the validation split."""
+        return sum(score.accuracy for score in self.scores) / len(self.scores)
+
+    def to_json(self) -> dict[str, Any]:
+        """The epoch as a JSON object; floats keep every digit."""
+        values = dataclasses.asdict(self)
+        values["scores"] = [dataclasses.asdict(score) for score in self.scores]
+        return values
+
+
+def epoch_of(values: dict[str, Any]) -> Epoch:
+    """The epoch that ``Epoch.to_json`` told of."""
+    return Epoch(**{**values, "scores": tuple(HeadScore(**score) for score in values["scores"])})
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where the data of a run was read, so that it can be found again; no weight depends on it.
+
+    Attributes:
+        data: folder or file.
+        without: list of rows left out; "" where there is none.
+        validation_share: held out where the data has no splits.
+        weights: file and SHA-256 of those that a transfer network began with; "" for random ones.
+    """
+
+    data: str = ""
+    without: str = ""
+    validation_share: float = 0.1
+    weights: str = ""
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What a run is of, written at its start.
+
+    Attributes:
+        network: name in the zoo.
+        backend: of Keras: "tensorflow", "torch" or "jax".
+        parameters: of the network.
+        multiply_adds: of one chip.
+        data: name of the data set.
+        digest: SHA-256 over the data, in hex.
+        training_rows: how many are learnt from.
+        validation_rows: how many the best epoch is chosen on.
+        heads: name and labels of each, the data's own first.
+        started: date and time in UTC, ISO 8601.
+        versions: of mien and keras.
+        source: where the data was read.
+    """
+
+    network: str
+    backend: str
+    parameters: int
+    multiply_adds: int
+    data: str
+    digest: str
+    training_rows: int
+    validation_rows: int
+    heads: tuple[tuple[str, tuple[str, ...]], ...]
+    started: str
+    versions: tuple[tuple[str, str], ...]
+    source: Source
+
+    def save(self, run: Path) -> None:
+        """Writes RUN/run.json whole."""
+        values = {**dataclasses.asdict(self), "heads": dict(self.heads), "versions": dict(self.versions)}
+        write_text(run / FACTS, json.dumps(values, indent=2) + "\n")
+
+
+@dataclass(frozen=True)
+class Record:
+    """A run as its directory tells it.
+
+    Attributes:
+        path: the directory.
+        recipe: every choice.
+        facts: what it is of.
+        history: one a finished epoch; empty while the first goes on.
+    """
+
+    path: Path
+    recipe: Recipe
+    facts: Facts
+    history: tuple[Epoch, ...]
+
+    @property
+    def best(self) -> Epoch | None:
+        """The epoch whose weights are kept."""
+        return self.history[best_epoch(self.history) - 1] if self.history else None
+
+    @property
+    def finished(self) -> bool:
+        """Whether no epoch is to follow."""
+        return is_finished(self.recipe, self.history)
+
+    @property
+    def minutes(self) -> float:
+        """Spent on the finished epochs."""
+        return sum(epoch.seconds for epoch in self.history) / 60.0
+
+
+def is_run(path: Path) -> bool:
+    """Whether a directory holds a run, be it begun or finished."""
+    return (path / RECIPE).is_file() and (path / FACTS).is_file()
+
+
+def read_run(path: Path) -> Record:
+    """The run in a directory.
+
+    Raises:
+        TrainingError: there is none, or its files can't be read.
+    """
+    if not is_run(path):
+        raise TrainingError(
+            f"expected a run directory with {RECIPE} and {FACTS}; received {path}, which lacks them. "
+            "'mien train --out RUN' makes one"
+        )
+    try:
+        return Record(path, read(path / RECIPE), read_facts(path), read_history(path))
+    except (MienError, OSError, KeyError, TypeError, ValueError) as error:
+        raise TrainingError(f"expected the files of a run in {path}; they can't be read ({error})") from error
+
+
+def read_facts(run: Path) -> Facts:
+    """The facts in RUN/run.json."""
+    values = json.loads((run / FACTS).read_text(encoding="utf-8"))
+    heads = tuple((head, tuple(labels)) for head, labels in values.pop("heads").items())
+    versions = tuple(values.pop("versions").items())
+    source = Source(**values.pop("source"))
+    return Facts(**values, heads=heads, versions=versions, source=source)
+
+
+def read_history(run: Path) -> tuple[Epoch, ...]:
+    """The epochs in RUN/history.jsonl; none where there is no such file yet."""
+    path = run / HISTORY
+    lines = path.read_text(encoding="utf-8").splitlines() if path.is_file() else []
+    return tuple(epoch_of(json.loads(line)) for line in lines)
+
+
+def write_history(run: Path, history: Sequence[Epoch]) -> None:
+    """Writes RUN/history.jsonl and RUN/history.csv, each whole."""
+    write_text(run / HISTORY, "".join(json.dumps(epoch.to_json()) + "\n" for epoch in history))
+    write_text(run / HISTORY_CSV, history_csv(history))
+
+
+def history_csv(history: Sequence[Epoch]) -> str:
+    """The history as csv: a row an epoch; accuracy, macro_f1 and nll of each head under HEAD_METRIC."""
+    heads = [score.head for score in history[0].scores] if history else []
+    text = io.StringIO()
+    table = csv.writer(text, lineterminator="\n")
+    table.writerow(
+        ["epoch", "loss", "accuracy"]
+        + [f"{head}_{metric}" for head in heads for metric in ("accuracy", "macro_f1", "nll")]
+        + ["rate", "seconds", "pictures_a_second", "waiting"]
+    )
+    for epoch in history:
+        scores = [value for score in epoch.scores for value in (score.accuracy, score.macro_f1, score.nll)]
+        shares = [f"{value:.5f}" for value in (epoch.loss, epoch.accuracy, *scores)]
+        speed = [f"{epoch.seconds:.1f}", f"{epoch.pictures_a_second:.0f}", f"{epoch.waiting:.4f}"]
+        table.writerow([epoch.number, *shares, f"{epoch.rate:.4g}", *speed])
+    return text.getvalue()

@@ -1,0 +1,1 @@
+"""Search for a recipe: what is varied, and the trials."""

@@ -1,0 +1,93 @@
+"""What a search varies of a recipe, and how far: little, around the recipe that the network comes with.
+
+The optimizer, the schedule and the network itself stay: they make other runs, to be compared by ``mien runs``.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from mien.training.recipe import Augmentation, Recipe
+
+BATCHES = (64, 128, 256)
+
+AUGMENTATION_LIMITS = {
+    "rotate": 180.0,
+    "shift": 0.5,
+    "shear": 1.0,
+    "light": 0.9,
+    "blur": 1.0,
+    "shrink": 1.0,
+    "jpeg": 1.0,
+    "erase": 1.0,
+    "mixup_share": 1.0,
+}
+"""Every choice of an augmentation that one factor makes stronger or weaker, and the most that each can be."""
+
+
+@dataclass(frozen=True)
+class Choices:
+    """One point of the space; names as in ``Recipe``.
+
+    Attributes:
+        rate: a tenth to three times that of the recipe.
+        weight_decay: a tenth to ten times it.
+        dropout: 0 to 0.6.
+        label_smoothing: 0 to 0.2.
+        batch: 64, 128, 256, or the recipe's own.
+        augmentation: factor on how far and how often pictures are changed; 1 leaves the recipe's own.
+    """
+
+    rate: float
+    weight_decay: float
+    dropout: float
+    label_smoothing: float
+    batch: int
+    augmentation: float = 1.0
+
+    def applied(self, recipe: Recipe) -> Recipe:
+        """The recipe with these choices."""
+        values = dataclasses.asdict(self) | {"augmentation": strengthened(recipe.augmentation, self.augmentation)}
+        return dataclasses.replace(recipe, **values)
+
+    def parameters(self, recipe: Recipe) -> dict[str, Any]:
+        """The choices by name, as far as the recipe's space has them."""
+        return {name: value for name, value in dataclasses.asdict(self).items() if name in space(recipe)}
+
+
+def own_choices(recipe: Recipe) -> Choices:
+    """The point that is the recipe itself."""
+    return Choices(recipe.rate, recipe.weight_decay, recipe.dropout, recipe.label_smoothing, recipe.batch)
+
+
+def space(recipe: Recipe) -> Mapping[str, Any]:
+    """Optuna's distributions by name; without the weight decay or the augmentation where the recipe has none."""
+    from optuna.distributions import CategoricalDistribution, FloatDistribution
+
+    decay = recipe.weight_decay
+    own = {
+        "rate": FloatDistribution(recipe.rate / 10, recipe.rate * 3, log=True),
+        "dropout": FloatDistribution(0.0, max(0.6, recipe.dropout)),
+        "label_smoothing": FloatDistribution(0.0, max(0.2, recipe.label_smoothing)),
+        "batch": CategoricalDistribution(tuple(sorted({*BATCHES, recipe.batch}))),
+    }
+    if decay > 0:
+        own["weight_decay"] = FloatDistribution(decay / 10, decay * 10, log=True)
+    if strengthened(recipe.augmentation, 0.0) != recipe.augmentation:
+        own["augmentation"] = FloatDistribution(0.0, 1.5)
+    return own
+
+
+def strengthened(augmentation: Augmentation, factor: float) -> Augmentation:
+    """The augmentation so many times as far and as often, as far as it goes; mirroring stays as it is."""
+    changes: dict[str, Any] = {
+        name: min(factor * getattr(augmentation, name), most) for name, most in AUGMENTATION_LIMITS.items()
+    }
+    smallest, largest = augmentation.scale
+    changes["scale"] = (max(smallest**factor, 0.2), min(largest**factor, 5.0))
+    return dataclasses.replace(augmentation, **changes)

@@ -1,0 +1,36 @@
+"""Which rows a run learns from, and which it makes its choices on."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from mien.datasets.dataset import HELD_OUT, training_and_validation
+from mien.datasets.exclusion import leave_out
+
+if TYPE_CHECKING:
+    from mien.datasets.dataset import Dataset
+    from mien.training.recipe import Recipe
+    from mien.training.run.directory import Record, Source
+
+
+def splits_of(data: Dataset, source: Source, recipe: Recipe) -> tuple[Dataset, Dataset]:
+    """What is learnt from, and what is chosen on.
+
+    Args:
+        data: all of it, as it was read.
+        source: the list of rows to leave out, and the share to hold out where the data has no splits.
+        recipe: its seed says which rows are held out.
+
+    Raises:
+        DatasetError: too few rows are left, or the list is of another data set.
+    """
+    kept = leave_out(data, Path(source.without)) if source.without else data
+    return training_and_validation(kept, recipe.seed, source.validation_share)
+
+
+def held_out(record: Record, data: Dataset) -> tuple[Dataset, Dataset] | None:
+    """What a run learnt from and what it held out of this very data; None where the data is other, or has splits."""
+    training, validation = splits_of(data, record.facts.source, record.recipe)
+    same = training.digest == record.facts.digest
+    return (training, validation) if same and validation.split_names() == (HELD_OUT,) else None

@@ -1,0 +1,39 @@
+"""What follows from the choice of transfer learning, for whoever makes a recipe. Needs no Keras."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from mien.training.recipe import PLAIN
+
+if TYPE_CHECKING:
+    from mien.training.recipe import Recipe
+
+IMAGENET = "imagenet"
+RANDOM = "none"
+
+TRANSFER = ("mobilenet", "resnet50", "vgg16", "inceptionv3", "mobilenetv3", "efficientnetv2")
+"""The networks of the zoo that can begin with weights taught elsewhere."""
+
+FINER = 0.1
+"""The rate of blocks that are taught on, over that of new layers."""
+
+
+def settled(recipe: Recipe) -> Recipe:
+    """The recipe as it will be used: new layers on a frozen base see plain and mirrored pictures, no other changes."""
+    if recipe.network not in TRANSFER or recipe.weights == RANDOM or recipe.fine_tune:
+        return recipe
+    flip = 1.0 if recipe.augmentation.flip > 0 else 0.0
+    return replace(recipe, augmentation=replace(PLAIN, flip=flip), gentle_epochs=0, precision="float32")
+
+
+def fine_tuned(recipe: Recipe) -> Recipe:
+    """A network's own recipe for teaching blocks of its base on: at a tenth of its rate."""
+    return replace(recipe, rate=recipe.rate * FINER)
+
+
+def chosen_weights(words: str) -> str:
+    """Weights as a recipe names them: "imagenet", "none", or a file's absolute path."""
+    return words if words in (IMAGENET, RANDOM) else str(Path(words).expanduser().absolute())

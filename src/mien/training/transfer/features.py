@@ -1,0 +1,97 @@
+"""What a frozen network makes of pictures, computed once and kept on disk.
+
+Features are kept in blocks, each named by the SHA-256 of its pictures, under a folder named by what computes them: they
+can't go stale, and a computation that was interrupted goes on after its last block. They are float32, as the network
+gives them, so that new layers taught on them do the same on top of it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import time
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+
+from mien.datasets.cache import UNREADABLE
+from mien.files import cache_folder, written_whole
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from mien.arrays import Chips
+
+    Extract = Callable[[Chips], "Features"]
+
+FORMAT = 1
+"""Raised when what comes before the base changes: sizes, resizing, scaling."""
+
+BLOCK = 256
+"""Pictures of a block: 2 MB of 2,048 features each, and few enough for any network's memory."""
+
+TOLD_EVERY = 10.0
+"""Seconds between words on how far it is."""
+
+Features = npt.NDArray[np.float32]
+
+
+def folder(network: str, size: int, weights: str) -> Path:
+    """Where the features of a network are kept.
+
+    Args:
+        network: name in the zoo.
+        size: side in pixels that its base sees.
+        weights: SHA-256 of what its base began with.
+    """
+    return cache_folder() / "features" / f"{network}-{FORMAT}-{size}-{weights[:16]}"
+
+
+def features_of(extract: Extract, chips: Chips, kept: Path, tell: Callable[[str], None]) -> Features:
+    """The features of all chips, from disk where they are kept.
+
+    Args:
+        extract: computes those of a block, (count, width).
+        chips: uint8 (count, size, size, channels).
+        kept: the folder of what ``extract`` computes.
+        tell: told how far it is.
+
+    Returns:
+        float32 (count, width).
+    """
+    started = told = time.monotonic()
+    parts: list[Features] = []
+    for at in range(0, len(chips), BLOCK):
+        parts.append(_block(extract, chips[at : at + BLOCK], kept))
+        if time.monotonic() - told > TOLD_EVERY:
+            told = time.monotonic()
+            done = at + len(parts[-1])
+            left = (told - started) / done * (len(chips) - done)
+            tell(f"features of {done:,} of {len(chips):,} pictures, {left / 60:.1f} minutes left")
+    return np.concatenate(parts)
+
+
+def _block(extract: Extract, chips: Chips, kept: Path) -> Features:
+    """The features of a block; a cache that can't be written costs time only, so it is no error."""
+    told = hashlib.sha256(repr(chips.shape).encode())
+    told.update(chips.tobytes())
+    path = kept / f"{told.hexdigest()}.npy"
+    found = _read(path, len(chips))
+    if found is None:
+        found = np.asarray(extract(chips), dtype=np.float32)
+        with contextlib.suppress(OSError), written_whole(path) as aside, aside.open("wb") as file:
+            np.save(file, found)
+    return found
+
+
+def _read(path: Path, count: int) -> Features | None:
+    """The features in a file, or None where there are none that can be read."""
+    try:
+        with path.open("rb") as file:
+            found = np.lib.format.read_array(file, allow_pickle=False)
+    except UNREADABLE:
+        return None
+    whole = found.dtype == np.float32 and found.ndim == 2 and len(found) == count
+    return found if whole else None

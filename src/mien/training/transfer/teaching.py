@@ -1,0 +1,209 @@
+"""Transfer learning in two stages: new layers on a frozen network's features, then its last blocks too.
+
+Stage 1 computes the features of the frozen base once, keeps them on disk, and teaches the new layers on them in
+seconds. Stage 2, with ``recipe.fine_tune``, goes on with the last blocks unfrozen, at a lower rate.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import keras
+import numpy as np
+
+from mien.errors import TrainingError, UsageError
+from mien.files import sha256_of, written_whole
+from mien.training.compilation import plain, shape_of
+from mien.training.fit import Options, Run, fit, load
+from mien.training.run.beginning import begin, check_resumable, facts_of
+from mien.training.run.checkpoint import Checkpoints
+from mien.training.run.directory import BEST, CHECKPOINTS, LOCK, read_history, write_history
+from mien.training.run.interruption import interruptions
+from mien.training.run.lock import locked
+from mien.training.schedule import best_epoch, is_finished
+from mien.training.transfer.choices import FINER, IMAGENET, RANDOM, settled
+from mien.training.transfer.features import features_of, folder
+from mien.training.transfer.new_layers import Material, learn_new_layers
+from mien.training.transfer.starting_weights import load_base, weights_file
+from mien.training.zoo.pretrained import FAMILIES, FEATURES, Family, base_of, blocks
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from mien.arrays import Chips
+    from mien.datasets.dataset import Dataset
+    from mien.training.recipe import Recipe
+    from mien.training.run.directory import Epoch
+    from mien.training.run.progress import News
+    from mien.training.transfer.features import Features
+
+    Tell = Callable[[News], None]
+
+
+def teach(
+    training: Dataset, validation: Dataset, recipe: Recipe, run: Path, tell: Tell, options: Options | None = None
+) -> Run:
+    """Teaches any network of the zoo: those of ``FAMILIES`` by transfer learning, all others as ``fit`` does.
+
+    With the recipe's weights "none" a network of ``FAMILIES`` begins with random ones and is taught whole, as all
+    others are. Else, without ``recipe.fine_tune``, the new layers alone are taught; when resumed, that starts over and
+    ends as it would have, with no feature computed twice.
+
+    Args:
+        training: the rows learnt from.
+        validation: the rows that the epoch is chosen on; the same heads.
+        recipe: every choice; what ``settled`` makes of it is saved.
+        run: the directory, as for ``fit``.
+        tell: as for ``fit``.
+        options: as for ``fit``.
+
+    Raises:
+        UsageError: the recipe asks for weights or blocks that its network has not.
+        TrainingError: as for ``fit``; or the file of weights is none, or of another network.
+        FetchError: ImageNet weights are not in Keras' cache and can't be fetched.
+        Interrupted: Ctrl-C or SIGTERM came; the run is saved.
+    """
+    options, recipe = options or Options(), settled(recipe)
+    family = FAMILIES.get(recipe.network)
+    _check(recipe, family)
+    if family is None or recipe.weights == RANDOM:
+        return fit(training, validation, recipe, run, tell, options)
+    transfer = _Transfer((training, validation), recipe, run, family, tell)
+    options = replace(options, source=replace(options.source, weights=transfer.told))
+    if recipe.fine_tune == 0:
+        return transfer.teach_new_layers(options)
+    return fit(training, validation, recipe, run, tell, replace(options, start=transfer.start(options)))
+
+
+def unfreeze(base: keras.Model, family: Family, count: int) -> None:
+    """Freezes a base but for its last blocks, in which batch normalisation stays as it came.
+
+    Raises:
+        UsageError: the base has fewer blocks.
+    """
+    parts = blocks(base, family)
+    if count > len(parts):
+        raise UsageError(
+            f"expected fine_tune (--fine-tune) up to {len(parts)}, the blocks of {family.application}; received {count}"
+        )
+    learning = {layer.name for block in parts[len(parts) - count :] for layer in block}
+    for layer in base.layers:
+        layer.trainable = layer.name in learning and not isinstance(layer, keras.layers.BatchNormalization)
+
+
+class _Transfer:
+    """A run of a network that begins with weights taught elsewhere.
+
+    Attributes:
+        told: the file of weights and its SHA-256.
+    """
+
+    def __init__(self, data: tuple[Dataset, Dataset], recipe: Recipe, run: Path, family: Family, tell: Tell) -> None:
+        self._data = data
+        self._recipe = recipe
+        self._run = run
+        self._family = family
+        self._tell = tell
+        self._path = weights_file(recipe.weights, family, tell)
+        self._digest = sha256_of(self._path)
+        self.told = f"{self._path.name} sha256:{self._digest}"
+
+    def teach_new_layers(self, options: Options) -> Run:
+        """Stage 1 as a run of its own."""
+        training = self._data[0]
+        with locked(self._run / LOCK), interruptions() as interruption:
+            model = self._frozen()
+            facts = facts_of(model, self._data, self._recipe, options.source)
+            if options.resume:
+                check_resumable(self._run, self._recipe, facts, self._tell)
+            else:
+                begin(self._run, training, self._recipe, facts)
+            history = read_history(self._run)
+            if is_finished(self._recipe, history) and (self._run / BEST).is_file():
+                self._tell(f"the run is finished, with {len(history)} epochs; nothing is left to learn")
+                return Run(load(self._run / BEST, shape_of(training, self._recipe), self._recipe.network), history)
+            history = self._learn(model, self._recipe, self._record, interruption.check)
+            with written_whole(self._run / BEST) as aside:
+                model.save_weights(aside, overwrite=True)
+            return Run(model, history)
+
+    def start(self, options: Options) -> Callable[[keras.Model], None]:
+        """What makes a fresh network ready for stage 2; a run that has a checkpoint needs no stage 1 any more."""
+        begun = options.resume and Checkpoints(self._run / CHECKPOINTS).places()
+        taught = None if begun else self._frozen()
+        if taught is not None:
+            unfreeze(base_of(taught), self._family, self._recipe.fine_tune)  # too many blocks are told of at once
+            first = replace(self._recipe, rate=self._recipe.rate / FINER)
+            history = self._learn(taught, first, lambda _: None, lambda: None)
+            best = history[best_epoch(history) - 1]
+            told = ", ".join(f"{score.head} {score.accuracy:.4f}" for score in best.scores)
+            self._tell(f"new layers taught on the frozen base, {len(history)} epochs: {told}")
+
+        def started(model: keras.Model) -> None:
+            unfreeze(base_of(model), self._family, self._recipe.fine_tune)
+            if taught is not None:
+                model.set_weights(taught.get_weights())
+
+        return started
+
+    def _frozen(self) -> keras.Model:
+        """The network in float32, its base with the weights that it begins with."""
+        keras.utils.set_random_seed(self._recipe.seed)
+        model = plain(shape_of(self._data[0], self._recipe), self._recipe.network)
+        load_base(base_of(model), self._path, self._family)
+        return model
+
+    def _learn(
+        self,
+        model: keras.Model,
+        recipe: Recipe,
+        record: Callable[[tuple[Epoch, ...]], None],
+        check: Callable[[], None],
+    ) -> tuple[Epoch, ...]:
+        """Stage 1: brings the new layers of ``model`` to their best epoch."""
+        training, validation = self._data
+        extract = _extractor(model, check)
+        kept = folder(recipe.network, self._family.size, self._digest)
+        self._tell(f"features of {len(training) + len(validation):,} pictures, kept in {kept}")
+        features = features_of(extract, training.chips, kept, self._tell)
+        if recipe.augmentation.flip > 0:
+            mirrored = features_of(extract, training.chips[:, :, ::-1], kept, self._tell)
+            features = np.concatenate([features, mirrored])
+            training = training.select(np.tile(np.arange(len(training)), 2))
+        learnt = Material(features, training)
+        judged = Material(features_of(extract, validation.chips, kept, self._tell), validation)
+        return learn_new_layers(model, learnt, judged, recipe, record, check)
+
+    def _record(self, history: tuple[Epoch, ...]) -> None:
+        write_history(self._run, history)
+        self._tell(history[-1])
+
+
+def _extractor(model: keras.Model, check: Callable[[], None]) -> Callable[[Chips], Features]:
+    """What a frozen network makes of chips; ``check`` is called before each block."""
+    frozen = keras.Model(model.input, model.get_layer(FEATURES).output)
+
+    def extract(chips: Chips) -> Features:
+        check()
+        found: Features = frozen.predict_on_batch(chips)
+        if not np.isfinite(found).all():
+            raise TrainingError("expected finite features of the frozen base; received others: its weights are damaged")
+        return found
+
+    return extract
+
+
+def _check(recipe: Recipe, family: Family | None) -> None:
+    """Nothing, where the recipe's choices for transfer learning fit its network and each other."""
+    if family is None and (recipe.fine_tune or recipe.weights not in (IMAGENET, RANDOM)):
+        raise UsageError(
+            f"expected weights and fine_tune (--weights, --fine-tune) for one of {list(FAMILIES)} only; "
+            f"received them for {recipe.network!r}"
+        )
+    if family is not None and recipe.weights == RANDOM and recipe.fine_tune:
+        raise UsageError(
+            f"expected no fine_tune (--fine-tune) where a network begins with random weights and is taught whole; "
+            f"received {recipe.fine_tune}"
+        )

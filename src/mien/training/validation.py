@@ -1,0 +1,112 @@
+"""How a network does between epochs: its averaged weights, judged on the validation split."""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager, nullcontext
+from typing import TYPE_CHECKING, Any
+
+import keras
+import numpy as np
+
+from mien.errors import DivergedError, TrainingError
+from mien.evaluation.metrics import judge
+from mien.probabilities import softmax
+from mien.training.augmentation import generator
+from mien.training.run.directory import HeadScore
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    import numpy.typing as npt
+
+    from mien.datasets.dataset import Dataset
+
+# pictures from which batch-norm statistics are estimated for averaged weights: more changes no third digit
+STATISTICS_PICTURES = 4096
+EVALUATION_BATCH = 512
+
+Logits = dict[str, "npt.NDArray[np.float32]"]
+
+
+def _always() -> None:
+    """Lets the work go on."""
+
+
+def predict_logits(model: keras.Model, chips: npt.NDArray[np.uint8], check: Callable[[], None] = _always) -> Logits:
+    """The logits of each head, float32 (count, labels), in batches.
+
+    Args:
+        model: a network of the zoo.
+        chips: uint8 (count, size, size, channels).
+        check: called before each batch; what it raises ends the work.
+    """
+    parts = []
+    for at in range(0, len(chips), EVALUATION_BATCH):
+        check()
+        parts.append(model.predict_on_batch(chips[at : at + EVALUATION_BATCH]))
+    return {head: np.concatenate([part[head] for part in parts]).astype(np.float32) for head in parts[0]}
+
+
+def judge_heads(logits: Logits, data: Dataset) -> tuple[HeadScore, ...]:
+    """The scores of each head on its judged rows.
+
+    Raises:
+        TrainingError: a head has no such rows, or logits that are not finite.
+    """
+    scores = []
+    for truth in data.truths:
+        rows = np.flatnonzero(truth.judged)
+        if len(rows) == 0:
+            raise TrainingError(
+                f"expected rows to judge the head {truth.head!r} by in the validation split; there are none"
+            )
+        if not np.isfinite(logits[truth.head]).all():
+            raise DivergedError(
+                f"expected finite logits of the head {truth.head!r}; received others: the weights have diverged, "
+                "so lower the rate, or use float32 precision"
+            )
+        metrics = judge(softmax(logits[truth.head][rows]), truth.answers[rows], truth.labels)
+        scores.append(HeadScore(truth.head, metrics.accuracy, metrics.macro_f1, metrics.nll))
+    return tuple(scores)
+
+
+def estimate_batch_norm(model: keras.Model, training: Dataset, check: Callable[[], None] = _always) -> None:
+    """Statistics of batch normalisation for the weights that stand now: averaged weights never saw any.
+
+    Each batch counts the same (a momentum of 1 - 1/k for the k-th), on plain pictures, as in use.
+    """
+    layers = list(_learning_norms(model))
+    if not layers:
+        return
+    momenta = [layer.momentum for layer in layers]
+    # a folder comes in the order of its classes: the first rows, or a batch of neighbours, would show but one
+    rows = generator(0, 0, stream=3).permutation(len(training))[:STATISTICS_PICTURES]
+    count = max(1, len(rows) // 256)
+    try:
+        for step, part in enumerate(np.array_split(rows, count)):
+            check()
+            for layer in layers:
+                layer.momentum = step / (step + 1)
+            with _without_gradients():
+                model(training.chips[part], training=True)
+    finally:
+        for layer, momentum in zip(layers, momenta, strict=True):
+            layer.momentum = momentum
+
+
+def _learning_norms(model: keras.Model) -> Iterator[keras.layers.BatchNormalization]:
+    """Batch normalisation that is not frozen, in the network and in networks inside it."""
+    for layer in model.layers:
+        if isinstance(layer, keras.Model):
+            yield from _learning_norms(layer)
+        elif isinstance(layer, keras.layers.BatchNormalization) and layer.trainable:
+            yield layer
+
+
+def _without_gradients() -> AbstractContextManager[Any]:
+    """Only torch records every step for a gradient that nobody asks for."""
+    if keras.backend.backend() != "torch":
+        return nullcontext()
+    import torch
+
+    return torch.no_grad()  # type: ignore[no-any-return]  # torch is not read by mypy here

@@ -1,0 +1,158 @@
+"""What tests run in a process of its own, as a process has one backend and one number of devices.
+
+python elsewhere.py TASK FOLDER ...
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+from lessons import QUICK, drawn, stripes
+
+QUICK_NETWORKS = {
+    "two-conv": (24, 1, (("classes", 8),)),
+    "mini-xception": (48, 1, (("classes", 8),)),
+    "nano": (25, 3, (("fer2013", 7), ("ferplus", 8))),
+    "compact": (48, 1, (("fer2013", 7), ("ferplus", 8))),
+    "digits-conv": (28, 1, (("classes", 10),)),
+}
+"""Side, channels and heads of the networks whose weights go from one backend to another."""
+
+
+START = "start.weights.h5"
+
+
+def run_elsewhere(*arguments: object, backend: str, devices: int = 1) -> str:
+    """What one of the tasks below prints on a backend, with so many devices."""
+    return finished(start(*arguments, backend=backend, devices=devices))
+
+
+def start(*arguments: object, backend: str, devices: int = 1, **variables: str) -> subprocess.Popen[str]:
+    """One of the tasks below, under way."""
+    # XLA's own optimisations take longer than what is run here
+    flags = (
+        f"--xla_force_host_platform_device_count={devices} "
+        "--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true"
+    )
+    return subprocess.Popen(
+        [sys.executable, __file__, *map(str, arguments)],
+        env={**os.environ, "KERAS_BACKEND": backend, "XLA_FLAGS": flags, **variables},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def finished(process: subprocess.Popen[str]) -> str:
+    """What a task printed; it must end well."""
+    try:
+        out, err = process.communicate(timeout=600)
+    finally:
+        process.kill()
+    assert process.returncode == 0, err[-2000:]
+    return out
+
+
+def teach(folder: Path, devices: int) -> None:
+    """A run over three steps of 32 an epoch, in FOLDER; the validation split has an odd number of chips."""
+    from mien.training.devices import own_directory
+    from mien.training.fit import Options, fit
+
+    data = drawn(each=16)
+    recipe = replace(QUICK, network="nano", epochs=2)
+    validation = data.split("PublicTest").select(range(31))
+    with own_directory(folder, go_on=False) as own:
+        fit(data.split("Training"), validation, recipe, own, lambda _: None, Options(devices=devices))
+    sys.stdout.write(str(own == folder))
+
+
+def refuse(_folder: Path) -> None:
+    """Prints what is said of devices that there are not, and of a batch that can't be shared."""
+    from mien.errors import UsageError
+    from mien.training.devices import spread
+
+    for count, batch in ((3, 30), (2, 33), (2, 1)):
+        try:
+            with spread(count, batch):
+                pass
+        except UsageError as error:
+            sys.stdout.write(f"{error}\n")
+
+
+def save(folder: Path) -> None:
+    """Fresh weights of each network and their logits, and weights for ``learn`` to start from."""
+    import keras
+
+    from mien.training.fit import predict_logits
+    from mien.training.zoo import NetworkShape, build
+
+    folder.mkdir()
+    for seed, (network, shape) in enumerate(QUICK_NETWORKS.items()):
+        keras.utils.set_random_seed(seed)
+        model = build(network, NetworkShape(*shape))
+        model.save_weights(folder / f"{network}.weights.h5")
+        np.savez(folder / f"{network}.npz", **predict_logits(model, _chips(network)))
+    build("nano", NetworkShape(24, 1, (("classes", 8),))).save_weights(folder / START)
+
+
+def load(others: Path) -> None:
+    """Prints, by backend and network, how far logits are from those of other backends with their weights."""
+    sys.stdout.write(json.dumps({folder.name: _differences(folder) for folder in others.iterdir()}))
+
+
+def _differences(folder: Path) -> dict[str, float]:
+    from mien.training.fit import predict_logits
+    from mien.training.zoo import NetworkShape, build
+
+    worst = {}
+    for network, shape in QUICK_NETWORKS.items():
+        model = build(network, NetworkShape(*shape))
+        model.load_weights(folder / f"{network}.weights.h5")
+        expected = np.load(folder / f"{network}.npz")
+        logits = predict_logits(model, _chips(network))
+        worst[network] = max(float(np.abs(logits[head] - expected[head]).max()) for head in expected.files)
+    return worst
+
+
+def learn(folder: Path, weights: Path) -> None:
+    """Prints the losses of a run that starts from given weights, without dropout."""
+    from mien.training.fit import Options, fit
+
+    data = drawn(each=16)
+    recipe = replace(QUICK, network="nano", epochs=3, dropout=0.0, rate=0.02)
+    options = Options(start=lambda model: model.load_weights(weights))
+    done = fit(data.split("Training"), data.split("PublicTest"), recipe, folder, lambda _: None, options)
+    sys.stdout.write(json.dumps([[epoch.loss, epoch.scores[0].nll] for epoch in done.history]))
+
+
+def _chips(network: str) -> np.ndarray:
+    size, channels, _ = QUICK_NETWORKS[network]
+    return stripes(np.arange(6), size, channels, seed=1)
+
+
+def main(task: str, folder: str, *arguments: str) -> None:
+    from mien.training import prepare_backend
+
+    prepare_backend()
+    place = Path(folder)
+    match task:
+        case "teach":
+            teach(place, int(arguments[0]))
+        case "refuse":
+            refuse(place)
+        case "save":
+            save(place)
+        case "load":
+            load(place)
+        case "learn":
+            learn(place, Path(arguments[0]))
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

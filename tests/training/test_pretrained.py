@@ -1,0 +1,80 @@
+from __future__ import annotations
+
+import inspect
+import sys
+
+import numpy as np
+import pytest
+
+pytest.importorskip("keras", reason="needs Keras and a backend: pip install 'mien[train]'")
+
+import keras
+from lessons import stripes
+
+from mien.training.transfer.choices import TRANSFER
+from mien.training.zoo import ZOO, NetworkShape, build
+from mien.training.zoo.pretrained import FAMILIES, FEATURES, base_of, blocks
+
+pytestmark = pytest.mark.train
+
+COUNTS = {"mobilenet": 13, "resnet50": 16, "vgg16": 5, "inceptionv3": 11, "mobilenetv3": 12, "efficientnetv2": 22}
+SHAPE = NetworkShape(24, 1, (("own", 7),))
+
+
+def features(model: keras.Model, chips: np.ndarray) -> np.ndarray:
+    found: np.ndarray = keras.Model(model.input, model.get_layer(FEATURES).output).predict_on_batch(chips)
+    return found
+
+
+def test_the_networks_are_named_alike_everywhere() -> None:
+    assert tuple(FAMILIES) == TRANSFER == tuple(COUNTS)
+    assert set(TRANSFER) < set(ZOO)
+
+
+@pytest.mark.parametrize("network", FAMILIES)
+def test_keras_itself_knows_the_file_of_weights(network: str) -> None:
+    family = FAMILIES[network]
+    application = getattr(keras.applications, family.application)
+    source = inspect.getsource(sys.modules[inspect.unwrap(application).__module__])
+    parent = "resnet" if network == "resnet50" else family.url.partition("/")[0]
+    assert f"keras-applications/{parent}" in source.replace('"\n    "', "")
+    assert family.md5 is None or family.md5 in source
+
+
+@pytest.mark.parametrize("network", FAMILIES)
+def test_each_weight_of_a_base_is_in_one_block(network: str) -> None:
+    base = base_of(build(network, SHAPE))
+    parts = blocks(base, FAMILIES[network])
+    assert len(parts) == COUNTS[network]
+    assert [layer.name for part in parts for layer in part if layer.weights] == [
+        layer.name for layer in base.layers if layer.weights
+    ]
+
+
+@pytest.mark.parametrize(
+    ("network", "prepare"),
+    [
+        ("vgg16", keras.applications.vgg16.preprocess_input),
+        ("mobilenet", keras.applications.mobilenet.preprocess_input),
+        ("mobilenetv3", keras.applications.mobilenet_v3.preprocess_input),
+    ],
+)
+def test_pixels_are_scaled_as_the_weights_were_taught(network: str, prepare) -> None:
+    """Keras' own function on the same pictures, at the base's own size."""
+    size = FAMILIES[network].size
+    chips = np.random.default_rng(0).integers(0, 256, (2, size, size, 3), dtype=np.uint8)
+    model = build(network, NetworkShape(size, 3, SHAPE.heads))
+    pictures, places = chips.astype(np.float32), (1, 2)
+    if keras.config.image_data_format() == "channels_first":
+        pictures, places = pictures.transpose(0, 3, 1, 2), (2, 3)
+    expected = base_of(model).predict_on_batch(prepare(pictures.copy())).mean(axis=places)
+    assert expected.std() > 0
+    np.testing.assert_allclose(features(model, chips), expected, rtol=0, atol=1e-4 * np.abs(expected).max())
+
+
+def test_grey_chips_are_seen_as_pictures_of_three_equal_channels() -> None:
+    chips = stripes(np.arange(2), 24, 1, seed=0)
+    grey, colour = (build("mobilenetv3", NetworkShape(24, channels, SHAPE.heads)) for channels in (1, 3))
+    colour.set_weights(grey.get_weights())
+    expected = features(colour, np.repeat(chips, 3, axis=3))
+    np.testing.assert_allclose(features(grey, chips), expected, rtol=0, atol=1e-5 * np.abs(expected).max())

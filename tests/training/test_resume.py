@@ -1,0 +1,309 @@
+"""Reliability 16 and 17 without kills: a run that was stopped ends as the one that was not, to the last bit."""
+
+from __future__ import annotations
+
+import csv
+import dataclasses
+import errno
+import signal
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+
+pytest.importorskip("keras", reason="needs Keras and a backend: pip install 'mien[train]'")
+
+from lessons import QUICK, drawn, drawn_with_votes
+
+from mien.datasets.dataset import PUBLIC_TEST, TRAINING, Dataset
+from mien.errors import TrainingError
+from mien.training.fit import Interrupted, Options, Run, fit
+from mien.training.recipe import Augmentation, Recipe, read
+from mien.training.run.checkpoint import Checkpoint, Checkpoints, write_synced
+from mien.training.run.directory import BEST, RECIPE, Epoch, read_facts, read_history
+from mien.training.run.progress import Progress
+from mien.training.run.state import captured
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from mien.training.run.progress import News
+
+pytestmark = pytest.mark.train
+
+TIMES = ("seconds", "pictures_a_second", "waiting")
+DENSE = replace(QUICK, network="dense-64-32-relu", batch=16, dropout=0.3)
+
+
+def small(votes: bool = False) -> Dataset:
+    """48 rows to learn from (96 with votes), 16 (32) to judge by."""
+    return drawn_with_votes(each=16) if votes else drawn(each=8)
+
+
+def taught(run: Path, recipe: Recipe, data: Dataset, tell: Callable[[News], None], **options: object) -> Run:
+    return fit(data.split(TRAINING), data.split(PUBLIC_TEST), recipe, run, tell, Options(**options))
+
+
+def stopping(*places: tuple[int, int]) -> Callable[[News], None]:
+    """A listener that presses Ctrl-C after a step of an epoch, both counted from 1."""
+
+    def listen(news: News) -> None:
+        if isinstance(news, Progress) and (news.epoch, news.step) in places:
+            signal.raise_signal(signal.SIGINT)
+
+    return listen
+
+
+def quiet(_: News) -> None:
+    pass
+
+
+def last(run: Path) -> Checkpoint:
+    checkpoint = Checkpoints(run / "checkpoints").newest(quiet)
+    assert checkpoint is not None
+    return checkpoint
+
+
+def timeless(history: tuple[object, ...]) -> list[object]:
+    return [dataclasses.replace(epoch, **dict.fromkeys(TIMES, 0.0)) for epoch in history]
+
+
+def rows(run: Path) -> list[dict[str, str]]:
+    with (run / "history.csv").open(encoding="utf-8", newline="") as file:
+        return [{name: value for name, value in row.items() if name not in TIMES} for row in csv.DictReader(file)]
+
+
+def assert_same_run(one: Path, other: Path) -> None:
+    """Weights, optimizer, best weights and history are the same to the last bit; times apart."""
+    assert rows(one) == rows(other)
+    assert timeless(read_history(one)) == timeless(read_history(other))
+    first, second = last(one), last(other)
+    assert first.moment.place == second.moment.place
+    for part, arrays in first.arrays.items():
+        for name, values in arrays.items():
+            assert values.tobytes() == second.arrays[part][name].tobytes(), f"{part} {name}"
+
+
+@pytest.mark.parametrize(
+    ("recipe", "votes"),
+    [
+        (replace(DENSE, optimizer="adamw", rate=0.003), False),
+        (replace(DENSE, precision="mixed_float16", schedule="plateau", balance="weights"), False),
+        (
+            replace(
+                QUICK,
+                network="nano",
+                batch=32,
+                dropout=0.3,
+                precision="mixed_bfloat16",
+                augmentation=Augmentation(mixup_share=0.7),
+                gentle_epochs=1,
+            ),
+            True,
+        ),
+    ],
+    ids=["adamw", "float16 plateau weights", "batch norm bfloat16 mixup votes"],
+)
+def test_a_run_that_was_stopped_thrice_ends_as_one_that_was_not(recipe: Recipe, votes: bool, tmp_path: Path) -> None:
+    data = small(votes)
+    whole = taught(tmp_path / "whole", recipe, data, quiet)
+    run = tmp_path / "stopped"
+    for attempt, place in enumerate([(1, 2), (2, 1), (2, 3)]):
+        with pytest.raises(Interrupted):
+            taught(run, recipe, data, stopping(place), resume=attempt > 0)
+        assert last(run).moment.place == (place[0] - 1, place[1])
+    done = taught(run, recipe, data, quiet, resume=True)
+    assert_same_run(tmp_path / "whole", run)
+    for name, values in captured(done.model.weights).items():
+        assert values.tobytes() == captured(whole.model.weights)[name].tobytes()
+
+
+class Striking(np.ndarray):
+    """Chips that bring SIGTERM when they are first taken from."""
+
+    struck = False
+
+    def __getitem__(self, key: object) -> np.ndarray:
+        if not Striking.struck:
+            Striking.struck = True
+            signal.raise_signal(signal.SIGTERM)
+        return np.asarray(self).__getitem__(key)
+
+
+def test_a_run_that_was_stopped_while_it_was_judged_ends_as_one_that_was_not(tmp_path: Path) -> None:
+    recipe = replace(QUICK, network="nano", epochs=2, batch=16)
+    training = small().split(TRAINING)
+    validation = drawn(each=300, seed=1).split(PUBLIC_TEST)  # more than one batch of evaluation
+    fit(training, validation, recipe, tmp_path / "whole", quiet)
+    Striking.struck = False
+    striking = replace(validation, chips=validation.chips.view(Striking))
+    with pytest.raises(Interrupted) as raised:
+        fit(training, striking, recipe, tmp_path / "stopped", quiet)
+    assert raised.value.number == signal.SIGTERM
+    assert last(tmp_path / "stopped").moment.place == (0, 3)
+    fit(training, validation, recipe, tmp_path / "stopped", quiet, Options(resume=True))
+    assert_same_run(tmp_path / "whole", tmp_path / "stopped")
+
+
+def test_a_run_that_was_stopped_as_an_epoch_ended_has_that_epoch(tmp_path: Path) -> None:
+    def listen(news: News) -> None:
+        if isinstance(news, Epoch):
+            signal.raise_signal(signal.SIGINT)
+
+    taught(tmp_path / "whole", DENSE, small(), quiet)
+    with pytest.raises(Interrupted):
+        taught(tmp_path / "run", DENSE, small(), listen)
+    assert last(tmp_path / "run").moment.place == (1, 0)
+    taught(tmp_path / "run", DENSE, small(), quiet, resume=True)
+    assert_same_run(tmp_path / "whole", tmp_path / "run")
+
+
+def test_a_run_without_a_checkpoint_begins_again(tmp_path: Path) -> None:
+    taught(tmp_path / "whole", DENSE, small(), quiet)
+
+    class Gone(BaseException):
+        pass
+
+    def vanish(news: News) -> None:
+        raise Gone
+
+    with pytest.raises(Gone):
+        taught(tmp_path / "run", DENSE, small(), vanish)
+    assert not (tmp_path / "run" / "checkpoints").exists()
+    taught(tmp_path / "run", DENSE, small(), quiet, resume=True)
+    assert_same_run(tmp_path / "whole", tmp_path / "run")
+
+
+def test_a_damaged_checkpoint_is_told_of_and_costs_no_more_than_time(tmp_path: Path) -> None:
+    taught(tmp_path / "whole", DENSE, small(), quiet)
+    with pytest.raises(Interrupted):
+        taught(tmp_path / "run", DENSE, small(), stopping((3, 2)))
+    (tmp_path / "run" / "checkpoints" / "epoch-0002-step-000002" / "model.npz").write_bytes(b"torn")
+    told: list[News] = []
+    taught(tmp_path / "run", DENSE, small(), told.append, resume=True)
+    words = [news for news in told if isinstance(news, str)]
+    assert "was altered or cut short in model.npz" in words[0]
+    assert words[1] == "going on after 2 of 3 epochs"
+    assert_same_run(tmp_path / "whole", tmp_path / "run")
+
+
+def test_a_full_disk_ends_the_run_with_words_and_costs_no_more_than_time(tmp_path: Path) -> None:
+    def full(path: Path, content: bytes) -> None:
+        if "epoch-0002" in str(list(path.parent.parent.iterdir())):
+            raise OSError(errno.ENOSPC, "No space left on device")
+        write_synced(path, content)
+
+    taught(tmp_path / "whole", DENSE, small(), quiet)
+    with pytest.raises(TrainingError, match=r"No space left on device.*epoch-0002, is whole"):
+        taught(tmp_path / "run", DENSE, small(), quiet, write=full)
+    assert len(read_history(tmp_path / "run")) == 2
+    taught(tmp_path / "run", DENSE, small(), quiet, resume=True)
+    assert_same_run(tmp_path / "whole", tmp_path / "run")
+
+
+def test_files_beside_the_checkpoints_that_can_not_be_written_end_the_run_with_words(tmp_path: Path) -> None:
+    with pytest.raises(Interrupted):
+        taught(tmp_path / "run", DENSE, small(), stopping((2, 1)))
+    (tmp_path / "run" / BEST).unlink()
+    (tmp_path / "run" / BEST).mkdir()
+    with pytest.raises(TrainingError, match="The run itself is saved"):
+        taught(tmp_path / "run", DENSE, small(), quiet, resume=True)
+
+
+def test_checkpoints_within_an_epoch_change_nothing(tmp_path: Path) -> None:
+    taught(tmp_path / "rare", DENSE, small(), quiet)
+    taught(tmp_path / "often", DENSE, small(), quiet, checkpoint_minutes=0.0)
+    assert sorted(path.name for path in (tmp_path / "often" / "checkpoints").iterdir()) == [
+        "epoch-0002-step-000002",
+        "epoch-0002-step-000003",
+        "epoch-0003",
+    ]
+    assert_same_run(tmp_path / "rare", tmp_path / "often")
+
+
+def test_a_finished_run_is_only_read(tmp_path: Path) -> None:
+    done = taught(tmp_path / "run", DENSE, small(), quiet)
+    before = {file: file.read_bytes() for file in (tmp_path / "run" / "checkpoints").rglob("*.*")}
+    told: list[News] = []
+    again = taught(tmp_path / "run", DENSE, small(), told.append, resume=True)
+    assert told == ["the run is finished, with 3 epochs; nothing is left to learn"]
+    assert again.history == done.history
+    for name, values in captured(again.model.weights).items():
+        np.testing.assert_array_equal(values, captured(done.model.weights)[name])
+    assert {file: file.read_bytes() for file in (tmp_path / "run" / "checkpoints").rglob("*.*")} == before
+
+
+def test_what_lies_beside_the_checkpoints_is_mended(tmp_path: Path) -> None:
+    done = taught(tmp_path / "run", DENSE, small(), quiet)
+    for name in (BEST, "history.csv", "history.jsonl"):
+        (tmp_path / "run" / name).unlink()
+    taught(tmp_path / "run", DENSE, small(), quiet, resume=True)
+    assert read_history(tmp_path / "run") == done.history
+    assert (tmp_path / "run" / BEST).is_file()
+
+
+def test_more_epochs_can_be_had_where_nothing_before_depends_on_their_number(tmp_path: Path) -> None:
+    recipe = replace(DENSE, schedule="constant")
+    taught(tmp_path / "whole", replace(recipe, epochs=5), small(), quiet)
+    taught(tmp_path / "run", recipe, small(), quiet)
+    done = taught(tmp_path / "run", replace(recipe, epochs=5), small(), quiet, resume=True)
+    assert len(done.history) == 5
+    assert read(tmp_path / "run" / RECIPE).epochs == 5
+    assert_same_run(tmp_path / "whole", tmp_path / "run")
+
+
+@pytest.fixture(scope="module")
+def stopped(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run that was stopped in its second epoch."""
+    run = tmp_path_factory.mktemp("stopped") / "run"
+    with pytest.raises(Interrupted):
+        taught(run, DENSE, small(), stopping((2, 1)))
+    return run
+
+
+@pytest.mark.parametrize(
+    ("changed", "words"),
+    [
+        ({"epochs": 9}, r"expected epochs = 3 as the run .* has it; received 9.*schedule is one of"),
+        ({"rate": 0.5}, "expected rate = 0.05"),
+        ({"seed": 3}, "expected seed = 0"),
+        ({"network": "two-conv"}, "expected network = dense-64-32-relu"),
+        ({"augmentation": Augmentation()}, "expected augmentation"),
+    ],
+    ids=lambda changed: next(iter(changed)) if isinstance(changed, dict) else "",
+)
+def test_another_recipe_is_refused(changed: dict[str, object], words: str, stopped: Path) -> None:
+    with pytest.raises(TrainingError, match=words):
+        taught(stopped, replace(DENSE, **changed), small(), quiet, resume=True)
+    assert read(stopped / RECIPE) == DENSE
+
+
+@pytest.mark.parametrize(
+    ("data", "words"),
+    [
+        (replace(drawn(each=8), digest="e" * 64), "digest = dddd"),
+        (replace(drawn(each=8), name="other"), "data = drawn"),
+        (drawn(each=12), "training_rows = 48"),
+    ],
+    ids=["digest", "name", "rows"],
+)
+def test_other_data_is_refused(data: Dataset, words: str, stopped: Path) -> None:
+    with pytest.raises(TrainingError, match=rf"expected the data that the run .* began with, {words}"):
+        taught(stopped, DENSE, data, quiet, resume=True)
+
+
+def test_a_directory_without_a_run_can_not_be_resumed(tmp_path: Path) -> None:
+    with pytest.raises(TrainingError, match="there is none: leave --resume away to begin one"):
+        taught(tmp_path / "run", DENSE, small(), quiet, resume=True)
+
+
+def test_a_backend_other_than_the_first_is_told_of(stopped: Path, tmp_path: Path) -> None:
+    from shutil import copytree
+
+    run = copytree(stopped, tmp_path / "run")
+    replace(read_facts(run), backend="abacus").save(run)
+    told: list[News] = []
+    taught(run, DENSE, small(), told.append, resume=True)
+    assert any(isinstance(news, str) and news.startswith("the run began on abacus and goes on on") for news in told)

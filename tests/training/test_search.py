@@ -1,0 +1,256 @@
+from __future__ import annotations
+
+import csv
+import json
+import math
+import sys
+from dataclasses import dataclass, field, replace
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+pytest.importorskip("optuna", reason="needs Optuna: pip install 'mien[search]'")
+
+from lessons import QUICK, drawn
+
+from mien.errors import DivergedError, MissingExtraError, TrainingError, UsageError
+from mien.training.recipe import PLAIN, Augmentation, Recipe, read, recipe_for
+from mien.training.run.directory import Epoch, HeadScore, read_run, write_history
+from mien.training.search.space import own_choices, space, strengthened
+from mien.training.search.trials import UNPRUNED, Search, Trial, search
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from mien.training.run.progress import News
+
+BASE = Recipe(network="two-conv", epochs=6, gentle_epochs=0, rate=0.1)
+
+
+def epoch(number: int, merit: float) -> Epoch:
+    score = HeadScore("classes", accuracy=merit, macro_f1=merit, nll=1.0)
+    return Epoch(number, 1.0, merit, (score,), 0.1, seconds=1.0, pictures_a_second=100.0, waiting=0.0)
+
+
+def goodness(recipe: Recipe) -> float:
+    """Best at a third of the base's rate and a dropout of 0.4; the rate matters most."""
+    return 0.9 - 0.3 * abs(math.log10(recipe.rate / 0.033)) - 0.2 * abs(recipe.dropout - 0.4)
+
+
+@dataclass
+class Fake:
+    """Stands for a run: each epoch comes a little closer to what the recipe is good for.
+
+    Attributes:
+        stopped: numbers of calls, from 0, that end with Ctrl-C after the first epoch.
+        diverging: rates above it diverge.
+        taught: directory and recipe of each call.
+    """
+
+    stopped: tuple[int, ...] = ()
+    diverging: float = math.inf
+    taught: list[tuple[str, Recipe]] = field(default_factory=list)
+
+    def __call__(self, recipe: Recipe, run: Path, tell: Callable[[News], None]) -> None:
+        self.taught.append((run.name, recipe))
+        for number in range(1, recipe.epochs + 1):
+            if recipe.rate > self.diverging:
+                raise DivergedError("the loss is nan")
+            tell(epoch(number, goodness(recipe) * (1 - 0.5**number)))
+            if len(self.taught) - 1 in self.stopped:
+                raise KeyboardInterrupt
+
+
+def searched(out: Path, count: int, teach: Fake | None = None, recipe: Recipe = BASE) -> Search:
+    return search(recipe, count, out, teach or Fake(), lambda _: None, data="d" * 64)
+
+
+def test_the_recipe_itself_is_tried_first(tmp_path: Path) -> None:
+    fake = Fake()
+    found = searched(tmp_path, 3, fake)
+    assert [name for name, _ in fake.taught] == ["trial-0001", "trial-0002", "trial-0003"]
+    assert fake.taught[0][1] == BASE
+    assert found.trials[0].merits == pytest.approx([goodness(BASE) * (1 - 0.5**n) for n in range(1, 7)])
+
+
+def test_the_same_seed_makes_the_same_suggestions(tmp_path: Path) -> None:
+    one, same, other = (
+        searched(tmp_path / name, 12, recipe=replace(BASE, seed=seed)) for name, seed in (("a", 5), ("b", 5), ("c", 6))
+    )
+    assert one.trials == same.trials
+    assert {trial.choices for trial in one.trials[1:]}.isdisjoint(trial.choices for trial in other.trials[1:])
+
+
+def test_a_search_finds_a_better_recipe(tmp_path: Path) -> None:
+    found = searched(tmp_path, 30)
+    assert goodness(found.best.choices.applied(BASE)) > goodness(BASE) + 0.1
+    later = [goodness(trial.choices.applied(BASE)) for trial in found.trials[-10:]]
+    assert sum(later) / 10 > goodness(BASE)
+
+
+def test_a_search_that_was_interrupted_ends_as_one_that_was_not(tmp_path: Path) -> None:
+    whole = searched(tmp_path / "whole", 14)
+    fake = Fake(stopped=(0, 5, 11))
+    for _ in fake.stopped:
+        with pytest.raises(KeyboardInterrupt):
+            searched(tmp_path / "parts", 14, fake)
+    again = searched(tmp_path / "parts", 14, fake)
+    assert again == whole
+    repeated = [fake.taught[at : at + 2] for at in fake.stopped]
+    assert all(before == after for before, after in repeated)
+    assert [name for name, _ in fake.taught[5:7]] == ["trial-0005", "trial-0005"]
+
+
+def test_a_search_goes_on_with_more_trials(tmp_path: Path) -> None:
+    first = searched(tmp_path, 3)
+    fake = Fake()
+    more = searched(tmp_path, 5, fake)
+    assert more.trials[:3] == first.trials
+    assert [name for name, _ in fake.taught] == ["trial-0004", "trial-0005"]
+    assert searched(tmp_path, 5, fake) == more
+    assert len(fake.taught) == 2
+
+
+def test_epochs_before_an_interruption_count(tmp_path: Path) -> None:
+    (tmp_path / "trial-0001").mkdir()
+    write_history(tmp_path / "trial-0001", [epoch(1, 0.1), epoch(2, 0.8)])
+
+    def go_on(recipe: Recipe, run: Path, tell: Callable[[News], None]) -> None:
+        tell(epoch(3, 0.3))
+
+    found = search(BASE, 1, tmp_path, go_on, lambda _: None)
+    assert (found.best.merits, found.best.merit) == ((0.1, 0.8, 0.3), 0.8)
+
+
+def test_bad_runs_end_early(tmp_path: Path) -> None:
+    found = searched(tmp_path, 20)
+    early = [trial for trial in found.trials if trial.state == "ended early"]
+    assert {trial.state for trial in found.trials[:UNPRUNED]} == {"finished"}
+    assert len(early) >= 3
+    for trial in early:
+        assert BASE.epochs // 3 <= len(trial.merits) < BASE.epochs
+        assert goodness(trial.choices.applied(BASE)) < goodness(found.best.choices.applied(BASE))
+
+
+def test_what_diverges_counts_and_is_not_tried_again(tmp_path: Path) -> None:
+    fake = Fake(diverging=0.1)
+    found = searched(tmp_path, 12, fake)
+    diverged = [trial for trial in found.trials if trial.state == "diverged"]
+    assert diverged
+    assert all(trial.choices.rate > 0.1 and trial.merits == () for trial in diverged)
+    assert len({recipe.rate for _, recipe in fake.taught}) == 12
+    assert found.best.choices.rate <= 0.1
+
+
+def test_a_search_in_which_all_diverge_says_so(tmp_path: Path) -> None:
+    with pytest.raises(TrainingError, match=r"2 of 2 diverged or were ended early\. Search around a lower --rate"):
+        searched(tmp_path, 2, Fake(diverging=0.0))
+
+
+def test_the_directory_holds_the_best_recipe_and_a_table(tmp_path: Path) -> None:
+    found = searched(tmp_path, 10)
+    assert read(tmp_path / "best.toml") == found.best.choices.applied(BASE)
+    with (tmp_path / "trials.csv").open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["trial"] for row in rows] == [str(number) for number in range(1, 11)]
+    for row, trial in zip(rows, found.trials, strict=True):
+        assert (row["state"], int(row["epochs"]), int(row["batch"])) == (
+            trial.state,
+            len(trial.merits),
+            trial.choices.batch,
+        )
+        assert float(row["merit"]) == pytest.approx(trial.merit, abs=1e-5)
+        assert float(row["rate"]) == pytest.approx(trial.choices.rate, rel=1e-5)
+
+
+def test_what_matters_most_is_found() -> None:
+    own = own_choices(BASE)
+    grid = [replace(own, rate=0.011 * 1.18**step, dropout=0.06 * (step % 7)) for step in range(20)]
+    trials = [Trial(at, point, (goodness(point.applied(BASE)),), "finished") for at, point in enumerate(grid, start=1)]
+    shares = Search(BASE, "", tuple(trials)).importances()
+    assert shares[0][0] == "rate"
+    assert sum(share for _, share in shares) == pytest.approx(1.0)
+    assert Search(BASE, "", tuple(trials[:5])).importances() == ()
+    alike = [Trial(at, own, (0.5,), "finished") for at in range(1, 10)]
+    assert sum(share for _, share in Search(BASE, "", tuple(alike)).importances()) in (0.0, pytest.approx(1.0))
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"recipe": replace(BASE, epochs=7, dropout=0.3)}, r"received another \(epochs, dropout\)"),
+        ({"data": "e" * 64}, "received other data"),
+        ({"count": 0}, "expected at least 1 trial"),
+    ],
+    ids=["recipe", "data", "count"],
+)
+def test_another_search_is_refused(tmp_path: Path, change: dict[str, Any], words: str) -> None:
+    searched(tmp_path, 1)
+    before = (tmp_path / "search.json").read_bytes()
+    arguments = {"recipe": BASE, "count": 2, "out": tmp_path, "teach": Fake(), "tell": print, "data": "d" * 64}
+    with pytest.raises((TrainingError, UsageError), match=words):
+        search(**(arguments | change))
+    assert (tmp_path / "search.json").read_bytes() == before
+
+
+def test_a_record_that_can_t_be_read_is_refused(tmp_path: Path) -> None:
+    searched(tmp_path, 1)
+    text = (tmp_path / "search.json").read_text()
+    for broken in (text[:-20], json.dumps({"trials": []}), "[]"):
+        (tmp_path / "search.json").write_text(broken)
+        with pytest.raises(TrainingError, match="can't be read"):
+            searched(tmp_path, 2)
+
+
+def test_without_optuna_the_pip_line_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "optuna", None)
+    with pytest.raises(MissingExtraError, match=r"pip install 'mien\[search\]'"):
+        searched(tmp_path, 1)
+
+
+RECIPES = sorted(path.stem for path in (Path(__file__).parents[2] / "src/mien/training/recipes").glob("*.toml"))
+
+
+@pytest.mark.parametrize("network", [*RECIPES, "anything"])
+def test_every_recipe_of_the_zoo_has_a_space_around_it(network: str) -> None:
+    recipe = recipe_for(network)
+    around, own = space(recipe), own_choices(recipe)
+    assert own.applied(recipe) == recipe
+    assert own.parameters(recipe).keys() == around.keys()
+    for name, value in own.parameters(recipe).items():
+        assert around[name].to_internal_repr(value) is not None
+        assert around[name]._contains(around[name].to_internal_repr(value))
+
+
+def test_what_a_recipe_has_none_of_is_not_varied() -> None:
+    bare = replace(BASE, augmentation=replace(PLAIN, flip=0.5), weight_decay=0.0)
+    assert sorted(space(bare)) == ["batch", "dropout", "label_smoothing", "rate"]
+
+
+def test_an_augmentation_is_made_stronger_as_a_whole() -> None:
+    own = Augmentation()
+    assert strengthened(own, 1.0) == own
+    assert strengthened(own, 0.0) == replace(PLAIN, flip=own.flip, mixup=own.mixup)
+    double = strengthened(own, 2.0)
+    assert (double.rotate, double.erase, double.flip) == (30.0, 0.5, 0.5)
+    assert double.scale == pytest.approx((0.85**2, 1.2**2))
+    assert strengthened(own, 100.0).light == 0.9
+
+
+@pytest.mark.train
+@pytest.mark.skipif(find_spec("keras") is None, reason="needs Keras and a backend: pip install 'mien[train]'")
+def test_a_search_over_real_runs(tmp_path: Path) -> None:
+    from mien.training.fit import fit
+
+    data = drawn(each=4)
+
+    def teach(recipe: Recipe, run: Path, tell: Callable[[News], None]) -> None:
+        fit(data.split("Training"), data.split("PublicTest"), recipe, run, tell)
+
+    found = search(replace(QUICK, epochs=1), 2, tmp_path, teach, lambda _: None, data.digest)
+    for trial in found.trials:
+        record = read_run(tmp_path / trial.directory)
+        assert record.recipe == trial.choices.applied(found.recipe)
+        assert [epoch.merit for epoch in record.history] == pytest.approx(list(trial.merits))

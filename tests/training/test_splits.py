@@ -1,0 +1,64 @@
+"""Which rows a run learns from and chooses on; needs no Keras."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from lessons import QUICK, drawn
+
+from mien.datasets.dataset import HELD_OUT, PUBLIC_TEST, TRAINING, Dataset
+from mien.datasets.exclusion import write_list
+from mien.training.run.directory import Facts, Record, Source
+from mien.training.splits import held_out, splits_of
+
+
+def without_splits() -> Dataset:
+    return drawn(each=10).split(TRAINING)
+
+
+def record_of(data: Dataset, source: Source, seed: int = 0) -> Record:
+    recipe = replace(QUICK, seed=seed)
+    training, validation = splits_of(data, source, recipe)
+    heads = (("classes", data.truths[0].labels),)
+    facts = Facts("two-conv", "torch", 1, 1, data.name, training.digest, len(training), len(validation), heads, "", (),
+                  source)  # fmt: skip
+    return Record(Path("run"), recipe, facts, ())
+
+
+def test_the_splits_of_the_data_are_used_where_it_has_them() -> None:
+    training, validation = splits_of(drawn(each=8), Source(), QUICK)
+    assert (training.split_names(), validation.split_names()) == ((TRAINING,), (PUBLIC_TEST,))
+
+
+@pytest.mark.parametrize("share", [0.1, 0.3])
+def test_what_a_run_held_out_is_found_again(share: float) -> None:
+    data = without_splits()
+    record = record_of(data, Source(validation_share=share), seed=3)
+    found = held_out(record, data)
+    assert found is not None
+    assert [part.rows.tolist() for part in found] == [
+        part.rows.tolist() for part in splits_of(data, record.facts.source, record.recipe)
+    ]
+    assert found[1].split_names() == (HELD_OUT,)
+    assert len(found[1]) == record.facts.validation_rows
+
+
+def test_rows_that_were_left_out_are_in_neither_part(tmp_path: Path) -> None:
+    data = without_splits()
+    gone = data.rows[:5].tolist()
+    write_list(tmp_path / "without.txt", dict.fromkeys(gone, "blank"))
+    found = held_out(record_of(data, Source(without=str(tmp_path / "without.txt"))), data)
+    assert found is not None
+    assert not set(gone) & {*found[0].rows.tolist(), *found[1].rows.tolist()}
+
+
+def test_nothing_was_held_out_of_other_data() -> None:
+    data = without_splits()
+    assert held_out(record_of(data, Source()), replace(data, digest="e" * 64)) is None
+
+
+def test_nothing_was_held_out_of_data_with_splits() -> None:
+    data = drawn(each=8)
+    assert held_out(record_of(data, Source()), data) is None

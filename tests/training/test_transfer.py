@@ -1,0 +1,211 @@
+"""Both stages on the smallest of the networks, from a file of weights of the published form."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+
+pytest.importorskip("keras", reason="needs Keras and a backend: pip install 'mien[train]'")
+
+from lessons import QUICK, drawn
+from pretrained import SIZE, SMALL, base_weights, write_weights
+
+from mien.datasets.dataset import PUBLIC_TEST, TRAINING
+from mien.errors import TrainingError, UsageError
+from mien.files import sha256_of
+from mien.onnx_guard import card_of, read_onnx
+from mien.training.compilation import plain, shape_of
+from mien.training.fit import BEST, Options, load
+from mien.training.model_file.export import export
+from mien.training.recipe import PLAIN, Recipe
+from mien.training.run.directory import MODEL, Epoch, read_run
+from mien.training.transfer.choices import settled
+from mien.training.transfer.starting_weights import load_base
+from mien.training.transfer.teaching import teach, unfreeze
+from mien.training.zoo.pretrained import FAMILIES, base_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    import keras
+
+    from mien.training.fit import Run
+
+pytestmark = pytest.mark.train
+
+FAMILY = FAMILIES[SMALL]
+DATA = drawn(each=16, size=SIZE)
+TRAIN, VALID = DATA.split(TRAINING), DATA.split(PUBLIC_TEST)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("transfer")
+
+
+@pytest.fixture(scope="module")
+def weights(folder: Path) -> Path:
+    return write_weights(folder / "base.h5")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def cache(folder: Path) -> Iterator[Path]:
+    """Features are computed once for all of these tests."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("MIEN_CACHE", str(folder / "cache"))
+        yield folder / "cache" / "features"
+
+
+@pytest.fixture(scope="module")
+def recipe(weights: Path) -> Recipe:
+    return replace(
+        QUICK, network=SMALL, weights=str(weights), optimizer="adamw", rate=0.003, epochs=4, average=0.5,
+        augmentation=replace(PLAIN, flip=0.5),
+    )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Transferred:
+    """A finished run, where it is, and what was told of it."""
+
+    folder: Path
+    run: Run
+    told: list[object]
+
+
+def taught(run: Path, recipe: Recipe, *, resume: bool = False) -> Transferred:
+    told: list[object] = []
+    return Transferred(run, teach(TRAIN, VALID, recipe, run, told.append, Options(resume=resume)), told)
+
+
+@pytest.fixture(scope="module")
+def first(recipe: Recipe, folder: Path) -> Transferred:
+    """New layers taught on the frozen base."""
+    return taught(folder / "first", recipe)
+
+
+def begun(recipe: Recipe, weights: Path) -> keras.Model:
+    """The network before it was taught anything."""
+    model = plain(shape_of(TRAIN, recipe), SMALL)
+    load_base(base_of(model), weights, FAMILY)
+    return model
+
+
+def changed(before: keras.Model, after: keras.Model) -> set[str]:
+    """The layers of the base that have other weights."""
+    old, new = base_weights(before), base_weights(after)
+    return {name for name in old if not all(map(np.array_equal, old[name], new[name]))}
+
+
+def test_new_layers_learn_on_the_frozen_base(first: Transferred, recipe: Recipe, weights: Path) -> None:
+    assert max(epoch.merit for epoch in first.run.history) > 0.3  # chance is 1 in 8
+    assert not changed(begun(recipe, weights), first.run.model)
+    assert [news for news in first.told if isinstance(news, Epoch)] == list(first.run.history)
+
+
+def test_the_run_directory_is_complete(first: Transferred, recipe: Recipe, weights: Path) -> None:
+    record = read_run(first.folder)
+    assert (record.recipe, record.history, record.finished) == (settled(recipe), first.run.history, True)
+    assert record.facts.source.weights == f"base.h5 sha256:{sha256_of(weights)}"
+    again = load(first.folder / BEST, shape_of(TRAIN, recipe), SMALL)
+    logits = again.predict_on_batch(VALID.chips)["classes"]
+    np.testing.assert_allclose(logits, first.run.model.predict_on_batch(VALID.chips)["classes"], atol=1e-6)
+    accuracy = float((logits.argmax(axis=1) == VALID.truths[0].answers).mean())
+    assert accuracy == record.best.scores[0].accuracy
+
+
+def test_the_model_file_tells_what_the_run_began_with(first: Transferred, recipe: Recipe, weights: Path) -> None:
+    card = export(first.run.model, TRAIN, VALID, recipe, first.folder / MODEL)
+    assert card.origin.notes == f"Began with the weights base.h5 sha256:{sha256_of(weights)}."
+    assert card_of(read_onnx(first.folder / MODEL)) == card
+
+
+def test_a_finished_run_is_only_read(first: Transferred, recipe: Recipe) -> None:
+    again = taught(first.folder, recipe, resume=True)
+    assert again.run.history == first.run.history
+    assert "finished" in str(again.told[-1])
+    with pytest.raises(TrainingError, match="--resume"):
+        taught(first.folder, recipe)
+
+
+def test_a_stopped_run_ends_with_the_same_weights_and_computes_no_feature_twice(
+    first: Transferred, recipe: Recipe, cache: Path, tmp_path: Path
+) -> None:
+    files = {path: path.stat().st_mtime_ns for path in cache.rglob("*.npy")}
+    assert len(files) == 3  # pictures learnt from, the same mirrored, and those judged on
+    shutil.copytree(first.folder, tmp_path / "run")
+    (tmp_path / "run" / BEST).unlink()  # as after a kill while it learnt
+    last = taught(tmp_path / "run", recipe, resume=True)
+    assert [epoch.scores for epoch in last.run.history] == [epoch.scores for epoch in first.run.history]
+    for one, other in zip(first.run.model.get_weights(), last.run.model.get_weights(), strict=True):
+        np.testing.assert_array_equal(one, other)
+    assert {path: path.stat().st_mtime_ns for path in cache.rglob("*.npy")} == files
+
+
+def test_blocks_are_taught_on_from_the_new_layers(recipe: Recipe, tmp_path: Path) -> None:
+    """At no rate to speak of the first epoch is as good as the new layers were."""
+    done = taught(tmp_path, replace(recipe, fine_tune=2, epochs=1, rate=1e-9, average=0.0))
+    told = next(news for news in done.told if "new layers taught" in str(news))
+    assert told == f"new layers taught on the frozen base, 1 epochs: classes {done.run.history[0].merit:.4f}"
+    assert done.run.history[0].loss < 3 * done.run.history[0].scores[0].nll  # dropout apart, they are the same network
+
+
+def test_the_last_blocks_alone_change(recipe: Recipe, weights: Path, tmp_path: Path) -> None:
+    tuned = replace(recipe, fine_tune=2, epochs=1)
+    done = taught(tmp_path, tuned)
+    before = begun(recipe, weights)
+    assert changed(before, done.run.model) == {
+        layer.name
+        for layer in base_of(before).layers
+        if layer.weights and layer.name.startswith(("expanded_conv_10_", "conv_1")) and not layer.name.endswith("_bn")
+    }
+    again = taught(tmp_path, tuned, resume=True)
+    assert again.run.history == done.run.history
+    assert not any("new layers" in str(news) for news in again.told)
+
+
+def test_all_blocks_at_most_are_unfrozen(recipe: Recipe, weights: Path) -> None:
+    base = base_of(begun(recipe, weights))
+    unfreeze(base, FAMILY, 12)
+    assert all(layer.trainable != layer.name.endswith("_bn") for layer in base.layers if layer.weights)
+    unfreeze(base, FAMILY, 0)
+    assert not base.trainable_variables
+    with pytest.raises(UsageError, match=r"up to 12, .*received 13"):
+        unfreeze(base, FAMILY, 13)
+
+
+def test_random_weights_are_taught_whole(recipe: Recipe, tmp_path: Path) -> None:
+    run = taught(tmp_path, replace(recipe, weights="none", epochs=1, rate=1e-3, warmup_epochs=0.5)).run
+    record = json.loads((tmp_path / "run.json").read_text())
+    assert record["source"]["weights"] == ""
+    statistics = base_weights(run.model)["conv_bn"][2]
+    assert np.abs(statistics).max() > 0  # a fresh network's means are 0
+
+
+@pytest.mark.parametrize(
+    ("choice", "message"),
+    [
+        ({"weights": "none", "fine_tune": 1}, "no fine_tune"),
+        ({"network": "nano"}, "received them for 'nano'"),
+        ({"network": "nano", "weights": "imagenet", "fine_tune": 1}, "received them for 'nano'"),
+        ({"fine_tune": 13}, "up to 12"),
+    ],
+    ids=["random", "weights elsewhere", "blocks elsewhere", "too many"],
+)
+def test_choices_that_don_t_fit_are_refused_before_a_run_begins(
+    choice: dict[str, object], message: str, recipe: Recipe, tmp_path: Path
+) -> None:
+    with pytest.raises(UsageError, match=message):
+        taught(tmp_path / "run", replace(recipe, **choice))
+    assert not (tmp_path / "run" / "recipe.toml").exists()
+
+
+def test_weights_of_another_network_are_refused(recipe: Recipe, tmp_path: Path) -> None:
+    with pytest.raises(TrainingError, match="MobileNet without its top"):
+        taught(tmp_path / "run", replace(recipe, network="mobilenet"))

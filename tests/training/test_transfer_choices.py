@@ -1,0 +1,47 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from mien.training.recipe import PLAIN, recipe_for
+from mien.training.transfer.choices import TRANSFER, chosen_weights, fine_tuned, settled
+
+
+@pytest.mark.parametrize("network", TRANSFER)
+def test_every_transfer_network_has_a_recipe_that_begins_with_imagenet(network: str) -> None:
+    recipe = recipe_for(network)
+    assert (recipe.network, recipe.weights, recipe.fine_tune, recipe.optimizer) == (network, "imagenet", 0, "adamw")
+
+
+def test_new_layers_alone_learn_from_plain_and_mirrored_pictures() -> None:
+    recipe = settled(recipe_for("vgg16"))
+    assert recipe.augmentation == replace(PLAIN, flip=1.0)
+    assert settled(recipe) == recipe
+    unmirrored = replace(recipe, augmentation=PLAIN)
+    assert settled(unmirrored) == unmirrored
+
+
+@pytest.mark.parametrize("choice", [{"weights": "none"}, {"fine_tune": 2}, {"network": "nano"}], ids=str)
+def test_what_learns_from_pictures_keeps_its_augmentation(choice: dict[str, object]) -> None:
+    recipe = replace(recipe_for("vgg16"), **choice)
+    assert settled(recipe) == recipe
+
+
+def test_blocks_are_taught_on_at_a_tenth_of_the_rate() -> None:
+    recipe = recipe_for("vgg16")
+    assert fine_tuned(recipe).rate == pytest.approx(recipe.rate / 10)
+
+
+@pytest.mark.parametrize(
+    ("words", "chosen"),
+    [
+        ("imagenet", "imagenet"),
+        ("none", "none"),
+        ("w.h5", str(Path.cwd() / "w.h5")),
+        ("~/w.h5", str(Path.home() / "w.h5")),
+    ],
+)
+def test_a_file_of_weights_is_found_from_anywhere(words: str, chosen: str) -> None:
+    assert chosen_weights(words) == chosen
