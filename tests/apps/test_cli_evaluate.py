@@ -99,13 +99,56 @@ def test_splits(mien, fer2013, options, splits, judged, count):
     assert (report["split"], report["n"]) == (judged, count)
 
 
-def test_the_report_for_people_and_the_file(mien, fer2013, tmp_path):
-    code, out, _ = mien("evaluate", "--data", fer2013(), "--out", tmp_path / "new" / "report")
-    assert code == 0
+def test_the_report_for_people_and_the_files(mien, fer2013, tmp_path):
+    folder = tmp_path / "new" / "report"
+    code, out, err = mien("evaluate", "--data", fer2013(splits=("Training",)), "--out", folder)
+    assert (code, str(folder / "report.html") in err) == (0, True)
     assert all(word in out for word in ("accuracy", "macro-F1", "ECE", "surprise", "Confusion"))
-    assert [path.name for path in (tmp_path / "new" / "report").iterdir()] == ["metrics.json"]
-    written = (tmp_path / "new" / "report" / "metrics.json").read_text(encoding="utf-8")
+    assert sorted(path.name for path in folder.iterdir()) == ["metrics.json", "report.html"]
+    written = (folder / "metrics.json").read_text(encoding="utf-8")
     assert written == mien("evaluate", "--data", tmp_path, "--json").out
+    page = (folder / "report.html").read_text(encoding="utf-8")
+    assert f"{100 * json.loads(written)['accuracy']:.1f} %" in page
+    assert "Without the duplicates" not in page
+
+
+def test_rows_with_a_copy_in_training_are_left_out_of_a_second_figure(mien, fer2013, tmp_path):
+    folder = fer2013()
+    lines = (folder / "fer2013.csv").read_text().splitlines()
+    # the first row of PublicTest, as it stands in Training
+    lines[1] = lines[2].replace("PublicTest", "Training")
+    (folder / "fer2013.csv").write_text("\n".join(lines) + "\n")
+    out = mien("evaluate", "--data", folder, "--out", tmp_path / "report", "--json").out
+    assert set(json.loads(out)) == FIELDS
+    written = json.loads((tmp_path / "report" / "metrics.json").read_text())
+    without = written.pop("without_copies")
+    assert written == json.loads(out)
+    assert (without["n"], written["n"]) == (9, 10)
+    page = (tmp_path / "report" / "report.html").read_text()
+    assert "1 of 10 rows have a copy in Training" in page
+
+
+def test_several_models_are_compared_on_the_same_rows(mien, fer2013, tmp_path, shipped_model):
+    (tmp_path / "twin.onnx").write_bytes(shipped_model)
+    models = ("--model", "compact", "--model", tmp_path / "twin.onnx")
+    ran = mien("evaluate", "--data", fer2013(), *models, "--json", "--out", tmp_path / "report")
+    values = json.loads(ran.out)
+    assert set(values) == {"models", "comparison"}
+    assert all(set(report) == FIELDS for report in values["models"])
+    # both cards say "compact"
+    assert [report["model"] for report in values["models"]] == ["compact", str(tmp_path / "twin.onnx")]
+    (pair,) = values["comparison"]["pairs"]
+    assert (pair["agreement"], pair["accuracy_difference"], pair["p"]) == (1.0, 0.0, 1.0)
+    assert "Side by side" in (tmp_path / "report" / "report.html").read_text()
+    shown = mien("evaluate", "--data", tmp_path, *models).out
+    assert "McNemar" in shown
+
+
+def test_photos_have_a_page_too(mien, photos, tmp_path):
+    assert mien("evaluate", "--data", photos, "--photos", "--out", tmp_path / "report").code == 0
+    page = (tmp_path / "report" / "report.html").read_text()
+    assert "neutral/b.png" in page
+    assert "In 1 of 3 photos no face was found" in page
 
 
 def test_class_folders_of_chips(mien, paint, portrait, tmp_path):
@@ -136,6 +179,7 @@ def test_expressions_left_out(mien, photos):
         (["--labels", "nope"], ["answer", "fer2013", "ferplus", "'nope'"]),
         (["--labels", "ferplus"], ["'ferplus'"]),
         (["--model", "nope"], ["compact", "'nope'"]),
+        (["--model", "compact", "--model", "compact"], ["different models", "compact, compact"]),
         (["--leave-out", "sad"], ["--photos"]),
         (["--photos", "--split", "PublicTest"], ["--split"]),
         (["--photos", "--leave-out", "hapy"], ["'hapy'"]),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from importlib.util import find_spec
 
 import numpy as np
 import pytest
@@ -12,6 +13,8 @@ from mien.apps.cli.demo import PORTRAIT
 from mien.emotions import FER2013
 from mien.images import read
 from mien.model_card import CARD_KEY, SEAL_KEY, UNSEALED, ModelCard, seal
+
+needs_keras = pytest.mark.skipif(find_spec("keras") is None, reason="needs keras: pip install 'mien[train]'")
 
 
 @pytest.fixture
@@ -61,11 +64,82 @@ def test_a_model_of_one_s_own_comes_works_and_goes(mien, own_model, cache_folder
     assert mien("predict", paint("a.png"), "-d", "whole", "--model", "theirs").code == 2
 
 
-def test_show_prints_the_card(mien, own_model, classifier):
-    code, out, _ = mien("models", "show", "compact")
+def test_show_prints_what_a_model_file_is(mien, own_model, classifier):
+    code, out, _ = mien("models", "show", own_model("héron"))
     assert code == 0
-    assert ModelCard.from_json(out) == classifier.card
-    assert json.loads(mien("models", "show", own_model("héron")).out)["name"] == "héron"
+    card = classifier.card
+    for words in ("héron", "48x48x1", ", ".join(card.answer.labels), card.origin.network, card.origin.licence):
+        assert words in " ".join(out.split())
+    assert "PublicTest, fer2013: accuracy 0.708" in out
+    assert "input  chips: tensor(uint8) ['batch', 48, 48, 1]" in out
+    assert "Conv " in out
+    assert "59,630,304 multiply-adds a chip" in out
+
+
+def test_show_as_json_holds_the_whole_card_and_the_layers(mien, classifier):
+    pytest.importorskip("onnx", reason="needs onnx: pip install 'mien[train]'")
+    told = json.loads(mien("models", "show", "compact", "--json").out)
+    assert ModelCard.from_json(json.dumps(told["card"])) == classifier.card
+    assert told["inputs"] == [{"name": "chips", "type": "tensor(uint8)", "shape": ["batch", 48, 48, 1]}]
+    assert [output["shape"][1] for output in told["outputs"]] == [7, 8]
+    assert told["parameters"] == sum(layer["parameters"] for layer in told["layers"])
+    assert {"name": "/Conv", "kind": "Conv", "output": [48, 48, 16]}.items() <= told["layers"][9].items()
+
+
+def test_show_without_onnx_tells_what_onnxruntime_knows(process):
+    with process("models", "show", "compact", before="import sys; sys.modules['onnx'] = None") as started:
+        out, err = started.communicate(timeout=120)
+    assert started.returncode == 0
+    assert b"tensor(uint8)" in out
+    assert b"Conv" not in out
+    assert b"pip install 'mien[train]'" in err
+
+
+@needs_keras
+@pytest.mark.train
+def test_show_prints_a_network_of_the_zoo_layer_by_layer(ran):
+    code, out, _ = ran("models", "show", "two-conv")
+    assert code == 0
+    rows = [line.split() for line in out.splitlines() if line.strip()]
+    assert rows[0] == ["layer", "kind", "output", "parameters", "multiply-adds"]
+    assert ["conv2d_1", "Conv2D", "24", "x", "24", "x", "64", "18,496", "10,616,832"] in rows
+    assert out.endswith("1,199,495 parameters, 12,460,928 multiply-adds a chip\n")
+
+
+@needs_keras
+@pytest.mark.train
+@pytest.mark.parametrize(
+    ("options", "shapes"),
+    [
+        (["--network"], ([48, 48, 1], [7])),
+        (["--size", 32, "--channels", 3, "--labels", 5], ([32, 32, 3], [5])),
+    ],
+    ids=["asked by name", "asked by its shape"],
+)
+def test_a_network_with_a_model_s_name_is_shown_when_asked_for(mien, options, shapes):
+    told = json.loads(mien("models", "show", "compact", "--json", *options).out)
+    assert "card" not in told
+    assert (told["layers"][0]["output"], told["layers"][-1]["output"]) == shapes
+    assert told["parameters"] - told["trainable"] > 0
+    assert "BatchNormalization" in {layer["kind"] for layer in told["layers"]}
+
+
+@needs_keras
+@pytest.mark.train
+def test_networks_lists_the_zoo(mien):
+    from mien.training.zoo import ZOO
+
+    code, out, _ = mien("models", "networks")
+    assert code == 0
+    assert set(ZOO) <= set(rows_of(out))
+
+
+def test_a_network_without_keras_names_the_pip_line(process):
+    with process("models", "show", "two-conv", before="import sys; sys.modules['keras'] = None") as started:
+        out, err = started.communicate(timeout=120)
+    assert (started.returncode, out) == (2, b"")
+    assert b"received 'two-conv'" in err
+    assert b"pip install 'mien[train" in err
 
 
 def test_pull_of_what_is_here_prints_where(mien):
@@ -96,6 +170,7 @@ def test_a_published_model_brought_by_hand_is_used(mien, shared, paint, portrait
         (["remove", "compact"], "part of mien"),
         (["remove", "yunet"], "nothing to remove"),
         (["show", "nope"], "'nope'"),
+        (["show", "nope.onnx"], "received 'nope.onnx'"),
         (["show", "yunet"], "mien models pull yunet"),
         (["add", "gone.onnx"], "none at gone.onnx"),
         (["add", PORTRAIT], "expected an .onnx model"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import signal
 import tomllib
 from importlib.util import find_spec
 
@@ -50,7 +51,11 @@ def test_a_run_and_all_that_takes_it(ran, mien, paint, fer2013, tmp_path):
     assert "PublicTest answer: accuracy " in done.err
     assert "written: run/model.onnx" in done.err.replace("\\", "/")
 
-    assert {path.name for path in run.iterdir()} == {"recipe.toml", "history.csv", "checkpoints", "model.onnx"}
+    assert {path.name for path in run.iterdir()} >= {
+        "augmentation.png", "best.weights.h5", "checkpoints", "history.csv", "history.jsonl", "lock", "model.onnx",
+        "recipe.toml", "run.json",
+    }  # fmt: skip
+    assert (run / "curves.png").is_file() == (find_spec("matplotlib") is not None)
     recipe = tomllib.loads((run / "recipe.toml").read_text())
     assert [recipe[name] for name in ("network", "epochs", "batch", "seed", "precision")] == options[1::2]
     with (run / "history.csv").open(newline="") as file:
@@ -68,11 +73,83 @@ def test_a_run_and_all_that_takes_it(ran, mien, paint, fer2013, tmp_path):
 
     again = ran("train", "--data", fer2013, "--out", "run", "--epochs", 1)
     assert again.code == 2
-    assert "holds one: choose another --out" in again.err.replace(str(run), "run")
+    assert "holds one: go on with it by --resume" in again.err.replace(str(run), "run")
     (run / "model.onnx").unlink()
     assert ran("export", "run", "--data", fer2013).code == 0
     exported = card_of(ModelStore().load(str(run / "model.onnx")))
     assert (exported.heads, exported.answer, exported.scores) == (card.heads, card.answer, card.scores)
+
+
+LONG = ["--model", "dense-64-32-relu", "--epochs", 40, "--batch", 16, "--seed", 3]
+
+
+def timeless(run):
+    with (run / "history.csv").open(newline="") as file:
+        return [
+            [value for name, value in row.items() if name not in ("seconds", "pictures_a_second", "waiting")]
+            for row in csv.DictReader(file)
+        ]
+
+
+@taught
+@pytest.mark.train
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+def test_a_run_that_is_stopped_says_how_it_goes_on_and_goes_on(process, ran, fer2013, tmp_path, number, code):
+    with process("train", "--data", fer2013, "--out", "a run", *LONG) as started:
+        lines = iter(started.stderr.readline, b"")
+        assert any(line.startswith(b"epoch 2/40: ") for line in lines)
+        started.send_signal(number)
+        err = b"".join(lines).decode()
+    assert started.returncode == code
+    assert "go on with: mien train --out 'a run' --resume" in err
+    assert "Traceback" not in err
+    assert not (tmp_path / "a run" / "model.onnx").exists()
+
+    done = ran("train", "--out", "a run", "--resume")
+    assert (done.code, done.out) == (0, ""), done.err
+    assert "going on after " in done.err
+    assert (tmp_path / "a run" / "model.onnx").is_file()
+    assert ran("train", "--data", fer2013, "--out", "whole", *LONG).code == 0
+    assert timeless(tmp_path / "a run") == timeless(tmp_path / "whole")
+    exported = [card_of(ModelStore().load(str(tmp_path / name / "model.onnx"))) for name in ("a run", "whole")]
+    assert exported[0].scores == exported[1].scores
+
+    (tmp_path / "a run" / "model.onnx").unlink()
+    again = ran("train", "--out", "a run", "--resume", "--seed", 3)
+    assert (again.code, "nothing is left to learn" in again.err) == (0, True)
+    assert (tmp_path / "a run" / "model.onnx").is_file()
+    refused = ran("train", "--out", "a run", "--resume", "--rate", 0.3)
+    assert refused.code == 2
+    assert "expected rate = 0.05" in refused.err
+
+
+@taught
+@pytest.mark.train
+def test_two_runs_in_one_directory(process, ran, fer2013):
+    with process("train", "--data", fer2013, "--out", "run", *LONG, "--epochs", 4000) as started:
+        assert any(line.startswith(b"epoch 1/4000: ") for line in iter(started.stderr.readline, b""))
+        second = ran("train", "--out", "run", "--resume")
+        started.kill()
+    assert second.code == 2
+    assert f"in which the process {started.pid} is training" in second.err
+
+
+@taught
+@pytest.mark.train
+def test_choices_of_a_run(ran, fer2013, tmp_path):
+    (tmp_path / "out.txt").write_text("2\n3\treason\n")
+    choices = {"optimizer": "adamw", "rate": 0.002, "schedule": "plateau", "patience": 3, "balance": "logits"}
+    options = [part for name, value in choices.items() for part in (f"--{name}", value)]
+    done = ran(
+        "train", "--data", fer2013, "--out", "run", "--model", "dense-64-tanh", "--epochs", 2, *options,
+        "--without", "out.txt", "--checkpoint-minutes", 0,
+    )  # fmt: skip
+    assert done.code == 0, done.err
+    recipe = tomllib.loads((tmp_path / "run" / "recipe.toml").read_text())
+    assert {name: recipe[name] for name in choices} == choices
+    facts = json.loads((tmp_path / "run" / "run.json").read_text())
+    assert (facts["training_rows"], facts["validation_rows"]) == (124, 42)
+    assert facts["source"]["without"] == str(tmp_path / "out.txt")
 
 
 @taught
@@ -87,7 +164,7 @@ def test_a_folder_of_class_pictures(ran, mien, paint, tmp_path):
     assert (code, len(lines)) == (0, 42)
     assert {tuple(line["faces"][0]["probabilities"]) for line in lines} == {("cat", "dog")}
     report = json.loads(mien("evaluate", "--data", tmp_path / "pets", "--model", tmp_path / "run", "--json").out)
-    assert (report["head"], report["n"]) == ("classes", 42)
+    assert (report["head"], report["split"], report["n"]) == ("classes", "held out", 4)
 
 
 @taught
@@ -96,9 +173,10 @@ def test_a_folder_of_class_pictures(ran, mien, paint, tmp_path):
     ("arguments", "words"),
     [
         (["export", "run"], "expected weights of 'two-conv'"),
+        (["train", "--out", "new", "--resume"], "expected a run directory"),
         (["train", "--out", "new", "--model", "nope"], "expected one of the networks"),
     ],
-    ids=["weights missing", "network unknown"],
+    ids=["weights missing", "nothing to resume", "network unknown"],
 )
 def test_what_no_model_comes_of_is_refused(ran, fer2013, tmp_path, arguments, words):
     (tmp_path / "run").mkdir()
@@ -128,6 +206,12 @@ def test_without_keras_the_pip_line_is_named(process, fer2013):
         (["--seed", "-1"], "seed"),
         (["--recipe", "gone.toml"], "gone.toml"),
         (["--epochs", "many"], "--epochs"),
+        (["--schedule", "steps"], "expected schedule as one of"),
+        (["--optimizer", "lion"], "expected optimizer as one of"),
+        (["--balance", "yes"], "expected balance as one of"),
+        (["--patience", "-1"], "patience"),
+        (["--rate", "0"], "rate"),
+        (["--checkpoint-minutes", "-1"], "checkpoint-minutes"),
     ],
     ids=" ".join,
 )
@@ -141,3 +225,9 @@ def test_wrong_usage_is_2_and_leaves_no_run(mien, fer2013, tmp_path, options, wo
 def test_export_of_no_run(mien, fer2013, tmp_path):
     code, _, err = mien("export", tmp_path, "--data", fer2013)
     assert (code, "recipe.toml" in err) == (2, True)
+
+
+def test_a_new_run_needs_data(mien, tmp_path):
+    code, _, err = mien("train", "--out", tmp_path / "run")
+    assert (code, "expected --data" in err) == (2, True)
+    assert not (tmp_path / "run").exists()

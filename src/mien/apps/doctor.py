@@ -24,6 +24,13 @@ FORMATS = (("jpg", "JPEG"), ("zlib", "PNG"), ("webp", "WebP"))
 BACKENDS = (("tensorflow", ("tensorflow", "tensorflow-cpu")), ("torch", ("torch",)), ("jax", ("jax",)))
 ENOUGH_DISK = 500_000_000
 SLOW_CHIP = 50.0
+OPTIONAL = (
+    ("pyarrow", "parquet", "Parquet tables"),
+    ("matplotlib", "plots", "plots"),
+    ("tensorboard", "tensorboard", "logs for TensorBoard"),
+    ("optuna", "search", "search for recipes"),
+)
+"""Package, extra, and what it is for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -225,7 +232,7 @@ def extras(versions: Mapping[str, str], backend: str = "") -> Iterator[Finding]:
         backend: the value of KERAS_BACKEND, "" where it is not set.
     """
     yield _training(versions, backend)
-    for package, extra, what in (("pyarrow", "parquet", "Parquet tables"), ("matplotlib", "plots", "plots")):
+    for package, extra, what in OPTIONAL:
         if package in versions:
             yield Finding(what, "ok", f"{package} {versions[package]}")
         else:

@@ -1,4 +1,4 @@
-"""``mien evaluate``: judges a model as users have it, on labelled chips or on photos through the whole chain."""
+"""``mien evaluate``: judges models as users have them, on labelled chips or on photos through the whole chain."""
 
 from __future__ import annotations
 
@@ -8,11 +8,28 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mien.apps.cli.options import DetectorOption, JsonOption, ModelOption, console, model_named, progress
+from mien.apps.cli.options import DetectorOption, JsonOption, console, model_named, progress, say
+from mien.emotions import Emotion
 from mien.errors import UsageError
 
 if TYPE_CHECKING:
-    from mien.evaluation.report import Report
+    from collections.abc import Sequence
+
+    import numpy as np
+    import numpy.typing as npt
+
+    from mien.datasets.dataset import Dataset
+    from mien.evaluation.evaluation import Evaluation
+
+ModelsOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--model",
+        "-m",
+        help="A model's name, an .onnx file, or a run directory; compact by default. "
+        "Of several, each is compared with the first.",
+    ),
+]
 
 
 def register(app: typer.Typer) -> None:
@@ -26,9 +43,13 @@ def evaluate(
         Path,
         typer.Option("--data", help="A FER2013 csv, its folder, or class folders of chips; of photos with --photos."),
     ],
-    model: ModelOption = "compact",
+    model: ModelsOption = None,
     split: Annotated[
-        str | None, typer.Option("--split", help="The split judged; by default PublicTest, or all where there is one.")
+        str | None,
+        typer.Option(
+            "--split",
+            help="The split judged; by default PublicTest, else what the run held out, or the only one there is.",
+        ),
     ] = None,
     labels: Annotated[
         str, typer.Option("--labels", help="A head, or answer (what users are told); by default the data's own labels.")
@@ -41,46 +62,113 @@ def evaluate(
         list[str] | None, typer.Option("--leave-out", help="With --photos: an expression whose labels are not trusted.")
     ] = None,
     as_json: JsonOption = False,
-    out: Annotated[Path | None, typer.Option("--out", help="Write metrics.json into this folder.")] = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", help="Write report.html and metrics.json into this folder.")
+    ] = None,
 ) -> None:
-    """Judge a model: accuracy, precision, recall, F1, confusion, calibration."""
+    """Judge a model, or compare several: accuracy, precision, recall, F1, confusion, calibration."""
     if photos and split:
         raise UsageError(f"expected no --split with --photos, which judges all of them; received {split}")
     if leave_out and not photos:
         raise UsageError(f"expected --leave-out with --photos only; received {', '.join(leave_out)} without")
-    if photos:
-        report = _judge_photos(data, model, detector, labels, tuple(leave_out or ()))
-    else:
-        report = _judge_chips(data, model, split, labels)
     if out:
-        from mien.files import write_text
-
-        write_text(out / "metrics.json", report.to_json() + "\n")
-    if as_json:
-        sys.stdout.write(report.to_json() + "\n")
+        out.mkdir(parents=True, exist_ok=True)  # what can't be written is told before the work, not after it
+    copied = None
+    if photos:
+        evaluation = _judge_photos(data, _distinct(model), detector, labels, tuple(leave_out or ()))
     else:
-        from mien.evaluation.report import text
+        judged, learnt = _splits(data, split, _distinct(model))
+        evaluation = _judge_chips(judged, _distinct(model), labels)
+        copied = _copied(evaluation, judged, learnt) if out and learnt else None
+    if out:
+        _write(out, evaluation, copied)
+    _print(evaluation, as_json=as_json)
 
-        console().print(text(report))
+
+def _distinct(models: list[str] | None) -> Sequence[str]:
+    from mien.recognizer import DEFAULT_MODEL
+
+    if models and len(set(models)) != len(models):
+        raise UsageError(f"expected different models to compare; received {', '.join(models)}")
+    return models or (DEFAULT_MODEL,)
 
 
-def _judge_chips(data: Path, model: str, split: str | None, labels: str) -> Report:
-    from mien.classification import Classifier
-    from mien.datasets import PUBLIC_TEST, load
-    from mien.evaluation.judging import judge_chips
-    from mien.model_store import ModelStore
+def _splits(data: Path, split: str | None, models: Sequence[str]) -> tuple[Dataset, Dataset | None]:
+    """The split to judge, and the rows that its models may have learnt from, where they are known."""
+    from mien.datasets import PUBLIC_TEST, TRAINING, load
 
-    classifier = Classifier(ModelStore().load(model_named(model)))
     loaded = load(data)
     names = loaded.split_names()
-    return judge_chips(classifier, loaded.split(split or (names[0] if len(names) == 1 else PUBLIC_TEST)), labels)
+    if split is None and PUBLIC_TEST not in names and (kept := _held_out(loaded, models)):
+        say(f"judging the {len(kept[1])} rows that the run held out; --split judges others")
+        return kept[1], kept[0]
+    chosen = split or (names[0] if len(names) == 1 else PUBLIC_TEST)
+    learnt = loaded.split(TRAINING) if chosen != TRAINING and TRAINING in names else None
+    return loaded.split(chosen), learnt
 
 
-def _judge_photos(data: Path, model: str, detector: str, labels: str, leave_out: tuple[str, ...]) -> Report:
+def _held_out(data: Dataset, models: Sequence[str]) -> tuple[Dataset, Dataset] | None:
+    """What the runs among the models learnt from and held out of this data; all must have held out the same."""
+    from mien.training.run.directory import is_run, read_run
+    from mien.training.splits import held_out
+
+    runs = [read_run(Path(model)) for model in models if is_run(Path(model))]
+    found = [kept for kept in (held_out(run, data) for run in runs) if kept]
+    if any(kept[1].rows.tolist() != found[0][1].rows.tolist() for kept in found):
+        raise UsageError(
+            "expected runs that held out the same rows; received others: name a --split, or one seed for all"
+        )
+    return found[0] if found else None
+
+
+def _judge_chips(data: Dataset, models: Sequence[str], labels: str) -> Evaluation:
+    from mien.classification import Classifier
+    from mien.evaluation.evaluation import evaluate_chips
+    from mien.model_store import ModelStore
+
+    return evaluate_chips({name: Classifier(ModelStore().load(model_named(name))) for name in models}, data, labels)
+
+
+def _judge_photos(
+    data: Path, models: Sequence[str], detector: str, labels: str, leave_out: tuple[str, ...]
+) -> Evaluation:
     from mien.datasets.photos import read
-    from mien.evaluation.judging import judge_photos
+    from mien.evaluation.evaluation import evaluate_photos
     from mien.recognizer import Recognizer
 
-    recognizer = Recognizer.load(model_named(model), detector, labels or "answer")
+    recognizers = {name: Recognizer.load(model_named(name), detector, labels or "answer") for name in models}
     with progress("judging photos") as tell:
-        return judge_photos(recognizer, read(data), leave_out, tell)
+        return evaluate_photos(recognizers, read(data), leave_out, tell)
+
+
+def _copied(evaluation: Evaluation, judged: Dataset, learnt: Dataset) -> npt.NDArray[np.bool_]:
+    from mien.datasets.copies import copies
+
+    with progress("looking for copies in Training") as tell:
+        found = copies(judged.chips[evaluation.models[0].rows], learnt.chips, tell)
+    # what makes two faces copies is common between two digits
+    return found.found if set(judged.truths[0].labels) <= set(Emotion) else found.exact
+
+
+def _write(out: Path, evaluation: Evaluation, copied: npt.NDArray[np.bool_] | None) -> None:
+    from datetime import datetime
+
+    from mien import __version__
+    from mien.evaluation.page import report_page
+    from mien.files import write_text
+
+    made = f"Judged on {datetime.now().astimezone():%Y-%m-%d} by mien {__version__}."
+    write_text(out / "metrics.json", evaluation.to_json(copied) + "\n")
+    write_text(out / "report.html", report_page(evaluation, copied, made))
+    say(f"mien: wrote {out / 'report.html'} and metrics.json")
+
+
+def _print(evaluation: Evaluation, *, as_json: bool) -> None:
+    if as_json:
+        sys.stdout.write(evaluation.to_json() + "\n")
+        return
+    from mien.evaluation.report import compared_text, text
+
+    reports = [judged.report for judged in evaluation.models]
+    compared = evaluation.comparison
+    console().print(text(reports[0]) if compared is None else compared_text(reports, compared))

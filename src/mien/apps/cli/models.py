@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from mien.apps.cli.options import SOME_FAILED, console, model_named, printable, progress
+from mien.apps.cli.options import SOME_FAILED, JsonOption, console, model_named, printable, progress, say
+from mien.errors import MissingExtraError, UsageError
+
+if TYPE_CHECKING:
+    from onnxruntime import InferenceSession
+
+    from mien.model_card import ModelCard
+    from mien.training.summary import Summary
 
 app = typer.Typer(help="List, fetch, add, check and describe models.", no_args_is_help=True)
 
@@ -74,15 +82,170 @@ def verify() -> None:
         raise typer.Exit(SOME_FAILED)
 
 
+@app.command("networks")
+def networks() -> None:
+    """Every network that mien train can teach."""
+    from mien.training import prepare_backend
+
+    prepare_backend()
+    from rich.table import Table
+
+    from mien.training.zoo import ZOO
+
+    shown = Table("name", "what", box=None, pad_edge=False)
+    for name, build in ZOO.items():
+        shown.add_row(name, (build.__doc__ or "").strip().splitlines()[0])
+    console().print(shown)
+
+
 @app.command("show")
 def show(
-    model: Annotated[str, typer.Argument(metavar="MODEL", help="A name, an .onnx file, or a run directory.")],
+    name: Annotated[
+        str,
+        typer.Argument(metavar="NAME", help="A model's name, an .onnx file, a run directory, or a network's name."),
+    ],
+    *,
+    network: Annotated[
+        bool, typer.Option("--network", help="The network of the zoo, where a model goes by the same name.")
+    ] = False,
+    size: Annotated[int | None, typer.Option("--size", help="Of a network: side of the chip, in pixels [48].")] = None,
+    channels: Annotated[
+        int | None, typer.Option("--channels", help="Of a network: 1 (grey) or 3 (colour) [1].")
+    ] = None,
+    labels: Annotated[int | None, typer.Option("--labels", help="Of a network: how many labels it tells [7].")] = None,
+    expand: Annotated[
+        bool, typer.Option("--expand", help="List the layers of a network inside the network too.")
+    ] = False,
+    as_json: JsonOption = False,
 ) -> None:
-    """Print a model's card as JSON: labels, crop rule, calibration, origin, recipe, scores."""
-    import json
+    """Print a network layer by layer: shapes, parameters, multiply-adds; of a model file also its card.
 
+    The card (labels, crop rule, calibration, origin, recipe, scores) is whole with --json.
+    """
+    asked = (size, channels, labels)
+    if network or any(value is not None for value in asked) or not _is_model(name):
+        shape = tuple(usual if value is None else value for value, usual in zip(asked, (48, 1, 7), strict=True))
+        summary = _network(name, shape, expand=expand)
+        if as_json:
+            _print_json(summary.to_dict())
+        else:
+            _print_layers(summary)
+    else:
+        _show_model(name, as_json=as_json)
+
+
+def _is_model(name: str) -> bool:
     from mien.model_store import ModelStore
-    from mien.onnx_guard import card_of
 
-    card = card_of(ModelStore().load(model_named(model)))
-    sys.stdout.write(json.dumps(json.loads(card.to_json()), indent=2, ensure_ascii=False) + "\n")
+    return Path(name).exists() or name.endswith(".onnx") or name in {entry.name for entry in ModelStore().entries()}
+
+
+def _network(name: str, shape: tuple[int, ...], *, expand: bool) -> Summary:
+    """A network of the zoo for chips of ``shape``: side, channels, labels."""
+    from mien.training import prepare_backend
+
+    known = "a model's name (see: mien models list), an .onnx file, a run directory"
+    try:
+        prepare_backend()
+    except MissingExtraError as error:
+        raise UsageError(f"expected {known}; received {name!r}. To see networks of the zoo: {error}") from error
+    from mien.training.zoo import ZOO, NetworkShape
+    from mien.training.zoo.complexity import summary_of
+
+    if name not in ZOO:
+        raise UsageError(f"expected {known} or a network (see: mien models networks); received {name!r}")
+    size, channels, labels = shape
+    if size < 1 or channels not in (1, 3) or labels < 2:
+        raise UsageError(
+            f"expected a side of 1 or more, 1 or 3 channels and 2 or more labels; received {size}, {channels}, {labels}"
+        )
+    return summary_of(name, NetworkShape(size, channels, (("labels", labels),)), expand=expand)
+
+
+def _show_model(name: str, *, as_json: bool) -> None:
+    from mien.model_card import CARD_KEY
+    from mien.model_store import ModelStore
+    from mien.onnx_guard import card_in, open_session
+    from mien.training.graph import graph_summary
+
+    content = ModelStore().load(model_named(name))
+    session = open_session(content, optimise=False)
+    card = card_in(session) if CARD_KEY in session.get_modelmeta().custom_metadata_map else None
+    summary, reason = None, "only graphs with a card of mien's are listed by layers"
+    if card is not None:
+        try:
+            summary = graph_summary(content)
+        except MissingExtraError as error:
+            reason = str(error)
+    if as_json:
+        listed = summary.to_dict() if summary else {}
+        _print_json({**listed, **_ends(session), "card": json.loads(card.to_json()) if card else None})
+        return
+    if card:
+        _print_card(card)
+    for kind, values in _ends(session).items():
+        for value in values:
+            sys.stdout.write(printable(f"{kind[:-1]}  {value['name']}: {value['type']} {value['shape']}") + "\n")
+    if summary:
+        _print_layers(summary)
+    else:
+        say(f"no layers: {reason}")
+
+
+def _ends(session: InferenceSession) -> dict[str, list[dict[str, Any]]]:
+    """What goes in and out of a graph, as onnxruntime tells."""
+    both = {"inputs": session.get_inputs(), "outputs": session.get_outputs()}
+    return {
+        kind: [{"name": value.name, "type": value.type, "shape": list(value.shape)} for value in values]
+        for kind, values in both.items()
+    }
+
+
+def _print_card(card: ModelCard) -> None:
+    from rich.table import Table
+    from rich.text import Text
+
+    lines = {
+        "model": card.name,
+        "chips": f"{card.size}x{card.size}x{card.channels}, cut {card.crop.factor:g} times the face",
+        "answers": ", ".join(card.answer.labels),
+        "heads": ", ".join(f"{head.name} ({len(head.labels)} labels)" for head in card.heads),
+        "network": card.origin.network,
+        "data": card.origin.data,
+        "made with": card.origin.made_with,
+        "licence": card.origin.licence,
+        "scores": "\n".join(
+            f"{score.split}, {score.head}: {score.metric} {score.value:.4f} of {score.count}"
+            for score in card.scores
+            if score.metric in ("accuracy", "macro_f1")
+        ),
+    }
+    shown = Table.grid(padding=(0, 2))
+    for title, words in lines.items():
+        if words:
+            shown.add_row(Text(title, style="dim"), Text(printable(words)))
+    console().print(shown)
+
+
+def _print_layers(summary: Summary) -> None:
+    from rich.box import SIMPLE_HEAD
+    from rich.table import Table
+    from rich.text import Text
+
+    shown = Table("layer", "kind", box=SIMPLE_HEAD, pad_edge=False)
+    shown.columns[0].overflow = "fold"
+    for title in ("output", "parameters", "multiply-adds"):
+        shown.add_column(title, justify="right", no_wrap=True)
+    for layer in summary.layers:
+        name = Text(printable("  " * layer.depth + layer.name), style="dim" if layer.depth else "")
+        output = " x ".join("?" if side is None else str(side) for side in layer.output)
+        figures = (f"{figure:,}" if figure else "" for figure in (layer.parameters, layer.multiply_adds))
+        shown.add_row(name, Text(printable(layer.kind)), output, *figures)
+    taught = summary.parameters if summary.trainable is None else summary.trainable
+    kept = f" ({summary.parameters - taught:,} of them not trained)" if summary.parameters > taught else ""
+    console().print(shown)
+    console().print(f"{summary.parameters:,} parameters{kept}, {summary.multiply_adds:,} multiply-adds a chip")
+
+
+def _print_json(values: dict[str, Any]) -> None:
+    sys.stdout.write(json.dumps(values, indent=2, ensure_ascii=False) + "\n")

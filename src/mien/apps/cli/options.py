@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 SOME_FAILED, WRONG_USAGE, INTERRUPTED = 1, 2, 130
 """Exit codes besides 0."""
 
+SIGNALLED = 128
+"""What the number of a signal is added to in the exit code of what it ended."""
+
 WIDE = 200
 """Columns of a table that no terminal bounds."""
 

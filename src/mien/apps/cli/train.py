@@ -1,37 +1,52 @@
-"""``mien train`` and ``mien export``: from a data set to a model file that every other command takes."""
+"""``mien train``: from a data set to a model file that every other command takes."""
 
 from __future__ import annotations
 
 import dataclasses
+import os
+import shlex
+import time
+from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mien.apps.cli.options import DataOption, progress, say
-from mien.errors import TrainingError, UsageError
+from mien.apps.cli.export import read_splits, write_model
+from mien.apps.cli.options import SIGNALLED, say
+from mien.apps.cli.search import search_recipes
+from mien.errors import MissingExtraError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from mien.datasets import Dataset
+    from mien.training.fit import Options
     from mien.training.recipe import Recipe
+    from mien.training.run.directory import Epoch, Record, Source
+    from mien.training.run.progress import News
 
 DEFAULT_NETWORK = "compact"
-
-RunArgument = Annotated[Path, typer.Argument(metavar="RUN", help="A directory that mien train wrote.")]
+REDRAWN = 10.0
+"""Seconds after which the curves are drawn again, if an epoch has ended; and at the end."""
 
 
 def register(app: typer.Typer) -> None:
-    """Adds the commands."""
+    """Adds the command."""
     app.command("train")(train)
-    app.command("export")(export)
 
 
 def train(
     *,
-    data: DataOption,
     out: Annotated[Path, typer.Option("--out", help="The run directory: recipe, history, weights, model.onnx.")],
+    data: Annotated[
+        Path | None,
+        typer.Option(
+            "--data", help="FER2013 (csv, .gz, .xz, .zip), MNIST, any csv of pixels, or class folders; see the docs."
+        ),
+    ] = None,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on with the run in --out, as if it had never stopped.")
+    ] = False,
     recipe: Annotated[
         Path | None, typer.Option("--recipe", help="A recipe as TOML; by default the network's own.")
     ] = None,
@@ -44,63 +59,116 @@ def train(
     precision: Annotated[
         str | None, typer.Option("--precision", help="float32, mixed_bfloat16 or mixed_float16.")
     ] = None,
+    optimizer: Annotated[str | None, typer.Option("--optimizer", help="sgd or adamw.")] = None,
+    rate: Annotated[float | None, typer.Option("--rate", help="Learning rate at its peak.")] = None,
+    schedule: Annotated[
+        str | None, typer.Option("--schedule", help="Of the rate: cosine, linear, constant or plateau.")
+    ] = None,
+    patience: Annotated[
+        int | None, typer.Option("--patience", help="End after so many epochs without a better one; 0: never.")
+    ] = None,
+    balance: Annotated[
+        str | None, typer.Option("--balance", help="For rare classes: none, weights, or logits.")
+    ] = None,
+    weights: Annotated[
+        str | None, typer.Option("--weights", help="Of a transfer network: imagenet, none, or an .h5 file.")
+    ] = None,
+    fine_tune: Annotated[
+        int | None, typer.Option("--fine-tune", min=0, help="Of a transfer network: teach its last N blocks too.")
+    ] = None,
+    licence: Annotated[
+        str | None, typer.Option("--licence", help="Of the weights, for the model's card; yours to choose.")
+    ] = None,
+    without: Annotated[
+        Path | None, typer.Option("--without", help="Rows to leave out, as mien data audit lists them.")
+    ] = None,
+    validation_share: Annotated[
+        float | None, typer.Option("--validation-share", help="Held out where the data has no splits. [0.1]")
+    ] = None,
+    checkpoint_minutes: Annotated[
+        float, typer.Option("--checkpoint-minutes", min=0.0, help="Between checkpoints within an epoch.")
+    ] = 10.0,
+    tensorboard: Annotated[
+        bool, typer.Option("--tensorboard", help="Write a log for TensorBoard into the run directory.")
+    ] = False,
+    devices: Annotated[int, typer.Option("--devices", min=1, help="That share every batch; on JAX.")] = 1,
+    search: Annotated[
+        int | None, typer.Option("--search", min=1, help="Try so many recipes around this one; --out holds all runs.")
+    ] = None,
 ) -> None:
-    """Teach a network from a data set and export it as a model file."""
+    """Teach a network from a data set and export it as a model file.
+
+    Ctrl-C finishes the step, saves and leaves; a second one leaves at once. --resume goes on from there, from the
+    last checkpoint after a crash, with the data and the recipe that the run began with.
+    """
     from mien.training import prepare_backend
-    from mien.training.recipe import read, recipe_for
 
-    chosen = read(recipe) if recipe else recipe_for(model or DEFAULT_NETWORK)
-    options = {"network": model, "epochs": epochs, "batch": batch, "seed": seed, "precision": precision}
-    chosen = _with(chosen, {name: value for name, value in options.items() if value is not None})
+    options: dict[str, object] = {"network": model, "epochs": epochs, "batch": batch, "seed": seed}
+    options |= {"precision": precision, "optimizer": optimizer, "rate": rate, "schedule": schedule}
+    options |= {"patience": patience, "balance": balance, "licence": licence}
+    options |= {"weights": weights, "fine_tune": fine_tune}
+    begun = _begun(out) if resume and not search else None
+    chosen = _chosen(recipe, {name: value for name, value in options.items() if value is not None}, begun)
+    source = _source(begun, data, without, validation_share)
     prepare_backend()
-    from mien.training.fit import fit
+    from mien.training.devices import own_directory
+    from mien.training.fit import Options
 
-    training, validation = _splits(data, chosen)
-    with progress("epoch") as tell:
-        done = fit(training, validation, chosen, out, _told(tell, chosen))
-    _export(out, done.model, (training, validation), chosen)
+    settings = Options(resume=resume, checkpoint_minutes=checkpoint_minutes, source=source, devices=devices)
+    with own_directory(out, go_on=resume or search is not None) as place:
+        if search:
+            search_recipes(place, chosen, search, settings)
+        else:
+            _teach(place, chosen, settings, _log(place, tensorboard=tensorboard))
 
 
-def export(run: RunArgument, data: DataOption) -> None:
-    """Make the model file of a run again, from its best weights."""
-    from mien.training import prepare_backend
-    from mien.training.recipe import read
+def _teach(out: Path, recipe: Recipe, options: Options, log: Callable[[News], None]) -> None:
+    from mien.apps.cli.run_end import show_end
+    from mien.apps.cli.training_progress import told_to_people
+    from mien.training.fit import Interrupted
+    from mien.training.transfer.teaching import teach
 
-    chosen = read(run / "recipe.toml")
-    prepare_backend()
-    from mien.training.fit import BEST, load, shape_of
-
-    training, validation = _splits(data, chosen)
+    splits = read_splits(options.source, recipe)
     try:
-        best = load(run / BEST, shape_of(training, chosen), chosen.network)
-    except (OSError, ValueError) as error:
-        raise TrainingError(
-            f"expected weights of {chosen.network!r} that fit the data at {run / BEST}; received none, or others "
-            f"({error}). Give the run, and the data that it was taught on"
-        ) from error
-    _export(run, best, (training, validation), chosen)
+        with told_to_people(recipe.epochs) as tell:
+
+            def told(news: News) -> None:
+                tell(news)
+                log(news)
+
+            done = teach(*splits, recipe, out, told, options)
+    except Interrupted as stopped:
+        say(f"the run is saved; go on with: mien train --out {shlex.quote(str(out))} --resume")
+        raise typer.Exit(SIGNALLED + stopped.number) from stopped
+    finally:
+        draw_curves(out)
+    write_model(out, done.model, splits, recipe)
+    show_end(out)
 
 
-def _export(run: Path, model: Any, data: tuple[Dataset, Dataset], recipe: Recipe) -> None:
-    """Writes the model file of a Keras network; ``data``: what was learnt from, and what choices were made on."""
-    from mien.training.export import export as export_model
+def _begun(out: Path) -> Record:
+    """The run to go on with, on the backend that it began on unless KERAS_BACKEND names another."""
+    from mien.training.run.directory import read_run
 
-    card = export_model(model, *data, recipe, run / "model.onnx")
-    for score in card.scores:
-        if score.metric in ("accuracy", "macro_f1", "ece"):
-            say(f"{score.split} {score.head}: {score.metric} {score.value:.4f} of {score.count}")
-    say(f"written: {run / 'model.onnx'}")
+    record = read_run(out)
+    if find_spec(record.facts.backend):
+        os.environ.setdefault("KERAS_BACKEND", record.facts.backend)
+    return record
 
 
-def _splits(path: Path, recipe: Recipe) -> tuple[Dataset, Dataset]:
-    from mien.datasets import load
-    from mien.datasets.dataset import training_and_validation
+def _chosen(path: Path | None, options: dict[str, object], begun: Record | None) -> Recipe:
+    """The recipe of a new run, or that of the run begun with the options that were given again."""
+    from mien.training.recipe import read, recipe_for
+    from mien.training.transfer.choices import chosen_weights, fine_tuned, settled
 
-    data = load(path)
-    if data.rejected:
-        first = data.rejected[0]
-        say(f"{len(data.rejected)} rows can't be read and are left out; the first: {first.place}: {first.reason}")
-    return training_and_validation(data, recipe.seed)
+    if "weights" in options:
+        options = options | {"weights": chosen_weights(str(options["weights"]))}
+    if begun and path is None:
+        return dataclasses.replace(begun.recipe, **options)  # type: ignore[arg-type]  # the options are typed by typer
+    recipe = read(path) if path else recipe_for(str(options.get("network", DEFAULT_NETWORK)))
+    if path is None and options.get("fine_tune"):
+        recipe = fine_tuned(recipe)
+    return settled(_with(recipe, options))
 
 
 def _with(recipe: Recipe, choices: dict[str, object]) -> Recipe:
@@ -112,17 +180,58 @@ def _with(recipe: Recipe, choices: dict[str, object]) -> Recipe:
     return dataclasses.replace(recipe, gentle_epochs=gentle, warmup_epochs=warmup, **choices)  # type: ignore[arg-type]  # the options are typed by typer
 
 
-def _told(tell: Callable[[float], None], recipe: Recipe) -> Callable[[object], None]:
-    def told(news: object) -> None:
-        from mien.training.fit import Epoch
+def _source(begun: Record | None, data: Path | None, without: Path | None, share: float | None) -> Source:
+    """Where the data is read: as the run begun read it, but for what the options say."""
+    from mien.training.run.directory import Source
 
-        if isinstance(news, float):
-            tell(news)
-        elif isinstance(news, Epoch):
-            scores = ", ".join(f"{score.head} {score.accuracy:.4f}" for score in news.scores)
-            say(
-                f"epoch {news.number}/{recipe.epochs}: loss {news.loss:.4f}, {scores}, "
-                f"{news.pictures_a_second:.0f} pictures/s, {news.seconds:.0f} s"
-            )
+    before = begun.facts.source if begun else Source()
+    if data is None and not before.data:
+        raise UsageError("expected --data, the data set to learn from; received none")
+    return Source(
+        str(data.absolute()) if data else before.data,
+        str(without.absolute()) if without else before.without,
+        before.validation_share if share is None else share,
+    )
 
-    return told
+
+def _log(out: Path, *, tensorboard: bool) -> Callable[[News], None]:
+    """What draws the curves as epochs end, and writes TensorBoard's log where that is wanted."""
+    from mien.training.run.directory import Epoch
+
+    if tensorboard and find_spec("tensorboard") is None:
+        raise MissingExtraError("writing a log for TensorBoard", "tensorboard", "tensorboard")
+    drawn = -REDRAWN
+    log: Callable[[Epoch], None] | None = None
+
+    def written(news: News) -> None:
+        nonlocal drawn, log
+        if not isinstance(news, Epoch):
+            return
+        if tensorboard:
+            log = log or _opened(out)
+            log(news)
+        if time.monotonic() - drawn > REDRAWN:
+            draw_curves(out)
+            drawn = time.monotonic()
+
+    return written
+
+
+def _opened(out: Path) -> Callable[[Epoch], None]:
+    from mien.training.run.tensorboard import open_log
+
+    return open_log(out)
+
+
+def draw_curves(out: Path) -> None:
+    """Draws RUN/curves.png where matplotlib is installed and an epoch is done; it fails with words only."""
+    from mien.training.run.curves import draw_curves as draw
+    from mien.training.run.directory import CURVES, read_history
+
+    history = read_history(out)
+    if not history or find_spec("matplotlib") is None:
+        return
+    try:
+        draw(out / CURVES, history)
+    except Exception as error:  # noqa: BLE001 - whatever it is, a picture is no reason to end a run
+        say(f"the curves could not be drawn ({error})")

@@ -1,0 +1,115 @@
+"""``mien export``: the model file of a run, in float32 or int8."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from mien.apps.cli.options import say
+from mien.errors import TrainingError, UsageError
+
+if TYPE_CHECKING:
+    from mien.datasets import Dataset
+    from mien.model_card import ModelCard
+    from mien.training.recipe import Recipe
+    from mien.training.run.directory import Source
+
+    Splits = tuple[Dataset, Dataset]
+
+TOLD = ("accuracy", "macro_f1", "ece")
+
+
+def register(app: typer.Typer) -> None:
+    """Adds the command."""
+    app.command("export")(export)
+
+
+def export(
+    run: Annotated[Path, typer.Argument(metavar="RUN", help="A directory that mien train wrote.")],
+    *,
+    data: Annotated[
+        Path | None, typer.Option("--data", help="What the run was taught; by default where it was read then.")
+    ] = None,
+    int8: Annotated[
+        bool,
+        typer.Option("--int8", help="Write model.int8.onnx beside model.onnx, if that loses little and is faster."),
+    ] = False,
+) -> None:
+    """Make the model file of a run again, from its best weights; or its int8 form, from the model file."""
+    from mien.training.recipe import read
+    from mien.training.run.directory import MODEL, RECIPE
+
+    recipe = read(run / RECIPE)
+    splits = read_splits(_source(run, data), recipe)
+    if not (int8 and (run / MODEL).is_file()):
+        write_model(run, _best(run, splits, recipe), splits, recipe)
+    if int8:
+        _write_int8(run, splits)
+
+
+def read_splits(source: Source, recipe: Recipe) -> Splits:
+    """What is learnt from, and what choices are made on; rows that can't be read are told of."""
+    from mien.datasets import load
+    from mien.training.splits import splits_of
+
+    data = load(Path(source.data))
+    if data.rejected:
+        first = data.rejected[0]
+        say(f"{len(data.rejected)} rows can't be read and are left out; the first: {first.place}: {first.reason}")
+    return splits_of(data, source, recipe)
+
+
+def write_model(run: Path, model: Any, splits: Splits, recipe: Recipe) -> None:
+    """Writes the model file of a Keras network into its run directory."""
+    from mien.training.model_file.export import export as export_model
+    from mien.training.run.directory import MODEL
+
+    _tell(export_model(model, *splits, recipe, run / MODEL), run / MODEL)
+
+
+def _write_int8(run: Path, splits: Splits) -> None:
+    from mien.model_store import ModelStore
+    from mien.training.model_file.quantization import INT8, export_int8
+    from mien.training.run.directory import MODEL
+
+    card, trial = export_int8(ModelStore().load(run / MODEL), *splits, run / INT8)
+    say(f"int8 beside float32: {trial}")
+    _tell(card, run / INT8)
+
+
+def _source(run: Path, data: Path | None) -> Source:
+    """Where the run's data is: as it was read when the run began, but for another place that the user names."""
+    from mien.training.run.directory import FACTS, Source, read_facts
+
+    source = read_facts(run).source if (run / FACTS).is_file() else Source()
+    if data is None and not source.data:
+        raise UsageError(f"expected --data: {run} does not tell where its data was read")
+    if data is None and not Path(source.data).exists():
+        raise UsageError(f"expected the data at {source.data}, where the run read it; there is none: give --data")
+    return source if data is None else dataclasses.replace(source, data=str(data))
+
+
+def _best(run: Path, splits: Splits, recipe: Recipe) -> Any:
+    """The network with the run's best weights."""
+    from mien.training import prepare_backend
+
+    prepare_backend()
+    from mien.training.fit import BEST, load, shape_of
+
+    try:
+        return load(run / BEST, shape_of(splits[0], recipe), recipe.network)
+    except (OSError, ValueError) as error:
+        raise TrainingError(
+            f"expected weights of {recipe.network!r} that fit the data at {run / BEST}; received none, or others "
+            f"({error}). Give the run, and the data that it was taught on"
+        ) from error
+
+
+def _tell(card: ModelCard, path: Path) -> None:
+    for score in card.scores:
+        if score.metric in TOLD:
+            say(f"{score.split} {score.head}: {score.metric} {score.value:.4f} of {score.count}")
+    say(f"written: {path}")

@@ -1,0 +1,71 @@
+"""``mien train --search``: runs with other choices, and what comes of them."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import TYPE_CHECKING
+
+import typer
+
+from mien.apps.cli.export import read_splits, write_model
+from mien.apps.cli.options import SIGNALLED, console, say
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from rich.table import Table
+
+    from mien.training.fit import Options
+    from mien.training.recipe import Recipe
+    from mien.training.run.progress import News
+    from mien.training.search.trials import Search
+
+
+def search_recipes(out: Path, recipe: Recipe, count: int, options: Options) -> None:
+    """Searches for a better recipe, shows the trials on stdout, and writes the model file of the best.
+
+    Args:
+        out: the directory of the search.
+        recipe: where it begins.
+        count: trials in all.
+        options: of each run, with the source of the data.
+    """
+    from mien.apps.cli.training_progress import told_to_people
+    from mien.training.fit import BEST, Interrupted, load, shape_of
+    from mien.training.run.directory import is_run
+    from mien.training.search.trials import BEST_RECIPE, search
+    from mien.training.transfer.teaching import teach as teach_one
+
+    training, validation = splits = read_splits(options.source, recipe)
+
+    def teach(recipe: Recipe, run: Path, tell: Callable[[News], None]) -> None:
+        teach_one(training, validation, recipe, run, tell, dataclasses.replace(options, resume=is_run(run)))
+
+    try:
+        with told_to_people(recipe.epochs) as tell:
+            found = search(recipe, count, out, teach, tell, training.digest)
+    except Interrupted as stopped:
+        say("the search is saved; the same command goes on with it")
+        raise typer.Exit(SIGNALLED + stopped.number) from stopped
+    console().print(table(found))
+    for name, share in found.importances():
+        say(f"importance of {name}: {share:.0%}")
+    best, run = found.best.choices.applied(recipe), out / found.best.directory
+    write_model(run, load(run / BEST, shape_of(training, best), best.network), splits, best)
+    say(f"the best recipe: {out / BEST_RECIPE}")
+
+
+def table(found: Search) -> Table:
+    """The trials, best first."""
+    from rich.table import Table
+
+    from mien.training.search.space import space
+
+    names = list(space(found.recipe))
+    heads = ("trial", "merit", "epochs", *(name.replace("_", " ") for name in names), "state")
+    shown = Table(*heads, box=None, pad_edge=False)
+    for trial in sorted(found.trials, key=lambda trial: -trial.merit):
+        varied = (f"{getattr(trial.choices, name):.3g}" for name in names)
+        shown.add_row(str(trial.number), f"{trial.merit:.4f}", str(len(trial.merits)), *varied, trial.state)
+    return shown

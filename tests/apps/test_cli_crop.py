@@ -1,0 +1,73 @@
+from __future__ import annotations
+
+import csv
+
+import numpy as np
+import pytest
+
+from mien import datasets, images
+
+
+@pytest.fixture
+def photos(paint, portrait, tmp_path):
+    """A photo of one face, one of two, and one of none."""
+    paint("photos/happy/one.png", portrait)
+    paint("photos/happy/two.png", np.hstack([portrait, portrait[:, ::-1]]))
+    paint("photos/sad/none.png")
+    return tmp_path / "photos"
+
+
+def statuses(out):
+    with (out / "crops.csv").open(newline="", encoding="utf-8") as file:
+        return {row["source"]: row["status"] for row in csv.DictReader(file)}
+
+
+def test_photos_become_a_data_set(mien, photos, tmp_path):
+    out = tmp_path / "chips"
+    done = mien("data", "crop", photos, "--out", out, "--detector", "haar")
+    assert (done.code, done.out) == (0, "")
+    assert "1 chips" in done.err
+    assert "not cut: 1 no face, 1 several faces" in done.err
+    assert statuses(out) == {
+        "happy/one.png": "cropped",
+        "happy/two.png": "several faces",
+        "sad/none.png": "no face",
+    }
+    assert datasets.load(out).rows.tolist() == ["happy/one.png"]
+
+
+def test_largest_and_size_are_obeyed(mien, photos, tmp_path):
+    out = tmp_path / "chips"
+    done = mien("data", "crop", photos, "--out", out, "--detector", "haar", "--largest", "--size", 64)
+    assert done.code == 0
+    assert sorted(path.name for path in (out / "happy").iterdir()) == ["one.png", "two.png"]
+    assert images.read(out / "happy" / "two.png").shape == (64, 64, 3)
+
+
+def test_an_unreadable_photo_exits_with_1_and_the_rest_is_there(mien, photos, tmp_path):
+    (photos / "sad" / "torn.png").write_bytes(b"\x89PNG\r\n\x1a\n torn")
+    done = mien("data", "crop", photos, "--out", tmp_path / "chips", "--detector", "haar")
+    assert done.code == 1
+    assert "1 unreadable" in done.err
+    assert statuses(tmp_path / "chips")["happy/one.png"] == "cropped"
+
+
+@pytest.mark.parametrize(
+    ("options", "word"),
+    [
+        (["--size", "7"], "8 to 256"),
+        (["--detector", "eyes"], "expected a detector"),
+        (["--model", "absent"], "absent"),
+    ],
+)
+def test_what_no_run_could_use_is_wrong_usage(mien, photos, tmp_path, options, word):
+    done = mien("data", "crop", photos, "--out", tmp_path / "chips", *options)
+    assert done.code == 2
+    assert word in done.err
+    assert not (tmp_path / "chips").exists()
+
+
+def test_a_folder_that_is_not_there_is_told(mien, tmp_path):
+    done = mien("data", "crop", tmp_path / "absent", "--out", tmp_path / "chips", "--detector", "haar")
+    assert done.code == 2
+    assert "absent" in done.err

@@ -1,0 +1,125 @@
+"""``mien runs``, and what ``mien train`` tells at its end."""
+
+from __future__ import annotations
+
+import csv
+import json
+from pathlib import Path
+
+import pytest
+
+from histories import write_run
+from mien.apps.cli.run_end import show_end
+from mien.apps.cli.runs import _short
+
+
+@pytest.fixture
+def folder(tmp_path, shipped_model):
+    """Three runs: a finished one with a model, an interrupted one, a damaged one; and a folder that is none."""
+    write_run(tmp_path / "runs" / "done", (0.3, 0.5), planned=2, model=shipped_model)
+    write_run(tmp_path / "runs" / "stopped", (0.6,), planned=2)
+    (write_run(tmp_path / "runs" / "torn", (), planned=2) / "run.json").write_text("{")
+    (tmp_path / "runs" / "notes").mkdir()
+    return tmp_path / "runs"
+
+
+def rows_of(out):
+    return [line.split() for line in out.splitlines() if line.strip().startswith("runs")]
+
+
+def test_runs_are_listed_by_accuracy_with_what_is_wrong_below(ran, folder):
+    code, out, err = ran("runs", "runs")
+    assert code == 0
+    done, stopped, torn = rows_of(out)
+    assert [Path(row[0]).name for row in (done, stopped, torn)] == ["done", "stopped", "torn"]
+    assert done[1:10] == ["compact", "fer2013", "2/2", "2", "0.7083", "0.6879", "0.021", "1.20", "M"]
+    assert stopped[1:7] == ["two-conv", "fer2013", "1/2", "1", "0.6000", "0.5000"]
+    assert [row[-1] for row in (done, stopped, torn)] == ["finished", "interrupted", "unreadable"]
+    wrong = err.splitlines()
+    assert len(wrong) == 2
+    assert "stopped before its end; go on with: mien train --out" in wrong[0]
+    assert "expected the files of a run in" in wrong[1]
+
+
+def test_json_is_an_object_a_run(mien, folder):
+    code, out, err = mien("runs", folder / "stopped", folder / "done", "--json")
+    rows = [json.loads(line) for line in out.splitlines()]
+    assert (code, err) == (0, "")
+    assert [row["run"] for row in rows] == [str(folder / "done"), str(folder / "stopped")]
+    assert 0.01 < rows[0]["milliseconds"] < 10_000
+    assert rows[1]["milliseconds"] is None
+
+
+def test_csv_has_the_same_columns(mien, folder, tmp_path):
+    mien("runs", folder, "--csv", tmp_path / "out" / "runs.csv")
+    told = [json.loads(line) for line in mien("runs", folder, "--json").out.splitlines()]
+    with (tmp_path / "out" / "runs.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert list(rows[0]) == list(told[0])
+    assert [(row["run"], row["state"], row["bytes"]) for row in rows] == [
+        (one["run"], one["state"], str(one["bytes"] or "")) for one in told
+    ]
+
+
+@pytest.mark.parametrize("name", ["gone", "notes"])
+def test_a_folder_without_runs_is_wrong_usage(mien, folder, name):
+    code, out, err = mien("runs", folder / name)
+    assert (code, out) == (2, "")
+    assert "'mien train --out RUN' makes one" in err
+
+
+def test_the_folder_runs_is_looked_at_unless_told_otherwise(ran, folder):
+    done = ran("runs", "--json")
+    assert done.code == 0, done.err
+    assert len(done.out.splitlines()) == 3
+
+
+def test_keras_is_not_needed(process, folder):
+    blocked = "import sys; sys.modules.update(keras=None, onnx=None, torch=None, tensorflow=None, matplotlib=None)"
+    with process("runs", before=blocked) as started:
+        out, err = started.communicate(timeout=120)
+    assert (started.returncode, b"finished" in out) == (0, True), err.decode()
+
+
+def test_names_can_t_steer_the_terminal(mien, tmp_path):
+    write_run(tmp_path / "runs" / "[red]\x1b[2J", (0.5,), planned=1)
+    out, err = mien("runs", tmp_path / "runs")[1:]
+    assert "\x1b" not in out + err
+    assert "[red]\\x1b[2J" in out
+
+
+@pytest.mark.parametrize(
+    ("count", "words"),
+    [
+        (None, "-"),
+        (0, "0"),
+        (999, "999"),
+        (1000, "1.00 k"),
+        (85_455, "85.5 k"),
+        (999_499, "999 k"),
+        (999_500, "1.00 M"),
+        (1_151_877, "1.15 M"),
+        (59_628_256, "59.6 M"),
+        (1_250_000_000, "1.25 G"),
+        (123_456_789_012, "123 G"),
+    ],
+)
+def test_counts_have_three_digits(count, words):
+    assert _short(count) == words
+
+
+def test_the_end_of_a_run_tells_scores_and_what_to_do_next(folder, capsys):
+    show_end(folder / "done")
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert "two-conv on fer2013, 2 of 2 epochs in 1.0 minutes; the best is epoch 2" in err
+    (row,) = (line.split() for line in err.splitlines() if line.strip().startswith("fer2013"))
+    assert row == ["fer2013", "PublicTest", "3,589", "0.7083", "0.693", "to", "0.723", "0.6879", "0.021"]
+    assert f"mien evaluate --data faces.csv --model {folder / 'done'}" in err
+    assert f"mien predict PHOTO --model {folder / 'done'}" in err
+    assert f"mien runs {folder}" in err
+
+
+def test_the_end_of_a_run_without_a_model_names_the_export(folder, capsys):
+    show_end(folder / "stopped")
+    assert f"mien export {folder / 'stopped'}" in capsys.readouterr().err
