@@ -5,7 +5,7 @@ BIN = $(VENV)/bin
 # the CPU build where an index offers one; plain torch brings gigabytes of CUDA
 TORCH ?= torch==2.13.0
 
-.PHONY: demo test test-torch check long bench docs clean
+.PHONY: demo test test-torch test-jax check long bench docs clean
 
 demo: $(VENV)/.base
 	$(BIN)/mien demo --out demo
@@ -16,6 +16,11 @@ test: $(VENV)/.dev
 # the training wing once more, on torch in place of TensorFlow
 test-torch: $(VENV)/.torch
 	KERAS_BACKEND=torch $(BIN)/python -m pytest -m train
+
+# and on JAX what differs there: runs on all three backends, several devices
+test-jax: $(VENV)/.jax
+	KERAS_BACKEND=jax $(BIN)/python -m pytest tests/training/test_backends.py tests/training/test_devices.py \
+		tests/training/test_state.py
 
 check: $(VENV)/.dev
 	$(BIN)/ruff check .
@@ -49,4 +54,8 @@ $(VENV)/.dev: pyproject.toml | $(VENV)/bin/python
 
 $(VENV)/.torch: $(VENV)/.dev
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check $(TORCH) onnxscript
+	@touch $@
+
+$(VENV)/.jax: $(VENV)/.dev
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check 'jax>=0.5'
 	@touch $@
