@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 from lessons import QUICK, Taught, drawn, drawn_with_votes, taught
 
-from mien.training import BACKENDS
+from mien.training import BACKENDS, prepare_backend
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -31,12 +31,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(autouse=True)
 def keras_settings() -> Iterator[None]:
-    """Keras' global settings, left as they were found."""
+    """Keras' global settings: as mien makes them at the start, whatever ran before; left as they were found."""
     keras = sys.modules.get("keras")
     if keras is None:
         yield
         return
     policy, form = keras.config.dtype_policy(), keras.config.image_data_format()
+    prepare_backend()
     yield
     keras.config.set_dtype_policy(policy)
     keras.config.set_image_data_format(form)

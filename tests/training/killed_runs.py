@@ -43,8 +43,11 @@ def teach(run: Path, fatal: int) -> None:
 
 def main() -> None:
     prepare_backend()
+    import keras
+
     import mien.training.fit  # noqa: F401 - once for all forks
 
+    keras.utils.set_random_seed(0)  # its first call imports TensorFlow wherever that is installed: once for all, too
     for line in sys.stdin:
         job = json.loads(line)
         pid = os.fork()

@@ -18,7 +18,8 @@ pytestmark = pytest.mark.train
 def layers(width: int = 4) -> keras.Model:
     """A model of its own each time, its layers' names counted on."""
     x = keras.Input((6, 6, 2))
-    y = keras.layers.BatchNormalization()(keras.layers.Conv2D(width, 3)(x))
+    y = keras.layers.Conv2D(width, 3, data_format="channels_last")(x)
+    y = keras.layers.BatchNormalization()(y)
     return keras.Model(x, keras.layers.Dense(2)(keras.layers.Dropout(0.5)(keras.layers.Flatten()(y))))
 
 

@@ -14,18 +14,22 @@ import zipfile
 import zlib
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import IO, TYPE_CHECKING, Any, TypeAlias
+from typing import IO, TYPE_CHECKING, Any, Protocol, TypeAlias
 
 import numpy as np
 
-from mien.datasets.dataset import PRIVATE_TEST, PUBLIC_TEST, TRAINING
-from mien.errors import DatasetError
+from mien.datasets import cache
+from mien.datasets.dataset import PRIVATE_TEST, PUBLIC_TEST, TRAINING, Dataset, Rejected, Truth
+from mien.errors import DatasetError, MienError
+from mien.files import sha256_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
     import numpy.typing as npt
+
+Arrays: TypeAlias = "dict[str, npt.NDArray[Any]]"
 
 ENDINGS = (".csv", ".csv.gz", ".csv.xz", ".csv.zip", ".zip")
 """Of the names that are taken for csv files, in lower case."""
@@ -67,7 +71,7 @@ class Rows:
     lines: list[int] = field(default_factory=list)
     rejected: list[tuple[int, str]] = field(default_factory=list)
 
-    def arrays(self) -> dict[str, npt.NDArray[Any]]:
+    def arrays(self) -> Arrays:
         """All but the labels: chips uint8 (count, side, side, 1), splits, rows, and rejected (bad rows, 2)."""
         return {
             "chips": np.frombuffer(self.pixels, dtype=np.uint8).reshape(len(self.lines), self.side, self.side, 1),
@@ -77,37 +81,93 @@ class Rows:
         }
 
 
-RowReader: TypeAlias = "Callable[[bytes, Rows], tuple[Any, bytes, str]]"
-"""A line and the rows before it -> label, pixels and split; raises BadRowError."""
+class Layout(Protocol):
+    """Where the columns of a format are."""
+
+    def row(self, line: bytes, before: Rows) -> tuple[Any, bytes, str]:
+        """Label, pixels and split of a line, after the rows before; raises BadRowError."""
+        ...
+
+    def labels(self, rows: Rows) -> Arrays:
+        """The labels of the rows as arrays that can be kept."""
+        ...
 
 
-def parse(path: Path, begin: Callable[[bytes], RowReader]) -> Rows:
-    """The rows of a csv.
+@dataclass(frozen=True)
+class Format:
+    """A format of csv.
 
-    Args:
-        path: the file; its ending tells how it is packed.
-        begin: makes the reader of rows from the header's line.
-
-    Raises:
-        DatasetError: the file is damaged, or nothing but faults; and what ``begin`` raises.
+    Attributes:
+        name: under which parsed files are kept.
+        described: in errors, "a FER2013 csv".
+        layout: makes the layout from the header's line and the path; raises DatasetError.
+        truth: makes the labels of the data set from the layout's arrays.
     """
-    rows = Rows()
-    number = 0
-    try:
-        with opened(path) as file:
-            numbered = lines(file)
-            number, header = next(numbered, (1, b""))
-            read = begin(header)
-            for number, line in numbered:
-                _take(rows, number, line, read)
-    except DAMAGED as error:
-        raise DatasetError(f"expected a whole file at {path}; it is damaged after line {number} ({error})") from error
-    return rows
+
+    name: str
+    described: str
+    layout: Callable[[bytes, Path], Layout]
+    truth: Callable[[Arrays], Truth]
+
+    def read(self, path: Path, name: str) -> Dataset:
+        """The data set of a file; parsed once, then kept in mien's cache by the file's SHA-256.
+
+        Args:
+            path: the file; its ending tells how it is packed.
+            name: of the data set.
+
+        Raises:
+            DatasetError: there is no such file, it is damaged, its header is another's, or no row is good.
+        """
+        try:
+            digest = sha256_of(path)
+        except OSError as error:
+            raise DatasetError(f"expected {self.described} at {path}; it can't be opened ({error.strerror})") from error
+        kept = cache.kept(self.name, digest)
+        if kept is not None:
+            try:
+                return self._dataset(kept, name, digest)
+            except (MienError, KeyError, ValueError, IndexError, TypeError):
+                pass  # a foreign file under the cache's name: parse and write over it
+        arrays = self._parsed(path)
+        data = self._dataset(arrays, name, digest)
+        cache.keep(self.name, digest, arrays)
+        return data
+
+    def _dataset(self, arrays: Arrays, name: str, digest: str) -> Dataset:
+        return Dataset(
+            name=name,
+            chips=arrays["chips"],
+            truths=(self.truth(arrays),),
+            splits=arrays["splits"],
+            rows=arrays["rows"],
+            digest=digest,
+            rejected=tuple(Rejected(place, reason) for place, reason in arrays["rejected"].tolist()),
+        )
+
+    def _parsed(self, path: Path) -> Arrays:
+        rows = Rows()
+        number = 0
+        try:
+            with opened(path) as file:
+                numbered = lines(file)
+                number, header = next(numbered, (1, b""))
+                layout = self.layout(header, path)
+                for number, line in numbered:
+                    _take(rows, number, line, layout)
+        except DAMAGED as error:
+            raise DatasetError(
+                f"expected a whole file at {path}; it is damaged after line {number} ({error})"
+            ) from error
+        if not rows.lines:
+            reasons = "; ".join(f"line {place}: {why}" for place, why in rows.rejected[:3]) or "there are none"
+            raise DatasetError(f"expected rows of a label and pixels in {path}; none could be read ({reasons})")
+        return {**rows.arrays(), **layout.labels(rows)}
 
 
-def _take(rows: Rows, number: int, line: bytes, read: RowReader) -> None:
+def _take(rows: Rows, number: int, line: bytes, layout: Layout) -> None:
     try:
-        label, pixels, split = read(line, rows)
+        label, pixels, split = layout.row(line, rows)
     except BadRowError as reason:
         rows.rejected.append((number, str(reason)))
         if len(rows.rejected) > MOST_REJECTED:
@@ -125,20 +185,28 @@ def _take(rows: Rows, number: int, line: bytes, read: RowReader) -> None:
 @contextmanager
 def opened(path: Path) -> Iterator[IO[bytes]]:
     """The csv's bytes, unpacked as they are read; what a damaged file raises is in ``DAMAGED``."""
-    ending = path.suffix.lower()
-    if ending == ".zip":
+    if path.suffix.lower() == ".zip":
         with zipfile.ZipFile(path) as archive:
             members = [name for name in archive.namelist() if name.lower().endswith(".csv")]
             if not members:
                 raise DatasetError(f"expected a csv inside {path}; received {archive.namelist()[:5]}")
             with archive.open(members[0]) as file:
                 yield file
-    elif ending == ".gz":
+    else:
+        with unpacked(path) as file:
+            yield file
+
+
+@contextmanager
+def unpacked(path: Path) -> Iterator[IO[bytes]]:
+    """A file's bytes, unpacked as they are read where it ends in .gz or .xz."""
+    ending = path.suffix.lower()
+    if ending == ".gz":
         with gzip.open(path, "rb") as unzipped:
             yield unzipped  # type: ignore[misc]  # GzipFile is an IO[bytes] in all but its stub
     elif ending == ".xz":
-        with lzma.open(path, "rb") as unpacked:
-            yield unpacked
+        with lzma.open(path, "rb") as file:
+            yield file
     else:
         with path.open("rb") as plain:
             yield plain

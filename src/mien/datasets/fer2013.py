@@ -9,21 +9,19 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import islice
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from mien.datasets import cache, csv_rows
+from mien.datasets import csv_rows
 from mien.datasets.csv_rows import BadRowError, shown, unquoted
-from mien.datasets.dataset import TRAINING, Dataset, Rejected, one_hot
+from mien.datasets.dataset import TRAINING, Dataset, Truth, one_hot
 from mien.emotions import FER2013
-from mien.errors import DatasetError, MienError
-from mien.files import sha256_of
+from mien.errors import DatasetError
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    import numpy.typing as npt
 
 EMOTIONS = {str(number).encode(): number for number in range(len(FER2013))}
 
@@ -62,35 +60,7 @@ def read(path: Path) -> Dataset:
     Raises:
         DatasetError: there is no such file, it is damaged, its header lacks emotion or pixels, or no row is good.
     """
-    try:
-        digest = sha256_of(path)
-    except OSError as error:
-        raise DatasetError(f"expected a FER2013 csv at {path}; it can't be opened ({error.strerror})") from error
-    found = cache.kept("fer2013", digest)
-    if found is not None:
-        try:
-            return _dataset(found, digest)
-        except (MienError, KeyError, ValueError, IndexError, TypeError):
-            pass  # a foreign file under the cache's name: parse and write over it
-    rows = csv_rows.parse(path, lambda header: _Columns.of(header, path).row)
-    arrays = {**rows.arrays(), "labels": np.array(rows.labels, dtype=np.int64)}
-    if not rows.lines:
-        reasons = "; ".join(f"line {place}: {why}" for place, why in arrays["rejected"][:3].tolist()) or "it is empty"
-        raise DatasetError(f"expected rows of emotion and pixels in {path}; none could be read ({reasons})")
-    cache.keep("fer2013", digest, arrays)
-    return _dataset(arrays, digest)
-
-
-def _dataset(arrays: dict[str, npt.NDArray[Any]], digest: str) -> Dataset:
-    return Dataset(
-        name="fer2013",
-        chips=arrays["chips"],
-        truths=(one_hot("fer2013", tuple(FER2013), arrays["labels"]),),
-        splits=arrays["splits"],
-        rows=arrays["rows"],
-        digest=digest,
-        rejected=tuple(Rejected(place, reason) for place, reason in arrays["rejected"].tolist()),
-    )
+    return FORMAT.read(path, "fer2013")
 
 
 @dataclass(frozen=True)
@@ -120,3 +90,14 @@ class _Columns:
             raise BadRowError(f"expected an emotion from 0 to {len(FER2013) - 1}; received {shown(emotion)}")
         split = TRAINING if self.usage is None else csv_rows.split_of(unquoted(values[self.usage]), line, before)
         return EMOTIONS[emotion], csv_rows.pixels_of(unquoted(values[self.pixels]).split(), before.side), split
+
+    def labels(self, rows: csv_rows.Rows) -> csv_rows.Arrays:
+        """Numbers of the emotions, int64 (count,)."""
+        return {"labels": np.array(rows.labels, dtype=np.int64)}
+
+
+def _truth(arrays: csv_rows.Arrays) -> Truth:
+    return one_hot("fer2013", tuple(FER2013), arrays["labels"])
+
+
+FORMAT = csv_rows.Format("fer2013", "a FER2013 csv", _Columns.of, _truth)

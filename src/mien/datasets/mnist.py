@@ -7,24 +7,21 @@ no more than the file holds, and what is packed is unpacked no further than its 
 
 from __future__ import annotations
 
-import gzip
 import hashlib
 import math
 import re
 import zipfile
-from contextlib import contextmanager
 from typing import IO, TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from mien.datasets.cache import UNREADABLE
-from mien.datasets.csv_rows import DAMAGED, SIDES
+from mien.datasets.csv_rows import DAMAGED, SIDES, unpacked
 from mien.datasets.dataset import PRIVATE_TEST, TRAINING, Dataset, one_hot
 from mien.errors import DatasetError
 from mien.files import sha256_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
     import numpy.typing as npt
@@ -152,12 +149,12 @@ def _idx_parts(files: list[Path]) -> list[_Part]:
 
 
 def _idx_shape(path: Path, kind: str) -> tuple[int, ...]:
-    with _opened(path) as file:
+    with unpacked(path) as file:
         return _idx_header(file, path, kind)
 
 
 def _idx(path: Path, kind: str) -> npt.NDArray[np.uint8]:
-    with _opened(path) as file:
+    with unpacked(path) as file:
         shape = _idx_header(file, path, kind)
         content = _bounded(file, math.prod(shape) + 1)
     if len(content) != math.prod(shape):
@@ -191,16 +188,6 @@ def _bounded(file: IO[bytes], most: int) -> bytearray:
     while len(content) < most and (piece := file.read(min(CHUNK, most - len(content)))):
         content += piece
     return content
-
-
-@contextmanager
-def _opened(path: Path) -> Iterator[IO[bytes]]:
-    if path.suffix == ".gz":
-        with gzip.open(path, "rb") as unzipped:
-            yield unzipped  # type: ignore[misc]  # GzipFile is an IO[bytes] in all but its stub
-    else:
-        with path.open("rb") as plain:
-            yield plain
 
 
 def _npz_parts(path: Path) -> list[_Part]:

@@ -13,16 +13,15 @@ from __future__ import annotations
 import math
 import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from mien.datasets import cache, csv_rows
+from mien.datasets import csv_rows
 from mien.datasets.csv_rows import BadRowError, shown, unquoted
-from mien.datasets.dataset import SPLITS, TRAINING, Dataset, Rejected, Truth, labels_for, truth_of_words
+from mien.datasets.dataset import SPLITS, TRAINING, Dataset, Truth, labels_for, truth_of_words
 from mien.emotions import FER2013, Emotion, emotion_named
-from mien.errors import DatasetError, MienError
-from mien.files import sha256_of
+from mien.errors import DatasetError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -57,47 +56,11 @@ def read(path: Path) -> Dataset:
     Raises:
         DatasetError: there is no such file, it is damaged, its header lacks labels or pixels, or no row is good.
     """
-    try:
-        digest = sha256_of(path)
-    except OSError as error:
-        raise DatasetError(f"expected a csv of pixels at {path}; it can't be opened ({error.strerror})") from error
-    name = path.name.split(".", 1)[0]
-    kept = cache.kept("pixels", digest)
-    if kept is not None:
-        try:
-            return _dataset(kept, name, digest)
-        except (MienError, KeyError, ValueError, IndexError, TypeError):
-            pass  # a foreign file under the cache's name: parse and write over it
-    arrays = _parsed(path)
-    data = _dataset(arrays, name, digest)
-    cache.keep("pixels", digest, arrays)
-    return data
+    return FORMAT.read(path, path.name.split(".", 1)[0])
 
 
-def _parsed(path: Path) -> dict[str, npt.NDArray[Any]]:
-    layouts: list[_Layout] = []
-
-    def begin(header: bytes) -> csv_rows.RowReader:
-        layouts.append(_layout(header, path))
-        return layouts[0].row
-
-    rows = csv_rows.parse(path, begin)
-    if not rows.lines:
-        reasons = "; ".join(f"line {place}: {why}" for place, why in rows.rejected[:3]) or "there are none"
-        raise DatasetError(f"expected rows of a label and pixels in {path}; none could be read ({reasons})")
-    return {**rows.arrays(), **layouts[0].labels(rows)}
-
-
-def _dataset(arrays: dict[str, npt.NDArray[Any]], name: str, digest: str) -> Dataset:
-    return Dataset(
-        name=name,
-        chips=arrays["chips"],
-        truths=(_shares(arrays["votes"], arrays["columns"]) if "votes" in arrays else _answers(arrays["words"]),),
-        splits=arrays["splits"],
-        rows=arrays["rows"],
-        digest=digest,
-        rejected=tuple(Rejected(place, reason) for place, reason in arrays["rejected"].tolist()),
-    )
+def _truth(arrays: csv_rows.Arrays) -> Truth:
+    return _shares(arrays["votes"], arrays["columns"]) if "votes" in arrays else _answers(arrays["words"])
 
 
 def _answers(words: npt.NDArray[np.str_]) -> Truth:
@@ -160,7 +123,7 @@ class _Layout:
             return unquoted(values[self.pixels[0]]).split()
         return [unquoted(values[at]) for at in self.pixels]
 
-    def labels(self, rows: csv_rows.Rows) -> dict[str, npt.NDArray[Any]]:
+    def labels(self, rows: csv_rows.Rows) -> csv_rows.Arrays:
         """What was read of labels, as arrays: words, or votes and their columns."""
         if self.label is None:
             return {
@@ -242,3 +205,6 @@ def _votes(values: list[bytes]) -> tuple[float, ...]:
         received = b" ".join(values)
         raise BadRowError(f"expected votes of 0 or more, not all 0; received {shown(received)}")
     return votes
+
+
+FORMAT = csv_rows.Format("pixels", "a csv of pixels", _layout, _truth)

@@ -10,13 +10,7 @@ from mien.training.zoo.parts import NetworkShape, chip_input, heads
 
 def two_conv(shape: NetworkShape) -> keras.Model:
     """Conv2D and MaxPooling2D twice, Flatten, two Dense: 1.2 M parameters at 48x48x1."""
-    chips, x = chip_input(shape)
-    for width in (32, 64):
-        x = layers.MaxPooling2D(2)(_rectified(x, width))
-    x = layers.Flatten()(x)
-    x = layers.Dense(128, activation="relu", kernel_initializer="he_normal")(x)
-    x = layers.Dropout(shape.dropout)(x)
-    return keras.Model(chips, heads(x, shape), name="two-conv")
+    return _conv_stack(shape, (32, 64), 128, "two-conv")
 
 
 def deep_conv(shape: NetworkShape) -> keras.Model:
@@ -38,13 +32,15 @@ def deep_conv(shape: NetworkShape) -> keras.Model:
 
 def digits_conv(shape: NetworkShape) -> keras.Model:
     """The CNN for digits that stands beside the dense ones: 0.1 M parameters at 28x28x1."""
+    return _conv_stack(shape, (16, 32), 64, "digits-conv")
+
+
+def _conv_stack(shape: NetworkShape, widths: tuple[int, ...], dense: int, name: str) -> keras.Model:
     chips, x = chip_input(shape)
-    for width in (16, 32):
+    for width in widths:
         x = layers.MaxPooling2D(2)(_rectified(x, width))
-    x = layers.Flatten()(x)
-    x = layers.Dense(64, activation="relu", kernel_initializer="he_normal")(x)
-    x = layers.Dropout(shape.dropout)(x)
-    return keras.Model(chips, heads(x, shape), name="digits-conv")
+    x = layers.Dense(dense, activation="relu", kernel_initializer="he_normal")(layers.Flatten()(x))
+    return keras.Model(chips, heads(layers.Dropout(shape.dropout)(x), shape), name=name)
 
 
 def _rectified(x: keras.KerasTensor, width: int, padding: str = "same") -> keras.KerasTensor:

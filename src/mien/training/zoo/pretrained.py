@@ -23,10 +23,12 @@ if TYPE_CHECKING:
 
 FEATURES = "features"
 NEW_WIDTH = 256
-BGR_MEAN = (103.939, 116.779, 123.68)
-"""ImageNet's mean blue, green and red."""
-RGB_SPREAD = ((0.485, 0.229), (0.456, 0.224), (0.406, 0.225))
-"""ImageNet's mean and deviation of red, green and blue, of 1."""
+SCALINGS = {
+    "tf": tuple((channel, 127.5, 127.5) for channel in range(3)),
+    "caffe": ((2, 103.939, 1.0), (1, 116.779, 1.0), (0, 123.68, 1.0)),
+    "torch": ((0, 0.485 * 255, 0.229 * 255), (1, 0.456 * 255, 0.224 * 255), (2, 0.406 * 255, 0.225 * 255)),
+}
+"""Of each channel made: which of red, green and blue it is, what is taken from it, and what it is divided by."""
 
 
 @dataclass(frozen=True)
@@ -182,19 +184,12 @@ def _pictures(chips: keras.KerasTensor, shape: NetworkShape, size: int) -> keras
 
 
 def _scaled(x: keras.KerasTensor, scaling: str) -> keras.KerasTensor:
+    """Each channel for itself: Keras' own preprocess_input slices and captures in ways TensorFlow can't export."""
     if scaling == "own":
         return x
-    if scaling == "caffe":  # as Keras' function, which turns channels by a slice that TensorFlow can't export
-        channels = ops.split(x, 3, spatial_axis())
-        centred = [channel - mean for channel, mean in zip(channels[::-1], BGR_MEAN, strict=True)]
-        return ops.concatenate(centred, spatial_axis())
-    if scaling == "torch":
-        channels = ops.split(x, 3, spatial_axis())
-        scaled = [
-            (channel / 255.0 - mean) / spread for channel, (mean, spread) in zip(channels, RGB_SPREAD, strict=True)
-        ]
-        return ops.concatenate(scaled, spatial_axis())
-    return keras.applications.imagenet_utils.preprocess_input(x, mode=scaling)
+    channels = ops.split(x, 3, spatial_axis())
+    scaled = [(channels[taken] - mean) / deviation for taken, mean, deviation in SCALINGS[scaling]]
+    return ops.concatenate(scaled, spatial_axis())
 
 
 def _base(family: Family) -> keras.Model:
