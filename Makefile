@@ -15,7 +15,7 @@ test: $(VENV)/.dev
 
 # the training wing once more, on torch in place of TensorFlow
 test-torch: $(VENV)/.torch
-	KERAS_BACKEND=torch $(BIN)/python -m pytest -m train
+	KERAS_BACKEND=torch $(BIN)/python -m pytest -m "train and not long"
 
 # and on JAX what differs there: runs on all three backends, several devices
 test-jax: $(VENV)/.jax

@@ -6,6 +6,7 @@ import pytest
 
 from mien import datasets
 from mien.datasets import photos
+from mien.datasets.photos import LabelledPhotos
 from mien.detection import HaarDetector, YuNetDetector
 from mien.evaluation.judging import judge_chips, judge_photos
 from mien.model_manifest import read_entries
@@ -46,7 +47,10 @@ def test_it_reads_photos_through_the_whole_chain(classifier, shared, name, misse
     detector = (
         HaarDetector() if name == "haar" else YuNetDetector(shared / "models" / "yunet_n_dynamic.onnx", threads=1)
     )
-    report = judge_photos(Recognizer(detector, classifier), photos.read(shared / "data" / "photos"), ["disgust"]).report
+    found = photos.read(shared / "data" / "photos")
+    every = 3 if name == "haar" else 1  # it takes seven times as long
+    some = LabelledPhotos(found.paths[::every], found.answers[::every])
+    report = judge_photos(Recognizer(detector, classifier), some, ["disgust"]).report
     assert report.missed <= missed * report.metrics.n
     assert report.metrics.accuracy >= 0.62
 

@@ -49,6 +49,13 @@ def mien(cache_folder: Path, capsys: pytest.CaptureFixture[str]) -> Callable[...
 
 
 @pytest.fixture
+def here(mien: Callable[..., Ran], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Ran]:
+    """The same in ``tmp_path``: a process of its own would spend most of its time on importing Keras."""
+    monkeypatch.chdir(tmp_path)
+    return mien
+
+
+@pytest.fixture
 def process(cache_folder: Path, tmp_path: Path) -> Callable[..., subprocess.Popen[bytes]]:
     """The command, started in a process of its own, in ``tmp_path``; its streams are bytes."""
 

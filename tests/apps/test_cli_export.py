@@ -15,7 +15,7 @@ taught = pytest.mark.skipif(find_spec("keras") is None, reason="needs keras: pip
 
 
 @pytest.fixture
-def run(ran, tmp_path):
+def run(here, tmp_path):
     """A short run of a network too small to gain by int8, on pictures whose shade tells their class."""
     dice = np.random.default_rng(0)
     rows = [
@@ -24,34 +24,34 @@ def run(ran, tmp_path):
     ]
     (tmp_path / "fer2013.csv").write_text("\n".join(["emotion,pixels,Usage", *rows]) + "\n")
     options = ["--model", "dense-64-tanh", "--epochs", 2, "--batch", 16, "--precision", "float32"]
-    done = ran("train", "--data", "fer2013.csv", "--out", "run", *options)
+    done = here("train", "--data", "fer2013.csv", "--out", "run", *options)
     assert done.code == 0, done.err
     return tmp_path / "run"
 
 
 @taught
 @pytest.mark.train
-def test_the_data_is_found_where_the_run_read_it(ran, run, tmp_path):
+def test_the_data_is_found_where_the_run_read_it(here, run, tmp_path):
     card = card_of(ModelStore().load(run / "model.onnx"))
     (run / "model.onnx").unlink()
-    done = ran("export", "run")
+    done = here("export", "run")
     assert done.code == 0, done.err
     again = card_of(ModelStore().load(run / "model.onnx"))
     assert (again.heads, again.answer, again.scores) == (card.heads, card.answer, card.scores)
 
     (tmp_path / "fer2013.csv").rename(tmp_path / "moved.csv")
-    gone = ran("export", "run")
+    gone = here("export", "run")
     assert gone.code == 2
     assert "fer2013.csv, where the run read it" in gone.err
     assert "--data" in gone.err
-    assert ran("export", "run", "--data", "moved.csv").code == 0
+    assert here("export", "run", "--data", "moved.csv").code == 0
 
 
 @taught
 @pytest.mark.train
-def test_int8_that_is_not_faster_is_not_written(ran, run):
+def test_int8_that_is_not_faster_is_not_written(here, run):
     before = (run / "model.onnx").read_bytes()
-    done = ran("export", "run", "--int8")
+    done = here("export", "run", "--int8")
     assert done.code == 2
     assert "at least 1.3 times as fast; received: macro-F1 of " in done.err
     assert "times as fast at batch 64. It is not written" in done.err

@@ -23,11 +23,11 @@ def digits(tmp_path):
 @pytest.mark.train
 @pytest.mark.skipif(find_spec("keras") is None, reason="needs keras: pip install 'mien[train]'")
 @pytest.mark.skipif(find_spec("optuna") is None, reason="needs Optuna: pip install 'mien[search]'")
-def test_a_search_ends_with_the_best_of_its_models(ran, digits, tmp_path):
+def test_a_search_ends_with_the_best_of_its_models(here, digits, tmp_path):
     options = ["--model", "dense-64-tanh", "--epochs", 2, "--batch", 16, "--precision", "float32"]
-    first = ran("train", "--data", "digits.csv", "--out", "found", "--search", 1, *options)
+    first = here("train", "--data", "digits.csv", "--out", "found", "--search", 1, *options)
     assert first.code == 0, first.err
-    done = ran("train", "--data", "digits.csv", "--out", "found", "--search", 3, *options)
+    done = here("train", "--data", "digits.csv", "--out", "found", "--search", 3, *options)
     assert done.code == 0, done.err
     assert "trial 1 of" not in done.err
     assert "trial 3 of 3: rate " in done.err
@@ -40,7 +40,7 @@ def test_a_search_ends_with_the_best_of_its_models(ran, digits, tmp_path):
     recipe = read(tmp_path / "found" / "best.toml")
     assert read(run / "recipe.toml") == recipe
     assert from_toml(card_of((run / "model.onnx").read_bytes()).origin.recipe) == recipe
-    other = ran("train", "--data", "digits.csv", "--out", "found", "--search", 3, *options, "--seed", 9)
+    other = here("train", "--data", "digits.csv", "--out", "found", "--search", 3, *options, "--seed", 9)
     assert other.code == 2
     assert "received another (seed)" in other.err
 

@@ -41,7 +41,7 @@ def fer2013(tmp_path):
 
 @taught
 @pytest.mark.train
-def test_a_run_and_all_that_takes_it(ran, mien, paint, fer2013, tmp_path):
+def test_a_run_and_all_that_takes_it(ran, here, paint, fer2013, tmp_path):
     run = tmp_path / "run"
     options = ["--model", "two-conv", "--epochs", 2, "--batch", 32, "--seed", 7, "--precision", "float32"]
     done = ran("train", "--data", fer2013, "--out", "run", *options)
@@ -63,19 +63,19 @@ def test_a_run_and_all_that_takes_it(ran, mien, paint, fer2013, tmp_path):
     card = card_of(ModelStore().load(str(run / "model.onnx")))
     assert (card.name, card.size, tuple(card.answer.labels)) == ("two-conv", SIDE, FER2013)
 
-    code, out, _ = mien("predict", paint("a.png"), "--model", run, "--json", "-d", "whole")
+    code, out, _ = here("predict", paint("a.png"), "--model", run, "--json", "-d", "whole")
     assert code == 0
     assert list(json.loads(out)["faces"][0]["probabilities"]) == list(FER2013)
-    report = json.loads(mien("evaluate", "--data", fer2013, "--model", run, "--json").out)
+    report = json.loads(here("evaluate", "--data", fer2013, "--model", run, "--json").out)
     accuracy = next(score for score in card.scores if (score.head, score.metric) == ("fer2013", "accuracy"))
     assert (report["n"], report["model"]) == (42, "two-conv")
     assert report["accuracy"] == pytest.approx(accuracy.value, abs=1e-5)
 
-    again = ran("train", "--data", fer2013, "--out", "run", "--epochs", 1)
+    again = here("train", "--data", fer2013, "--out", "run", "--epochs", 1)
     assert again.code == 2
     assert "holds one: go on with it by --resume" in again.err.replace(str(run), "run")
     (run / "model.onnx").unlink()
-    assert ran("export", "run", "--data", fer2013).code == 0
+    assert here("export", "run", "--data", fer2013).code == 0
     exported = card_of(ModelStore().load(str(run / "model.onnx")))
     assert (exported.heads, exported.answer, exported.scores) == (card.heads, card.answer, card.scores)
 
@@ -94,7 +94,7 @@ def timeless(run):
 @taught
 @pytest.mark.train
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
-def test_a_run_that_is_stopped_says_how_it_goes_on_and_goes_on(process, ran, fer2013, tmp_path, number, code):
+def test_a_run_that_is_stopped_says_how_it_goes_on_and_goes_on(process, here, fer2013, tmp_path, number, code):
     with process("train", "--data", fer2013, "--out", "a run", *LONG) as started:
         lines = iter(started.stderr.readline, b"")
         assert any(line.startswith(b"epoch 2/40: ") for line in lines)
@@ -105,30 +105,30 @@ def test_a_run_that_is_stopped_says_how_it_goes_on_and_goes_on(process, ran, fer
     assert "Traceback" not in err
     assert not (tmp_path / "a run" / "model.onnx").exists()
 
-    done = ran("train", "--out", "a run", "--resume")
+    done = here("train", "--out", "a run", "--resume")
     assert (done.code, done.out) == (0, ""), done.err
     assert "going on after " in done.err
     assert (tmp_path / "a run" / "model.onnx").is_file()
-    assert ran("train", "--data", fer2013, "--out", "whole", *LONG).code == 0
+    assert here("train", "--data", fer2013, "--out", "whole", *LONG).code == 0
     assert timeless(tmp_path / "a run") == timeless(tmp_path / "whole")
     exported = [card_of(ModelStore().load(str(tmp_path / name / "model.onnx"))) for name in ("a run", "whole")]
     assert exported[0].scores == exported[1].scores
 
     (tmp_path / "a run" / "model.onnx").unlink()
-    again = ran("train", "--out", "a run", "--resume", "--seed", 3)
+    again = here("train", "--out", "a run", "--resume", "--seed", 3)
     assert (again.code, "nothing is left to learn" in again.err) == (0, True)
     assert (tmp_path / "a run" / "model.onnx").is_file()
-    refused = ran("train", "--out", "a run", "--resume", "--rate", 0.3)
+    refused = here("train", "--out", "a run", "--resume", "--rate", 0.3)
     assert refused.code == 2
     assert "expected rate = 0.05" in refused.err
 
 
 @taught
 @pytest.mark.train
-def test_two_runs_in_one_directory(process, ran, fer2013):
+def test_two_runs_in_one_directory(process, here, fer2013):
     with process("train", "--data", fer2013, "--out", "run", *LONG, "--epochs", 4000) as started:
         assert any(line.startswith(b"epoch 1/4000: ") for line in iter(started.stderr.readline, b""))
-        second = ran("train", "--out", "run", "--resume")
+        second = here("train", "--out", "run", "--resume")
         started.kill()
     assert second.code == 2
     assert f"in which the process {started.pid} is training" in second.err
@@ -136,11 +136,11 @@ def test_two_runs_in_one_directory(process, ran, fer2013):
 
 @taught
 @pytest.mark.train
-def test_choices_of_a_run(ran, fer2013, tmp_path):
+def test_choices_of_a_run(here, fer2013, tmp_path):
     (tmp_path / "out.txt").write_text("2\n3\treason\n")
     choices = {"optimizer": "adamw", "rate": 0.002, "schedule": "plateau", "patience": 3, "balance": "logits"}
     options = [part for name, value in choices.items() for part in (f"--{name}", value)]
-    done = ran(
+    done = here(
         "train", "--data", fer2013, "--out", "run", "--model", "dense-64-tanh", "--epochs", 2, *options,
         "--without", "out.txt", "--checkpoint-minutes", 0,
     )  # fmt: skip
@@ -154,16 +154,16 @@ def test_choices_of_a_run(ran, fer2013, tmp_path):
 
 @taught
 @pytest.mark.train
-def test_a_folder_of_class_pictures(ran, mien, paint, tmp_path):
+def test_a_folder_of_class_pictures(here, paint, tmp_path):
     for number, picture in enumerate(shades(42, 48)):
         paint(f"pets/{('cat', 'dog')[number % 7 > 3]}/{number}.png", np.repeat(picture[..., None], 3, axis=2))
-    done = ran("train", "--data", "pets", "--out", "run", "--model", "two-conv", "--epochs", 1, "--batch", 8)
+    done = here("train", "--data", "pets", "--out", "run", "--model", "two-conv", "--epochs", 1, "--batch", 8)
     assert done.code == 0, done.err
-    code, out, _ = mien("predict", tmp_path / "pets", "--model", tmp_path / "run", "--json", "-d", "whole")
+    code, out, _ = here("predict", tmp_path / "pets", "--model", tmp_path / "run", "--json", "-d", "whole")
     lines = [json.loads(line) for line in out.splitlines()]
     assert (code, len(lines)) == (0, 42)
     assert {tuple(line["faces"][0]["probabilities"]) for line in lines} == {("cat", "dog")}
-    report = json.loads(mien("evaluate", "--data", tmp_path / "pets", "--model", tmp_path / "run", "--json").out)
+    report = json.loads(here("evaluate", "--data", tmp_path / "pets", "--model", tmp_path / "run", "--json").out)
     assert (report["head"], report["split"], report["n"]) == ("classes", "held out", 4)
 
 
@@ -178,10 +178,10 @@ def test_a_folder_of_class_pictures(ran, mien, paint, tmp_path):
     ],
     ids=["weights missing", "nothing to resume", "network unknown"],
 )
-def test_what_no_model_comes_of_is_refused(ran, fer2013, tmp_path, arguments, words):
+def test_what_no_model_comes_of_is_refused(here, fer2013, tmp_path, arguments, words):
     (tmp_path / "run").mkdir()
     (tmp_path / "run" / "recipe.toml").write_text('network = "two-conv"\n')
-    done = ran(*arguments, "--data", fer2013)
+    done = here(*arguments, "--data", fer2013)
     assert (done.code, done.out) == (2, "")
     assert words in done.err
     assert "Traceback" not in done.err

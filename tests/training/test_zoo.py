@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
@@ -100,7 +100,13 @@ def test_multiply_adds_of_a_layer(layer: keras.layers.Layer, shape: tuple[int, .
     assert multiply_adds(keras.Model(chips, layer(chips))) == work
 
 
-@pytest.mark.parametrize("name", FAMILIES)
+def large() -> list[Any]:
+    """The transfer networks; TensorFlow takes more than a minute each to trace and export the deepest."""
+    deepest = {"resnet50", "inceptionv3", "efficientnetv2"} if keras.backend.backend() == "tensorflow" else set()
+    return [pytest.param(name, marks=pytest.mark.long if name in deepest else ()) for name in FAMILIES]
+
+
+@pytest.mark.parametrize("name", large())
 def test_a_large_network_learns_and_its_exported_graph_agrees(name: str) -> None:
     """In the order of axes that mien takes on this backend; the small ones show the other."""
     prepare_backend()
@@ -206,7 +212,7 @@ def test_moving_statistics_are_those_of_keras_but_for_the_unbiased_variance() ->
         [np.array(value) for value in model.layers[-1].non_trainable_variables] for model in (ours, theirs)
     )
     count = 2 * 6 * 5
-    ratio = count / (count - 1) if keras.backend.backend() == "torch" else 1.0
+    ratio = count / (count - 1) if keras.backend.backend() != "jax" else 1.0
     np.testing.assert_allclose(mean, their_mean, rtol=1e-5)
     np.testing.assert_allclose(variance - 0.9, ratio * (their_variance - 0.9), rtol=1e-4)
 

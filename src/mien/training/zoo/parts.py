@@ -47,10 +47,10 @@ class Standardize(layers.Layer):  # type: ignore[misc]  # keras ships no types
 
 @keras.saving.register_keras_serializable("mien")
 class BatchNormalization(layers.BatchNormalization):  # type: ignore[misc]  # keras ships no types
-    """Keras' own layer, with torch's fused kernel where torch is the backend.
+    """Keras' own layer, with the fused kernel of torch or TensorFlow.
 
-    Keras composes the normalisation from elementwise steps, which on a CPU take most of the training
-    time of a small network (and stay composed in an exported graph). Weights and results are those of
+    Keras composes the normalisation from elementwise steps, which on a CPU take much of the training
+    time of a small network (and on torch stay composed in an exported graph). Weights and results are those of
     ``keras.layers.BatchNormalization``; a bfloat16 input is normalised in float32 inside the kernel. The
     moving variance learns the unbiased variance of each batch, n/(n-1) times the one that Keras takes.
     """
@@ -62,13 +62,20 @@ class BatchNormalization(layers.BatchNormalization):  # type: ignore[misc]  # ke
         mask: None = None,
     ) -> keras.KerasTensor:
         """Any shape; the same shape and type come back."""
-        if keras.backend.backend() != "torch":
-            return super().call(inputs, training=training, mask=mask)
+        backend, learning = keras.backend.backend(), bool(training) and self.trainable
+        if backend == "torch":
+            import torch
+
+            if torch.is_tensor(inputs) and inputs.device.type != "meta":
+                return self._by_torch(inputs, learning=learning)
+        # while nothing is learnt TensorFlow folds the steps by itself
+        elif backend == "tensorflow" and learning and len(inputs.shape) == 4 and self.axis in (-1, 3):
+            return self._by_tensorflow(inputs)
+        return super().call(inputs, training=training, mask=mask)
+
+    def _by_torch(self, inputs: keras.KerasTensor, *, learning: bool) -> keras.KerasTensor:
         import torch
 
-        if not torch.is_tensor(inputs) or inputs.device.type == "meta":
-            return super().call(inputs, training=training, mask=mask)
-        learning = bool(training) and self.trainable
         axis = self.axis % inputs.ndim  # the ONNX exporter gets a negative one wrong
         x = torch.nn.functional.batch_norm(
             torch.movedim(inputs, axis, 1),
@@ -81,6 +88,23 @@ class BatchNormalization(layers.BatchNormalization):  # type: ignore[misc]  # ke
             eps=self.epsilon,
         )
         return torch.movedim(x, 1, axis)
+
+    def _by_tensorflow(self, inputs: keras.KerasTensor) -> keras.KerasTensor:
+        import tensorflow as tf
+
+        width = inputs.shape[-1]
+        x, mean, variance, *_ = tf.raw_ops.FusedBatchNormV3(
+            x=inputs,
+            scale=self.gamma.value if self.scale else tf.ones(width),
+            offset=self.beta.value if self.center else tf.zeros(width),
+            mean=tf.zeros(0),
+            variance=tf.zeros(0),
+            epsilon=self.epsilon,
+            exponential_avg_factor=1.0,
+        )
+        for moving, value in ((self.moving_mean, mean), (self.moving_variance, variance)):
+            moving.assign(moving * self.momentum + value * (1.0 - self.momentum))
+        return x
 
 
 def spatial_axis() -> int:
