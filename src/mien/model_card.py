@@ -11,11 +11,17 @@ import dataclasses
 import hashlib
 import json
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from mien.errors import ModelError
 
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+CardT = TypeVar("CardT")
+
 CARD_KEY = "mien.card"
+DETECTOR_KEY = "mien.detector"
 SEAL_KEY = "mien.sha256"
 UNSEALED = "0" * 64
 CARD_FORMAT = 1
@@ -178,7 +184,7 @@ class ModelCard:
 
     def to_json(self) -> str:
         """The card as one JSON object, as it stands in the model file."""
-        return json.dumps({"format": CARD_FORMAT, **dataclasses.asdict(self)}, ensure_ascii=False)
+        return _written(self)
 
     @staticmethod
     def from_json(text: str) -> ModelCard:
@@ -187,19 +193,68 @@ class ModelCard:
         Raises:
             ModelError: the text is no card, or one of a newer mien.
         """
-        try:
-            values = json.loads(text)
-            written = values.pop("format")
-            if written != CARD_FORMAT:
-                raise ModelError(
-                    f"expected a model card of format {CARD_FORMAT}; received {written}: a newer mien wrote it, "
-                    "so update with: pip install -U mien"
-                )
-            return _card(values)
-        except (ValueError, TypeError, KeyError, AttributeError) as error:
+        return _read(text, _card)
+
+
+@dataclass(frozen=True)
+class DetectorCard:
+    """All that using a face detector needs, and where it came from.
+
+    Attributes:
+        name: what the detector is called.
+        score: from which a candidate is a face.
+        overlap: intersection over union above which the lesser of two candidates goes.
+        framing: the sides of its boxes times this are those that crop rules mean.
+        origin: where it came from.
+        scores: figures on held-out pictures; ``head`` names what was asked for.
+    """
+
+    name: str
+    score: float
+    overlap: float
+    framing: float = 1.0
+    origin: Origin = field(default_factory=Origin)
+    scores: tuple[Score, ...] = ()
+
+    def __post_init__(self) -> None:
+        if not (0.0 < self.score < 1.0 and 0.0 < self.overlap < 1.0 and 0.5 <= self.framing <= 2.0):
             raise ModelError(
-                f"expected a model card as mien export writes it; received something else ({error})"
-            ) from error
+                "expected a score and an overlap between 0 and 1 and a framing from 0.5 to 2; "
+                f"received {self.score}, {self.overlap}, {self.framing}"
+            )
+
+    def to_json(self) -> str:
+        """The card as one JSON object, as it stands in the model file."""
+        return _written(self)
+
+    @staticmethod
+    def from_json(text: str) -> DetectorCard:
+        """The card that ``to_json`` wrote.
+
+        Raises:
+            ModelError: the text is no card of a detector, or one of a newer mien.
+        """
+        return _read(text, _detector_card)
+
+
+def _written(card: ModelCard | DetectorCard) -> str:
+    return json.dumps({"format": CARD_FORMAT, **dataclasses.asdict(card)}, ensure_ascii=False)
+
+
+def _read(text: str, make: Callable[[dict[str, Any]], CardT]) -> CardT:
+    try:
+        values = json.loads(text)
+        written = values.pop("format")
+        if written != CARD_FORMAT:
+            raise ModelError(
+                f"expected a model card of format {CARD_FORMAT}; received {written}: a newer mien wrote it, "
+                "so update with: pip install -U mien"
+            )
+        return make(values)
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
+        raise ModelError(
+            f"expected a model card as mien export writes it; received something else ({error})"
+        ) from error
 
 
 def _check_calibration(temperature: float, unsure_below: float) -> None:
@@ -221,6 +276,14 @@ def _card(values: dict[str, Any]) -> ModelCard:
                 "weights": tuple((str(name), float(weight)) for name, weight in answer["weights"]),
             }
         ),
+        origin=Origin(**values.pop("origin")),
+        scores=tuple(Score(**score) for score in values.pop("scores")),
+        **values,
+    )
+
+
+def _detector_card(values: dict[str, Any]) -> DetectorCard:
+    return DetectorCard(
         origin=Origin(**values.pop("origin")),
         scores=tuple(Score(**score) for score in values.pop("scores")),
         **values,

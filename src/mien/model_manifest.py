@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from mien.errors import ModelError
-from mien.model_card import check_seal
-from mien.onnx_guard import MAX_MODEL_BYTES, card_of
+from mien.model_card import DetectorCard, check_seal
+from mien.onnx_guard import MAX_MODEL_BYTES, any_card_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -99,14 +99,15 @@ def described(model: bytes, file: str, name: str | None = None) -> Entry:
         ModelError: it has no card or seal, was changed, or the name is refused.
     """
     check_seal(model)
-    card = card_of(model)
+    card = any_card_of(model)
+    told = "finds faces" if isinstance(card, DetectorCard) else ", ".join(card.answer.labels)
     return Entry(
         name=card.name if name is None else name,
-        kind="classifier",
+        kind="detector" if isinstance(card, DetectorCard) else "classifier",
         file=file,
         size=len(model),
         sha256=hashlib.sha256(model).hexdigest(),
         licence=card.origin.licence,
-        summary=f"{card.origin.network or card.name}: {', '.join(card.answer.labels)}",
+        summary=f"{card.origin.network or card.name}: {told}",
         notes=card.origin.notes,
     )

@@ -9,7 +9,7 @@ import os
 from typing import TYPE_CHECKING
 
 from mien.errors import ModelError
-from mien.model_card import CARD_KEY, ModelCard
+from mien.model_card import CARD_KEY, DETECTOR_KEY, DetectorCard, ModelCard
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -101,6 +101,26 @@ def card_in(session: onnxruntime.InferenceSession) -> ModelCard:
         ModelError: it carries none.
     """
     return ModelCard.from_json(session.get_modelmeta().custom_metadata_map.get(CARD_KEY, ""))
+
+
+def detector_card_in(session: onnxruntime.InferenceSession) -> DetectorCard:
+    """The card of the face detector that a session runs.
+
+    Raises:
+        ModelError: it carries none.
+    """
+    return DetectorCard.from_json(session.get_modelmeta().custom_metadata_map.get(DETECTOR_KEY, ""))
+
+
+def any_card_of(model: bytes) -> ModelCard | DetectorCard:
+    """The card inside a model file of either kind, without optimising or running its graph.
+
+    Raises:
+        ModelError: onnxruntime can't load the file, or it carries no card.
+    """
+    session = open_session(model, optimise=False)
+    found = session.get_modelmeta().custom_metadata_map
+    return detector_card_in(session) if DETECTOR_KEY in found else card_in(session)
 
 
 def card_of(model: bytes) -> ModelCard:

@@ -43,6 +43,12 @@ def softmax(logits: npt.NDArray[Any], temperature: float = 1.0) -> Probabilities
     return _normalised(powers)
 
 
+def sigmoid(logits: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
+    """1 / (1 + exp(-logits)), of any shape, without overflow."""
+    values: npt.NDArray[np.float32] = 0.5 * (1.0 + np.tanh(0.5 * logits.astype(np.float32)))
+    return values
+
+
 def geometric_mean(parts: Sequence[tuple[Probabilities, float]], temperature: float = 1.0) -> Probabilities:
     """One answer from several heads: their weighted geometric mean, renormalised.
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import logging
 import os
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mien.classification import Classifier
@@ -17,15 +17,13 @@ from mien.model_store import ModelStore
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
-    from pathlib import Path
 
     from mien.arrays import Frame
 
     Picture = str | os.PathLike[str] | bytes | bytearray | memoryview | Frame
 
 DEFAULT_MODEL = "compact"
-
-logger = logging.getLogger("mien")
+DEFAULT_DETECTOR = "faces"
 
 
 class Recognizer:
@@ -59,7 +57,7 @@ class Recognizer:
 
         Args:
             model: a name in the model store, or the path of an .onnx file that mien wrote.
-            detector: "auto", "yunet", "haar" or "whole" (each picture is a face).
+            detector: "auto" (mien's own), "yunet", "haar", "whole" (each picture is a face), or a detector's .onnx.
             labels: "answer", or the name of one head.
             store: where models are found; the default one if None.
             threads: that the classifier may use; None leaves it to ONNX Runtime. More than one gains only where many
@@ -119,18 +117,20 @@ class Recognizer:
 
 
 def find_detector(name: str, store: ModelStore) -> Detector:
-    """A detector by name, with its model from the store; "auto" takes YuNet where the store has it.
+    """A detector by name, with its model from the store.
+
+    Args:
+        name: "auto" (mien's own), "yunet", "haar", "whole", or the path of a detector that mien train wrote.
+        store: where models are.
 
     Raises:
         UsageError: the name is unknown.
-        ModelError: "yunet" was asked for, and its model is missing or changed.
+        ModelError: its model is missing, changed, or no detector.
     """
-    if name not in ("auto", "yunet"):
-        return load_detector(name)
-    if name == "auto" and not store.has("yunet"):
-        logger.warning("mien: finding faces by Haar cascades; 'mien models pull yunet' brings a better detector")
-        return load_detector("haar")
-    return load_detector("yunet", store.load("yunet"))
+    if name.lower().endswith(".onnx"):
+        return load_detector("auto", store.load(Path(name)))
+    model = {"auto": DEFAULT_DETECTOR, "yunet": "yunet"}.get(name)
+    return load_detector(name, store.load(model) if model else None)
 
 
 def _as_face(box: Any) -> Face:

@@ -14,13 +14,14 @@ from lessons import QUICK, drawn, drawn_with_votes, taught
 from mien.datasets.dataset import PUBLIC_TEST, TRAINING
 from mien.errors import TrainingError
 from mien.training import zoo
+from mien.training.expressions import Expressions
 from mien.training.fit import BEST, Epoch, Options, fit, load, predict_logits, shape_of
 from mien.training.recipe import Augmentation, read
 from mien.training.run.checkpoint import Checkpoints
 from mien.training.run.directory import CHECKPOINTS, FACTS, HISTORY, HISTORY_CSV, LOCK, RECIPE, SAMPLES, read_run
 from mien.training.run.progress import Progress
 from mien.training.schedule import rate_at
-from mien.training.validation import estimate_batch_norm, judge_heads
+from mien.training.validation import STATISTICS_PICTURES, estimate_batch_norm, judge_heads
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -171,7 +172,7 @@ def test_statistics_are_those_of_all_the_data_though_it_comes_in_the_order_of_it
     data = drawn(each=96)
     model = zoo.build("nano", shape_of(data, QUICK))
     norms = [layer for layer in model.layers if isinstance(layer, keras.layers.BatchNormalization)]
-    estimate_batch_norm(model, data)
+    estimate_batch_norm(model, Expressions(data, data, QUICK).plain_pictures(STATISTICS_PICTURES))
     estimated = [np.array(layer.moving_variance) for layer in norms]
     assert {layer.momentum for layer in norms} == {0.99}
     for layer in norms:

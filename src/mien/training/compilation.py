@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import keras
 import numpy as np
@@ -45,7 +45,7 @@ def shape_of(data: Dataset, recipe: Recipe) -> zoo.NetworkShape:
 
 def plain(shape: zoo.NetworkShape, network: str) -> keras.Model:
     """A network of the zoo in float32, not made ready to learn."""
-    with _precision("float32"):
+    with precision("float32"):
         return zoo.build(network, shape)
 
 
@@ -58,7 +58,7 @@ def compiled(training: Dataset, recipe: Recipe, start: Callable[[keras.Model], N
         start: gives the fresh network other weights, or freezes layers, before the optimizer is made.
     """
     keras.utils.set_random_seed(recipe.seed)
-    with _precision(recipe.precision):
+    with precision(recipe.precision):
         model = zoo.build(recipe.network, shape_of(training, recipe))
     if start:
         start(model)
@@ -71,13 +71,28 @@ def make_ready(model: keras.Model, training: Dataset, recipe: Recipe) -> None:
     own, *further = training.truths
     losses = {own.head: _own_loss(own, recipe)}
     losses |= {truth.head: keras.losses.CategoricalCrossentropy(from_logits=True) for truth in further}
-    model.compile(
-        optimizer=_optimizer(recipe, averaging_decay(recipe, Batches(training, recipe).steps())),
+    made_ready(
+        model,
+        recipe,
+        Batches(training, recipe).steps(),
         loss=losses,
         loss_weights={own.head: 1.0} | {truth.head: recipe.further_heads for truth in further},
         metrics={own.head: [keras.metrics.CategoricalAccuracy(name="accuracy")]},
     )
+
+
+def made_ready(model: keras.Model, recipe: Recipe, steps: int, **losses: Any) -> keras.Model:
+    """The network itself, with the recipe's optimizer and what else ``keras.Model.compile`` takes.
+
+    Args:
+        model: any network.
+        recipe: every choice.
+        steps: of an epoch.
+        losses: loss, loss_weights and metrics.
+    """
+    model.compile(optimizer=_optimizer(recipe, averaging_decay(recipe, steps)), **losses)
     model.optimizer.build(model.trainable_variables)
+    return model
 
 
 def balanced(training: Dataset, recipe: Recipe) -> Dataset:
@@ -123,7 +138,7 @@ def _optimizer(recipe: Recipe, averaging: float) -> keras.optimizers.Optimizer:
 
 
 @contextmanager
-def _precision(policy: str) -> Iterator[None]:
+def precision(policy: str) -> Iterator[None]:
     """Keras' dtype policy for the layers made in the block."""
     before = keras.config.dtype_policy()
     keras.config.set_dtype_policy(policy)

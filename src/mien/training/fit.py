@@ -10,10 +10,10 @@ import numpy as np
 
 from mien.errors import DivergedError, TrainingError
 from mien.files import written_whole
-from mien.training.batches import Batches
-from mien.training.compilation import balanced, compiled, plain, shape_of
+from mien.training.compilation import plain, shape_of
 from mien.training.devices import own_part, spread
-from mien.training.run.beginning import begin, check_resumable, facts_of
+from mien.training.expressions import Expressions
+from mien.training.run.beginning import begin, check_resumable
 from mien.training.run.checkpoint import Arrays, Checkpoint, Checkpoints, Moment, write_synced
 from mien.training.run.directory import BEST, CHECKPOINTS, LOCK, Epoch, Source, write_history
 from mien.training.run.interruption import Interrupted, Interruption, interruptions
@@ -21,7 +21,7 @@ from mien.training.run.lock import locked
 from mien.training.run.progress import Progress
 from mien.training.run.state import captured, reseed, restore
 from mien.training.schedule import best_epoch, is_finished, rate_at
-from mien.training.validation import Logits, estimate_batch_norm, judge_heads, predict_logits
+from mien.training.validation import STATISTICS_PICTURES, Logits, estimate_batch_norm, predict_logits
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -31,11 +31,24 @@ if TYPE_CHECKING:
 
     from mien.datasets.dataset import Dataset
     from mien.training import zoo
+    from mien.training.lesson import Lesson
     from mien.training.recipe import Recipe
     from mien.training.run.checkpoint import Writer
     from mien.training.run.progress import News
 
-__all__ = ["BEST", "Epoch", "Interrupted", "Logits", "Options", "Run", "fit", "load", "predict_logits", "shape_of"]
+__all__ = [
+    "BEST",
+    "Epoch",
+    "Interrupted",
+    "Logits",
+    "Options",
+    "Run",
+    "fit",
+    "load",
+    "predict_logits",
+    "shape_of",
+    "teach",
+]
 
 
 @dataclass(frozen=True)
@@ -75,6 +88,20 @@ def fit(
     tell: Callable[[News], None],
     options: Options | None = None,
 ) -> Run:
+    """Teaches a network of the zoo to name expressions; see ``teach``.
+
+    Args:
+        training: the rows learnt from.
+        validation: the rows that the epoch is chosen on; the same heads.
+        recipe: every choice.
+        run: the directory.
+        tell: called with news.
+        options: how to go about it.
+    """
+    return teach(Expressions(training, validation, recipe), run, tell, options)
+
+
+def teach(lesson: Lesson, run: Path, tell: Callable[[News], None], options: Options | None = None) -> Run:
     """Teaches a network and keeps its best epoch.
 
     A run that was stopped or killed goes on with ``Options(resume=True)`` from its last checkpoint, and ends with the
@@ -82,9 +109,7 @@ def fit(
     (times apart). One that is finished already is only read.
 
     Args:
-        training: the rows learnt from.
-        validation: the rows that the epoch is chosen on; the same heads.
-        recipe: every choice.
+        lesson: what is taught.
         run: the directory, made if need be; one that holds a run already is refused unless it is to be resumed.
         tell: called with ``Progress`` after each step, with each finished ``Epoch``, and with words for people.
         options: how to go about it.
@@ -95,16 +120,15 @@ def fit(
         Interrupted: Ctrl-C or SIGTERM came; the run is saved.
     """
     options = options or Options()
-    with spread(options.devices, min(recipe.batch, len(training))):
-        model = compiled(training, recipe, options.start)
+    with spread(options.devices, lesson.batch):
+        model = lesson.learner(options.start)
         with locked(run / LOCK), interruptions() as interruption:
-            facts = facts_of(model, (training, validation), recipe, options.source)
+            facts = lesson.facts(model, options.source)
             if options.resume:
-                check_resumable(run, recipe, facts, tell)
+                check_resumable(run, lesson.recipe, facts, tell)
             else:
-                begin(run, training, recipe, facts)
-            teaching = _Teaching(model, (training, validation), recipe, run, options)
-            return teaching.go_on(tell, interruption)
+                begin(run, lesson.recipe, facts, lesson.write_samples)
+            return _Teaching(model, lesson, run, options).go_on(tell, interruption)
 
 
 def load(weights: Path, shape: zoo.NetworkShape, network: str) -> keras.Model:
@@ -117,19 +141,16 @@ def load(weights: Path, shape: zoo.NetworkShape, network: str) -> keras.Model:
 class _Teaching:
     """A run that goes on."""
 
-    def __init__(
-        self, model: keras.Model, data: tuple[Dataset, Dataset], recipe: Recipe, run: Path, options: Options
-    ) -> None:
+    def __init__(self, model: keras.Model, lesson: Lesson, run: Path, options: Options) -> None:
         self._model = model
-        self._training, self._validation = data
-        self._recipe = recipe
+        self._lesson = lesson
+        self._recipe = lesson.recipe
         self._run = run
         self._checkpoints = Checkpoints(run / CHECKPOINTS, options.write)
         self._pause = 60.0 * options.checkpoint_minutes
         self._saved = time.monotonic()
         self._best: Arrays = {}
-        self._plain = plain(shape_of(self._training, recipe), recipe.network)
-        self._batches = Batches(balanced(self._training, recipe), recipe)
+        self._plain = lesson.network()
 
     def go_on(self, tell: Callable[[News], None], interruption: Interruption) -> Run:
         """Teaches from where the run stands to its end."""
@@ -164,8 +185,8 @@ class _Teaching:
 
     def _learn(self, moment: Moment, tell: Callable[[News], None], interruption: Interruption) -> Moment:
         """The rest of an epoch's steps."""
-        steps, epoch = self._batches.steps(), len(moment.history)
-        batches = self._batches.epoch(epoch, moment.step)
+        steps, epoch = self._lesson.steps, len(moment.history)
+        batches = self._lesson.epoch(epoch, moment.step)
         for step in range(moment.step, steps):
             started = time.perf_counter()
             batch = own_part(next(batches))
@@ -191,15 +212,14 @@ class _Teaching:
         """The next moment: the epoch judged by its averaged weights, which are then taken out again."""
         started = time.perf_counter()
         weights = captured(self._model.weights)
-        steps, epoch = self._batches.steps(), len(moment.history)
+        steps, epoch = self._lesson.steps, len(moment.history)
         try:
             self._model.optimizer.finalize_variable_values(self._model.trainable_variables)
             # on JAX these now share their arrays with the averages, and the next call would give them away
             restore(self._model.weights, captured(self._model.weights))
             reseed(self._model, self._recipe.seed, epoch, steps)
-            estimate_batch_norm(self._model, self._training, interruption.check)
-            logits = predict_logits(self._model, self._validation.chips, interruption.check)
-            scores = judge_heads(logits, self._validation)
+            estimate_batch_norm(self._model, self._lesson.plain_pictures(STATISTICS_PICTURES), interruption.check)
+            scores = self._lesson.judge(self._model, interruption.check)
             averaged = captured(self._model.weights)
         except Interrupted:
             restore(self._model.weights, weights)
@@ -213,7 +233,7 @@ class _Teaching:
             scores=scores,
             rate=rate_at(self._recipe, steps, (epoch + 1) * steps - 1, moment.history),
             seconds=moment.seconds + time.perf_counter() - started,
-            pictures_a_second=steps * self._batch() / moment.seconds,
+            pictures_a_second=steps * self._lesson.batch / moment.seconds,
             waiting=moment.waiting / moment.seconds,
         )
         history = (*moment.history, judged)
@@ -248,7 +268,7 @@ class _Teaching:
             ) from error
 
     def _progress(self, moment: Moment) -> Progress:
-        steps, history = self._batches.steps(), moment.history
+        steps, history = self._lesson.steps, moment.history
         pace = moment.seconds / moment.step
         left = (steps - moment.step) * pace
         epoch_seconds = float(np.mean([epoch.seconds for epoch in history])) if history else steps * pace
@@ -259,14 +279,11 @@ class _Teaching:
             steps=steps,
             loss=moment.loss / moment.step,
             accuracy=moment.accuracy / moment.step,
-            pictures_a_second=self._batch() / pace,
+            pictures_a_second=self._lesson.batch / pace,
             waiting=moment.waiting / moment.seconds,
             seconds_left=left,
             run_seconds_left=left + (self._recipe.epochs - len(history) - 1) * epoch_seconds,
         )
-
-    def _batch(self) -> int:
-        return min(self._recipe.batch, len(self._training))
 
 
 def _finite(loss: float, epoch: int) -> float:

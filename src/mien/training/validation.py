@@ -11,7 +11,6 @@ import numpy as np
 from mien.errors import DivergedError, TrainingError
 from mien.evaluation.metrics import judge
 from mien.probabilities import softmax
-from mien.training.augmentation import generator
 from mien.training.run.directory import HeadScore
 
 if TYPE_CHECKING:
@@ -23,6 +22,7 @@ if TYPE_CHECKING:
 
 # pictures from which batch-norm statistics are estimated for averaged weights: more changes no third digit
 STATISTICS_PICTURES = 4096
+STATISTICS_PIXELS = 2_400_000  # at once: 256 chips of 96x96, 36 pictures of 256x256
 EVALUATION_BATCH = 512
 
 Logits = dict[str, "npt.NDArray[np.float32]"]
@@ -70,25 +70,30 @@ def judge_heads(logits: Logits, data: Dataset) -> tuple[HeadScore, ...]:
     return tuple(scores)
 
 
-def estimate_batch_norm(model: keras.Model, training: Dataset, check: Callable[[], None] = _always) -> None:
+def estimate_batch_norm(
+    model: keras.Model, pictures: npt.NDArray[np.uint8], check: Callable[[], None] = _always
+) -> None:
     """Statistics of batch normalisation for the weights that stand now: averaged weights never saw any.
 
-    Each batch counts the same (a momentum of 1 - 1/k for the k-th), on plain pictures, as in use.
+    Each batch counts the same (a momentum of 1 - 1/k for the k-th).
+
+    Args:
+        model: a network of the zoo.
+        pictures: plain ones, as in use, in any order: uint8 (count, height, width, channels).
+        check: called before each batch; what it raises ends the work.
     """
     layers = list(_learning_norms(model))
     if not layers:
         return
     momenta = [layer.momentum for layer in layers]
-    # a folder comes in the order of its classes: the first rows, or a batch of neighbours, would show but one
-    rows = generator(0, 0, stream=3).permutation(len(training))[:STATISTICS_PICTURES]
-    count = max(1, len(rows) // 256)
+    together = min(256, max(16, STATISTICS_PIXELS // (pictures.shape[1] * pictures.shape[2])))
     try:
-        for step, part in enumerate(np.array_split(rows, count)):
+        for step, part in enumerate(np.array_split(pictures, max(1, len(pictures) // together))):
             check()
             for layer in layers:
                 layer.momentum = step / (step + 1)
             with _without_gradients():
-                model(training.chips[part], training=True)
+                model(part, training=True)
     finally:
         for layer, momentum in zip(layers, momenta, strict=True):
             layer.momentum = momentum

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from mien.apps.cli import data, demo, doctor, evaluate, export, models, predict, runs, train
+from mien.apps.cli import bench, data, demo, doctor, evaluate, export, models, predict, runs, train
 from mien.apps.cli.options import INTERRUPTED, WRONG_USAGE, say
 from mien.errors import MienError
 
@@ -29,6 +29,7 @@ for command in (predict, demo, train, export, evaluate, runs, doctor):
     command.register(app)
 app.add_typer(data.app, name="data")
 app.add_typer(models.app, name="models")
+app.add_typer(bench.app, name="bench")
 
 
 @app.callback(invoke_without_command=True)

@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from mien.apps.cli.detector_run import load_detector_run, read_halves, write_detector
 from mien.apps.cli.options import say
 from mien.errors import TrainingError, UsageError
+from mien.training.faces import NETWORK as FACE_DETECTOR
 
 if TYPE_CHECKING:
     from mien.datasets import Dataset
@@ -43,6 +45,11 @@ def export(
     from mien.training.run.directory import MODEL, RECIPE
 
     recipe = read(run / RECIPE)
+    if recipe.network == FACE_DETECTOR:
+        if int8:
+            raise UsageError("expected a network that names expressions with --int8; received the face detector")
+        write_detector(run, load_detector_run(run), read_halves(_source(run, data)), recipe)
+        return
     splits = read_splits(_source(run, data), recipe)
     if not (int8 and (run / MODEL).is_file()):
         write_model(run, _best(run, splits, recipe), splits, recipe)

@@ -28,7 +28,10 @@ ModelOption = Annotated[
     typer.Option("--model", "-m", help="A model's name (see: mien models list), an .onnx file, or a run directory."),
 ]
 DetectorOption = Annotated[
-    str, typer.Option("--detector", "-d", help="auto, yunet, haar, or whole (each picture is a face).")
+    str,
+    typer.Option(
+        "--detector", "-d", help="auto (mien's own), yunet, haar, whole (each picture is a face), or an .onnx."
+    ),
 ]
 LabelsOption = Annotated[str, typer.Option("--labels", help="answer (what users are told), fer2013, or ferplus.")]
 DataOption = Annotated[

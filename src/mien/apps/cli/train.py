@@ -6,21 +6,24 @@ import dataclasses
 import os
 import shlex
 import time
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from mien.apps.cli.detector_run import read_halves, write_detector
 from mien.apps.cli.export import read_splits, write_model
 from mien.apps.cli.options import SIGNALLED, say
 from mien.apps.cli.search import search_recipes
 from mien.errors import MissingExtraError, UsageError
+from mien.training.faces import NETWORK as FACE_DETECTOR
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from mien.training.fit import Options
+    from mien.training.fit import Options, Run
     from mien.training.recipe import Recipe
     from mien.training.run.directory import Epoch, Record, Source
     from mien.training.run.progress import News
@@ -116,6 +119,8 @@ def train(
 
     settings = Options(resume=resume, checkpoint_minutes=checkpoint_minutes, source=source, devices=devices)
     with own_directory(out, go_on=resume or search is not None) as place:
+        if search and chosen.network == FACE_DETECTOR:
+            raise UsageError("expected a network that names expressions with --search; received the face detector")
         if search:
             search_recipes(place, chosen, search, settings)
         else:
@@ -123,12 +128,10 @@ def train(
 
 
 def _teach(out: Path, recipe: Recipe, options: Options, log: Callable[[News], None]) -> None:
-    from mien.apps.cli.run_end import show_end
     from mien.apps.cli.training_progress import told_to_people
     from mien.training.fit import Interrupted
-    from mien.training.transfer.teaching import teach
 
-    splits = read_splits(options.source, recipe)
+    teach, finish = (_detector if recipe.network == FACE_DETECTOR else _classifier)(options.source, recipe)
     try:
         with told_to_people(recipe.epochs) as tell:
 
@@ -136,14 +139,36 @@ def _teach(out: Path, recipe: Recipe, options: Options, log: Callable[[News], No
                 tell(news)
                 log(news)
 
-            done = teach(*splits, recipe, out, told, options)
+            done = teach(out, told, options)
     except Interrupted as stopped:
         say(f"the run is saved; go on with: mien train --out {shlex.quote(str(out))} --resume")
         raise typer.Exit(SIGNALLED + stopped.number) from stopped
     finally:
         draw_curves(out)
-    write_model(out, done.model, splits, recipe)
-    show_end(out)
+    finish(out, done.model)
+
+
+def _classifier(source: Source, recipe: Recipe) -> tuple[Callable[..., Run], Callable[[Path, Any], None]]:
+    """What teaches a network to name expressions, and what ends that run."""
+    from mien.apps.cli.run_end import show_end
+    from mien.training.transfer.teaching import teach
+
+    splits = read_splits(source, recipe)
+
+    def finish(out: Path, model: Any) -> None:
+        write_model(out, model, splits, recipe)
+        show_end(out)
+
+    return partial(teach, *splits, recipe), finish
+
+
+def _detector(source: Source, recipe: Recipe) -> tuple[Callable[..., Run], Callable[[Path, Any], None]]:
+    """What teaches a network to find faces, and what ends that run."""
+    from mien.training.faces.lesson import Faces
+    from mien.training.fit import teach
+
+    halves = read_halves(source)
+    return partial(teach, Faces(*halves, recipe)), lambda out, model: write_detector(out, model, halves, recipe)
 
 
 def _begun(out: Path) -> Record:

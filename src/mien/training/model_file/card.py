@@ -17,10 +17,12 @@ from mien.evaluation.metrics import judge
 from mien.model_card import (
     ANSWER,
     CARD_KEY,
+    DETECTOR_KEY,
     SEAL_KEY,
     UNSEALED,
     Answer,
     CropRule,
+    DetectorCard,
     Head,
     ModelCard,
     Origin,
@@ -66,7 +68,7 @@ def calibrated_card(logits: Logits, training: Dataset, validation: Dataset, reci
             network=recipe.network,
             data=f"{training.name} sha256:{training.digest}, {len(training)} pictures",
             recipe=recipe.to_toml(),
-            made_with=_versions(backend),
+            made_with=versions(backend),
             licence=recipe.licence,
             notes=NOTES.get(training.name, ""),
         ),
@@ -97,12 +99,13 @@ NOTES = {
 }
 
 
-def sealed(graph: bytes, card: ModelCard) -> bytes:
+def sealed(graph: bytes, card: ModelCard | DetectorCard) -> bytes:
     """The model file: the graph with its card in the metadata, and the seal over all of it."""
     import onnx
 
     model = onnx.load_from_string(graph)
-    onnx.helper.set_model_props(model, {CARD_KEY: card.to_json(), SEAL_KEY: UNSEALED})
+    key = DETECTOR_KEY if isinstance(card, DetectorCard) else CARD_KEY
+    onnx.helper.set_model_props(model, {key: card.to_json(), SEAL_KEY: UNSEALED})
     return seal(model.SerializeToString())
 
 
@@ -166,6 +169,7 @@ def _rows(logits: Logits, rows: npt.NDArray[np.int64]) -> Logits:
     return {head: values[rows] for head, values in logits.items()}
 
 
-def _versions(backend: str) -> str:
+def versions(backend: str) -> str:
+    """What a model was made with, and when."""
     names = ", ".join(f"{package} {version(package)}" for package in ("mien", "keras", "onnx"))
     return f"{names}, backend {backend}, {dt.datetime.now(dt.UTC).date()}"

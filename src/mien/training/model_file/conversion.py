@@ -12,9 +12,12 @@ import subprocess
 import sys
 import tempfile
 import warnings
+from collections import Counter
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+import numpy as np
 
 from mien.errors import MissingExtraError, TrainingError
 
@@ -22,9 +25,13 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     import keras
+    import onnx
 
 EXPORTING = {"torch": "onnxscript", "tensorflow": "tf2onnx"}
 """The backends from which Keras exports ONNX (3.15), and the package that each needs for it."""
+
+ANY_SIDE = 64
+"""Pixels of the picture that a network which takes any size is called with."""
 
 NETWORK, WEIGHTS, GRAPH = "network.json", "network.weights.h5", "network.onnx"
 
@@ -45,9 +52,8 @@ def to_onnx(model: keras.Model) -> bytes:
 
 
 def _exported(model: keras.Model) -> bytes:
-    import numpy as np
-
-    model.predict_on_batch(np.zeros((1, *model.input_shape[1:]), np.uint8))  # export wants a network that was called
+    shape = [side or ANY_SIDE for side in model.input_shape[1:]]
+    model.predict_on_batch(np.zeros((1, *shape), np.uint8))  # export wants a network that was called
     with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
         warnings.simplefilter("ignore")  # tracers of every backend warn of what they do by design
         raw = Path(folder) / "raw.onnx"
@@ -75,12 +81,40 @@ def _simplified(raw: Path, simple: Path) -> bytes:
     except Exception as error:  # onnxruntime raises a dozen kinds that share no base but this one
         raise TrainingError(f"the exported graph can't be run: export with float32 precision ({error})") from error
     graph = onnx.load(simple)
+    _pad_inside(graph.graph)
     used = {node.domain for node in graph.graph.node}
     kept = [entry for entry in graph.opset_import if entry.domain in used]
     del graph.opset_import[:]
     graph.opset_import.extend(kept)
     content: bytes = graph.SerializeToString()
     return content
+
+
+def _pad_inside(graph: onnx.GraphProto) -> None:
+    """Zeros that are put around a picture before a convolution are put there by the convolution itself.
+
+    onnxruntime does not do so by itself; it takes a third of the face detector's time.
+    """
+    from onnx import helper, numpy_helper
+
+    constants = {value.name: value for value in graph.initializer}
+    made = {node.output[0]: node for node in graph.node}
+    readers = Counter(name for node in graph.node for name in node.input)
+    for node in [node for node in graph.node if node.op_type == "Conv"]:
+        pad = made.get(node.input[0])
+        if pad is None or pad.op_type != "Pad" or readers[pad.output[0]] > 1 or pad.input[1] not in constants:
+            continue
+        around = numpy_helper.to_array(constants[pad.input[1]]).tolist()
+        value = numpy_helper.to_array(constants[pad.input[2]]) if len(pad.input) > 2 and pad.input[2] else 0
+        other = [part for part in node.attribute if part.name in ("pads", "auto_pad") and any(part.ints or part.s)]
+        mode = next((part.s for part in pad.attribute if part.name == "mode"), b"constant")
+        if len(around) != 8 or any(around[:2] + around[4:6]) or np.any(value) or other or mode != b"constant":
+            continue
+        kept = [part for part in node.attribute if part.name not in ("pads", "auto_pad")]
+        del node.attribute[:]
+        node.attribute.extend([*kept, helper.make_attribute("pads", around[2:4] + around[6:8])])
+        node.input[0] = pad.input[0]
+        graph.node.remove(pad)
 
 
 def _exported_elsewhere(model: keras.Model, installed: Callable[[str], object] = find_spec) -> bytes:

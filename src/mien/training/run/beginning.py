@@ -12,7 +12,6 @@ import keras
 from mien.errors import TrainingError
 from mien.training.recipe import read
 from mien.training.run.directory import RECIPE, SAMPLES, Facts, is_run, read_facts
-from mien.training.run.samples import write_samples
 from mien.training.schedule import OPEN_ENDED
 from mien.training.zoo.complexity import multiply_adds
 
@@ -48,14 +47,14 @@ def facts_of(model: keras.Model, data: tuple[Dataset, Dataset], recipe: Recipe, 
     )
 
 
-def begin(run: Path, training: Dataset, recipe: Recipe, facts: Facts) -> None:
+def begin(run: Path, recipe: Recipe, facts: Facts, write_samples: Callable[[Path], None]) -> None:
     """Makes the directory a run's; the recipe comes last, as what marks it as one."""
     if (run / RECIPE).exists():
         raise TrainingError(
             f"expected a directory without a run; {run} holds one: go on with it by --resume, or choose another --out"
         )
     facts.save(run)
-    write_samples(run / SAMPLES, training, recipe)
+    write_samples(run / SAMPLES)
     recipe.save(run / RECIPE)
 
 

@@ -7,6 +7,7 @@ seconds. Stage 2, with ``recipe.fine_tune``, goes on with the last blocks unfroz
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 import keras
@@ -21,6 +22,7 @@ from mien.training.run.checkpoint import Checkpoints
 from mien.training.run.directory import BEST, CHECKPOINTS, LOCK, read_history, write_history
 from mien.training.run.interruption import interruptions
 from mien.training.run.lock import locked
+from mien.training.run.samples import write_samples
 from mien.training.schedule import best_epoch, is_finished
 from mien.training.transfer.choices import FINER, IMAGENET, RANDOM, settled
 from mien.training.transfer.features import features_of, folder
@@ -119,7 +121,7 @@ class _Transfer:
             if options.resume:
                 check_resumable(self._run, self._recipe, facts, self._tell)
             else:
-                begin(self._run, training, self._recipe, facts)
+                begin(self._run, self._recipe, facts, partial(write_samples, training=training, recipe=self._recipe))
             history = read_history(self._run)
             if is_finished(self._recipe, history) and (self._run / BEST).is_file():
                 self._tell(f"the run is finished, with {len(history)} epochs; nothing is left to learn")

@@ -1,0 +1,147 @@
+"""``mien bench``: parts of mien side by side, on your own pictures and machine."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import sys
+import time
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from mien.apps.cli.options import JsonOption, console, progress, say
+from mien.errors import MissingExtraError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from rich.table import Table
+
+    from mien.arrays import Frame
+    from mien.detection import Detector
+    from mien.evaluation.finding import Finding
+    from mien.evaluation.finding_curves import Curve
+
+app = typer.Typer(help="Parts of mien side by side, on your own pictures and machine.", no_args_is_help=True)
+
+SIZES = ((320, 320), (640, 480), (1280, 720))
+"""Width and height of the pictures that detectors are timed on."""
+
+ROUNDS = 15
+
+
+@app.callback()
+def _group() -> None:
+    """So that one command alone keeps its name."""
+
+
+@app.command("detectors")
+def detectors(
+    folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="Pictures with labels.jsonl: faces, landmarks.")],
+    *,
+    detector: Annotated[
+        list[str] | None, typer.Option("--detector", "-d", help="auto, yunet, haar, or an .onnx; several times.")
+    ] = None,
+    held_out: Annotated[
+        bool, typer.Option("--held-out", help="Only the tenth that mien train holds out of such a folder.")
+    ] = False,
+    plot: Annotated[
+        Path | None, typer.Option("--plot", help="A PNG: recall over rotation, darkness and covered halves.")
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Recall by face size, false faces, how well boxes and landmarks lie, and milliseconds, of several detectors."""
+    from mien.datasets import scenes
+    from mien.evaluation.finding import judge_detector
+    from mien.model_store import ModelStore
+    from mien.recognizer import find_detector
+
+    if plot and find_spec("matplotlib") is None:
+        raise MissingExtraError("drawing recall curves", "matplotlib", "plots")
+    store = ModelStore()
+    names = detector or ["auto", *(["yunet"] if store.has("yunet") else []), "haar"]
+    chosen = {name: find_detector(name, store) for name in names}
+    found = scenes.read(folder)
+    pictures = (found.halves()[1] if held_out else found).pictures
+    say(f"{len(pictures)} pictures of {folder}")
+    rows = []
+    for name, one in chosen.items():
+        with progress(name, quiet=as_json) as tell:
+            finding = judge_detector(one, pictures, tell=tell)
+        rows.append(_figures(name, finding, _times(one, pictures[0][0])))
+    if plot:
+        _plot(plot, chosen, pictures)
+    if as_json:
+        sys.stdout.write(json.dumps(rows) + "\n")
+    else:
+        console().print(_table(rows))
+
+
+def _figures(name: str, finding: Finding, times: dict[str, float]) -> dict[str, Any]:
+    import numpy as np
+
+    whole = finding.whole
+    return {
+        "detector": name,
+        "recall": {
+            f"{low:g} px and more" if high == np.inf else f"{low:g} to {high:g} px": {
+                "value": part.recall,
+                "faces": part.found + part.missed,
+            }
+            for (low, high), part in finding.by_size
+        },
+        "false_a_picture": whole.false_a_picture,
+        "iou": float(np.median(whole.overlaps)) if whole.overlaps else None,
+        "landmark_error": float(np.nanmedian(whole.landmarks)) if np.isfinite(whole.landmarks).any() else None,
+        "milliseconds": {"a picture": finding.milliseconds, **times},
+    }
+
+
+def _times(detector: Detector, frame: Frame) -> dict[str, float]:
+    """Median milliseconds a picture of each size, whatever is in it."""
+    import cv2
+    import numpy as np
+
+    times = {}
+    for size in SIZES:
+        picture = np.asarray(cv2.resize(frame, size), np.uint8)
+        taken = []
+        for _ in range(ROUNDS):
+            started = time.perf_counter()
+            detector.detect(picture)
+            taken.append(time.perf_counter() - started)
+        times[f"{size[0]}x{size[1]}"] = 1000 * float(np.median(taken))
+    return times
+
+
+def _table(rows: Sequence[dict[str, Any]]) -> Table:
+    from rich.table import Table
+
+    sizes, times = list(rows[0]["recall"]), list(rows[0]["milliseconds"])
+    shown = Table("detector", box=None, pad_edge=False)
+    titles = [f"recall, {size}" for size in sizes] + ["false a picture", "IoU", "landmarks"]
+    for title in [*titles, *(f"ms {one}" for one in times)]:
+        shown.add_column(title, justify="right")
+    for row in rows:
+        recalls = [f"{row['recall'][size]['value']:.3f} of {row['recall'][size]['faces']}" for size in sizes]
+        placed = [f"{row[name]:.3f}" if row[name] is not None else "" for name in ("iou", "landmark_error")]
+        taken = [f"{row['milliseconds'][one]:.1f}" for one in times]
+        shown.add_row(row["detector"], *recalls, f"{row['false_a_picture']:.3f}", *placed, *taken)
+    return shown
+
+
+def _plot(path: Path, detectors: dict[str, Detector], pictures: Sequence[Any]) -> None:
+    from mien.evaluation.finding_curves import recall_curves
+
+    curves: dict[str, tuple[Curve, ...]] = {}
+    for name, detector in detectors.items():
+        say(f"recall of {name} on harder pictures")
+        curves[name] = recall_curves(detector, pictures)
+        say(json.dumps([dataclasses.asdict(curve) for curve in curves[name]]))
+    from mien.evaluation.finding_plot import draw_curves
+
+    draw_curves(path, curves)
+    say(f"written: {path}")

@@ -1,0 +1,57 @@
+"""What ``mien train`` and ``mien export`` do for the network that finds faces."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mien.apps.cli.options import say
+from mien.errors import TrainingError, UsageError
+
+if TYPE_CHECKING:
+    from mien.datasets.scenes import Scenes
+    from mien.model_card import DetectorCard
+    from mien.training.recipe import Recipe
+    from mien.training.run.directory import Source
+
+
+def read_halves(source: Source) -> tuple[Scenes, Scenes]:
+    """The scenes that are learnt from, and the tenth that choices are made on."""
+    from mien.datasets import scenes
+
+    if source.without:
+        raise UsageError("expected no --without for the face detector: take the pictures out of labels.jsonl")
+    return scenes.read(Path(source.data)).halves()
+
+
+def write_detector(run: Path, model: Any, halves: tuple[Scenes, Scenes], recipe: Recipe) -> None:
+    """Writes the model file of a detector into its run directory, and tells of it."""
+    from mien.training.faces.export import export_detector
+    from mien.training.run.directory import MODEL
+
+    tell(export_detector(model, *halves, recipe, run / MODEL), run / MODEL)
+
+
+def load_detector_run(run: Path) -> Any:
+    """The detector with the run's best weights."""
+    from mien.training import prepare_backend
+
+    prepare_backend()
+    from mien.training.run.directory import BEST
+    from mien.training.zoo.detector import face_detector
+
+    model = face_detector()
+    try:
+        model.load_weights(run / BEST)
+    except (OSError, ValueError) as error:
+        raise TrainingError(
+            f"expected weights of the face detector at {run / BEST}; received others ({error})"
+        ) from error
+    return model
+
+
+def tell(card: DetectorCard, path: Path) -> None:
+    """Tells on stderr what the detector came to."""
+    for score in card.scores:
+        say(f"{score.split} {score.head}: {score.metric} {score.value:.4f} of {score.count}")
+    say(f"a face from a score of {card.score}; written: {path}")

@@ -1,0 +1,93 @@
+"""What the detectors that are networks share: looks at a picture at several scales, and one candidate a face."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import TYPE_CHECKING, NamedTuple
+
+import cv2
+import numpy as np
+
+from mien.arrays import Frame, check_frame
+from mien.detection.boxes import largest_first, scaled, suppress
+from mien.detection.cells import STRIDES, Found
+from mien.faces import Box, Face, Landmarks, Point
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+
+class Look(NamedTuple):
+    """One scale at which a network sees a picture, since it finds faces of about 10 to 300 pixels.
+
+    Attributes:
+        longest: side of the picture in pixels.
+        enlarge: how many times a small picture may be enlarged to come near that.
+        border: black pixels around, for faces cut at the edge.
+        least: height of the smallest face that counts, over the picture's longer side.
+    """
+
+    longest: int
+    enlarge: float = 1.0
+    border: int = 0
+    least: float = 0.0
+
+
+LOOKS = (Look(640, enlarge=2.0), Look(320, least=0.3))
+"""Both are taken: small faces, then faces that fill the frame."""
+
+LAST_LOOK = Look(160, border=80, least=0.3)
+"""Taken where the others found nothing."""
+
+
+class CellDetector(ABC):
+    """Finds faces with a network whose cells each tell of one; safe to call from several threads."""
+
+    def __init__(self, nms: float) -> None:
+        self._nms = nms
+
+    @abstractmethod
+    def found(self, picture: Frame) -> Found:
+        """The candidates, several a face, in a uint8 (height, width, 3) RGB picture of multiples of 32 pixels."""
+
+    def detect(self, frame: Frame) -> list[Face]:
+        """The faces in a frame, largest first, with landmarks.
+
+        Args:
+            frame: uint8 (height, width, 3), RGB.
+
+        Raises:
+            PictureError: the frame is anything else.
+        """
+        frame = check_frame(frame)
+        faces = [face for look in LOOKS for face in self._seen(frame, look)]
+        return self._best(faces or self._seen(frame, LAST_LOOK))
+
+    def _seen(self, frame: Frame, look: Look) -> list[Face]:
+        """The candidates of one look, several a face."""
+        picture, spans = scaled(frame, look.longest, look.enlarge)
+        height, width = picture.shape[:2]
+        border, cell = look.border, max(STRIDES)
+        right, bottom = border - (width + 2 * border) % -cell, border - (height + 2 * border) % -cell
+        padded = cv2.copyMakeBorder(picture, border, bottom, border, right, cv2.BORDER_CONSTANT)
+        found = self.found(np.asarray(padded, np.uint8))
+        faces = [_face(found, row, border, spans) for row in range(len(found.scores))]
+        return [face for face in faces if face.box.height >= look.least * max(frame.shape[:2])]
+
+    def _best(self, faces: Iterable[Face]) -> list[Face]:
+        """One candidate a face, largest first."""
+        faces = list(faces)
+        boxes = [(face.box.left, face.box.top, face.box.right, face.box.bottom) for face in faces]
+        scores = np.array([face.confidence for face in faces], np.float32)
+        kept = suppress(np.array(boxes, np.float32).reshape(-1, 4), scores, self._nms)
+        return largest_first([faces[row] for row in kept])
+
+
+def _face(found: Found, row: int, border: int, spans: tuple[float, float]) -> Face:
+    across, down = spans
+    left, top, right, bottom = (found.boxes[row] - border).tolist()
+    return Face(
+        Box(left * across, top * down, right * across, bottom * down),
+        Landmarks(*(Point(x * across, y * down) for x, y in (found.points[row] - border).tolist())),
+        float(found.scores[row]),
+    )

@@ -1,0 +1,77 @@
+"""mien's own face detector: one small network, its card inside the file, shipped in the wheel."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from mien.detection.cell_detector import CellDetector
+from mien.detection.cells import STRIDES, Found, decoded, joined
+from mien.errors import ModelError
+from mien.onnx_guard import check_onnx, detector_card_in, open_session, read_onnx
+from mien.probabilities import sigmoid
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import numpy.typing as npt
+
+    from mien.arrays import Frame
+
+CELL = 15
+"""Numbers a cell: the score's logit, then the place as ``cells`` has it."""
+
+
+class OwnDetector(CellDetector):
+    """Finds faces with a detector that ``mien train --model face-detector`` taught; several threads may share it.
+
+    Attributes:
+        card: its threshold, the framing of its boxes, and where it came from.
+    """
+
+    def __init__(self, model: Path | bytes, *, score: float | None = None, threads: int = 1) -> None:
+        """Loads the network.
+
+        Args:
+            model: the .onnx file, or its bytes.
+            score: the least score of a face, 0 to 1; None: the card's.
+            threads: of ONNX Runtime within one call; 0: one a core.
+
+        Raises:
+            ModelError: there is no such file, or it is no detector of mien's.
+        """
+        content = model if isinstance(model, bytes) else read_onnx(model)
+        check_onnx(content)
+        self._session = open_session(content, threads)
+        self.card = detector_card_in(self._session)
+        super().__init__(self.card.overlap)
+        self._score = self.card.score if score is None else score
+        outputs = self._session.get_outputs()
+        if len(outputs) != 1 or outputs[0].shape[-1] != CELL:
+            raise ModelError(f"expected one output of {CELL} numbers a cell; received {[o.shape for o in outputs]}")
+
+    def found(self, picture: Frame) -> Found:
+        """As ``CellDetector`` asks."""
+        cells = self._session.run(None, {self._session.get_inputs()[0].name: picture[None]})[0][0]
+        found = decode(cells, picture.shape[0], picture.shape[1], self._score)
+        centres, halves = (found.boxes[:, :2] + found.boxes[:, 2:]) / 2, (found.boxes[:, 2:] - found.boxes[:, :2]) / 2
+        framed = halves * self.card.framing
+        return Found(np.hstack([centres - framed, centres + framed]), found.points, found.scores)
+
+
+def decode(cells: npt.NDArray[np.float32], height: int, width: int, score: float) -> Found:
+    """The candidates in the detector's output, one a cell, before suppression.
+
+    Args:
+        cells: float32 (cells, 15): all of stride 8 row by row, then those of 16 and 32.
+        height: of the network's input in pixels, a multiple of 32.
+        width: the same.
+        score: the least score that is kept.
+    """
+    parts, at = [], 0
+    for stride in STRIDES:
+        rows = cells[at : at + (height // stride) * (width // stride)]
+        at += len(rows)
+        parts.append(decoded(sigmoid(rows[:, 0]), rows[:, 1:], width, stride, score))
+    return joined(parts)

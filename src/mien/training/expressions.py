@@ -1,0 +1,70 @@
+"""The lesson of the classifiers: chips with the expressions that they show."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from mien.training.augmentation import generator
+from mien.training.batches import Batch, Batches
+from mien.training.compilation import balanced, compiled, plain, shape_of
+from mien.training.run.beginning import facts_of
+from mien.training.run.samples import write_samples
+from mien.training.validation import judge_heads, predict_logits
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    import keras
+
+    from mien.arrays import Chips
+    from mien.datasets.dataset import Dataset
+    from mien.training.recipe import Recipe
+    from mien.training.run.directory import Facts, HeadScore, Source
+
+
+class Expressions:
+    """A network of the zoo, a training and a validation split.
+
+    Args:
+        training: the rows learnt from.
+        validation: the rows that the epoch is chosen on; the same heads.
+        recipe: every choice.
+    """
+
+    def __init__(self, training: Dataset, validation: Dataset, recipe: Recipe) -> None:
+        self._training, self._validation = training, validation
+        self._batches = Batches(balanced(training, recipe), recipe)
+        self.recipe = recipe
+        self.batch = min(recipe.batch, len(training))
+        self.steps = self._batches.steps()
+
+    def network(self) -> keras.Model:
+        """As ``Lesson`` asks."""
+        return plain(shape_of(self._training, self.recipe), self.recipe.network)
+
+    def learner(self, start: Callable[[keras.Model], None] | None) -> keras.Model:
+        """As ``Lesson`` asks."""
+        return compiled(self._training, self.recipe, start)
+
+    def facts(self, model: keras.Model, source: Source) -> Facts:
+        """As ``Lesson`` asks."""
+        return facts_of(model, (self._training, self._validation), self.recipe, source)
+
+    def write_samples(self, path: Path) -> None:
+        """As ``Lesson`` asks."""
+        write_samples(path, self._training, self.recipe)
+
+    def epoch(self, number: int, first: int) -> Iterator[Batch]:
+        """As ``Lesson`` asks."""
+        return self._batches.epoch(number, first)
+
+    def plain_pictures(self, most: int) -> Chips:
+        """As ``Lesson`` asks."""
+        # a folder comes in the order of its classes: the first rows, or a batch of neighbours, would show but one
+        rows = generator(0, 0, stream=3).permutation(len(self._training))[:most]
+        return self._training.chips[rows]
+
+    def judge(self, model: keras.Model, check: Callable[[], None]) -> tuple[HeadScore, ...]:
+        """As ``Lesson`` asks."""
+        return judge_heads(predict_logits(model, self._validation.chips, check), self._validation)

@@ -1,0 +1,179 @@
+"""The lesson of the face detector: composed pictures, and where the faces are in them."""
+
+from __future__ import annotations
+
+import datetime as dt
+from concurrent.futures import ThreadPoolExecutor
+from functools import cached_property
+from importlib.metadata import version
+from typing import TYPE_CHECKING
+
+import cv2
+import keras
+import numpy as np
+
+from mien.detection.boxes import suppress
+from mien.detection.cells import Found
+from mien.detection.own import decode
+from mien.evaluation.finding import agreement, total
+from mien.files import write_bytes
+from mien.training.augmentation import generator
+from mien.training.batches import Batch
+from mien.training.compilation import made_ready, precision
+from mien.training.faces.composition import Composer
+from mien.training.faces.losses import CellLoss, found_share
+from mien.training.faces.targets import targets_of
+from mien.training.run.directory import Facts, HeadScore
+from mien.training.zoo.complexity import multiply_adds
+from mien.training.zoo.detector import CELLS, face_detector
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    import numpy.typing as npt
+
+    from mien.datasets.scenes import BoxedFaces, Scenes
+    from mien.training.recipe import Recipe
+    from mien.training.run.directory import Source
+
+SIDE = 256
+"""Pixels of the pictures learnt from: faces of 6 to 300 pixels fit, and 320 would cost half as much again."""
+
+JUDGED_SIDE = 320
+"""Pixels that held-out pictures are judged at, enlarged at most twice."""
+
+JUDGED_FROM = 32.0
+"""Pixels of the longer side from which faces are asked for there."""
+
+CERTAIN = 0.5
+OVERLAP = 0.4
+STATISTICS = 512
+"""Pictures from which batch normalisation is estimated."""
+
+
+class Faces:
+    """The detector, the scenes learnt from and those held out.
+
+    Args:
+        training: the scenes that pictures are composed from.
+        validation: the scenes that the epoch is chosen on.
+        recipe: every choice; of its augmentation none is taken: ``composition`` has its own.
+    """
+
+    def __init__(self, training: Scenes, validation: Scenes, recipe: Recipe) -> None:
+        self._training, self._validation = training, validation
+        self._composer = Composer(training, SIDE)
+        self.recipe = recipe
+        self.batch = min(recipe.batch, len(training))
+        self.steps = max(1, len(training) // recipe.batch)
+
+    def network(self) -> keras.Model:
+        """As ``Lesson`` asks."""
+        with precision("float32"):
+            return face_detector()
+
+    def learner(self, start: Callable[[keras.Model], None] | None) -> keras.Model:
+        """As ``Lesson`` asks."""
+        keras.utils.set_random_seed(self.recipe.seed)
+        with precision(self.recipe.precision):
+            model = face_detector()
+        if start:
+            start(model)
+        share = keras.metrics.MeanMetricWrapper(found_share, name="accuracy")
+        return made_ready(model, self.recipe, self.steps, loss={CELLS: CellLoss()}, metrics={CELLS: [share]})
+
+    def facts(self, model: keras.Model, source: Source) -> Facts:
+        """As ``Lesson`` asks; multiply-adds are those of a picture of 320x320."""
+        return Facts(
+            network=self.recipe.network,
+            backend=keras.backend.backend(),
+            parameters=model.count_params(),
+            multiply_adds=multiply_adds(face_detector(320)),
+            data=self._training.name,
+            digest=self._training.digest,
+            training_rows=len(self._training),
+            validation_rows=len(self._validation),
+            heads=((CELLS, ("face",)),),
+            started=dt.datetime.now(dt.UTC).isoformat(timespec="seconds"),
+            versions=(("mien", version("mien")), ("keras", keras.__version__)),
+            source=source,
+        )
+
+    def write_samples(self, path: Path) -> None:
+        """Sixteen pictures with the boxes that are learnt: faces green, doubtful ones orange."""
+        drawn = []
+        for index in range(16):
+            picture, faces = self._composer.compose(self._random(0, index))
+            for box, score in zip(faces.boxes.round().astype(int).tolist(), faces.scores.tolist(), strict=True):
+                colour = (60, 220, 60) if score >= 0.7 else (240, 160, 40)
+                cv2.rectangle(picture, tuple(box[:2]), tuple(box[2:]), colour, 1)
+            drawn.append(picture)
+        sheet = np.vstack([np.hstack(drawn[at : at + 4]) for at in range(0, 16, 4)])
+        _, content = cv2.imencode(".png", sheet[..., ::-1])
+        write_bytes(path, content.tobytes())
+
+    def epoch(self, number: int, first: int) -> Iterator[Batch]:
+        """As ``Lesson`` asks; picture i of an epoch is a function of (seed, epoch, i)."""
+        with ThreadPoolExecutor(1) as aside:
+            waiting = None
+            for step in range(first, self.steps):
+                following = aside.submit(self._batch, number, step)
+                if waiting is not None:
+                    yield waiting.result()
+                waiting = following
+            if waiting is not None:
+                yield waiting.result()
+
+    def plain_pictures(self, most: int) -> npt.NDArray[np.uint8]:
+        """As ``Lesson`` asks: composed pictures, since what is seen in use is as varied."""
+        return self._plain_pictures[:most]
+
+    def judge(self, model: keras.Model, check: Callable[[], None]) -> tuple[HeadScore, ...]:
+        """As ``Lesson`` asks: accuracy is found over found, missed and false together, F1 that of faces."""
+        parts = []
+        for at in range(0, len(self._validation), 32):
+            check()
+            scenes = self._validation.pictures[at : at + 32]
+            pictures, faces = zip(*(placed(frame, known) for frame, known in scenes), strict=True)
+            cells = np.asarray(model.predict_on_batch(np.stack(pictures))[CELLS], np.float32)
+            found = (found_in(rows, JUDGED_SIDE, CERTAIN) for rows in cells)
+            parts += [agreement(boxes, known, JUDGED_FROM) for boxes, known in zip(found, faces, strict=True)]
+        all_ = total(parts)
+        error = float(np.median(all_.landmarks)) if all_.landmarks else 1.0
+        return (HeadScore(CELLS, all_.accuracy, all_.f1, error),)
+
+    @cached_property
+    def _plain_pictures(self) -> npt.NDArray[np.uint8]:
+        return np.stack([self._composer.compose(self._random(-1, index))[0] for index in range(STATISTICS)])
+
+    def _batch(self, epoch: int, step: int) -> Batch:
+        composed = [
+            self._composer.compose(self._random(epoch, step * self.batch + index)) for index in range(self.batch)
+        ]
+        targets = np.stack([targets_of(faces, SIDE) for _, faces in composed])
+        return Batch(
+            np.stack([picture for picture, _ in composed]), {CELLS: targets}, {CELLS: np.ones(self.batch, np.float32)}
+        )
+
+    def _random(self, epoch: int, index: int) -> np.random.Generator:
+        return generator(self.recipe.seed, epoch + 1, stream=100 + index)
+
+
+def found_in(cells: npt.NDArray[np.float32], side: int, least: float) -> Found:
+    """The faces in a square picture's cells, (cells, 15), after suppression."""
+    found = decode(cells, side, side, least)
+    kept = suppress(found.boxes, found.scores, OVERLAP)
+    return Found(found.boxes[kept], found.points[kept], found.scores[kept])
+
+
+def placed(frame: npt.NDArray[np.uint8], faces: BoxedFaces) -> tuple[npt.NDArray[np.uint8], BoxedFaces]:
+    """A picture in the corner of a black square, as detectors see it."""
+    scale = min(2.0, JUDGED_SIDE / max(frame.shape[:2]))
+    size = (max(1, round(frame.shape[1] * scale)), max(1, round(frame.shape[0] * scale)))
+    seen = np.zeros((JUDGED_SIDE, JUDGED_SIDE, 3), np.uint8)
+    seen[: size[1], : size[0]] = cv2.resize(
+        frame, size, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
+    )
+    spans = np.diag([size[0] / frame.shape[1], size[1] / frame.shape[0]])
+    return seen, faces.under(np.column_stack([spans, np.zeros(2)]))
