@@ -13,9 +13,10 @@ demo: $(VENV)/.base
 test: $(VENV)/.dev
 	$(BIN)/python -m pytest
 
-# the training wing once more, on torch in place of TensorFlow
+# the training wing once more, on torch in place of TensorFlow; one thread is as fast on small networks, and torch's
+# threads wait for each other with the core in hand where another process needs it
 test-torch: $(VENV)/.torch
-	KERAS_BACKEND=torch $(BIN)/python -m pytest -m "train and not long"
+	KERAS_BACKEND=torch OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m "train and not long"
 
 # and on JAX what differs there: runs on all three backends, several devices
 test-jax: $(VENV)/.jax
