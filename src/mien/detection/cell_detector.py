@@ -25,23 +25,27 @@ class Look(NamedTuple):
         enlarge: how many times a small picture may be enlarged to come near that.
         border: black pixels around, for faces cut at the edge.
         least: height of the smallest face that counts, over the picture's longer side.
+        most: the same of the largest.
     """
 
     longest: int
     enlarge: float = 1.0
     border: int = 0
     least: float = 0.0
+    most: float = np.inf
 
-
-LOOKS = (Look(640, enlarge=2.0), Look(320, least=0.3))
-"""Both are taken: small faces, then faces that fill the frame."""
-
-LAST_LOOK = Look(160, border=80, least=0.3)
-"""Taken where the others found nothing."""
 
 
 class CellDetector(ABC):
-    """Finds faces with a network whose cells each tell of one; safe to call from several threads."""
+    """Finds faces with a network whose cells each tell of one; safe to call from several threads.
+
+    Attributes:
+        looks: all are taken: small faces, then faces that fill the frame.
+        last_look: taken where the others found nothing.
+    """
+
+    looks: tuple[Look, ...] = (Look(640, enlarge=2.0), Look(320, least=0.3))
+    last_look = Look(160, border=80, least=0.3)
 
     def __init__(self, nms: float) -> None:
         self._nms = nms
@@ -60,8 +64,8 @@ class CellDetector(ABC):
             PictureError: the frame is anything else.
         """
         frame = check_frame(frame)
-        faces = [face for look in LOOKS for face in self._seen(frame, look)]
-        return self._best(faces or self._seen(frame, LAST_LOOK))
+        faces = [face for look in self.looks for face in self._seen(frame, look)]
+        return self._best(faces or self._seen(frame, self.last_look))
 
     def _seen(self, frame: Frame, look: Look) -> list[Face]:
         """The candidates of one look, several a face."""
@@ -72,7 +76,8 @@ class CellDetector(ABC):
         padded = cv2.copyMakeBorder(picture, border, bottom, border, right, cv2.BORDER_CONSTANT)
         found = self.found(np.asarray(padded, np.uint8))
         faces = [_face(found, row, border, spans) for row in range(len(found.scores))]
-        return [face for face in faces if face.box.height >= look.least * max(frame.shape[:2])]
+        longest = max(frame.shape[:2])
+        return [face for face in faces if look.least <= face.box.height / longest < look.most]
 
     def _best(self, faces: Iterable[Face]) -> list[Face]:
         """One candidate a face, largest first."""

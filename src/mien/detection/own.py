@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from mien.detection.cell_detector import CellDetector
+from mien.detection.cell_detector import CellDetector, Look
 from mien.detection.cells import STRIDES, Found, decoded, joined
 from mien.errors import ModelError
 from mien.onnx_guard import check_onnx, detector_card_in, open_session, read_onnx
@@ -29,6 +29,8 @@ class OwnDetector(CellDetector):
     Attributes:
         card: its threshold, the framing of its boxes, and where it came from.
     """
+
+    looks = (Look(640, enlarge=2.0, most=0.4), Look(320, least=0.25))
 
     def __init__(self, model: Path | bytes, *, score: float | None = None, threads: int = 1) -> None:
         """Loads the network.

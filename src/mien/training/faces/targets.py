@@ -25,11 +25,11 @@ NEAR = 1.35
 TINY = 6.0
 """Pixels of the side under which nobody can tell a face."""
 
-MIDDLE = 0.22
+MIDDLE = 0.4
 REACH = 1.5
 """Cells learn a face whose middle is this near: in sides of its box, at most in strides; and the cell that holds it."""
 
-SPARED = 0.42
+SPARED = 0.5
 """Cells this near, in sides of the box, that do not learn the face learn nothing."""
 
 SCORE, COUNTED, LEARNT = 0, 1, 2
