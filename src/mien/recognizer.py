@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mien.classification import Classifier
 from mien.cropping import crop_faces
-from mien.detection import Detector, load_detector, rule_for
+from mien.detection import Detector, OwnDetector, load_detector, rule_for
 from mien.errors import PictureError, UsageError
 from mien.faces import Box, Face, FrameResult, Prediction
 from mien.images import read
@@ -23,7 +24,8 @@ if TYPE_CHECKING:
     Picture = str | os.PathLike[str] | bytes | bytearray | memoryview | Frame
 
 DEFAULT_MODEL = "compact"
-DEFAULT_DETECTOR = "faces"
+
+logger = logging.getLogger("mien")
 
 
 class Recognizer:
@@ -57,7 +59,7 @@ class Recognizer:
 
         Args:
             model: a name in the model store, or the path of an .onnx file that mien wrote.
-            detector: "auto" (mien's own), "yunet", "haar", "whole" (each picture is a face), or a detector's .onnx.
+            detector: "auto", "yunet", "haar", "whole" (each picture is a face), or the .onnx of one that you taught.
             labels: "answer", or the name of one head.
             store: where models are found; the default one if None.
             threads: that the classifier may use; None leaves it to ONNX Runtime. More than one gains only where many
@@ -120,7 +122,8 @@ def find_detector(name: str, store: ModelStore) -> Detector:
     """A detector by name, with its model from the store.
 
     Args:
-        name: "auto" (mien's own), "yunet", "haar", "whole", or the path of a detector that mien train wrote.
+        name: "yunet", "haar", "whole", the path of a detector that mien train wrote, or "auto": YuNet where the store
+            has it, else Haar.
         store: where models are.
 
     Raises:
@@ -128,9 +131,13 @@ def find_detector(name: str, store: ModelStore) -> Detector:
         ModelError: its model is missing, changed, or no detector.
     """
     if name.lower().endswith(".onnx"):
-        return load_detector("auto", store.load(Path(name)))
-    model = {"auto": DEFAULT_DETECTOR, "yunet": "yunet"}.get(name)
-    return load_detector(name, store.load(model) if model else None)
+        return OwnDetector(store.load(Path(name)))
+    if name not in ("auto", "yunet"):
+        return load_detector(name)
+    if name == "auto" and not store.has("yunet"):
+        logger.warning("mien: finding faces by Haar cascades; 'mien models pull yunet' brings a better detector")
+        return load_detector("haar")
+    return load_detector("yunet", store.load("yunet"))
 
 
 def _as_face(box: Any) -> Face:

@@ -1,4 +1,4 @@
-"""From a frame to its faces: mien's own detector, YuNet, OpenCV's Haar cascades, or the whole picture.
+"""From a frame to its faces: YuNet or a detector of one's own on ONNX Runtime, Haar cascades, or the whole picture.
 
 Every detector frames a face as YuNet does (brow to chin, ear to ear), so one crop rule serves all.
 """
@@ -62,23 +62,23 @@ def rule_for(detector: Detector, rule: CropRule) -> CropRule:
     return CropRule(factor=1.0) if isinstance(detector, WholeDetector) else rule
 
 
-def load_detector(name: str, model: Path | bytes | None = None) -> Detector:
+def load_detector(name: str = "auto", model: Path | bytes | None = None) -> Detector:
     """A detector by name.
 
     Args:
-        name: "auto" (mien's own), "yunet", "haar", or "whole".
-        model: the .onnx file of the first two, as a path or its bytes.
+        name: "yunet", "haar", "whole", or "auto": YuNet where its model is given, else Haar.
+        model: YuNet's .onnx file, as a path or its bytes.
 
     Raises:
-        UsageError: the name is unknown, or its model is missing.
-        ModelError: the file is no such detector.
+        UsageError: the name is unknown, or "yunet" came without a model.
+        ModelError: the file is no YuNet.
     """
     if name not in DETECTORS:
         raise UsageError(f"expected a detector of {', '.join(DETECTORS)}; received {name!r}")
+    if name == "yunet" and model is None:
+        raise UsageError("expected the path of YuNet's model with the detector 'yunet'; received none. Or take 'haar'")
     if name == "whole":
         return WholeDetector()
-    if name == "haar":
+    if name == "haar" or model is None:
         return HaarDetector()
-    if model is None:
-        raise UsageError(f"expected the model of the detector {name!r}; received none. Or take 'haar'")
-    return YuNetDetector(model) if name == "yunet" else OwnDetector(model)
+    return YuNetDetector(model)

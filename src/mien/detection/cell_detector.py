@@ -35,7 +35,6 @@ class Look(NamedTuple):
     most: float = np.inf
 
 
-
 class CellDetector(ABC):
     """Finds faces with a network whose cells each tell of one; safe to call from several threads.
 

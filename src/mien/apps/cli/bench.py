@@ -43,7 +43,8 @@ def detectors(
     folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="Pictures with labels.jsonl: faces, landmarks.")],
     *,
     detector: Annotated[
-        list[str] | None, typer.Option("--detector", "-d", help="auto, yunet, haar, or an .onnx; several times.")
+        list[str] | None,
+        typer.Option("--detector", "-d", help="yunet, haar, or an .onnx that you taught; several times."),
     ] = None,
     held_out: Annotated[
         bool, typer.Option("--held-out", help="Only the tenth that mien train holds out of such a folder.")
@@ -62,7 +63,7 @@ def detectors(
     if plot and find_spec("matplotlib") is None:
         raise MissingExtraError("drawing recall curves", "matplotlib", "plots")
     store = ModelStore()
-    names = detector or ["auto", *(["yunet"] if store.has("yunet") else []), "haar"]
+    names = detector or [*(["yunet"] if store.has("yunet") else []), "haar"]
     chosen = {name: find_detector(name, store) for name in names}
     found = scenes.read(folder)
     pictures = (found.halves()[1] if held_out else found).pictures

@@ -30,7 +30,7 @@ ModelOption = Annotated[
 DetectorOption = Annotated[
     str,
     typer.Option(
-        "--detector", "-d", help="auto (mien's own), yunet, haar, whole (each picture is a face), or an .onnx."
+        "--detector", "-d", help="auto, yunet, haar, whole (each picture is a face), or an .onnx that you taught."
     ),
 ]
 LabelsOption = Annotated[str, typer.Option("--labels", help="answer (what users are told), fer2013, or ferplus.")]
