@@ -8,6 +8,7 @@ grey, stored as JPEG, faces half covered or cut by the border.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import cv2
@@ -17,8 +18,6 @@ import numpy.typing as npt
 from mien.datasets.scenes import NO_FACES, BoxedFaces, together
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from mien.arrays import Frame
     from mien.datasets.scenes import Scenes
 
@@ -77,14 +76,10 @@ class Composer:
     scenes: Scenes
     side: int
 
-    def __post_init__(self) -> None:
-        sure = [index for index, scene in enumerate(self.scenes.scenes) if _is_portrait(scene.faces)]
-        object.__setattr__(self, "_portraits", sure)
-
-    @property
-    def portraits(self) -> Sequence[int]:
+    @cached_property
+    def portraits(self) -> tuple[int, ...]:
         """Scenes of one sure and large face."""
-        return self._portraits  # type: ignore[attr-defined,no-any-return]  # set in __post_init__
+        return tuple(index for index, scene in enumerate(self.scenes.scenes) if _is_portrait(scene.faces))
 
     def compose(self, random: np.random.Generator) -> Picture:
         """One picture, uint8 (side, side, 3) RGB, and its faces."""
