@@ -30,6 +30,9 @@ SHARES = (0.4, 0.2, 0.15, 0.25)
 LEAST_SCALE, MOST_SCALE = 0.8, 2.8
 """The longer side of a scene in sides of the picture it becomes, drawn evenly in its logarithm; of four, in halves."""
 
+BARE = 0.3
+"""Share of scenes taken from those without a sure face, where there are any: what false faces are unlearnt from."""
+
 MOST_FACE = 1.2
 """The longer side of a scene's largest face, in sides of the picture."""
 
@@ -81,6 +84,12 @@ class Composer:
         """Scenes of one sure and large face."""
         return tuple(index for index, scene in enumerate(self.scenes.scenes) if _is_portrait(scene.faces))
 
+    @cached_property
+    def bare(self) -> tuple[int, ...]:
+        """Scenes without a sure face."""
+        scenes = enumerate(self.scenes.scenes)
+        return tuple(index for index, scene in scenes if not (scene.faces.scores >= SURE).any())
+
     def compose(self, random: np.random.Generator) -> Picture:
         """One picture, uint8 (side, side, 3) RGB, and its faces."""
         kind = random.choice(KINDS, p=SHARES)
@@ -98,7 +107,8 @@ class Composer:
         return _photographed(random, picture), faces
 
     def _part(self, random: np.random.Generator, side: int) -> Picture:
-        frame, faces = self.scenes.pictures[random.integers(len(self.scenes))]
+        among = self.bare if self.bare and random.random() < BARE else range(len(self.scenes))
+        frame, faces = self.scenes.pictures[among[int(random.integers(len(among)))]]
         height, width = frame.shape[:2]
         scale = side / max(height, width) * _log_even(random, LEAST_SCALE, MOST_SCALE)
         scale = min(scale, MOST_FACE * side / max(float(faces.sides.max(initial=0)), 1.0))

@@ -7,7 +7,7 @@ from keras import ops
 
 from mien.training.faces.targets import BOX, COUNTED, LEARNT, POINTS, SCORE
 
-SCORES, BOXES, LANDMARKS = 4.0, 2.0, 0.3
+SCORES, BOXES, LANDMARKS = 4.0, 3.0, 0.8
 """How much each part counts. Unweighted, landmarks would be two thirds of the loss and the score, by which faces are
 found at all, a seventh; so they are of a size."""
 
