@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from mien.errors import MissingExtraError, TrainingError
+from mien.training.faces import NETWORK as FACE_DETECTOR
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -154,9 +155,14 @@ def main(folder: Path) -> None:
     from mien.training import prepare_backend, zoo
 
     prepare_backend()
+    from mien.training.zoo.detector import face_detector
+
     network = json.loads((folder / NETWORK).read_text(encoding="utf-8"))
-    heads = tuple((name, count) for name, count in network["heads"])
-    model = zoo.build(network["network"], zoo.NetworkShape(network["size"], network["channels"], heads))
+    if network["network"] == FACE_DETECTOR:
+        model = face_detector(network["size"])
+    else:
+        heads = tuple((name, count) for name, count in network["heads"])
+        model = zoo.build(network["network"], zoo.NetworkShape(network["size"], network["channels"], heads))
     model.load_weights(folder / WEIGHTS)
     (folder / GRAPH).write_bytes(to_onnx(model))
 
