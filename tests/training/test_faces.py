@@ -18,7 +18,8 @@ from PIL import Image
 
 from mien.datasets import scenes
 from mien.datasets.scenes import BoxedFaces
-from mien.detection.own import OwnDetector, decode
+from mien.detection.cells import STRIDES
+from mien.detection.own import CELL, OwnDetector, decode
 from mien.errors import ModelError
 from mien.model_store import ModelStore
 from mien.training.augmentation import generator
@@ -31,7 +32,7 @@ from mien.training.fit import Options, teach
 from mien.training.recipe import recipe_for
 from mien.training.run.directory import MODEL, read_run
 from mien.training.zoo.complexity import multiply_adds
-from mien.training.zoo.detector import CELL, CELLS, STRIDES, face_detector
+from mien.training.zoo.detector import CELLS, face_detector
 
 if TYPE_CHECKING:
     from pathlib import Path

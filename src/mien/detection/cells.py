@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 STRIDES = (8, 16, 32)
 LARGEST = 6.0
-"""Log of the largest box in strides: beyond, a damaged model would overflow."""
+"""Log of the largest box in strides: beyond, a damaged model or a fresh one would overflow."""
 
 
 class Found(NamedTuple):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -12,7 +13,7 @@ import numpy.typing as npt
 from mien.training.augmentation import augment, draws, generator
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     from mien.arrays import Chips, Targets
     from mien.datasets.dataset import Dataset
@@ -48,19 +49,15 @@ class Batches:
         table = draws(recipe.seed, number, len(self._data))
         mixing = generator(recipe.seed, number, stream=2)
         strength = recipe.augmentation_of(number)
-        with ThreadPoolExecutor(1) as aside:
-            waiting = None
+
+        def jobs() -> Iterator[Callable[[], Batch]]:
             for step in range(self.steps()):
                 rows = order[step * recipe.batch : (step + 1) * recipe.batch]
                 share = _mixing_share(mixing, strength.mixup, strength.mixup_share)
-                if step < first:
-                    continue
-                following = aside.submit(self._batch, rows, table, number, share)
-                if waiting is not None:
-                    yield waiting.result()
-                waiting = following
-            if waiting is not None:
-                yield waiting.result()
+                if step >= first:
+                    yield partial(self._batch, rows, table, number, share)
+
+        return made_ahead(jobs())
 
     def _batch(self, rows: npt.NDArray[np.int64], table: npt.NDArray[np.float32], epoch: int, share: float) -> Batch:
         chips = augment(self._data.chips[rows], table[rows], self._recipe.augmentation_of(epoch))
@@ -73,6 +70,19 @@ class Batches:
             {head: targets for head, (targets, _) in truths.items()},
             {head: weights for head, (_, weights) in truths.items()},
         )
+
+
+def made_ahead(jobs: Iterable[Callable[[], Batch]]) -> Iterator[Batch]:
+    """What each job makes, in order; the next one is made in another thread while this one is used."""
+    with ThreadPoolExecutor(1) as aside:
+        waiting = None
+        for job in jobs:
+            following = aside.submit(job)
+            if waiting is not None:
+                yield waiting.result()
+            waiting = following
+        if waiting is not None:
+            yield waiting.result()
 
 
 def mixed_chips(chips: Chips, share: float) -> Chips:

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from concurrent.futures import ThreadPoolExecutor
-from functools import cached_property
+from functools import cached_property, partial
 from importlib.metadata import version
 from typing import TYPE_CHECKING
 
@@ -18,7 +17,7 @@ from mien.detection.own import decode
 from mien.evaluation.finding import agreement, total
 from mien.files import write_bytes
 from mien.training.augmentation import generator
-from mien.training.batches import Batch
+from mien.training.batches import Batch, made_ahead
 from mien.training.compilation import made_ready, precision
 from mien.training.faces.composition import Composer
 from mien.training.faces.losses import CellLoss, found_share
@@ -115,15 +114,7 @@ class Faces:
 
     def epoch(self, number: int, first: int) -> Iterator[Batch]:
         """As ``Lesson`` asks; picture i of an epoch is a function of (seed, epoch, i)."""
-        with ThreadPoolExecutor(1) as aside:
-            waiting = None
-            for step in range(first, self.steps):
-                following = aside.submit(self._batch, number, step)
-                if waiting is not None:
-                    yield waiting.result()
-                waiting = following
-            if waiting is not None:
-                yield waiting.result()
+        return made_ahead(partial(self._batch, number, step) for step in range(first, self.steps))
 
     def plain_pictures(self, most: int) -> npt.NDArray[np.uint8]:
         """As ``Lesson`` asks: composed pictures, since what is seen in use is as varied."""

@@ -5,14 +5,12 @@ from __future__ import annotations
 import keras
 from keras import ops
 
+from mien.detection.cells import LARGEST
 from mien.training.faces.targets import BOX, COUNTED, LEARNT, POINTS, SCORE
 
 SCORES, BOXES, LANDMARKS = 4.0, 3.0, 0.8
 """How much each part counts. Unweighted, landmarks would be two thirds of the loss and the score, by which faces are
 found at all, a seventh; so they are of a size."""
-
-LARGEST = 6.0
-"""Log of the largest box in strides: what a fresh network says of far cells must not overflow."""
 
 
 class CellLoss(keras.losses.Loss):  # type: ignore[misc]  # keras ships no types

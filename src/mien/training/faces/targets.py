@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from mien.training.zoo.detector import STRIDES
+from mien.detection.cells import STRIDES
 
 if TYPE_CHECKING:
     from mien.datasets.scenes import BoxedFaces

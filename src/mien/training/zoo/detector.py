@@ -14,12 +14,10 @@ from __future__ import annotations
 import keras
 from keras import layers
 
+from mien.detection.own import CELL
 from mien.training.zoo.parts import BatchNormalization, convolution, spatial_axis
 
-STRIDES = (8, 16, 32)
 CELLS = "cells"
-CELL = 15
-"""Numbers a cell: the score's logit, dx, dy, log width, log height, and x, y of five landmarks."""
 
 STEM = (16, 32)
 WIDTH = 64
