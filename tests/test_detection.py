@@ -13,7 +13,8 @@ from skimage.data import astronaut, coffee
 from mien.cropping import crop
 from mien.detection import HaarDetector, WholeDetector, YuNetDetector, load_detector, rule_for
 from mien.detection.boxes import largest_first, overlaps, scaled, suppress
-from mien.detection.yunet import OUTPUTS, decode
+from mien.detection.cells import decode
+from mien.detection.yunet import OUTPUTS, cells_from
 from mien.errors import ModelError, PictureError, UsageError
 from mien.faces import Box, Face
 from mien.images import read
@@ -118,7 +119,7 @@ def test_a_cell_becomes_a_box_its_landmarks_and_a_score(stride):
     outputs[f"obj_{stride}"][0, cell] = 1.0
     outputs[f"bbox_{stride}"][0, cell] = [0.5, -0.25, np.log(2), np.log(4)]
     outputs[f"kps_{stride}"][0, cell] = np.arange(10) / 10
-    found = decode(outputs, 128, 0.5)
+    found = decode(cells_from(outputs)[0], 64, 128, 0.5)
     x, y = 1.5 * stride, 0.75 * stride
     assert found.boxes == pytest.approx(np.array([[x - stride, y - 2 * stride, x + stride, y + 2 * stride]]), abs=1e-4)
     assert found.points[0] == pytest.approx((1 + np.arange(10).reshape(5, 2) / 10) * stride, abs=1e-4)
@@ -138,7 +139,9 @@ def test_a_cell_becomes_a_box_its_landmarks_and_a_score(stride):
 def test_a_score_is_the_root_of_both_maps_held_within_0_and_1(likely, object_, least, score):
     outputs = maps(64, 64)
     outputs["cls_16"][0, 3], outputs["obj_16"][0, 3] = likely, object_
-    assert decode(outputs, 64, least).scores.tolist() == pytest.approx([] if score is None else [score])
+    assert decode(cells_from(outputs)[0], 64, 64, least).scores.tolist() == pytest.approx(
+        [] if score is None else [score]
+    )
 
 
 @pytest.mark.parametrize("content", [b"", b"no model", b"PK\x03\x04"])

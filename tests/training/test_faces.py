@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import replace
 
 import numpy as np
@@ -10,16 +9,14 @@ import pytest
 
 pytest.importorskip("keras", reason="needs Keras and a backend: pip install 'mien[train]'")
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
-import cv2
 import keras
-from PIL import Image
 
+from drawn_scenes import faces, write_scenes
 from mien.datasets import scenes
-from mien.datasets.scenes import BoxedFaces
-from mien.detection.cells import STRIDES
-from mien.detection.own import CELL, OwnDetector, decode
+from mien.detection.cells import CELL, STRIDES, corners_of, decode
+from mien.detection.own import OwnDetector
 from mien.errors import ModelError
 from mien.model_store import ModelStore
 from mien.training.augmentation import generator
@@ -27,7 +24,7 @@ from mien.training.faces.composition import Composer
 from mien.training.faces.export import export_detector
 from mien.training.faces.lesson import Faces
 from mien.training.faces.losses import CellLoss
-from mien.training.faces.targets import BOX, COUNTED, LEARNT, NUMBERS, POINTS, SCORE, cells_of, targets_of
+from mien.training.faces.targets import BOX, COUNTED, LEARNT, NUMBERS, POINTS, SCORE, targets_of
 from mien.training.fit import Options, teach
 from mien.training.recipe import recipe_for
 from mien.training.run.directory import MODEL, read_run
@@ -37,35 +34,11 @@ from mien.training.zoo.detector import CELLS, face_detector
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from mien.datasets.scenes import BoxedFaces
+
 pytestmark = pytest.mark.train
 
-
-def faces(*boxes: tuple[float, float, float, float], score: float = 0.9) -> BoxedFaces:
-    rows = np.array(boxes, np.float32).reshape(-1, 4)
-    inside = np.array([[0.3, 0.4], [0.7, 0.4], [0.5, 0.6], [0.35, 0.8], [0.65, 0.8]], np.float32)
-    points = rows[:, None, :2] + inside * (rows[:, None, 2:] - rows[:, None, :2])
-    return BoxedFaces(rows, points, np.full(len(rows), score, np.float32))
-
-
-def write_scenes(root: Path, count: int = 24) -> Path:
-    """Pictures of discs with eyes and a mouth on noise; every fourth has none."""
-    root.mkdir()
-    random = np.random.default_rng(0)
-    with (root / "labels.jsonl").open("w") as listing:
-        for number in range(count):
-            frame = random.integers(60, 120, (128, 128, 3)).astype(np.uint8)
-            known = []
-            if number % 4:
-                x, y, side = random.integers(50, 78), random.integers(50, 78), random.integers(64, 80)
-                box = [float(x - side / 2), float(y - side / 2), float(x + side / 2), float(y + side / 2)]
-                drawn = faces(tuple(box))
-                cv2.ellipse(frame, (int(x), int(y)), (int(side / 2), int(side / 2)), 0, 0, 360, (230, 200, 180), -1)
-                for eye in drawn.points[0, :2].astype(int).tolist():
-                    cv2.circle(frame, eye, 5, (20, 20, 20), -1)
-                known.append({"box": box, "landmarks": drawn.points[0].ravel().tolist(), "score": 0.9})
-            Image.fromarray(frame).save(root / f"{number}.png")
-            listing.write(json.dumps({"image": f"{number}.png", "faces": known}) + "\n")
-    return root
+CELLS_OF_256 = sum((256 // stride) ** 2 for stride in STRIDES)
 
 
 @pytest.fixture(scope="module")
@@ -88,7 +61,7 @@ def test_it_takes_any_size_that_is_a_multiple_of_32(size: tuple[int, int]) -> No
 @pytest.mark.parametrize(("side", "strides"), [(20, [8]), (34, [8, 16]), (60, [16]), (90, [16, 32]), (150, [32])])
 def test_a_face_is_learnt_at_the_strides_of_its_size(side: float, strides: list[int]) -> None:
     targets = targets_of(faces((60, 60, 60 + side, 60 + side)), 256)
-    assert targets.shape == (cells_of(256), NUMBERS)
+    assert targets.shape == (CELLS_OF_256, NUMBERS)
     ends = np.cumsum([(256 // stride) ** 2 for stride in STRIDES])[:-1]
     parts = np.split(targets, ends)
     assert [stride for stride, part in zip(STRIDES, parts, strict=True) if part[:, LEARNT].any()] == strides
@@ -98,7 +71,7 @@ def test_a_face_is_learnt_at_the_strides_of_its_size(side: float, strides: list[
 def test_what_cells_learn_is_what_detectors_decode() -> None:
     known = faces((40, 50, 60, 74), (100, 30, 190, 140))
     targets = targets_of(known, 256)
-    cells = np.hstack([np.where(targets[:, [SCORE]] > 0, 9.0, -9.0), targets[:, BOX], targets[:, POINTS]])
+    cells = np.hstack([targets[:, [SCORE]], targets[:, BOX], targets[:, POINTS]])
     found = decode(cells.astype(np.float32), 256, 256, 0.5)
     assert len(found.scores) >= 2
     for box, points in zip(found.boxes, found.points, strict=True):
@@ -115,10 +88,82 @@ def test_nobody_learns_from_what_may_be_a_face(known: BoxedFaces) -> None:
     assert targets_of(faces(), 256)[:, COUNTED].all()
 
 
+def said_by_a_teacher(*seen: tuple[int, float, BoxedFaces]) -> np.ndarray:
+    """Cells of a teacher that sees faces at a row of the cells each, with a score each."""
+    taught = np.zeros((CELLS_OF_256, CELL), np.float32)
+    corners, strides = corners_of(256, 256)
+    for row, score, face in seen:
+        taught[row, 0] = score
+        box, stride = face.boxes[0], strides[row]
+        taught[row, 1:3] = (box[:2] + box[2:]) / 2 / stride - corners[row]
+        taught[row, 3:5] = np.log((box[2:] - box[:2]) / stride)
+        taught[row, 5:] = (face.points[0] / stride - corners[row]).ravel()
+    return taught
+
+
+MIDDLE = 32 * 16 + 16  # the cell of stride 8 at (128, 128)
+BELOW = 32 * 17 + 16
+FACE = faces((112, 112, 144, 144))
+NUDGED = faces((114, 112, 146, 144))
+
+
+@pytest.mark.parametrize(
+    ("taught", "known", "scores"),
+    [
+        ([], faces(), {}),
+        ([(MIDDLE, 0.8, NUDGED), (BELOW, 0.4, NUDGED)], FACE, {MIDDLE: 0.9, BELOW: 0.45}),
+        ([(MIDDLE, 0.8, FACE)], faces(), {MIDDLE: 0.2}),
+        ([(MIDDLE, 0.1, FACE)], faces(), {MIDDLE: 0.1}),
+        ([(MIDDLE, 0.8, FACE)], faces((112, 112, 144, 144), score=0.0), {MIDDLE: 0.8}),
+    ],
+    ids=["nothing", "both see it", "the teacher alone", "hardly anything", "doubtful"],
+)
+def test_cells_learn_what_the_teacher_says_but_where_more_is_known(
+    taught: list[tuple[int, float, BoxedFaces]], known: BoxedFaces, scores: dict[int, float]
+) -> None:
+    targets = targets_of(known, 256, said_by_a_teacher(*taught))
+    wanted = np.zeros(CELLS_OF_256)
+    for row, score in scores.items():
+        wanted[row] = score
+    np.testing.assert_allclose(targets[:, SCORE], wanted, atol=1e-6)
+    np.testing.assert_allclose(targets[:, LEARNT], np.where(wanted >= 0.3, wanted, 0), atol=1e-6)
+    assert targets[:, COUNTED].all()
+
+
+def test_boxes_and_landmarks_lie_between_the_label_and_the_teacher() -> None:
+    targets = targets_of(FACE, 256, said_by_a_teacher((MIDDLE, 0.8, NUDGED)))
+    found = decode(np.hstack([targets[:, [SCORE]], targets[:, BOX], targets[:, POINTS]]), 256, 256, 0.5)
+    np.testing.assert_allclose(found.boxes, [[113, 112, 145, 144]], atol=1e-4)
+    np.testing.assert_allclose(found.points[0], (FACE.points[0] + NUDGED.points[0]) / 2, atol=1e-4)
+
+
+def test_a_face_that_the_teacher_does_not_see_is_learnt_as_without_one() -> None:
+    blind = said_by_a_teacher()
+    np.testing.assert_array_equal(targets_of(FACE, 256, blind), targets_of(FACE, 256))
+    tiny = targets_of(faces((112, 112, 122, 122)), 256, blind)
+    assert not tiny[:, LEARNT].any()
+    assert (tiny[:, COUNTED] == 0).any()
+
+
+def test_the_teacher_sees_the_picture_before_it_is_spoilt(drawn: scenes.Scenes) -> None:
+    class Teacher:
+        seen: ClassVar[list[np.ndarray]] = []
+
+        def cells(self, pictures: np.ndarray) -> np.ndarray:
+            self.seen.append(pictures)
+            return np.stack([said_by_a_teacher((MIDDLE, 0.15, FACE))] * len(pictures))
+
+    recipe = replace(recipe_for("face-detector"), batch=8)
+    lesson = Faces(*drawn.halves(), recipe, Teacher())  # type: ignore[arg-type]  # as much of one as is asked
+    batch = next(iter(lesson.epoch(0, 0)))
+    assert (Teacher.seen[0] != batch.chips).any()
+    assert (batch.targets[CELLS][:, MIDDLE, SCORE] > 0.1).all()
+
+
 def test_the_loss_is_none_where_all_is_right_and_grows_with_each_error() -> None:
     targets = targets_of(faces((100, 100, 150, 150)), 256)[None]
     learnt = targets[0, :, LEARNT] > 0
-    right = np.zeros((1, cells_of(256), CELL), np.float32)
+    right = np.zeros((1, CELLS_OF_256, CELL), np.float32)
     right[..., 0] = np.where(learnt, np.log(0.9 / 0.1), -20)
     right[..., 1:] = targets[..., 3:]
 
@@ -138,13 +183,13 @@ def test_the_loss_is_none_where_all_is_right_and_grows_with_each_error() -> None
 def test_pictures_are_a_function_of_their_number(drawn: scenes.Scenes) -> None:
     composer = Composer(drawn, 128)
     for number in range(20):
-        picture, known = composer.compose(generator(0, 1, number))
-        again, same = composer.compose(generator(0, 1, number))
+        picture, _, known = composer.compose(generator(0, 1, number))
+        again, _, same = composer.compose(generator(0, 1, number))
         np.testing.assert_array_equal(picture, again)
         np.testing.assert_array_equal(known.boxes, same.boxes)
         assert (picture.shape, picture.dtype) == ((128, 128, 3), np.uint8)
         assert (known.boxes[:, 2:] > known.boxes[:, :2]).all()
-    other, _ = composer.compose(generator(1, 1, 0))
+    other, *_ = composer.compose(generator(1, 1, 0))
     assert not np.array_equal(composer.compose(generator(0, 1, 0))[0], other)
 
 
@@ -162,7 +207,7 @@ def test_composed_faces_lie_where_the_picture_shows_them(drawn: scenes.Scenes) -
     composer = Composer(drawn, 256)
     brighter = []
     for number in range(60):
-        picture, known = composer.compose(generator(5, 1, number))
+        _, picture, known = composer.compose(generator(5, 1, number))
         for box, score in zip(known.boxes, known.scores, strict=True):
             left, top, right, bottom = box.clip(0, 256).astype(int)
             if score > 0 and right - left > 16 and bottom - top > 16:

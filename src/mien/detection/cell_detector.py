@@ -10,11 +10,13 @@ import numpy as np
 
 from mien.arrays import Frame, check_frame
 from mien.detection.boxes import largest_first, scaled, suppress
-from mien.detection.cells import STRIDES, Found
+from mien.detection.cells import STRIDES, Found, decode
 from mien.faces import Box, Face, Landmarks, Point
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+
+    import numpy.typing as npt
 
 
 class Look(NamedTuple):
@@ -46,12 +48,20 @@ class CellDetector(ABC):
     looks: tuple[Look, ...] = (Look(640, enlarge=2.0), Look(320, least=0.3))
     last_look = Look(160, border=80, least=0.3)
 
-    def __init__(self, nms: float) -> None:
+    def __init__(self, score: float, nms: float) -> None:
+        self._score = score
         self._nms = nms
 
     @abstractmethod
-    def found(self, picture: Frame) -> Found:
-        """The candidates, several a face, in a uint8 (height, width, 3) RGB picture of multiples of 32 pixels."""
+    def cells(self, pictures: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
+        """What the network says of each cell, as ``cells`` has it.
+
+        Args:
+            pictures: uint8 (count, height, width, 3) RGB, height and width multiples of 32.
+
+        Returns:
+            float32 (count, cells, 15), scores from 0 to 1.
+        """
 
     def detect(self, frame: Frame) -> list[Face]:
         """The faces in a frame, largest first, with landmarks.
@@ -73,7 +83,8 @@ class CellDetector(ABC):
         border, cell = look.border, max(STRIDES)
         right, bottom = border - (width + 2 * border) % -cell, border - (height + 2 * border) % -cell
         padded = cv2.copyMakeBorder(picture, border, bottom, border, right, cv2.BORDER_CONSTANT)
-        found = self.found(np.asarray(padded, np.uint8))
+        cells = self.cells(np.asarray(padded, np.uint8)[None])[0]
+        found = decode(cells, padded.shape[0], padded.shape[1], self._score)
         faces = [_face(found, row, border, spans) for row in range(len(found.scores))]
         longest = max(frame.shape[:2])
         return [face for face in faces if look.least <= face.box.height / longest < look.most]

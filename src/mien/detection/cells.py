@@ -1,7 +1,8 @@
 """From a detector's cells to boxes and landmarks: the form that YuNet's outputs and those of mien's own detector share.
 
-A cell at column c and row r of stride s means a box about (c + dx, r + dy) s of the size exp(log size) s, and
-landmarks at (c, r) s + points s.
+A cell is 15 numbers: a score, then dx, dy, log width, log height, and x, y of five landmarks, all in strides. That at
+column c and row r of stride s means a box about (c + dx, r + dy) s of the size exp(log size) s, and landmarks at
+(c, r) s + points s. Cells come stride by stride, row by row.
 """
 
 from __future__ import annotations
@@ -11,11 +12,12 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     import numpy.typing as npt
 
 STRIDES = (8, 16, 32)
+CELL = 15
+"""Numbers a cell."""
+
 LARGEST = 6.0
 """Log of the largest box in strides: beyond, a damaged model or a fresh one would overflow."""
 
@@ -34,27 +36,26 @@ class Found(NamedTuple):
     scores: npt.NDArray[np.float32]
 
 
-def decoded(
-    scores: npt.NDArray[np.float32], places: npt.NDArray[np.float32], width: int, stride: int, least: float
-) -> Found:
-    """The candidates of one stride, one a cell, before suppression.
+def corners_of(height: int, width: int) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
+    """The column and row of each cell of a picture, float32 (cells, 2), and its stride, float32 (cells, 1)."""
+    corners = [np.indices((height // s, width // s))[::-1].reshape(2, -1).T for s in STRIDES]
+    strides = np.repeat(STRIDES, [len(part) for part in corners])[:, None]
+    return np.concatenate(corners).astype(np.float32), strides.astype(np.float32)
+
+
+def decode(cells: npt.NDArray[np.float32], height: int, width: int, least: float) -> Found:
+    """The candidates in a picture's cells, before suppression.
 
     Args:
-        scores: float32 (cells,), row by row.
-        places: float32 (cells, 14): dx, dy, log width, log height, and x, y of five landmarks, all in strides.
-        width: of the network's input in pixels.
-        stride: pixels a cell.
+        cells: float32 (cells, 15), scores from 0 to 1.
+        height: of the network's input in pixels, a multiple of 32.
+        width: the same.
         least: the least score that is kept.
     """
-    cells = np.flatnonzero(scores >= least)
-    columns = width // stride
-    corners = np.stack([cells % columns, cells // columns], axis=1).astype(np.float32)
-    centres = (corners + places[cells, :2]) * stride
-    halves = np.exp(np.minimum(places[cells, 2:4], LARGEST)) * (stride / 2)
-    points = (corners[:, None] + places[cells, 4:].reshape(-1, 5, 2)) * stride
-    return Found(np.hstack([centres - halves, centres + halves]), points, scores[cells])
-
-
-def joined(parts: Iterable[Found]) -> Found:
-    """The candidates of several strides in one."""
-    return Found(*(np.concatenate(columns) for columns in zip(*parts, strict=True)))
+    kept = np.flatnonzero(cells[:, 0] >= least)
+    corners, strides = (part[kept] for part in corners_of(height, width))
+    scores, places = cells[kept, 0], cells[kept, 1:]
+    centres = (corners + places[:, :2]) * strides
+    halves = np.exp(np.minimum(places[:, 2:4], LARGEST)) * (strides / 2)
+    points = (corners[:, None] + places[:, 4:].reshape(-1, 5, 2)) * strides[:, None]
+    return Found(np.hstack([centres - halves, centres + halves]), points, scores)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from mien.detection.cell_detector import CellDetector, Look
-from mien.detection.cells import STRIDES, Found, decoded, joined
+from mien.detection.cells import CELL
 from mien.errors import ModelError
 from mien.onnx_guard import check_onnx, detector_card_in, open_session, read_onnx
 from mien.probabilities import sigmoid
@@ -16,11 +16,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     import numpy.typing as npt
-
-    from mien.arrays import Frame
-
-CELL = 15
-"""Numbers a cell: the score's logit, then the place as ``cells`` has it."""
 
 
 class OwnDetector(CellDetector):
@@ -47,33 +42,14 @@ class OwnDetector(CellDetector):
         check_onnx(content)
         self._session = open_session(content, threads)
         self.card = detector_card_in(self._session)
-        super().__init__(self.card.overlap)
-        self._score = self.card.score if score is None else score
+        super().__init__(self.card.score if score is None else score, self.card.overlap)
         outputs = self._session.get_outputs()
         if len(outputs) != 1 or outputs[0].shape[-1] != CELL:
             raise ModelError(f"expected one output of {CELL} numbers a cell; received {[o.shape for o in outputs]}")
 
-    def found(self, picture: Frame) -> Found:
+    def cells(self, pictures: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
         """As ``CellDetector`` asks."""
-        cells = self._session.run(None, {self._session.get_inputs()[0].name: picture[None]})[0][0]
-        found = decode(cells, picture.shape[0], picture.shape[1], self._score)
-        centres, halves = (found.boxes[:, :2] + found.boxes[:, 2:]) / 2, (found.boxes[:, 2:] - found.boxes[:, :2]) / 2
-        framed = halves * self.card.framing
-        return Found(np.hstack([centres - framed, centres + framed]), found.points, found.scores)
-
-
-def decode(cells: npt.NDArray[np.float32], height: int, width: int, score: float) -> Found:
-    """The candidates in the detector's output, one a cell, before suppression.
-
-    Args:
-        cells: float32 (cells, 15): all of stride 8 row by row, then those of 16 and 32.
-        height: of the network's input in pixels, a multiple of 32.
-        width: the same.
-        score: the least score that is kept.
-    """
-    parts, at = [], 0
-    for stride in STRIDES:
-        rows = cells[at : at + (height // stride) * (width // stride)]
-        at += len(rows)
-        parts.append(decoded(sigmoid(rows[:, 0]), rows[:, 1:], width, stride, score))
-    return joined(parts)
+        cells: npt.NDArray[np.float32] = self._session.run(None, {self._session.get_inputs()[0].name: pictures})[0]
+        cells[..., 0] = sigmoid(cells[..., 0])
+        cells[..., 3:5] += np.log(self.card.framing)
+        return cells

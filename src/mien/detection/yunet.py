@@ -12,16 +12,15 @@ import numpy as np
 import numpy.typing as npt
 
 from mien.detection.cell_detector import CellDetector
-from mien.detection.cells import STRIDES, Found, decoded, joined
+from mien.detection.cells import STRIDES
 from mien.errors import ModelError
 from mien.onnx_guard import check_onnx, open_session, read_onnx
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from mien.arrays import Frame
-
-OUTPUTS = tuple(f"{kind}_{stride}" for kind in ("cls", "obj", "bbox", "kps") for stride in STRIDES)
+KINDS = ("cls", "obj", "bbox", "kps")
+OUTPUTS = tuple(f"{kind}_{stride}" for kind in KINDS for stride in STRIDES)
 
 SCORE = 0.7
 """The least score of a face: on 1,000 pictures of things and animals most of what lies between 0.6 and 0.7 is none."""
@@ -45,33 +44,26 @@ class YuNetDetector(CellDetector):
         Raises:
             ModelError: there is no such file, or it is no YuNet.
         """
-        super().__init__(nms)
+        super().__init__(score, nms)
         self._session = _session(model, threads)
-        self._score = score
 
-    def found(self, picture: Frame) -> Found:
+    def cells(self, pictures: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
         """As ``CellDetector`` asks."""
-        blue_first = np.ascontiguousarray(picture[None, :, :, ::-1].transpose(0, 3, 1, 2), np.float32)
+        blue_first = np.ascontiguousarray(pictures[..., ::-1].transpose(0, 3, 1, 2), np.float32)
         outputs = self._session.run(OUTPUTS, {self._session.get_inputs()[0].name: blue_first})
-        return decode(dict(zip(OUTPUTS, outputs, strict=True)), picture.shape[1], self._score)
+        return cells_from(dict(zip(OUTPUTS, outputs, strict=True)))
 
 
-def decode(outputs: dict[str, npt.NDArray[np.float32]], width: int, score: float) -> Found:
-    """The candidates in YuNet's twelve output maps, one a cell, before suppression.
-
-    A cell's score is sqrt(cls obj); what it says of the box and landmarks is told in ``cells``.
+def cells_from(outputs: dict[str, npt.NDArray[np.float32]]) -> npt.NDArray[np.float32]:
+    """YuNet's twelve output maps as cells; a cell's score is sqrt(cls obj).
 
     Args:
-        outputs: by name, each (1, cells, values): cls_8 and obj_8 (1), bbox_8 (4), kps_8 (10), and so on.
-        width: of the network's input in pixels, a multiple of 32.
-        score: the least score that is kept.
+        outputs: by name, each (count, cells, values): cls_8 and obj_8 (1), bbox_8 (4), kps_8 (10), and so on.
     """
-    parts = []
-    for stride in STRIDES:
-        likely, object_, bbox, kps = (outputs[f"{kind}_{stride}"][0] for kind in ("cls", "obj", "bbox", "kps"))
-        scores = np.sqrt(likely[:, 0].clip(0, 1) * object_[:, 0].clip(0, 1))
-        parts.append(decoded(scores, np.hstack([bbox, kps]), width, stride, score))
-    return joined(parts)
+    likely, object_, bbox, kps = (
+        np.concatenate([outputs[f"{kind}_{stride}"] for stride in STRIDES], axis=1) for kind in KINDS
+    )
+    return np.concatenate([np.sqrt(likely.clip(0, 1) * object_.clip(0, 1)), bbox, kps], axis=2)
 
 
 def _session(model: Path | bytes, threads: int) -> Any:

@@ -107,6 +107,8 @@ class Recipe:
         crop_factor: written into the model's card: side of the crop over max(width, height) of the face box.
         weights: of a transfer network: "imagenet" (from Keras' cache, or fetched), "none", or a file's path.
         fine_tune: of a transfer network: how many of its last blocks are taught too; 0: the new layers alone.
+        teacher: of a face detector: the detector whose cells are learnt beside the labels ("yunet", or the path of one
+            that mien taught); "": none.
         licence: of the weights, written into the model's card: yours to choose.
     """
 
@@ -133,6 +135,7 @@ class Recipe:
     crop_factor: float = 0.95
     weights: str = "imagenet"
     fine_tune: int = 0
+    teacher: str = ""
     licence: str = "not stated"
     augmentation: Augmentation = field(default_factory=Augmentation)
 

@@ -10,6 +10,7 @@ from mien.errors import TrainingError, UsageError
 
 if TYPE_CHECKING:
     from mien.datasets.scenes import Scenes
+    from mien.detection.cell_detector import CellDetector
     from mien.model_card import DetectorCard
     from mien.training.recipe import Recipe
     from mien.training.run.directory import Source
@@ -22,6 +23,27 @@ def read_halves(source: Source) -> tuple[Scenes, Scenes]:
     if source.without:
         raise UsageError("expected no --without for the face detector: take the pictures out of labels.jsonl")
     return scenes.read(Path(source.data)).halves()
+
+
+def chosen_teacher(words: str) -> str:
+    """A teacher as a recipe names it: "yunet", a file's absolute path, or "" for none."""
+    if words == "none":
+        return ""
+    return str(Path(words).expanduser().absolute()) if words.lower().endswith(".onnx") else words
+
+
+def find_teacher(recipe: Recipe) -> CellDetector | None:
+    """The detector that a recipe names to learn from."""
+    from mien.detection.cell_detector import CellDetector
+    from mien.model_store import ModelStore
+    from mien.recognizer import find_detector
+
+    if not recipe.teacher:
+        return None
+    teacher = find_detector(recipe.teacher, ModelStore())
+    if not isinstance(teacher, CellDetector):
+        raise UsageError(f"expected yunet, or a detector's .onnx file, to learn from; received {recipe.teacher!r}")
+    return teacher
 
 
 def write_detector(run: Path, model: Any, halves: tuple[Scenes, Scenes], recipe: Recipe) -> None:

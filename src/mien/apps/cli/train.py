@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from mien.apps.cli.detector_run import read_halves, write_detector
+from mien.apps.cli.detector_run import chosen_teacher, find_teacher, read_halves, write_detector
 from mien.apps.cli.export import read_splits, write_model
 from mien.apps.cli.options import SIGNALLED, say
 from mien.apps.cli.search import search_recipes
@@ -79,6 +79,9 @@ def train(
     fine_tune: Annotated[
         int | None, typer.Option("--fine-tune", min=0, help="Of a transfer network: teach its last N blocks too.")
     ] = None,
+    teacher: Annotated[
+        str | None, typer.Option("--teacher", help="Of the face detector: a detector to learn from, or none. [yunet]")
+    ] = None,
     licence: Annotated[
         str | None, typer.Option("--licence", help="Of the weights, for the model's card; yours to choose.")
     ] = None,
@@ -109,6 +112,7 @@ def train(
     options: dict[str, object] = {"network": model, "epochs": epochs, "batch": batch, "seed": seed}
     options |= {"precision": precision, "optimizer": optimizer, "rate": rate, "schedule": schedule}
     options |= {"patience": patience, "balance": balance, "licence": licence}
+    options |= {"teacher": None if teacher is None else chosen_teacher(teacher)}
     options |= {"weights": weights, "fine_tune": fine_tune}
     begun = _begun(out) if resume and not search else None
     chosen = _chosen(recipe, {name: value for name, value in options.items() if value is not None}, begun)
@@ -153,6 +157,8 @@ def _classifier(source: Source, recipe: Recipe) -> tuple[Callable[..., Run], Cal
     from mien.apps.cli.run_end import show_end
     from mien.training.transfer.teaching import teach
 
+    if recipe.teacher:
+        raise UsageError(f"expected no teacher but for the face detector; received {recipe.teacher!r}")
     splits = read_splits(source, recipe)
 
     def finish(out: Path, model: Any) -> None:
@@ -167,8 +173,9 @@ def _detector(source: Source, recipe: Recipe) -> tuple[Callable[..., Run], Calla
     from mien.training.faces.lesson import Faces
     from mien.training.fit import teach
 
-    halves = read_halves(source)
-    return partial(teach, Faces(*halves, recipe)), lambda out, model: write_detector(out, model, halves, recipe)
+    halves, teacher = read_halves(source), find_teacher(recipe)
+    lesson = Faces(*halves, recipe, teacher)
+    return partial(teach, lesson), lambda out, model: write_detector(out, model, halves, recipe)
 
 
 def _begun(out: Path) -> Record:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import cv2
 import numpy as np
@@ -67,6 +67,20 @@ SMALLEST_HALF = 20.0
 """Pixels of the longer side; half of less is no face to anybody."""
 
 
+class Composed(NamedTuple):
+    """A picture to learn from, and its faces.
+
+    Attributes:
+        picture: uint8 (side, side, 3) RGB.
+        clear: the same before faces were covered and the camera spoilt it: what a teacher sees.
+        faces: in its pixels.
+    """
+
+    picture: Frame
+    clear: Frame
+    faces: BoxedFaces
+
+
 @dataclass(frozen=True)
 class Composer:
     """Makes pictures from scenes.
@@ -90,8 +104,8 @@ class Composer:
         scenes = enumerate(self.scenes.scenes)
         return tuple(index for index, scene in scenes if not (scene.faces.scores >= SURE).any())
 
-    def compose(self, random: np.random.Generator) -> Picture:
-        """One picture, uint8 (side, side, 3) RGB, and its faces."""
+    def compose(self, random: np.random.Generator) -> Composed:
+        """One picture and its faces."""
         kind = random.choice(KINDS, p=SHARES)
         if kind in ("close-up", "pasted") and not self.portraits:
             kind = "scene"
@@ -103,8 +117,8 @@ class Composer:
             picture, faces = self._part(random, self.side)
             if kind == "pasted":
                 picture, faces = self._with_pasted(random, picture, faces)
-        picture = _half_covered(random, picture, faces)
-        return _photographed(random, picture), faces
+        covered = _half_covered(random, picture.copy(), faces)
+        return Composed(_photographed(random, covered), picture, faces)
 
     def _part(self, random: np.random.Generator, side: int) -> Picture:
         among = self.bare if self.bare and random.random() < BARE else range(len(self.scenes))

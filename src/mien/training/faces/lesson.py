@@ -12,10 +12,10 @@ import keras
 import numpy as np
 
 from mien.detection.boxes import suppress
-from mien.detection.cells import Found
-from mien.detection.own import decode
+from mien.detection.cells import Found, decode
 from mien.evaluation.finding import agreement, total
 from mien.files import write_bytes
+from mien.probabilities import sigmoid
 from mien.training.augmentation import generator
 from mien.training.batches import Batch, made_ahead
 from mien.training.compilation import made_ready, precision
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from mien.datasets.scenes import BoxedFaces, Scenes
+    from mien.detection.cell_detector import CellDetector
     from mien.training.recipe import Recipe
     from mien.training.run.directory import Source
 
@@ -58,10 +59,14 @@ class Faces:
         training: the scenes that pictures are composed from.
         validation: the scenes that the epoch is chosen on.
         recipe: every choice; of its augmentation none is taken: ``composition`` has its own.
+        teacher: the detector that the recipe names, if it names one.
     """
 
-    def __init__(self, training: Scenes, validation: Scenes, recipe: Recipe) -> None:
+    def __init__(
+        self, training: Scenes, validation: Scenes, recipe: Recipe, teacher: CellDetector | None = None
+    ) -> None:
         self._training, self._validation = training, validation
+        self._teacher = teacher
         self._composer = Composer(training, SIDE)
         self.recipe = recipe
         self.batch = min(recipe.batch, len(training))
@@ -103,7 +108,7 @@ class Faces:
         """Sixteen pictures with the boxes that are learnt: faces green, doubtful ones orange."""
         drawn = []
         for index in range(16):
-            picture, faces = self._composer.compose(self._random(0, index))
+            picture, _, faces = self._composer.compose(self._random(0, index))
             for box, score in zip(faces.boxes.round().astype(int).tolist(), faces.scores.tolist(), strict=True):
                 colour = (60, 220, 60) if score >= 0.7 else (240, 160, 40)
                 cv2.rectangle(picture, tuple(box[:2]), tuple(box[2:]), colour, 1)
@@ -136,16 +141,17 @@ class Faces:
 
     @cached_property
     def _plain_pictures(self) -> npt.NDArray[np.uint8]:
-        return np.stack([self._composer.compose(self._random(-1, index))[0] for index in range(STATISTICS)])
+        return np.stack([self._composer.compose(self._random(-1, index)).picture for index in range(STATISTICS)])
 
     def _batch(self, epoch: int, step: int) -> Batch:
         composed = [
             self._composer.compose(self._random(epoch, step * self.batch + index)) for index in range(self.batch)
         ]
-        targets = np.stack([targets_of(faces, SIDE) for _, faces in composed])
-        return Batch(
-            np.stack([picture for picture, _ in composed]), {CELLS: targets}, {CELLS: np.ones(self.batch, np.float32)}
-        )
+        clear = np.stack([one.clear for one in composed])
+        taught = self._teacher.cells(clear) if self._teacher else [None] * len(composed)
+        targets = np.stack([targets_of(one.faces, SIDE, said) for one, said in zip(composed, taught, strict=True)])
+        pictures = np.stack([one.picture for one in composed])
+        return Batch(pictures, {CELLS: targets}, {CELLS: np.ones(self.batch, np.float32)})
 
     def _random(self, epoch: int, index: int) -> np.random.Generator:
         return generator(self.recipe.seed, epoch + 1, stream=100 + index)
@@ -153,7 +159,7 @@ class Faces:
 
 def found_in(cells: npt.NDArray[np.float32], side: int, least: float) -> Found:
     """The faces in a square picture's cells, (cells, 15), after suppression."""
-    found = decode(cells, side, side, least)
+    found = decode(np.hstack([sigmoid(cells[:, :1]), cells[:, 1:]]), side, side, least)
     kept = suppress(found.boxes, found.scores, OVERLAP)
     return Found(found.boxes[kept], found.points[kept], found.scores[kept])
 

@@ -1,7 +1,12 @@
 """What each cell of the detector should say of a picture's faces.
 
-A face belongs to the stride that its size asks for, to two near the border between sizes. There the cells near its
-middle learn it; around them, and at strides next to its own, cells learn nothing; all others learn that there is none.
+Without a teacher a face belongs to the stride that its size asks for, to two near the border between sizes. There the
+cells near its middle learn it; around them, and at strides next to its own, cells learn nothing; all others learn that
+there is none.
+
+With a teacher every cell learns what the teacher's says, of faces and of what looks like one, but where more is known:
+a face's best cell should be as sure as its label; boxes and landmarks lie between the label's and the teacher's, which
+differ by chance; a face that the teacher does not see here is learnt as without one; what it sees only here is none.
 """
 
 from __future__ import annotations
@@ -11,7 +16,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from mien.detection.cells import STRIDES
+from mien.detection.boxes import overlaps
+from mien.detection.cells import STRIDES, corners_of, decode
 
 if TYPE_CHECKING:
     from mien.datasets.scenes import BoxedFaces
@@ -32,52 +38,98 @@ REACH = 1.5
 SPARED = 0.5
 """Cells this near, in sides of the box, that do not learn the face learn nothing."""
 
+PLACED = 0.3
+"""Of the teacher's cells with a score from here on the place is learnt too."""
+
+SAME = 0.5
+"""Intersection over union from which a cell of the teacher's means a face that is known."""
+
+UNKNOWN, APART = 0.2, 0.3
+"""The highest score where the teacher sees a face that is not known: of less than ``APART`` in common with any."""
+
+SEEN = 0.5
+"""The teacher sees a face if a cell says so with this score."""
+
+TINY_UNSEEN = 12.0
+"""Pixels of the side under which a face that the teacher does not see is left out."""
+
 SCORE, COUNTED, LEARNT = 0, 1, 2
 BOX, POINTS = slice(3, 7), slice(7, 17)
 NUMBERS = 17
 """Columns: the score to learn, its weight, the weight of the box, then dx, dy, log width, log height and landmarks."""
 
 
-def cells_of(side: int) -> int:
-    """How many cells a picture of this side has."""
-    return sum((side // stride) ** 2 for stride in STRIDES)
+def targets_of(faces: BoxedFaces, side: int, taught: npt.NDArray[np.float32] | None = None) -> npt.NDArray[np.float32]:
+    """The targets of all cells, stride by stride, row by row: float32 (cells, 17).
 
-
-def targets_of(faces: BoxedFaces, side: int) -> npt.NDArray[np.float32]:
-    """The targets of all cells, stride by stride, row by row: float32 (cells, 17)."""
-    return np.concatenate([_targets_at(faces, side, *at) for at in zip(STRIDES, SIZES, strict=True)])
-
-
-def _targets_at(faces: BoxedFaces, side: int, stride: int, sizes: tuple[float, float]) -> npt.NDArray[np.float32]:
-    count = side // stride
-    targets = np.zeros((count * count, NUMBERS), np.float32)
+    Args:
+        faces: that are known.
+        side: of the picture in pixels.
+        taught: what a teacher says of the picture's cells, float32 (cells, 15), scores from 0 to 1.
+    """
+    corners, strides = corners_of(side, side)
+    if taught is None:
+        return _alone(faces, corners, strides)
+    targets = np.zeros((len(taught), NUMBERS), np.float32)
+    targets[:, SCORE] = taught[:, 0]
     targets[:, COUNTED] = 1.0
-    if not len(faces):
-        return targets
-    corners = np.stack(np.meshgrid(np.arange(count), np.arange(count)), axis=-1).reshape(-1, 2).astype(np.float32)
-    places = (corners + 0.5) * stride
+    targets[:, 3:] = taught[:, 1:]
+    said = np.flatnonzero(taught[:, 0] >= PLACED)
+    boxes = decode(taught, side, side, PLACED).boxes
+    shares = np.stack([np.zeros(len(said)), *(overlaps(box, boxes) for box in faces.boxes)], axis=1)[:, 1:]
+    unknown = said[shares.max(axis=1, initial=0.0) < APART]
+    targets[unknown, SCORE] = np.minimum(targets[unknown, SCORE], UNKNOWN)
+    unseen = []
+    for face in np.flatnonzero(faces.scores > 0).tolist():
+        rows = said[(shares.argmax(axis=1) == face) & (shares[:, face] >= SAME)]
+        best = taught[rows, 0].max(initial=0.0)
+        if best < SEEN:
+            unseen.append(face)
+            continue
+        targets[rows, SCORE] *= faces.scores[face] / best
+        known = _encoded(faces, face, corners[rows], strides[rows])
+        targets[rows, 3:] = (targets[rows, 3:] + known) / 2
+    targets[:, LEARNT] = np.where(targets[:, SCORE] >= PLACED, targets[:, SCORE], 0.0)
+    if unseen:
+        own = _alone(faces.select(np.array(unseen)), corners, strides, TINY_UNSEEN)
+        rows = ((own[:, LEARNT] > 0) | (own[:, COUNTED] == 0)) & (targets[:, LEARNT] == 0)
+        targets[rows] = own[rows]
+    return targets
+
+
+def _alone(
+    faces: BoxedFaces, corners: npt.NDArray[np.float32], strides: npt.NDArray[np.float32], tiny: float = TINY
+) -> npt.NDArray[np.float32]:
+    """The targets by what is known alone."""
+    targets = np.zeros((len(corners), NUMBERS), np.float32)
+    targets[:, COUNTED] = 1.0
+    places, sizes = (corners + 0.5) * strides, np.repeat(SIZES, [int((strides == s).sum()) for s in STRIDES], axis=0)
     lengths = faces.boxes[:, 2:] - faces.boxes[:, :2]
     centres, sides = (faces.boxes[:, :2] + faces.boxes[:, 2:]) / 2, np.sqrt(lengths.prod(axis=1))
     closest = np.full(len(places), np.inf)
     for face in np.argsort(-sides):  # small faces last: they have the fewest cells
         apart = np.abs(places - centres[face])
-        spared = (apart < np.maximum(SPARED * lengths[face], 0.5 * stride)).all(axis=1)
-        near = sizes[0] / NEAR <= sides[face] < sizes[1] * NEAR
-        own = sizes[0] <= sides[face] < sizes[1] and sides[face] >= TINY and faces.scores[face] > 0
-        if not near:
+        spared = (apart < np.maximum(SPARED * lengths[face], 0.5 * strides)).all(axis=1)
+        near = (sizes[:, 0] / NEAR <= sides[face]) & (sides[face] < sizes[:, 1] * NEAR)
+        targets[spared & near & (targets[:, LEARNT] == 0), COUNTED] = 0.0
+        if sides[face] < tiny or faces.scores[face] <= 0:
             continue
-        targets[spared & (targets[:, LEARNT] == 0), COUNTED] = 0.0
-        if not own:
-            continue
-        reach = np.clip(MIDDLE * lengths[face], 0.5 * stride, REACH * stride)
+        own = (sizes[:, 0] <= sides[face]) & (sides[face] < sizes[:, 1])
+        reach = np.clip(MIDDLE * lengths[face], 0.5 * strides, REACH * strides)
         distance = (apart / lengths[face]).max(axis=1)
-        learnt = (apart <= reach).all(axis=1) & (distance < closest)
+        learnt = own & (apart <= reach).all(axis=1) & (distance < closest)
         closest[learnt] = distance[learnt]
-        targets[learnt, SCORE] = faces.scores[face]
+        targets[learnt, SCORE] = targets[learnt, LEARNT] = faces.scores[face]
         targets[learnt, COUNTED] = 1.0
-        targets[learnt, LEARNT] = faces.scores[face]
-        offset = centres[face] / stride - corners[learnt]
-        targets[learnt, BOX] = np.hstack([offset, np.broadcast_to(np.log(lengths[face] / stride), offset.shape)])
-        points = faces.points[face][None] / stride - corners[learnt][:, None]
-        targets[learnt, POINTS] = points.reshape(len(offset), 10)
+        targets[learnt, 3:] = _encoded(faces, face, corners[learnt], strides[learnt])
     return targets
+
+
+def _encoded(
+    faces: BoxedFaces, face: int, corners: npt.NDArray[np.float32], strides: npt.NDArray[np.float32]
+) -> npt.NDArray[np.float32]:
+    """A face's box and landmarks as some cells have them, float32 (cells, 14)."""
+    box = faces.boxes[face]
+    offsets = (box[:2] + box[2:]) / 2 / strides - corners
+    points = faces.points[face] / strides[:, None] - corners[:, None]
+    return np.hstack([offsets, np.log((box[2:] - box[:2]) / strides), points.reshape(len(corners), 10)])

@@ -14,7 +14,7 @@ from __future__ import annotations
 import keras
 from keras import layers
 
-from mien.detection.own import CELL
+from mien.detection.cells import CELL
 from mien.training.zoo.parts import BatchNormalization, convolution, spatial_axis
 
 CELLS = "cells"

@@ -1,0 +1,63 @@
+"""``mien train --model face-detector`` and what takes the file that it writes."""
+
+from __future__ import annotations
+
+import json
+import tomllib
+from importlib.util import find_spec
+
+import pytest
+
+from drawn_scenes import write_scenes
+from mien.model_store import ModelStore
+
+pytestmark = pytest.mark.train
+taught = pytest.mark.skipif(find_spec("keras") is None, reason="needs keras: pip install 'mien[train]'")
+QUICK = ["--model", "face-detector", "--epochs", 1, "--batch", 8, "--precision", "float32"]
+
+
+@taught
+def test_a_detector_is_taught_exported_judged_and_used(here, tmp_path):
+    folder, run = write_scenes(tmp_path / "drawn"), tmp_path / "run"
+    done = here("train", "--data", "drawn", "--out", "run", *QUICK, "--teacher", "none")
+    assert (done.code, done.out) == (0, ""), done.err
+    assert "a face from a score of" in done.err
+    assert tomllib.loads((run / "recipe.toml").read_text())["teacher"] == ""
+    assert ModelStore().describe(run / "model.onnx").kind == "detector"
+
+    (run / "model.onnx").unlink()
+    assert here("export", "run").code == 0
+
+    judged = here("bench", "detectors", "drawn", "-d", "run/model.onnx", "-d", "haar", "--json")
+    assert judged.code == 0, judged.err
+    assert [one["detector"] for one in json.loads(judged.out)] == ["run/model.onnx", "haar"]
+
+    read = here("predict", folder / "1.png", "--detector", "run/model.onnx", "--json")
+    assert read.code == 0, read.err
+    assert json.loads(read.out)["error"] is None
+
+
+@taught
+def test_the_teacher_is_asked_for_by_name(here, tmp_path):
+    write_scenes(tmp_path / "drawn")
+    done = here("train", "--data", "drawn", "--out", "run", *QUICK)
+    assert (done.code, "mien models pull yunet" in done.err) == (2, True), done.err
+    assert not (tmp_path / "run" / "model.onnx").exists()
+
+
+@taught
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (["--teacher", "haar"], "expected yunet, or a detector's .onnx file, to learn from; received 'haar'"),
+        (["--teacher", "gone.onnx"], "gone.onnx"),
+        (["--search", "2"], "received the face detector"),
+    ],
+    ids=" ".join,
+)
+def test_what_no_detector_comes_of_is_refused(here, tmp_path, options, words):
+    write_scenes(tmp_path / "drawn")
+    done = here("train", "--data", "drawn", "--out", "run", *QUICK, *options)
+    assert done.code == 2, done.err
+    assert words in done.err
+    assert not (tmp_path / "run" / "model.onnx").exists()
