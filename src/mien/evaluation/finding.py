@@ -28,6 +28,7 @@ SURE = 0.7
 SIZES = ((20.0, 40.0), (40.0, np.inf))
 """Pixels of the longer side: small faces, and those an expression can be read from."""
 
+
 SAME = 0.4
 """Intersection over union from which a box means the same face."""
 
@@ -78,6 +79,17 @@ class Agreement:
         return self.found / max(self.found + self.missed + self.false, 1)
 
     @property
+    def iou(self) -> float | None:
+        """The median intersection over union; None where nothing was found."""
+        return float(np.median(self.overlaps)) if self.overlaps else None
+
+    @property
+    def landmark_error(self) -> float | None:
+        """The median distance of landmarks over that of the eyes; None where the detector knows none."""
+        known = [error for error in self.landmarks if np.isfinite(error)]
+        return float(np.median(known)) if known else None
+
+    @property
     def f1(self) -> float:
         """The harmonic mean of recall and precision."""
         return 2 * self.found / max(2 * self.found + self.missed + self.false, 1)
@@ -119,6 +131,11 @@ def total(parts: Iterable[Agreement]) -> Agreement:
     return sum(parts, Agreement())
 
 
+def size_words(low: float, high: float) -> str:
+    """A range of sizes as tables name it."""
+    return f"{low:g} px and more" if high == np.inf else f"{low:g} to {high:g} px"
+
+
 def _landmark_error(found: npt.NDArray[np.float32], known: npt.NDArray[np.float32]) -> float:
     eyes = float(np.hypot(*(known[0] - known[1])))
     return float(np.hypot(*(found - known).T).mean()) / max(eyes, 1e-6)
@@ -137,6 +154,11 @@ class Finding:
     whole: Agreement
     by_size: tuple[tuple[tuple[float, float], Agreement], ...]
     milliseconds: float
+
+    @property
+    def placed(self) -> Agreement:
+        """Faces of those sizes: of smaller ones a pixel more or less would say nothing of boxes and landmarks."""
+        return total(part for _, part in self.by_size)
 
 
 def judge_detector(

@@ -82,21 +82,17 @@ def detectors(
 
 
 def _figures(name: str, finding: Finding, times: dict[str, float]) -> dict[str, Any]:
-    import numpy as np
+    from mien.evaluation.finding import size_words
 
-    whole = finding.whole
     return {
         "detector": name,
         "recall": {
-            f"{low:g} px and more" if high == np.inf else f"{low:g} to {high:g} px": {
-                "value": part.recall,
-                "faces": part.found + part.missed,
-            }
-            for (low, high), part in finding.by_size
+            size_words(*size): {"value": part.recall, "faces": part.found + part.missed}
+            for size, part in finding.by_size
         },
-        "false_a_picture": whole.false_a_picture,
-        "iou": float(np.median(whole.overlaps)) if whole.overlaps else None,
-        "landmark_error": float(np.nanmedian(whole.landmarks)) if np.isfinite(whole.landmarks).any() else None,
+        "false_a_picture": finding.whole.false_a_picture,
+        "iou": finding.placed.iou,
+        "landmark_error": finding.placed.landmark_error,
         "milliseconds": {"a picture": finding.milliseconds, **times},
     }
 

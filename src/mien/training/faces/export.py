@@ -9,7 +9,7 @@ import numpy as np
 
 from mien.detection.own import OwnDetector
 from mien.errors import TrainingError
-from mien.evaluation.finding import Agreement, agreement, found_of, total
+from mien.evaluation.finding import SIZES, Agreement, agreement, found_of, size_words, total
 from mien.files import write_bytes
 from mien.model_card import DetectorCard, Origin, Score
 from mien.onnx_guard import open_session
@@ -89,15 +89,14 @@ def _judged(found: list[Found], validation: Scenes, score: float, *sizes: float)
 
 def _scores(found: list[Found], validation: Scenes, score: float) -> tuple[Score, ...]:
     whole = _judged(found, validation, score)
-    figures = [Score(NAME, "held out", "false a picture", round(whole.false_a_picture, 4), whole.pictures)]
-    for name, sizes in (("20 to 40 px", (20.0, 40.0)), ("40 px and more", (40.0, np.inf))):
-        part = _judged(found, validation, score, *sizes)
-        figures.append(Score(name, "held out", "recall", round(part.recall, 4), part.found + part.missed))
-    if whole.overlaps:
-        figures.append(Score(NAME, "held out", "iou", round(float(np.median(whole.overlaps)), 4), whole.found))
-        error = round(float(np.median(whole.landmarks)), 4)
-        figures.append(Score(NAME, "held out", "landmark error", error, whole.found))
-    return tuple(figures)
+    parts = {size_words(*size): _judged(found, validation, score, *size) for size in SIZES}
+    placed = total(parts.values())
+    figures = [(NAME, "false a picture", whole.false_a_picture, whole.pictures)]
+    figures += [(name, "recall", part.recall, part.found + part.missed) for name, part in parts.items()]
+    if placed.iou is not None and placed.landmark_error is not None:
+        figures.append((NAME, "iou", placed.iou, placed.found))
+        figures.append((NAME, "landmark error", placed.landmark_error, placed.found))
+    return tuple(Score(head, "held out", metric, round(value, 4), count) for head, metric, value, count in figures)
 
 
 def _check_agreement(model: keras.Model, graph: bytes, validation: Scenes) -> None:

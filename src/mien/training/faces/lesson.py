@@ -136,8 +136,7 @@ class Faces:
             found = (found_in(rows, JUDGED_SIDE, CERTAIN) for rows in cells)
             parts += [agreement(boxes, known, JUDGED_FROM) for boxes, known in zip(found, faces, strict=True)]
         all_ = total(parts)
-        error = float(np.median(all_.landmarks)) if all_.landmarks else 1.0
-        return (HeadScore(CELLS, all_.accuracy, all_.f1, error),)
+        return (HeadScore(CELLS, all_.accuracy, all_.f1, 1.0 if all_.landmark_error is None else all_.landmark_error),)
 
     @cached_property
     def _plain_pictures(self) -> npt.NDArray[np.uint8]:
