@@ -16,18 +16,19 @@ from rich.console import Console
 
 from mien.emotions import FER2013, Emotion
 from mien.errors import UsageError
-from mien.faces import Box, Face, FrameResult, Prediction
+from mien.faces import Box, Face, FrameResult, Landmarks, Point, Prediction
 from mien.results import columns, from_dict, open_csv, rows, table, to_dict, to_json_line, write_csv, write_parquet
 
 LABELS = ("sad", "happy", "neutral")
 DOUBTFUL = (1 / 3, 1 / 3, 1 / 3)
 THIRD = str(1 / 3)
 BOX = Box(1.4, 2.6, 30.5, 41.9)
+ASIDE = Landmarks(Point(5, 10), Point(15, 10), Point(14.123, 15), Point(6, 20), Point(14, 20))
 UNDECODABLE = os.fsdecode(b"caf\xe9.jpg")
 
 
-def prediction(probabilities=(0.125, 0.75, 0.125), box=BOX, track=None, unsure_below=0.4):
-    return Prediction(Face(box, confidence=0.5), LABELS, probabilities, unsure_below, track)
+def prediction(probabilities=(0.125, 0.75, 0.125), box=BOX, track=None, unsure_below=0.4, landmarks=None):
+    return Prediction(Face(box, landmarks, confidence=0.5), LABELS, probabilities, unsure_below, track)
 
 
 RESULTS = [
@@ -37,6 +38,7 @@ RESULTS = [
     FrameResult("torn.jpg", error="expected a picture; received 3 bytes"),
     FrameResult('odd, "name"\r[bold]x.jpg', predictions=(prediction(box=Box(-20.5, -3, -20.2, 900)),)),
     FrameResult("=1+1.jpg", predictions=(prediction(),)),
+    FrameResult("aside.jpg", predictions=(prediction(landmarks=ASIDE),)),
 ]
 
 
@@ -73,17 +75,29 @@ def shown(results, width=110):
             RESULTS[0],
             (
                 '{"source": "team.jpg", "index": 0, "seconds": null, "error": null, "faces": [{"box": [1, 3, 30, 42], '
-                '"confidence": 0.5, "emotion": "happy", "probability": 0.75, "unsure": false, "track": null, '
+                '"landmarks": null, "confidence": 0.5, "emotion": "happy", "probability": 0.75, "unsure": false, '
+                '"turned_away": false, "track": null, '
                 '"probabilities": {"sad": 0.125, "happy": 0.75, "neutral": 0.125}}]}'
             ),
         ),
         (
             RESULTS[1],
             '{"source": "clip.mp4", "index": 12, "seconds": 0.4, "error": null, "faces": [{"box": [1, 3, 30, 42], '
-            '"confidence": 0.5, "emotion": "happy", "probability": 0.75, "unsure": false, "track": 3, '
+            '"landmarks": null, "confidence": 0.5, "emotion": "happy", "probability": 0.75, "unsure": false, '
+            '"turned_away": false, "track": 3, '
             '"probabilities": {"sad": 0.125, "happy": 0.75, "neutral": 0.125}}, {"box": [1, 3, 30, 42], '
-            '"confidence": 0.5, "emotion": "sad", "probability": THIRD, "unsure": true, "track": 4, '
+            '"landmarks": null, "confidence": 0.5, "emotion": "sad", "probability": THIRD, "unsure": true, '
+            '"turned_away": false, "track": 4, '
             '"probabilities": {"sad": THIRD, "happy": THIRD, "neutral": THIRD}}]}'.replace("THIRD", THIRD),
+        ),
+        (
+            RESULTS[-1],
+            (
+                '{"source": "aside.jpg", "index": 0, "seconds": null, "error": null, "faces": [{"box": [1, 3, 30, 42], '
+                '"landmarks": [[5.0, 10.0], [15.0, 10.0], [14.12, 15.0], [6.0, 20.0], [14.0, 20.0]], '
+                '"confidence": 0.5, "emotion": "happy", "probability": 0.75, "unsure": true, "turned_away": true, "track": null, '
+                '"probabilities": {"sad": 0.125, "happy": 0.75, "neutral": 0.125}}]}'
+            ),
         ),
         (RESULTS[2], '{"source": "nobody.png", "index": 0, "seconds": null, "error": null, "faces": []}'),
         (
@@ -102,7 +116,7 @@ def shown(results, width=110):
             '{"source": "caf\\udce9.jpg", "index": 0, "seconds": null, "error": null, "faces": []}',
         ),
     ],
-    ids=["face", "two-tracks", "no-face", "error", "unicode-and-nan", "undecodable-name"],
+    ids=["face", "two-tracks", "aside", "no-face", "error", "unicode-and-nan", "undecodable-name"],
 )
 def test_a_json_line_is_exactly_the_schema(result, line):
     assert to_json_line(result) == line
@@ -138,7 +152,7 @@ def test_what_is_no_result_is_refused(values):
 
 def test_columns_follow_the_labels():
     assert " ".join(columns(FER2013)) == (
-        "source index seconds face left top right bottom confidence emotion probability unsure track "
+        "source index seconds face left top right bottom confidence emotion probability unsure turned_away track "
         "p_angry p_disgust p_fear p_happy p_sad p_surprise p_neutral error"
     )
 
@@ -148,10 +162,12 @@ def test_csv_holds_every_source_and_face(tmp_path):
     read = read_csv(tmp_path / "out.csv")
     assert [row["source"] for row in read] == [
         "team.jpg", "clip.mp4", "clip.mp4", "nobody.png", "torn.jpg", 'odd, "name"\r[bold]x.jpg', "=1+1.jpg",
+        "aside.jpg",
     ]  # fmt: skip
     assert read[0] == {
         "source": "team.jpg", "index": "0", "seconds": "", "face": "0", "left": "1", "top": "3", "right": "30",
-        "bottom": "42", "confidence": "0.5", "emotion": "happy", "probability": "0.75", "unsure": "false", "track": "",
+        "bottom": "42", "confidence": "0.5", "emotion": "happy", "probability": "0.75", "unsure": "false",
+        "turned_away": "false", "track": "",
         "p_sad": "0.125", "p_happy": "0.75", "p_neutral": "0.125", "error": "",
     }  # fmt: skip
     assert (read[2]["face"], read[2]["track"], read[2]["unsure"]) == ("1", "4", "true")
@@ -219,7 +235,7 @@ def test_csv_takes_results_one_by_one(tmp_path):
         assert not (tmp_path / "new" / "out.csv").exists()
         for result in RESULTS:
             writer.write(result)
-    assert len(read_csv(tmp_path / "new" / "out.csv")) == 7
+    assert len(read_csv(tmp_path / "new" / "out.csv")) == 8
 
 
 def test_probabilities_follow_the_given_order_of_labels():

@@ -42,7 +42,9 @@ def test_a_line_of_json_has_the_schema(mien, paint, portrait):
     assert list(line) == ["source", "index", "seconds", "error", "faces"]
     assert (line["source"], line["index"], line["seconds"], line["error"]) == (str(path), 0, None, None)
     (face,) = line["faces"]
-    assert list(face) == ["box", "confidence", "emotion", "probability", "unsure", "track", "probabilities"]
+    assert list(face) == [
+        "box", "landmarks", "confidence", "emotion", "probability", "unsure", "turned_away", "track", "probabilities",
+    ]  # fmt: skip
     left, top, right, bottom = face["box"]
     assert all(isinstance(edge, int) for edge in face["box"])
     assert left < 128 < right

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import math
 import re
 from typing import TYPE_CHECKING, Any
 
 from mien.errors import UsageError
-from mien.faces import Box, Face, FrameResult, Prediction
+from mien.faces import Box, Face, FrameResult, Landmarks, Point, Prediction
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -29,6 +30,7 @@ FACE_COLUMNS = {
     "emotion": "string",
     "probability": "float64",
     "unsure": "bool",
+    "turned_away": "bool",
     "track": "int64",
 }
 
@@ -45,7 +47,7 @@ def to_dict(result: FrameResult) -> dict[str, Any]:
 
 
 def from_dict(values: dict[str, Any]) -> FrameResult:
-    """The result that ``to_dict`` took apart, but for what the schema leaves out: landmarks and fractions of pixels.
+    """The result that ``to_dict`` took apart, but for what the schema leaves out: fractions of pixels.
 
     Raises:
         UsageError: the dictionary is no such result.
@@ -96,12 +98,15 @@ def rows(result: FrameResult, labels: Sequence[str]) -> list[tuple[Any, ...]]:
 
 
 def _face_to_dict(prediction: Prediction) -> dict[str, Any]:
+    landmarks = prediction.face.landmarks
     return {
         "box": list(_edges(prediction.face.box)),
+        "landmarks": [list(point) for point in _points(landmarks)] if landmarks else None,
         "confidence": float(prediction.face.confidence),
         "emotion": str(prediction.emotion),
         "probability": float(prediction.probability),
         "unsure": bool(prediction.unsure),
+        "turned_away": _turned_away(prediction.face),
         "track": prediction.track,
         "probabilities": {
             str(label): float(value) for label, value in zip(prediction.labels, prediction.probabilities, strict=True)
@@ -111,7 +116,11 @@ def _face_to_dict(prediction: Prediction) -> dict[str, Any]:
 
 def _face_from_dict(face: dict[str, Any]) -> Prediction:
     return Prediction(
-        face=Face(Box(*face["box"]), confidence=face["confidence"]),
+        face=Face(
+            Box(*face["box"]),
+            Landmarks(*(Point(x, y) for x, y in face["landmarks"])) if face["landmarks"] else None,
+            face["confidence"],
+        ),
         labels=tuple(face["probabilities"]),
         probabilities=tuple(face["probabilities"].values()),
         # the threshold itself is not written; the answer it gave is
@@ -132,6 +141,7 @@ def _face_row(prediction: Prediction, labels: Sequence[str]) -> tuple[Any, ...]:
         _utf8(prediction.emotion),
         float(prediction.probability),
         bool(prediction.unsure),
+        _turned_away(prediction.face),
         prediction.track,
         *(float(prediction.probability_of(label)) for label in labels),
     )
@@ -140,6 +150,17 @@ def _face_row(prediction: Prediction, labels: Sequence[str]) -> tuple[Any, ...]:
 def _edges(box: Box) -> tuple[int, int, int, int]:
     left, top = round(box.left), round(box.top)
     return left, top, max(round(box.right), left + 1), max(round(box.bottom), top + 1)
+
+
+def _points(landmarks: Landmarks) -> tuple[Point, ...]:
+    """The five points to a hundredth of a pixel."""
+    named = (getattr(landmarks, field.name) for field in dataclasses.fields(landmarks))
+    return tuple(Point(round(float(x), 2), round(float(y), 2)) for x, y in named)
+
+
+def _turned_away(face: Face) -> bool:
+    """By the points as they are written, so that a result that is read again says the same."""
+    return Face(face.box, Landmarks(*_points(face.landmarks))).turned_away if face.landmarks else False
 
 
 def finite(seconds: float | None) -> float | None:

@@ -59,6 +59,8 @@ def _percent(probability: float) -> str:
 
 
 def _second(prediction: Prediction) -> Text:
+    if prediction.face.turned_away:
+        return Text("turned away", style="dim")
     if len(prediction.labels) < 2:
         return Text("")
     best = prediction.labels.index(prediction.emotion)
