@@ -95,7 +95,8 @@ def shown(results, width=110):
             (
                 '{"source": "aside.jpg", "index": 0, "seconds": null, "error": null, "faces": [{"box": [1, 3, 30, 42], '
                 '"landmarks": [[5.0, 10.0], [15.0, 10.0], [14.12, 15.0], [6.0, 20.0], [14.0, 20.0]], '
-                '"confidence": 0.5, "emotion": "happy", "probability": 0.75, "unsure": true, "turned_away": true, "track": null, '
+                '"confidence": 0.5, "emotion": "happy", "probability": 0.75, "unsure": true, '
+                '"turned_away": true, "track": null, '
                 '"probabilities": {"sad": 0.125, "happy": 0.75, "neutral": 0.125}}]}'
             ),
         ),
