@@ -107,9 +107,11 @@ def _pad_inside(graph: onnx.GraphProto) -> None:
             continue
         around = numpy_helper.to_array(constants[pad.input[1]]).tolist()
         value = numpy_helper.to_array(constants[pad.input[2]]) if len(pad.input) > 2 and pad.input[2] else 0
-        other = [part for part in node.attribute if part.name in ("pads", "auto_pad") and any(part.ints or part.s)]
+        own = {part.name: part for part in node.attribute}
+        padded = "pads" in own and any(own["pads"].ints)
+        padded |= "auto_pad" in own and own["auto_pad"].s != b"NOTSET"
         mode = next((part.s for part in pad.attribute if part.name == "mode"), b"constant")
-        if len(around) != 8 or any(around[:2] + around[4:6]) or np.any(value) or other or mode != b"constant":
+        if len(around) != 8 or any(around[:2] + around[4:6]) or np.any(value) or padded or mode != b"constant":
             continue
         kept = [part for part in node.attribute if part.name not in ("pads", "auto_pad")]
         del node.attribute[:]
