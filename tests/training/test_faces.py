@@ -13,6 +13,7 @@ pytest.importorskip("onnx", reason="needs onnx: pip install 'mien[train]'")
 from typing import TYPE_CHECKING, ClassVar
 
 import keras
+import onnx
 
 from drawn_scenes import faces, write_scenes
 from mien.datasets import scenes

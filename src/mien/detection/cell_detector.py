@@ -43,10 +43,12 @@ class CellDetector(ABC):
     Attributes:
         looks: all are taken: small faces, then faces that fill the frame.
         last_look: taken where the others found nothing.
+        smallest: longer side of the smallest face that counts, in pixels of the frame.
     """
 
     looks: tuple[Look, ...] = (Look(640, enlarge=2.0), Look(320, least=0.3))
     last_look = Look(160, border=80, least=0.3)
+    smallest = 0.0
 
     def __init__(self, score: float, nms: float) -> None:
         self._score = score
@@ -87,6 +89,7 @@ class CellDetector(ABC):
         found = decode(cells, padded.shape[0], padded.shape[1], self._score)
         faces = [_face(found, row, border, spans) for row in range(len(found.scores))]
         longest = max(frame.shape[:2])
+        faces = [face for face in faces if max(face.box.width, face.box.height) >= self.smallest]
         return [face for face in faces if look.least <= face.box.height / longest < look.most]
 
     def _best(self, faces: Iterable[Face]) -> list[Face]:

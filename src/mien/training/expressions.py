@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from mien.training.augmentation import generator
 from mien.training.batches import Batch, Batches
 from mien.training.compilation import balanced, compiled, plain, shape_of
-from mien.training.run.beginning import facts_of
+from mien.training.run.beginning import facts_of, heads_of
 from mien.training.run.samples import write_samples
 from mien.training.validation import judge_heads, predict_logits
 
@@ -49,7 +49,8 @@ class Expressions:
 
     def facts(self, model: keras.Model, source: Source) -> Facts:
         """As ``Lesson`` asks."""
-        return facts_of(model, (self._training, self._validation), self.recipe, source)
+        data = (self._training, self._validation)
+        return facts_of(model, data, heads_of(self._training), self.recipe, source)
 
     def write_samples(self, path: Path) -> None:
         """As ``Lesson`` asks."""

@@ -11,13 +11,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mien.errors import MissingExtraError
-from mien.onnx_guard import card_of, open_session
+from mien.model_card import ModelCard
+from mien.onnx_guard import any_card_of, open_session
 from mien.training.summary import Layer, Summary
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
 BATCH = 3
+SIDE = 320
 CHANNELS_FIRST = [0, 3, 1, 2]
 CHANNELS_LAST = [0, 2, 3, 1]
 
@@ -25,7 +27,9 @@ Shapes = dict[str, tuple[int, ...]]
 
 
 def graph_summary(model: bytes) -> Summary:
-    """The operators through which a chip passes; arithmetic on shapes and constants is left out.
+    """The operators through which a picture passes; arithmetic on shapes and constants is left out.
+
+    A detector takes pictures of any size: its shapes and work are those at ``SIDE``.
 
     Args:
         model: a model file of mien's, checked.
@@ -38,17 +42,18 @@ def graph_summary(model: bytes) -> Summary:
         import onnx
     except ImportError as error:
         raise MissingExtraError("listing the layers of a model file", "onnx", "train") from error
-    card = card_of(model)
+    card = any_card_of(model)
+    side, channels = (card.size, card.channels) if isinstance(card, ModelCard) else (SIDE, 3)
     graph = onnx.load_from_string(model)
     names = [name for node in graph.graph.node for name in node.output if name]
     del graph.graph.output[:]
     graph.graph.output.extend(onnx.ValueInfoProto(name=name) for name in names)
     session = open_session(graph.SerializeToString(), optimise=False)
-    chips = np.zeros((BATCH, card.size, card.size, card.channels), np.uint8)
+    pictures = np.zeros((BATCH, side, side, channels), np.uint8)
     inputs = [value.name for value in session.get_inputs()]
-    values = session.run(names, dict.fromkeys(inputs, chips))
+    values = session.run(names, dict.fromkeys(inputs, pictures))
     shapes = {name: np.shape(value) for name, value in zip(names, values, strict=True)}
-    shapes |= dict.fromkeys(inputs, chips.shape)
+    shapes |= dict.fromkeys(inputs, pictures.shape)
     shapes |= {weight.name: tuple(weight.dims) for weight in graph.graph.initializer}
     return Summary(card.name, tuple(_rows(graph.graph, shapes, set(inputs))))
 

@@ -168,14 +168,8 @@ class Composer:
             pasted = own.under(matrix)
             if len(faces) and _shares(pasted.boxes[0], faces.boxes).max() > 0.1:
                 continue  # beside faces, not over them
-            mask = np.zeros(frame.shape[:2], np.uint8)
-            centre = tuple(int(v) for v in (box[:2] + box[2:]) / 2)
-            axes = tuple(int(v) for v in (box[2:] - box[:2]) / 2 * (AROUND if random.random() < 0.7 else 1.25))
-            cv2.ellipse(mask, centre, axes, 0, 0, 360, 255, -1)
-            if random.random() < 0.3:
-                mask[:] = 255  # the whole photo, as in a collage
             size = (self.side, self.side)
-            over: Any = cv2.warpAffine(mask, matrix, size, flags=cv2.INTER_AREA)
+            over: Any = cv2.warpAffine(_mask(random, frame, box), matrix, size, flags=cv2.INTER_AREA)
             over = cv2.GaussianBlur(over, (0, 0), max(0.5, side / 40))[..., None].astype(np.float32) / 255
             new: Any = cv2.warpAffine(_shrunk(frame, scale), matrix, size, flags=cv2.INTER_LINEAR)
             covered = _covered(over[..., 0], faces)
@@ -185,6 +179,17 @@ class Composer:
 
     def _portrait(self, random: np.random.Generator) -> Picture:
         return self.scenes.pictures[self.portraits[int(random.integers(len(self.portraits)))]]
+
+
+def _mask(random: np.random.Generator, frame: Frame, box: npt.NDArray[np.float32]) -> npt.NDArray[np.uint8]:
+    """What is pasted of a portrait, 255 there: an ellipse about the face, or the whole photo, as in a collage."""
+    mask = np.zeros(frame.shape[:2], np.uint8)
+    centre = tuple(int(v) for v in (box[:2] + box[2:]) / 2)
+    axes = tuple(int(v) for v in (box[2:] - box[:2]) / 2 * (AROUND if random.random() < 0.7 else 1.25))
+    cv2.ellipse(mask, centre, axes, 0, 0, 360, 255, -1)
+    if random.random() < 0.3:
+        mask[:] = 255
+    return mask
 
 
 def _is_portrait(faces: BoxedFaces) -> bool:

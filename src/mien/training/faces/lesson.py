@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import datetime as dt
 from functools import cached_property, partial
-from importlib.metadata import version
 from typing import TYPE_CHECKING
 
 import cv2
@@ -22,7 +20,8 @@ from mien.training.compilation import made_ready, precision
 from mien.training.faces.composition import Composer
 from mien.training.faces.losses import CellLoss, found_share
 from mien.training.faces.targets import targets_of
-from mien.training.run.directory import Facts, HeadScore
+from mien.training.run.beginning import facts_of
+from mien.training.run.directory import HeadScore
 from mien.training.zoo.complexity import multiply_adds
 from mien.training.zoo.detector import CELLS, face_detector
 
@@ -35,7 +34,7 @@ if TYPE_CHECKING:
     from mien.datasets.scenes import BoxedFaces, Scenes
     from mien.detection.cell_detector import CellDetector
     from mien.training.recipe import Recipe
-    from mien.training.run.directory import Source
+    from mien.training.run.directory import Facts, Source
 
 SIDE = 256
 """Pixels of the pictures learnt from: faces of 6 to 300 pixels fit, and 320 would cost half as much again."""
@@ -89,20 +88,8 @@ class Faces:
 
     def facts(self, model: keras.Model, source: Source) -> Facts:
         """As ``Lesson`` asks; multiply-adds are those of a picture of 320x320."""
-        return Facts(
-            network=self.recipe.network,
-            backend=keras.backend.backend(),
-            parameters=model.count_params(),
-            multiply_adds=multiply_adds(face_detector(320)),
-            data=self._training.name,
-            digest=self._training.digest,
-            training_rows=len(self._training),
-            validation_rows=len(self._validation),
-            heads=((CELLS, ("face",)),),
-            started=dt.datetime.now(dt.UTC).isoformat(timespec="seconds"),
-            versions=(("mien", version("mien")), ("keras", keras.__version__)),
-            source=source,
-        )
+        data, heads = (self._training, self._validation), ((CELLS, ("face",)),)
+        return facts_of(model, data, heads, self.recipe, source, multiply_adds(face_detector(320)))
 
     def write_samples(self, path: Path) -> None:
         """Sixteen pictures with the boxes that are learnt: faces green, doubtful ones orange."""

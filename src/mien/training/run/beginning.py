@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import datetime as dt
 from importlib.metadata import version
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import keras
 
@@ -24,27 +24,52 @@ if TYPE_CHECKING:
     from mien.training.run.directory import Source
     from mien.training.run.progress import News
 
+Heads = tuple[tuple[str, tuple[str, ...]], ...]
+
 FIXED = ("training_rows", "validation_rows", "heads", "data", "digest")
 """What must be the same when a run goes on."""
 
 
-def facts_of(model: keras.Model, data: tuple[Dataset, Dataset], recipe: Recipe, source: Source) -> Facts:
-    """What a run is of, as RUN/run.json tells it."""
+class Rows(Protocol):
+    """What is learnt from, of either kind: expressions or scenes."""
+
+    @property
+    def name(self) -> str:
+        """Of the data."""
+        ...
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 over the data, in hex."""
+        ...
+
+    def __len__(self) -> int: ...
+
+
+def facts_of(
+    model: keras.Model, data: tuple[Rows, Rows], heads: Heads, recipe: Recipe, source: Source, work: int | None = None
+) -> Facts:
+    """What a run is of, as RUN/run.json tells it; ``work`` in multiply-adds where the model has no fixed size."""
     training, validation = data
     return Facts(
         network=recipe.network,
         backend=keras.backend.backend(),
         parameters=model.count_params(),
-        multiply_adds=multiply_adds(model),
+        multiply_adds=multiply_adds(model) if work is None else work,
         data=training.name,
         digest=training.digest,
         training_rows=len(training),
         validation_rows=len(validation),
-        heads=tuple((truth.head, tuple(map(str, truth.labels))) for truth in training.truths),
+        heads=heads,
         started=dt.datetime.now(dt.UTC).isoformat(timespec="seconds"),
         versions=(("mien", version("mien")), ("keras", keras.__version__)),
         source=source,
     )
+
+
+def heads_of(data: Dataset) -> Heads:
+    """Name and labels of each head of a data set."""
+    return tuple((truth.head, tuple(map(str, truth.labels))) for truth in data.truths)
 
 
 def begin(run: Path, recipe: Recipe, facts: Facts, write_samples: Callable[[Path], None]) -> None:

@@ -17,7 +17,7 @@ from mien.errors import TrainingError, UsageError
 from mien.files import sha256_of, written_whole
 from mien.training.compilation import plain, shape_of
 from mien.training.fit import Options, Run, fit, load
-from mien.training.run.beginning import begin, check_resumable, facts_of
+from mien.training.run.beginning import begin, check_resumable, facts_of, heads_of
 from mien.training.run.checkpoint import Checkpoints
 from mien.training.run.directory import BEST, CHECKPOINTS, LOCK, read_history, write_history
 from mien.training.run.interruption import interruptions
@@ -117,7 +117,7 @@ class _Transfer:
         training = self._data[0]
         with locked(self._run / LOCK), interruptions() as interruption:
             model = self._frozen()
-            facts = facts_of(model, self._data, self._recipe, options.source)
+            facts = facts_of(model, self._data, heads_of(self._data[0]), self._recipe, options.source)
             if options.resume:
                 check_resumable(self._run, self._recipe, facts, self._tell)
             else:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from math import prod
 from typing import TYPE_CHECKING
 
@@ -11,6 +12,7 @@ from keras import layers
 from mien.errors import UsageError
 from mien.training import zoo
 from mien.training.summary import Layer, Summary
+from mien.training.zoo.detector import face_detector
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -29,10 +31,22 @@ def summary_of(name: str, shape: NetworkShape, *, expand: bool = False) -> Summa
     Raises:
         UsageError: the zoo has none of that name, or none for that shape.
     """
+    with _channels_last():
+        return summary(zoo.build(name, shape), expand=expand)
+
+
+def detector_summary(side: int) -> Summary:
+    """The network that finds faces, for pictures of ``side`` pixels, a multiple of 32."""
+    with _channels_last():
+        return summary(face_detector(side))
+
+
+@contextmanager
+def _channels_last() -> Iterator[None]:
     before = keras.config.image_data_format()
     keras.config.set_image_data_format("channels_last")
     try:
-        return summary(zoo.build(name, shape), expand=expand)
+        yield
     finally:
         keras.config.set_image_data_format(before)
 
