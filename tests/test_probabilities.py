@@ -131,3 +131,11 @@ def test_a_row_all_for_dropped_labels_becomes_uniform():
 def test_reorder_refuses_labels_that_are_not_there(from_labels, to_labels):
     with pytest.raises(UsageError, match="expected"):
         reorder(distributions(labels=3), from_labels, to_labels)
+
+
+def test_offsets_move_an_answer_towards_what_is_rare():
+    rows = np.array([[0.5, 0.3, 0.2], [0.1, 0.1, 0.8]], np.float32)
+    shares = np.array([0.5, 0.3, 0.2])
+    even = geometric_mean([(rows, 1.0)], offsets=-np.log(shares))
+    np.testing.assert_allclose(even[0], [1 / 3] * 3, atol=1e-6)
+    np.testing.assert_allclose(even[1], rows[1] / shares / (rows[1] / shares).sum(), atol=1e-6)

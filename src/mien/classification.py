@@ -124,4 +124,4 @@ def blend(card: ModelCard, logits: Mapping[str, npt.NDArray[np.float32]], answer
         )
         for name, weight in answer.weights
     ]
-    return geometric_mean(parts, answer.temperature)
+    return geometric_mean(parts, answer.temperature, answer.offsets)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
+import math
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -82,14 +83,19 @@ class Answer:
         weights: the head's name and its weight, which sum to 1.
         temperature: divides the log of the mean; fitted on validation data.
         unsure_below: a best probability under it is "unsure".
+        offsets: added to the log of the mean, one a label; () adds none. They take out some of how common each label
+            was in the data taught, since users' pictures have other shares.
     """
 
     labels: tuple[str, ...]
     weights: tuple[tuple[str, float], ...]
     temperature: float = 1.0
     unsure_below: float = 0.0
+    offsets: tuple[float, ...] = ()
 
     def __post_init__(self) -> None:
+        if self.offsets and not (len(self.offsets) == len(self.labels) and all(map(math.isfinite, self.offsets))):
+            raise ModelError(f"expected an offset for each of {len(self.labels)} labels; received {self.offsets}")
         weights = [weight for _, weight in self.weights]
         if not (all(weight >= 0 for weight in weights) and abs(sum(weights) - 1.0) <= 1e-6):
             raise ModelError(f"expected weights of 0 or more that sum to 1; received {weights}")
@@ -274,6 +280,7 @@ def _card(values: dict[str, Any]) -> ModelCard:
                 **answer,
                 "labels": tuple(answer["labels"]),
                 "weights": tuple((str(name), float(weight)) for name, weight in answer["weights"]),
+                "offsets": tuple(map(float, answer.get("offsets", ()))),
             }
         ),
         origin=Origin(**values.pop("origin")),

@@ -49,7 +49,9 @@ def sigmoid(logits: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
     return values
 
 
-def geometric_mean(parts: Sequence[tuple[Probabilities, float]], temperature: float = 1.0) -> Probabilities:
+def geometric_mean(
+    parts: Sequence[tuple[Probabilities, float]], temperature: float = 1.0, offsets: Sequence[float] = ()
+) -> Probabilities:
     """One answer from several heads: their weighted geometric mean, renormalised.
 
     It is the softmax of the heads' mean log-probability (a "logarithmic opinion pool": Genest and Zidek 1986),
@@ -59,6 +61,7 @@ def geometric_mean(parts: Sequence[tuple[Probabilities, float]], temperature: fl
         parts: each head's probabilities (count, labels) over the same labels in the same order, and its weight;
             weights are 0 or more and count by their share of the sum.
         temperature: divides the mean logarithm.
+        offsets: added to it before, one a label; none if empty.
 
     Returns:
         float32 (count, labels), rows sum to 1.
@@ -75,7 +78,7 @@ def geometric_mean(parts: Sequence[tuple[Probabilities, float]], temperature: fl
     mean = np.zeros(shapes[0])
     for part, weight in parts:
         mean += weight / sum(weights) * np.log(np.maximum(part.astype(np.float64), SMALLEST))
-    return softmax(mean, temperature)
+    return softmax(mean + np.array(offsets) if len(offsets) else mean, temperature)
 
 
 def reorder(probabilities: Probabilities, from_labels: Sequence[str], to_labels: Sequence[str]) -> Probabilities:

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -219,3 +219,19 @@ def test_keras_and_the_file_agree_on_every_face_of_public_test(shared: Path) -> 
     logits = predict_logits(model, public_test.chips)
     card = calibrated_card(logits, public_test, public_test, Recipe(network="nano"), keras.backend.backend())
     check_agreement(Classifier(sealed(to_onnx(model), card)), public_test.chips, logits)
+
+
+def test_an_evened_answer_takes_out_how_common_each_label_was(double: Taught) -> None:
+    model, data = double.run.model, double.validation
+    logits = predict_logits(model, data.chips)
+    plain, evened = (
+        calibrated_card(logits, double.training, data, replace(double.recipe, answer_even=part), "torch").answer
+        for part in (0.0, 0.5)
+    )
+    assert plain.offsets == ()
+    votes = double.training.truths[-1]
+    shares = [np.mean(votes.answers[votes.judged] == list(votes.labels).index(label)) for label in evened.labels]
+    logs = np.log(np.maximum(shares, 1e-9))
+    seen = np.array(shares) > 0
+    steps = np.array(evened.offsets)[seen] + 0.5 * logs[seen]
+    np.testing.assert_allclose(steps, steps[0], atol=0.2)  # the same for all but for labels left out

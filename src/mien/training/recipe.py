@@ -104,6 +104,8 @@ class Recipe:
         further_heads: weight of the loss of each head after the first (FER+ votes).
         answer_own: weight of the data's own head in what users are told; the rest goes to the further heads. Low,
             because FER2013's labels read real neutral faces badly (recall 0.33 against 0.91 by FER+ votes).
+        answer_even: how much of the labels' shares in the training data is taken out of what users are told: 0 none,
+            1 all, as if every expression were as common (logit adjustment, Menon et al. 2021, arXiv:2007.07314).
         crop_factor: written into the model's card: side of the crop over max(width, height) of the face box.
         weights: of a transfer network: "imagenet" (from Keras' cache, or fetched), "none", or a file's path.
         fine_tune: of a transfer network: how many of its last blocks are taught too; 0: the new layers alone.
@@ -132,6 +134,7 @@ class Recipe:
     balance: str = "none"
     further_heads: float = 0.7
     answer_own: float = 0.2
+    answer_even: float = 0.0
     crop_factor: float = 0.95
     weights: str = "imagenet"
     fine_tune: int = 0
@@ -153,6 +156,7 @@ class Recipe:
         _check("warmup_epochs", self.warmup_epochs, 0, self.epochs)
         for name in ("momentum", "average", "dropout", "label_smoothing", "answer_own"):
             _check(name, getattr(self, name), 0.0, 0.99999)
+        _check("answer_even", self.answer_even, 0.0, 1.0)
         for name in ("weight_decay", "clip", "further_heads"):
             _check(name, getattr(self, name), 0.0, 1e6)
         _check("crop_factor", self.crop_factor, 0.2, 5.0)

@@ -32,7 +32,7 @@ from mien.model_card import (
 from mien.probabilities import SMALLEST, softmax
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     import numpy.typing as npt
 
@@ -125,10 +125,28 @@ def _uncalibrated_answer(training: Dataset, recipe: Recipe) -> Answer:
     own = training.truths[0]
     votes = training.truths[1:]
     if not votes:
-        return Answer(tuple(map(str, own.labels)), ((own.head, 1.0),))
+        labels = tuple(map(str, own.labels))
+        return Answer(labels, ((own.head, 1.0),), offsets=evening(own, labels, recipe.answer_even))
     labels = tuple(str(label) for label in FER2013 if all(label in truth.labels for truth in training.truths))
     share = (1.0 - recipe.answer_own) / len(votes)
-    return Answer(labels, ((own.head, recipe.answer_own), *((truth.head, share) for truth in votes)))
+    weights = ((own.head, recipe.answer_own), *((truth.head, share) for truth in votes))
+    return Answer(labels, weights, offsets=evening(votes[-1], labels, recipe.answer_even))
+
+
+def evening(truth: Truth, labels: Sequence[str], part: float) -> tuple[float, ...]:
+    """The offsets that take a part of the labels' shares in the data taught out of an answer; () for no part.
+
+    Args:
+        truth: of the data taught, by which the answer is judged.
+        labels: of the answer.
+        part: 0 none, 1 all.
+    """
+    if part == 0:
+        return ()
+    answers = truth.answers[truth.judged]
+    counts = np.array([(answers == list(map(str, truth.labels)).index(label)).sum() for label in labels])
+    shares = np.maximum(counts, 1) / counts.sum()
+    return tuple(float(-part * log) for log in np.log(shares * len(labels)))
 
 
 def _calibrated_answer(card: ModelCard, logits: Logits, validation: Dataset) -> Answer:
