@@ -70,6 +70,17 @@ def targets_of(faces: BoxedFaces, side: int, taught: npt.NDArray[np.float32] | N
     corners, strides = corners_of(side, side)
     if taught is None:
         return _alone(faces, corners, strides)
+    targets, unseen = _taught(faces, side, taught)
+    if unseen:
+        own = _alone(faces.select(np.array(unseen)), corners, strides, TINY_UNSEEN)
+        rows = ((own[:, LEARNT] > 0) | (own[:, COUNTED] == 0)) & (targets[:, LEARNT] == 0)
+        targets[rows] = own[rows]
+    return targets
+
+
+def _taught(faces: BoxedFaces, side: int, taught: npt.NDArray[np.float32]) -> tuple[npt.NDArray[np.float32], list[int]]:
+    """The targets by a teacher and by the faces that it sees, and those that it does not see."""
+    corners, strides = corners_of(side, side)
     targets = np.zeros((len(taught), NUMBERS), np.float32)
     targets[:, SCORE] = taught[:, 0]
     targets[:, COUNTED] = 1.0
@@ -87,14 +98,9 @@ def targets_of(faces: BoxedFaces, side: int, taught: npt.NDArray[np.float32] | N
             unseen.append(face)
             continue
         targets[rows, SCORE] *= faces.scores[face] / best
-        known = _encoded(faces, face, corners[rows], strides[rows])
-        targets[rows, 3:] = (targets[rows, 3:] + known) / 2
+        targets[rows, 3:] = (targets[rows, 3:] + _encoded(faces, face, corners[rows], strides[rows])) / 2
     targets[:, LEARNT] = np.where(targets[:, SCORE] >= PLACED, targets[:, SCORE], 0.0)
-    if unseen:
-        own = _alone(faces.select(np.array(unseen)), corners, strides, TINY_UNSEEN)
-        rows = ((own[:, LEARNT] > 0) | (own[:, COUNTED] == 0)) & (targets[:, LEARNT] == 0)
-        targets[rows] = own[rows]
-    return targets
+    return targets, unseen
 
 
 def _alone(
