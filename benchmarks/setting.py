@@ -10,13 +10,15 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mien.detection import Detector, HaarDetector, YuNetDetector
 from mien.images import find_pictures
 from mien.model_store import ModelStore
+from mien.recognizer import find_detector
 
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Mapping
+
+    from mien.detection import Detector
 
 SHARED = Path(__file__).parents[2] / "shared"
 PHOTOS = SHARED / "data" / "photos"
@@ -67,7 +69,7 @@ class Setting:
             model=asked.model,
             store=store,
             environment=environment,
-            detectors=("haar", "yunet") if store.has("yunet") else ("haar",),
+            detectors=("auto", "haar", "yunet") if store.has("yunet") else ("auto", "haar"),
             photo=asked.photo,
             photos=_photos(asked.photos, asked.sample),
             peers=asked.peers,
@@ -78,7 +80,7 @@ class Setting:
 
     def detector(self, name: str, threads: int) -> Detector:
         """A detector; OpenCV's threads are set by ``cv2.setNumThreads`` and so are not its own."""
-        return YuNetDetector(self.store.load("yunet"), threads=threads) if name == "yunet" else HaarDetector()
+        return find_detector(name, self.store, threads)
 
 
 def cores() -> int:

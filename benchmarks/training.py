@@ -1,7 +1,7 @@
 """Pictures a second of ``mien train``, against the same networks taught as lessons write them.
 
     KERAS_BACKEND=torch python benchmarks/training.py
-    KERAS_BACKEND=tensorflow python benchmarks/training.py --data ../shared/data/fer2013 --out docs/training.md
+    KERAS_BACKEND=tensorflow python benchmarks/training.py --data FER2013_FOLDER --out docs/training.md
 
 The lesson's way is plain Keras: a network of its own layers in float32, standardised pixels, Adam, ``model.fit`` over
 arrays, or over an ``ImageDataGenerator`` that turns, shifts, shears, zooms and mirrors. mien's way is ``fit`` with the

@@ -6,7 +6,6 @@ import dataclasses
 import hashlib
 import io
 import itertools
-import logging
 from pathlib import Path
 
 import cv2
@@ -17,7 +16,7 @@ from PIL import Image
 from skimage.data import astronaut
 
 from mien.cropping import crop
-from mien.detection import HaarDetector, WholeDetector, YuNetDetector
+from mien.detection import HaarDetector, OwnDetector, WholeDetector, YuNetDetector
 from mien.detection.yunet import OUTPUTS
 from mien.emotions import FER2013, FERPLUS
 from mien.errors import ModelError, ModelMissingError, PictureError, UsageError
@@ -25,7 +24,7 @@ from mien.faces import Box, Face, FrameResult, Prediction
 from mien.model_card import Answer, CropRule, Head, ModelCard
 from mien.model_manifest import Entry, to_json
 from mien.model_store import MANIFEST, ModelStore
-from mien.recognizer import Recognizer, find_detector
+from mien.recognizer import SHIPPED_DETECTOR, Recognizer, find_detector
 
 CARD = ModelCard(
     name="fake",
@@ -90,7 +89,7 @@ def empty_store(tmp_path):
 
 @pytest.fixture
 def store_with_yunet(tmp_path):
-    """A store that has a "yunet": a graph with its inputs and outputs, which sees nothing."""
+    """A store that has mien's own detector and a "yunet": a graph with its inputs and outputs, which sees nothing."""
     onnx = pytest.importorskip("onnx", reason="onnx makes the detector of this test: pip install 'mien[train]'")
     make, real = onnx.helper, onnx.TensorProto.FLOAT
     widths = {"cls": 1, "obj": 1, "bbox": 4, "kps": 10}
@@ -106,9 +105,12 @@ def store_with_yunet(tmp_path):
     model = make.make_model(graph, opset_imports=opset, ir_version=9).SerializeToString()
     shipped = tmp_path / "shipped"
     shipped.mkdir()
-    (shipped / "yunet.onnx").write_bytes(model)
-    entry = Entry("yunet", "detector", "yunet.onnx", len(model), hashlib.sha256(model).hexdigest())
-    (shipped / MANIFEST).write_text(to_json([entry]))
+    own = ModelStore().load(SHIPPED_DETECTOR)
+    entries = []
+    for name, content in (("faces", own), ("yunet", model)):
+        (shipped / f"{name}.onnx").write_bytes(content)
+        entries.append(Entry(name, "detector", f"{name}.onnx", len(content), hashlib.sha256(content).hexdigest()))
+    (shipped / MANIFEST).write_text(to_json(entries))
     return ModelStore(shipped, tmp_path / "cache")
 
 
@@ -398,9 +400,9 @@ def test_a_model_by_its_path(shipped_model, empty_store, tmp_path, as_text):
 @pytest.mark.parametrize(
     ("arguments", "error", "message"),
     [
-        ({"model": "collosal"}, ModelError, r"models \['compact', 'yunet'\].*received 'collosal'"),
+        ({"model": "collosal"}, ModelError, r"models \['compact', 'faces', 'yunet'\].*received 'collosal'"),
         ({"model": Path("absent.onnx")}, ModelError, "there is none at absent.onnx"),
-        ({"detector": "mtcnn"}, UsageError, "auto, yunet, haar, whole; received 'mtcnn'"),
+        ({"detector": "mtcnn"}, UsageError, "auto, yunet, haar, whole, or an .onnx file; received 'mtcnn'"),
         ({"detector": "yunet"}, ModelMissingError, "mien models pull yunet"),
         ({"labels": "affectnet"}, ModelError, r"\['answer', 'fer2013', 'ferplus'\].*received 'affectnet'"),
     ],
@@ -410,32 +412,34 @@ def test_what_can_t_be_loaded_is_said(empty_store, arguments, error, message):
         Recognizer.load(store=empty_store, **{"detector": "whole", **arguments})
 
 
-def test_auto_without_yunet_takes_haar_and_says_once_how_to_get_it(empty_store, caplog):
-    assert isinstance(find_detector("auto", empty_store), HaarDetector)
-    (record,) = caplog.records
-    assert (record.name, record.levelno) == ("mien", logging.WARNING)
-    assert "mien models pull yunet" in record.getMessage()
-    assert "\n" not in record.getMessage()
-
-
-def test_auto_with_yunet_takes_it_and_says_nothing(store_with_yunet, caplog):
-    detector = find_detector("auto", store_with_yunet)
-    assert isinstance(detector, YuNetDetector)
-    assert detector.detect(flat(9, 32, 32)) == []
-    assert caplog.records == []
-
-
-@pytest.mark.parametrize(("name", "kind"), [("haar", HaarDetector), ("whole", WholeDetector), ("yunet", YuNetDetector)])
-def test_a_detector_asked_for_by_name_is_taken_in_silence(store_with_yunet, caplog, name, kind):
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [
+        ("auto", OwnDetector),
+        ("faces", OwnDetector),
+        ("haar", HaarDetector),
+        ("whole", WholeDetector),
+        ("yunet", YuNetDetector),
+    ],
+)
+def test_a_detector_by_name(store_with_yunet, name, kind):
     assert isinstance(find_detector(name, store_with_yunet), kind)
-    assert caplog.records == []
+
+
+def test_yunet_from_the_store_is_taken_as_it_is(store_with_yunet):
+    assert find_detector("yunet", store_with_yunet).detect(flat(9, 32, 32)) == []
+
+
+def test_the_shipped_chain_reads_the_astronaut(empty_store):
+    (prediction,) = Recognizer.load(store=empty_store).predict(astronaut()).predictions
+    assert prediction.face.landmarks is not None
+    assert prediction.emotion == "happy"
 
 
 @pytest.mark.shared
-@pytest.mark.parametrize("name", ["auto", "yunet"])
-def test_the_real_yunet_from_the_store(shared, empty_store, name):
+def test_the_real_yunet_from_the_store(shared, empty_store):
     empty_store.add(shared / "models" / "yunet_n_dynamic.onnx")
-    recognizer = Recognizer.load(detector=name, store=empty_store)
+    recognizer = Recognizer.load(detector="yunet", store=empty_store)
     assert isinstance(recognizer.detector, YuNetDetector)
     (prediction,) = recognizer.predict(astronaut()).predictions
     assert prediction.face.landmarks is not None

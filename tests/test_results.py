@@ -27,13 +27,13 @@ ASIDE = Landmarks(Point(5, 10), Point(15, 10), Point(14.123, 15), Point(6, 20), 
 UNDECODABLE = os.fsdecode(b"caf\xe9.jpg")
 
 
-def prediction(probabilities=(0.125, 0.75, 0.125), box=BOX, track=None, unsure_below=0.4, landmarks=None):
-    return Prediction(Face(box, landmarks, confidence=0.5), LABELS, probabilities, unsure_below, track)
+def prediction(probabilities=(0.125, 0.75, 0.125), box=BOX, track=None, unsure_below=0.4, landmarks=None, flaws=()):
+    return Prediction(Face(box, landmarks, confidence=0.5), LABELS, probabilities, unsure_below, track, flaws)
 
 
 RESULTS = [
     FrameResult("team.jpg", predictions=(prediction(),)),
-    FrameResult("clip.mp4", 12, 0.4, (prediction(track=3), prediction(DOUBTFUL, track=4))),
+    FrameResult("clip.mp4", 12, 0.4, (prediction(track=3), prediction(DOUBTFUL, track=4, flaws=("small", "dark")))),
     FrameResult("nobody.png"),
     FrameResult("torn.jpg", error="expected a picture; received 3 bytes"),
     FrameResult('odd, "name"\r[bold]x.jpg', predictions=(prediction(box=Box(-20.5, -3, -20.2, 900)),)),
@@ -76,7 +76,7 @@ def shown(results, width=110):
             (
                 '{"source": "team.jpg", "index": 0, "seconds": null, "error": null, "faces": [{"box": [1, 3, 30, 42], '
                 '"landmarks": null, "confidence": 0.5, "emotion": "happy", "probability": 0.75, "unsure": false, '
-                '"turned_away": false, "track": null, '
+                '"turned_away": false, "reasons": [], "track": null, '
                 '"probabilities": {"sad": 0.125, "happy": 0.75, "neutral": 0.125}}]}'
             ),
         ),
@@ -84,10 +84,10 @@ def shown(results, width=110):
             RESULTS[1],
             '{"source": "clip.mp4", "index": 12, "seconds": 0.4, "error": null, "faces": [{"box": [1, 3, 30, 42], '
             '"landmarks": null, "confidence": 0.5, "emotion": "happy", "probability": 0.75, "unsure": false, '
-            '"turned_away": false, "track": 3, '
+            '"turned_away": false, "reasons": [], "track": 3, '
             '"probabilities": {"sad": 0.125, "happy": 0.75, "neutral": 0.125}}, {"box": [1, 3, 30, 42], '
             '"landmarks": null, "confidence": 0.5, "emotion": "sad", "probability": THIRD, "unsure": true, '
-            '"turned_away": false, "track": 4, '
+            '"turned_away": false, "reasons": ["small", "dark"], "track": 4, '
             '"probabilities": {"sad": THIRD, "happy": THIRD, "neutral": THIRD}}]}'.replace("THIRD", THIRD),
         ),
         (
@@ -96,7 +96,7 @@ def shown(results, width=110):
                 '{"source": "aside.jpg", "index": 0, "seconds": null, "error": null, "faces": [{"box": [1, 3, 30, 42], '
                 '"landmarks": [[5.0, 10.0], [15.0, 10.0], [14.12, 15.0], [6.0, 20.0], [14.0, 20.0]], '
                 '"confidence": 0.5, "emotion": "happy", "probability": 0.75, "unsure": true, '
-                '"turned_away": true, "track": null, '
+                '"turned_away": true, "reasons": ["turned away"], "track": null, '
                 '"probabilities": {"sad": 0.125, "happy": 0.75, "neutral": 0.125}}]}'
             ),
         ),
@@ -144,7 +144,18 @@ def test_numpy_numbers_become_plain_ones():
 
 
 @pytest.mark.parametrize(
-    "values", [{}, {"source": "a"}, [], {**to_dict(RESULTS[0]), "faces": [1]}, {**to_dict(RESULTS[0]), "faces": None}]
+    "values",
+    [
+        {},
+        {"source": "a"},
+        [],
+        {**to_dict(RESULTS[0]), "faces": [1]},
+        {**to_dict(RESULTS[0]), "faces": None},
+        *(
+            {**to_dict(RESULTS[-1]), "faces": [{**to_dict(RESULTS[-1])["faces"][0], "landmarks": wrong}]}
+            for wrong in ([[1, 2, 3]] * 5, "abcde", [["a", "b"]] * 5, [[None, None]] * 5, [[1, 2]])
+        ),
+    ],
 )
 def test_what_is_no_result_is_refused(values):
     with pytest.raises(UsageError, match="expected a result"):
@@ -153,8 +164,8 @@ def test_what_is_no_result_is_refused(values):
 
 def test_columns_follow_the_labels():
     assert " ".join(columns(FER2013)) == (
-        "source index seconds face left top right bottom confidence emotion probability unsure turned_away track "
-        "p_angry p_disgust p_fear p_happy p_sad p_surprise p_neutral error"
+        "source index seconds face left top right bottom confidence emotion probability unsure turned_away reasons "
+        "track p_angry p_disgust p_fear p_happy p_sad p_surprise p_neutral error"
     )
 
 
@@ -168,10 +179,11 @@ def test_csv_holds_every_source_and_face(tmp_path):
     assert read[0] == {
         "source": "team.jpg", "index": "0", "seconds": "", "face": "0", "left": "1", "top": "3", "right": "30",
         "bottom": "42", "confidence": "0.5", "emotion": "happy", "probability": "0.75", "unsure": "false",
-        "turned_away": "false", "track": "",
+        "turned_away": "false", "reasons": "", "track": "",
         "p_sad": "0.125", "p_happy": "0.75", "p_neutral": "0.125", "error": "",
     }  # fmt: skip
     assert (read[2]["face"], read[2]["track"], read[2]["unsure"]) == ("1", "4", "true")
+    assert read[2]["reasons"] == "small; dark"
     assert float(read[2]["p_sad"]) == 1 / 3
     assert {key for key, value in read[3].items() if value} == {"source", "index"}
     assert {key for key, value in read[4].items() if value} == {"source", "index", "error"}
@@ -261,7 +273,7 @@ def test_a_missing_pyarrow_is_named(tmp_path):
     ("result", "words"),
     [
         (RESULTS[0], ["team.jpg", "1", "😄 happy", "━━━━━━━━", "75%", "12%"]),
-        (RESULTS[1], ["clip.mp4 @ 0.40 s", "2", "😢 sad?", "33%", "neutral 33%"]),
+        (RESULTS[1], ["clip.mp4 @ 0.40 s", "2", "😢 sad?", "33%", "neutral 33%, small, dark"]),
         (RESULTS[2], ["nobody.png", "no face found"]),
         (RESULTS[3], ["torn.jpg", "expected a picture"]),
         (RESULTS[4], ['odd, "name"\\r[bold]x.jpg']),

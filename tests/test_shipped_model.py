@@ -7,12 +7,11 @@ import pytest
 from mien import datasets
 from mien.datasets import photos
 from mien.datasets.photos import LabelledPhotos
-from mien.detection import HaarDetector, YuNetDetector
 from mien.evaluation.judging import judge_chips, judge_photos
 from mien.model_manifest import read_entries
-from mien.model_store import SHIPPED
+from mien.model_store import SHIPPED, ModelStore
 from mien.onnx_guard import card_of
-from mien.recognizer import DEFAULT_MODEL, Recognizer
+from mien.recognizer import DEFAULT_MODEL, Recognizer, find_detector
 
 pytestmark = pytest.mark.shared
 
@@ -41,16 +40,15 @@ def test_its_card_tells_the_scores_that_it_has(classifier, public_test):
         assert told[labels, "macro_f1"] == pytest.approx(metrics.macro_f1, abs=1e-3)
 
 
-@pytest.mark.parametrize(("name", "missed"), [("haar", 0.06), ("yunet", 0.02)])
-def test_it_reads_photos_through_the_whole_chain(classifier, shared, name, missed):
+@pytest.mark.parametrize(("name", "missed"), [("auto", 0.025), ("haar", 0.06), ("yunet", 0.02)])
+def test_it_reads_photos_through_the_whole_chain(classifier, shared, tmp_path, name, missed):
     """Disgust is left out: the labels of those photos are not to be trusted."""
-    detector = (
-        HaarDetector() if name == "haar" else YuNetDetector(shared / "models" / "yunet_n_dynamic.onnx", threads=1)
-    )
+    store = ModelStore(cache=tmp_path / "cache")
+    store.add(shared / "models" / "yunet_n_dynamic.onnx")
     found = photos.read(shared / "data" / "photos")
     every = 3 if name == "haar" else 1  # it takes seven times as long
     some = LabelledPhotos(found.paths[::every], found.answers[::every])
-    report = judge_photos(Recognizer(detector, classifier), some, ["disgust"]).report
+    report = judge_photos(Recognizer(find_detector(name, store), classifier), some, ["disgust"]).report
     assert report.missed <= missed * report.metrics.n
     assert report.metrics.accuracy >= 0.62
 

@@ -2,30 +2,29 @@
 
 from __future__ import annotations
 
-import logging
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mien.classification import Classifier
 from mien.cropping import crop_faces
-from mien.detection import Detector, OwnDetector, load_detector, rule_for
+from mien.detection import Detector, HaarDetector, OwnDetector, WholeDetector, YuNetDetector, rule_for
 from mien.errors import PictureError, UsageError
 from mien.faces import Box, Face, FrameResult, Prediction
 from mien.images import read
 from mien.model_card import ANSWER
 from mien.model_store import ModelStore
+from mien.quality import flaws
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from mien.arrays import Frame
 
     Picture = str | os.PathLike[str] | bytes | bytearray | memoryview | Frame
 
 DEFAULT_MODEL = "compact"
-
-logger = logging.getLogger("mien")
+SHIPPED_DETECTOR = "faces"
 
 
 class Recognizer:
@@ -113,31 +112,36 @@ class Recognizer:
         chips = crop_faces(frame, faces, rule, card.size, card.channels)
         rows = self.classifier.predict(chips, self.label_set)
         return tuple(
-            Prediction(face, self.labels, tuple(map(float, row)), self.reading.unsure_below)
-            for face, row in zip(faces, rows, strict=True)
+            Prediction(face, self.labels, tuple(map(float, row)), self.reading.unsure_below, flaws=flaws(face, chip))
+            for face, row, chip in zip(faces, rows, chips, strict=True)
         )
 
 
-def find_detector(name: str, store: ModelStore) -> Detector:
+def find_detector(name: str, store: ModelStore, threads: int = 1) -> Detector:
     """A detector by name, with its model from the store.
 
     Args:
-        name: "yunet", "haar", "whole", the path of a detector that mien train wrote, or "auto": YuNet where the store
-            has it, else Haar.
+        name: "auto" or "faces" (mien's own), "yunet", "haar", "whole" (each picture is a face), or the path of a
+            detector that mien train wrote.
         store: where models are.
+        threads: of ONNX Runtime within one call; 0: one a core.
 
     Raises:
         UsageError: the name is unknown.
         ModelError: its model is missing, changed, or no detector.
     """
     if name.lower().endswith(".onnx"):
-        return OwnDetector(store.load(Path(name)))
-    if name not in ("auto", "yunet"):
-        return load_detector(name)
-    if name == "auto" and not store.has("yunet"):
-        logger.warning("mien: finding faces by Haar cascades; 'mien models pull yunet' brings a better detector")
-        return load_detector("haar")
-    return load_detector("yunet", store.load("yunet"))
+        return OwnDetector(store.load(Path(name)), threads=threads)
+    name = "auto" if name == SHIPPED_DETECTOR else name
+    makers: dict[str, Callable[[], Detector]] = {
+        "auto": lambda: OwnDetector(store.load(SHIPPED_DETECTOR), threads=threads),
+        "yunet": lambda: YuNetDetector(store.load("yunet"), threads=threads),
+        "haar": HaarDetector,
+        "whole": WholeDetector,
+    }
+    if name not in makers:
+        raise UsageError(f"expected a detector of {', '.join(makers)}, or an .onnx file; received {name!r}")
+    return makers[name]()
 
 
 def _as_face(box: Any) -> Face:

@@ -86,6 +86,17 @@ def test_show_as_json_holds_the_whole_card_and_the_layers(mien, classifier):
     assert {"name": "/Conv", "kind": "Conv", "output": [48, 48, 16]}.items() <= told["layers"][9].items()
 
 
+def test_show_tells_what_the_detector_is(mien):
+    pytest.importorskip("onnx", reason="needs onnx: pip install 'mien[train]'")
+    code, out, _ = mien("models", "show", "faces")
+    assert code == 0
+    for words in ("a face", "from a score of", "recall", "landmark error", "tensor(uint8)", "Conv"):
+        assert words in out
+    told = json.loads(mien("models", "show", "faces", "--json").out)
+    assert told["card"]["name"] == "faces"
+    assert 85_000 < sum(layer["parameters"] for layer in told["layers"]) < 100_000
+
+
 def test_show_without_onnx_tells_what_onnxruntime_knows(process):
     with process("models", "show", "compact", before="import sys; sys.modules['onnx'] = None") as started:
         out, err = started.communicate(timeout=120)
@@ -131,7 +142,16 @@ def test_networks_lists_the_zoo(mien):
 
     code, out, _ = mien("models", "networks")
     assert code == 0
-    assert set(ZOO) <= set(rows_of(out))
+    assert set(ZOO) | {"face-detector"} <= set(rows_of(out))
+
+
+@needs_keras
+@pytest.mark.train
+def test_the_network_that_finds_faces_is_shown_at_a_size(mien):
+    told = json.loads(mien("models", "show", "face-detector", "--size", 64, "--json").out)
+    assert told["layers"][0]["output"] == [64, 64, 3]
+    code, _, err = mien("models", "show", "face-detector", "--size", 48)
+    assert (code, "a multiple of 32" in err) == (2, True)
 
 
 def test_a_network_without_keras_names_the_pip_line(process):

@@ -43,7 +43,8 @@ def test_a_line_of_json_has_the_schema(mien, paint, portrait):
     assert (line["source"], line["index"], line["seconds"], line["error"]) == (str(path), 0, None, None)
     (face,) = line["faces"]
     assert list(face) == [
-        "box", "landmarks", "confidence", "emotion", "probability", "unsure", "turned_away", "track", "probabilities",
+        "box", "landmarks", "confidence", "emotion", "probability", "unsure", "turned_away", "reasons",
+        "track", "probabilities",
     ]  # fmt: skip
     left, top, right, bottom = face["box"]
     assert all(isinstance(edge, int) for edge in face["box"])

@@ -16,7 +16,6 @@ import pytest
 
 from mien import __version__
 
-WARNING = "mien: finding faces by Haar cascades; 'mien models pull yunet' brings a better detector\n"
 POSIX = pytest.mark.skipif(os.name == "nt", reason="Windows has other signals, and no pseudo-terminals")
 COMMANDS = [
     [],
@@ -80,7 +79,7 @@ def on_a_terminal(command, cwd, environment, *, streams=("stdin", "stdout", "std
 def test_results_go_to_stdout_and_words_to_stderr(ran, paint):
     path = paint("a.png")
     done = ran("predict", path, "--json")
-    assert (done.code, done.err) == (0, WARNING)
+    assert (done.code, done.err) == (0, "")
     assert json.loads(done.out)["source"] == str(path)
 
 

@@ -11,7 +11,7 @@ from skimage.data import astronaut
 from mien import datasets, images
 from mien.datasets import crops
 from mien.datasets.crops import CROPPED, NO_FACE, SEVERAL, UNREADABLE, Cutting, counted, crop_photos
-from mien.detection import load_detector
+from mien.detection import HaarDetector, WholeDetector
 from mien.errors import DatasetError, UsageError
 from mien.faces import Box, Face
 from mien.model_card import CropRule
@@ -124,11 +124,11 @@ def test_the_chips_are_a_data_set(photos, cutting, tmp_path, names, splits):
     assert data.chips.shape == (2, 48, 48, 1)
 
 
-@pytest.mark.parametrize("name", ["haar", "whole"])
-def test_the_chips_are_those_that_predict_classifies(tmp_path, classifier, name):
+@pytest.mark.parametrize("kind", [HaarDetector, WholeDetector])
+def test_the_chips_are_those_that_predict_classifies(tmp_path, classifier, kind):
     for place, frame in {"happy/a.png": PORTRAIT, "sad/b.png": PORTRAIT[:, ::-1], "sad/c.png": PORTRAIT // 2}.items():
         images.write(tmp_path / "photos" / place, frame)
-    detector = load_detector(name)
+    detector = kind()
     crop_photos(tmp_path / "photos", tmp_path / "chips", Cutting(detector, classifier.card.crop, classifier.card.size))
     data = datasets.load(tmp_path / "chips")
     assert len(data) == 3
@@ -235,7 +235,7 @@ def test_a_photo_that_is_mended_is_listed_once(photos, cutting, tmp_path):
         assert [line.split(",")[:2] for line in file][1:] == [["happy/a.png", CROPPED], ["happy/b.png", CROPPED]]
 
 
-@pytest.mark.parametrize("change", [{"size": 64}, {"rule": CropRule(1.1)}, {"detector": load_detector("whole")}])
+@pytest.mark.parametrize("change", [{"size": 64}, {"rule": CropRule(1.1)}, {"detector": WholeDetector()}])
 def test_chips_cut_otherwise_are_not_mixed(photos, cutting, tmp_path, change):
     root, out = photos(**{"happy/a.png": 1}), tmp_path / "chips"
     crop_photos(root, out, cutting)
@@ -315,7 +315,7 @@ def test_real_photos_become_chips(shared_data, tmp_path):
     legend = (shared_data / "photos" / "legend.csv").read_text(encoding="utf-8").splitlines()
     chosen = [line for line in legend if any(name in line for name in names)]
     (photos / "legend.csv").write_text("\n".join([legend[0], *chosen]))
-    fates = crop_photos(photos, tmp_path / "chips", Cutting(load_detector("haar"), RULE))
+    fates = crop_photos(photos, tmp_path / "chips", Cutting(HaarDetector(), RULE))
     assert len(fates) == 12
     assert counted(fates)[CROPPED] >= 10
     data = datasets.load(tmp_path / "chips")

@@ -142,6 +142,8 @@ def test_boxes_and_landmarks_lie_between_the_label_and_the_teacher() -> None:
 def test_a_face_that_the_teacher_does_not_see_is_learnt_as_without_one() -> None:
     blind = said_by_a_teacher()
     np.testing.assert_array_equal(targets_of(FACE, 256, blind), targets_of(FACE, 256))
+    half = said_by_a_teacher((MIDDLE, 0.45, NUDGED))
+    np.testing.assert_array_equal(targets_of(FACE, 256, half), targets_of(FACE, 256))
     tiny = targets_of(faces((112, 112, 122, 122)), 256, blind)
     assert not tiny[:, LEARNT].any()
     assert (tiny[:, COUNTED] == 0).any()

@@ -1,36 +1,27 @@
-"""From a frame to its faces: YuNet or a detector of one's own on ONNX Runtime, Haar cascades, or the whole picture.
+"""From a frame to its faces: mien's own detector or YuNet on ONNX Runtime, Haar cascades, or the whole picture.
 
 Every detector frames a face as YuNet does (brow to chin, ear to ear), so one crop rule serves all.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
 from mien.arrays import Frame, check_frame
 from mien.detection.haar import HaarDetector
 from mien.detection.own import OwnDetector
 from mien.detection.yunet import YuNetDetector
-from mien.errors import UsageError
 from mien.faces import Box, Face
 from mien.model_card import CropRule
 
-if TYPE_CHECKING:
-    from pathlib import Path
-
 __all__ = [
-    "DETECTORS",
     "Detector",
     "HaarDetector",
     "OwnDetector",
     "WholeDetector",
     "YuNetDetector",
-    "load_detector",
     "rule_for",
 ]
-
-DETECTORS = ("auto", "yunet", "haar", "whole")
-"""The names that ``load_detector`` knows."""
 
 
 class Detector(Protocol):
@@ -60,25 +51,3 @@ class WholeDetector:
 def rule_for(detector: Detector, rule: CropRule) -> CropRule:
     """How to cut a detector's boxes: by the model card's rule, but ``WholeDetector``'s as they are."""
     return CropRule(factor=1.0) if isinstance(detector, WholeDetector) else rule
-
-
-def load_detector(name: str = "auto", model: Path | bytes | None = None) -> Detector:
-    """A detector by name.
-
-    Args:
-        name: "yunet", "haar", "whole", or "auto": YuNet where its model is given, else Haar.
-        model: YuNet's .onnx file, as a path or its bytes.
-
-    Raises:
-        UsageError: the name is unknown, or "yunet" came without a model.
-        ModelError: the file is no YuNet.
-    """
-    if name not in DETECTORS:
-        raise UsageError(f"expected a detector of {', '.join(DETECTORS)}; received {name!r}")
-    if name == "yunet" and model is None:
-        raise UsageError("expected the path of YuNet's model with the detector 'yunet'; received none. Or take 'haar'")
-    if name == "whole":
-        return WholeDetector()
-    if name == "haar" or model is None:
-        return HaarDetector()
-    return YuNetDetector(model)

@@ -19,6 +19,10 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
 
+NESTED = 0.7
+"""The share of a candidate within a better one above which it goes."""
+
+
 class Look(NamedTuple):
     """One scale at which a network sees a picture, since it finds faces of about 10 to 300 pixels.
 
@@ -75,8 +79,13 @@ class CellDetector(ABC):
             PictureError: the frame is anything else.
         """
         frame = check_frame(frame)
-        faces = [face for look in self.looks for face in self._seen(frame, look)]
-        return self._best(faces or self._seen(frame, self.last_look))
+        faces = self._best(face for look in self.looks for face in self._seen(frame, look))
+        return self.settled(frame, faces) or self.settled(frame, self._best(self._seen(frame, self.last_look)))
+
+    def settled(self, frame: Frame, faces: list[Face]) -> list[Face]:
+        """Which of the candidates, one a face, are faces: here all whose score was asked for."""
+        del frame
+        return faces
 
     def _seen(self, frame: Frame, look: Look) -> list[Face]:
         """The candidates of one look, several a face."""
@@ -93,12 +102,14 @@ class CellDetector(ABC):
         return [face for face in faces if look.least <= face.box.height / longest < look.most]
 
     def _best(self, faces: Iterable[Face]) -> list[Face]:
-        """One candidate a face, largest first."""
+        """One candidate a face, largest first; none within a better one: enlarged, nose and mouth look like a face."""
         faces = list(faces)
-        boxes = [(face.box.left, face.box.top, face.box.right, face.box.bottom) for face in faces]
-        scores = np.array([face.confidence for face in faces], np.float32)
-        kept = suppress(np.array(boxes, np.float32).reshape(-1, 4), scores, self._nms)
-        return largest_first([faces[row] for row in kept])
+        for most, nested in ((self._nms, False), (NESTED, True)):
+            boxes = [(face.box.left, face.box.top, face.box.right, face.box.bottom) for face in faces]
+            scores = np.array([face.confidence for face in faces], np.float32)
+            kept = suppress(np.array(boxes, np.float32).reshape(-1, 4), scores, most, nested=nested)
+            faces = [faces[row] for row in kept]
+        return largest_first(faces)
 
 
 def _face(found: Found, row: int, border: int, spans: tuple[float, float]) -> Face:

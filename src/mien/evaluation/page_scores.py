@@ -105,13 +105,14 @@ def _threshold(judged: Judged) -> str:
     below = judged.unsure_below
     if not below:
         return 'The card names no threshold under which an answer is "unsure".'
-    sure = judged.found & (judged.probabilities.max(axis=1) >= below)
+    away = np.array([face is not None and face.turned_away for face in judged.faces or [None] * len(judged)])
+    sure = judged.found & (judged.probabilities.max(axis=1) >= below) & ~away
     if not sure.any():
         return f"No answer reaches the card's threshold of {below:.2f}: all are unsure."
     wrong = float((~judged.right[sure]).mean())
     share = sure.sum() / judged.found.sum()
     return (
-        f"Answers under the card's threshold of {below:.2f} are called unsure. "
+        f"Answers under the card's threshold of {below:.2f}, and faces turned away, are called unsure. "
         f"{percent(share, 1)} of the answers here are sure, and {percent(wrong, 1)} of those are wrong."
     )
 

@@ -9,7 +9,7 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from mien.errors import UsageError
-from mien.faces import Box, Face, FrameResult, Landmarks, Point, Prediction
+from mien.faces import FLAWS, Box, Face, FrameResult, Landmarks, Point, Prediction
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -31,6 +31,7 @@ FACE_COLUMNS = {
     "probability": "float64",
     "unsure": "bool",
     "turned_away": "bool",
+    "reasons": "string",
     "track": "int64",
 }
 
@@ -47,7 +48,9 @@ def to_dict(result: FrameResult) -> dict[str, Any]:
 
 
 def from_dict(values: dict[str, Any]) -> FrameResult:
-    """The result that ``to_dict`` took apart, but for what the schema leaves out: fractions of pixels.
+    """The result that ``to_dict`` took apart.
+
+    The schema leaves out fractions of pixels, thresholds, and flaws of answers that are sure.
 
     Raises:
         UsageError: the dictionary is no such result.
@@ -60,7 +63,7 @@ def from_dict(values: dict[str, Any]) -> FrameResult:
             predictions=tuple(_face_from_dict(face) for face in values["faces"]),
             error=values["error"],
         )
-    except (KeyError, TypeError, AttributeError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise UsageError(
             "expected a result as mien predict --json writes it; "
             f"received something else ({type(error).__name__}: {error}). Read one line at a time with json.loads"
@@ -98,15 +101,17 @@ def rows(result: FrameResult, labels: Sequence[str]) -> list[tuple[Any, ...]]:
 
 
 def _face_to_dict(prediction: Prediction) -> dict[str, Any]:
+    prediction = _rounded(prediction)
     landmarks = prediction.face.landmarks
     return {
         "box": list(_edges(prediction.face.box)),
-        "landmarks": [list(point) for point in _points(landmarks)] if landmarks else None,
+        "landmarks": [list(point) for point in points_of(landmarks)] if landmarks else None,
         "confidence": float(prediction.face.confidence),
         "emotion": str(prediction.emotion),
         "probability": float(prediction.probability),
         "unsure": bool(prediction.unsure),
-        "turned_away": _turned_away(prediction.face),
+        "turned_away": prediction.face.turned_away,
+        "reasons": list(prediction.reasons),
         "track": prediction.track,
         "probabilities": {
             str(label): float(value) for label, value in zip(prediction.labels, prediction.probabilities, strict=True)
@@ -118,7 +123,7 @@ def _face_from_dict(face: dict[str, Any]) -> Prediction:
     return Prediction(
         face=Face(
             Box(*face["box"]),
-            Landmarks(*(Point(x, y) for x, y in face["landmarks"])) if face["landmarks"] else None,
+            Landmarks(*(Point(float(x), float(y)) for x, y in face["landmarks"])) if face["landmarks"] else None,
             face["confidence"],
         ),
         labels=tuple(face["probabilities"]),
@@ -126,6 +131,7 @@ def _face_from_dict(face: dict[str, Any]) -> Prediction:
         # the threshold itself is not written; the answer it gave is
         unsure_below=1.0 if face["unsure"] else 0.0,
         track=face["track"],
+        flaws=tuple(reason for reason in face["reasons"] if reason in FLAWS),
     )
 
 
@@ -135,13 +141,15 @@ def _face_row(prediction: Prediction, labels: Sequence[str]) -> tuple[Any, ...]:
             f"expected predictions with the labels {list(labels)}, which fix the columns; "
             f"received {list(prediction.labels)}. Write the results of each model to a file of its own"
         )
+    prediction = _rounded(prediction)
     return (
         *_edges(prediction.face.box),
         float(prediction.face.confidence),
         _utf8(prediction.emotion),
         float(prediction.probability),
         bool(prediction.unsure),
-        _turned_away(prediction.face),
+        prediction.face.turned_away,
+        "; ".join(prediction.reasons),
         prediction.track,
         *(float(prediction.probability_of(label)) for label in labels),
     )
@@ -152,15 +160,17 @@ def _edges(box: Box) -> tuple[int, int, int, int]:
     return left, top, max(round(box.right), left + 1), max(round(box.bottom), top + 1)
 
 
-def _points(landmarks: Landmarks) -> tuple[Point, ...]:
-    """The five points to a hundredth of a pixel."""
-    named = (getattr(landmarks, field.name) for field in dataclasses.fields(landmarks))
-    return tuple(Point(round(float(x), 2), round(float(y), 2)) for x, y in named)
+def points_of(landmarks: Landmarks) -> tuple[Point, ...]:
+    """The five points in their order."""
+    return tuple(getattr(landmarks, field.name) for field in dataclasses.fields(landmarks))
 
 
-def _turned_away(face: Face) -> bool:
-    """By the points as they are written, so that a result that is read again says the same."""
-    return Face(face.box, Landmarks(*_points(face.landmarks))).turned_away if face.landmarks else False
+def _rounded(prediction: Prediction) -> Prediction:
+    """With landmarks to a hundredth of a pixel, so that what is written agrees, and says the same when read again."""
+    if prediction.face.landmarks is None:
+        return prediction
+    points = (Point(round(float(x), 2), round(float(y), 2)) for x, y in points_of(prediction.face.landmarks))
+    return dataclasses.replace(prediction, face=dataclasses.replace(prediction.face, landmarks=Landmarks(*points)))
 
 
 def finite(seconds: float | None) -> float | None:

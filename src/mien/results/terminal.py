@@ -9,6 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from mien.emotions import COLOURS, EMOJI
+from mien.faces import AMBIGUOUS
 from mien.results.schema import finite
 
 if TYPE_CHECKING:
@@ -59,14 +60,14 @@ def _percent(probability: float) -> str:
 
 
 def _second(prediction: Prediction) -> Text:
-    if prediction.face.turned_away:
-        return Text("turned away", style="dim")
+    """The second-best expression, and why the answer is unsure."""
+    known = [reason for reason in prediction.reasons if reason != AMBIGUOUS]
     if len(prediction.labels) < 2:
-        return Text("")
+        return Text(", ".join(known), style="dim")
     best = prediction.labels.index(prediction.emotion)
     probability, label = max(
         (probability, label)
         for place, (probability, label) in enumerate(zip(prediction.probabilities, prediction.labels, strict=True))
         if place != best
     )
-    return Text(f"{_printable(label)} {probability:.0%}", style="dim")
+    return Text(", ".join([f"{_printable(label)} {probability:.0%}", *known]), style="dim")

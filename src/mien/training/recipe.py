@@ -10,6 +10,7 @@ from typing import Any
 
 from mien.errors import MissingExtraError, UsageError
 from mien.files import write_text
+from mien.training.faces import NETWORK as FACE_DETECTOR
 
 PRECISIONS = ("float32", "mixed_bfloat16", "mixed_float16")
 OPTIMIZERS = ("sgd", "adamw")
@@ -135,7 +136,7 @@ class Recipe:
     further_heads: float = 0.7
     answer_own: float = 0.2
     answer_even: float = 0.0
-    crop_factor: float = 0.95
+    crop_factor: float = 1.1
     weights: str = "imagenet"
     fine_tune: int = 0
     teacher: str = ""
@@ -160,6 +161,10 @@ class Recipe:
         for name in ("weight_decay", "clip", "further_heads"):
             _check(name, getattr(self, name), 0.0, 1e6)
         _check("crop_factor", self.crop_factor, 0.2, 5.0)
+        if not isinstance(self.teacher, str) or (self.teacher and self.network != FACE_DETECTOR):
+            raise UsageError(
+                f"expected a teacher, by name or file, with the face detector only; received {self.teacher!r}"
+            )
         for name, known in CHOICES.items():
             if getattr(self, name) not in known:
                 raise UsageError(f"expected {name} as one of {known}; received {getattr(self, name)!r}")

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from mien.apps.cli.options import JsonOption, console, progress, say
+from mien.apps.cli.robustness import robustness
 from mien.errors import MissingExtraError
 
 if TYPE_CHECKING:
@@ -33,9 +34,7 @@ SIZES = ((320, 320), (640, 480), (1280, 720))
 ROUNDS = 15
 
 
-@app.callback()
-def _group() -> None:
-    """So that one command alone keeps its name."""
+app.command("robustness")(robustness)
 
 
 @app.command("detectors")
@@ -44,7 +43,7 @@ def detectors(
     *,
     detector: Annotated[
         list[str] | None,
-        typer.Option("--detector", "-d", help="yunet, haar, or an .onnx that you taught; several times."),
+        typer.Option("--detector", "-d", help="auto, yunet, haar, or an .onnx that you taught; several times."),
     ] = None,
     held_out: Annotated[
         bool, typer.Option("--held-out", help="Only the tenth that mien train holds out of such a folder.")
@@ -63,7 +62,7 @@ def detectors(
     if plot and find_spec("matplotlib") is None:
         raise MissingExtraError("drawing recall curves", "matplotlib", "plots")
     store = ModelStore()
-    names = detector or [*(["yunet"] if store.has("yunet") else []), "haar"]
+    names = detector or ["auto", *(["yunet"] if store.has("yunet") else []), "haar"]
     chosen = {name: find_detector(name, store) for name in names}
     found = scenes.read(folder)
     pictures = (found.halves()[1] if held_out else found).pictures

@@ -77,7 +77,7 @@ def evaluate(
     if photos:
         evaluation = _judge_photos(data, _distinct(model), detector, labels, tuple(leave_out or ()))
     else:
-        judged, learnt = _splits(data, split, _distinct(model))
+        judged, learnt = splits(data, split, _distinct(model))
         evaluation = _judge_chips(judged, _distinct(model), labels)
         copied = _copied(evaluation, judged, learnt) if out and learnt else None
     if out:
@@ -93,7 +93,7 @@ def _distinct(models: list[str] | None) -> Sequence[str]:
     return models or (DEFAULT_MODEL,)
 
 
-def _splits(data: Path, split: str | None, models: Sequence[str]) -> tuple[Dataset, Dataset | None]:
+def splits(data: Path, split: str | None, models: Sequence[str]) -> tuple[Dataset, Dataset | None]:
     """The split to judge, and the rows that its models may have learnt from, where they are known."""
     from mien.datasets import PUBLIC_TEST, TRAINING, load
 

@@ -11,14 +11,21 @@ import typer
 
 from mien.apps.cli.options import SOME_FAILED, JsonOption, console, model_named, printable, progress, say
 from mien.errors import MissingExtraError, UsageError
+from mien.training.faces import NETWORK as FACE_DETECTOR
 
 if TYPE_CHECKING:
     from onnxruntime import InferenceSession
 
-    from mien.model_card import ModelCard
+    from mien.model_card import DetectorCard, ModelCard
     from mien.training.summary import Summary
 
 app = typer.Typer(help="List, fetch, add, check and describe models.", no_args_is_help=True)
+
+USUAL = (48, 1, 7)
+"""Side, channels and labels of a network that is shown."""
+
+TOLD = ("accuracy", "macro_f1", "recall", "false a picture", "iou", "landmark error")
+"""The scores of a card that ``mien models show`` prints."""
 
 NameArgument = Annotated[str, typer.Argument(metavar="NAME", help="A name of: mien models list.")]
 
@@ -91,9 +98,10 @@ def networks() -> None:
     from rich.table import Table
 
     from mien.training.zoo import ZOO
+    from mien.training.zoo.detector import face_detector
 
     shown = Table("name", "what", box=None, pad_edge=False)
-    for name, build in ZOO.items():
+    for name, build in {**ZOO, FACE_DETECTOR: face_detector}.items():
         shown.add_row(name, (build.__doc__ or "").strip().splitlines()[0])
     console().print(shown)
 
@@ -108,7 +116,10 @@ def show(
     network: Annotated[
         bool, typer.Option("--network", help="The network of the zoo, where a model goes by the same name.")
     ] = False,
-    size: Annotated[int | None, typer.Option("--size", help="Of a network: side of the chip, in pixels [48].")] = None,
+    size: Annotated[
+        int | None,
+        typer.Option("--size", help="Of a network: side of the chip, in pixels [48; of the face detector 320]."),
+    ] = None,
     channels: Annotated[
         int | None, typer.Option("--channels", help="Of a network: 1 (grey) or 3 (colour) [1].")
     ] = None,
@@ -124,8 +135,7 @@ def show(
     """
     asked = (size, channels, labels)
     if network or any(value is not None for value in asked) or not _is_model(name):
-        shape = tuple(usual if value is None else value for value, usual in zip(asked, (48, 1, 7), strict=True))
-        summary = _network(name, shape, expand=expand)
+        summary = _network(name, asked, expand=expand)
         if as_json:
             _print_json(summary.to_dict())
         else:
@@ -140,8 +150,8 @@ def _is_model(name: str) -> bool:
     return Path(name).exists() or name.endswith(".onnx") or name in {entry.name for entry in ModelStore().entries()}
 
 
-def _network(name: str, shape: tuple[int, ...], *, expand: bool) -> Summary:
-    """A network of the zoo for chips of ``shape``: side, channels, labels."""
+def _network(name: str, asked: tuple[int | None, ...], *, expand: bool) -> Summary:
+    """A network of the zoo for pictures of the side, channels and labels that were asked for."""
     from mien.training import prepare_backend
 
     known = "a model's name (see: mien models list), an .onnx file, a run directory"
@@ -150,11 +160,19 @@ def _network(name: str, shape: tuple[int, ...], *, expand: bool) -> Summary:
     except MissingExtraError as error:
         raise UsageError(f"expected {known}; received {name!r}. To see networks of the zoo: {error}") from error
     from mien.training.zoo import ZOO, NetworkShape
-    from mien.training.zoo.complexity import summary_of
+    from mien.training.zoo.complexity import detector_summary, summary_of
 
+    if name == FACE_DETECTOR:
+        side = 320 if asked[0] is None else asked[0]
+        if asked[1:] != (None, None) or expand or side < 32 or side % 32:
+            raise UsageError(
+                "expected of the face detector no option but --size, a multiple of 32 from 32 on; "
+                f"received a size of {side}" + ("" if asked[1:] == (None, None) and not expand else " and others")
+            )
+        return detector_summary(side)
     if name not in ZOO:
         raise UsageError(f"expected {known} or a network (see: mien models networks); received {name!r}")
-    size, channels, labels = shape
+    size, channels, labels = (usual if value is None else value for value, usual in zip(asked, USUAL, strict=True))
     if size < 1 or channels not in (1, 3) or labels < 2:
         raise UsageError(
             f"expected a side of 1 or more, 1 or 3 channels and 2 or more labels; received {size}, {channels}, {labels}"
@@ -163,14 +181,15 @@ def _network(name: str, shape: tuple[int, ...], *, expand: bool) -> Summary:
 
 
 def _show_model(name: str, *, as_json: bool) -> None:
-    from mien.model_card import CARD_KEY
+    from mien.model_card import CARD_KEY, DETECTOR_KEY
     from mien.model_store import ModelStore
-    from mien.onnx_guard import card_in, open_session
+    from mien.onnx_guard import any_card_of, open_session
     from mien.training.graph import graph_summary
 
     content = ModelStore().load(model_named(name))
     session = open_session(content, optimise=False)
-    card = card_in(session) if CARD_KEY in session.get_modelmeta().custom_metadata_map else None
+    keys = session.get_modelmeta().custom_metadata_map
+    card = any_card_of(content) if CARD_KEY in keys or DETECTOR_KEY in keys else None
     summary, reason = None, "only graphs with a card of mien's are listed by layers"
     if card is not None:
         try:
@@ -201,15 +220,15 @@ def _ends(session: InferenceSession) -> dict[str, list[dict[str, Any]]]:
     }
 
 
-def _print_card(card: ModelCard) -> None:
+def _print_card(card: ModelCard | DetectorCard) -> None:
     from rich.table import Table
     from rich.text import Text
 
+    from mien.model_card import ModelCard
+
     lines = {
         "model": card.name,
-        "chips": f"{card.size}x{card.size}x{card.channels}, cut {card.crop.factor:g} times the face",
-        "answers": ", ".join(card.answer.labels),
-        "heads": ", ".join(f"{head.name} ({len(head.labels)} labels)" for head in card.heads),
+        **(_told_of_reader(card) if isinstance(card, ModelCard) else _told_of_detector(card)),
         "network": card.origin.network,
         "data": card.origin.data,
         "made with": card.origin.made_with,
@@ -217,7 +236,7 @@ def _print_card(card: ModelCard) -> None:
         "scores": "\n".join(
             f"{score.split}, {score.head}: {score.metric} {score.value:.4f} of {score.count}"
             for score in card.scores
-            if score.metric in ("accuracy", "macro_f1")
+            if score.metric in TOLD
         ),
     }
     shown = Table.grid(padding=(0, 2))
@@ -225,6 +244,21 @@ def _print_card(card: ModelCard) -> None:
         if words:
             shown.add_row(Text(title, style="dim"), Text(printable(words)))
     console().print(shown)
+
+
+def _told_of_reader(card: ModelCard) -> dict[str, str]:
+    return {
+        "chips": f"{card.size}x{card.size}x{card.channels}, cut {card.crop.factor:g} times the face",
+        "answers": ", ".join(card.answer.labels),
+        "heads": ", ".join(f"{head.name} ({len(head.labels)} labels)" for head in card.heads),
+    }
+
+
+def _told_of_detector(card: DetectorCard) -> dict[str, str]:
+    return {
+        "a face": f"from a score of {card.score:g}; of two that share more than {card.overlap:g} the better one",
+        "boxes": f"{card.framing:g} times the network's, brow to chin",
+    }
 
 
 def _print_layers(summary: Summary) -> None:

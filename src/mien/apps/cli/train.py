@@ -157,8 +157,6 @@ def _classifier(source: Source, recipe: Recipe) -> tuple[Callable[..., Run], Cal
     from mien.apps.cli.run_end import show_end
     from mien.training.transfer.teaching import teach
 
-    if recipe.teacher:
-        raise UsageError(f"expected no teacher but for the face detector; received {recipe.teacher!r}")
     splits = read_splits(source, recipe)
 
     def finish(out: Path, model: Any) -> None:

@@ -6,7 +6,7 @@ there is none.
 
 With a teacher every cell learns what the teacher's says, of faces and of what looks like one, but where more is known:
 a face's best cell should be as sure as its label; boxes and landmarks lie between the label's and the teacher's, which
-differ by chance; a face that the teacher does not see here is learnt as without one; what it sees only here is none.
+differ by chance; a face that the teacher does not see here is learnt as without one; what it sees only here is doubted.
 """
 
 from __future__ import annotations
@@ -95,6 +95,7 @@ def _taught(faces: BoxedFaces, side: int, taught: npt.NDArray[np.float32]) -> tu
         rows = said[(shares.argmax(axis=1) == face) & (shares[:, face] >= SAME)]
         best = taught[rows, 0].max(initial=0.0)
         if best < SEEN:
+            targets[rows, SCORE] = 0.0
             unseen.append(face)
             continue
         targets[rows, SCORE] *= faces.scores[face] / best

@@ -1,0 +1,76 @@
+"""``mien bench robustness``: what is left of a model's accuracy when chips are changed as cameras and detectors do."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from mien.apps.cli.options import JsonOption, console, model_named, progress
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from rich.table import Table
+
+    from mien.evaluation.robustness import Stood
+
+
+def robustness(
+    data: Annotated[Path, typer.Argument(metavar="DATA", help="Labelled chips, as mien evaluate takes them.")],
+    *,
+    model: Annotated[
+        str | None, typer.Option("--model", "-m", help="A model's name, an .onnx file, or a run; compact by default.")
+    ] = None,
+    split: Annotated[
+        str | None, typer.Option("--split", help="The split judged; PublicTest where there is one.")
+    ] = None,
+    labels: Annotated[
+        str, typer.Option("--labels", help="A head, or answer (what users are told); by default the data's own labels.")
+    ] = "",
+    as_json: JsonOption = False,
+) -> None:
+    """Accuracy on chips cropped too tight or wide, off the middle, turned, blurred, dark, noisy, small, covered."""
+    from mien.apps.cli.evaluate import splits
+    from mien.classification import Classifier
+    from mien.evaluation.robustness import stand
+    from mien.model_store import ModelStore
+    from mien.recognizer import DEFAULT_MODEL
+
+    name = model or DEFAULT_MODEL
+    judged, _ = splits(data, split, [name])
+    classifier = Classifier(ModelStore().load(model_named(name)))
+    with progress("robustness", quiet=as_json) as tell:
+        stood = stand(classifier, judged, labels, tell)
+    if as_json:
+        rows = [
+            {"change": one.kind, "step": one.step, "accuracy": one.metrics.accuracy, "macro_f1": one.metrics.macro_f1}
+            for one in stood
+        ]
+        about = {"data": judged.name, "split": ", ".join(judged.split_names()), "model": classifier.card.name}
+        about["labels"] = labels or judged.truths[0].head
+        sys.stdout.write(json.dumps({**about, "n": stood[0].metrics.n, "mean": _mean(stood), "rows": rows}) + "\n")
+    else:
+        console().print(_table(stood))
+
+
+def _mean(stood: Sequence[Stood]) -> float:
+    """Mean accuracy over the hardships, without the chips as they are."""
+    return sum(one.metrics.accuracy for one in stood[1:]) / (len(stood) - 1)
+
+
+def _table(stood: Sequence[Stood]) -> Table:
+    from rich.table import Table
+
+    shown = Table("change", "step", box=None, pad_edge=False)
+    for title in ("accuracy", "macro-F1"):
+        shown.add_column(title, justify="right")
+    for one in stood:
+        shown.add_row(one.kind, one.step, f"{one.metrics.accuracy:.3f}", f"{one.metrics.macro_f1:.3f}")
+    worst = min(stood[1:], key=lambda one: one.metrics.accuracy)
+    shown.add_row("mean", f"of {len(stood) - 1} changes", f"{_mean(stood):.3f}", "")
+    shown.add_row("worst", f"{worst.kind}, {worst.step}", f"{worst.metrics.accuracy:.3f}", "")
+    return shown
