@@ -7,6 +7,8 @@ import tomllib
 from importlib.util import find_spec
 
 import pytest
+from PIL import Image
+from skimage.data import astronaut
 
 from drawn_scenes import write_scenes
 from mien.model_store import ModelStore
@@ -38,6 +40,19 @@ def test_a_detector_is_taught_exported_judged_and_used(here, tmp_path):
 
 
 @taught
+def test_chips_are_pasted_and_remembered(here, tmp_path):
+    write_scenes(tmp_path / "drawn")
+    for name in ("happy", "sad"):
+        (tmp_path / "chips" / name).mkdir(parents=True)
+        face = Image.fromarray(astronaut()[66:166, 172:272]).convert("L").resize((48, 48))
+        face.save(tmp_path / "chips" / name / "1.png")
+    done = here("train", "--data", "drawn", "--out", "run", *QUICK, "--teacher", "faces", "--paste", "chips")
+    assert done.code == 0, done.err
+    recipe = tomllib.loads((tmp_path / "run" / "recipe.toml").read_text())
+    assert (recipe["teacher"], recipe["pasted"]) == ("faces", str(tmp_path / "chips"))
+
+
+@taught
 def test_the_teacher_is_asked_for_by_name(here, tmp_path):
     write_scenes(tmp_path / "drawn")
     done = here("train", "--data", "drawn", "--out", "run", *QUICK)
@@ -51,6 +66,11 @@ def test_the_teacher_is_asked_for_by_name(here, tmp_path):
     [
         (["--teacher", "haar"], "expected yunet, or a detector's .onnx file, to learn from; received 'haar'"),
         (["--teacher", "gone.onnx"], "gone.onnx"),
+        (
+            ["--teacher", "none", "--paste", "chips"],
+            "expected chips to paste with the face detector",
+        ),
+        (["--teacher", "faces", "--paste", "gone"], "expected a data set at"),
         (["--search", "2"], "received the face detector"),
     ],
     ids=" ".join,

@@ -112,6 +112,7 @@ class Recipe:
         fine_tune: of a transfer network: how many of its last blocks are taught too; 0: the new layers alone.
         teacher: of a face detector: the detector whose cells are learnt beside the labels ("yunet", or the path of one
             that mien taught); "": none.
+        pasted: of a face detector: the path of a data set of chips, whose faces are pasted into scenes too; "": none.
         licence: of the weights, written into the model's card: yours to choose.
     """
 
@@ -140,6 +141,7 @@ class Recipe:
     weights: str = "imagenet"
     fine_tune: int = 0
     teacher: str = ""
+    pasted: str = ""
     licence: str = "not stated"
     augmentation: Augmentation = field(default_factory=Augmentation)
 
@@ -164,6 +166,10 @@ class Recipe:
         if not isinstance(self.teacher, str) or (self.teacher and self.network != FACE_DETECTOR):
             raise UsageError(
                 f"expected a teacher, by name or file, with the face detector only; received {self.teacher!r}"
+            )
+        if not isinstance(self.pasted, str) or (self.pasted and not self.teacher):
+            raise UsageError(
+                f"expected chips to paste with the face detector and a teacher only; received {self.pasted!r}"
             )
         for name, known in CHOICES.items():
             if getattr(self, name) not in known:

@@ -9,6 +9,7 @@ from mien.apps.cli.options import say
 from mien.errors import TrainingError, UsageError
 
 if TYPE_CHECKING:
+    from mien.datasets import Dataset
     from mien.datasets.scenes import Scenes
     from mien.detection.cell_detector import CellDetector
     from mien.model_card import DetectorCard
@@ -44,6 +45,13 @@ def find_teacher(recipe: Recipe) -> CellDetector | None:
     if not isinstance(teacher, CellDetector):
         raise UsageError(f"expected yunet, or a detector's .onnx file, to learn from; received {recipe.teacher!r}")
     return teacher
+
+
+def find_chips(recipe: Recipe) -> Dataset | None:
+    """The data set of chips that a recipe pastes from."""
+    from mien.datasets import load
+
+    return load(Path(recipe.pasted)) if recipe.pasted else None
 
 
 def write_detector(run: Path, model: Any, halves: tuple[Scenes, Scenes], recipe: Recipe) -> None:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from mien.apps.cli.detector_run import chosen_teacher, find_teacher, read_halves, write_detector
+from mien.apps.cli.detector_run import chosen_teacher, find_chips, find_teacher, read_halves, write_detector
 from mien.apps.cli.export import read_splits, write_model
 from mien.apps.cli.options import SIGNALLED, say
 from mien.apps.cli.search import search_recipes
@@ -82,6 +82,9 @@ def train(
     teacher: Annotated[
         str | None, typer.Option("--teacher", help="Of the face detector: a detector to learn from, or none. [yunet]")
     ] = None,
+    paste: Annotated[
+        Path | None, typer.Option("--paste", help="Of the face detector: FER2013 or other chips to paste into scenes.")
+    ] = None,
     licence: Annotated[
         str | None, typer.Option("--licence", help="Of the weights, for the model's card; yours to choose.")
     ] = None,
@@ -113,6 +116,7 @@ def train(
     options |= {"precision": precision, "optimizer": optimizer, "rate": rate, "schedule": schedule}
     options |= {"patience": patience, "balance": balance, "licence": licence}
     options |= {"teacher": None if teacher is None else chosen_teacher(teacher)}
+    options |= {"pasted": str(paste.absolute()) if paste else None}
     options |= {"weights": weights, "fine_tune": fine_tune}
     begun = _begun(out) if resume and not search else None
     chosen = _chosen(recipe, {name: value for name, value in options.items() if value is not None}, begun)
@@ -172,7 +176,7 @@ def _detector(source: Source, recipe: Recipe) -> tuple[Callable[..., Run], Calla
     from mien.training.fit import teach
 
     halves, teacher = read_halves(source), find_teacher(recipe)
-    lesson = Faces(*halves, recipe, teacher)
+    lesson = Faces(*halves, recipe, teacher, find_chips(recipe))
     return partial(teach, lesson), lambda out, model: write_detector(out, model, halves, recipe)
 
 

@@ -1,8 +1,8 @@
 """Pictures to learn faces from, composed from scenes as a pure function of (seed, epoch, index).
 
 Four kinds: a part of a scene, larger or smaller; four scenes beside each other; a close-up of a portrait; portraits
-pasted into a scene. Each is turned, mirrored, and changed as cameras and hands change pictures: dark, blurred, noisy,
-grey, stored as JPEG, faces half covered or cut by the border.
+pasted into a scene, and with them chips of faces where there are any. Each is turned, mirrored, and changed as cameras
+and hands change pictures: dark, blurred, noisy, grey, stored as JPEG, faces half covered or cut by the border.
 """
 
 from __future__ import annotations
@@ -18,6 +18,8 @@ import numpy.typing as npt
 from mien.datasets.scenes import NO_FACES, BoxedFaces, together
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from mien.arrays import Frame
     from mien.datasets.scenes import Scenes
 
@@ -36,15 +38,22 @@ BARE = 0.3
 MOST_FACE = 1.2
 """The longer side of a scene's largest face, in sides of the picture."""
 
-CLOSE_UP = (48.0, 360.0)
+CLOSE_UP = (48.0, 640.0)
 PASTED = (9.0, 150.0)
-"""Longer side of the face in pixels of the composed picture, drawn evenly in its logarithm."""
+"""Longer side of the face in pixels of the composed picture, drawn evenly in its logarithm. Of a face larger than the
+picture a part is seen, which is no face: a nose over a mouth looks like one."""
 
 MOST_PASTED = 4
+CHIPS = 0.5
+"""Share of what is pasted that comes from chips, where there are any."""
+
+MOST_CHIP = 64.0
+"""The longer side of the face of a chip that is pasted; chips have 48 pixels."""
+
 AROUND = 1.7
 """What is pasted with a face, in sides of its box."""
 
-TURNED = 0.3
+TURNED = 0.4
 TURN, LEAN = 40.0, 8.0
 """Share of pictures turned by up to ``TURN`` degrees either way; the others by a deviation of ``LEAN``."""
 
@@ -88,10 +97,12 @@ class Composer:
     Attributes:
         scenes: what they are made from.
         side: of the pictures in pixels.
+        chips: grey pictures cut close around one face, and it.
     """
 
     scenes: Scenes
     side: int
+    chips: Sequence[Picture] = ()
 
     @cached_property
     def portraits(self) -> tuple[int, ...]:
@@ -159,9 +170,10 @@ class Composer:
 
     def _with_pasted(self, random: np.random.Generator, picture: Frame, faces: BoxedFaces) -> Picture:
         for _ in range(random.integers(1, MOST_PASTED + 1)):
-            frame, own = self._portrait(random)
+            from_chips = bool(self.chips) and random.random() < CHIPS
+            frame, own = self._tinted_chip(random) if from_chips else self._portrait(random)
             box = own.boxes[0]
-            side = _log_even(random, *PASTED)
+            side = min(_log_even(random, *PASTED), MOST_CHIP if from_chips else np.inf)
             scale = side / float(own.sides.max())
             place = random.uniform(0.02, 0.98, 2) * self.side
             matrix = _matrix(random, scale, (box[:2] + box[2:]) / 2, place, random.random() < 0.5)
@@ -180,12 +192,21 @@ class Composer:
     def _portrait(self, random: np.random.Generator) -> Picture:
         return self.scenes.pictures[self.portraits[int(random.integers(len(self.portraits)))]]
 
+    def _tinted_chip(self, random: np.random.Generator) -> Picture:
+        """A chip in the colour of some portrait's face: in a coloured scene a grey face would give itself away."""
+        chip, face = self.chips[int(random.integers(len(self.chips)))]
+        frame, faces = self._portrait(random)
+        left, top, right, bottom = faces.boxes[0].clip(0, None).astype(int).tolist()
+        colour = frame[top:bottom, left:right].reshape(-1, 3).mean(axis=0) + 1.0
+        return np.clip(chip * (colour / colour.mean()), 0, 255).astype(np.uint8), face
+
 
 def _mask(random: np.random.Generator, frame: Frame, box: npt.NDArray[np.float32]) -> npt.NDArray[np.uint8]:
     """What is pasted of a portrait, 255 there: an ellipse about the face, or the whole photo, as in a collage."""
     mask = np.zeros(frame.shape[:2], np.uint8)
     centre = tuple(int(v) for v in (box[:2] + box[2:]) / 2)
-    axes = tuple(int(v) for v in (box[2:] - box[:2]) / 2 * (AROUND if random.random() < 0.7 else 1.25))
+    reach = (box[2:] - box[:2]) / 2 * (AROUND if random.random() < 0.7 else 1.25)
+    axes = tuple(int(v) for v in np.minimum(reach, np.array(frame.shape[1::-1]) / 2))
     cv2.ellipse(mask, centre, axes, 0, 0, 360, 255, -1)
     if random.random() < 0.3:
         mask[:] = 255
@@ -298,6 +319,8 @@ def _photographed(random: np.random.Generator, picture: Frame) -> Frame:
         ramp = (np.arange(256) / 255.0) ** gamma
         table = np.clip(255 * ramp[:, None] * tint, 0, 255).astype(np.uint8)
         x = cv2.LUT(x, np.ascontiguousarray(table[None]))
+    if chance[7] < 0.4:
+        x = cv2.transform(x, _recoloured(random))
     if chance[2] < 0.15:
         x = np.repeat(cv2.cvtColor(x, cv2.COLOR_RGB2GRAY)[..., None], 3, axis=2)
     if chance[3] < 0.12:
@@ -313,3 +336,12 @@ def _photographed(random: np.random.Generator, picture: Frame) -> Frame:
         _, stored = cv2.imencode(".jpg", x, [cv2.IMWRITE_JPEG_QUALITY, int(random.integers(15, 80))])
         x = cv2.imdecode(stored, cv2.IMREAD_UNCHANGED)
     return np.ascontiguousarray(x, dtype=np.uint8)
+
+
+def _recoloured(random: np.random.Generator) -> npt.NDArray[np.float64]:
+    """The map of RGB that turns hues a little about grey and makes colours fuller or paler, (3, 3)."""
+    grey = np.full((3, 3), 1 / 3)
+    angle, fuller = np.radians(random.normal(0, 12)), random.uniform(0.4, 1.5)
+    across = np.array([[0.0, -1.0, 1.0], [1.0, 0.0, -1.0], [-1.0, 1.0, 0.0]]) / np.sqrt(3)
+    turned: npt.NDArray[np.float64] = grey + fuller * (np.cos(angle) * (np.eye(3) - grey) + np.sin(angle) * across)
+    return turned

@@ -17,6 +17,7 @@ from mien.probabilities import sigmoid
 from mien.training.augmentation import generator
 from mien.training.batches import Batch, made_ahead
 from mien.training.compilation import made_ready, precision
+from mien.training.faces.chips import boxed_chips
 from mien.training.faces.composition import Composer
 from mien.training.faces.losses import CellLoss, found_share
 from mien.training.faces.targets import targets_of
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
 
+    from mien.datasets import Dataset
     from mien.datasets.scenes import BoxedFaces, Scenes
     from mien.detection.cell_detector import CellDetector
     from mien.training.recipe import Recipe
@@ -59,14 +61,20 @@ class Faces:
         validation: the scenes that the epoch is chosen on.
         recipe: every choice; of its augmentation none is taken: ``composition`` has its own.
         teacher: the detector that the recipe names, if it names one.
+        chips: that the recipe names, if it does: what is pasted besides portraits.
     """
 
     def __init__(
-        self, training: Scenes, validation: Scenes, recipe: Recipe, teacher: CellDetector | None = None
+        self,
+        training: Scenes,
+        validation: Scenes,
+        recipe: Recipe,
+        teacher: CellDetector | None = None,
+        chips: Dataset | None = None,
     ) -> None:
         self._training, self._validation = training, validation
         self._teacher = teacher
-        self._composer = Composer(training, SIDE)
+        self._composer = Composer(training, SIDE, boxed_chips(chips, teacher) if chips and teacher else ())
         self.recipe = recipe
         self.batch = min(recipe.batch, len(training))
         self.steps = max(1, len(training) // recipe.batch)

@@ -5,8 +5,9 @@ cells near its middle learn it; around them, and at strides next to its own, cel
 there is none.
 
 With a teacher every cell learns what the teacher's says, of faces and of what looks like one, but where more is known:
-a face's best cell should be as sure as its label; boxes and landmarks lie between the label's and the teacher's, which
-differ by chance; a face that the teacher does not see here is learnt as without one; what it sees only here is doubted.
+a face's best cell should be as sure as its label; its box lies between the label's and the teacher's, which differ by
+chance; its landmarks are the label's, since a teacher that hardly saw turned heads says upright ones; a face that the
+teacher does not see here is learnt as without one; what it sees only here is doubted.
 """
 
 from __future__ import annotations
@@ -99,7 +100,9 @@ def _taught(faces: BoxedFaces, side: int, taught: npt.NDArray[np.float32]) -> tu
             unseen.append(face)
             continue
         targets[rows, SCORE] *= faces.scores[face] / best
-        targets[rows, 3:] = (targets[rows, 3:] + _encoded(faces, face, corners[rows], strides[rows])) / 2
+        known = _encoded(faces, face, corners[rows], strides[rows])
+        targets[rows, BOX] = (targets[rows, BOX] + known[:, :4]) / 2
+        targets[rows, POINTS] = known[:, 4:]
     targets[:, LEARNT] = np.where(targets[:, SCORE] >= PLACED, targets[:, SCORE], 0.0)
     return targets, unseen
 
