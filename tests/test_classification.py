@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 import pickle
 import random
@@ -24,7 +25,9 @@ CARD = ModelCard(
     channels=1,
     crop=CropRule(),
     heads=(Head("doors", ("open", "shut"), temperature=1.7), Head("gates", ("shut", "ajar", "open"), temperature=0.6)),
-    answer=Answer(("open", "shut"), (("doors", 0.25), ("gates", 0.75)), temperature=0.8, unsure_below=0.6),
+    answer=Answer(
+        ("open", "shut"), (("doors", 0.25), ("gates", 0.75)), temperature=0.8, unsure_below=0.6, offsets=(0.3, -0.2)
+    ),
 )
 LABEL_SETS = ["answer", "fer2013", "ferplus"]
 
@@ -68,8 +71,8 @@ def model_of(onnx, graph, properties):
     return model.SerializeToString()
 
 
-def sealed(onnx, **graph):
-    return seal(model_of(onnx, graph_of(onnx, **graph), {CARD_KEY: CARD.to_json(), SEAL_KEY: UNSEALED}))
+def sealed(onnx, card=CARD, **graph):
+    return seal(model_of(onnx, graph_of(onnx, **graph), {CARD_KEY: card.to_json(), SEAL_KEY: UNSEALED}))
 
 
 def random_chips(count, size=8, channels=1, seed=0):
@@ -148,6 +151,17 @@ def test_logits_come_by_head_uncalibrated(onnx):
     assert np.hstack([logits["doors"], logits["gates"]]) == pytest.approx(expected, abs=1e-4)
 
 
+def test_a_card_that_says_so_has_chips_read_in_their_mirror_image_too(onnx):
+    chips = random_chips(5)
+    plain, both = Classifier(sealed(onnx)), Classifier(sealed(onnx, dataclasses.replace(CARD, mirrored=True)))
+    logits, turned = plain.logits(chips), plain.logits(chips[:, :, ::-1])
+    mean = {head: (logits[head] + turned[head]) / 2 for head in logits}
+    assert both.predict(chips, "doors") == pytest.approx(read_logits(CARD, mean, "doors"), abs=1e-6)
+    assert both.predict(chips) == pytest.approx(both.predict(chips[:, :, ::-1]), abs=1e-6)
+    assert both.logits(chips)["doors"] == pytest.approx(logits["doors"])
+    assert np.abs(both.predict(chips, "doors") - plain.predict(chips, "doors")).max() > 1e-3
+
+
 # -- one chip's row does not hang on its company (reliability 13)
 
 
@@ -181,7 +195,7 @@ def restated(card, logits, answer):
     """``blend`` again, number by number."""
     rows = []
     for row in range(len(logits[card.heads[0].name])):
-        logarithms = dict.fromkeys(answer.labels, 0.0)
+        logarithms = dict(zip(answer.labels, answer.offsets or [0.0] * len(answer.labels), strict=True))
         for name, weight in answer.weights:
             head = card.head(name)
             powers = {
@@ -205,7 +219,8 @@ def test_the_answer_is_the_weighted_geometric_mean_of_the_heads(seed):
 
 
 def test_the_shipped_answer_is_the_mean_of_the_shipped_heads(classifier, chips):
-    logits = classifier.logits(chips[:30])
+    logits, mirrored = (classifier.logits(some) for some in (chips[:30], chips[:30, :, ::-1]))
+    logits = {head: (rows + mirrored[head]) / 2 for head, rows in logits.items()}
     assert classifier.predict(chips[:30]) == pytest.approx(
         restated(classifier.card, logits, classifier.card.answer), abs=1e-6
     )

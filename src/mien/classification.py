@@ -44,7 +44,7 @@ class Classifier:
         self._run(np.zeros((2, self.card.size, self.card.size, self.card.channels), np.uint8))
 
     def logits(self, chips: Chips) -> Mapping[str, npt.NDArray[np.float32]]:
-        """What the graph says, by head: float32 (count, labels of the head).
+        """What the graph says of the chips as they are, by head: float32 (count, labels of the head).
 
         Args:
             chips: uint8 (count, size, size, channels), as the card says.
@@ -68,7 +68,7 @@ class Classifier:
         }
 
     def predict(self, chips: Chips, labels: str = ANSWER) -> Probabilities:
-        """Calibrated probabilities under one label set.
+        """Calibrated probabilities under one label set, of both mirror images where the card says so.
 
         Args:
             chips: uint8 (count, size, size, channels), as the card says.
@@ -81,7 +81,14 @@ class Classifier:
             ModelError: the model has no such label set, or fails as under ``logits``.
             PictureError: the chips are of another kind.
         """
-        return read_logits(self.card, self.logits(chips), labels)
+        self.card.reading(labels)
+        logits = self._of_both(check_chips(chips)) if self.card.mirrored else self.logits(chips)
+        return read_logits(self.card, logits, labels)
+
+    def _of_both(self, chips: Chips) -> Mapping[str, npt.NDArray[np.float32]]:
+        """The mean of what the graph says of chips and of their mirror images, by head."""
+        both = self.logits(np.concatenate([chips, chips[:, :, ::-1]]))
+        return {head: (rows[: len(chips)] + rows[len(chips) :]) / 2 for head, rows in both.items()}
 
     def _run(self, chips: Chips) -> list[npt.NDArray[np.float32]]:
         """What the graph gives, checked against the card: float32 (count, labels of the head) for each head."""

@@ -145,6 +145,8 @@ class ModelCard:
         crop: how chips are cut.
         heads: the graph's outputs, in the graph's order (outputs are read by position).
         answer: what users are told.
+        mirrored: whether a chip is read in its mirror image too, and the mean of both outputs taken: for networks that
+            were taught that both show the same. Scores are of single views.
     """
 
     name: str
@@ -153,6 +155,7 @@ class ModelCard:
     crop: CropRule
     heads: tuple[Head, ...]
     answer: Answer
+    mirrored: bool = False
     origin: Origin = field(default_factory=Origin)
     scores: tuple[Score, ...] = ()
 

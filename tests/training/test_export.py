@@ -74,6 +74,7 @@ def test_the_card_says_how_the_model_is_used(file: Exported) -> None:
     card, done = file.card, file.taught
     assert (card.name, card.size, card.channels) == (done.recipe.network, 24, 1)
     assert card.crop.factor == done.recipe.crop_factor
+    assert card.mirrored == (done.recipe.augmentation.flip > 0)
     for head in card.heads:
         assert head.labels == done.training.truth(head.name).labels
         assert head.temperature > 0

@@ -247,8 +247,9 @@ def _print_card(card: ModelCard | DetectorCard) -> None:
 
 
 def _told_of_reader(card: ModelCard) -> dict[str, str]:
+    mirrored = ", read mirrored too" if card.mirrored else ""
     return {
-        "chips": f"{card.size}x{card.size}x{card.channels}, cut {card.crop.factor:g} times the face",
+        "chips": f"{card.size}x{card.size}x{card.channels}, cut {card.crop.factor:g} times the face{mirrored}",
         "answers": ", ".join(card.answer.labels),
         "heads": ", ".join(f"{head.name} ({len(head.labels)} labels)" for head in card.heads),
     }

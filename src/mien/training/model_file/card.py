@@ -64,6 +64,7 @@ def calibrated_card(logits: Logits, training: Dataset, validation: Dataset, reci
         crop=CropRule(factor=recipe.crop_factor),
         heads=heads,
         answer=_uncalibrated_answer(training, recipe),
+        mirrored=recipe.augmentation.flip > 0,
         origin=Origin(
             network=recipe.network,
             data=f"{training.name} sha256:{training.digest}, {len(training)} pictures",
