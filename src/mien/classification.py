@@ -88,7 +88,7 @@ class Classifier:
     def _of_both(self, chips: Chips) -> Mapping[str, npt.NDArray[np.float32]]:
         """The mean of what the graph says of chips and of their mirror images, by head."""
         both = self.logits(np.concatenate([chips, chips[:, :, ::-1]]))
-        return {head: (rows[: len(chips)] + rows[len(chips) :]) / 2 for head, rows in both.items()}
+        return {head: np.float32(0.5) * (rows[: len(chips)] + rows[len(chips) :]) for head, rows in both.items()}
 
     def _run(self, chips: Chips) -> list[npt.NDArray[np.float32]]:
         """What the graph gives, checked against the card: float32 (count, labels of the head) for each head."""

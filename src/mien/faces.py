@@ -148,6 +148,8 @@ class Prediction:
         unsure_below: the model's threshold: a best probability under it means "unsure".
         track: the same number for the same face over the frames of a video; None for photos.
         flaws: what may spoil the reading: "small", "blurred", "dark".
+        held: the expression that is named while no other is clearly likelier, so that a word does not flicker over
+            frames; None: the most probable one is named.
     """
 
     face: Face
@@ -156,6 +158,7 @@ class Prediction:
     unsure_below: float = 0.0
     track: int | None = None
     flaws: tuple[str, ...] = ()
+    held: str | None = None
 
     def __post_init__(self) -> None:
         if len(self.labels) != len(self.probabilities) or not self.labels:
@@ -165,16 +168,18 @@ class Prediction:
             )
         if not abs(sum(self.probabilities) - 1.0) <= 1e-3:  # so that NaN is refused too
             raise UsageError(f"expected probabilities that sum to 1; received a sum of {sum(self.probabilities)}")
+        if self.held is not None and self.held not in self.labels:
+            raise UsageError(f"expected to hold one of the labels {self.labels}; received {self.held!r}")
 
     @property
     def probability(self) -> float:
         """The probability of the expression named."""
-        return max(self.probabilities)
+        return self.probability_of(self.emotion)
 
     @property
     def emotion(self) -> str:
-        """The most probable expression: the name of an ``Emotion``, or a class of the user's own."""
-        return self.labels[self.probabilities.index(self.probability)]
+        """The expression named, the most probable one unless one is held: an ``Emotion``, or a class of the user's."""
+        return self.held or self.labels[self.probabilities.index(max(self.probabilities))]
 
     @property
     def unsure(self) -> bool:

@@ -120,6 +120,7 @@ def _face_to_dict(prediction: Prediction) -> dict[str, Any]:
 
 
 def _face_from_dict(face: dict[str, Any]) -> Prediction:
+    likeliest = max(face["probabilities"], key=face["probabilities"].__getitem__)
     return Prediction(
         face=Face(
             Box(*face["box"]),
@@ -132,6 +133,7 @@ def _face_from_dict(face: dict[str, Any]) -> Prediction:
         unsure_below=1.0 if face["unsure"] else 0.0,
         track=face["track"],
         flaws=tuple(reason for reason in face["reasons"] if reason in FLAWS),
+        held=None if face["emotion"] == likeliest else face["emotion"],
     )
 
 
