@@ -17,7 +17,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from mien.arrays import check_frame
 from mien.avatar import INK, WHITE, pose
-from mien.avatar.picture import OVERSAMPLE, avatar_picture
+from mien.avatar.picture import avatar_picture
 from mien.emotions import COLOURS, emotion_named
 from mien.faces import Box
 
@@ -33,6 +33,9 @@ __all__ = ["avatar_picture", "colour_of", "draw", "draw_avatar"]
 UNSURE: Colour = (116, 122, 130)
 PANEL: Colour = (24, 27, 34)
 LONGEST_NAME = 22
+FINER = 4
+"""Rounded corners are painted this many times larger, then averaged: Pillow's own edges are jagged."""
+
 SMALLEST_TEXT = 10.0
 """Pixels; smaller letters can't be read."""
 
@@ -260,7 +263,7 @@ def _paste_rounded(
     left, top = int(box.left // 1), int(box.top // 1)
     wide, high = int(box.right - left) + 1, int(box.bottom - top) + 1
     # a large box shows no steps at its corners, and four times its size would cost seconds
-    times = OVERSAMPLE if wide * high < 500_000 else 1
+    times = FINER if wide * high < 500_000 else 1
     mask = Image.new("L", (wide * times, high * times), 0)
     near, high_up = (box.left - left) * times, (box.top - top) * times
     corners = (near, high_up, near + max(box.width * times - 1, 0), high_up + max(box.height * times - 1, 0))
