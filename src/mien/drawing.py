@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from mien.avatar import Colour, Pose
     from mien.faces import Prediction
 
-__all__ = ["avatar_picture", "colour_of", "draw", "draw_avatar"]
+__all__ = ["UNSURE", "avatar_picture", "caption", "colour_of", "draw", "draw_avatar", "ink_on"]
 
 UNSURE: Colour = (116, 122, 130)
 PANEL: Colour = (24, 27, 34)
@@ -61,13 +61,8 @@ class _Mark:
         return UNSURE if self.prediction.unsure else colour_of(self.prediction.emotion)
 
     @property
-    def caption(self) -> str:
-        doubt = "?" if self.prediction.unsure else ""
-        return f"{_readable(self.prediction.emotion)}{doubt} {100 * self.prediction.probability:.0f} %"
-
-    @property
     def label_size(self) -> tuple[float, float]:
-        text = _font(self.text).getlength(self.caption)
+        text = _font(self.text).getlength(caption(self.prediction))
         return (text + 3.9 * self.text, 3.0 * self.text) if self.avatar else (text + 1.2 * self.text, 1.8 * self.text)
 
     @property
@@ -133,6 +128,17 @@ def draw_avatar(frame: Frame, pose: Pose, box: Box) -> Frame:
     if side >= 1 and box.shared(Box(0, 0, *canvas.size)) > 0:
         _paste_avatar(canvas, pose, (round(x - side / 2), round(y - side / 2)), side)
     return np.array(canvas)
+
+
+def caption(prediction: Prediction) -> str:
+    """The expression, a question mark where it is unsure, and its probability."""
+    doubt = "?" if prediction.unsure else ""
+    return f"{_readable(prediction.emotion)}{doubt} {100 * prediction.probability:.0f} %"
+
+
+def ink_on(colour: Colour) -> Colour:
+    """The RGB in which letters can be read on a colour."""
+    return INK if _lightness(colour) > 0.6 else WHITE
 
 
 def colour_of(label: str) -> Colour:
@@ -216,9 +222,10 @@ def _draw_label(canvas: Image.Image, mark: _Mark, place: Box) -> None:
         plate = Box(place.left + side / 2, place.top + 0.2 * side, place.right, place.bottom - 0.2 * side)
         start = place.left + side - 0.3 * mark.text
     _paste_rounded(canvas, plate, (mark.colour, 1.0), plate.height / 2 if mark.avatar else 0.35 * mark.text)
-    ink = INK if _lightness(mark.colour) > 0.6 else WHITE
     x, y = start + 0.6 * mark.text, (plate.top + plate.bottom) / 2
-    ImageDraw.Draw(canvas).text((x, y), mark.caption, fill=ink, font=_font(mark.text), anchor="lm")
+    ImageDraw.Draw(canvas).text(
+        (x, y), caption(mark.prediction), fill=ink_on(mark.colour), font=_font(mark.text), anchor="lm"
+    )
     if mark.avatar:
         drawn = pose(mark.prediction.labels, mark.prediction.probabilities)
         _paste_avatar(canvas, drawn, (round(place.left), round(place.top)), max(round(place.height), 1))

@@ -2,6 +2,7 @@
 
     MienError
     ├── PictureError         a picture can't be read, or an array is no picture
+    ├── VideoError           a camera or a video can't be opened, or stopped giving pictures
     ├── DatasetError         a data set, csv or folder can't be read or used
     ├── ModelError           a model file is no model of mien's, or was changed
     │   └── ModelMissingError    a named model is not on this machine
@@ -23,6 +24,10 @@ class MienError(Exception):
 
 class PictureError(MienError):
     """A picture can't be read: unknown format, damaged, too large; or an array is no RGB picture."""
+
+
+class VideoError(MienError):
+    """A camera or a video can't be opened, or stopped giving pictures."""
 
 
 class DatasetError(MienError):

@@ -112,7 +112,7 @@ class Tracker:
 
     def _held(self, prediction: Prediction, track: _Track) -> Prediction:
         """The steadied prediction, and what it is held by the next time."""
-        below = prediction.unsure_below - (self.steadiness.sureness if track.sure else 0.0)
+        below = max(prediction.unsure_below - (self.steadiness.sureness if track.sure else 0.0), 0.0)
         row = softmax(track.logits[None])[0].astype(float)
         told = dataclasses.replace(
             prediction, probabilities=tuple((row / row.sum()).tolist()), unsure_below=below, track=track.number

@@ -1,0 +1,63 @@
+"""Draws docs/images/avatars.png: the avatar of each expression in three strengths, and what blends look like.
+
+Run from the root: ``python docs/images/avatars.py``.
+"""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageDraw, ImageFont
+
+from mien.avatar import pose
+from mien.avatar.picture import avatar_picture
+from mien.emotions import Emotion
+
+EXPRESSIONS = (
+    Emotion.HAPPY,
+    Emotion.SURPRISE,
+    Emotion.FEAR,
+    Emotion.SAD,
+    Emotion.DISGUST,
+    Emotion.ANGRY,
+    Emotion.NEUTRAL,
+)
+STRENGTHS = (0.35, 0.65, 1.0)
+SIDE, HEAD = 132, 30
+GROUND = (250, 250, 252)
+
+
+def rows() -> list[tuple[str, list[dict[str, float]]]]:
+    """What each row of the sheet shows."""
+    strong = [
+        (
+            f"{share:.0%}",
+            [{one: share, Emotion.NEUTRAL: 1 - share} for one in EXPRESSIONS[:-1]] + [{Emotion.NEUTRAL: 1.0}],
+        )
+        for share in STRENGTHS
+    ]
+    blends = [{one: 0.5, other: 0.5} for one, other in pairwise(EXPRESSIONS)]
+    return [*strong, ("half each of two beside", [*blends, {EXPRESSIONS[-2]: 0.5, EXPRESSIONS[0]: 0.5}])]
+
+
+def main() -> None:
+    """Draws the sheet."""
+    table = rows()
+    sheet = Image.new("RGB", (SIDE * len(EXPRESSIONS), (SIDE + HEAD) * len(table)), GROUND)
+    pen, font = ImageDraw.Draw(sheet), ImageFont.load_default(15)
+    for row, (words, blends) in enumerate(table):
+        top = row * (SIDE + HEAD)
+        for column, blend in enumerate(blends):
+            shares = {label: share for label, share in blend.items() if share > 0}
+            face = Image.fromarray(avatar_picture(pose(list(shares), list(shares.values())), SIDE - 8))
+            sheet.paste(face, (column * SIDE + 4, top + HEAD), face)
+            title = f"{EXPRESSIONS[column]} {words}" if row < len(STRENGTHS) else " + ".join(shares)
+            pen.text((column * SIDE + SIDE / 2, top + HEAD / 2), title, fill=(60, 64, 72), font=font, anchor="mm")
+    sheet.quantize(255).save(Path(__file__).with_name("avatars.png"), optimize=True)
+    print(f"{np.array(sheet).shape[1]} pixels wide")  # noqa: T201 - a script for people
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""The live window, in Tkinter: it shows what ``mien.live`` reads, and starts and stops it."""

@@ -1,0 +1,84 @@
+"""What is written when it is asked for: a picture of what is shown, and a table of what is read."""
+
+from __future__ import annotations
+
+import time
+from contextlib import ExitStack
+from typing import TYPE_CHECKING
+
+from mien.errors import UsageError
+from mien.images import write
+from mien.results.writers import open_csv
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from pathlib import Path
+
+    from mien.arrays import Frame
+    from mien.faces import FrameResult
+    from mien.results.writers import Writer
+
+
+class Keeper:
+    """Writes files named by the time into a folder; what goes wrong is told, not raised.
+
+    Args:
+        folder: made when the first file is written.
+        say: told where a file went, or why it did not.
+    """
+
+    def __init__(self, folder: Path, say: Callable[[str], None]) -> None:
+        self._folder, self._say = folder, say
+        self._open: ExitStack | None = None
+        self._writer: Writer | None = None
+
+    @property
+    def recording(self) -> bool:
+        """Whether a table is being written."""
+        return self._writer is not None
+
+    def keep(self, picture: Frame) -> None:
+        """Writes a picture."""
+        self._write("png", lambda path: write(path, picture), "Written:")
+
+    def begin(self, labels: Sequence[str]) -> None:
+        """Begins a table, a row a face; it is there, whole, when it ends."""
+
+        def opened(path: Path) -> None:
+            stack = ExitStack()
+            self._writer = stack.enter_context(open_csv(path, labels))
+            self._open = stack
+
+        self._write("csv", opened, "Recording to")
+
+    def add(self, result: FrameResult) -> None:
+        """Adds what was read in a frame, while a table is being written."""
+        if self._writer is None:
+            return
+        try:
+            self._writer.write(result)
+        except (OSError, UsageError) as error:
+            self._say(f"The recording ended: {error}")
+            self.end()
+
+    def end(self) -> None:
+        """Ends the table, if one is being written."""
+        if self._open is None:
+            return
+        stack, self._open, self._writer = self._open, None, None
+        try:
+            stack.close()
+        except OSError as error:
+            self._say(f"The recording can't be written ({error})")
+        else:
+            self._say("The recording is written")
+
+    def _write(self, suffix: str, keep: Callable[[Path], None], words: str) -> None:
+        path = self._folder / time.strftime(f"mien-%Y%m%d-%H%M%S.{suffix}")
+        try:
+            self._folder.mkdir(parents=True, exist_ok=True)
+            keep(path)
+        except OSError as error:
+            self._say(f"{path} can't be written ({error.strerror or error})")
+        else:
+            self._say(f"{words} {path}")

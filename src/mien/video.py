@@ -1,0 +1,258 @@
+"""Frames with their times, from a camera, a video file or a picture: every source is opened, read and closed alike."""
+
+from __future__ import annotations
+
+import math
+import os
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+import cv2
+import numpy as np
+
+from mien.errors import PictureError, VideoError
+from mien.images import PICTURE_SUFFIXES, read
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from mien.arrays import Frame
+
+    OpenCapture = Callable[..., Any]
+
+LINUX_CAMERAS = Path("/sys/class/video4linux")
+DEVICES = Path("/dev")
+UNNAMED = 2
+"""Cameras offered where the system does not say which there are: asking would switch each one's light on."""
+
+
+@dataclass(frozen=True, slots=True)
+class VideoFrame:
+    """One picture of a source.
+
+    Attributes:
+        index: its number, from 0.
+        seconds: its time since the first.
+        picture: uint8 (height, width, 3), RGB.
+    """
+
+    index: int
+    seconds: float
+    picture: Frame
+
+
+class Source(Protocol):
+    """Where frames come from; for one thread at a time."""
+
+    @property
+    def live(self) -> bool:
+        """Whether its frames come as things happen, as a camera's do; those of a file wait until they are read."""
+
+    def read(self) -> VideoFrame | None:
+        """The next frame; None at the end.
+
+        Raises:
+            VideoError: it stopped giving frames before its end.
+        """
+
+    def close(self) -> None:
+        """Lets go of the camera or file; a second time does nothing."""
+
+
+@dataclass(frozen=True)
+class Camera:
+    """A camera that the system knows.
+
+    Attributes:
+        number: by which it is opened.
+        name: for people.
+    """
+
+    number: int
+    name: str
+
+
+def cameras(listing: Path = LINUX_CAMERAS) -> tuple[Camera, ...]:
+    """The cameras that can be asked for, without opening one.
+
+    Linux says which there are; elsewhere the first two numbers are offered.
+
+    Args:
+        listing: the system's folder of video devices, on Linux.
+    """
+    if not sys.platform.startswith("linux"):
+        return tuple(Camera(number, f"Camera {number + 1}") for number in range(UNNAMED))
+    found = []
+    for device in sorted(listing.glob("video*"), key=lambda path: int(path.name.removeprefix("video"))):
+        try:
+            # a camera has several devices, of which the first gives pictures
+            if (device / "index").read_text().strip() == "0":
+                found.append(Camera(int(device.name.removeprefix("video")), (device / "name").read_text().strip()))
+        except OSError:
+            continue
+    return tuple(found)
+
+
+class CameraSource:
+    """The frames of a camera, as they come; their time is that of their arrival.
+
+    Args:
+        number: of the camera.
+        size: width and height asked for in pixels; the camera may give others.
+        open_capture: OpenCV's ``VideoCapture``, or a fake of it.
+        devices: the folder where Linux has its devices.
+
+    Raises:
+        VideoError: there is no such camera, it may not be used, or another program has it.
+    """
+
+    live = True
+
+    def __init__(
+        self,
+        number: int,
+        size: tuple[int, int] = (640, 480),
+        open_capture: OpenCapture = cv2.VideoCapture,
+        devices: Path = DEVICES,
+    ) -> None:
+        self._name = f"camera {number + 1}"
+        trouble = _trouble(number, self._name, devices)
+        if trouble:
+            raise VideoError(trouble)
+        self._capture = open_capture(number)
+        self._capture.set(cv2.CAP_PROP_FRAME_WIDTH, size[0])
+        self._capture.set(cv2.CAP_PROP_FRAME_HEIGHT, size[1])
+        self._capture.set(cv2.CAP_PROP_BUFFERSIZE, 1)  # the newest, not the oldest
+        if not self._capture.isOpened():
+            self._capture.release()
+            raise VideoError(
+                f"{self._name} can't be opened: another program may be using it. Close that, then start again"
+            )
+        self._begun: float | None = None
+        self._index = 0
+
+    def read(self) -> VideoFrame | None:
+        """The next frame.
+
+        Raises:
+            VideoError: the camera stopped giving pictures.
+        """
+        good, picture = self._capture.read()
+        if not good:
+            raise VideoError(f"{self._name} stopped giving pictures: it was pulled out, or another program took it")
+        now = time.monotonic()
+        self._begun = now if self._begun is None else self._begun
+        frame = VideoFrame(self._index, now - self._begun, _rgb(picture))
+        self._index += 1
+        return frame
+
+    def close(self) -> None:
+        """Lets go of the camera."""
+        self._capture.release()
+
+
+class FileSource:
+    """The frames of a video file in their order, each with the time that the file gives it.
+
+    Args:
+        path: of the file.
+        open_capture: OpenCV's ``VideoCapture``, or a fake of it.
+
+    Raises:
+        VideoError: it is no video that can be read.
+    """
+
+    live = False
+
+    def __init__(self, path: Path, open_capture: OpenCapture = cv2.VideoCapture) -> None:
+        if not path.is_file():
+            raise VideoError(f"expected a video at {path}; there is none")
+        self._path = path
+        self._capture = open_capture(str(path))
+        if not self._capture.isOpened():
+            self._capture.release()
+            raise VideoError(f"expected a video at {path}; received a file that holds none, or one of an unknown kind")
+        rate = self._capture.get(cv2.CAP_PROP_FPS)
+        self._every = 1.0 / rate if rate and math.isfinite(rate) and rate > 0 else 1.0 / 25
+        self._index, self._seconds = 0, -math.inf
+
+    def read(self) -> VideoFrame | None:
+        """The next frame; None at the end.
+
+        Raises:
+            VideoError: no frame at all can be read.
+        """
+        good, picture = self._capture.read()
+        if not good:
+            if self._index == 0:
+                raise VideoError(f"expected a video at {self._path}; received a file without a frame that can be read")
+            return None
+        seconds = self._capture.get(cv2.CAP_PROP_POS_MSEC) / 1000
+        if not seconds > self._seconds:  # some files tell no times, or the same one twice
+            seconds = max(self._seconds, -self._every) + self._every
+        self._seconds = seconds
+        frame = VideoFrame(self._index, seconds, _rgb(picture))
+        self._index += 1
+        return frame
+
+    def close(self) -> None:
+        """Lets go of the file."""
+        self._capture.release()
+
+
+class PictureSource:
+    """A picture as a video of one frame.
+
+    Args:
+        path: of the picture.
+
+    Raises:
+        VideoError: it is no picture that can be read.
+    """
+
+    live = False
+
+    def __init__(self, path: Path) -> None:
+        try:
+            self._picture: Frame | None = read(path)
+        except PictureError as error:
+            raise VideoError(str(error)) from error
+
+    def read(self) -> VideoFrame | None:
+        """The picture, once."""
+        picture, self._picture = self._picture, None
+        return None if picture is None else VideoFrame(0, 0.0, picture)
+
+    def close(self) -> None:
+        """Nothing is held."""
+
+
+def open_file(path: Path) -> Source:
+    """The source that a file is: a picture by its suffix, else a video.
+
+    Raises:
+        VideoError: it is neither.
+    """
+    return PictureSource(path) if path.suffix.lower() in PICTURE_SUFFIXES else FileSource(path)
+
+
+def _trouble(number: int, name: str, devices: Path) -> str:
+    """Why a camera can't be opened, as far as the system tells beforehand; "" if it does not."""
+    if not sys.platform.startswith("linux"):
+        return ""
+    device = devices / f"video{number}"
+    if not device.exists():
+        return f"there is no {name}: plug one in, or open a video or a picture"
+    if not os.access(device, os.R_OK | os.W_OK):
+        return f"{name} may not be used: add yourself to the group video (sudo usermod -aG video $USER) and log in anew"
+    return ""
+
+
+def _rgb(picture: Any) -> Frame:
+    """OpenCV's blue-first picture, or a grey one, as RGB."""
+    if picture.ndim == 2:
+        return np.repeat(picture[..., None], 3, axis=2)
+    return np.asarray(cv2.cvtColor(picture, cv2.COLOR_BGR2RGB), np.uint8)

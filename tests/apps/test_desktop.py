@@ -1,0 +1,501 @@
+"""The windows, real ones under Xvfb: a clip as the camera, buttons and keys pressed by xdotool, every state told."""
+
+from __future__ import annotations
+
+import csv
+import gc
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from PIL import Image
+from skimage.data import astronaut
+
+pytest.importorskip("tkinter", reason="needs Tk: apt-get install python3-tk")
+
+import tkinter as tk
+
+from mien.apps.desktop.collecting import CollectionWindow
+from mien.apps.desktop.panels import COLUMNS, History
+from mien.apps.desktop.theme import DARK, LIGHT, density, palette
+from mien.apps.desktop.view import FACES
+from mien.apps.desktop.window import NO_CAMERA, WELCOME, Choices, LiveWindow
+from mien.avatar_kinds import DrawnAvatar
+from mien.errors import VideoError
+from mien.faces import Box, Face, Prediction
+from mien.images import read
+from mien.live import Engine, State
+from mien.live.collection import Collection
+from mien.recognizer import Recognizer
+from mien.video import Camera, VideoFrame
+
+PATIENCE = 20.0
+TOOLS = ("Xvfb", "xdotool")
+
+
+@pytest.fixture(scope="module")
+def display():
+    """A screen of the tests' own."""
+    missing = [tool for tool in TOOLS if shutil.which(tool) is None]
+    if missing and os.environ.get("CI") == "true":
+        pytest.fail(f"CI must have {' and '.join(missing)}: apt-get install xvfb xdotool")
+    if missing:
+        pytest.skip(f"needs {' and '.join(missing)}: apt-get install xvfb xdotool")
+    read, write = os.pipe()
+    command = ["Xvfb", "-displayfd", str(write), "-screen", "0", "1280x900x24", "-nolisten", "tcp"]
+    server = subprocess.Popen(command, pass_fds=[write], stderr=subprocess.DEVNULL)
+    os.close(write)
+    with os.fdopen(read) as told:
+        number = told.readline().strip()
+    before = os.environ.get("DISPLAY")
+    os.environ["DISPLAY"] = f":{number}"
+    yield os.environ["DISPLAY"]
+    os.environ.pop("DISPLAY") if before is None else os.environ.update(DISPLAY=before)
+    server.terminate()
+    server.wait(10)
+
+
+@pytest.fixture(scope="module")
+def recognizer():
+    return Recognizer.load()
+
+
+@pytest.fixture(scope="module")
+def clip(tmp_path_factory):
+    """Two seconds of a face that sways."""
+    path = tmp_path_factory.mktemp("clip") / "face.avi"
+    writer = cv2.VideoWriter(str(path), cv2.VideoWriter_fourcc(*"MJPG"), 25, (320, 240))
+    for number in range(50):
+        x = 60 + round(30 * np.sin(number / 6))
+        writer.write(np.ascontiguousarray(astronaut()[20:260, x : x + 320, ::-1]))
+    writer.release()
+    return path
+
+
+@pytest.fixture
+def opened(display, recognizer, tmp_path):
+    """Opens live windows, and closes what is left open."""
+    windows = []
+
+    def open_window(source=None, *, found=(), load=lambda *_: recognizer, **choices):
+        choices = Choices(source, theme="light", folder=tmp_path / "out", **choices)
+        windows.append(LiveWindow(choices, load, DrawnAvatar(), tk.Tk(), found))
+        windows[-1].root.update()
+        return windows[-1]
+
+    yield open_window
+    for window in windows:
+        try:
+            window.close()
+        except tk.TclError:
+            continue
+    # what Tk made must end in this thread, not wherever memory is next gathered
+    windows.clear()
+    del window
+    gc.collect()
+
+
+def pump(root, true, patience=PATIENCE):
+    """Lets the window live until something is so."""
+    end = time.monotonic() + patience
+    while not true():
+        assert time.monotonic() < end, "nothing came of it"
+        root.update()
+        time.sleep(0.005)
+
+
+def press(root, *command):
+    """What a hand does, by xdotool, while the window lives."""
+    hand = subprocess.Popen(["xdotool", *map(str, command)])
+    pump(root, lambda: hand.poll() is not None)
+    root.update()
+
+
+def click(window, words):
+    """A click on the control with these words."""
+    found = [one for one in every(window.root) if "text" in one.keys() and str(one["text"]) == words]  # noqa: SIM118 - Tk's keys
+    assert len(found) == 1, words
+    (button,) = found
+    x, y = button.winfo_rootx() + button.winfo_width() // 2, button.winfo_rooty() + button.winfo_height() // 2
+    press(window.root, "mousemove", x, y, "click", 1)
+
+
+def every(widget):
+    yield widget
+    for child in widget.winfo_children():
+        yield from every(child)
+
+
+def words_of(window):
+    """All words that can be seen."""
+    labels = [one for one in every(window.root) if one.winfo_class() == "TLabel"]
+    told = [window.view.itemcget(item, "text") for item in window.view.find_all() if window.view.type(item) == "text"]
+    return " | ".join([*(str(label["text"]) for label in labels), *told])
+
+
+def is_running(window):
+    return window.engine is not None and window.shown is not None and window.shown.predictions
+
+
+# -- the live window
+
+
+def test_a_face_is_boxed_and_the_avatar_wears_its_expression(opened, clip):
+    window = opened(clip)
+    pump(window.root, lambda: is_running(window))
+    window.root.update()
+    assert window.view.find_withtag(FACES)
+    shown = window.shown.predictions[0]
+    assert shown.emotion == "happy"
+    assert f"{shown.emotion} {100 * shown.probability:.0f} %" in words_of(window)
+    assert "Expression analysis is on. Pictures stay on this machine." in words_of(window)
+    pump(window.root, lambda: "a second; faces" in words_of(window))
+
+
+def test_it_starts_and_stops_by_a_click_and_by_the_space_bar(opened, clip):
+    window = opened()
+    assert NO_CAMERA in words_of(window)
+    window.tools.choose_file(clip)
+    window.stop()
+    assert WELCOME in words_of(window)
+    click(window, "Start")
+    pump(window.root, lambda: is_running(window))
+    click(window, "Stop")
+    assert window.engine is None
+    assert "Nothing is read until you start" in words_of(window)
+    assert not window.view.find_withtag(FACES)
+    window.view.focus_force()
+    press(window.root, "key", "space")
+    pump(window.root, lambda: is_running(window))
+
+
+def test_what_came_to_its_end_can_be_started_again(opened, clip):
+    window = opened(clip)
+    pump(window.root, lambda: window.engine.status.state is State.ENDED)
+    pump(
+        window.root,
+        lambda: any(str(one["text"]) == "Again" for one in every(window.root) if one.winfo_class() == "TButton"),
+    )
+    ended = window.engine
+    click(window, "Again")
+    pump(window.root, lambda: window.engine is not ended and is_running(window))
+
+
+def test_a_picture_can_be_opened(opened, tmp_path):
+    Image.fromarray(astronaut()).save(tmp_path / "one.png")
+    window = opened()
+    window.open(tmp_path / "one.png")
+    pump(window.root, lambda: is_running(window))
+    assert len(window.shown.predictions) == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "words"),
+    [("gone.mp4", None, "there is none"), ("text.mp4", b"words", "holds none"), ("text.png", b"words", "text.png")],
+)
+def test_what_can_t_be_opened_is_told(opened, tmp_path, name, content, words):
+    if content is not None:
+        (tmp_path / name).write_bytes(content)
+    window = opened(tmp_path / name)
+    pump(window.root, lambda: words in words_of(window))
+
+
+def test_a_camera_that_is_not_there_and_none_at_all_are_told(opened):
+    window = opened(97)
+    pump(window.root, lambda: "there is no camera 98" in words_of(window) or "can't be opened" in words_of(window))
+    none = opened()
+    click(none, "Start")
+    assert NO_CAMERA in words_of(none)
+    assert none.engine is None
+
+
+def test_a_model_that_can_t_be_loaded_is_told(opened, clip):
+    def refuse(*_):
+        raise VideoError("the model file was changed")
+
+    window = opened(clip, load=refuse)
+    pump(window.root, lambda: "the model file was changed" in words_of(window))
+
+
+def test_the_camera_that_is_chosen_is_opened(opened):
+    window = opened(found=(Camera(0, "Front"), Camera(5, "Back")))
+    assert WELCOME in words_of(window)
+    assert window.tools.opener() is not None
+    with pytest.raises(VideoError, match="camera 1"):
+        window.tools.opener()()
+
+
+def test_covered_faces_are_neither_shown_nor_named_nor_in_a_snapshot(opened, clip, tmp_path):
+    window = opened(clip)
+    pump(window.root, lambda: is_running(window))
+    window.view.focus_force()
+    press(window.root, "key", "c")
+    assert window.tools.covered.get()
+    assert not window.view.find_withtag(FACES)
+    window.engine.stop()
+    press(window.root, "key", "s")
+    (written,) = (tmp_path / "out").glob("*.png")
+    picture, frame = np.array(Image.open(written)).astype(int), window.shown.frame.picture.astype(int)
+    box = window.shown.predictions[0].face.box
+    face = (slice(round(box.top) + 8, round(box.bottom) - 8), slice(round(box.left) + 8, round(box.right) - 8))
+    assert (np.abs(picture[face] - frame[face]).max(axis=2) > 3).mean() > 0.97
+
+
+def test_a_face_that_is_lost_stays_covered_for_a_while(opened, clip):
+    window = opened(clip)
+    pump(window.root, lambda: is_running(window))
+    window.engine.stop()
+    window.tools.covered.set(True)
+    reading = window.shown
+    covered = window._picture(reading)
+    later = VideoFrame(reading.frame.index + 1, reading.frame.seconds + 0.5, reading.frame.picture)
+    nobody = type(reading)(later, type(reading.result)("live"), 1.0, 1.0, reading.taken, reading.done)
+    np.testing.assert_array_equal(window._picture(nobody), covered)
+    much_later = VideoFrame(later.index, reading.frame.seconds + 1.5, reading.frame.picture)
+    nobody = type(reading)(much_later, type(reading.result)("live"), 1.0, 1.0, reading.taken, reading.done)
+    np.testing.assert_array_equal(window._picture(nobody), reading.frame.picture)
+
+
+def test_a_recording_is_a_table_of_what_was_read(opened, clip, tmp_path):
+    window = opened()
+    press(window.root, "key", "--window", window.root.winfo_id(), "r")
+    assert not window.tools.recording.get()
+    window.open(clip)
+    pump(window.root, lambda: is_running(window))
+    click(window, "Record")
+    first = window.shown.frame.index
+    pump(window.root, lambda: window.shown.frame.index > first + 5)
+    click(window, "Record")
+    (written,) = (tmp_path / "out").glob("*.csv")
+    with written.open(newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    assert len(rows) >= 3
+    assert {row["emotion"] for row in rows} == {"happy"}
+    assert {row["track"] for row in rows} == {"1"}
+    times = [float(row["seconds"]) for row in rows]
+    assert times == sorted(times)
+
+
+def test_a_folder_that_can_t_be_written_is_told(opened, clip, tmp_path):
+    (tmp_path / "out").write_text("a file")
+    window = opened(clip)
+    pump(window.root, lambda: is_running(window))
+    click(window, "Snapshot")
+    assert "can't be written" in words_of(window)
+    click(window, "Record")
+    assert not window.tools.recording.get()
+
+
+def test_the_face_that_is_clicked_on_is_followed(opened, display, recognizer):
+    labels = ("happy", "sad")
+    faces = (Box(10, 40, 60, 100), Box(100, 40, 130, 80))
+
+    class Two:
+        detector = property(lambda self: self)
+
+        def detect(self, _):
+            return [Face(box) for box in faces]
+
+        def classify(self, _, found):
+            rows = ((0.9, 0.1), (0.1, 0.9))
+            return tuple(Prediction(face, labels, row) for face, row in zip(found, rows, strict=True))
+
+    window = opened(load=lambda *_: Two())
+    window.tools.choose_file(Path("any"))
+    window.tools.opener = lambda: Still
+    window.start()
+    pump(window.root, lambda: is_running(window))
+    assert "happy" in str(window.side._word["text"])
+    (left, top, right, bottom) = next(box for number, box in window.view._boxes if number == 2)
+    x = window.view.winfo_rootx() + (left + right) / 2
+    y = window.view.winfo_rooty() + (top + bottom) / 2
+    press(window.root, "mousemove", round(x), round(y), "click", 1)
+    pump(window.root, lambda: "sad" in str(window.side._word["text"]))
+    window.view.focus_force()
+    press(window.root, "key", "n")
+    pump(window.root, lambda: "happy" in str(window.side._word["text"]))
+
+
+class Still:
+    """A camera that shows the same grey picture, thirty times a second."""
+
+    live = True
+
+    def __init__(self):
+        self.closed, self.number = False, -1
+
+    def read(self):
+        time.sleep(0.03)
+        self.number += 1
+        return VideoFrame(self.number, self.number * 0.03, np.full((120, 160, 3), 128, np.uint8))
+
+    def close(self):
+        self.closed = True
+
+
+def test_the_picture_is_mirrored_and_the_boxes_with_it(opened):
+    window = opened()
+    window.root.update()
+    prediction = Prediction(Face(Box(10, 20, 50, 60)), ("happy",), (1.0,), track=1)
+    frame = np.zeros((120, 160, 3), np.uint8)
+    window.view.show(frame, [prediction], mirrored=False, followed=1)
+    ((_, plain),) = window.view._boxes
+    window.view.show(frame, [prediction], mirrored=True, followed=1)
+    ((_, mirrored),) = window.view._boxes
+    middle = window.view.winfo_width() / 2
+    assert plain[0] - middle == pytest.approx(middle - mirrored[2], abs=1.5)
+    assert plain[2] - plain[0] == pytest.approx(mirrored[2] - mirrored[0], abs=0.01)
+
+
+def test_closing_lets_go_of_the_camera_within_a_second(opened, recognizer):
+    camera = Still()
+    window = opened()
+    window.tools.opener = lambda: lambda: camera
+    window.start()
+    pump(window.root, lambda: window.shown is not None)
+    begun = time.monotonic()
+    window.close()
+    assert camera.closed
+    assert time.monotonic() - begun < 1.5
+
+
+def test_the_window_answers_while_the_camera_does_not(opened):
+    class Asleep(Still):
+        def read(self):
+            time.sleep(3)
+            return super().read()
+
+    window = opened()
+    window.tools.opener = lambda: Asleep
+    window.start()
+    longest, end = 0.0, time.monotonic() + 1.0
+    while time.monotonic() < end:
+        begun = time.monotonic()
+        window.root.update()
+        longest = max(longest, time.monotonic() - begun)
+        time.sleep(0.005)
+    assert longest < 0.5
+    assert "Opening" in words_of(window)
+
+
+def test_the_strip_shows_the_last_half_minute():
+    history, ground = History(), np.array([9, 9, 9], np.uint8)
+    labels = ("happy", "sad")
+    for number in range(300):
+        history.add(Prediction(Face(Box(0, 0, 9, 9)), labels, (0.75, 0.25)) if number != 150 else None, number / 10)
+    strip = history.painted(40, ground)
+    assert strip.shape == (40, COLUMNS, 3)
+    column = strip[:, -1]
+    assert len(np.unique(column, axis=0)) == 2
+    assert (column == column[0]).all(axis=1).sum() == 30
+    assert (strip[:, 150] == 9).all()
+    history.add(Prediction(Face(Box(0, 0, 9, 9)), labels, (1.0, 0.0)), 30.2)  # a late reading leaves no gap
+    assert not (history.painted(40, ground)[:, -4:] == 9).all(axis=(0, 2)).any()
+    history.add(None, 5.0)  # a jump back empties it
+    assert (history.painted(40, ground) == 9).all()
+
+
+def test_it_fits_dense_screens_and_comes_light_and_dark(display):
+    assert (palette("light"), palette("dark")) == (LIGHT, DARK)
+    root = tk.Tk()
+    assert density(root) >= 1.0
+    root.destroy()
+
+
+# -- the window that collects
+
+
+def test_pictures_are_collected_after_consent_in_folders_that_are_read(display, recognizer, clip, tmp_path):
+    collection = Collection(tmp_path / "mine", recognizer.classifier.card.crop, wanted=2)
+    still = Still()
+    still.read = lambda: (time.sleep(0.02), VideoFrame(0, time.monotonic(), astronaut()))[1]
+    opened = []
+    engine = Engine(lambda: recognizer, lambda: opened.append(still) or still)
+    window = CollectionWindow(collection, engine, DrawnAvatar(), tk.Tk(), LIGHT)
+    root = window.root
+    root.update()
+    click(window, "Begin")
+    assert not opened
+    click(window, "Everybody in the picture knows this and agrees")
+    click(window, "Begin")
+    pump(root, lambda: window._shown is not None)
+    assert opened
+    assert window.label == "angry"
+    window.view.focus_force()
+    press(root, "key", "space")
+    press(root, "key", "space")
+    assert window.label == "disgust"
+    click(window, "Take")
+    assert [collection.count(label) for label in ("angry", "disgust", "fear")] == [2, 1, 0]
+    press(root, "key", "BackSpace")
+    assert collection.count("disgust") == 0
+    press(root, "key", "Right")
+    assert window.label == "fear"
+    press(root, "key", "Left")
+    assert window.label == "disgust"
+    window.close()
+    assert still.closed
+    chips = sorted((tmp_path / "mine" / "angry").iterdir())
+    assert [read(chip).shape for chip in chips] == [(96, 96, 3)] * 2
+    again = Collection(tmp_path / "mine", None, wanted=2)
+    assert (again.missing("angry"), again.missing("fear"), again.delete_last()) == (0, 2, None)
+
+
+# -- the commands
+
+
+def test_the_command_runs_from_start_to_leaving(display, clip, tmp_path):
+    command = [sys.executable, "-m", "mien", "live", "--video", clip, "--out", tmp_path / "out", "--theme", "dark"]
+    window = subprocess.Popen(list(map(str, command)), stderr=subprocess.PIPE)
+    try:
+        found = subprocess.run(
+            ["xdotool", "search", "--sync", "--onlyvisible", "--class", "mien"],
+            capture_output=True,
+            timeout=PATIENCE,
+            check=True,
+        )
+        number = found.stdout.split()[-1].decode()
+        time.sleep(2)
+        for key in ("s", "q"):
+            subprocess.run(["xdotool", "windowfocus", number, "key", key], check=False, timeout=PATIENCE)
+            time.sleep(0.5)
+        _, told = window.communicate(timeout=PATIENCE)
+    finally:
+        window.send_signal(signal.SIGKILL)
+    assert window.returncode == 0, told.decode()
+    assert len(list((tmp_path / "out").glob("*.png"))) == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--camera", 1, "--video", "a.mp4"], "expected --camera or --video; received both"),
+        (["--theme", "pink"], "expected a theme of auto, light, dark; received 'pink'"),
+        (["--avatar", "cat"], "expected drawn, emoji, or a folder of pictures as an avatar"),
+    ],
+)
+def test_wrong_usage_is_one_line(display, mien, arguments, words):
+    code, _, err = mien("live", *arguments)
+    assert (code, words in err) == (2, True), err
+
+
+def test_without_a_display_one_line_says_so(mien, monkeypatch):
+    monkeypatch.setenv("DISPLAY", ":12345")
+    code, _, err = mien("live")
+    assert code == 2
+    assert "the window needs a display, and there is none" in err
+
+
+@pytest.mark.parametrize("command", [["live"], ["collect", "--out", "mine"]])
+def test_without_tk_one_line_names_the_package(mien, monkeypatch, command):
+    monkeypatch.setitem(sys.modules, "tkinter", None)
+    code, _, err = mien(*command)
+    assert code == 2
+    assert "sudo apt install python3-tk" in err

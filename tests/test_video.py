@@ -1,0 +1,163 @@
+"""Frames with their times, from a clip that was drawn, a picture, and cameras that are fakes."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+import cv2
+import numpy as np
+import pytest
+from PIL import Image
+
+from mien.errors import VideoError
+from mien.video import Camera, CameraSource, FileSource, PictureSource, cameras, open_file
+
+LINUX = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="only Linux says which cameras there are")
+
+
+def write_clip(path, count=12, rate=10.0, size=(64, 48)):
+    writer = cv2.VideoWriter(str(path), cv2.VideoWriter_fourcc(*"MJPG"), rate, size)
+    for number in range(count):
+        writer.write(np.full((size[1], size[0], 3), (0, 0, 20 * number), np.uint8))  # red, to OpenCV's eyes
+    writer.release()
+    return path
+
+
+class Capture:
+    """As much of OpenCV's ``VideoCapture`` as is asked for: some frames, then nothing."""
+
+    def __init__(self, frames=3, opens=True):
+        self.frames, self.opens, self.released = frames, opens, False
+
+    def __call__(self, source):
+        self.source = source
+        return self
+
+    def isOpened(self):  # noqa: N802 - OpenCV's name
+        return self.opens
+
+    def set(self, *_):
+        return True
+
+    def get(self, _):
+        return 0.0
+
+    def read(self):
+        self.frames -= 1
+        return (True, np.full((4, 6, 3), (1, 2, 3), np.uint8)) if self.frames >= 0 else (False, None)
+
+    def release(self):
+        self.released = True
+
+
+@pytest.fixture
+def devices(tmp_path):
+    """A folder of devices with one camera."""
+    (tmp_path / "video0").touch()
+    return tmp_path
+
+
+def test_a_clip_gives_its_frames_in_order_with_their_times(tmp_path):
+    source = open_file(write_clip(tmp_path / "clip.avi"))
+    frames = []
+    while (frame := source.read()) is not None:
+        frames.append(frame)
+    source.close()
+    assert [frame.index for frame in frames] == list(range(12))
+    assert [frame.seconds for frame in frames] == pytest.approx([number / 10 for number in range(12)], abs=1e-3)
+    for number, frame in enumerate(frames):
+        assert (frame.picture.shape, frame.picture.dtype) == ((48, 64, 3), np.uint8)
+        red, green, blue = frame.picture.reshape(-1, 3).mean(axis=0)
+        assert abs(red - 20 * number) < 8
+        assert green < 8
+        assert blue < 8
+
+
+def test_times_that_a_file_does_not_tell_follow_its_rate(tmp_path):
+    path = tmp_path / "untimed.avi"
+    path.touch()
+    source = FileSource(path, Capture())
+    assert [source.read().seconds for _ in range(3)] == pytest.approx([0, 0.04, 0.08])
+    assert source.read() is None
+
+
+def test_a_picture_is_a_video_of_one_frame(tmp_path):
+    Image.new("RGB", (6, 4), (200, 10, 20)).save(tmp_path / "one.png")
+    source = open_file(tmp_path / "one.png")
+    assert isinstance(source, PictureSource)
+    frame = source.read()
+    assert (frame.index, frame.seconds, frame.picture[0, 0].tolist()) == (0, 0.0, [200, 10, 20])
+    assert source.read() is None
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "words"),
+    [
+        ("gone.mp4", None, "there is none"),
+        ("gone.png", None, "gone.png"),
+        ("text.mp4", b"no video at all", "holds none"),
+        ("empty.mp4", b"", "holds none"),
+        ("text.png", b"no picture", "text.png"),
+    ],
+)
+def test_what_is_no_video_is_refused_by_name(tmp_path, name, content, words):
+    if content is not None:
+        (tmp_path / name).write_bytes(content)
+    with pytest.raises(VideoError, match=words) as refused:
+        open_file(tmp_path / name)
+    assert name in str(refused.value)
+
+
+def test_a_clip_without_frames_is_refused(tmp_path):
+    path = tmp_path / "none.avi"
+    path.touch()
+    with pytest.raises(VideoError, match="without a frame"):
+        FileSource(path, Capture(frames=0)).read()
+
+
+def test_a_camera_gives_frames_as_rgb_until_it_is_lost(devices):
+    capture = Capture(frames=2)
+    camera = CameraSource(0, open_capture=capture, devices=devices)
+    first, second = camera.read(), camera.read()
+    assert capture.source == 0
+    assert (first.index, first.seconds, second.index) == (0, 0.0, 1)
+    assert second.seconds >= 0
+    assert first.picture[0, 0].tolist() == [3, 2, 1]
+    with pytest.raises(VideoError, match="camera 1 stopped giving pictures"):
+        camera.read()
+    camera.close()
+    assert capture.released
+
+
+def test_a_camera_in_use_is_named_and_let_go(devices):
+    capture = Capture(opens=False)
+    with pytest.raises(VideoError, match="another program may be using it"):
+        CameraSource(0, open_capture=capture, devices=devices)
+    assert capture.released
+
+
+@LINUX
+def test_a_camera_that_is_not_there_is_not_opened(devices):
+    with pytest.raises(VideoError, match="there is no camera 4: plug one in"):
+        CameraSource(3, open_capture=lambda _: pytest.fail("opened"), devices=devices)
+
+
+@LINUX
+@pytest.mark.skipif(hasattr(os, "geteuid") and os.geteuid() == 0, reason="nothing is closed to root")
+def test_a_camera_that_may_not_be_used_names_the_group(devices):
+    (devices / "video0").chmod(0)
+    with pytest.raises(VideoError, match="usermod -aG video"):
+        CameraSource(0, open_capture=lambda _: pytest.fail("opened"), devices=devices)
+
+
+@LINUX
+def test_cameras_are_listed_without_opening_one(tmp_path):
+    for number, index, name in ((0, 0, "Front"), (1, 1, "Front"), (10, 0, "Second"), (2, 0, "Third")):
+        device = tmp_path / f"video{number}"
+        device.mkdir()
+        (device / "index").write_text(f"{index}\n")
+        (device / "name").write_text(f"{name}\n")
+    (tmp_path / "video3").mkdir()
+    assert cameras(tmp_path) == (Camera(0, "Front"), Camera(2, "Third"), Camera(10, "Second"))
+    assert cameras(tmp_path / "gone") == ()
