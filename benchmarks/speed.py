@@ -22,22 +22,25 @@ from processes import cold_start, import_cost, installed_size
 from setting import PHOTOS, PORTRAIT, Setting, busy, machine, today
 from throughput import photos
 
+from live import live
 from mien.files import write_text
 
 MEASUREMENTS = {
     "cold-start": cold_start,
     "photos": photos,
     "faces": faces,
+    "live": live,
     "import": import_cost,
     "size": installed_size,
 }
-SLOW = ("size",)
+ASKED_FOR = ("size", "live")
+"""Measured only on demand: one needs an index, the other a display."""
 
 
 def main() -> None:
     """Measures what was asked for."""
     asked = _arguments().parse_args()
-    names = asked.only or [name for name in MEASUREMENTS if name not in SLOW or asked.size]
+    names = asked.only or [name for name in MEASUREMENTS if name not in ASKED_FOR or getattr(asked, name)]
     load = busy()
     if load:
         print(f"other work keeps {load:.1f} cores busy: the figures will be too slow, and say so", file=sys.stderr)
@@ -62,6 +65,7 @@ def _arguments() -> argparse.ArgumentParser:
     add = parser.add_argument
     add("--only", nargs="+", choices=list(MEASUREMENTS), help="these alone; the other blocks of the page stay")
     add("--size", action="store_true", help="also install into a fresh environment and weigh it: needs an index")
+    add("--live", action="store_true", help="also the live window: needs a display, such as xvfb-run gives")
     add("--out", type=Path, help="a page with a block for each measurement, such as docs/benchmarks.md")
     add("--json", type=Path, help="every figure of every round")
     add("--model", default="compact", help="the classifier, by name or file")

@@ -29,6 +29,9 @@ COLUMNS = 300
 """Of the strip: one for each tenth of a second."""
 
 
+SEEN = 0.005
+"""The least change of a probability for which the avatar is painted anew."""
+
 BRIDGED = 5
 """Columns between two readings that are filled: slow reading is no gap."""
 
@@ -48,10 +51,15 @@ class AvatarPanel(tk.Canvas):
         self._kind = kind
         self._photo: ImageTk.PhotoImage | None = None
         self._item = self.create_image(0, 0, anchor="center")
+        self._last: tuple[int, tuple[str, ...], npt.NDArray[np.float64]] | None = None
 
     def show(self, labels: Sequence[str], probabilities: Sequence[float]) -> None:
-        """Shows the avatar of these probabilities."""
+        """Shows the avatar of these probabilities, unless it would look the same."""
         side = max(min(self.winfo_width(), self.winfo_height()), 16)
+        wanted = side, tuple(labels), np.array(probabilities)
+        if self._same(*wanted):
+            return
+        self._last = wanted
         picture = Image.fromarray(self._kind.picture(labels, probabilities, side))
         if self._photo is None or self._photo.width() != side:
             self._photo = ImageTk.PhotoImage(picture, master=self)
@@ -59,6 +67,11 @@ class AvatarPanel(tk.Canvas):
         else:
             self._photo.paste(picture)
         self.coords(self._item, self.winfo_width() / 2, self.winfo_height() / 2)
+
+    def _same(self, side: int, labels: tuple[str, ...], probabilities: npt.NDArray[np.float64]) -> bool:
+        if self._last is None or self._last[:2] != (side, labels):
+            return False
+        return bool(np.abs(self._last[2] - probabilities).max() < SEEN)
 
 
 class BarsPanel(tk.Canvas):

@@ -7,7 +7,6 @@ from tkinter import font
 from typing import TYPE_CHECKING, Any
 
 import cv2
-import numpy as np
 from PIL import Image, ImageTk
 
 from mien.drawing import UNSURE, caption, colour_of, ink_on
@@ -59,8 +58,8 @@ class PictureView(tk.Canvas):
         size = max(1, round(frame.shape[1] * scale)), max(1, round(frame.shape[0] * scale))
         shown: Any = cv2.resize(frame, size, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR)
         if mirrored:
-            shown = shown[:, ::-1]
-        self._paint(np.ascontiguousarray(shown), ((wide - size[0]) // 2, (high - size[1]) // 2))
+            shown = cv2.flip(shown, 1)
+        self._paint(shown, ((wide - size[0]) // 2, (high - size[1]) // 2))
         self._placing = scale, tuple(self.coords(self._item)), size[0] if mirrored else None
         self.itemconfigure(self._words, state="hidden")
         self.delete(FACES)
