@@ -120,8 +120,8 @@ def live(setting: Setting) -> Section:
     ]
     note = (
         f"{SIZE[0]}x{SIZE[1]}, one face, {setting.rounds} rounds of {SECONDS:.0f} s. Finding and naming share one "
-        "thread, painting has another; a frame is shown late by what it waits for both. The lesson's loop shows a frame "
-        "when it is done with it."
+        "thread, painting has another; a frame is shown late by what it waits for both. The lesson's loop shows a "
+        "frame when it is done with it."
     )
     return Section(
         f"{table(header, rows)}\n\n{note}", {name: [one._asdict() for one in shown] for name, shown in found.items()}

@@ -11,9 +11,11 @@ from onnx import TensorProto, helper
 from mien.detection import WholeDetector
 from mien.images import write
 from mien.model_card import CropRule
+from mien.training.recipe import recipe_for
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "benchmarks"))
 
+from ablation import VARIANTS, difference, varied
 from operations import multiply_adds
 from page import fill, table
 from processes import bytes_under, import_microseconds
@@ -201,3 +203,16 @@ def test_a_pass_times_every_stage_of_every_photo(tmp_path):
     assert done.faces == 2
     assert len(done.seconds) == len(STAGES)
     assert min(done.seconds) > 0
+
+
+def test_every_variant_of_an_ablation_is_a_recipe_of_its_own():
+    recipe = recipe_for("nano")
+    changed = [varied(recipe, changes) for changes in VARIANTS.values()]
+    assert changed[0] == recipe
+    assert len(set(changed)) == len(changed)
+
+
+def test_a_difference_is_paired_and_has_its_standard_error():
+    one, other = np.array([[1.0, 1.0, 1.0, 0.0]]), np.array([[1.0, 0.0, 1.0, 0.0]])
+    assert difference(one, other) == "+25.0 ± 21.7"
+    assert difference(one, one) == "+0.0 ± 0.0"

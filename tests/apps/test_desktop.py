@@ -9,6 +9,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -407,6 +408,37 @@ def test_it_fits_dense_screens_and_comes_light_and_dark(display):
     root = tk.Tk()
     assert density(root) >= 1.0
     root.destroy()
+
+
+@pytest.mark.long
+def test_ten_minutes_of_video_leave_memory_threads_and_files_as_they_were(opened):
+    def used():
+        gc.collect()
+        pages = int(Path("/proc/self/statm").read_text().split()[1])
+        return pages * 4096 / 1e6, len(list(Path("/proc/self/fd").iterdir())), threading.active_count()
+
+    window = opened()
+    window.tools.opener = lambda: Swaying
+    window.start()
+    pump(window.root, lambda: window.shown is not None and window.shown.frame.index > 100)
+    began, figures = time.monotonic(), [used()]
+    while time.monotonic() - began < 600:
+        shown = window.shown.frame.index
+        pump(window.root, lambda shown=shown: window.shown.frame.index > shown + 500, patience=120)
+        figures.append(used())
+    memory, files, threads = zip(*figures, strict=True)
+    assert memory[-1] - memory[1] < 5, memory
+    assert len(set(files[1:])) == 1
+    assert len(set(threads[1:])) == 1
+
+
+class Swaying(Still):
+    """A camera that shows a face that sways, thirty times a second."""
+
+    def read(self):
+        frame = super().read()
+        x = 60 + round(30 * np.sin(frame.index / 6))
+        return VideoFrame(frame.index, frame.seconds, np.ascontiguousarray(astronaut()[20:260, x : x + 320]))
 
 
 # -- the window that collects
