@@ -6,6 +6,7 @@ import dataclasses
 import hashlib
 import io
 import itertools
+import threading
 from pathlib import Path
 
 import cv2
@@ -25,6 +26,9 @@ from mien.model_card import Answer, CropRule, Head, ModelCard
 from mien.model_manifest import Entry, to_json
 from mien.model_store import MANIFEST, ModelStore
 from mien.recognizer import SHIPPED_DETECTOR, Recognizer, find_detector
+from mien.tracking import Steadiness, Tracker
+from mien.video import Sampling
+from videos import swaying_face, write_frames
 
 CARD = ModelCard(
     name="fake",
@@ -444,3 +448,57 @@ def test_the_real_yunet_from_the_store(shared, empty_store):
     (prediction,) = recognizer.predict(astronaut()).predictions
     assert prediction.face.landmarks is not None
     assert prediction.emotion == "happy"
+
+
+# -- videos
+
+
+def test_a_video_is_read_frame_by_frame_as_its_frames_alone(tmp_path):
+    frames = [flat(20 * number, 24, 32) for number in range(11)]
+    clip = write_frames(tmp_path / "clip.avi", frames, rate=10)
+    detector, classifier = Finds(Box(2, 2, 14, 14), Box(18, 2, 30, 14)), Reads()
+    results = list(Recognizer(detector, classifier).stream(clip, tracker=Tracker(Steadiness(0.0, 1.0, 0.0, 0.0))))
+    assert [result.index for result in results] == list(range(11))
+    assert [result.seconds for result in results] == pytest.approx([number / 10 for number in range(11)], abs=1e-3)
+    assert {result.source for result in results} == {str(clip)}
+    assert all([one.track for one in result.predictions] == [1, 2] for result in results)
+    for number, result in enumerate(results):
+        for one in result.predictions:
+            assert one.probability_of("open") == pytest.approx(max(20 * number / 255, 1e-3), abs=0.02)
+    assert max(len(chips) for chips in classifier.chips) > 2  # faces of several frames in one go
+
+
+def test_of_a_video_those_frames_are_read_that_are_wanted(tmp_path):
+    clip = write_frames(tmp_path / "clip.avi", [flat(9, 24, 32)] * 11, rate=10)
+    detector = Finds(Box(2, 2, 14, 14))
+    results = list(Recognizer(detector, Reads()).stream(clip, Sampling(stride=4)))
+    assert [result.index for result in results] == [0, 4, 8]
+    assert len(detector.frames) == 3
+
+
+def test_a_video_of_which_no_more_is_wanted_ends_its_threads(tmp_path):
+    clip = write_frames(tmp_path / "clip.avi", [flat(9, 24, 32)] * 40)
+    results = Recognizer(Finds(Box(2, 2, 14, 14)), Reads()).stream(clip)
+    next(results)
+    results.close()
+    assert not [thread for thread in threading.enumerate() if thread.name == "mien ahead"]
+
+
+def test_an_error_in_the_middle_of_a_video_is_raised_where_it_is_read(tmp_path):
+    class Torn(Finds):
+        def detect(self, frame):
+            if len(self.frames) == 6:
+                raise ModelError("torn")
+            return super().detect(frame)
+
+    clip = write_frames(tmp_path / "clip.avi", [flat(9, 24, 32)] * 20)
+    results = Recognizer(Torn(Box(2, 2, 14, 14)), Reads()).stream(clip)
+    with pytest.raises(ModelError, match="torn"):
+        list(results)
+    assert not [thread for thread in threading.enumerate() if thread.name == "mien ahead"]
+
+
+def test_the_shipped_chain_follows_a_face_through_a_clip(tmp_path):
+    clip = write_frames(tmp_path / "face.avi", swaying_face(30))
+    results = list(Recognizer.load().stream(clip))
+    assert [[(one.track, one.emotion) for one in result.predictions] for result in results] == [[(1, "happy")]] * 30

@@ -5,23 +5,20 @@ from __future__ import annotations
 import os
 import sys
 
-import cv2
 import numpy as np
 import pytest
 from PIL import Image
 
-from mien.errors import VideoError
-from mien.video import Camera, CameraSource, FileSource, PictureSource, cameras, open_file
+from mien.errors import UsageError, VideoError
+from mien.video import Camera, CameraSource, FileSource, PictureSource, Sampling, cameras, open_file
+from videos import write_frames
 
 LINUX = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="only Linux says which cameras there are")
 
 
-def write_clip(path, count=12, rate=10.0, size=(64, 48)):
-    writer = cv2.VideoWriter(str(path), cv2.VideoWriter_fourcc(*"MJPG"), rate, size)
-    for number in range(count):
-        writer.write(np.full((size[1], size[0], 3), (0, 0, 20 * number), np.uint8))  # red, to OpenCV's eyes
-    writer.release()
-    return path
+def write_clip(path):
+    """Twelve frames that grow redder, ten a second."""
+    return write_frames(path, [np.full((48, 64, 3), (20 * number, 0, 0), np.uint8) for number in range(12)], 10.0)
 
 
 class Capture:
@@ -46,6 +43,13 @@ class Capture:
     def read(self):
         self.frames -= 1
         return (True, np.full((4, 6, 3), (1, 2, 3), np.uint8)) if self.frames >= 0 else (False, None)
+
+    def grab(self):
+        self.frames -= 1
+        return self.frames >= 0
+
+    def retrieve(self):
+        return True, np.full((4, 6, 3), (1, 2, 3), np.uint8)
 
     def release(self):
         self.released = True
@@ -161,3 +165,48 @@ def test_cameras_are_listed_without_opening_one(tmp_path):
     (tmp_path / "video3").mkdir()
     assert cameras(tmp_path) == (Camera(0, "Front"), Camera(2, "Third"), Camera(10, "Second"))
     assert cameras(tmp_path / "gone") == ()
+
+
+@pytest.mark.parametrize(
+    ("sampling", "wanted"),
+    [
+        (Sampling(), list(range(12))),
+        (Sampling(stride=5), [0, 5, 10]),
+        (Sampling(every=0.25), [0, 3, 5, 8, 10]),
+        (Sampling(every=0.05), list(range(12))),
+        (Sampling(every=0.3, start=0.2), [2, 5, 8, 11]),
+        (Sampling(start=0.5, end=0.7), [5, 6, 7]),
+        (Sampling(start=5.0), []),
+        (Sampling(every=100.0), [0]),
+    ],
+)
+def test_the_frames_that_are_wanted_are_taken(tmp_path, sampling, wanted):
+    source = FileSource(write_clip(tmp_path / "clip.avi"))
+    frames = list(source.frames(sampling))
+    source.close()
+    assert [frame.index for frame in frames] == wanted
+    for frame in frames:
+        assert frame.seconds == pytest.approx(frame.index / 10, abs=1e-3)
+        assert abs(frame.picture[..., 0].mean() - 20 * frame.index) < 8
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"stride": 0},
+        {"every": 0.0},
+        {"every": -1.0},
+        {"every": float("nan")},
+        {"start": -1.0},
+        {"start": 2.0, "end": 1.0},
+    ],
+)
+def test_a_sampling_that_takes_nothing_is_refused(wrong):
+    with pytest.raises(UsageError):
+        Sampling(**wrong)
+
+
+def test_a_file_tells_its_rate_and_length(tmp_path):
+    source = FileSource(write_clip(tmp_path / "clip.avi"))
+    assert (source.rate, source.length) == (pytest.approx(10), pytest.approx(1.2))
+    source.close()

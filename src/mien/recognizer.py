@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import os
+from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
+import numpy as np
+
+from mien.ahead import ahead
 from mien.classification import Classifier
 from mien.cropping import crop_faces
 from mien.detection import Detector, HaarDetector, OwnDetector, WholeDetector, YuNetDetector, rule_for
@@ -15,16 +19,36 @@ from mien.images import read
 from mien.model_card import ANSWER
 from mien.model_store import ModelStore
 from mien.quality import flaws
+from mien.tracking import Tracker
+from mien.video import FileSource, Sampling
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 
-    from mien.arrays import Frame
+    from mien.arrays import Chips, Frame, Probabilities
+    from mien.video import VideoFrame
 
     Picture = str | os.PathLike[str] | bytes | bytearray | memoryview | Frame
 
 DEFAULT_MODEL = "compact"
 SHIPPED_DETECTOR = "faces"
+
+DECODED, FOUND = 4, 4
+"""Frames of a video that wait, decoded, and with their faces found: they bound its memory."""
+
+
+class _Cut(NamedTuple):
+    """The faces of a frame and their chips."""
+
+    faces: tuple[Face, ...]
+    chips: Chips
+
+
+class _Found(NamedTuple):
+    """A frame of a video and the faces in it."""
+
+    frame: VideoFrame
+    cut: _Cut
 
 
 class Recognizer:
@@ -98,6 +122,61 @@ class Recognizer:
             except PictureError as error:
                 yield FrameResult(_name(picture), error=str(error))
 
+    def stream(
+        self, video: str | os.PathLike[str], sampling: Sampling | None = None, tracker: Tracker | None = None
+    ) -> Iterator[FrameResult]:
+        """The expressions shown in a video, frame by frame, each face with the same number throughout.
+
+        Args:
+            video: the path of a file.
+            sampling: which frames; all if None.
+            tracker: follows the faces; one with the usual steadiness if None.
+
+        Raises:
+            VideoError: the file is no video that can be read.
+        """
+        for _, result in self.watch(FileSource(Path(video)), os.fspath(video), sampling, tracker):
+            yield result
+
+    def watch(
+        self, source: FileSource, name: str, sampling: Sampling | None = None, tracker: Tracker | None = None
+    ) -> Iterator[tuple[VideoFrame, FrameResult]]:
+        """Each frame of a video that is wanted, and what was found in it; see ``stream``.
+
+        Frames are decoded in a thread ahead of the one that finds faces, and that one ahead of the one that names
+        expressions, which takes those of several frames in one go.
+
+        Args:
+            source: read to its end, and closed.
+            name: told as the source of each result.
+            sampling: which frames.
+            tracker: follows the faces.
+        """
+        tracker = tracker or Tracker()
+        found = self._found_ahead(source, sampling or Sampling())
+        try:
+            while some := list(islice(found, FOUND)):
+                named = self._classify_all([cut for _, cut in some])
+                for (frame, _), predictions in zip(some, named, strict=True):
+                    told = tracker.follow(predictions, frame.seconds)
+                    yield frame, FrameResult(name, frame.index, frame.seconds, told)
+        finally:
+            found.close()
+            source.close()
+
+    def _found_ahead(self, source: FileSource, sampling: Sampling) -> Generator[_Found]:
+        frames = ahead(source.frames(sampling), DECODED)
+
+        def find() -> Iterator[_Found]:
+            try:
+                for frame in frames:
+                    faces = self.detector.detect(frame.picture)
+                    yield _Found(frame, self._cut(frame.picture, faces, detected=True))
+            finally:
+                frames.close()
+
+        return ahead(find(), FOUND)
+
     def classify(self, frame: Frame, faces: Sequence[Face], *, detected: bool = True) -> tuple[Prediction, ...]:
         """The expression of each face of a frame, in the order of the faces.
 
@@ -107,14 +186,20 @@ class Recognizer:
             detected: whether this recognizer's detector framed them (one that frames whole pictures has a crop
                 rule of its own); False: they are tight around the face.
         """
+        return self._classify_all([self._cut(frame, faces, detected=detected)])[0]
+
+    def _cut(self, frame: Frame, faces: Sequence[Face], *, detected: bool) -> _Cut:
         card = self.classifier.card
         rule = rule_for(self.detector, card.crop) if detected else card.crop
-        chips = crop_faces(frame, faces, rule, card.size, card.channels)
-        rows = self.classifier.predict(chips, self.label_set)
-        return tuple(
-            Prediction(face, self.labels, tuple(map(float, row)), self.reading.unsure_below, flaws=flaws(face, chip))
-            for face, row, chip in zip(faces, rows, chips, strict=True)
-        )
+        return _Cut(tuple(faces), crop_faces(frame, faces, rule, card.size, card.channels))
+
+    def _classify_all(self, cuts: Sequence[_Cut]) -> list[tuple[Prediction, ...]]:
+        """The expressions of the faces of several frames, frame by frame."""
+        rows = iter(self.classifier.predict(np.concatenate([cut.chips for cut in cuts]), self.label_set))
+        return [tuple(self._predicted(*pair, next(rows)) for pair in zip(*cut, strict=True)) for cut in cuts]
+
+    def _predicted(self, face: Face, chip: Chips, row: Probabilities) -> Prediction:
+        return Prediction(face, self.labels, tuple(map(float, row)), self.reading.unsure_below, flaws=flaws(face, chip))
 
 
 def find_detector(name: str, store: ModelStore, threads: int = 1) -> Detector:

@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING, Any, Protocol
 import cv2
 import numpy as np
 
-from mien.errors import PictureError, VideoError
+from mien.errors import PictureError, UsageError, VideoError
 from mien.images import PICTURE_SUFFIXES, read
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from mien.arrays import Frame
 
@@ -25,6 +25,12 @@ if TYPE_CHECKING:
 
 LINUX_CAMERAS = Path("/sys/class/video4linux")
 DEVICES = Path("/dev")
+VIDEO_SUFFIXES = frozenset({".mp4", ".m4v", ".mov", ".avi", ".mkv", ".webm", ".mpg", ".mpeg", ".wmv", ".ts", ".3gp"})
+"""What is taken for a video in a folder; a file named on its own may have any suffix."""
+
+NEAR = 1e-6
+"""Seconds within which two times are one."""
+
 UNNAMED = 2
 """Cameras offered where the system does not say which there are: asking would switch each one's light on."""
 
@@ -42,6 +48,32 @@ class VideoFrame:
     index: int
     seconds: float
     picture: Frame
+
+
+@dataclass(frozen=True)
+class Sampling:
+    """Which frames of a video are wanted.
+
+    Attributes:
+        every: seconds from one to the next, at least; None: all.
+        stride: every so many-th frame.
+        start: seconds from which.
+        end: seconds to which; None: to the end.
+    """
+
+    every: float | None = None
+    stride: int = 1
+    start: float = 0.0
+    end: float | None = None
+
+    def __post_init__(self) -> None:
+        if self.stride < 1 or not self.start >= 0 or (self.every is not None and not 0 < self.every < math.inf):
+            raise UsageError(
+                "expected a stride of at least 1, a start of 0 or more, and frames every so many seconds; "
+                f"received {self.stride}, {self.start} and {self.every}"
+            )
+        if self.end is not None and not self.end >= self.start:
+            raise UsageError(f"expected an end after the start; received {self.start} to {self.end} seconds")
 
 
 class Source(Protocol):
@@ -179,24 +211,65 @@ class FileSource:
         self._every = 1.0 / rate if rate and math.isfinite(rate) and rate > 0 else 1.0 / 25
         self._index, self._seconds = 0, -math.inf
 
+    @property
+    def length(self) -> float | None:
+        """Seconds that the file says it lasts; None where it does not say."""
+        seconds = self._capture.get(cv2.CAP_PROP_FRAME_COUNT) * self._every
+        return seconds if math.isfinite(seconds) and seconds > 0 else None
+
+    @property
+    def rate(self) -> float:
+        """Frames a second that the file says it has."""
+        return 1.0 / self._every
+
     def read(self) -> VideoFrame | None:
         """The next frame; None at the end.
 
         Raises:
             VideoError: no frame at all can be read.
         """
-        good, picture = self._capture.read()
-        if not good:
+        seconds = self.go_on()
+        return None if seconds is None else VideoFrame(self._index - 1, seconds, self._picture())
+
+    def frames(self, sampling: Sampling) -> Iterator[VideoFrame]:
+        """Those of the frames that are wanted, in their order; the others are not turned into pictures.
+
+        Raises:
+            VideoError: no frame at all can be read.
+        """
+        due = sampling.start
+        while (seconds := self.go_on()) is not None:
+            if sampling.end is not None and seconds > sampling.end + NEAR:
+                return
+            wanted = seconds >= due - NEAR and (self._index - 1) % sampling.stride == 0
+            if not wanted:
+                continue
+            if sampling.every:
+                due += sampling.every * (1 + (seconds + NEAR - due) // sampling.every)
+            yield VideoFrame(self._index - 1, seconds, self._picture())
+
+    def go_on(self) -> float | None:
+        """Goes on to the next frame; its time, None at the end.
+
+        Raises:
+            VideoError: no frame at all can be read.
+        """
+        if not self._capture.grab():
             if self._index == 0:
                 raise VideoError(f"expected a video at {self._path}; received a file without a frame that can be read")
             return None
-        seconds = self._capture.get(cv2.CAP_PROP_POS_MSEC) / 1000
+        seconds = float(self._capture.get(cv2.CAP_PROP_POS_MSEC)) / 1000
         if not seconds > self._seconds:  # some files tell no times, or the same one twice
             seconds = max(self._seconds, -self._every) + self._every
         self._seconds = seconds
-        frame = VideoFrame(self._index, seconds, _rgb(picture))
         self._index += 1
-        return frame
+        return seconds
+
+    def _picture(self) -> Frame:
+        good, picture = self._capture.retrieve()
+        if not good:
+            raise VideoError(f"frame {self._index - 1} of {self._path} can't be turned into a picture")
+        return _rgb(picture)
 
     def close(self) -> None:
         """Lets go of the file."""

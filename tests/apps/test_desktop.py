@@ -13,7 +13,6 @@ import threading
 import time
 from pathlib import Path
 
-import cv2
 import numpy as np
 import pytest
 from PIL import Image
@@ -36,6 +35,7 @@ from mien.live import Engine, State
 from mien.live.collection import Collection
 from mien.recognizer import Recognizer
 from mien.video import Camera, VideoFrame
+from videos import swaying_face, write_frames
 
 PATIENCE = 20.0
 TOOLS = ("Xvfb", "xdotool")
@@ -71,13 +71,7 @@ def recognizer():
 @pytest.fixture(scope="module")
 def clip(tmp_path_factory):
     """Two seconds of a face that sways."""
-    path = tmp_path_factory.mktemp("clip") / "face.avi"
-    writer = cv2.VideoWriter(str(path), cv2.VideoWriter_fourcc(*"MJPG"), 25, (320, 240))
-    for number in range(50):
-        x = 60 + round(30 * np.sin(number / 6))
-        writer.write(np.ascontiguousarray(astronaut()[20:260, x : x + 320, ::-1]))
-    writer.release()
-    return path
+    return write_frames(tmp_path_factory.mktemp("clip") / "face.avi", swaying_face())
 
 
 @pytest.fixture
