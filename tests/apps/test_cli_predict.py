@@ -11,11 +11,12 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
-from mien.apps.cli.predict import Drawings, _run
+from mien.apps.cli.predict import Drawings, Reader
 from mien.emotions import FER2013, FERPLUS
 from mien.errors import UsageError
 from mien.faces import FrameResult
 from mien.images import read
+from mien.video import Sampling
 
 
 def lines_of(out):
@@ -115,7 +116,7 @@ class InterruptedAtTheThird:
 def test_ctrl_c_leaves_the_table_so_far(paint, capsys):
     pictures = [paint(f"{number}.png") for number in range(4)]
     with pytest.raises(KeyboardInterrupt):
-        _run(InterruptedAtTheThird(), pictures, [], None, table=True)
+        Reader(InterruptedAtTheThird(), Sampling(), [], None, table=True).read(pictures)
     out = capsys.readouterr().out
     assert [path.name in out for path in pictures] == [True, True, False, False]
 

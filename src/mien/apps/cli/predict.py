@@ -1,4 +1,4 @@
-"""``mien predict``: photos and folders in; a table, JSON Lines, CSV, Parquet or drawn pictures out."""
+"""``mien predict``: photos, folders and videos in; a table, JSON Lines, CSV, Parquet or drawn pictures out."""
 
 from __future__ import annotations
 
@@ -18,9 +18,10 @@ from mien.apps.cli.options import (
     ModelOption,
     console,
     model_named,
+    printable,
     progress,
 )
-from mien.errors import PictureError, UsageError
+from mien.errors import PictureError, UsageError, VideoError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
     from mien.arrays import Frame
     from mien.faces import FrameResult
     from mien.recognizer import Recognizer
+    from mien.timeline import Timeline
+    from mien.video import Sampling
 
     Output = Callable[[FrameResult], None]
 
@@ -38,7 +41,7 @@ def register(app: typer.Typer) -> None:
 
 
 def predict(
-    sources: Annotated[list[Path], typer.Argument(metavar="SOURCE", help="Photos, or folders of them.")],
+    sources: Annotated[list[Path], typer.Argument(metavar="SOURCE", help="Photos, folders of them, or videos.")],
     *,
     model: ModelOption = "compact",
     detector: DetectorOption = "auto",
@@ -47,45 +50,107 @@ def predict(
     csv: Annotated[Path | None, typer.Option("--csv", help="Write a CSV file, a row a face.")] = None,
     parquet: Annotated[Path | None, typer.Option("--parquet", help="Write a Parquet file, a row a face.")] = None,
     draw: Annotated[Path | None, typer.Option("--draw", help="Write each picture with its faces drawn here.")] = None,
+    every: Annotated[float | None, typer.Option("--every", help="Of a video: seconds from frame to frame.")] = None,
+    stride: Annotated[int, typer.Option("--stride", help="Of a video: every so many-th frame.")] = 1,
+    start: Annotated[float, typer.Option("--from", help="Of a video: seconds from which.")] = 0.0,
+    end: Annotated[float | None, typer.Option("--to", help="Of a video: seconds to which.")] = None,
 ) -> None:
-    """Name the expression that each face in photos shows."""
-    from mien.recognizer import Recognizer
+    """Name the expression that each face in photos and videos shows.
 
-    pictures = pictures_in(sources)
+    In a video each face has the same number throughout, and what is told of it is steadied over half a second.
+    """
+    from mien.recognizer import Recognizer
+    from mien.video import Sampling
+
+    sampling = Sampling(every, stride, start, end)
+    files = files_in(sources)
+    pictures = [path for path in files if not is_video(path)]
     drawn = Drawings(draw, pictures) if draw else None
     recognizer = Recognizer.load(model_named(model), detector, labels)
     with result_files(recognizer.labels, csv, parquet) as write:
-        failed = _run(recognizer, pictures, [write, *([print_json] if as_json else [])], drawn, table=not as_json)
+        outputs = [write, *([print_json] if as_json else [])]
+        failed = Reader(recognizer, sampling, outputs, drawn, table=not as_json).read(files)
     if failed:
         raise typer.Exit(SOME_FAILED)
 
 
-def _run(
-    recognizer: Recognizer,
-    pictures: list[Path],
-    outputs: list[Output],
-    drawn: Drawings | None,
-    *,
-    table: bool,
-) -> bool:
-    """Reads every picture; whether some could not be read. What was found is shown even if Ctrl-C comes."""
-    shown: list[FrameResult] = []
-    failed = False
-    try:
-        # lines of JSON on a terminal show well enough how far things are
-        with progress("reading faces", quiet=not table and sys.stdout.isatty()) as tell:
-            for place, path in enumerate(pictures):
-                result = recognise(recognizer, path, drawn)
-                failed |= result.error is not None
-                for output in outputs:
-                    output(result)
-                if table:
-                    shown.append(result)
-                tell((place + 1) / len(pictures))
-    finally:
-        if shown:
-            print_table(shown)
-    return failed
+class Reader:
+    """One run over files.
+
+    Args:
+        recognizer: reads them.
+        sampling: which frames of videos.
+        outputs: take every result.
+        drawn: writes pictures with what was found, if that is wanted.
+        table: whether tables are printed at the end.
+    """
+
+    def __init__(
+        self,
+        recognizer: Recognizer,
+        sampling: Sampling,
+        outputs: list[Output],
+        drawn: Drawings | None,
+        *,
+        table: bool,
+    ) -> None:
+        self._recognizer, self._sampling, self._outputs, self._drawn = recognizer, sampling, outputs, drawn
+        self._table, self._failed = table, False
+        self._photos: list[FrameResult] = []
+        self._videos: list[tuple[Path, Timeline]] = []
+
+    def read(self, files: list[Path]) -> bool:
+        """Reads every file; whether some could not be read. What was found is shown even if Ctrl-C comes."""
+        try:
+            # lines of JSON on a terminal show well enough how far things are
+            with progress("reading faces", quiet=not self._table and sys.stdout.isatty()) as tell:
+                for place, path in enumerate(files):
+                    for share in self._shares(path):
+                        tell((place + share) / len(files))
+        finally:
+            self._print()
+        return self._failed
+
+    def _shares(self, path: Path) -> Iterator[float]:
+        """Reads a file, telling the share of it that is done."""
+        if is_video(path):
+            yield from self._watch(path)
+        else:
+            result = recognise(self._recognizer, path, self._drawn)
+            self._put(result)
+            self._photos.append(result)
+        yield 1.0
+
+    def _watch(self, path: Path) -> Iterator[float]:
+        from mien.faces import FrameResult
+        from mien.timeline import Timeline
+        from mien.video import FileSource
+
+        timeline = Timeline()
+        self._videos.append((path, timeline))
+        try:
+            source = FileSource(path)
+            end = min(filter(None, (source.length, self._sampling.end)), default=None)
+            for frame, result in self._recognizer.watch(source, str(path), self._sampling):
+                self._put(result)
+                timeline.add(result)
+                if end is not None:
+                    yield min((frame.seconds - self._sampling.start) / max(end - self._sampling.start, 1e-9), 1.0)
+        except VideoError as error:
+            result = FrameResult(str(path), error=str(error))
+            self._put(result)
+            self._photos.append(result)
+
+    def _put(self, result: FrameResult) -> None:
+        self._failed |= result.error is not None
+        for output in self._outputs:
+            output(result)
+
+    def _print(self) -> None:
+        if self._table and self._photos:
+            print_table(self._photos)
+        for path, timeline in self._videos if self._table else ():
+            print_people(path, timeline)
 
 
 def recognise(recognizer: Recognizer, path: Path, drawn: Drawings | None) -> FrameResult:
@@ -156,8 +221,15 @@ def _identity(path: Path) -> tuple[int, int] | None:
     return state.st_dev, state.st_ino
 
 
-def pictures_in(sources: Iterable[Path]) -> list[Path]:
-    """The pictures that the sources name, folders searched through.
+def is_video(path: Path) -> bool:
+    """Whether a file is taken for a video, by its suffix."""
+    from mien.video import VIDEO_SUFFIXES
+
+    return path.suffix.lower() in VIDEO_SUFFIXES
+
+
+def files_in(sources: Iterable[Path]) -> list[Path]:
+    """The pictures and videos that the sources name; folders are searched for pictures.
 
     Raises:
         UsageError: there are none.
@@ -167,7 +239,8 @@ def pictures_in(sources: Iterable[Path]) -> list[Path]:
     pictures = list(find_pictures(sources))
     if not pictures:
         raise UsageError(
-            f"expected pictures ({', '.join(sorted(PICTURE_SUFFIXES))}); found none in {', '.join(map(str, sources))}"
+            f"expected pictures ({', '.join(sorted(PICTURE_SUFFIXES))}) or videos; found none in "
+            f"{', '.join(map(str, sources))}"
         )
     return pictures
 
@@ -185,6 +258,25 @@ def print_table(results: list[FrameResult]) -> None:
     from mien.results import table
 
     console().print(table(results))
+
+
+def print_people(path: Path, timeline: Timeline) -> None:
+    """What each face of a video showed, in all."""
+    from rich.table import Table
+
+    people = timeline.people()
+    if not people:
+        return
+    shown = Table("face", "from", "to", "seen", "changes a minute", "expressions", box=None, pad_edge=False)
+    for column in shown.columns[:5]:
+        column.justify = "right"
+    for person in people:
+        start, end = person.segments[0].start, person.segments[-1].end
+        shares = ", ".join(f"{word} {seconds / person.seconds:.0%}" for word, seconds in person.totals.items())
+        figures = (f"{start:.1f} s", f"{end:.1f} s", f"{person.seconds:.1f} s", f"{person.changes_a_minute:.0f}")
+        shown.add_row(str(person.track), *figures, printable(shares))
+    console().print(printable(str(path)))
+    console().print(shown)
 
 
 @contextmanager

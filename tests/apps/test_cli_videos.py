@@ -1,0 +1,86 @@
+"""``mien predict`` on videos: times, numbers of faces, which frames, tables, and what is wrong with a file."""
+
+from __future__ import annotations
+
+import csv
+import json
+
+import numpy as np
+import pytest
+from PIL import Image
+from skimage.data import astronaut
+
+from videos import swaying_face, write_frames
+
+
+@pytest.fixture
+def clip(tmp_path):
+    return write_frames(tmp_path / "face.avi", swaying_face(30), rate=10)
+
+
+def lines(out):
+    return [json.loads(line) for line in out.splitlines()]
+
+
+def test_a_video_gives_a_line_a_frame_with_its_time_and_the_faces_number(mien, clip):
+    code, out, err = mien("predict", clip, "--json")
+    assert code == 0, err
+    frames = lines(out)
+    assert [frame["index"] for frame in frames] == list(range(30))
+    assert [frame["seconds"] for frame in frames] == pytest.approx([number / 10 for number in range(30)], abs=1e-3)
+    assert {(face["track"], face["emotion"]) for frame in frames for face in frame["faces"]} == {(1, "happy")}
+
+
+def test_photos_and_videos_go_together(mien, clip, tmp_path):
+    Image.fromarray(astronaut()).save(tmp_path / "one.png")
+    code, out, _ = mien("predict", tmp_path / "one.png", clip, "--json", "--stride", 10)
+    assert code == 0
+    assert [(frame["index"], frame["seconds"] is None) for frame in lines(out)] == [
+        (0, True), (0, False), (10, False), (20, False)
+    ]  # fmt: skip
+
+
+def test_frames_are_taken_every_so_often_between_two_times(mien, clip):
+    code, out, _ = mien("predict", clip, "--json", "--every", 0.5, "--from", 0.9, "--to", 2.2)
+    assert code == 0
+    assert [frame["index"] for frame in lines(out)] == [9, 14, 19]
+
+
+def test_a_csv_has_a_row_a_face_and_frame(mien, clip, tmp_path):
+    assert mien("predict", clip, "--csv", tmp_path / "faces.csv", "--stride", 5).code == 0
+    with (tmp_path / "faces.csv").open(newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    assert [(row["index"], row["track"], row["emotion"]) for row in rows] == [
+        (str(number), "1", "happy") for number in range(0, 30, 5)
+    ]
+
+
+def test_the_table_tells_what_each_face_showed_in_all(mien, clip):
+    code, out, _ = mien("predict", clip)
+    assert code == 0
+    assert str(clip) in out.replace("\n", "")
+    assert "happy 100%" in out
+    assert "3.0 s" in out
+
+
+def test_a_video_without_faces_is_read_to_its_end(mien, tmp_path):
+    clip = write_frames(tmp_path / "grey.avi", [np.full((120, 160, 3), 90, np.uint8)] * 5)
+    code, out, _ = mien("predict", clip, "--json")
+    assert code == 0
+    assert [frame["faces"] for frame in lines(out)] == [[]] * 5
+
+
+def test_a_file_that_holds_no_video_is_one_error_and_the_rest_is_read(mien, clip, tmp_path):
+    (tmp_path / "torn.mp4").write_bytes(b"no video")
+    code, out, err = mien("predict", tmp_path / "torn.mp4", tmp_path / "gone.mp4", clip, "--json", "--stride", 20)
+    assert code == 1, err
+    torn, gone, *rest = lines(out)
+    assert "holds none" in torn["error"]
+    assert "there is none" in gone["error"]
+    assert [frame["error"] for frame in rest] == [None, None]
+
+
+@pytest.mark.parametrize("wrong", [["--every", 0], ["--stride", 0], ["--from", -1], ["--from", 3, "--to", 2]])
+def test_a_span_that_holds_nothing_is_refused(mien, clip, wrong):
+    code, _, err = mien("predict", clip, *wrong)
+    assert (code, "expected" in err) == (2, True), err

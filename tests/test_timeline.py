@@ -1,0 +1,87 @@
+"""Made results become segments, totals and changes."""
+
+from __future__ import annotations
+
+import pytest
+
+from mien.errors import UsageError
+from mien.faces import Box, Face, FrameResult, Prediction
+from mien.timeline import UNSURE, Person, Segment, timeline
+
+LABELS = ("happy", "sad", "neutral")
+
+
+def shows(track, emotion, probability=0.8):
+    rest = (1 - probability) / 2
+    row = tuple(probability if label == emotion else rest for label in LABELS)
+    return Prediction(Face(Box(0, 0, 9, 9)), LABELS, row, unsure_below=0.5, track=track)
+
+
+def frames(*words, every=0.1, track=1):
+    """A frame a word; "" without a face."""
+    return [
+        FrameResult("a.mp4", number, number * every, (shows(track, word),) if word else ())
+        for number, word in enumerate(words)
+    ]
+
+
+def test_readings_become_segments_that_touch():
+    (person,) = timeline(frames(*["happy"] * 5, *["sad"] * 3, *["happy"] * 2))
+    assert [(one.emotion, one.readings) for one in person.segments] == [("happy", 5), ("sad", 3), ("happy", 2)]
+    edges = [(one.start, one.end) for one in person.segments]
+    assert edges == [pytest.approx(edge) for edge in ((0.0, 0.5), (0.5, 0.8), (0.8, 1.0))]
+    assert [one.probability for one in person.segments] == pytest.approx([0.8] * 3)
+    assert person.seconds == pytest.approx(1.0)
+    assert person.totals == {"happy": pytest.approx(0.7), "sad": pytest.approx(0.3)}
+    assert person.changes_a_minute == pytest.approx(120)
+
+
+def test_a_frame_or_two_without_the_face_are_no_gap_and_seconds_are():
+    (person,) = timeline(frames("happy", "", "", "happy"))
+    assert [(one.start, one.end) for one in person.segments] == [(0.0, pytest.approx(0.4))]
+    (person,) = timeline(frames("happy", *[""] * 20, "happy", "happy"))
+    starts = [(one.start, one.end) for one in person.segments]
+    assert starts == [pytest.approx(edge) for edge in ((0.0, 0.1), (2.1, 2.3))]
+    assert person.changes_a_minute == 0
+    assert person.seconds == pytest.approx(0.3)
+
+
+def test_frames_seldom_taken_are_no_gaps():
+    (person,) = timeline(frames("happy", "happy", "happy", every=5.0))
+    assert [(one.start, one.end) for one in person.segments] == [(0.0, 15.0)]
+
+
+def test_what_can_t_be_relied_on_is_a_segment_of_its_own():
+    results = frames("happy", "happy", "happy")
+    results[1] = FrameResult("a.mp4", 1, 0.1, (shows(1, "happy", 0.45),))
+    (person,) = timeline(results)
+    assert [one.emotion for one in person.segments] == ["happy", UNSURE, "happy"]
+
+
+def test_faces_are_kept_apart_in_the_order_in_which_they_came():
+    results = [
+        FrameResult("a.mp4", number, number / 10, (shows(7, "happy"), *([shows(3, "sad")] if number > 1 else [])))
+        for number in range(4)
+    ]
+    first, second = timeline(results)
+    assert (first.track, second.track) == (7, 3)
+    assert second.segments == (Segment(3, "sad", 0.2, pytest.approx(0.4), pytest.approx(0.8), 2),)
+
+
+def test_nothing_comes_of_nothing():
+    assert timeline([]) == ()
+    assert timeline(frames("", "")) == ()
+    assert Person(1, ()).changes_a_minute == 0
+
+
+@pytest.mark.parametrize(
+    ("results", "words"),
+    [
+        ([FrameResult("a.png", predictions=(shows(1, "happy"),))], "received None s"),
+        ([*frames("happy"), *frames("happy")], "order of their times"),
+        ([FrameResult("a.mp4", 0, 0.0, (shows(None, "happy"),))], "without a number"),
+    ],
+)
+def test_results_without_times_order_or_numbers_are_refused(results, words):
+    with pytest.raises(UsageError, match=words):
+        timeline(results)
