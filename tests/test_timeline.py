@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from xml.etree.ElementTree import fromstring
+
 import pytest
 
 from mien.errors import UsageError
 from mien.faces import Box, Face, FrameResult, Prediction
-from mien.timeline import UNSURE, Person, Segment, timeline
+from mien.timeline import UNSURE, Person, Segment, timeline, to_eaf, to_srt, to_vtt
 
 LABELS = ("happy", "sad", "neutral")
 
@@ -85,3 +87,69 @@ def test_nothing_comes_of_nothing():
 def test_results_without_times_order_or_numbers_are_refused(results, words):
     with pytest.raises(UsageError, match=words):
         timeline(results)
+
+
+# -- as files
+
+
+def two_people():
+    return (
+        Person(1, (Segment(1, "happy", 0.0, 1.5, 0.9, 15), Segment(1, "a < b & c", 1.5, 3661.25, 0.8, 15))),
+        Person(2, (Segment(2, "sad", 1.0, 2.0, 0.7, 10),)),
+    )
+
+
+def test_subtitles_of_one_face_are_its_segments():
+    (person,) = timeline(frames(*["happy"] * 5, *[""] * 20, *["sad"] * 5))
+    assert to_srt([person]) == (
+        "1\n00:00:00,000 --> 00:00:00,500\nhappy 80%\n\n2\n00:00:02,500 --> 00:00:03,000\nsad 80%\n"
+    )
+
+
+def test_subtitles_of_several_faces_tell_at_every_time_what_all_show():
+    assert (
+        to_vtt(two_people())
+        == """WEBVTT
+
+00:00:00.000 --> 00:00:01.000
+1: happy 90%
+
+00:00:01.000 --> 00:00:01.500
+1: happy 90%
+2: sad 70%
+
+00:00:01.500 --> 00:00:02.000
+1: a &lt; b &amp; c 80%
+2: sad 70%
+
+00:00:02.000 --> 01:01:01.250
+1: a &lt; b &amp; c 80%
+"""
+    )
+
+
+def test_nothing_seen_gives_empty_files():
+    assert to_srt([]) == ""
+    assert to_vtt([]) == "WEBVTT\n"
+
+
+def test_elan_gets_a_tier_a_face_and_an_annotation_a_segment(tmp_path):
+    root = fromstring(to_eaf(two_people(), tmp_path / "clip.mp4"))
+    slots = {slot.get("TIME_SLOT_ID"): int(slot.get("TIME_VALUE")) for slot in root.iter("TIME_SLOT")}
+    assert list(slots.values()) == sorted(slots.values())
+    told = {
+        tier.get("TIER_ID"): [
+            (slots[one.get("TIME_SLOT_REF1")], slots[one.get("TIME_SLOT_REF2")], one.findtext("ANNOTATION_VALUE"))
+            for one in tier.iter("ALIGNABLE_ANNOTATION")
+        ]
+        for tier in root.iter("TIER")
+    }
+    assert told == {
+        "face 1": [(0, 1500, "happy 0.90"), (1500, 3661250, "a < b & c 0.80")],
+        "face 2": [(1000, 2000, "sad 0.70")],
+    }
+    numbers = [one.get("ANNOTATION_ID") for one in root.iter("ALIGNABLE_ANNOTATION")]
+    assert len(set(numbers)) == len(numbers)
+    assert root.find("HEADER/MEDIA_DESCRIPTOR").get("RELATIVE_MEDIA_URL") == "./clip.mp4"
+    kinds = {kind.get("LINGUISTIC_TYPE_ID") for kind in root.iter("LINGUISTIC_TYPE")}
+    assert {tier.get("LINGUISTIC_TYPE_REF") for tier in root.iter("TIER")} == kinds

@@ -84,3 +84,18 @@ def test_a_file_that_holds_no_video_is_one_error_and_the_rest_is_read(mien, clip
 def test_a_span_that_holds_nothing_is_refused(mien, clip, wrong):
     code, _, err = mien("predict", clip, *wrong)
     assert (code, "expected" in err) == (2, True), err
+
+
+def test_subtitles_and_annotations_of_a_video(mien, clip, tmp_path):
+    files = {name: tmp_path / f"out.{name}" for name in ("srt", "vtt", "elan")}
+    code, _, err = mien("predict", clip, *(part for name, path in files.items() for part in (f"--{name}", path)))
+    assert code == 0, err
+    assert files["srt"].read_text().startswith("1\n00:00:00,000 --> 00:00:03,000\nhappy ")
+    assert files["vtt"].read_text().startswith("WEBVTT\n\n00:00:00.000 --> 00:00:03.000\nhappy ")
+    assert b'TIER_ID="face 1"' in files["elan"].read_bytes()
+
+
+def test_subtitles_are_of_one_video(mien, clip, tmp_path):
+    Image.fromarray(astronaut()).save(tmp_path / "one.png")
+    code, _, err = mien("predict", clip, tmp_path / "one.png", "--srt", tmp_path / "out.srt")
+    assert (code, "expected one video for --srt; received 2 files" in err) == (2, True), err

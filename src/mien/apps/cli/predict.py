@@ -18,9 +18,9 @@ from mien.apps.cli.options import (
     ModelOption,
     console,
     model_named,
-    printable,
     progress,
 )
+from mien.apps.cli.timelines import given, print_people, write_timelines
 from mien.errors import PictureError, UsageError, VideoError
 
 if TYPE_CHECKING:
@@ -54,6 +54,9 @@ def predict(
     stride: Annotated[int, typer.Option("--stride", help="Of a video: every so many-th frame.")] = 1,
     start: Annotated[float, typer.Option("--from", help="Of a video: seconds from which.")] = 0.0,
     end: Annotated[float | None, typer.Option("--to", help="Of a video: seconds to which.")] = None,
+    srt: Annotated[Path | None, typer.Option("--srt", help="Of one video: write its subtitles, SubRip.")] = None,
+    vtt: Annotated[Path | None, typer.Option("--vtt", help="Of one video: the same as WebVTT.")] = None,
+    elan: Annotated[Path | None, typer.Option("--elan", help="Of one video: annotations for ELAN (.eaf).")] = None,
 ) -> None:
     """Name the expression that each face in photos and videos shows.
 
@@ -65,11 +68,17 @@ def predict(
     sampling = Sampling(every, stride, start, end)
     files = files_in(sources)
     pictures = [path for path in files if not is_video(path)]
+    timelines = {"srt": srt, "vtt": vtt, "elan": elan}
+    if any(timelines.values()) and (pictures or len(files) != 1):
+        raise UsageError(f"expected one video for {given(timelines)}; received {len(files)} files")
     drawn = Drawings(draw, pictures) if draw else None
     recognizer = Recognizer.load(model_named(model), detector, labels)
     with result_files(recognizer.labels, csv, parquet) as write:
         outputs = [write, *([print_json] if as_json else [])]
-        failed = Reader(recognizer, sampling, outputs, drawn, table=not as_json).read(files)
+        reader = Reader(recognizer, sampling, outputs, drawn, table=not as_json)
+        failed = reader.read(files)
+    for path, timeline in reader.videos:
+        write_timelines(path, timeline, timelines)
     if failed:
         raise typer.Exit(SOME_FAILED)
 
@@ -83,6 +92,9 @@ class Reader:
         outputs: take every result.
         drawn: writes pictures with what was found, if that is wanted.
         table: whether tables are printed at the end.
+
+    Attributes:
+        videos: each with what its faces showed.
     """
 
     def __init__(
@@ -97,7 +109,7 @@ class Reader:
         self._recognizer, self._sampling, self._outputs, self._drawn = recognizer, sampling, outputs, drawn
         self._table, self._failed = table, False
         self._photos: list[FrameResult] = []
-        self._videos: list[tuple[Path, Timeline]] = []
+        self.videos: list[tuple[Path, Timeline]] = []
 
     def read(self, files: list[Path]) -> bool:
         """Reads every file; whether some could not be read. What was found is shown even if Ctrl-C comes."""
@@ -127,7 +139,7 @@ class Reader:
         from mien.video import FileSource
 
         timeline = Timeline()
-        self._videos.append((path, timeline))
+        self.videos.append((path, timeline))
         try:
             source = FileSource(path)
             end = min(filter(None, (source.length, self._sampling.end)), default=None)
@@ -149,7 +161,7 @@ class Reader:
     def _print(self) -> None:
         if self._table and self._photos:
             print_table(self._photos)
-        for path, timeline in self._videos if self._table else ():
+        for path, timeline in self.videos if self._table else ():
             print_people(path, timeline)
 
 
@@ -258,25 +270,6 @@ def print_table(results: list[FrameResult]) -> None:
     from mien.results import table
 
     console().print(table(results))
-
-
-def print_people(path: Path, timeline: Timeline) -> None:
-    """What each face of a video showed, in all."""
-    from rich.table import Table
-
-    people = timeline.people()
-    if not people:
-        return
-    shown = Table("face", "from", "to", "seen", "changes a minute", "expressions", box=None, pad_edge=False)
-    for column in shown.columns[:5]:
-        column.justify = "right"
-    for person in people:
-        start, end = person.segments[0].start, person.segments[-1].end
-        shares = ", ".join(f"{word} {seconds / person.seconds:.0%}" for word, seconds in person.totals.items())
-        figures = (f"{start:.1f} s", f"{end:.1f} s", f"{person.seconds:.1f} s", f"{person.changes_a_minute:.0f}")
-        shown.add_row(str(person.track), *figures, printable(shares))
-    console().print(printable(str(path)))
-    console().print(shown)
 
 
 @contextmanager

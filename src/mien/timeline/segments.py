@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from mien.errors import UsageError
@@ -73,8 +74,9 @@ class Person:
     @property
     def changes_a_minute(self) -> float:
         """How often the expression changed while the face was seen."""
-        touching = zip(self.segments, self.segments[1:], strict=False)
-        changes = sum(1 for one, other in touching if one.emotion != other.emotion and other.start - one.end <= GAP)
+        changes = sum(
+            1 for one, other in pairwise(self.segments) if one.emotion != other.emotion and other.start - one.end <= GAP
+        )
         return 60 * changes / self.seconds if self.seconds else 0.0
 
 
