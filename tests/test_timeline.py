@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from xml.etree.ElementTree import fromstring
 
+import numpy as np
 import pytest
 
 from mien.errors import UsageError
 from mien.faces import Box, Face, FrameResult, Prediction
-from mien.timeline import UNSURE, Person, Segment, timeline, to_eaf, to_srt, to_vtt
+from mien.timeline import UNSURE, Curves, Person, Segment, timeline, timeline_page, to_eaf, to_srt, to_vtt
 
 LABELS = ("happy", "sad", "neutral")
 
@@ -68,6 +69,11 @@ def test_faces_are_kept_apart_in_the_order_in_which_they_came():
     first, second = timeline(results)
     assert (first.track, second.track) == (7, 3)
     assert second.segments == (Segment(3, "sad", 0.2, pytest.approx(0.4), pytest.approx(0.8), 2),)
+
+
+def test_a_while_of_unsureness_is_no_change():
+    segments = [Segment(1, word, at, at + 1.0, 0.8, 10) for at, word in enumerate(("happy", UNSURE, "happy", "sad"))]
+    assert Person(1, tuple(segments)).changes_a_minute == pytest.approx(15)
 
 
 def test_nothing_comes_of_nothing():
@@ -153,3 +159,56 @@ def test_elan_gets_a_tier_a_face_and_an_annotation_a_segment(tmp_path):
     assert root.find("HEADER/MEDIA_DESCRIPTOR").get("RELATIVE_MEDIA_URL") == "./clip.mp4"
     kinds = {kind.get("LINGUISTIC_TYPE_ID") for kind in root.iter("LINGUISTIC_TYPE")}
     assert {tier.get("LINGUISTIC_TYPE_REF") for tier in root.iter("TIER")} == kinds
+
+
+# -- as a page
+
+
+def watched(*words, every=0.1, track=1):
+    """Curves of frames as ``frames`` makes them; the picture grows brighter."""
+    curves = Curves()
+    for number, result in enumerate(frames(*words, every=every, track=track)):
+        curves.add(np.full((20, 20, 3), min(number, 255), np.uint8), result)
+    return curves
+
+
+def test_curves_are_the_means_of_readings_near_each_other():
+    rows = watched("happy", "sad", every=0.02).rows(1)
+    ((start, end, row),) = rows
+    assert (start, end) == (0.0, pytest.approx(0.04))
+    assert row == pytest.approx([0.45, 0.45, 0.1])
+
+
+def test_curves_and_pictures_do_not_grow_with_the_length_of_the_video():
+    curves = watched(*["happy", "sad"] * 4000, every=0.5)
+    rows, pictures = curves.rows(1), curves.thumbnails(1)
+    assert 300 < len(rows) <= 720
+    assert 12 <= len(pictures) <= 49
+    assert rows[-1][1] == pytest.approx(4000, rel=0.01)
+    assert sum(row[2].sum() for row in rows) == pytest.approx(len(rows))
+    assert max(pictures) > 3000
+
+
+def test_without_thumbnails_no_picture_of_a_face_is_kept():
+    curves = Curves(thumbnails=False)
+    curves.add(np.zeros((20, 20, 3), np.uint8), frames("happy")[0])
+    assert curves.thumbnails(1) == {}
+
+
+def test_the_page_is_whole_escapes_names_and_links_to_moments():
+    words = [*["happy"] * 20, *[""] * 30, *["sad"] * 10]
+    name = "<b>clip & #1.mp4"
+    text = timeline_page(name, name, timeline(frames(*words)), watched(*words), "mien")
+    root = fromstring(text.split("\n", 1)[1])
+    assert root.findtext("head/title") == name
+    links = {one.get("href") for one in root.iter("a")}
+    assert "%3Cb%3Eclip%20%26%20%231.mp4#t=0.000" in links
+    assert "%3Cb%3Eclip%20%26%20%231.mp4#t=5.000" in links
+    assert "<script" not in text
+    areas = [one for one in root.iter("polygon") if one.findtext("title") == "happy"]
+    assert len(areas) == 2  # a gap of three seconds parts them
+    assert len(list(root.iter("image"))) == 6  # one each half second that it was seen
+
+
+def test_a_page_without_faces_says_so():
+    assert "No face was found." in timeline_page("a.mp4", "a.mp4", (), Curves())

@@ -87,12 +87,17 @@ def test_a_span_that_holds_nothing_is_refused(mien, clip, wrong):
 
 
 def test_subtitles_and_annotations_of_a_video(mien, clip, tmp_path):
-    files = {name: tmp_path / f"out.{name}" for name in ("srt", "vtt", "elan")}
+    files = {name: tmp_path / f"out.{name}" for name in ("srt", "vtt", "elan", "page")}
     code, _, err = mien("predict", clip, *(part for name, path in files.items() for part in (f"--{name}", path)))
     assert code == 0, err
     assert files["srt"].read_text().startswith("1\n00:00:00,000 --> 00:00:03,000\nhappy ")
     assert files["vtt"].read_text().startswith("WEBVTT\n\n00:00:00.000 --> 00:00:03.000\nhappy ")
     assert b'TIER_ID="face 1"' in files["elan"].read_bytes()
+    page = files["page"].read_text()
+    assert 'href="face.avi#t=0.000"' in page
+    assert page.count("data:image/png") > 2
+    assert mien("predict", clip, "--page", files["page"], "--no-thumbnails").code == 0
+    assert "data:image/png" not in files["page"].read_text()
 
 
 def test_subtitles_are_of_one_video(mien, clip, tmp_path):

@@ -73,9 +73,10 @@ class Person:
 
     @property
     def changes_a_minute(self) -> float:
-        """How often the expression changed while the face was seen."""
+        """How often the expression changed while the face was seen; a while of unsureness is no change."""
+        named = [one for one in self.segments if one.emotion != UNSURE]
         changes = sum(
-            1 for one, other in pairwise(self.segments) if one.emotion != other.emotion and other.start - one.end <= GAP
+            1 for one, other in pairwise(named) if one.emotion != other.emotion and other.start - one.end <= GAP
         )
         return 60 * changes / self.seconds if self.seconds else 0.0
 

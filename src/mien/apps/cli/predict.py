@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from mien.arrays import Frame
     from mien.faces import FrameResult
     from mien.recognizer import Recognizer
-    from mien.timeline import Timeline
+    from mien.timeline import Curves, Timeline
     from mien.video import Sampling
 
     Output = Callable[[FrameResult], None]
@@ -56,6 +56,12 @@ def predict(
     end: Annotated[float | None, typer.Option("--to", help="Of a video: seconds to which.")] = None,
     srt: Annotated[Path | None, typer.Option("--srt", help="Of one video: write its subtitles, SubRip.")] = None,
     vtt: Annotated[Path | None, typer.Option("--vtt", help="Of one video: the same as WebVTT.")] = None,
+    page: Annotated[
+        Path | None, typer.Option("--page", help="Of one video: write a page of who showed what, when.")
+    ] = None,
+    thumbnails: Annotated[
+        bool, typer.Option("--thumbnails/--no-thumbnails", help="Of the page: with small pictures of the faces.")
+    ] = True,
     elan: Annotated[Path | None, typer.Option("--elan", help="Of one video: annotations for ELAN (.eaf).")] = None,
 ) -> None:
     """Name the expression that each face in photos and videos shows.
@@ -63,12 +69,13 @@ def predict(
     In a video each face has the same number throughout, and what is told of it is steadied over half a second.
     """
     from mien.recognizer import Recognizer
+    from mien.timeline import Curves
     from mien.video import Sampling
 
     sampling = Sampling(every, stride, start, end)
     files = files_in(sources)
     pictures = [path for path in files if not is_video(path)]
-    timelines = {"srt": srt, "vtt": vtt, "elan": elan}
+    timelines = {"srt": srt, "vtt": vtt, "elan": elan, "page": page}
     if any(timelines.values()) and (pictures or len(files) != 1):
         raise UsageError(f"expected one video for {given(timelines)}; received {len(files)} files")
     drawn = Drawings(draw, pictures) if draw else None
@@ -76,9 +83,10 @@ def predict(
     with result_files(recognizer.labels, csv, parquet) as write:
         outputs = [write, *([print_json] if as_json else [])]
         reader = Reader(recognizer, sampling, outputs, drawn, table=not as_json)
+        reader.curves = Curves(thumbnails=thumbnails) if page else None
         failed = reader.read(files)
     for path, timeline in reader.videos:
-        write_timelines(path, timeline, timelines)
+        write_timelines(path, timeline, reader.curves, timelines)
     if failed:
         raise typer.Exit(SOME_FAILED)
 
@@ -95,6 +103,7 @@ class Reader:
 
     Attributes:
         videos: each with what its faces showed.
+        curves: of one video, for its page; None where none is wanted.
     """
 
     def __init__(
@@ -110,6 +119,7 @@ class Reader:
         self._table, self._failed = table, False
         self._photos: list[FrameResult] = []
         self.videos: list[tuple[Path, Timeline]] = []
+        self.curves: Curves | None = None
 
     def read(self, files: list[Path]) -> bool:
         """Reads every file; whether some could not be read. What was found is shown even if Ctrl-C comes."""
@@ -146,6 +156,8 @@ class Reader:
             for frame, result in self._recognizer.watch(source, str(path), self._sampling):
                 self._put(result)
                 timeline.add(result)
+                if self.curves:
+                    self.curves.add(frame.picture, result)
                 if end is not None:
                     yield min((frame.seconds - self._sampling.start) / max(end - self._sampling.start, 1e-9), 1.0)
         except VideoError as error:

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mien.apps.cli.options import console, printable
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
-    from mien.timeline import Timeline
+    from mien.timeline import Curves, Timeline
 
 
 def given(timelines: dict[str, Path | None]) -> str:
@@ -18,20 +19,30 @@ def given(timelines: dict[str, Path | None]) -> str:
     return ", ".join(f"--{name}" for name, path in timelines.items() if path)
 
 
-def write_timelines(video: Path, timeline: Timeline, wanted: dict[str, Path | None]) -> None:
-    """Writes what a video's faces showed in the forms that are wanted: "srt", "vtt", "elan"."""
+def write_timelines(video: Path, timeline: Timeline, curves: Curves | None, wanted: dict[str, Path | None]) -> None:
+    """Writes what a video's faces showed in the forms that are wanted: "srt", "vtt", "elan", "page"."""
+    from mien import __version__
     from mien.files import write_bytes
-    from mien.timeline import to_eaf, to_srt, to_vtt
+    from mien.timeline import Curves, timeline_page, to_eaf, to_srt, to_vtt
 
-    people = timeline.people()
-    makers: dict[str, Callable[[], bytes]] = {
-        "srt": lambda: to_srt(people).encode(),
-        "vtt": lambda: to_vtt(people).encode(),
-        "elan": lambda: to_eaf(people, video),
+    people, made = timeline.people(), f"mien {__version__}"
+    makers: dict[str, Callable[[Path], bytes]] = {
+        "srt": lambda _: to_srt(people).encode(),
+        "vtt": lambda _: to_vtt(people).encode(),
+        "elan": lambda _: to_eaf(people, video),
+        "page": lambda path: timeline_page(video.name, _beside(video, path), people, curves or Curves(), made).encode(),
     }
     for name, path in wanted.items():
         if path is not None:
-            write_bytes(path, makers[name]())
+            write_bytes(path, makers[name](path))
+
+
+def _beside(video: Path, page: Path) -> str:
+    """Where a video is, seen from a page."""
+    try:
+        return Path(os.path.relpath(video.absolute(), page.absolute().parent)).as_posix()
+    except ValueError:  # on Windows, another disk
+        return video.absolute().as_uri()
 
 
 def print_people(path: Path, timeline: Timeline) -> None:
