@@ -31,6 +31,9 @@ DRAWN, EMOJI_KIND = "drawn", "emoji"
 COVERING = 1.6
 """Side of what covers a face over the longer side of its box: chin, brow and most of the hair."""
 
+KEPT = 1.0
+"""Seconds that a face which was lost stays covered where it was last."""
+
 PAINTED = 512
 """Pixels of the side beyond which an avatar is enlarged, not painted larger."""
 
@@ -126,6 +129,33 @@ def cover_faces(frame: Frame, predictions: Iterable[Prediction], kind: AvatarKin
         painted = kind.picture(one.labels, one.probabilities, min(round(side), PAINTED))
         _lay(covered, painted, box.centre, side, one.face.landmarks.roll if one.face.landmarks else 0.0)
     return covered
+
+
+class Cover:
+    """Covers the faces of a video: those just lost too, where they were, so that the mask does not blink.
+
+    Args:
+        kind: what the avatars look like.
+    """
+
+    def __init__(self, kind: AvatarKind) -> None:
+        self._kind = kind
+        self._seen: dict[int, tuple[float, Prediction]] = {}
+
+    def covered(self, frame: Frame, predictions: Sequence[Prediction], seconds: float | None) -> Frame:
+        """The frame with its faces covered.
+
+        Args:
+            frame: uint8 (height, width, 3), RGB; left as it is.
+            predictions: of its faces.
+            seconds: the frame's time; None for a photo.
+        """
+        if seconds is None:
+            return cover_faces(frame, predictions, self._kind)
+        self._seen = {track: seen for track, seen in self._seen.items() if 0 <= seconds - seen[0] <= KEPT}
+        self._seen |= {one.track: (seconds, one) for one in predictions if one.track is not None}
+        untracked = [one for one in predictions if one.track is None]
+        return cover_faces(frame, [*untracked, *(one for _, one in self._seen.values())], self._kind)
 
 
 def _lay(frame: Frame, painted: Rgba, centre: tuple[float, float], side: float, roll: float) -> None:

@@ -10,6 +10,8 @@ import pytest
 from PIL import Image
 from skimage.data import astronaut
 
+from mien.images import read
+from mien.video import FileSource, Sampling
 from videos import swaying_face, write_frames
 
 
@@ -104,3 +106,48 @@ def test_subtitles_are_of_one_video(mien, clip, tmp_path):
     Image.fromarray(astronaut()).save(tmp_path / "one.png")
     code, _, err = mien("predict", clip, tmp_path / "one.png", "--srt", tmp_path / "out.srt")
     assert (code, "expected one video for --srt; received 2 files" in err) == (2, True), err
+
+
+def test_a_video_is_drawn_and_masked_with_all_its_frames(mien, clip, tmp_path):
+    pytest.importorskip("av", reason="needs PyAV: pip install 'mien[video]'")
+    Image.fromarray(astronaut()).save(tmp_path / "one.png")
+    drawn, masked = tmp_path / "drawn", tmp_path / "masked"
+    code, _, err = mien("predict", clip, tmp_path / "one.png", "--draw", drawn, "--mask", masked)
+    assert code == 0, err
+    assert sorted(path.name for path in drawn.iterdir()) == ["face.mp4", "one.png"]
+    plain = read_all(clip)
+    for folder in (drawn, masked):
+        frames = read_all(folder / "face.mp4")
+        assert [frame.seconds for frame in frames] == pytest.approx([frame.seconds for frame in plain], abs=1e-3)
+        changed = [np.abs(one.picture.astype(int) - two.picture) for one, two in zip(frames, plain, strict=True)]
+        assert all((change.max(axis=2) > 40).mean() > 0.02 for change in changed)
+    face = (slice(80, 160), slice(185, 262))
+    hidden = read(masked / "one.png").astype(int)
+    assert (np.abs(hidden - astronaut())[face].max(axis=2) > 10).mean() > 0.95
+
+
+def test_a_mask_wears_what_is_asked_for(mien, tmp_path):
+    pictures = tmp_path / "mine"
+    pictures.mkdir()
+    for label in ("angry", "disgust", "fear", "happy", "sad", "surprise", "neutral"):
+        Image.new("RGB", (9, 9), (0, 255, 0) if label == "happy" else (255, 0, 0)).save(pictures / f"{label}.png")
+    Image.fromarray(astronaut()).save(tmp_path / "one.png")
+    assert mien("predict", tmp_path / "one.png", "--mask", tmp_path / "out", "--avatar", pictures).code == 0
+    assert read(tmp_path / "out" / "one.png")[120, 224].tolist() == [0, 255, 0]
+
+
+def test_drawings_of_a_video_never_take_its_place(mien, clip, tmp_path):
+    pytest.importorskip("av", reason="needs PyAV: pip install 'mien[video]'")
+    mp4 = tmp_path / "drawn" / "face.mp4"
+    assert mien("predict", clip, "--draw", tmp_path / "drawn").code == 0
+    before = mp4.read_bytes()
+    code, _, err = mien("predict", mp4, "--draw", tmp_path / "drawn")
+    assert (code, "would take the place" in err) == (2, True), err
+    assert mp4.read_bytes() == before
+
+
+def read_all(path):
+    source = FileSource(path)
+    frames = list(source.frames(Sampling()))
+    source.close()
+    return frames

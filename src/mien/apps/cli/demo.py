@@ -8,7 +8,8 @@ from typing import Annotated
 
 import typer
 
-from mien.apps.cli.predict import Drawings, print_table, recognise
+from mien.apps.cli.drawings import Drawings
+from mien.apps.cli.predict import print_table, recognise
 from mien.errors import MienError
 
 PORTRAIT = Path(__file__).parents[1] / "portrait.jpg"
@@ -26,7 +27,7 @@ def demo(
     """Read a portrait that comes with mien, print what it shows, and write it drawn."""
     from mien.recognizer import Recognizer
 
-    result = recognise(Recognizer.load(), PORTRAIT, Drawings(out, [PORTRAIT]))
+    result = recognise(Recognizer.load(), PORTRAIT, [Drawings(out, [PORTRAIT])])
     print_table([result])
     if not result.predictions:
         raise MienError(f"expected a face in {PORTRAIT}; found none: see 'mien doctor'")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mien.apps.cli.options import DetectorOption, ModelOption, model_named
+from mien.apps.cli.options import AvatarOption, DetectorOption, ModelOption, model_named
 from mien.errors import MienError, UsageError
 
 if TYPE_CHECKING:
@@ -25,7 +25,6 @@ NO_DISPLAY = "the window needs a display, and there is none ({error}): log in to
 CameraOption = Annotated[int | None, typer.Option("--camera", min=1, help="Start at once with this camera, from 1.")]
 ThemeOption = Annotated[str, typer.Option("--theme", help="auto, light, or dark.")]
 MirrorOption = Annotated[bool, typer.Option("--mirror/--no-mirror", help="Show a camera as a mirror does.")]
-AvatarOption = Annotated[str, typer.Option("--avatar", help="drawn, emoji, or a folder with happy.png and so on.")]
 
 
 def register(app: typer.Typer) -> None:

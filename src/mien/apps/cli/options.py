@@ -37,6 +37,7 @@ LabelsOption = Annotated[str, typer.Option("--labels", help="answer (what users 
 DataOption = Annotated[
     Path, typer.Option("--data", help="A folder with fer2013.csv (.gz, .xz, .zip), the csv itself, or class folders.")
 ]
+AvatarOption = Annotated[str, typer.Option("--avatar", help="drawn, emoji, or a folder with happy.png and so on.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="JSON on stdout.")]
 
 

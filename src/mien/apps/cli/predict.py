@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from mien.apps.cli.drawings import Drawings, is_video
 from mien.apps.cli.options import (
     SOME_FAILED,
+    AvatarOption,
     DetectorOption,
     JsonOption,
     LabelsOption,
@@ -26,7 +28,6 @@ from mien.errors import PictureError, UsageError, VideoError
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
-    from mien.arrays import Frame
     from mien.faces import FrameResult
     from mien.recognizer import Recognizer
     from mien.timeline import Curves, Timeline
@@ -49,7 +50,13 @@ def predict(
     as_json: JsonOption = False,
     csv: Annotated[Path | None, typer.Option("--csv", help="Write a CSV file, a row a face.")] = None,
     parquet: Annotated[Path | None, typer.Option("--parquet", help="Write a Parquet file, a row a face.")] = None,
-    draw: Annotated[Path | None, typer.Option("--draw", help="Write each picture with its faces drawn here.")] = None,
+    draw: Annotated[
+        Path | None, typer.Option("--draw", help="Write each picture or video with its faces drawn here.")
+    ] = None,
+    mask: Annotated[
+        Path | None, typer.Option("--mask", help="Write each picture or video here, an avatar over each face.")
+    ] = None,
+    avatar: AvatarOption = "drawn",
     every: Annotated[float | None, typer.Option("--every", help="Of a video: seconds from frame to frame.")] = None,
     stride: Annotated[int, typer.Option("--stride", help="Of a video: every so many-th frame.")] = 1,
     start: Annotated[float, typer.Option("--from", help="Of a video: seconds from which.")] = 0.0,
@@ -68,6 +75,7 @@ def predict(
 
     In a video each face has the same number throughout, and what is told of it is steadied over half a second.
     """
+    from mien.avatar_kinds import Cover, find_avatar
     from mien.recognizer import Recognizer
     from mien.timeline import Curves
     from mien.video import Sampling
@@ -78,7 +86,10 @@ def predict(
     timelines = {"srt": srt, "vtt": vtt, "elan": elan, "page": page}
     if any(timelines.values()) and (pictures or len(files) != 1):
         raise UsageError(f"expected one video for {given(timelines)}; received {len(files)} files")
-    drawn = Drawings(draw, pictures) if draw else None
+    drawn = [Drawings(draw, files)] if draw else []
+    if mask:
+        kind = find_avatar(avatar)
+        drawn.append(Drawings(mask, files, lambda: Cover(kind).covered))
     recognizer = Recognizer.load(model_named(model), detector, labels)
     with result_files(recognizer.labels, csv, parquet) as write:
         outputs = [write, *([print_json] if as_json else [])]
@@ -98,7 +109,7 @@ class Reader:
         recognizer: reads them.
         sampling: which frames of videos.
         outputs: take every result.
-        drawn: writes pictures with what was found, if that is wanted.
+        drawn: write pictures and videos with what was found.
         table: whether tables are printed at the end.
 
     Attributes:
@@ -111,7 +122,7 @@ class Reader:
         recognizer: Recognizer,
         sampling: Sampling,
         outputs: list[Output],
-        drawn: Drawings | None,
+        drawn: list[Drawings],
         *,
         table: bool,
     ) -> None:
@@ -153,13 +164,17 @@ class Reader:
         try:
             source = FileSource(path)
             end = min(filter(None, (source.length, self._sampling.end)), default=None)
-            for frame, result in self._recognizer.watch(source, str(path), self._sampling):
-                self._put(result)
-                timeline.add(result)
-                if self.curves:
-                    self.curves.add(frame.picture, result)
-                if end is not None:
-                    yield min((frame.seconds - self._sampling.start) / max(end - self._sampling.start, 1e-9), 1.0)
+            with ExitStack() as stack:
+                writers = [stack.enter_context(drawn.video(path)) for drawn in self._drawn]
+                for frame, result in self._recognizer.watch(source, str(path), self._sampling):
+                    self._put(result)
+                    timeline.add(result)
+                    if self.curves:
+                        self.curves.add(frame.picture, result)
+                    for write in writers:
+                        write(frame, result)
+                    if end is not None:
+                        yield min((frame.seconds - self._sampling.start) / max(end - self._sampling.start, 1e-9), 1.0)
         except VideoError as error:
             result = FrameResult(str(path), error=str(error))
             self._put(result)
@@ -177,7 +192,7 @@ class Reader:
             print_people(path, timeline)
 
 
-def recognise(recognizer: Recognizer, path: Path, drawn: Drawings | None) -> FrameResult:
+def recognise(recognizer: Recognizer, path: Path, drawn: Iterable[Drawings]) -> FrameResult:
     """The result of one picture, drawn too where that is wanted; a picture that can't be read has its error."""
     from mien.faces import FrameResult
     from mien.images import read
@@ -185,71 +200,11 @@ def recognise(recognizer: Recognizer, path: Path, drawn: Drawings | None) -> Fra
     try:
         frame = read(path)
         result = dataclasses.replace(recognizer.predict(frame), source=str(path))
-        if drawn:
-            drawn.write(path, frame, result)
+        for each in drawn:
+            each.write(path, frame, result)
     except PictureError as error:
         return FrameResult(str(path), error=str(error))
     return result
-
-
-class Drawings:
-    """Writes pictures with what was found in them into a folder, each under a name of its own.
-
-    The name is the picture's, numbered where two pictures share one.
-
-    Args:
-        folder: made if need be; what lies there under such a name is written over, but never a picture to be read.
-        pictures: all that will be drawn.
-
-    Raises:
-        UsageError: a drawing would take the place of one of the pictures.
-    """
-
-    def __init__(self, folder: Path, pictures: Iterable[Path]) -> None:
-        self._targets: dict[Path, Path] = {}
-        taken: dict[str, int] = {}  # some disks hold A.jpg and a.jpg for one file: names without case
-        for path in dict.fromkeys(pictures):
-            suffix = path.suffix.lower() if path.suffix.lower() in (".jpg", ".jpeg", ".webp") else ".png"
-            name = wanted = f"{path.stem}{suffix}"
-            while name.casefold() in taken:
-                taken[wanted.casefold()] += 1
-                name = f"{path.stem}-{taken[wanted.casefold()]}{suffix}"
-            taken[name.casefold()] = 1
-            self._targets[path] = folder / name
-        originals = {_identity(path) for path in self._targets} - {None}
-        if any(_identity(target) in originals for target in self._targets.values()):
-            raise UsageError(
-                f"expected a folder for drawings other than that of the pictures; received {folder}, where drawings "
-                "would take the place of pictures"
-            )
-
-    def write(self, path: Path, frame: Frame, result: FrameResult) -> Path:
-        """Draws what was found in one of the pictures; the file written.
-
-        Raises:
-            PictureError: the picture is too large for its format.
-        """
-        from mien.drawing import draw
-        from mien.images import write
-
-        write(self._targets[path], draw(frame, result.predictions))
-        return self._targets[path]
-
-
-def _identity(path: Path) -> tuple[int, int] | None:
-    """Device and number of a file, the same under each of its names; None where there is none."""
-    try:
-        state = path.stat()
-    except (OSError, ValueError):
-        return None
-    return state.st_dev, state.st_ino
-
-
-def is_video(path: Path) -> bool:
-    """Whether a file is taken for a video, by its suffix."""
-    from mien.video import VIDEO_SUFFIXES
-
-    return path.suffix.lower() in VIDEO_SUFFIXES
 
 
 def files_in(sources: Iterable[Path]) -> list[Path]:

@@ -15,7 +15,7 @@ from mien.apps.desktop.side import SidePanel
 from mien.apps.desktop.theme import density, dress, palette
 from mien.apps.desktop.tools import AGAIN, START, STOP, Tools
 from mien.apps.desktop.view import PictureView
-from mien.avatar_kinds import cover_faces
+from mien.avatar_kinds import Cover
 from mien.drawing import draw
 from mien.live.engine import Engine, State
 from mien.video import cameras
@@ -37,9 +37,6 @@ TICK = 8
 
 SLOW = 0.1
 """Seconds between what need not follow every frame: the strip, words, rates."""
-
-HIDDEN = 1.0
-"""Seconds that a face which was lost stays covered where it was last: a mask must not blink."""
 
 TOLD = 6.0
 """Seconds that words at the foot stay."""
@@ -105,12 +102,11 @@ class LiveWindow:
         found: tuple[Camera, ...] | None = None,
     ) -> None:
         self.root = root or tk.Tk(className="mien")
-        self._load, self._kind = load, kind
+        self._load, self._cover = load, Cover(kind)
         self.engine: Engine | None = None
         self.shown: Reading | None = None
         self.delays: list[float] = []
         self._followed: int | None = None
-        self._seen: dict[int, tuple[float, Prediction]] = {}
         self._slow = self._told_until = 0.0
         self._keeper = Keeper(choices.folder, self.say)
         self.root.title("mien")
@@ -237,7 +233,6 @@ class LiveWindow:
     def _rest(self) -> None:
         """The window as it is while nothing is read."""
         self.shown = self._followed = None
-        self._seen = {}
         self.tools.name_go(START)
         self._note.configure(text=OFF_NOTE)
         self._rate.configure(text="")
@@ -281,13 +276,11 @@ class LiveWindow:
         self.view.show(self._picture(self.shown), predictions, mirrored=mirrored, followed=self._followed)
 
     def _picture(self, reading: Reading) -> Frame:
-        """A reading's frame, its faces covered if that is wanted: those just lost too, where they were."""
+        """A reading's frame, its faces covered if that is wanted."""
         frame = reading.frame
-        self._seen = {track: seen for track, seen in self._seen.items() if 0 <= frame.seconds - seen[0] <= HIDDEN}
-        self._seen |= {one.track: (frame.seconds, one) for one in reading.predictions if one.track is not None}
         if not self.tools.covered.get():
             return frame.picture
-        return cover_faces(frame.picture, [one for _, one in self._seen.values()], self._kind)
+        return self._cover.covered(frame.picture, reading.predictions, frame.seconds)
 
     def _face_of(self, predictions: Sequence[Prediction]) -> Prediction | None:
         """The face followed, else the largest."""

@@ -1,0 +1,104 @@
+"""Pictures and videos with what was found in them: where they go, and how each frame is painted."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from mien.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from pathlib import Path
+
+    from mien.arrays import Frame
+    from mien.faces import FrameResult, Prediction
+    from mien.video import VideoFrame
+
+    Paint = Callable[[Frame, Sequence[Prediction], float | None], Frame]
+
+
+class Drawings:
+    """Writes pictures and videos with what was found in them into a folder, each under a name of its own.
+
+    The name is the file's, numbered where two files share one.
+
+    Args:
+        folder: made if need be; what lies there under such a name is written over, but never a file to be read.
+        files: all that will be drawn.
+        painter: gives what paints the frames of one file; None draws boxes, words and avatars.
+
+    Raises:
+        UsageError: a drawing would take the place of one of the pictures.
+    """
+
+    def __init__(self, folder: Path, files: Iterable[Path], painter: Callable[[], Paint] | None = None) -> None:
+        self._painter = painter or (lambda: _drawn)
+        self._targets: dict[Path, Path] = {}
+        taken: dict[str, int] = {}  # some disks hold A.jpg and a.jpg for one file: names without case
+        for path in dict.fromkeys(files):
+            suffix = _suffix(path)
+            name = wanted = f"{path.stem}{suffix}"
+            while name.casefold() in taken:
+                taken[wanted.casefold()] += 1
+                name = f"{path.stem}-{taken[wanted.casefold()]}{suffix}"
+            taken[name.casefold()] = 1
+            self._targets[path] = folder / name
+        originals = {_identity(path) for path in self._targets} - {None}
+        if any(_identity(target) in originals for target in self._targets.values()):
+            raise UsageError(
+                f"expected a folder for drawings other than that of the pictures; received {folder}, where drawings "
+                "would take the place of pictures"
+            )
+
+    def write(self, path: Path, frame: Frame, result: FrameResult) -> Path:
+        """Draws what was found in one of the pictures; the file written.
+
+        Raises:
+            PictureError: the picture is too large for its format.
+        """
+        from mien.images import write
+
+        write(self._targets[path], self._painter()(frame, result.predictions, None))
+        return self._targets[path]
+
+    @contextmanager
+    def video(self, path: Path) -> Iterator[Callable[[VideoFrame, FrameResult], None]]:
+        """What draws each frame of a video; the file, with the video's sound, is there when the block ends."""
+        from mien.video_writing import open_video
+
+        paint = self._painter()
+        with open_video(self._targets[path], path) as writer:
+            yield lambda frame, result: writer.write(
+                paint(frame.picture, result.predictions, frame.seconds), frame.seconds
+            )
+
+
+def _drawn(frame: Frame, predictions: Sequence[Prediction], _: float | None) -> Frame:
+    from mien.drawing import draw
+
+    return draw(frame, predictions)
+
+
+def _suffix(path: Path) -> str:
+    """The suffix that a drawing of a file has."""
+    suffix = path.suffix.lower()
+    if is_video(path):
+        return suffix if suffix in (".mp4", ".m4v", ".mov", ".mkv") else ".mp4"
+    return suffix if suffix in (".jpg", ".jpeg", ".webp") else ".png"
+
+
+def _identity(path: Path) -> tuple[int, int] | None:
+    """Device and number of a file, the same under each of its names; None where there is none."""
+    try:
+        state = path.stat()
+    except (OSError, ValueError):
+        return None
+    return state.st_dev, state.st_ino
+
+
+def is_video(path: Path) -> bool:
+    """Whether a file is taken for a video, by its suffix."""
+    from mien.video import VIDEO_SUFFIXES
+
+    return path.suffix.lower() in VIDEO_SUFFIXES
