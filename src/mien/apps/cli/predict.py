@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from mien.apps.cli.drawings import Drawings, is_video
+from mien.apps.cli.many import Choice, read_many
 from mien.apps.cli.options import (
     SOME_FAILED,
     AvatarOption,
@@ -57,6 +58,15 @@ def predict(
         Path | None, typer.Option("--mask", help="Write each picture or video here, an avatar over each face.")
     ] = None,
     avatar: AvatarOption = "drawn",
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            "--out", help="Many pictures into one .parquet, .csv or .jsonl, by all cores; goes on after a kill."
+        ),
+    ] = None,
+    processes: Annotated[
+        int | None, typer.Option("--processes", min=1, help="With --out; by default one a core.")
+    ] = None,
     every: Annotated[float | None, typer.Option("--every", help="Of a video: seconds from frame to frame.")] = None,
     stride: Annotated[int, typer.Option("--stride", help="Of a video: every so many-th frame.")] = 1,
     start: Annotated[float, typer.Option("--from", help="Of a video: seconds from which.")] = 0.0,
@@ -84,6 +94,12 @@ def predict(
     files = files_in(sources)
     pictures = [path for path in files if not is_video(path)]
     timelines = {"srt": srt, "vtt": vtt, "elan": elan, "page": page}
+    if out:
+        if len(pictures) != len(files) or any((csv, parquet, draw, mask, as_json)):
+            raise UsageError("expected pictures alone with --out, and no other form of results")
+        if read_many(pictures, Choice(model_named(model), detector, labels), out, processes):
+            raise typer.Exit(SOME_FAILED)
+        return
     if any(timelines.values()) and (pictures or len(files) != 1):
         raise UsageError(f"expected one video for {given(timelines)}; received {len(files)} files")
     drawn = [Drawings(draw, files)] if draw else []

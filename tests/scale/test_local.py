@@ -1,0 +1,192 @@
+"""Many pictures by a pool: the same table as one process, whatever is killed, torn, or deadly to read."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from skimage.data import astronaut
+
+from mien.errors import UsageError
+from mien.scale import Plan, Reader, read_all
+from mien.scale import local as local_module
+from mien.scale.plan import PARTS, Folder
+from mien.scale.work import ENDED
+
+READER = Reader("compact", "0" * 64, "auto", "answer", "0.1.0")
+PATIENCE = 120
+
+
+@pytest.fixture
+def pictures(tmp_path):
+    """Forty small pictures, some with a face, two of them torn."""
+    folder = tmp_path / "pictures"
+    folder.mkdir()
+    face = Image.fromarray(astronaut()[20:220, 130:330]).resize((96, 96))
+    for number in range(40):
+        path = folder / f"{number:02}.png"
+        if number in (7, 31):
+            path.write_bytes(b"\x89PNG torn")
+        elif number % 5 == 0:
+            face.save(path)
+        else:
+            Image.fromarray(np.full((16, 16, 3), 6 * number, np.uint8)).save(path)
+    return folder
+
+
+def rows_of(path):
+    with path.open(newline="", encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
+def command(pictures, out, *more):
+    return [sys.executable, "-m", "mien", "predict", str(pictures), "--out", str(out), *map(str, more)]
+
+
+def test_the_pool_writes_the_table_that_one_process_does(pictures, tmp_path, mien_command):
+    alone, pooled = tmp_path / "alone.csv", tmp_path / "pooled.csv"
+    assert mien_command("predict", pictures, "--csv", alone) == 1
+    assert mien_command("predict", pictures, "--out", pooled, "--processes", 2) == 1
+    assert rows_of(pooled) == rows_of(alone)
+    torn = [row["source"] for row in rows_of(pooled) if row["error"]]
+    assert [Path(source).name for source in torn] == ["07.png", "31.png"]
+    assert not pooled.with_name(pooled.name + PARTS).exists()
+
+
+@pytest.mark.parametrize("suffix", [".parquet", ".jsonl"])
+def test_the_other_forms_hold_the_same(pictures, tmp_path, suffix, mien_command):
+    table = tmp_path / f"table{suffix}"
+    assert mien_command("predict", pictures, "--out", table, "--processes", 1) == 1
+    if suffix == ".parquet":
+        parquet = pytest.importorskip("pyarrow.parquet", reason="needs pyarrow: pip install 'mien[parquet]'")
+        sources = [row["source"] for row in parquet.read_table(table).to_pylist()]
+    else:
+        sources = [json.loads(line)["source"] for line in table.read_text().splitlines()]
+    assert [Path(source).name for source in sources] == [f"{number:02}.png" for number in range(40)]
+
+
+def test_killed_at_any_moment_and_begun_again_none_is_missing_and_none_there_twice(pictures, tmp_path):
+    table = tmp_path / "table.csv"
+    dice = random.Random(4)
+    killed = 0
+    for _ in range(12):
+        run = subprocess.Popen(command(pictures, table, "--processes", 2), stderr=subprocess.PIPE)
+        try:
+            run.communicate(timeout=dice.uniform(0.8, 3.0))
+        except subprocess.TimeoutExpired:
+            victims = [run.pid, *children_of(run.pid)]
+            os.kill(dice.choice(victims) if killed % 2 else run.pid, signal.SIGKILL)
+            killed += 1
+            if run.poll() is None and killed % 2 == 1:
+                run.wait(PATIENCE)
+            run.kill()
+            run.communicate()
+        if table.exists():
+            break
+    if not table.exists():
+        subprocess.run(command(pictures, table), stderr=subprocess.PIPE, check=False)
+    assert killed
+    names = [Path(row["source"]).name for row in rows_of(table)]
+    assert names == [f"{number:02}.png" for number in range(40)]
+
+
+def children_of(pid):
+    try:
+        return [int(word) for word in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+    except OSError:
+        return []
+
+
+def test_processes_end_with_their_parent(pictures, tmp_path):
+    run = subprocess.Popen(command(pictures, tmp_path / "table.csv", "--processes", 2), stderr=subprocess.DEVNULL)
+    end = time.monotonic() + PATIENCE
+    while len(children := children_of(run.pid)) < 2 and run.poll() is None:
+        assert time.monotonic() < end
+        time.sleep(0.02)
+    run.kill()
+    run.wait()
+    while any(is_running(child) for child in children):
+        assert time.monotonic() < end
+        time.sleep(0.1)
+
+
+def is_running(pid):
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] not in "ZX"
+    except OSError:
+        return False
+
+
+def test_a_picture_that_ends_its_process_is_a_row_with_an_error(pictures, tmp_path, monkeypatch):
+    """A reader that dies of one picture, as a fault in native code would end it."""
+    monkeypatch.setattr(local_module, "read_shard", dies_of_thirteen)
+    table = tmp_path / "table.csv"
+    plan = Plan(READER, tuple(str(path) for path in sorted(pictures.iterdir())), shard=8)
+    report = read_all(plan, table, LABELS, processes=2)
+    assert (report.pictures, report.failed, report.read) == (40, 3, 40)
+    rows = rows_of(table)
+    assert [Path(row["source"]).name for row in rows] == [f"{number:02}.png" for number in range(40)]
+    assert [Path(row["source"]).name for row in rows if row["error"] == ENDED] == ["13.png"]
+
+
+LABELS = ("angry", "disgust", "fear", "happy", "sad", "surprise", "neutral")
+
+
+def dies_of_thirteen(pictures, part):
+    if any(path.endswith("13.png") for path in pictures):
+        os.kill(os.getpid(), signal.SIGKILL)
+    from mien.scale.work import read_shard
+
+    return read_shard(pictures, part)
+
+
+def test_another_run_in_the_same_folder_is_refused(tmp_path):
+    table = tmp_path / "table.csv"
+    Folder(table, Plan(READER, ("a.png", "b.png")))
+    assert Folder(table, Plan(READER, ("a.png", "b.png"))).missing() == [0]
+    with pytest.raises(UsageError, match="received other pictures, another model"):
+        Folder(table, Plan(READER, ("a.png",)))
+
+
+def test_what_a_killed_run_left_half_written_is_swept(tmp_path):
+    folder = Folder(tmp_path / "table.csv", Plan(READER, ("a.png",)))
+    (folder.path / ".mien-torn.jsonl").write_text("half")
+    Folder(tmp_path / "table.csv", folder.plan)
+    assert [path.name for path in folder.path.iterdir()] == ["plan.json"]
+
+
+@pytest.mark.parametrize(
+    ("more", "words"),
+    [
+        (["--out", "table.xlsx"], "expected a table as .parquet, .csv, .jsonl; received table.xlsx"),
+        (["--out", "table.csv", "--json"], "expected pictures alone with --out"),
+    ],
+)
+def test_what_can_t_be_written_is_refused(pictures, mien_command, capsys, more, words):
+    assert mien_command("predict", pictures, *more) == 2
+    assert words in capsys.readouterr().err
+
+
+@pytest.fixture
+def mien_command(tmp_path, monkeypatch):
+    from mien.apps.cli import main
+
+    monkeypatch.setenv("MIEN_CACHE", str(tmp_path / "cache"))
+    monkeypatch.chdir(tmp_path)
+
+    def call(*arguments):
+        with pytest.raises(SystemExit) as left:
+            main([str(argument) for argument in arguments])
+        return int(left.value.code or 0)
+
+    return call
