@@ -335,13 +335,25 @@ def test_a_doubtful_face_is_looked_at_again():
     assert again.confidence > 0.6
 
 
+@pytest.mark.parametrize(("times", "score", "kept"), [(8, 0.55, False), (8, 0.62, True), (4, 0.55, True)])
+def test_beside_a_large_face_a_tiny_one_must_be_surer(times, score, kept):
+    class Settles(OwnDetector):
+        doubtful = (0.45, 0.46)
+
+    large, tiny = Face(Box(0, 0, 200, 200), confidence=0.9), Face(Box(300, 0, 300 + 200 / times, 20), confidence=score)
+    detector = Settles(ModelStore().load(SHIPPED_DETECTOR), score=0.5)
+    settled = detector.settled(np.zeros((400, 400, 3), np.uint8), [large, tiny])
+    assert settled == ([large, tiny] if kept else [large])
+    assert detector.settled(np.zeros((400, 400, 3), np.uint8), [tiny]) == [tiny]
+
+
 def test_a_doubtful_face_that_nothing_is_seen_of_again_goes():
     class Forgetful(OwnDetector):
         doubtful = (0.0, 1.0)
 
         def cells(self, pictures):
             cells = super().cells(pictures)
-            if pictures.shape[1:3] == (128, 128):
+            if pictures.shape[1] < 256:
                 cells[..., 0] = 0.0
             return cells
 

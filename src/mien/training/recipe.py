@@ -137,7 +137,7 @@ class Recipe:
     further_heads: float = 0.7
     answer_own: float = 0.2
     answer_even: float = 0.0
-    crop_factor: float = 1.1
+    crop_factor: float = 1.2
     weights: str = "imagenet"
     fine_tune: int = 0
     teacher: str = ""
