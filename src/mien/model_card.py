@@ -155,9 +155,9 @@ class ModelCard:
     crop: CropRule
     heads: tuple[Head, ...]
     answer: Answer
-    mirrored: bool = False
     origin: Origin = field(default_factory=Origin)
     scores: tuple[Score, ...] = ()
+    mirrored: bool = False
 
     def __post_init__(self) -> None:
         if not 8 <= self.size <= 1024 or self.channels not in (1, 3):
