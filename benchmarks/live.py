@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import time
 import tkinter as tk
@@ -103,10 +104,10 @@ def live(setting: Setting) -> Section:
     classifier = Classifier(setting.store.load(setting.model), 1)
     names = ("auto", *setting.detectors)
     tasks: dict[str, Callable[[], Shown]] = {
-        name: partial(_window, Recognizer(find_detector(name, setting.store), classifier), frames)
+        name: partial(_tidily, _window, Recognizer(find_detector(name, setting.store), classifier), frames)
         for name in dict.fromkeys(names)
     }
-    tasks[LESSON] = partial(_lesson, frames, _lesson_network())
+    tasks[LESSON] = partial(_tidily, _lesson, frames, _lesson_network())
     found = interleaved(tasks, setting.rounds)
     rows = [[name, *_cells(shown)] for name, shown in found.items()]
     header = [
@@ -172,6 +173,13 @@ def _window(recognizer: Recognizer, frames: list[Frame]) -> Shown:
         float(np.percentile(delays, 95)),
     )
     window.close()
+    return shown
+
+
+def _tidily(run: Callable[..., Shown], *arguments: object) -> Shown:
+    """A run whose window is forgotten in this thread: Tcl ends a process that forgets it in another."""
+    shown = run(*arguments)
+    gc.collect()
     return shown
 
 
