@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import json
 import os
@@ -78,26 +79,32 @@ def test_the_other_forms_hold_the_same(pictures, tmp_path, suffix, mien_command)
 def test_killed_at_any_moment_and_begun_again_none_is_missing_and_none_there_twice(pictures, tmp_path):
     table = tmp_path / "table.csv"
     dice = random.Random(4)
-    killed = 0
-    for _ in range(12):
-        run = subprocess.Popen(command(pictures, table, "--processes", 2), stderr=subprocess.PIPE)
-        try:
-            run.communicate(timeout=dice.uniform(0.8, 3.0))
-        except subprocess.TimeoutExpired:
-            victims = [run.pid, *children_of(run.pid)]
-            os.kill(dice.choice(victims) if killed % 2 else run.pid, signal.SIGKILL)
-            killed += 1
-            if run.poll() is None and killed % 2 == 1:
-                run.wait(PATIENCE)
-            run.kill()
-            run.communicate()
-        if table.exists():
+    for kill in range(8):
+        run = subprocess.Popen(command(pictures, table, "--processes", 2), stderr=subprocess.DEVNULL)
+        children = begun(run)
+        time.sleep(dice.uniform(0.0, 0.3 * kill))
+        if run.poll() is not None:
             break
+        if kill % 2 and children:
+            with contextlib.suppress(ProcessLookupError):  # it may have ended by itself meanwhile
+                os.kill(dice.choice(children), signal.SIGKILL)
+            run.wait(PATIENCE)
+        run.kill()
+        run.wait(PATIENCE)
+    assert kill, "ended before its processes could be seen"
     if not table.exists():
-        subprocess.run(command(pictures, table), stderr=subprocess.PIPE, check=False)
-    assert killed
+        subprocess.run(command(pictures, table), stderr=subprocess.DEVNULL, check=False)
     names = [Path(row["source"]).name for row in rows_of(table)]
     assert names == [f"{number:02}.png" for number in range(40)]
+
+
+def begun(run):
+    """The processes of the pool, as soon as there are any; none where the run ended before they were seen."""
+    end = time.monotonic() + PATIENCE
+    while not (children := children_of(run.pid)) and run.poll() is None:
+        assert time.monotonic() < end
+        time.sleep(0.005)
+    return children
 
 
 def children_of(pid):
@@ -109,12 +116,11 @@ def children_of(pid):
 
 def test_processes_end_with_their_parent(pictures, tmp_path):
     run = subprocess.Popen(command(pictures, tmp_path / "table.csv", "--processes", 2), stderr=subprocess.DEVNULL)
-    end = time.monotonic() + PATIENCE
-    while len(children := children_of(run.pid)) < 2 and run.poll() is None:
-        assert time.monotonic() < end
-        time.sleep(0.02)
+    children = begun(run)
+    assert children
     run.kill()
     run.wait()
+    end = time.monotonic() + PATIENCE
     while any(is_running(child) for child in children):
         assert time.monotonic() < end
         time.sleep(0.1)
