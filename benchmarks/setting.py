@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 
 from mien.images import find_pictures
 from mien.model_store import ModelStore
-from mien.recognizer import find_detector
+from mien.recognizer import detectors_here, find_detector
+from mien.scale import cores
 
 if TYPE_CHECKING:
     import argparse
@@ -69,7 +70,7 @@ class Setting:
             model=asked.model,
             store=store,
             environment=environment,
-            detectors=("auto", "haar", "yunet") if store.has("yunet") else ("auto", "haar"),
+            detectors=detectors_here(store),
             photo=asked.photo,
             photos=_photos(asked.photos, asked.sample),
             peers=asked.peers,
@@ -81,11 +82,6 @@ class Setting:
     def detector(self, name: str, threads: int) -> Detector:
         """A detector; OpenCV's threads are set by ``cv2.setNumThreads`` and so are not its own."""
         return find_detector(name, self.store, threads)
-
-
-def cores() -> int:
-    """The cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def machine() -> str:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+import time
 
 import pytest
 
-from mien.files import sha256_of, write_bytes, write_text, written_whole
+from mien.files import named_by_time, sha256_of, write_bytes, write_text, written_whole
 
 
 def test_a_file_is_there_when_the_block_ends(tmp_path):
@@ -46,3 +47,11 @@ def test_the_rights_are_those_of_any_new_file(tmp_path):
 def test_sha256(tmp_path):
     write_bytes(tmp_path / "a", b"mien")
     assert sha256_of(tmp_path / "a") == hashlib.sha256(b"mien").hexdigest()
+
+
+def test_two_files_of_one_second_have_two_names(tmp_path, monkeypatch):
+    monkeypatch.setattr(time, "strftime", lambda _: "20261121-190305")
+    first = named_by_time(tmp_path, ".png", "mien-")
+    assert first.name == "mien-20261121-190305.png"
+    first.touch()
+    assert named_by_time(tmp_path, ".png", "mien-").name == "mien-20261121-190305-2.png"

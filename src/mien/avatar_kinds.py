@@ -125,7 +125,7 @@ def cover_faces(frame: Frame, predictions: Iterable[Prediction], kind: AvatarKin
     covered = frame.copy()
     for one in sorted(predictions, key=lambda prediction: prediction.face.box.area):
         box = one.face.box
-        side = max(COVERING * max(box.width, box.height), 1.0)
+        side = max(COVERING * box.side, 1.0)
         painted = kind.picture(one.labels, one.probabilities, min(round(side), PAINTED))
         _lay(covered, painted, box.centre, side, one.face.landmarks.roll if one.face.landmarks else 0.0)
     return covered
@@ -198,10 +198,7 @@ def _square(path: Path) -> Rgba:
     except (PictureError, OSError) as error:
         raise UsageError(f"expected a picture for an avatar at {path}; it can't be read ({error})") from error
     picture = picture or Image.fromarray(frame).convert("RGBA")
-    side = max(picture.size)
-    square = Image.new("RGBA", (side, side))
-    square.paste(picture, ((side - picture.width) // 2, (side - picture.height) // 2))
-    return np.array(square)
+    return _in_square(picture)
 
 
 def _emoji(sign: str) -> Rgba:
@@ -216,8 +213,12 @@ def _emoji(sign: str) -> Rgba:
     font = ImageFont.truetype(path, EMOJI_PIXELS)
     canvas = Image.new("RGBA", (2 * EMOJI_PIXELS, 2 * EMOJI_PIXELS))
     ImageDraw.Draw(canvas).text((EMOJI_PIXELS, EMOJI_PIXELS), sign, font=font, embedded_color=True, anchor="mm")
-    drawn = canvas.crop(canvas.getbbox())
-    side = max(drawn.size)
+    return _in_square(canvas.crop(canvas.getbbox()))
+
+
+def _in_square(picture: Image.Image) -> Rgba:
+    """A picture in the middle of a transparent square."""
+    side = max(picture.size)
     square = Image.new("RGBA", (side, side))
-    square.paste(drawn, ((side - drawn.width) // 2, (side - drawn.height) // 2))
+    square.paste(picture, ((side - picture.width) // 2, (side - picture.height) // 2))
     return np.array(square)

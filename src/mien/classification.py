@@ -81,7 +81,6 @@ class Classifier:
             ModelError: the model has no such label set, or fails as under ``logits``.
             PictureError: the chips are of another kind.
         """
-        self.card.reading(labels)
         logits = self._of_both(check_chips(chips)) if self.card.mirrored else self.logits(chips)
         return read_logits(self.card, logits, labels)
 

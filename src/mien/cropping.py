@@ -62,7 +62,7 @@ def crop(frame: Frame, face: Face, rule: CropRule, size: int, channels: int) -> 
     """
     if channels not in (1, 3):
         raise UsageError(f"expected chips of 1 (grey) or 3 (RGB) channels; received {channels}")
-    side = rule.factor * max(face.box.width, face.box.height)
+    side = rule.factor * face.box.side
     roll = _roll_to_undo(face, rule)
     cut = _cut(frame, face.box.centre, side, margin=1.0 if roll is None else 1.0 + side / 4)
     if channels == 1:

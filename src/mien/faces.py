@@ -56,6 +56,11 @@ class Box:
         return self.bottom - self.top
 
     @property
+    def side(self) -> float:
+        """Pixels of the longer side, which is what a face's size means."""
+        return max(self.width, self.height)
+
+    @property
     def centre(self) -> tuple[float, float]:
         """X and y of the middle."""
         return (self.left + self.right) / 2, (self.top + self.bottom) / 2

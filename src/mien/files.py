@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import tempfile
+import time
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -48,6 +49,22 @@ def write_bytes(path: Path, content: bytes) -> None:
 def write_text(path: Path, content: str) -> None:
     """Writes a whole UTF-8 file, or nothing."""
     write_bytes(path, content.encode())
+
+
+def named_by_time(folder: Path, suffix: str, before: str = "") -> Path:
+    """A name that no file of a folder has, with the time in it to the second: 20261121-190305.png, -2 for the next.
+
+    Args:
+        folder: where the file is to be; it need not exist.
+        suffix: of the name, with its dot.
+        before: what the name begins with.
+    """
+    name = before + time.strftime("%Y%m%d-%H%M%S")
+    path, more = folder / f"{name}{suffix}", 1
+    while path.exists():
+        more += 1
+        path = folder / f"{name}-{more}{suffix}"
+    return path
 
 
 def sha256_of(path: Path) -> str:

@@ -40,7 +40,7 @@ def flaws(face: Face, chip: Frame) -> tuple[str, ...]:
     grey = cv2.resize(chip.astype(np.float32).mean(axis=2), (SIDE, SIDE), interpolation=cv2.INTER_AREA)
     variance = max(float(grey.var()), 1.0)
     found = {
-        "small": max(face.box.width, face.box.height) < SMALL,
+        "small": face.box.side < SMALL,
         "blurred": float(cv2.Laplacian(grey, cv2.CV_32F).var()) / variance < BLURRED,
         "dark": float(grey.mean()) < DARK,
     }

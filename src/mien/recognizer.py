@@ -202,6 +202,11 @@ class Recognizer:
         return Prediction(face, self.labels, tuple(map(float, row)), self.reading.unsure_below, flaws=flaws(face, chip))
 
 
+def detectors_here(store: ModelStore) -> tuple[str, ...]:
+    """The names of the detectors that need nothing fetched any more, the default one first."""
+    return ("auto", *(["yunet"] if store.has("yunet") else []), "haar")
+
+
 def find_detector(name: str, store: ModelStore, threads: int = 1) -> Detector:
     """A detector by name, with its model from the store.
 

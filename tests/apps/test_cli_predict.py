@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from mien.apps.cli.drawings import Drawings
-from mien.apps.cli.predict import Reader
+from mien.apps.cli.file_reader import FileReader
 from mien.emotions import FER2013, FERPLUS
 from mien.errors import UsageError
 from mien.faces import FrameResult
@@ -117,7 +117,7 @@ class InterruptedAtTheThird:
 def test_ctrl_c_leaves_the_table_so_far(paint, capsys):
     pictures = [paint(f"{number}.png") for number in range(4)]
     with pytest.raises(KeyboardInterrupt):
-        Reader(InterruptedAtTheThird(), Sampling(), [], [], table=True).read(pictures)
+        FileReader(InterruptedAtTheThird(), Sampling(), [], [], table=True).read(pictures)
     out = capsys.readouterr().out
     assert [path.name in out for path in pictures] == [True, True, False, False]
 

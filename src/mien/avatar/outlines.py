@@ -49,6 +49,11 @@ class Shape:
     width: float = 0.0
 
 
+def hex_of(colour: Colour) -> str:
+    """A colour as web pages, SVG and Tk write it: #rrggbb."""
+    return "#{:02x}{:02x}{:02x}".format(*colour)
+
+
 def shapes(pose: Pose) -> tuple[Shape, ...]:
     """The face as outlines to paint in this order, all inside the unit square."""
     return (

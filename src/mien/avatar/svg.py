@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from mien.avatar.outlines import shapes
+from mien.avatar.outlines import hex_of, shapes
 
 if TYPE_CHECKING:
-    from mien.avatar.outlines import Colour
     from mien.avatar.poses import Pose
 
 
@@ -17,13 +16,10 @@ def to_svg(pose: Pose, size: int = 256) -> str:
     for shape in shapes(pose):
         points = " ".join(f"{1000 * x:.4g},{1000 * y:.4g}" for x, y in shape.points)
         kind = "polyline" if shape.fill is None else "polygon"
-        line = f'<{kind} points="{points}" fill="{_hex(shape.fill)}"'
+        fill = hex_of(shape.fill) if shape.fill else "none"
+        line = f'<{kind} points="{points}" fill="{fill}"'
         if shape.stroke is not None:
-            line += f' stroke="{_hex(shape.stroke)}" stroke-width="{1000 * shape.width:.4g}"'
+            line += f' stroke="{hex_of(shape.stroke)}" stroke-width="{1000 * shape.width:.4g}"'
             line += ' stroke-linecap="round" stroke-linejoin="round"'
         lines.append(line + "/>")
     return "\n".join([*lines, "</svg>"])
-
-
-def _hex(colour: Colour | None) -> str:
-    return "none" if colour is None else "#{:02x}{:02x}{:02x}".format(*colour)

@@ -98,7 +98,7 @@ class CellDetector(ABC):
         found = decode(cells, padded.shape[0], padded.shape[1], self._score)
         faces = [_face(found, row, border, spans) for row in range(len(found.scores))]
         longest = max(frame.shape[:2])
-        faces = [face for face in faces if max(face.box.width, face.box.height) >= self.smallest]
+        faces = [face for face in faces if face.box.side >= self.smallest]
         return [face for face in faces if look.least <= face.box.height / longest < look.most]
 
     def _best(self, faces: Iterable[Face]) -> list[Face]:

@@ -84,11 +84,11 @@ class OwnDetector(CellDetector):
         """The candidates with a score that is enough, doubtful ones after another look."""
         low, high = self.doubtful
         looked = [self._seen_again(frame, face) if low <= face.confidence < high else face for face in faces]
-        largest = max((_side(face) for face in looked if face.confidence >= high), default=0.0)
+        largest = max((face.box.side for face in looked if face.confidence >= high), default=0.0)
         return [
             face
             for face in looked
-            if face.confidence >= (self._wanted if _side(face) * DWARFED >= largest else max(self._wanted, SURE))
+            if face.confidence >= (self._wanted if face.box.side * DWARFED >= largest else max(self._wanted, SURE))
         ]
 
     def _seen_again(self, frame: Frame, face: Face) -> Face:
@@ -104,10 +104,6 @@ class OwnDetector(CellDetector):
         return [_score_at(where, said, side) for where, said in zip((box, mirrored), cells, strict=True)]
 
 
-def _side(face: Face) -> float:
-    return max(face.box.width, face.box.height)
-
-
 def _score_at(box: npt.NDArray[np.floating], cells: npt.NDArray[np.float32], side: int) -> float:
     """The best score of what lies where the box does, 0 if there is nothing."""
     found = decode(cells, side, side, LEAST)
@@ -116,7 +112,7 @@ def _score_at(box: npt.NDArray[np.floating], cells: npt.NDArray[np.float32], sid
 
 def _surroundings(frame: Frame, box: Box, side: int, large: float) -> tuple[Frame, npt.NDArray[np.floating]]:
     """A face made large and what is around it: the picture, and the box in it: left, top, right, bottom."""
-    scale = large / max(box.width, box.height)
+    scale = large / box.side
     reach = side / scale / 2
     left, top, right, bottom = (round(at + by) for by in (-reach, reach) for at in box.centre)
     first_x, first_y = max(left, 0), max(top, 0)

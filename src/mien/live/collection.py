@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mien.cropping import crop
 from mien.emotions import FER2013
 from mien.errors import UsageError
+from mien.files import named_by_time
 from mien.images import write
 
 if TYPE_CHECKING:
@@ -74,12 +74,7 @@ class Collection:
         picture = frame if self._rule is None else crop(frame, face, self._rule, SIDE, 3)
         folder = self.folder / label
         folder.mkdir(parents=True, exist_ok=True)
-        name = time.strftime("%Y%m%d-%H%M%S")
-        path = folder / f"{name}.png"
-        more = 1
-        while path.exists():
-            more += 1
-            path = folder / f"{name}-{more}.png"
+        path = named_by_time(folder, ".png")
         write(path, picture)
         self._taken.append(path)
         return path

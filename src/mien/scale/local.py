@@ -91,7 +91,7 @@ def read_all(
         tell(done, len(plan.pictures))
 
     tell(done, len(plan.pictures))
-    _Pool(folder, min(processes or _cores(), max(len(missing), 1)), count).read(missing)
+    _Pool(folder, min(processes or cores(), max(len(missing), 1)), count).read(missing)
     failed = _write(folder, table, labels)
     folder.remove()
     return Report(len(plan.pictures), failed, time.monotonic() - begun, read)
@@ -119,7 +119,7 @@ class _Pool:
 
     def _read_together(self, waiting: list[int]) -> list[int]:
         """Reads shards until none is waiting or a process died; those that were in work then."""
-        running: dict[Future[int], int] = {}
+        running: dict[Future[None], int] = {}
         with self._open(self._processes) as pool:
             try:
                 while waiting or running:
@@ -143,12 +143,12 @@ class _Pool:
                 self._submit(pool, shard).result()
         except BrokenProcessPool:
             pictures = self._folder.plan.pictures_of(shard)
-            results = [result for picture in pictures for result in self._read_one(picture, shard)]
+            results = [result for picture in pictures for result in self._read_one(picture)]
             write_lines(results, self._folder.part(shard))
         self._count(shard)
 
-    def _read_one(self, picture: str, shard: int) -> list[FrameResult]:
-        part = self._folder.part(shard).with_suffix(".one")
+    def _read_one(self, picture: str) -> list[FrameResult]:
+        part = self._folder.alone
         try:
             with self._open(1) as pool:
                 pool.submit(read_shard, (picture,), str(part)).result()
@@ -164,7 +164,7 @@ class _Pool:
             processes, spawned, initializer=begin, initargs=(self._folder.plan.reader, os.getpid())
         )
 
-    def _submit(self, pool: ProcessPoolExecutor, shard: int) -> Future[int]:
+    def _submit(self, pool: ProcessPoolExecutor, shard: int) -> Future[None]:
         return pool.submit(read_shard, self._folder.plan.pictures_of(shard), str(self._folder.part(shard)))
 
     def _done(self, shard: int) -> bool:
@@ -194,5 +194,6 @@ def _write(folder: Folder, table: Path, labels: Sequence[str]) -> int:
     return failed
 
 
-def _cores() -> int:
+def cores() -> int:
+    """The cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

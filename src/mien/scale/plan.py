@@ -103,6 +103,11 @@ class Folder:
         """The file of a shard."""
         return self.path / f"{shard:07}.jsonl"
 
+    @property
+    def alone(self) -> Path:
+        """The file of a picture that is read by itself; swept away if a kill leaves it."""
+        return self.path / f"{TEMPORARY}alone.jsonl"
+
     def missing(self) -> list[int]:
         """The shards that are not done."""
         return [shard for shard in self.plan.shards if not self.part(shard).is_file()]

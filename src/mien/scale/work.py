@@ -42,11 +42,9 @@ def begin(reader: Reader, parent: int) -> None:
     _RECOGNIZER[:] = [Recognizer.load(reader.model, reader.detector, reader.labels)]
 
 
-def read_shard(pictures: Sequence[str], part: str) -> int:
-    """Reads pictures and writes their lines as a whole file; how many could not be read."""
-    results = list(_RECOGNIZER[0].predict_many(pictures))
-    write_lines(results, Path(part))
-    return sum(1 for result in results if result.error is not None)
+def read_shard(pictures: Sequence[str], part: str) -> None:
+    """Reads pictures and writes their lines as a whole file."""
+    write_lines(list(_RECOGNIZER[0].predict_many(pictures)), Path(part))
 
 
 def ended(picture: str) -> FrameResult:

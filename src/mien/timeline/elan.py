@@ -7,6 +7,8 @@ import mimetypes
 from typing import TYPE_CHECKING
 from xml.etree.ElementTree import Element, SubElement, indent, tostring
 
+from mien.timeline.segments import milliseconds
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
@@ -45,7 +47,7 @@ def to_eaf(people: Sequence[Person], video: Path) -> bytes:
             "MIME_TYPE": mimetypes.guess_type(video.name)[0] or "video/*",
         },
     )
-    edges = sorted({_milliseconds(edge) for one in people for each in one.segments for edge in (each.start, each.end)})
+    edges = sorted({milliseconds(edge) for one in people for each in one.segments for edge in (each.start, each.end)})
     slots = {edge: f"ts{number}" for number, edge in enumerate(edges, start=1)}
     order = SubElement(root, "TIME_ORDER")
     for edge, slot in slots.items():
@@ -57,8 +59,8 @@ def to_eaf(people: Sequence[Person], video: Path) -> bytes:
             number += 1
             about = {
                 "ANNOTATION_ID": f"a{number}",
-                "TIME_SLOT_REF1": slots[_milliseconds(segment.start)],
-                "TIME_SLOT_REF2": slots[_milliseconds(segment.end)],
+                "TIME_SLOT_REF1": slots[milliseconds(segment.start)],
+                "TIME_SLOT_REF2": slots[milliseconds(segment.end)],
             }
             annotation = SubElement(SubElement(tier, "ANNOTATION"), "ALIGNABLE_ANNOTATION", about)
             SubElement(annotation, "ANNOTATION_VALUE").text = f"{segment.emotion} {segment.probability:.2f}"
@@ -70,7 +72,3 @@ def to_eaf(people: Sequence[Person], video: Path) -> bytes:
     indent(root)
     document: bytes = tostring(root, encoding="utf-8", xml_declaration=True)
     return document
-
-
-def _milliseconds(seconds: float) -> int:
-    return round(1000 * seconds)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
+from mien.avatar.outlines import hex_of
 from mien.drawing import colour_of
 from mien.pages import Figure, Markup, figures, join, note, page, section, stacked_bar, table, tag
 from mien.pages.charts import label, line, rectangle, svg
@@ -82,7 +83,7 @@ def _legend(curves: Curves, people: Sequence[Person]) -> Markup:
 
 
 def _named(word: str) -> Markup:
-    return tag("span", tag("i", style=f"background:{_css(_colour(word))}"), word, class_="key")
+    return tag("span", tag("i", style=f"background:{hex_of(_colour(word))}"), word, class_="key")
 
 
 def _switch() -> Markup:
@@ -115,7 +116,7 @@ def _strip(person: Person, curves: Curves, link: str) -> Markup:
         _linked(
             link,
             one.start,
-            rectangle(x(one.start), HIGH + 3, x(one.end), HIGH + 3 + GROUND, fill=_css(_colour(one.emotion))),
+            rectangle(x(one.start), HIGH + 3, x(one.end), HIGH + 3 + GROUND, fill=hex_of(_colour(one.emotion))),
             f"{_clock(one.start)} to {_clock(one.end)}: {one.emotion} {one.probability:.0%}",
         )
         for one in person.segments
@@ -151,7 +152,7 @@ def _areas(track: int, curves: Curves, x: Callable[[float], float]) -> list[Mark
             upper = [(x(at), HIGH * top) for row, top in zip(run, high, strict=True) for at in row[:2]]
             lower = [(x(at), HIGH * base) for row, base in zip(run, low, strict=True) for at in row[:2]]
             points = " ".join(f"{left:.1f},{down:.1f}" for left, down in [*upper, *reversed(lower)])
-            drawn.append(tag("polygon", tag("title", word), points=points, fill=_css(_colour(word))))
+            drawn.append(tag("polygon", tag("title", word), points=points, fill=hex_of(_colour(word))))
             low = high
     return drawn
 
@@ -216,7 +217,3 @@ def _clock(seconds: float) -> str:
 
 def _colour(word: str) -> tuple[int, int, int]:
     return PALE if word == UNSURE else colour_of(word)
-
-
-def _css(colour: tuple[int, int, int]) -> str:
-    return "rgb({},{},{})".format(*colour)

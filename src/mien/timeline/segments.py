@@ -158,3 +158,8 @@ def timeline(results: Iterable[FrameResult]) -> tuple[Person, ...]:
     for result in results:
         taken.add(result)
     return taken.people()
+
+
+def milliseconds(seconds: float) -> int:
+    """A time as subtitles and annotations write it."""
+    return round(1000 * seconds)

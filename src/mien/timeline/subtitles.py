@@ -5,13 +5,12 @@ from __future__ import annotations
 from itertools import pairwise
 from typing import TYPE_CHECKING, NamedTuple
 
+from mien.timeline.segments import milliseconds
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from mien.timeline.segments import Person, Segment
-
-SHORTEST = 0.001
-"""Seconds; times are written in thousandths, and a cue that ends as it begins is none."""
 
 
 class _Cue(NamedTuple):
@@ -42,9 +41,9 @@ def _cues(people: Iterable[Person]) -> Iterator[_Cue]:
     several = list(people)
     named = len(several) > 1
     segments = [segment for person in several for segment in person.segments]
-    edges = sorted({_milliseconds(edge) for segment in segments for edge in (segment.start, segment.end)})
+    edges = sorted({milliseconds(edge) for segment in segments for edge in (segment.start, segment.end)})
     for start, end in pairwise(edges):
-        shown = [one for one in segments if _milliseconds(one.start) <= start and end <= _milliseconds(one.end)]
+        shown = [one for one in segments if milliseconds(one.start) <= start and end <= milliseconds(one.end)]
         if shown:
             yield _Cue(start, end, "\n".join(_words(one, named=named) for one in shown))
 
@@ -52,10 +51,6 @@ def _cues(people: Iterable[Person]) -> Iterator[_Cue]:
 def _words(segment: Segment, *, named: bool) -> str:
     words = f"{segment.emotion} {segment.probability:.0%}"
     return f"{segment.track}: {words}" if named else words
-
-
-def _milliseconds(seconds: float) -> int:
-    return round(seconds / SHORTEST)
 
 
 def _clock(milliseconds: int, point: str) -> str:

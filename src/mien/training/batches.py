@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
@@ -10,10 +9,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
+from mien.ahead import ahead
 from mien.training.augmentation import augment, draws, generator
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterator
 
     from mien.arrays import Chips, Targets
     from mien.datasets.dataset import Dataset
@@ -57,7 +57,7 @@ class Batches:
                 if step >= first:
                     yield partial(self._batch, rows, table, number, share)
 
-        return made_ahead(jobs())
+        return ahead((job() for job in jobs()), 1)
 
     def _batch(self, rows: npt.NDArray[np.int64], table: npt.NDArray[np.float32], epoch: int, share: float) -> Batch:
         chips = augment(self._data.chips[rows], table[rows], self._recipe.augmentation_of(epoch))
@@ -70,19 +70,6 @@ class Batches:
             {head: targets for head, (targets, _) in truths.items()},
             {head: weights for head, (_, weights) in truths.items()},
         )
-
-
-def made_ahead(jobs: Iterable[Callable[[], Batch]]) -> Iterator[Batch]:
-    """What each job makes, in order; the next one is made in another thread while this one is used."""
-    with ThreadPoolExecutor(1) as aside:
-        waiting = None
-        for job in jobs:
-            following = aside.submit(job)
-            if waiting is not None:
-                yield waiting.result()
-            waiting = following
-        if waiting is not None:
-            yield waiting.result()
 
 
 def mixed_chips(chips: Chips, share: float) -> Chips:

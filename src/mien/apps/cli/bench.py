@@ -57,12 +57,12 @@ def detectors(
     from mien.datasets import scenes
     from mien.evaluation.finding import judge_detector
     from mien.model_store import ModelStore
-    from mien.recognizer import find_detector
+    from mien.recognizer import detectors_here, find_detector
 
     if plot and find_spec("matplotlib") is None:
         raise MissingExtraError("drawing recall curves", "matplotlib", "plots")
     store = ModelStore()
-    names = detector or ["auto", *(["yunet"] if store.has("yunet") else []), "haar"]
+    names = detector or detectors_here(store)
     chosen = {name: find_detector(name, store) for name in names}
     found = scenes.read(folder)
     pictures = (found.halves()[1] if held_out else found).pictures

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from mien.apps.cli.drawings import Drawings
-from mien.apps.cli.predict import print_table, recognise
+from mien.apps.cli.file_reader import print_table, recognise
 from mien.errors import MienError
 
 PORTRAIT = Path(__file__).parents[1] / "portrait.jpg"

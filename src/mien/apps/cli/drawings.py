@@ -82,9 +82,11 @@ def _drawn(frame: Frame, predictions: Sequence[Prediction], _: float | None) -> 
 
 def _suffix(path: Path) -> str:
     """The suffix that a drawing of a file has."""
+    from mien.video_writing import KINDS
+
     suffix = path.suffix.lower()
     if is_video(path):
-        return suffix if suffix in (".mp4", ".m4v", ".mov", ".mkv") else ".mp4"
+        return suffix if suffix in KINDS else ".mp4"
     return suffix if suffix in (".jpg", ".jpeg", ".webp") else ".png"
 
 

@@ -126,8 +126,9 @@ def _window(theme: str) -> tk.Tk:
 def _names() -> tuple[tuple[str, ...], tuple[str, ...]]:
     """The models and the detectors that are on this machine."""
     from mien.model_store import ModelStore
+    from mien.recognizer import detectors_here
 
     store = ModelStore()
     here = [entry for entry in store.entries() if store.has(entry.name)]
     models = tuple(entry.name for entry in here if entry.kind == "classifier")
-    return models, ("auto", *(["yunet"] if store.has("yunet") else []), "haar", "whole")
+    return models, (*detectors_here(store), "whole")

@@ -75,16 +75,15 @@ class CollectionWindow:
         ttk.Label(page, text=words, justify="left", wraplength=60 * self._gap).pack(pady=2 * self._gap)
         agreed = tk.BooleanVar(self.root, value=False)
         begin = ttk.Button(page, text="Begin", style="Go.TButton", command=self.begin, state="disabled")
-        self.agree = ttk.Checkbutton(
+        agree = ttk.Checkbutton(
             page,
             text="Everybody in the picture knows this and agrees",
             style="Toolbutton",
             variable=agreed,
             command=lambda: begin.configure(state="normal" if agreed.get() else "disabled"),
         )
-        self.agree.pack(pady=self._gap)
+        agree.pack(pady=self._gap)
         begin.pack()
-        self.begin_button = begin
         return page
 
     def _lay_out(self) -> None:

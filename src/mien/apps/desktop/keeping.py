@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import time
 from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
 from mien.errors import UsageError
+from mien.files import named_by_time
 from mien.images import write
 from mien.results.writers import open_csv
 
@@ -74,7 +74,7 @@ class Keeper:
             self._say("The recording is written")
 
     def _write(self, suffix: str, keep: Callable[[Path], None], words: str) -> None:
-        path = self._folder / time.strftime(f"mien-%Y%m%d-%H%M%S.{suffix}")
+        path = named_by_time(self._folder, f".{suffix}", "mien-")
         try:
             self._folder.mkdir(parents=True, exist_ok=True)
             keep(path)

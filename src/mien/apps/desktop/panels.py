@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 import cv2
 import numpy as np
 import numpy.typing as npt
-from PIL import Image, ImageTk
 
+from mien.apps.desktop.photo import CanvasPicture
+from mien.avatar.outlines import hex_of
 from mien.drawing import colour_of
 
 if TYPE_CHECKING:
@@ -49,8 +50,7 @@ class AvatarPanel(tk.Canvas):
     def __init__(self, parent: tk.Misc, colours: Palette, side: int, kind: AvatarKind) -> None:
         super().__init__(parent, width=side, height=side, background=colours.ground, highlightthickness=0)
         self._kind = kind
-        self._photo: ImageTk.PhotoImage | None = None
-        self._item = self.create_image(0, 0, anchor="center")
+        self._picture = CanvasPicture(self, "center")
         self._last: tuple[int, tuple[str, ...], npt.NDArray[np.float64]] | None = None
 
     def show(self, labels: Sequence[str], probabilities: Sequence[float]) -> None:
@@ -60,13 +60,8 @@ class AvatarPanel(tk.Canvas):
         if self._same(*wanted):
             return
         self._last = wanted
-        picture = Image.fromarray(self._kind.picture(labels, probabilities, side))
-        if self._photo is None or self._photo.width() != side:
-            self._photo = ImageTk.PhotoImage(picture, master=self)
-            self.itemconfigure(self._item, image=self._photo)
-        else:
-            self._photo.paste(picture)
-        self.coords(self._item, self.winfo_width() / 2, self.winfo_height() / 2)
+        painted = self._kind.picture(labels, probabilities, side)
+        self._picture.paint(painted, self.winfo_width() / 2, self.winfo_height() / 2)
 
     def _same(self, side: int, labels: tuple[str, ...], probabilities: npt.NDArray[np.float64]) -> bool:
         if self._last is None or self._last[:2] != (side, labels):
@@ -117,7 +112,7 @@ class BarsPanel(tk.Canvas):
                 76 * self._density, middle, text=label, anchor="e", fill=self._colours.text, font=(family, 10)
             )
             ground = self.create_rectangle(0, 0, 0, 0, fill=self._colours.line, width=0)
-            bar = self.create_rectangle(0, 0, 0, 0, fill="#{:02x}{:02x}{:02x}".format(*colour_of(label)), width=0)
+            bar = self.create_rectangle(0, 0, 0, 0, fill=hex_of(colour_of(label)), width=0)
             text = self.create_text(0, middle, anchor="w", fill=self._colours.dim, font=(family, 9))
             self._items.append((ground, bar, text))
 
@@ -134,24 +129,14 @@ class StripPanel(tk.Canvas):
     def __init__(self, parent: tk.Misc, colours: Palette, height: int) -> None:
         super().__init__(parent, height=height, background=colours.panel, highlightthickness=0)
         self._ground = np.array([round(part / 257) for part in self.winfo_rgb(colours.panel)], np.uint8)
-        self._photo: ImageTk.PhotoImage | None = None
-        self._item = self.create_image(0, 0, anchor="nw")
+        self._picture = CanvasPicture(self)
         self.history = History()
-
-    def add(self, prediction: Prediction | None, seconds: float) -> None:
-        """Takes what a face shows at a time; None where there is none."""
-        self.history.add(prediction, seconds)
 
     def redraw(self) -> None:
         """Paints the strip anew."""
         size = max(self.winfo_width(), 2), max(self.winfo_height(), 2)
         painted = cv2.resize(self.history.painted(size[1], self._ground), size, interpolation=cv2.INTER_NEAREST)
-        picture = Image.fromarray(np.asarray(painted, np.uint8))
-        if self._photo is None or (self._photo.width(), self._photo.height()) != size:
-            self._photo = ImageTk.PhotoImage(picture, master=self)
-            self.itemconfigure(self._item, image=self._photo)
-        else:
-            self._photo.paste(picture)
+        self._picture.paint(np.asarray(painted, np.uint8))
 
 
 class History:

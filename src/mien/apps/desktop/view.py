@@ -7,8 +7,9 @@ from tkinter import font
 from typing import TYPE_CHECKING, Any
 
 import cv2
-from PIL import Image, ImageTk
 
+from mien.apps.desktop.photo import CanvasPicture
+from mien.avatar.outlines import hex_of
 from mien.drawing import UNSURE, caption, colour_of, ink_on
 
 if TYPE_CHECKING:
@@ -34,8 +35,7 @@ class PictureView(tk.Canvas):
     def __init__(self, parent: tk.Misc, colours: Palette, density: float, chosen: Callable[[int], None]) -> None:
         super().__init__(parent, background=colours.stage, highlightthickness=0, takefocus=False)
         self._colours, self._density, self._chosen = colours, density, chosen
-        self._photo: ImageTk.PhotoImage | None = None
-        self._item = self.create_image(0, 0, anchor="nw")
+        self._picture = CanvasPicture(self)
         self._words = self.create_text(
             0, 0, fill=colours.dim, justify="center", font=(font.nametofont("TkDefaultFont").actual("family"), 13)
         )
@@ -59,8 +59,9 @@ class PictureView(tk.Canvas):
         shown: Any = cv2.resize(frame, size, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR)
         if mirrored:
             shown = cv2.flip(shown, 1)
-        self._paint(shown, ((wide - size[0]) // 2, (high - size[1]) // 2))
-        self._placing = scale, tuple(self.coords(self._item)), size[0] if mirrored else None
+        corner = (wide - size[0]) // 2, (high - size[1]) // 2
+        self._picture.paint(shown, *corner)
+        self._placing = scale, corner, size[0] if mirrored else None
         self.itemconfigure(self._words, state="hidden")
         self.delete(FACES)
         self._boxes = []
@@ -77,8 +78,7 @@ class PictureView(tk.Canvas):
 
     def tell(self, words: str) -> None:
         """Words in place of a picture."""
-        self.itemconfigure(self._item, image="")
-        self._photo = None
+        self._picture.clear()
         self.delete(FACES)
         self._boxes = []
         self.itemconfigure(self._words, text=words, state="normal")
@@ -89,22 +89,13 @@ class PictureView(tk.Canvas):
         self.coords(self._words, wide / 2, high / 2)
         self.itemconfigure(self._words, width=max(wide * 0.7, 100))
 
-    def _paint(self, picture: Frame, corner: tuple[int, int]) -> None:
-        image = Image.fromarray(picture)
-        if self._photo is None or (self._photo.width(), self._photo.height()) != image.size:
-            self._photo = ImageTk.PhotoImage(image, master=self)
-            self.itemconfigure(self._item, image=self._photo)
-        else:
-            self._photo.paste(image)
-        self.coords(self._item, *corner)
-
     def _draw(self, one: Prediction, box: tuple[float, float, float, float], *, strong: bool) -> None:
-        red, green, blue = UNSURE if one.unsure else colour_of(one.emotion)
-        colour = f"#{red:02x}{green:02x}{blue:02x}"
+        ground = UNSURE if one.unsure else colour_of(one.emotion)
+        colour = hex_of(ground)
         self.create_rectangle(*box, outline=colour, width=(3 if strong else 1.5) * self._density, tags=FACES)
         text = self.create_text(
             box[0] + 6 * self._density, box[1] - 4 * self._density, anchor="sw", text=caption(one), tags=FACES,
-            fill="#{:02x}{:02x}{:02x}".format(*ink_on((red, green, blue))), font=("TkDefaultFont", 10, "bold"),
+            fill=hex_of(ink_on(ground)), font=("TkDefaultFont", 10, "bold"),
         )  # fmt: skip
         left, top, right, bottom = self.bbox(text)
         pad = 4 * self._density

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import time
 import tkinter as tk
+from collections import deque
 from dataclasses import dataclass, field
 from pathlib import Path
-from tkinter import filedialog, messagebox, ttk
+from tkinter import filedialog, messagebox
 from typing import TYPE_CHECKING
 
+from mien.apps.desktop.foot import Foot
 from mien.apps.desktop.keeping import Keeper
 from mien.apps.desktop.panels import StripPanel
 from mien.apps.desktop.side import SidePanel
@@ -38,11 +40,6 @@ TICK = 8
 SLOW = 0.1
 """Seconds between what need not follow every frame: the strip, words, rates."""
 
-TOLD = 6.0
-"""Seconds that words at the foot stay."""
-
-NOTE = "Expression analysis is on. Pictures stay on this machine."
-OFF_NOTE = "Nothing is read until you start. Pictures stay on this machine."
 WELCOME = "Choose a camera, or open a video or a picture, and press Start."
 NO_CAMERA = "No camera was found. Plug one in, or open a video or a picture."
 KEYS = """space\tstart, stop
@@ -105,10 +102,9 @@ class LiveWindow:
         self._load, self._cover = load, Cover(kind)
         self.engine: Engine | None = None
         self.shown: Reading | None = None
-        self.delays: list[float] = []
+        self.delays: deque[float] = deque(maxlen=1000)
         self._followed: int | None = None
-        self._slow = self._told_until = 0.0
-        self._keeper = Keeper(choices.folder, self.say)
+        self._slow = 0.0
         self.root.title("mien")
         colours = palette(choices.theme)
         dress(self.root, colours)
@@ -128,6 +124,8 @@ class LiveWindow:
         self.side.add_choice("Model", self.model, choices.models, self._restart)
         self.side.add_choice("Detector", self.detector, choices.detectors, self._restart)
         self.strip = StripPanel(self.root, colours, round(52 * dense))
+        self.foot = Foot(self.root, gap, self.tell_keys)
+        self._keeper = Keeper(choices.folder, self.foot.say)
         self._lay_out(gap, dense)
         self._bind()
         self.root.protocol("WM_DELETE_WINDOW", self.close)
@@ -147,15 +145,7 @@ class LiveWindow:
         self.view.grid(row=1, column=0, sticky="nsew", padx=(gap, 0), pady=gap)
         self.side.grid(row=1, column=1, sticky="ns", padx=gap, pady=gap)
         self.strip.grid(row=2, column=0, columnspan=2, sticky="ew", padx=gap)
-        foot = ttk.Frame(self.root)
-        foot.grid(row=3, column=0, columnspan=2, sticky="ew", padx=gap, pady=gap // 2)
-        self._note = ttk.Label(foot)
-        self._note.pack(side="left")
-        ttk.Button(foot, text="Keys", width=5, command=self.tell_keys).pack(side="right")
-        self._rate = ttk.Label(foot, style="Dim.TLabel")
-        self._rate.pack(side="right", padx=gap)
-        self._words = ttk.Label(self.root, style="Dim.TLabel")
-        self._words.grid(row=4, column=0, columnspan=2, sticky="ew", padx=gap, pady=(0, gap // 2))
+        self.foot.grid(row=3, column=0, columnspan=2, sticky="ew", padx=gap, pady=gap // 2)
 
     def _bind(self) -> None:
         tools = self.tools
@@ -192,13 +182,13 @@ class LiveWindow:
         if self.tools.relative.get():
             self.engine.begin_baseline()
         self.tools.name_go(STOP)
-        self._note.configure(text=NOTE)
+        self.foot.note(on=True)
 
     def stop(self) -> None:
         """Stops reading and lets go of the camera."""
         engine, self.engine = self.engine, None
         if engine is not None and not engine.stop():
-            self.say("The camera does not answer; it is let go as soon as it does")
+            self.foot.say("The camera does not answer; it is let go as soon as it does")
         self._end_recording()
         self._rest()
 
@@ -234,9 +224,9 @@ class LiveWindow:
         """The window as it is while nothing is read."""
         self.shown = self._followed = None
         self.tools.name_go(START)
-        self._note.configure(text=OFF_NOTE)
-        self._rate.configure(text="")
-        self._words.configure(text="")
+        self.foot.note(on=False)
+        self.foot.tell_rate("")
+        self.foot.rest()
         self.view.tell(WELCOME if self.tools.anything else NO_CAMERA)
         self.side.rest()
 
@@ -265,7 +255,7 @@ class LiveWindow:
             self.side.show(face)
         self.strip.history.add(face, reading.frame.seconds)
         self._keeper.add(reading.result)
-        self.delays = [*self.delays[-999:], time.monotonic() - reading.taken]
+        self.delays.append(time.monotonic() - reading.taken)
 
     def paint_again(self) -> None:
         """Shows the newest frame, its faces boxed or covered."""
@@ -290,7 +280,7 @@ class LiveWindow:
     def _tell_state(self, engine: Engine) -> None:
         self.strip.redraw()
         if self.shown is not None and engine.rate:
-            self._rate.configure(text=_rate_words(engine.rate, self.shown, self.delays[-50:]))
+            self.foot.tell_rate(_rate_words(engine.rate, self.shown, list(self.delays)[-50:]))
         status = engine.status
         if status.state in (State.ENDED, State.FAILED):
             self.tools.name_go(AGAIN)
@@ -300,18 +290,13 @@ class LiveWindow:
             self.view.tell("Opening…")
         share = engine.baseline_share
         if status.state in (State.LOST, State.SILENT):
-            self._words.configure(text=status.words, style="Alarm.TLabel")
+            self.foot.alarm(status.words)
         elif share is not None and share < 1:
-            self._words.configure(text=f"Look at the camera with a face at rest: {100 * share:.0f} %", style="TLabel")
-        elif time.monotonic() > self._told_until:
-            self._words.configure(text="Relative to your face at rest" if share else "", style="Dim.TLabel")
+            self.foot.ask(f"Look at the camera with a face at rest: {100 * share:.0f} %")
+        else:
+            self.foot.rest("Relative to your face at rest" if share else "")
 
     # -- what can be asked for
-
-    def say(self, words: str) -> None:
-        """Words at the foot, for a while."""
-        self._told_until = time.monotonic() + TOLD
-        self._words.configure(text=words, style="Dim.TLabel")
 
     def tell_keys(self) -> None:
         """Shows what the keys do."""
@@ -332,7 +317,7 @@ class LiveWindow:
     def snapshot(self) -> None:
         """Writes what is shown as a picture: with boxes and avatars, or with faces covered."""
         if self.shown is None:
-            self.say("There is no picture yet")
+            self.foot.say("There is no picture yet")
             return
         picture = self._picture(self.shown)
         self._keeper.keep(picture if self.tools.covered.get() else draw(picture, self.shown.predictions))
@@ -347,7 +332,7 @@ class LiveWindow:
             self.engine.begin_baseline()
         elif self.engine is not None:
             self.engine.end_baseline()
-            self.say("The baseline is off")
+            self.foot.say("The baseline is off")
 
     def switch_recording(self) -> None:
         """Begins a recording, or ends it."""
@@ -355,7 +340,7 @@ class LiveWindow:
             self._end_recording()
         elif self.shown is None or not self.shown.predictions:
             self.tools.recording.set(False)
-            self.say("A recording begins when a face is shown")
+            self.foot.say("A recording begins when a face is shown")
         else:
             self._keeper.begin(self.shown.predictions[0].labels)
             self.tools.recording.set(self._keeper.recording)

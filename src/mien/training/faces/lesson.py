@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from functools import cached_property, partial
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import cv2
 import keras
 import numpy as np
 
+from mien.ahead import ahead
 from mien.detection.boxes import suppress
 from mien.detection.cells import Found, decode
 from mien.evaluation.finding import agreement, total
 from mien.files import write_bytes
 from mien.probabilities import sigmoid
 from mien.training.augmentation import generator
-from mien.training.batches import Batch, made_ahead
+from mien.training.batches import Batch
 from mien.training.compilation import made_ready, precision
 from mien.training.faces.chips import boxed_chips
 from mien.training.faces.composition import Composer
@@ -114,7 +115,7 @@ class Faces:
 
     def epoch(self, number: int, first: int) -> Iterator[Batch]:
         """As ``Lesson`` asks; picture i of an epoch is a function of (seed, epoch, i)."""
-        return made_ahead(partial(self._batch, number, step) for step in range(first, self.steps))
+        return ahead((self._batch(number, step) for step in range(first, self.steps)), 1)
 
     def plain_pictures(self, most: int) -> npt.NDArray[np.uint8]:
         """As ``Lesson`` asks: composed pictures, since what is seen in use is as varied."""
