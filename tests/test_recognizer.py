@@ -457,7 +457,7 @@ def test_a_video_is_read_frame_by_frame_as_its_frames_alone(tmp_path):
     frames = [flat(20 * number, 24, 32) for number in range(11)]
     clip = write_frames(tmp_path / "clip.avi", frames, rate=10)
     detector, classifier = Finds(Box(2, 2, 14, 14), Box(18, 2, 30, 14)), Reads()
-    results = list(Recognizer(detector, classifier).stream(clip, tracker=Tracker(Steadiness(0.0, 1.0, 0.0, 0.0))))
+    results = list(Recognizer(detector, classifier).stream(clip, tracker=Tracker(Steadiness(0.0, 1.0, 0.0, 0.0, 0.0))))
     assert [result.index for result in results] == list(range(11))
     assert [result.seconds for result in results] == pytest.approx([number / 10 for number in range(11)], abs=1e-3)
     assert {result.source for result in results} == {str(clip)}

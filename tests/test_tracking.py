@@ -16,10 +16,12 @@ LABELS = ("happy", "sad", "neutral")
 AT_ONCE = Steadiness(seconds=0.0, margin=0.0, sureness=0.0)
 
 
-def seen(x: float, y: float = 100.0, side: float = 60.0, happy: float = 0.8, unsure_below: float = 0.0) -> Prediction:
+def seen(
+    x: float, y: float = 100.0, side: float = 60.0, happy: float = 0.8, unsure_below: float = 0.0, score: float = 0.9
+):
     rest = (1 - happy) / 2
     box = Box(x - side / 2, y - side / 2, x + side / 2, y + side / 2)
-    return Prediction(Face(box), LABELS, (happy, rest, rest), unsure_below)
+    return Prediction(Face(box, confidence=score), LABELS, (happy, rest, rest), unsure_below)
 
 
 def numbers(tracker: Tracker, frames: list[list[Prediction]], every: float = 0.1) -> list[list[int | None]]:
@@ -39,8 +41,15 @@ def numbers(tracker: Tracker, frames: list[list[Prediction]], every: float = 0.1
         ([[seen(100)], [seen(400)]], [[1], [2]]),
         ([[seen(100, side=60)], [seen(100, side=200)]], [[1], [2]]),
         ([[], [seen(100)], [seen(100), seen(250)]], [[], [1], [1, 2]]),
+        ([[seen(100, score=0.4)], [seen(102, score=0.5)], []], [[None], [None], []]),
+        ([[seen(100, score=0.4)]] * 5, [[None], [None], [None], [1], [1]]),
+        ([[seen(100, score=0.4)], [seen(102, score=0.8)], [seen(104, score=0.4)]], [[None], [1], [1]]),
+        ([[seen(100, score=0.4), seen(300)], [seen(300)]], [[None, 1], [1]]),
     ],
-    ids=["still", "moving", "nearing", "order", "near", "gap", "lost", "elsewhere", "size", "joined"],
+    ids=[
+        *("still", "moving", "nearing", "order", "near", "gap", "lost", "elsewhere", "size", "joined"),
+        *("faint", "settled", "surer", "beside"),
+    ],
 )
 def test_a_face_keeps_its_number(frames, wanted):
     assert numbers(Tracker(), frames) == wanted

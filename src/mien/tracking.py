@@ -46,24 +46,30 @@ class Steadiness:
         gap: seconds that a face may be out of sight and keep its number.
         margin: by how much more probable another expression must be before the word changes.
         sureness: by how much the probability must fall under the threshold before a sure answer becomes unsure.
+        certain: confidence of the detector from which a face has a number at once.
+        settled: seconds that a fainter one must have been in sight before it has one, so that what a detector takes
+            for a face in a frame or two is nobody (as ByteTrack: Zhang et al. 2022, only sure ones begin a track).
     """
 
     seconds: float = 0.5
     gap: float = 1.0
     margin: float = 0.1
     sureness: float = 0.05
+    certain: float = 0.6
+    settled: float = 0.25
 
 
 @dataclass
 class _Track:
-    """A face that is followed, as it was when it was last seen."""
+    """A face that is followed, as it was when it was last seen; without a number until it is sure to be one."""
 
-    number: int
     box: Box
+    began: float
     seen: float
     logits: Logits
-    word: str
-    sure: bool
+    number: int | None = None
+    word: str = ""
+    sure: bool = False
 
 
 class Tracker:
@@ -80,7 +86,7 @@ class Tracker:
         self._now = -math.inf
 
     def follow(self, predictions: Sequence[Prediction], seconds: float) -> tuple[Prediction, ...]:
-        """The predictions of the next frame, in their order, each with its face's number and steadied.
+        """The predictions of the next frame, in their order, each steadied, with its face's number or None before it has one.
 
         Args:
             predictions: of one frame.
@@ -102,13 +108,20 @@ class Tracker:
     def _steadied(self, prediction: Prediction, track: _Track | None) -> Prediction:
         logits = logits_of(prediction)
         if track is None or track.logits.shape != logits.shape:
-            self._numbers += 1
-            track = _Track(self._numbers, prediction.face.box, self._now, logits, "", sure=False)
+            track = _Track(prediction.face.box, self._now, self._now, logits)
             self._tracks.append(track)
+        self._number(track, prediction.face.confidence)
         kept = _kept(self._now - track.seen, self.steadiness.seconds)
         track.logits = kept * track.logits + (1 - kept) * logits
         track.box, track.seen = prediction.face.box, self._now
         return self._held(prediction, track)
+
+    def _number(self, track: _Track, confidence: float) -> None:
+        """Gives a face its number as soon as it is sure to be one."""
+        sure = confidence >= self.steadiness.certain or self._now - track.began >= self.steadiness.settled
+        if track.number is None and sure:
+            self._numbers += 1
+            track.number = self._numbers
 
     def _held(self, prediction: Prediction, track: _Track) -> Prediction:
         """The steadied prediction, and what it is held by the next time."""

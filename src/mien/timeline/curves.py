@@ -59,13 +59,15 @@ class Curves:
         self.end = 0.0
 
     def add(self, frame: Frame, result: FrameResult) -> None:
-        """Takes a frame and what was read in it; its faces have numbers."""
+        """Takes a frame and what was read in it; of faces without a number nothing is kept."""
         now = result.seconds or 0.0
         self.end = max(self.end, now)
         while now / self._width >= MOST:
             self._halve()
         for one in result.predictions:
-            face = self._faces.setdefault(one.track or 0, _Face(one.labels))
+            if one.track is None:
+                continue
+            face = self._faces.setdefault(one.track, _Face(one.labels))
             if one.labels != face.labels:
                 continue
             at = int(now / self._width)
