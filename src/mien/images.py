@@ -29,7 +29,7 @@ from mien.files import write_bytes
 from mien.headers import Header, read_header
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Collection, Iterable, Iterator
 
 FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF")
 """What cameras, screens, the web and the data sets of this field (JAFFE is TIFF) give. Each format more is a
@@ -109,7 +109,7 @@ def read(source: str | os.PathLike[str] | bytes | bytearray | memoryview | Frame
     raise PictureError(f"expected a path, the bytes of a picture or a numpy array; received {describe(source)}")
 
 
-def find_pictures(paths: Iterable[Path]) -> Iterator[Path]:
+def find_pictures(paths: Iterable[Path], suffixes: Collection[str] = PICTURE_SUFFIXES) -> Iterator[Path]:
     """The files among ``paths`` as they are, and the pictures in the folders among them, in natural order.
 
     Hidden files and folders are skipped, links are followed, each folder is walked once. What can't be
@@ -117,9 +117,10 @@ def find_pictures(paths: Iterable[Path]) -> Iterator[Path]:
 
     Args:
         paths: files and folders; names are taken literally, not as patterns.
+        suffixes: lower-case, of the files in a folder that are wanted.
 
     Yields:
-        Paths below the given ones; in a folder only those with a suffix in ``PICTURE_SUFFIXES``.
+        Paths below the given ones; in a folder only those with one of the suffixes.
     """
     walked: set[tuple[int, int]] = set()
     for path in paths:
@@ -132,7 +133,7 @@ def find_pictures(paths: Iterable[Path]) -> Iterator[Path]:
             elif folder not in walked:
                 walked.add(folder)
                 try:
-                    waiting += sorted(_wanted(here), key=_natural, reverse=True)
+                    waiting += sorted(_wanted(here, suffixes), key=_natural, reverse=True)
                 except OSError:
                     yield here
 
@@ -291,10 +292,10 @@ def _upright(frame: Frame, orientation: int) -> Frame:
     return np.ascontiguousarray(frame)
 
 
-def _wanted(folder: Path) -> list[Path]:
+def _wanted(folder: Path, suffixes: Collection[str]) -> list[Path]:
     """The pictures and folders in a folder that are not hidden."""
     seen = (entry for entry in folder.iterdir() if not entry.name.startswith("."))
-    return [entry for entry in seen if entry.suffix.lower() in PICTURE_SUFFIXES or _folder_identity(entry)]
+    return [entry for entry in seen if entry.suffix.lower() in suffixes or _folder_identity(entry)]
 
 
 def _folder_identity(path: Path) -> tuple[int, int] | None:

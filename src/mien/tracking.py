@@ -86,7 +86,7 @@ class Tracker:
         self._now = -math.inf
 
     def follow(self, predictions: Sequence[Prediction], seconds: float) -> tuple[Prediction, ...]:
-        """The predictions of the next frame, in their order, each steadied, with its face's number or None before it has one.
+        """The predictions of the next frame, in their order, steadied, with the number of its face or None.
 
         Args:
             predictions: of one frame.

@@ -11,6 +11,7 @@ import signal
 import subprocess
 import sys
 import time
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -18,11 +19,12 @@ import pytest
 from PIL import Image
 from skimage.data import astronaut
 
-from mien.errors import UsageError
+from mien.errors import MienError, UsageError
 from mien.scale import Plan, Reader, read_all
-from mien.scale import local as local_module
+from mien.scale.apart import ENDED, Apart
+from mien.scale.local import read_here
 from mien.scale.plan import PARTS, Folder
-from mien.scale.work import ENDED
+from mien.scale.run import ENGINES
 
 READER = Reader("compact", "0" * 64, "auto", "answer", "0.1.0")
 PATIENCE = 120
@@ -133,9 +135,23 @@ def is_running(pid):
         return False
 
 
+DEADLY = """
+import os, signal
+from mien.scale import reading
+get = reading.Pictures.get
+def dies_of_thirteen(self, reference):
+    if reference.endswith("13.png"):
+        os.kill(os.getpid(), signal.SIGKILL)
+    return get(self, reference)
+reading.Pictures.get = dies_of_thirteen
+reading.main()
+"""
+
+
 def test_a_picture_that_ends_its_process_is_a_row_with_an_error(pictures, tmp_path, monkeypatch):
-    """A reader that dies of one picture, as a fault in native code would end it."""
-    monkeypatch.setattr(local_module, "read_shard", dies_of_thirteen)
+    """A process that dies of one picture, as a fault in native code would end it."""
+    deadly = partial(Apart, command=(sys.executable, "-c", DEADLY))
+    monkeypatch.setitem(ENGINES, "local", partial(read_here, begin=deadly))
     table = tmp_path / "table.csv"
     plan = Plan(READER, tuple(str(path) for path in sorted(pictures.iterdir())), shard=8)
     report = read_all(plan, table, LABELS, processes=2)
@@ -145,15 +161,20 @@ def test_a_picture_that_ends_its_process_is_a_row_with_an_error(pictures, tmp_pa
     assert [Path(row["source"]).name for row in rows if row["error"] == ENDED] == ["13.png"]
 
 
+def test_a_process_that_can_t_begin_is_told_not_taken_for_bad_pictures(pictures, tmp_path, monkeypatch):
+    dumb = partial(Apart, command=(sys.executable, "-c", "raise SystemExit(1)"))
+    monkeypatch.setitem(ENGINES, "local", partial(read_here, begin=dumb))
+    plan = Plan(READER, tuple(str(path) for path in sorted(pictures.iterdir())))
+    with pytest.raises(MienError, match="the process that reads pictures can't begin"):
+        read_all(plan, tmp_path / "table.csv", LABELS, processes=2)
+
+
+def test_an_unknown_engine_is_refused(pictures, tmp_path):
+    with pytest.raises(UsageError, match="expected an engine of local, ray; received 'spark'"):
+        read_all(Plan(READER, ("a.png",)), tmp_path / "table.csv", LABELS, engine="spark")
+
+
 LABELS = ("angry", "disgust", "fear", "happy", "sad", "surprise", "neutral")
-
-
-def dies_of_thirteen(pictures, part):
-    if any(path.endswith("13.png") for path in pictures):
-        os.kill(os.getpid(), signal.SIGKILL)
-    from mien.scale.work import read_shard
-
-    return read_shard(pictures, part)
 
 
 def test_another_run_in_the_same_folder_is_refused(tmp_path):

@@ -27,6 +27,7 @@ SLOW_CHIP = 50.0
 OPTIONAL = (
     ("pyarrow", "parquet", "Parquet tables"),
     ("matplotlib", "plots", "plots"),
+    ("ray", "scale", "many machines, by Ray Data"),
     ("tensorboard", "tensorboard", "logs for TensorBoard"),
     ("optuna", "search", "search for recipes"),
 )

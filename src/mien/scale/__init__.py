@@ -1,6 +1,8 @@
-"""The same reading over many pictures: in shards that survive being killed, by a pool of processes."""
+"""The same reading over many pictures: in shards that survive being killed, by processes here or on a cluster."""
 
-from mien.scale.local import Report, cores, read_all
+from mien.scale.local import cores
 from mien.scale.plan import Plan, Reader
+from mien.scale.run import Report, read_all
+from mien.scale.sources import references
 
-__all__ = ["Plan", "Reader", "Report", "cores", "read_all"]
+__all__ = ["Plan", "Reader", "Report", "cores", "read_all", "references"]

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import json
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mien.errors import UsageError
 from mien.files import TEMPORARY, write_text
+from mien.model_store import ModelStore
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
 PLAN = "plan.json"
 PARTS = ".parts"
@@ -40,6 +42,20 @@ class Reader:
     detector: str
     labels: str
     version: str
+
+    @classmethod
+    def of(cls, model: str, detector: str, labels: str) -> Reader:
+        """What reads with these names on this machine.
+
+        Raises:
+            ModelError: a model is missing or changed.
+        """
+        from mien import __version__
+
+        store = ModelStore()
+        files: list[str | Path] = [model, *([Path(detector)] if detector.lower().endswith(".onnx") else [])]
+        seal = hashlib.sha256(b"".join(map(store.load, files))).hexdigest()
+        return cls(model, seal, detector, labels, __version__)
 
 
 @dataclass(frozen=True)
@@ -103,10 +119,9 @@ class Folder:
         """The file of a shard."""
         return self.path / f"{shard:07}.jsonl"
 
-    @property
-    def alone(self) -> Path:
-        """The file of a picture that is read by itself; swept away if a kill leaves it."""
-        return self.path / f"{TEMPORARY}alone.jsonl"
+    def put(self, shard: int, lines: str) -> None:
+        """Writes the file of a shard, whole."""
+        write_text(self.part(shard), lines)
 
     def missing(self) -> list[int]:
         """The shards that are not done."""

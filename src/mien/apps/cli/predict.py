@@ -38,7 +38,10 @@ def register(app: typer.Typer) -> None:
 
 
 def predict(
-    sources: Annotated[list[Path], typer.Argument(metavar="SOURCE", help="Photos, folders of them, or videos.")],
+    sources: Annotated[
+        list[Path],
+        typer.Argument(metavar="SOURCE", help="Photos, folders of them, videos; with --out Parquet of pictures."),
+    ],
     *,
     model: ModelOption = "compact",
     detector: DetectorOption = "auto",
@@ -62,6 +65,9 @@ def predict(
     processes: Annotated[
         int | None, typer.Option("--processes", min=1, help="With --out; by default one a core.")
     ] = None,
+    engine: Annotated[
+        str, typer.Option("--engine", help="With --out: local, or ray, on the cluster that RAY_ADDRESS names if any.")
+    ] = "local",
     every: Annotated[float | None, typer.Option("--every", help="Of a video: seconds from frame to frame.")] = None,
     stride: Annotated[int, typer.Option("--stride", help="Of a video: every so many-th frame.")] = 1,
     start: Annotated[float, typer.Option("--from", help="Of a video: seconds from which.")] = 0.0,
@@ -86,13 +92,13 @@ def predict(
     from mien.video import Sampling
 
     sampling = Sampling(every, stride, start, end)
-    files = files_in(sources)
+    files = files_in(sources, [".parquet"] if out else [])
     pictures = [path for path in files if not is_video(path)]
     timelines = {"srt": srt, "vtt": vtt, "elan": elan, "page": page}
     if out:
-        if len(pictures) != len(files) or any((csv, parquet, draw, mask, as_json)):
+        if len(pictures) != len(files) or any((csv, parquet, draw, mask, as_json, *timelines.values())):
             raise UsageError("expected pictures alone with --out, and no other form of results")
-        if read_many(pictures, Choice(model_named(model), detector, labels), out, processes):
+        if read_many(pictures, Choice(model_named(model), detector, labels, engine), out, processes):
             raise typer.Exit(SOME_FAILED)
         return
     if any(timelines.values()) and (pictures or len(files) != 1):
@@ -113,15 +119,15 @@ def predict(
         raise typer.Exit(SOME_FAILED)
 
 
-def files_in(sources: Iterable[Path]) -> list[Path]:
-    """The pictures and videos that the sources name; folders are searched for pictures.
+def files_in(sources: Iterable[Path], more: Iterable[str] = ()) -> list[Path]:
+    """The pictures and videos that the sources name; folders are searched for pictures, and files of more suffixes.
 
     Raises:
         UsageError: there are none.
     """
     from mien.images import PICTURE_SUFFIXES, find_pictures
 
-    pictures = list(find_pictures(sources))
+    pictures = list(find_pictures(sources, {*PICTURE_SUFFIXES, *more}))
     if not pictures:
         raise UsageError(
             f"expected pictures ({', '.join(sorted(PICTURE_SUFFIXES))}) or videos; found none in "
