@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 SHARED = Path(__file__).parents[2] / "shared"
 PHOTOS = SHARED / "data" / "photos"
+VIDEO = SHARED / "data" / "video" / "woman.mp4"
 YUNET = SHARED / "models" / "yunet_n_dynamic.onnx"
 PORTRAIT = Path(__file__).parents[1] / "src" / "mien" / "apps" / "portrait.jpg"
 LIBRARIES = ("numpy", "onnxruntime", "opencv-python-headless", "Pillow")
@@ -42,6 +43,9 @@ class Setting:
         photo: the picture of the cold start.
         photos: the pictures of the throughput.
         peers: the Python whose libraries mien's cold start is held against.
+        video: the one that is read; None: there is none.
+        fer: a Python that has the fer library; None: there is none.
+        many: pictures of the long run.
         rounds: of every measurement but the photos'.
         passes: over the photos.
         threads: the counts of threads that are measured.
@@ -54,6 +58,9 @@ class Setting:
     photo: Path
     photos: tuple[Path, ...]
     peers: str
+    video: Path | None
+    fer: str | None
+    many: int
     rounds: int
     passes: int
     threads: tuple[int, ...]
@@ -74,6 +81,9 @@ class Setting:
             photo=asked.photo,
             photos=_photos(asked.photos, asked.sample),
             peers=asked.peers,
+            video=asked.video,
+            fer=asked.fer,
+            many=asked.many,
             rounds=asked.rounds,
             passes=asked.passes,
             threads=(1, 2) if cores() > 1 else (1,),

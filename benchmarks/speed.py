@@ -17,9 +17,10 @@ import tempfile
 from pathlib import Path
 
 from classifiers import faces
+from many import PICTURES, many, videos
 from page import fill
 from processes import cold_start, import_cost, installed_size
-from setting import PHOTOS, PORTRAIT, Setting, busy, machine, today
+from setting import PHOTOS, PORTRAIT, VIDEO, Setting, busy, machine, today
 from throughput import photos
 
 from live import live
@@ -30,17 +31,19 @@ MEASUREMENTS = {
     "photos": photos,
     "faces": faces,
     "live": live,
+    "videos": videos,
+    "many": many,
     "import": import_cost,
     "size": installed_size,
 }
-ASKED_FOR = ("size", "live")
-"""Measured only on demand: one needs an index, the other a display."""
+ASKED_FOR = ("size", "live", "videos", "many")
+"""Measured only on demand: one needs an index, one a display, one a video, one ten minutes."""
 
 
 def main() -> None:
     """Measures what was asked for."""
     asked = _arguments().parse_args()
-    names = asked.only or [name for name in MEASUREMENTS if name not in ASKED_FOR or getattr(asked, name)]
+    names = asked.only or [name for name in MEASUREMENTS if name not in ASKED_FOR or name in asked.more]
     load = busy()
     if load:
         print(f"other work keeps {load:.1f} cores busy: the figures will be too slow, and say so", file=sys.stderr)
@@ -64,8 +67,7 @@ def _arguments() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     add = parser.add_argument
     add("--only", nargs="+", choices=list(MEASUREMENTS), help="these alone; the other blocks of the page stay")
-    add("--size", action="store_true", help="also install into a fresh environment and weigh it: needs an index")
-    add("--live", action="store_true", help="also the live window: needs a display, such as xvfb-run gives")
+    add("--more", nargs="+", choices=ASKED_FOR, default=(), help="also these: size needs an index, live a display")
     add("--out", type=Path, help="a page with a block for each measurement, such as docs/benchmarks.md")
     add("--json", type=Path, help="every figure of every round")
     add("--model", default="compact", help="the classifier, by name or file")
@@ -73,6 +75,9 @@ def _arguments() -> argparse.ArgumentParser:
     add("--photo", type=Path, default=PORTRAIT, help="the picture of the cold start, with a face")
     add("--photos", type=Path, default=PHOTOS if PHOTOS.is_dir() else None, help="a folder of photos")
     add("--sample", type=int, default=0, help="so many photos of the folder, evenly chosen; 0: all")
+    add("--video", type=Path, default=VIDEO if VIDEO.is_file() else None, help="the video of the measurement videos")
+    add("--fer", help="a Python that has the fer library, to hold videos against")
+    add("--many", type=int, default=PICTURES, help="pictures of the measurement many")
     add("--peers", default=sys.executable, help="a Python with TensorFlow or PyTorch to hold the cold start against")
     add("--rounds", type=int, default=7)
     add("--passes", type=int, default=3, help="over the photos")

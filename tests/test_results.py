@@ -17,7 +17,19 @@ from rich.console import Console
 from mien.emotions import FER2013, Emotion
 from mien.errors import UsageError
 from mien.faces import Box, Face, FrameResult, Landmarks, Point, Prediction
-from mien.results import columns, from_dict, open_csv, rows, table, to_dict, to_json_line, write_csv, write_parquet
+from mien.results import (
+    columns,
+    from_dict,
+    open_csv,
+    rows,
+    table,
+    to_arrow,
+    to_dict,
+    to_json_line,
+    to_pandas,
+    write_csv,
+    write_parquet,
+)
 
 LABELS = ("sad", "happy", "neutral")
 DOUBTFUL = (1 / 3, 1 / 3, 1 / 3)
@@ -74,7 +86,8 @@ def shown(results, width=110):
         (
             RESULTS[0],
             (
-                '{"source": "team.jpg", "index": 0, "seconds": null, "error": null, "faces": [{"box": [1, 3, 30, 42], '
+                '{"schema": 1, "source": "team.jpg", "index": 0, "seconds": null, "error": null, "faces": ['
+                '{"box": [1, 3, 30, 42], '
                 '"landmarks": null, "confidence": 0.5, "emotion": "happy", "probability": 0.75, "unsure": false, '
                 '"turned_away": false, "reasons": [], "track": null, '
                 '"probabilities": {"sad": 0.125, "happy": 0.75, "neutral": 0.125}}]}'
@@ -82,7 +95,8 @@ def shown(results, width=110):
         ),
         (
             RESULTS[1],
-            '{"source": "clip.mp4", "index": 12, "seconds": 0.4, "error": null, "faces": [{"box": [1, 3, 30, 42], '
+            '{"schema": 1, "source": "clip.mp4", "index": 12, "seconds": 0.4, "error": null, "faces": ['
+            '{"box": [1, 3, 30, 42], '
             '"landmarks": null, "confidence": 0.5, "emotion": "happy", "probability": 0.75, "unsure": false, '
             '"turned_away": false, "reasons": [], "track": 3, '
             '"probabilities": {"sad": 0.125, "happy": 0.75, "neutral": 0.125}}, {"box": [1, 3, 30, 42], '
@@ -93,28 +107,29 @@ def shown(results, width=110):
         (
             RESULTS[-1],
             (
-                '{"source": "aside.jpg", "index": 0, "seconds": null, "error": null, "faces": [{"box": [1, 3, 30, 42], '
+                '{"schema": 1, "source": "aside.jpg", "index": 0, "seconds": null, "error": null, "faces": ['
+                '{"box": [1, 3, 30, 42], '
                 '"landmarks": [[5.0, 10.0], [15.0, 10.0], [14.12, 15.0], [6.0, 20.0], [14.0, 20.0]], '
                 '"confidence": 0.5, "emotion": "happy", "probability": 0.75, "unsure": true, '
                 '"turned_away": true, "reasons": ["turned away"], "track": null, '
                 '"probabilities": {"sad": 0.125, "happy": 0.75, "neutral": 0.125}}]}'
             ),
         ),
-        (RESULTS[2], '{"source": "nobody.png", "index": 0, "seconds": null, "error": null, "faces": []}'),
+        (RESULTS[2], '{"schema": 1, "source": "nobody.png", "index": 0, "seconds": null, "error": null, "faces": []}'),
         (
             RESULTS[3],
             (
-                '{"source": "torn.jpg", "index": 0, "seconds": null, '
+                '{"schema": 1, "source": "torn.jpg", "index": 0, "seconds": null, '
                 '"error": "expected a picture; received 3 bytes", "faces": []}'
             ),
         ),
         (
             FrameResult("日本\n.jpg", seconds=float("nan")),
-            '{"source": "日本\\n.jpg", "index": 0, "seconds": null, "error": null, "faces": []}',
+            '{"schema": 1, "source": "日本\\n.jpg", "index": 0, "seconds": null, "error": null, "faces": []}',
         ),
         (
             FrameResult(UNDECODABLE),
-            '{"source": "caf\\udce9.jpg", "index": 0, "seconds": null, "error": null, "faces": []}',
+            '{"schema": 1, "source": "caf\\udce9.jpg", "index": 0, "seconds": null, "error": null, "faces": []}',
         ),
     ],
     ids=["face", "two-tracks", "aside", "no-face", "error", "unicode-and-nan", "undecodable-name"],
@@ -162,10 +177,33 @@ def test_what_is_no_result_is_refused(values):
         from_dict(values)
 
 
+def test_a_result_of_a_newer_mien_is_refused():
+    with pytest.raises(UsageError, match="expected schema 1 or older; received 2, of a newer mien"):
+        from_dict(to_dict(RESULTS[0]) | {"schema": 2})
+
+
+@pytest.mark.parametrize("results", [RESULTS, RESULTS[2:4], []], ids=["all", "no faces", "none"])
+def test_arrow_and_pandas_hold_what_parquet_does(tmp_path, results):
+    pytest.importorskip("pandas", reason="needs pandas: pip install 'mien[pandas]'")
+    write_parquet(results, tmp_path / "out.parquet", LABELS)
+    stored = pq.read_table(tmp_path / "out.parquet")
+    arrow = to_arrow(results, LABELS)
+    assert arrow.equals(stored)
+    assert arrow.schema.metadata[b"mien.schema"] == b"1"
+    frame = to_pandas(results, LABELS)
+    assert list(frame.columns) == list(columns(LABELS))
+    assert frame["emotion"].dropna().tolist() == [face.emotion for one in results for face in one.predictions]
+
+
+def test_arrow_refuses_results_of_another_model():
+    with pytest.raises(UsageError, match="which fix the columns"):
+        to_arrow(RESULTS, FER2013)
+
+
 def test_columns_follow_the_labels():
     assert " ".join(columns(FER2013)) == (
         "source index seconds face left top right bottom confidence emotion probability unsure turned_away reasons "
-        "track p_angry p_disgust p_fear p_happy p_sad p_surprise p_neutral error"
+        "track p_angry p_disgust p_fear p_happy p_sad p_surprise p_neutral error schema"
     )
 
 
@@ -180,13 +218,13 @@ def test_csv_holds_every_source_and_face(tmp_path):
         "source": "team.jpg", "index": "0", "seconds": "", "face": "0", "left": "1", "top": "3", "right": "30",
         "bottom": "42", "confidence": "0.5", "emotion": "happy", "probability": "0.75", "unsure": "false",
         "turned_away": "false", "reasons": "", "track": "",
-        "p_sad": "0.125", "p_happy": "0.75", "p_neutral": "0.125", "error": "",
+        "p_sad": "0.125", "p_happy": "0.75", "p_neutral": "0.125", "error": "", "schema": "1",
     }  # fmt: skip
     assert (read[2]["face"], read[2]["track"], read[2]["unsure"]) == ("1", "4", "true")
     assert read[2]["reasons"] == "small; dark"
     assert float(read[2]["p_sad"]) == 1 / 3
-    assert {key for key, value in read[3].items() if value} == {"source", "index"}
-    assert {key for key, value in read[4].items() if value} == {"source", "index", "error"}
+    assert {key for key, value in read[3].items() if value} == {"source", "index", "schema"}
+    assert {key for key, value in read[4].items() if value} == {"source", "index", "error", "schema"}
     assert (read[5]["left"], read[5]["right"]) == ("-20", "-19")
 
 
@@ -253,7 +291,7 @@ def test_csv_takes_results_one_by_one(tmp_path):
 
 def test_probabilities_follow_the_given_order_of_labels():
     (row,) = rows(RESULTS[0], ("happy", "neutral", "sad"))
-    assert row[-4:] == (0.75, 0.125, 0.125, None)
+    assert row[-5:] == (0.75, 0.125, 0.125, None, 1)
 
 
 def test_a_missing_pyarrow_is_named(tmp_path):
@@ -265,7 +303,9 @@ def test_a_missing_pyarrow_is_named(tmp_path):
         "except MissingExtraError as error: print(error)\n"
     )
     said = subprocess.run([sys.executable, "-c", code, tmp_path / "x"], capture_output=True, text=True, check=True)
-    assert said.stdout == "Parquet output needs pyarrow, which is not installed: pip install 'mien[parquet]'\n"
+    assert (
+        said.stdout == "a Parquet or Arrow table needs pyarrow, which is not installed: pip install 'mien[parquet]'\n"
+    )
     assert names_in(tmp_path) == []
 
 

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import os
+import subprocess
 import sys
+from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 from PIL import Image
@@ -24,8 +28,8 @@ def write_clip(path):
 class Capture:
     """As much of OpenCV's ``VideoCapture`` as is asked for: some frames, then nothing."""
 
-    def __init__(self, frames=3, opens=True):
-        self.frames, self.opens, self.released = frames, opens, False
+    def __init__(self, frames=3, opens=True, known=()):
+        self.frames, self.opens, self.released, self.known = frames, opens, False, dict(known)
 
     def __call__(self, source):
         self.source = source
@@ -37,8 +41,8 @@ class Capture:
     def set(self, *_):
         return True
 
-    def get(self, _):
-        return 0.0
+    def get(self, what):
+        return self.known.get(what, 0.0)
 
     def read(self):
         self.frames -= 1
@@ -210,3 +214,23 @@ def test_a_file_tells_its_rate_and_length(tmp_path):
     source = FileSource(write_clip(tmp_path / "clip.avi"))
     assert (source.rate, source.length) == (pytest.approx(10), pytest.approx(1.2))
     source.close()
+
+
+def test_frames_that_would_fill_the_memory_are_refused_before_one_is_read(tmp_path):
+    path = write_clip(tmp_path / "clip.avi")
+    capture = Capture(known={cv2.CAP_PROP_FRAME_WIDTH: 65_500.0, cv2.CAP_PROP_FRAME_HEIGHT: 65_500.0})
+    with pytest.raises(VideoError, match=r"expected frames of at most 40,000,000 pixels .* received 65500x65500"):
+        FileSource(path, capture)
+    assert capture.released
+
+
+@pytest.mark.parametrize("count", [400, pytest.param(20_000, marks=pytest.mark.long)])
+def test_mutated_videos_neither_hang_nor_crash(count):
+    pytest.importorskip("av", reason="needs PyAV: pip install 'mien[video]'")
+    command = [sys.executable, "-m", "fuzz.videos", str(count)]
+    done = subprocess.run(command, check=False, cwd=Path(__file__).parent, capture_output=True, text=True, timeout=900)
+    assert done.returncode == 0, done.stderr[-2000:]
+    told = json.loads(done.stdout)
+    assert set(told["ends"]) == {"all frames", "some frames", "refused"}, told
+    assert told["slowest"] < 10
+    assert told["memory"] < 150

@@ -14,7 +14,7 @@ import cv2
 import numpy as np
 
 from mien.errors import PictureError, UsageError, VideoError
-from mien.images import PICTURE_SUFFIXES, read
+from mien.images import MAX_PIXELS, PICTURE_SUFFIXES, read
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -207,6 +207,12 @@ class FileSource:
         if not self._capture.isOpened():
             self._capture.release()
             raise VideoError(f"expected a video at {path}; received a file that holds none, or one of an unknown kind")
+        wide, high = (self._capture.get(side) for side in (cv2.CAP_PROP_FRAME_WIDTH, cv2.CAP_PROP_FRAME_HEIGHT))
+        if wide * high > MAX_PIXELS:
+            self._capture.release()
+            raise VideoError(
+                f"expected frames of at most {MAX_PIXELS:,} pixels in {path}; received {wide:.0f}x{high:.0f}"
+            )
         rate = self._capture.get(cv2.CAP_PROP_FPS)
         self._every = 1.0 / rate if rate and math.isfinite(rate) and rate > 0 else 1.0 / 25
         self._index, self._seconds = 0, -math.inf

@@ -1,4 +1,4 @@
-r"""Results as JSON Lines, CSV, Parquet and a table for terminals: the one schema.
+r"""Results as JSON Lines, CSV, Parquet, Arrow, pandas and a table for terminals: the one schema.
 
 A JSON line holds one picture or frame; a row of CSV or Parquet holds one face. A picture without a face
 and one that could not be read have a row too, so that no source is silently missing.
@@ -8,6 +8,7 @@ Sources are written exactly as they came, also those that a spreadsheet would ta
 Only what UTF-8 can't hold (a file name of undecodable bytes) is written as a ``\udc80`` style escape.
 """
 
+from mien.results.frames import to_arrow, to_pandas
 from mien.results.schema import SCHEMA_VERSION, columns, from_dict, rows, to_dict, to_json_line
 from mien.results.terminal import table
 from mien.results.writers import CsvWriter, ParquetWriter, Writer, open_csv, open_parquet, write_csv, write_parquet
@@ -23,8 +24,10 @@ __all__ = [
     "open_parquet",
     "rows",
     "table",
+    "to_arrow",
     "to_dict",
     "to_json_line",
+    "to_pandas",
     "write_csv",
     "write_parquet",
 ]

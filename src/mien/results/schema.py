@@ -39,6 +39,7 @@ FACE_COLUMNS = {
 def to_dict(result: FrameResult) -> dict[str, Any]:
     """A result in plain types, ready for JSON; probabilities are never rounded, edges of boxes are."""
     return {
+        "schema": SCHEMA_VERSION,
         "source": result.source,
         "index": result.index,
         "seconds": finite(result.seconds),
@@ -53,8 +54,13 @@ def from_dict(values: dict[str, Any]) -> FrameResult:
     The schema leaves out fractions of pixels, thresholds, and flaws of answers that are sure.
 
     Raises:
-        UsageError: the dictionary is no such result.
+        UsageError: the dictionary is no such result, or one of another version of the schema.
     """
+    version = values.get("schema") if isinstance(values, dict) else None
+    if isinstance(version, int) and version > SCHEMA_VERSION:
+        raise UsageError(
+            f"expected schema {SCHEMA_VERSION} or older; received {version}, of a newer mien: update this one"
+        )
     try:
         return FrameResult(
             source=values["source"],
@@ -78,7 +84,12 @@ def to_json_line(result: FrameResult) -> str:
 
 def columns(labels: Sequence[str]) -> dict[str, str]:
     """The columns of CSV and Parquet for a model with these labels, in order, and the Arrow type of each."""
-    return {**FACE_COLUMNS, **{f"p_{_utf8(label)}": "float64" for label in labels}, "error": "string"}
+    return {
+        **FACE_COLUMNS,
+        **{f"p_{_utf8(label)}": "float64" for label in labels},
+        "error": "string",
+        "schema": "int32",
+    }
 
 
 def rows(result: FrameResult, labels: Sequence[str]) -> list[tuple[Any, ...]]:
@@ -94,9 +105,10 @@ def rows(result: FrameResult, labels: Sequence[str]) -> list[tuple[Any, ...]]:
     start = (_utf8(result.source), result.index, finite(result.seconds))
     error = None if result.error is None else _utf8(result.error)
     if not result.predictions:
-        return [(*start, *[None] * (len(FACE_COLUMNS) - len(start) + len(labels)), error)]
+        return [(*start, *[None] * (len(FACE_COLUMNS) - len(start) + len(labels)), error, SCHEMA_VERSION)]
     return [
-        (*start, number, *_face_row(prediction, labels), error) for number, prediction in enumerate(result.predictions)
+        (*start, number, *_face_row(prediction, labels), error, SCHEMA_VERSION)
+        for number, prediction in enumerate(result.predictions)
     ]
 
 

@@ -6,9 +6,9 @@ import csv
 from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING, Any, Protocol, TextIO
 
-from mien.errors import MissingExtraError
 from mien.files import written_whole
-from mien.results.schema import SCHEMA_VERSION, columns, rows
+from mien.results.frames import arrow_schema, arrow_table
+from mien.results.schema import columns, rows
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -17,7 +17,6 @@ if TYPE_CHECKING:
 
     from mien.faces import FrameResult
 
-SCHEMA_KEY = b"mien.schema"
 ROWS_A_GROUP = 8192
 
 
@@ -53,18 +52,10 @@ class ParquetWriter:
     """
 
     def __init__(self, path: Path, labels: Sequence[str]) -> None:
-        try:
-            import pyarrow as pa
-            import pyarrow.parquet as pq
-        except ImportError as error:
-            raise MissingExtraError("Parquet output", "pyarrow", "parquet") from error
-
         self._labels = tuple(labels)
-        self._schema = pa.schema(
-            [(name, pa.type_for_alias(kind)) for name, kind in columns(labels).items()],
-            metadata={SCHEMA_KEY: str(SCHEMA_VERSION).encode()},
-        )
-        self._table = pa.Table
+        self._schema = arrow_schema(self._labels)
+        import pyarrow.parquet as pq
+
         self._file = pq.ParquetWriter(path, self._schema)
         self._waiting: list[tuple[Any, ...]] = []
 
@@ -81,8 +72,7 @@ class ParquetWriter:
         self._file.close()
 
     def _write_group(self) -> None:
-        by_column = [list(column) for column in zip(*self._waiting, strict=True)]
-        self._file.write_table(self._table.from_arrays(by_column, schema=self._schema))
+        self._file.write_table(arrow_table(self._waiting, self._schema))
         self._waiting = []
 
 

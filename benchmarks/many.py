@@ -1,0 +1,184 @@
+"""A video in one go beside a loop over its frames, and ten thousand pictures by one process, a pool, and Ray."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import random
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from functools import partial
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import cv2
+from page import Section, table
+from timing import Sample, interleaved
+
+from mien.recognizer import Recognizer
+from mien.scale import cores
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from setting import Setting
+
+ROUNDS = 3
+PICTURES = 10_000
+KILLS = 20
+
+FER = """
+import sys, time
+from fer.classes import Video
+from fer.fer import FER
+detector, video = FER(mtcnn=False), Video(sys.argv[1])
+begun = time.perf_counter()
+video.analyze(detector, display=False, save_frames=False, save_video=False, annotate_frames=False, zip_images=False)
+print("seconds", time.perf_counter() - begun)
+"""
+"""The fer library on a video, with its own Haar detector and without what it writes by default."""
+
+
+def videos(setting: Setting) -> Section:
+    """Frames of a video a second, each face followed, beside a frame-by-frame loop and beside fer."""
+    if setting.video is None:
+        raise SystemExit("expected a video to measure on: --video FILE")
+    frames = sum(1 for _ in _frames(setting.video))
+    tasks: dict[str, Callable[[], float]] = {}
+    recognizers = {name: Recognizer.load(setting.model, name, store=setting.store) for name in ("auto", "haar")}
+    for name, recognizer in recognizers.items():
+        tasks[f"`mien predict`, {name}"] = partial(_streamed, recognizer, setting.video)
+    tasks["a loop of `predict`, auto"] = partial(_looped, recognizers["auto"], setting.video)
+    if setting.fer:
+        tasks["fer's `Video.analyze`, Haar"] = partial(_by_fer, setting.fer, setting.video)
+    found = {name: Sample(values).into(frames) for name, values in interleaved(tasks, ROUNDS).items()}
+    first = found[next(iter(found))]
+    rows = [[name, sample.text(1), first.over(sample).text(2)] for name, sample in found.items()]
+    words = (
+        f"{setting.video.name}: {frames} frames of {'x'.join(map(str, _size(setting.video)))}, {ROUNDS} rounds; the "
+        "last column is how many times as many frames the first row reads."
+    )
+    text = [table(["", "frames a second", "first row over this"], rows), words]
+    return Section("\n\n".join(text), {"frames": frames, "rates": {name: one.values for name, one in found.items()}})
+
+
+def many(setting: Setting) -> Section:
+    """Ten thousand pictures by one process, by one a core, and by Ray; and by a run that is killed time and again."""
+    with tempfile.TemporaryDirectory() as scratch:
+        folder = Path(scratch) / "pictures"
+        _repeat(setting.photos, folder, setting.many)
+        engines = {"one process": ["--processes", "1"], f"{cores()} processes": []}
+        if find_spec("ray"):
+            engines["Ray Data on this machine"] = ["--engine", "ray"]
+        tasks = {name: partial(_read, setting, folder, more) for name, more in engines.items()}
+        seconds = {name: Sample(values) for name, values in interleaved(tasks, 1).items()}
+        killed, rows_there = _killed(setting, folder)
+    first = seconds["one process"]
+    rows = [
+        [name, f"{one.median:,.0f}", f"{setting.many / one.median:,.1f}", f"{first.over(one).median:.2f}"]
+        for name, one in seconds.items()
+    ]
+    words = (
+        f"{setting.many:,} pictures, {len(setting.photos)} different ones, whole runs of `mien predict FOLDER --out "
+        f"TABLE.parquet` from their start to their end. Killed {killed} times (kill -9 of the run, or of one of its "
+        f"processes) and begun again each time: {rows_there:,} pictures in the table, none twice."
+    )
+    text = [table(["", "seconds", "pictures a second", "times one process"], rows), words]
+    return Section("\n\n".join(text), {"seconds": {name: one.values for name, one in seconds.items()}})
+
+
+def _streamed(recognizer: Recognizer, video: Path) -> float:
+    begun = time.perf_counter()
+    for _ in recognizer.stream(video):
+        pass
+    return time.perf_counter() - begun
+
+
+def _looped(recognizer: Recognizer, video: Path) -> float:
+    begun = time.perf_counter()
+    for frame in _frames(video):
+        recognizer.predict(cv2.cvtColor(frame, cv2.COLOR_BGR2RGB))
+    return time.perf_counter() - begun
+
+
+def _by_fer(python: str, video: Path) -> float:
+    with tempfile.TemporaryDirectory() as scratch:
+        said = subprocess.run(
+            [python, "-c", FER, str(video.absolute())],
+            cwd=scratch,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            encoding="utf-8",
+            check=True,
+        )
+    return float(said.stdout.rpartition("seconds ")[2])
+
+
+def _frames(video: Path) -> itertools.takewhile[cv2.typing.MatLike]:
+    capture = cv2.VideoCapture(str(video))
+    read = (frame for good, frame in iter(capture.read, None))
+    return itertools.takewhile(lambda frame: frame is not None, read)
+
+
+def _size(video: Path) -> tuple[int, int]:
+    height, width = next(iter(_frames(video))).shape[:2]
+    return width, height
+
+
+def _repeat(photos: Sequence[Path], folder: Path, count: int) -> None:
+    """A folder of so many pictures, the same ones time and again."""
+    folder.mkdir()
+    for number, photo in zip(range(count), itertools.cycle(photos), strict=False):
+        (folder / f"{number:06}{photo.suffix}").symlink_to(photo.absolute())
+
+
+def _command(folder: Path, out: Path, more: Sequence[str] = ()) -> list[str]:
+    return [sys.executable, "-m", "mien", "predict", str(folder), "--out", str(out), *more]
+
+
+def _read(setting: Setting, folder: Path, more: Sequence[str]) -> float:
+    out = folder.with_name("table.parquet")
+    begun = time.perf_counter()
+    subprocess.run(_command(folder, out, more), env=_environment(setting), stderr=subprocess.DEVNULL, check=False)
+    out.unlink()
+    return time.perf_counter() - begun
+
+
+def _killed(setting: Setting, folder: Path) -> tuple[int, int]:
+    """How often a run was killed, and the pictures in the table that came of it in the end."""
+    import pyarrow.parquet as pq
+
+    out, dice, kills = folder.with_name("killed.parquet"), random.Random(0), 0
+    while not out.exists():
+        run = subprocess.Popen(_command(folder, out), env=_environment(setting), stderr=subprocess.DEVNULL)
+        if kills == KILLS:
+            run.wait()
+            break
+        time.sleep(dice.uniform(1.0, setting.many / 1000))
+        victims = [run.pid, *_children(run.pid)]
+        if run.poll() is None:
+            os.kill(dice.choice(victims), signal.SIGKILL)
+            time.sleep(dice.uniform(0.0, 2.0))
+            kills += 1
+        run.kill()
+        run.wait()
+    sources = pq.read_table(out, columns=["source", "face"]).to_pylist()
+    pictures = [row["source"] for row in sources if not row["face"]]
+    if len(pictures) != len(set(pictures)) or len(pictures) != setting.many:
+        raise SystemExit(f"expected each of {setting.many} pictures once; received {len(pictures)}")
+    return kills, len(pictures)
+
+
+def _children(pid: int) -> list[int]:
+    try:
+        return [int(word) for word in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+    except OSError:
+        return []
+
+
+def _environment(setting: Setting) -> Mapping[str, str]:
+    return dict(setting.environment)

@@ -1,0 +1,88 @@
+"""Mutated videos through the one door, in a process of its own: a hang ends it with the place, a crash with a signal.
+
+Run in tests as ``python -m fuzz.videos COUNT``: writes how they ended as one JSON object.
+"""
+
+from __future__ import annotations
+
+import collections
+import faulthandler
+import json
+import sys
+import tempfile
+import time
+from itertools import pairwise
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from fuzz.pictures import mutated, peak_memory
+from mien.errors import VideoError
+from mien.video import FileSource, Sampling
+from mien.video_writing import open_video
+from videos import swaying_face, write_frames
+
+PATIENCE = 10.0
+"""Seconds for one clip, over which it counts as hanging."""
+
+FRAMES = 12
+
+
+def seeds(folder: Path) -> dict[str, bytes]:
+    """Small clips in the forms that files come in, by suffix."""
+    frames = [cv2.resize(frame, (80, 60)) for frame in swaying_face(FRAMES)]
+    found = {".avi": write_frames(folder / "seed.avi", frames).read_bytes()}
+    for suffix in (".mp4", ".mov", ".mkv"):
+        path = folder / f"seed{suffix}"
+        with open_video(path) as writer:
+            for number, frame in enumerate(frames):
+                writer.write(frame, number / 25)
+        found[suffix] = path.read_bytes()
+    return found
+
+
+def end_of(path: Path) -> str:
+    """How reading ended: how many frames came, refused, or the name of what should not have happened."""
+    try:
+        source = FileSource(path)
+        try:
+            frames = list(source.frames(Sampling()))
+        finally:
+            source.close()
+    except VideoError:
+        return "refused"
+    except BaseException as escaped:  # noqa: BLE001 - what escapes is what is looked for
+        return f"{type(escaped).__name__}: {escaped}"
+    times = [frame.seconds for frame in frames]
+    good = all(frame.picture.dtype == np.uint8 and frame.picture.ndim == 3 for frame in frames)
+    rising = all(one < other for one, other in pairwise(times))
+    if not (good and rising):
+        return "bad frames" if rising else "times that do not rise"
+    return "all frames" if len(frames) == FRAMES else "some frames" if len(frames) < FRAMES else "more frames"
+
+
+def main(count: int, seed: int) -> None:
+    random = np.random.default_rng(seed)
+    with tempfile.TemporaryDirectory() as scratch:
+        folder = Path(scratch)
+        clips = seeds(folder)
+        ends, slowest = collections.Counter(), 0.0
+        for suffix in clips:
+            if (end := end_of(folder / f"seed{suffix}")) != "all frames":
+                raise SystemExit(f"the clips to mutate must be readable: {suffix} {end}")
+        before = peak_memory(anew=True)
+        for number in range(count):
+            suffix = list(clips)[number % len(clips)]
+            path = folder / f"mutated{suffix}"
+            path.write_bytes(mutated(clips[suffix], random))
+            faulthandler.dump_traceback_later(PATIENCE, exit=True)
+            begun = time.monotonic()
+            ends[end_of(path)] += 1
+            slowest = max(slowest, time.monotonic() - begun)
+        faulthandler.cancel_dump_traceback_later()
+    json.dump({"ends": ends, "slowest": slowest, "memory": peak_memory() - before}, sys.stdout)
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]), int(sys.argv[2]) if len(sys.argv) > 2 else 0)
