@@ -228,7 +228,9 @@ def test_frames_that_would_fill_the_memory_are_refused_before_one_is_read(tmp_pa
 def test_mutated_videos_neither_hang_nor_crash(count):
     pytest.importorskip("av", reason="needs PyAV: pip install 'mien[video]'")
     command = [sys.executable, "-m", "fuzz.videos", str(count)]
-    done = subprocess.run(command, check=False, cwd=Path(__file__).parent, capture_output=True, text=True, timeout=900)
+    done = subprocess.run(
+        command, check=False, cwd=Path(__file__).parent, capture_output=True, encoding="latin-1", timeout=900
+    )
     assert done.returncode == 0, done.stderr[-2000:]
     told = json.loads(done.stdout)
     assert set(told["ends"]) == {"all frames", "some frames", "refused"}, told
