@@ -19,8 +19,8 @@ import cv2
 from page import Section, table
 from timing import Sample, interleaved
 
+from mien.ahead import cores
 from mien.recognizer import Recognizer
-from mien.scale import cores
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence

@@ -10,10 +10,10 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from mien.ahead import cores
 from mien.images import find_pictures
 from mien.model_store import ModelStore
 from mien.recognizer import detectors_here, find_detector
-from mien.scale import cores
 
 if TYPE_CHECKING:
     import argparse

@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from mien.ahead import ahead
+from mien.ahead import ahead, mapped
 
 
 def threads():
@@ -59,3 +59,29 @@ def test_the_next_item_is_made_while_one_is_used():
 
     for item in ahead(make(), 2):
         assert item == 2 or second.wait(10)
+
+
+def test_items_are_mapped_in_their_order_by_several_threads():
+    both = threading.Barrier(2, timeout=10)
+
+    def call(item):
+        if item < 2:
+            both.wait()  # passed only if two calls run at once
+        return item * item
+
+    assert list(mapped(call, range(20), 2)) == [item * item for item in range(20)]
+
+
+def test_few_items_are_mapped_before_they_are_asked_for():
+    taken = []
+    squares = mapped(lambda item: item * item, (taken.append(item) or item for item in range(100)), 2)
+    assert next(squares) == 0
+    assert len(taken) == 5
+    squares.close()
+
+
+def test_what_a_call_raises_comes_where_its_result_would():
+    inverses = mapped(lambda item: 1 / item, [4, 2, 0, 1], 2)
+    assert [next(inverses), next(inverses)] == [0.25, 0.5]
+    with pytest.raises(ZeroDivisionError):
+        next(inverses)

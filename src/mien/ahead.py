@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import os
 import queue
 import threading
+from collections import deque
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterable
+    from collections.abc import Callable, Generator, Iterable
 
 T = TypeVar("T")
+R = TypeVar("R")
 
 CHECKED = 0.1
 """Seconds after which a maker that nobody takes from looks whether it is still wanted."""
@@ -43,6 +47,29 @@ def ahead(items: Iterable[T], most: int) -> Generator[T]:
         maker.thread.join()
 
 
+def mapped(call: Callable[[T], R], items: Iterable[T], threads: int) -> Generator[R]:
+    """What a call makes of each item, in their order, by several threads, two items each at most ahead.
+
+    What is raised by a call, or while an item is made, is raised where it would be asked for.
+
+    Args:
+        call: safe to be called from several threads.
+        items: taken one by one, in the thread that asks.
+        threads: that call.
+    """
+    running: deque[Future[R]] = deque()
+    with ThreadPoolExecutor(threads, "mien mapped") as pool:
+        try:
+            for item in items:
+                running.append(pool.submit(call, item))
+                if len(running) > 2 * threads:
+                    yield running.popleft().result()
+            while running:
+                yield running.popleft().result()
+        finally:
+            pool.shutdown(wait=False, cancel_futures=True)
+
+
 class _Maker(Generic[T]):
     """The thread and what it hands over."""
 
@@ -72,3 +99,8 @@ class _Maker(Generic[T]):
                 continue
             return True
         return False
+
+
+def cores() -> int:
+    """The cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

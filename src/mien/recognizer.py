@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from mien.ahead import ahead
+from mien.ahead import ahead, cores, mapped
 from mien.classification import Classifier
 from mien.cropping import crop_faces
 from mien.detection import Detector, HaarDetector, OwnDetector, WholeDetector, YuNetDetector, rule_for
@@ -143,7 +143,7 @@ class Recognizer:
     ) -> Iterator[tuple[VideoFrame, FrameResult]]:
         """Each frame of a video that is wanted, and what was found in it; see ``stream``.
 
-        Frames are decoded in a thread ahead of the one that finds faces, and that one ahead of the one that names
+        Frames are decoded in a thread ahead of those that find faces, one a core, and they ahead of the one that names
         expressions, which takes those of several frames in one go.
 
         Args:
@@ -167,15 +167,17 @@ class Recognizer:
     def _found_ahead(self, source: FileSource, sampling: Sampling) -> Generator[_Found]:
         frames = ahead(source.frames(sampling), DECODED)
 
-        def find() -> Iterator[_Found]:
+        def find(frame: VideoFrame) -> _Found:
+            faces = self.detector.detect(frame.picture)
+            return _Found(frame, self._cut(frame.picture, faces, detected=True))
+
+        def found() -> Iterator[_Found]:
             try:
-                for frame in frames:
-                    faces = self.detector.detect(frame.picture)
-                    yield _Found(frame, self._cut(frame.picture, faces, detected=True))
+                yield from mapped(find, frames, cores())
             finally:
                 frames.close()
 
-        return ahead(find(), FOUND)
+        return ahead(found(), FOUND)
 
     def classify(self, frame: Frame, faces: Sequence[Face], *, detected: bool = True) -> tuple[Prediction, ...]:
         """The expression of each face of a frame, in the order of the faces.

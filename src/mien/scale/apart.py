@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import os
 import subprocess
 import sys
 from typing import IO, TYPE_CHECKING, cast
@@ -18,6 +19,9 @@ if TYPE_CHECKING:
     from mien.scale.plan import Reader
 
 COMMAND = (sys.executable, "-c", "from mien.scale.reading import main; main()")
+ONE_THREAD = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
+"""Unless they are set: NumPy's products are small here, and a second thread of theirs takes a core only to wait."""
+
 ENDED = "the process that read it ended without a word: the file may be made to crash what decodes it"
 
 
@@ -73,7 +77,12 @@ class Apart:
     def _begin(self) -> subprocess.Popen[str]:
         # a session of its own: Ctrl-C is for the process that asks, which says when to end
         self._process = subprocess.Popen(  # noqa: S603  the command is ours
-            self._command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, encoding="ascii", start_new_session=True
+            self._command,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            encoding="ascii",
+            start_new_session=True,
+            env=ONE_THREAD | os.environ,
         )
         try:
             _said(self._process, dataclasses.asdict(self._reader))

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 from itertools import islice
 from queue import SimpleQueue
 from typing import TYPE_CHECKING
 
+from mien.ahead import cores
 from mien.scale.apart import Apart
 
 if TYPE_CHECKING:
@@ -63,8 +63,3 @@ def read_here(
             threads.shutdown(wait=False, cancel_futures=True)
             for reader in readers:
                 reader.close()
-
-
-def cores() -> int:
-    """The cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

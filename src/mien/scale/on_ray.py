@@ -6,9 +6,9 @@ import logging
 import os
 from typing import TYPE_CHECKING, Any
 
+from mien.ahead import cores
 from mien.errors import MissingExtraError, ModelError
 from mien.scale.apart import Apart
-from mien.scale.local import cores
 from mien.scale.plan import Reader
 
 if TYPE_CHECKING:

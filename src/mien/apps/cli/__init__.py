@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import logging
+import os
 import sys
 from typing import TYPE_CHECKING
 
@@ -49,6 +50,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     Args:
         arguments: what follows the command's name; None takes it from the process.
     """
+    # NumPy's products are small here: a second thread of theirs takes a core only to wait for the first
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     logging.basicConfig(format="%(message)s", level=logging.WARNING)
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):  # JSON is UTF-8, whatever the terminal speaks
