@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import gc
 import hashlib
 import io
 import itertools
@@ -26,8 +27,9 @@ from mien.model_card import Answer, CropRule, Head, ModelCard
 from mien.model_manifest import Entry, to_json
 from mien.model_store import MANIFEST, ModelStore
 from mien.recognizer import SHIPPED_DETECTOR, Recognizer, find_detector
+from mien.timeline import Curves, Timeline
 from mien.tracking import Steadiness, Tracker
-from mien.video import Sampling
+from mien.video import FileSource, Sampling, VideoFrame
 from videos import swaying_face, write_frames
 
 CARD = ModelCard(
@@ -502,3 +504,46 @@ def test_the_shipped_chain_follows_a_face_through_a_clip(tmp_path):
     clip = write_frames(tmp_path / "face.avi", swaying_face(30))
     results = list(Recognizer.load().stream(clip))
     assert [[(one.track, one.emotion) for one in result.predictions] for result in results] == [[(1, "happy")]] * 30
+
+
+class Looped:
+    """Ten minutes of a clip, again and again, opened and closed each time."""
+
+    def __init__(self, clip):
+        self.clip, self.seconds = clip, 600.0
+
+    def frames(self, sampling):
+        numbers, begun = itertools.count(), 0.0
+        while begun < self.seconds:
+            source = FileSource(self.clip)
+            for frame in source.frames(sampling):
+                last = begun + frame.seconds
+                yield VideoFrame(next(numbers), last, frame.picture)
+            source.close()
+            begun = last + 1 / source.rate
+
+    def close(self):
+        """Nothing is open between the loops."""
+
+
+@pytest.mark.long
+def test_ten_minutes_of_video_leave_memory_threads_and_files_as_they_were(tmp_path):
+    def used():
+        gc.collect()
+        pages = int(Path("/proc/self/statm").read_text().split()[1])
+        return pages * 4096 / 1e6, len(list(Path("/proc/self/fd").iterdir())), threading.active_count()
+
+    timeline, curves, figures = Timeline(), Curves(), []
+    source = Looped(write_frames(tmp_path / "face.avi", swaying_face(250), rate=25))
+    for frame, result in Recognizer.load().watch(source, "loop"):
+        timeline.add(result)
+        curves.add(frame.picture, result)
+        if frame.index % 1000 == 500:  # the threads are there yet
+            figures.append(used())
+    assert frame.index == 14_999
+    memory, files, threads = zip(*figures, strict=True)
+    assert memory[-1] - memory[2] < 5, memory
+    assert max(files) - min(files) <= 1, files  # the clip is open, or between two loops
+    assert len(set(threads)) == 1, threads
+    (person,) = timeline.people()
+    assert person.segments
