@@ -1,0 +1,149 @@
+/**
+ * Reads faces within the page, beside the thread that draws it.
+ *
+ * In: {kind: "load", models: {classifier, detector}, token}; {kind: "read", id, picture: ImageData | Blob, source,
+ * index, seconds, follow}; {kind: "forget"}. Out: {kind: "progress", share}; {kind: "ready", labels};
+ * {kind: "result", id, result}; {kind: "failed", id, code, message}. Nothing is sent anywhere: the only requests are
+ * for the runtime and the models.
+ */
+
+import { rgbOf } from "./pictures.js";
+import { resultOf } from "./predictions.js";
+import { Recognizer } from "./recognizer.js";
+import { Tracker } from "./tracking.js";
+
+const RUNTIME = "/ort/ort.wasm.min.mjs";
+const MOST_PIXELS = 40_000_000;
+const MOST_THREADS = 4;
+
+const tracker = new Tracker();
+let recognizer;
+let waiting = Promise.resolve();
+
+self.onmessage = ({ data }) => {
+  // one after another, in their order
+  waiting = waiting.then(() => tasks[data.kind](data)).catch((error) => {
+    self.postMessage({ kind: "failed", id: data.id, code: error.code ?? "failed", message: error.message });
+  });
+};
+
+const tasks = {
+  async load({ models, token }) {
+    const ort = await runtime();
+    const [classifier, detector] = await Promise.all([
+      loaded(models.classifier, token, 0),
+      loaded(models.detector, token, 1),
+    ]);
+    const finds = await ort.InferenceSession.create(detector.bytes);
+    const names = await ort.InferenceSession.create(classifier.bytes);
+    recognizer = new Recognizer(
+      (pictures) => cellsOf(ort, finds, pictures),
+      (chips) => logitsOf(ort, names, chips),
+      { detector: detector.card, classifier: classifier.card },
+    );
+    self.postMessage({ kind: "ready", labels: classifier.card.answer.labels });
+  },
+
+  async read({ id, picture, source, index, seconds, follow }) {
+    const image = picture instanceof Blob ? await decoded(picture) : picture;
+    let predictions = await recognizer.predict(rgbOf(image));
+    if (follow) predictions = tracker.follow(predictions, seconds);
+    self.postMessage({ kind: "result", id, result: resultOf(source, index, seconds, predictions) });
+  },
+
+  forget() {
+    tracker.forget();
+  },
+};
+
+async function runtime() {
+  const there = await fetch(RUNTIME);
+  if (!there.ok) throw coded("runtime_absent", "the browser's runtime is not on this computer");
+  const ort = await import(RUNTIME);
+  ort.env.wasm.wasmPaths = "/ort/";
+  // threads need shared memory, which the page's headers allow
+  const cores = Math.ceil(navigator.hardwareConcurrency / 2);
+  ort.env.wasm.numThreads = self.crossOriginIsolated ? Math.min(cores, MOST_THREADS) : 1;
+  ort.env.logLevel = "error";
+  return ort;
+}
+
+const shares = [0, 0];
+
+/** A model's card and bytes. */
+async function loaded(name, token, place) {
+  const headers = token ? { Authorization: `Bearer ${token}` } : {};
+  const [told, file] = await Promise.all([
+    fetch(`/v1/models/${name}`, { headers }),
+    fetch(`/v1/models/${name}/file`, { headers }),
+  ]);
+  if (!told.ok || !file.ok) throw coded("model_absent", `the model ${name} is not on this computer`);
+  const bytes = await received(file, (share) => {
+    shares[place] = share;
+    self.postMessage({ kind: "progress", share: (shares[0] + shares[1]) / 2 });
+  });
+  return { card: (await told.json()).card, bytes };
+}
+
+/** The bytes of an answer, telling how much of them is there. */
+async function received(answer, tell) {
+  const length = Number(answer.headers.get("Content-Length"));
+  const parts = [];
+  let count = 0;
+  for (const reader = answer.body.getReader(); ; ) {
+    const { done, value } = await reader.read();
+    if (done) break;
+    parts.push(value);
+    count += value.length;
+    if (length) tell(Math.min(count / length, 1));
+  }
+  tell(1);
+  return new Uint8Array(await new Blob(parts).arrayBuffer());
+}
+
+/** A photo's pixels, upright, its colours as they are in the file. */
+async function decoded(blob) {
+  let bitmap;
+  try {
+    bitmap = await createImageBitmap(blob, { colorSpaceConversion: "none", premultiplyAlpha: "none" });
+  } catch {
+    throw coded("not_a_picture", "expected a picture that this browser can open, such as JPEG, PNG or WebP");
+  }
+  const { width, height } = bitmap;
+  if (width * height > MOST_PIXELS) {
+    bitmap.close();
+    throw coded("too_large", `expected at most 40 million pixels; received ${width} x ${height}`);
+  }
+  const canvas = new OffscreenCanvas(width, height);
+  const context = canvas.getContext("2d", { willReadFrequently: true });
+  context.drawImage(bitmap, 0, 0);
+  bitmap.close();
+  return context.getImageData(0, 0, width, height);
+}
+
+async function cellsOf(ort, session, pictures) {
+  const [{ width, height }] = pictures;
+  const output = await ran(ort, session, pictures, [pictures.length, height, width, 3]);
+  const values = output[session.outputNames[0]].data;
+  const each = values.length / pictures.length;
+  return pictures.map((_, at) => values.slice(at * each, (at + 1) * each));
+}
+
+async function logitsOf(ort, session, chips) {
+  const [{ width, height, channels }] = chips;
+  const output = await ran(ort, session, chips, [chips.length, height, width, channels]);
+  return session.outputNames.map((name) => {
+    const { data, dims } = output[name];
+    return chips.map((_, row) => Array.from(data.subarray(row * dims[1], (row + 1) * dims[1])));
+  });
+}
+
+function ran(ort, session, pictures, dims) {
+  const data = new Uint8Array(dims.reduce((so, far) => so * far));
+  pictures.forEach((picture, at) => data.set(picture.data, at * picture.data.length));
+  return session.run({ [session.inputNames[0]]: new ort.Tensor("uint8", data, dims) });
+}
+
+function coded(code, message) {
+  return Object.assign(new Error(message), { code });
+}
