@@ -25,7 +25,7 @@ SIZES = {"": {"width": 1280, "height": 900}, "-phone": {"width": 390, "height": 
 def main(folder: Path) -> None:
     with tempfile.TemporaryDirectory() as scratch:
         aside = Path(scratch)
-        camera = write_camera(aside / "camera.y4m", swaying(size=(960, 720)))
+        camera = write_camera(aside / "camera.y4m", swaying(90, (960, 720), reach=8))
         server = FakeServer(Recognizer.load(), npm_package("onnxruntime-web", Path("/tmp/npm")) / "dist")
         portrait = aside / "grace_hopper.jpg"
         Image.open(matplotlib.cbook.get_sample_data("grace_hopper.jpg", asfileobj=False)).save(portrait)
@@ -48,14 +48,17 @@ def main(folder: Path) -> None:
                     page.screenshot(path=folder / f"welcome{size}-{scheme}.png")
                     page.click("#start")
                     page.wait_for_selector("#boxes .box:not([hidden])")
+                    # a fake camera is named after its file
+                    page.evaluate("() => { document.querySelector('#camera option').text = 'Integrated camera'; }")
                     page.wait_for_timeout(6000 if size == "" else 2000)
                     page.screenshot(path=folder / f"page{size}-{scheme}.png", full_page=bool(size))
                     page.keyboard.press("c")
                     page.wait_for_timeout(800)
                     page.screenshot(path=folder / f"covered{size}-{scheme}.png")
                     page.click("#start")
-                    page.set_input_files("#file", [portrait, both, whole, __file__])
-                    page.wait_for_timeout(2500)
+                    page.set_input_files("#file", [portrait, both, whole, Path(__file__)])
+                    page.wait_for_selector("#cards .card.failed", timeout=20000)
+                    page.wait_for_timeout(600)
                     page.screenshot(path=folder / f"photos{size}-{scheme}.png", full_page=True)
                     page.evaluate(
                         "() => { navigator.mediaDevices.getUserMedia = () => Promise.reject(new DOMException('', 'NotAllowedError')); }"

@@ -27,10 +27,10 @@ def write_camera(path: Path, frames: list[np.ndarray], rate: int = 30) -> Path:
     return path
 
 
-def swaying(count: int = 24, size: tuple[int, int] = (640, 480)) -> list[np.ndarray]:
+def swaying(count: int = 24, size: tuple[int, int] = (640, 480), reach: int = 14) -> list[np.ndarray]:
     """The astronaut, swaying: there and back."""
     wide, high = size
-    places = [round(14 * np.sin(2 * np.pi * number / count)) for number in range(count)]
+    places = [round(reach * np.sin(2 * np.pi * number / count)) for number in range(count)]
     whole = astronaut()
     return [cv2.resize(whole[0:330, 20 + x : 460 + x], (wide, high), interpolation=cv2.INTER_LINEAR) for x in places]
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+import socket
 import struct
 import threading
 import time
-from contextlib import closing
+from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -72,9 +73,9 @@ class FakeServer:
 
     def hang_up(self) -> None:
         """Ends every socket, as a server that was stopped."""
-        for connection in self.sockets:
-            connection.close_connection = True
-            connection.connection.shutdown(2)
+        for handler in self.sockets:
+            with suppress(OSError):  # the page may have gone first
+                handler.connection.shutdown(socket.SHUT_RDWR)
         self.sockets.clear()
 
     def close(self) -> None:

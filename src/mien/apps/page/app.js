@@ -3,6 +3,7 @@
 import { Avatar, CALM } from "./avatar.js";
 import { Bars, element, hueOf } from "./bars.js";
 import { BoxesView } from "./boxes_view.js";
+import { Cover } from "./cover.js";
 import description from "./description.js";
 import { Live } from "./live.js";
 import { Photos } from "./photos.js";
@@ -16,6 +17,7 @@ import { BANNERS, PRIVACY, STATES } from "./words.js";
 
 const at = (id) => document.getElementById(id);
 const NARROW = matchMedia("(max-width: 60rem)");
+const GREETINGS = { asking: "surprise" };
 const BACK_FOR = 2_500; // milliseconds that "connected again" stands
 const WAIT = 250; // milliseconds between updates of words that nobody reads faster
 const video = at("video");
@@ -25,6 +27,7 @@ const avatar = new Avatar(at("avatar"));
 const greeter = new Avatar(at("welcome-face"));
 const bars = new Bars(at("bars"));
 const strip = new Strip(at("strip"));
+const cover = new Cover(at("read"));
 const boxes = new BoxesView(at("boxes"), (place) => follow(place));
 const announcer = new Announcer(at("told"));
 
@@ -36,6 +39,7 @@ const photos = new Photos(at("cards"), (file) => reader().photo(file), photosCha
 let state = "idle"; // a key of STATES, or "running"
 let chosen = null; // the number of the track that is followed
 let lastResult = null;
+let covered = []; // the faces that are covered in what is shown
 let lastClip = null;
 let troubles = {}; // banners by what tells them: tab, pause, camera, reader
 let lastWords = 0;
@@ -57,6 +61,7 @@ function setState(next) {
   at("welcome").hidden = running || next === "ended";
   at("picture").hidden = !(running || next === "ended");
   at("welcome").classList.toggle("alarm", Boolean(alarm));
+  greeter.show({ [GREETINGS[next] ?? (alarm ? "sad" : "happy")]: 1 });
   at("state-title").textContent = title;
   at("state-words").textContent = words;
   at("welcome-start").disabled = next === "asking";
@@ -167,8 +172,10 @@ function isCovered() {
 
 // -- what was read
 
-function shown(result) {
+function shown(result, frame) {
   lastResult = result;
+  if (!isCovered()) covered = result.faces;
+  else if (frame) covered = cover.show(frame, result);
   draw();
   const face = result.faces[followedPlace(result.faces)];
   strip.add(face?.probabilities ?? null, result.seconds);
@@ -193,10 +200,10 @@ function slowWords(face) {
 function draw() {
   if (!lastResult || at("picture").hidden) return;
   at("picture").classList.toggle("mirrored", isMirrored());
-  at("picture").classList.toggle("covered", isCovered());
   const size = { width: video.videoWidth, height: video.videoHeight };
   const followed = followedPlace(lastResult.faces);
-  boxes.show(lastResult.faces, size, { followed, mirrored: isMirrored(), avatars: isCovered() });
+  const faces = isCovered() ? covered : lastResult.faces;
+  boxes.show(faces, size, { followed, mirrored: isMirrored(), avatars: isCovered() });
 }
 
 /** A calm face, while nothing is read. */
@@ -220,7 +227,7 @@ function follow(place) {
   if (!face) return;
   chosen = face.track;
   strip.clear();
-  shown(lastResult);
+  shown(lastResult, null);
 }
 
 function followNext() {
@@ -272,10 +279,24 @@ function flip(id) {
   draw();
 }
 
+/** From now on only frames that were read are shown, so that no face is seen before it is covered. */
+function coverFaces() {
+  flip("cover");
+  live.keepsFrames = isCovered();
+  at("picture").classList.toggle("covered", isCovered());
+  at("read").hidden = !isCovered();
+  cover.begin();
+  covered = [];
+  draw();
+}
+
 async function takeSnapshot() {
   if (at("snapshot").disabled) return;
-  const how = { mirrored: isMirrored(), avatars: isCovered() };
-  save(`mien-${stamp()}.png`, await snapshot(video, lastResult?.faces ?? [], how));
+  const how = { mirrored: isMirrored(), avatars: isCovered(), width: video.videoWidth, height: video.videoHeight };
+  const faces = isCovered() ? covered : (lastResult?.faces ?? []);
+  const picture = await snapshot(isCovered() ? at("read") : video, faces, how);
+  if (!picture) return;
+  save(`mien-${stamp()}.png`, picture);
   announcer.say("Snapshot saved");
 }
 
@@ -288,7 +309,7 @@ const KEYS = {
   " ": toggle,
   p: () => state === "running" && setPaused(!live.paused),
   m: () => flip("mirror"),
-  c: () => flip("cover"),
+  c: coverFaces,
   n: followNext,
   s: takeSnapshot,
   o: () => at("file").click(),
@@ -374,5 +395,5 @@ at("legend").replaceChildren(
   }),
 );
 at("privacy").textContent = PRIVACY[where()];
-greeter.show({ happy: 0.75, neutral: 0.25 }, true);
+greeter.show({ happy: 1 }, true);
 setState("idle");

@@ -44,9 +44,13 @@ export class Avatar {
   #move(now) {
     const kept = Math.exp(-Math.max(now - this.#last, 0) / 1000 / EASE);
     this.#last = now;
-    const blend = ([label, wanted]) => [label, wanted + kept * ((this.#now[label] ?? 0) - wanted)];
-    this.#now = Object.fromEntries(Object.entries(this.#wanted).map(blend));
-    const far = Object.entries(this.#wanted).some(([label, wanted]) => Math.abs(wanted - this.#now[label]) > NEAR);
+    const labels = new Set([...Object.keys(this.#now), ...Object.keys(this.#wanted)]);
+    const far = [...labels].some((label) => Math.abs((this.#wanted[label] ?? 0) - (this.#now[label] ?? 0)) > NEAR);
+    const blend = (label) => {
+      const wanted = this.#wanted[label] ?? 0;
+      return [label, wanted + kept * ((this.#now[label] ?? 0) - wanted)];
+    };
+    this.#now = Object.fromEntries([...labels].map(blend));
     if (!far) this.#now = this.#wanted;
     this.#paint();
     this.#moving = far;

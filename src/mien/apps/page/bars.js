@@ -8,7 +8,7 @@ export function hueOf(label) {
 }
 
 export function percent(share) {
-  return `${Math.round(100 * share)} %`;
+  return `${Math.round(100 * share)}\u00a0%`;
 }
 
 export class Bars {

@@ -17,10 +17,13 @@ export class Live {
   #times = [];
   #canvas = document.createElement("canvas");
 
+  /** Whether frames are handed on with what was read in them, so that boxes and picture are of one moment. */
+  keepsFrames = false;
+
   /**
    * @param video the element that plays.
    * @param reader gives the reader to use now.
-   * @param on {result(result)}: what was read, in the video's pixels.
+   * @param on {result(result, frame)}: what was read, in the video's pixels; the frame itself where it is kept.
    */
   constructor(video, reader, on) {
     this.video = video;
@@ -100,13 +103,14 @@ export class Live {
     Object.assign(this.#canvas, { width: Math.round(width * scale), height: Math.round(height * scale) });
     this.#canvas.getContext("2d").drawImage(this.video, 0, 0, this.#canvas.width, this.#canvas.height);
     const seconds = this.source.live ? (performance.now() - this.#began) / 1_000 : mediaTime;
-    const about = { asked: this.#asked, index: this.#count, seconds, times: width / this.#canvas.width };
+    const frame = this.keepsFrames ? copied(this.#canvas) : null;
+    const about = { asked: this.#asked, index: this.#count, seconds, times: width / this.#canvas.width, frame };
     this.#count += 1;
     this.reader().send(this.#canvas, about);
   }
 
   /** What a reader answers, null where it could not read the frame. */
-  took(result, { asked, index, seconds, times }) {
+  took(result, { asked, index, seconds, times, frame }) {
     if (asked !== this.#asked) return;
     if (result) {
       const source = this.source.file?.name ?? "camera";
@@ -114,7 +118,7 @@ export class Live {
       this.#times.push(performance.now());
       this.results.push(told);
       if (this.results.length > MOST_KEPT) this.results.shift();
-      this.on.result(told);
+      this.on.result(told, frame);
     }
     this.goOn();
   }
@@ -127,4 +131,11 @@ export class Live {
     this.#take(mediaTime);
     if (!this.video.ended) this.video.play().catch(() => {});
   }
+}
+
+function copied(canvas) {
+  const copy = document.createElement("canvas");
+  Object.assign(copy, { width: canvas.width, height: canvas.height });
+  copy.getContext("2d").drawImage(canvas, 0, 0);
+  return copy;
 }

@@ -22,15 +22,14 @@ export class Photos {
     this.changed = changed;
   }
 
-  /** Reads photos one after another, the newest card first. */
+  /** Reads photos one after another; the newest stand first, in their order. */
   async add(files) {
     const cards = files.map((file) => {
       const address = URL.createObjectURL(file);
       this.#addresses.push(address);
-      const card = new Card(file.name, address);
-      this.list.prepend(card.item);
-      return [card, file];
+      return [new Card(file.name, address), file];
     });
+    this.list.prepend(...cards.map(([card]) => card.item));
     for (const [card, file] of cards) {
       try {
         const result = await this.read(file);

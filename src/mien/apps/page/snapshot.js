@@ -8,13 +8,17 @@ import { rollOf } from "./predictions.js";
 
 const COVER = 1.44; // an avatar's size in longer sides of its box
 
-/** @returns the promise of a PNG's Blob. */
-export function snapshot(video, faces, { mirrored, avatars }) {
+/**
+ * @param picture a video or canvas.
+ * @param faces in pixels of ``width`` by ``height``.
+ * @returns the promise of a PNG's Blob.
+ */
+export function snapshot(picture, faces, { mirrored, avatars, width, height }) {
   const canvas = document.createElement("canvas");
-  Object.assign(canvas, { width: video.videoWidth, height: video.videoHeight });
+  Object.assign(canvas, { width, height });
   const context = canvas.getContext("2d");
   if (mirrored) context.setTransform(-1, 0, 0, 1, canvas.width, 0);
-  context.drawImage(video, 0, 0);
+  if (picture.width || picture.videoWidth) context.drawImage(picture, 0, 0, width, height);
   context.resetTransform();
   for (const face of faces) {
     const box = mirrored ? turned(face.box, canvas.width) : face.box;

@@ -5,7 +5,7 @@ import { emotionNamed } from "./poses.js";
 
 const SECONDS = 30;
 const COLUMNS = 300; // one for each tenth of a second
-const BRIDGED = 5; // columns between two readings that are filled: slow reading is no gap
+const BRIDGED = 10; // columns between two readings that are filled: slow reading is no gap
 
 export class Strip {
   #rows = Array(COLUMNS).fill(null);
