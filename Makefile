@@ -35,8 +35,9 @@ long: $(VENV)/.dev
 bench: $(VENV)/.dev
 	$(BIN)/python benchmarks/speed.py
 
-# the page of the command line, from its own help
+# the page of the command line, from its own help; what the web page has from Python
 docs: $(VENV)/.dev
+	$(BIN)/python -m mien.apps.page_description
 	$(BIN)/python -m typer mien.apps.cli utils docs --name mien --output docs/cli.md
 
 clean:

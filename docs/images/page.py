@@ -1,6 +1,7 @@
-"""Draws the pictures of the page: page.png and page-phone.png beside this file, or all of them in a folder.
+"""Draws page.png and page-phone.png beside this file, or every state of the page into a folder.
 
-Run from the root with the tests' helpers at hand: ``PYTHONPATH=tests/apps/page python docs/images/page.py [FOLDER]``.
+Run from the root: ``PYTHONPATH=tests/apps/page python docs/images/page.py [FOLDER]``; needs Chromium, playwright, and
+scikit-image for the portrait that a fake camera shows.
 """
 
 from __future__ import annotations
@@ -8,10 +9,11 @@ from __future__ import annotations
 import sys
 import tempfile
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import matplotlib.cbook
 import numpy as np
-from browser import CHROMIUM, QUIET, npm_package, swaying, write_camera
+from browser import CHROMIUM, QUIET, swaying, write_camera
 from fake_server import FakeServer
 from PIL import Image
 from playwright.sync_api import sync_playwright
@@ -19,57 +21,87 @@ from skimage.data import astronaut
 
 from mien.recognizer import Recognizer
 
-SIZES = {"": {"width": 1280, "height": 900}, "-phone": {"width": 390, "height": 844}}
+if TYPE_CHECKING:
+    from playwright.sync_api import Page
+
+HERE = Path(__file__).parent
+SIZES = {"desktop": {"width": 1280, "height": 900}, "phone": {"width": 390, "height": 844}}
+CHOSEN = {"live-desktop-light": "page.png", "live-phone-dark": "page-phone.png"}
+COLOURS = 160
+REFUSE = (
+    "() => { navigator.mediaDevices.getUserMedia = () => Promise.reject(new DOMException('', 'NotAllowedError')); }"
+)
+RENAME = "() => { document.querySelector('#camera option').text = 'Integrated camera'; }"
 
 
-def main(folder: Path) -> None:
-    with tempfile.TemporaryDirectory() as scratch:
-        aside = Path(scratch)
-        camera = write_camera(aside / "camera.y4m", swaying(90, (960, 720), reach=8))
-        server = FakeServer(Recognizer.load(), npm_package("onnxruntime-web", Path("/tmp/npm")) / "dist")
-        portrait = aside / "grace_hopper.jpg"
-        Image.open(matplotlib.cbook.get_sample_data("grace_hopper.jpg", asfileobj=False)).save(portrait)
-        whole = aside / "astronaut.jpg"
-        Image.fromarray(astronaut()).save(whole)
-        both = aside / "two.jpg"
-        with Image.open(portrait) as other:
-            Image.fromarray(np.hstack([astronaut()[:400], np.asarray(other.convert("RGB"))[:400]])).save(both)
-        with sync_playwright() as play:
-            browser = play.chromium.launch(
-                executable_path=CHROMIUM, args=[*QUIET, f"--use-file-for-fake-video-capture={camera}"]
-            )
-            for size, viewport in SIZES.items():
-                for scheme in ("light", "dark"):
-                    page = browser.new_page(viewport=viewport, color_scheme=scheme)
-                    page.on("console", lambda message: print("console:", message.text))
-                    page.on("pageerror", lambda error: print("error:", error))
-                    page.goto(server.address)
-                    page.wait_for_timeout(300)
-                    page.screenshot(path=folder / f"welcome{size}-{scheme}.png")
-                    page.click("#start")
-                    page.wait_for_selector("#boxes .box:not([hidden])")
-                    # a fake camera is named after its file
-                    page.evaluate("() => { document.querySelector('#camera option').text = 'Integrated camera'; }")
-                    page.wait_for_timeout(6000 if size == "" else 2000)
-                    page.screenshot(path=folder / f"page{size}-{scheme}.png", full_page=bool(size))
-                    page.keyboard.press("c")
-                    page.wait_for_timeout(800)
-                    page.screenshot(path=folder / f"covered{size}-{scheme}.png")
-                    page.click("#start")
-                    page.set_input_files("#file", [portrait, both, whole, Path(__file__)])
-                    page.wait_for_selector("#cards .card.failed", timeout=20000)
-                    page.wait_for_timeout(600)
-                    page.screenshot(path=folder / f"photos{size}-{scheme}.png", full_page=True)
-                    page.evaluate(
-                        "() => { navigator.mediaDevices.getUserMedia = () => Promise.reject(new DOMException('', 'NotAllowedError')); }"
-                    )
-                    page.click("#start")
-                    page.wait_for_timeout(300)
-                    page.screenshot(path=folder / f"denied{size}-{scheme}.png")
-                    page.close()
-            browser.close()
-        server.close()
+def draw(folder: Path) -> None:
+    """Every state of the page, at both sizes, light and dark."""
+    camera = write_camera(folder / "camera.y4m", swaying(90, (960, 720), reach=8))
+    photos = write_photos(folder)
+    server = FakeServer(Recognizer.load())
+    args = [*QUIET, f"--use-file-for-fake-video-capture={camera}"]
+    with sync_playwright() as play:
+        browser = play.chromium.launch(executable_path=CHROMIUM, args=args)
+        for size, viewport in SIZES.items():
+            for scheme in ("light", "dark"):
+                page = browser.new_page(viewport=viewport, color_scheme=scheme, device_scale_factor=1.5)
+                page.goto(server.address)
+                draw_states(page, folder, f"{size}-{scheme}", photos)
+                page.close()
+        browser.close()
+    server.close()
+
+
+def draw_states(page: Page, folder: Path, name: str, photos: list[Path]) -> None:
+    """One page: before, live, covered, with photos, without a camera."""
+    page.wait_for_timeout(500)
+    page.screenshot(path=folder / f"welcome-{name}.png")
+    page.keyboard.press("Space")
+    page.wait_for_selector("#boxes .box:not([hidden])")
+    page.evaluate(RENAME)  # a fake camera is named after its file
+    page.wait_for_timeout(9000)
+    page.screenshot(path=folder / f"live-{name}.png")
+    page.keyboard.press("c")
+    page.wait_for_function("() => document.getElementById('read').width > 0")
+    page.wait_for_timeout(800)
+    page.screenshot(path=folder / f"covered-{name}.png")
+    page.keyboard.press("Space")
+    page.set_input_files("#file", photos)
+    page.wait_for_selector("#cards .card.failed")
+    page.wait_for_timeout(800)
+    page.screenshot(path=folder / f"photos-{name}.png", full_page=True)
+    page.evaluate(REFUSE)
+    page.keyboard.press("Space")
+    page.wait_for_timeout(800)
+    page.evaluate("() => scrollTo(0, 0)")
+    page.screenshot(path=folder / f"denied-{name}.png")
+
+
+def write_photos(folder: Path) -> list[Path]:
+    """Two portraits, one picture of both, and what is no picture."""
+    whole = astronaut()
+    with Image.open(matplotlib.cbook.get_sample_data("grace_hopper.jpg", asfileobj=False)) as file:
+        other = np.asarray(file.convert("RGB"))
+    pictures = {"grace_hopper": other, "astronaut": whole, "both": np.hstack([whole[:400], other[:400]])}
+    for name, picture in pictures.items():
+        Image.fromarray(picture).save(folder / f"{name}.jpg")
+    broken = folder / "notes.txt"
+    broken.write_text("no picture", encoding="utf-8")
+    return [*(folder / f"{name}.jpg" for name in pictures), broken]
+
+
+def keep(folder: Path) -> None:
+    """The chosen two, in few colours so that they are small."""
+    for name, kept in CHOSEN.items():
+        with Image.open(folder / f"{name}.png") as picture:
+            picture.convert("RGB").quantize(COLOURS).save(HERE / kept, optimize=True)
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]) if len(sys.argv) > 1 else Path(__file__).parent)
+    if len(sys.argv) > 1:
+        draw(Path(sys.argv[1]))
+        keep(Path(sys.argv[1]))
+    else:
+        with tempfile.TemporaryDirectory() as scratch:
+            draw(Path(scratch))
+            keep(Path(scratch))

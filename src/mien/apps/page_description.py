@@ -9,14 +9,16 @@ from __future__ import annotations
 import dataclasses
 import json
 from pathlib import Path
-from types import ModuleType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from mien import cropping, emotions, faces, probabilities, quality, tracking
 from mien.avatar import outlines, poses
 from mien.detection import boxes, cell_detector, cells, own
 from mien.files import write_bytes
 from mien.results import schema
+
+if TYPE_CHECKING:
+    from types import ModuleType
 
 DESCRIPTION = Path(__file__).parent / "page" / "description.js"
 HEAD = "// Written by python -m mien.apps.page_description: change it there.\nexport default "

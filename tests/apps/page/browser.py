@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import tarfile
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import cv2
@@ -51,3 +52,11 @@ def npm_package(name: str, folder: Path) -> Path:
             file.extractall(unpacked.parent, filter="data")
         packed.unlink()
     return unpacked
+
+
+@contextmanager
+def saved(page, selector):
+    """The text of what is saved when something is pressed."""
+    with page.expect_download() as waiting:
+        page.click(selector)
+    yield waiting.value.path().read_text(encoding="utf-8")

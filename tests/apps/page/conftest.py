@@ -5,12 +5,11 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
-from contextlib import contextmanager
 
 import pytest
-
 from browser import CHROMIUM, QUIET, npm_package, swaying, write_camera
 from fake_server import FakeServer
+
 from mien.recognizer import Recognizer
 
 
@@ -135,11 +134,3 @@ def visit(chromium):
     for context in contexts:
         context.close()
     assert [fault for one in visits for fault in one.faults] == []
-
-
-@contextmanager
-def saved(page, selector):
-    """The text of what is saved when something is pressed."""
-    with page.expect_download() as waiting:
-        page.click(selector)
-    yield waiting.value.path().read_text(encoding="utf-8")

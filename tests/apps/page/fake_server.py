@@ -15,16 +15,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mien.apps import page_description
-from mien.model_store import ModelStore
-from mien.recognizer import Recognizer
-from mien.results import to_dict
-from mien.faces import FrameResult
 from mien.errors import PictureError
+from mien.faces import FrameResult
 from mien.images import read
+from mien.model_store import ModelStore
+from mien.results import to_dict
 from mien.tracking import Tracker
 
 if TYPE_CHECKING:
     from typing import Any
+
+    from mien.recognizer import Recognizer
 
 PAGE = page_description.DESCRIPTION.parent
 KINDS = {
