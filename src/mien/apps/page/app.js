@@ -31,7 +31,11 @@ const cover = new Cover(at("read"));
 const boxes = new BoxesView(at("boxes"), (place) => follow(place));
 const announcer = new Announcer(at("told"));
 
-const on = { result: (result, about) => live.took(result, about), state: (code, share) => readerState(code, share) };
+const on = {
+  result: (result, about) => live.took(result, about),
+  free: () => live.goOn(),
+  state: (code, share) => readerState(code, share),
+};
 const readers = { server: new ServerReader(token, on), browser: new BrowserReader(token, on) };
 const live = new Live(video, () => reader(), { result: shown });
 const photos = new Photos(at("cards"), (file) => reader().photo(file), photosChanged);

@@ -7,6 +7,12 @@ import { pose } from "./poses.js";
 const SVG = "http://www.w3.org/2000/svg";
 const EASE = 0.13; // seconds in which a face comes 63 % of the way nearer to what is shown
 const NEAR = 0.002;
+
+/** The share of the unit square that the SVG shows: the face has a rim of nothing around it. */
+export const SEEN = 0.92;
+
+/** Side of the unit square over the longer side of a face's box, where the avatar covers that face. */
+export const COVER = 1.6;
 const STILL = matchMedia("(prefers-reduced-motion: reduce)");
 
 export const CALM = Object.fromEntries(description.labels.map((label) => [label, label === "neutral" ? 1 : 0]));
@@ -21,7 +27,8 @@ export class Avatar {
   /** @param parent the element that the face is put in. */
   constructor(parent) {
     this.svg = document.createElementNS(SVG, "svg");
-    this.svg.setAttribute("viewBox", "40 40 920 920");
+    const rim = 500 * (1 - SEEN);
+    this.svg.setAttribute("viewBox", `${rim} ${rim} ${1000 * SEEN} ${1000 * SEEN}`);
     this.svg.setAttribute("class", "face");
     this.svg.setAttribute("aria-hidden", "true");
     parent.append(this.svg);

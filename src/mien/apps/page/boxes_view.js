@@ -1,6 +1,6 @@
 /** Faces boxed over a picture, each with its word; pressing one follows it. */
 
-import { Avatar } from "./avatar.js";
+import { Avatar, COVER, SEEN } from "./avatar.js";
 import { element, hueOf, percent } from "./bars.js";
 import { rollOf } from "./predictions.js";
 
@@ -62,7 +62,9 @@ export class BoxesView {
       box.avatar ??= new Avatar(button);
       box.avatar.show(face.probabilities);
       const roll = face.landmarks ? rollOf(face.landmarks) : 0;
-      box.avatar.svg.style.transform = `rotate(${(mirrored ? -roll : roll).toFixed(1)}deg)`;
+      const side = COVER * SEEN * Math.max(right - left, bottom - top) * scale;
+      Object.assign(box.avatar.svg.style, { width: `${side.toFixed(1)}px`, height: `${side.toFixed(1)}px` });
+      box.avatar.svg.style.transform = `translate(-50%, -50%) rotate(${(mirrored ? -roll : roll).toFixed(1)}deg)`;
     }
   }
 }

@@ -2,7 +2,8 @@
  * Two ways to read a frame: the server's, over one socket, and the page's own, in a worker.
  *
  * Both have ``open()``, ``free``, ``send(canvas, about)``, ``photo(file)``, ``forget()`` and ``close()``, and call
- * ``on.result(result, about)`` and ``on.state(code)``: a key of BANNERS, or null where all is well.
+ * ``on.result(result, about)``, ``on.free()`` where another frame may come, and ``on.state(code)``: a key of BANNERS, or
+ * null where all is well.
  */
 
 const UNANSWERED = 2;
@@ -20,7 +21,7 @@ export class ServerReader {
   #wait = FIRST_WAIT;
   #timer = 0;
   #slow = 0;
-  #encoding = 0;
+  #encoding = false;
   #sent = 0;
   #waiting = new Map();
 
@@ -38,21 +39,23 @@ export class ServerReader {
 
   /** Whether another frame may be sent. */
   get free() {
-    return this.#ready && this.#encoding + this.#waiting.size < UNANSWERED;
+    // one is encoded at a time, or a later frame could be ready first
+    return this.#ready && !this.#encoding && this.#waiting.size < UNANSWERED;
   }
 
   /** Sends what the canvas shows; ``about`` comes back with its result. */
   send(canvas, about) {
     const socket = this.#socket;
-    this.#encoding += 1;
+    this.#encoding = true;
     const encoded = (blob) => {
       if (socket !== this.#socket) return;
-      this.#encoding -= 1;
+      this.#encoding = false;
       if (!blob || socket.readyState !== WebSocket.OPEN) return;
       this.#sent += 1;
       this.#waiting.set(this.#sent, about);
       socket.send(blob);
       this.#watch();
+      this.on.free();
     };
     canvas.toBlob(encoded, "image/jpeg", QUALITY);
   }
@@ -124,7 +127,7 @@ export class ServerReader {
   #reset() {
     this.#socket = null;
     this.#ready = false;
-    this.#encoding = 0;
+    this.#encoding = false;
     this.#sent = 0;
     this.#waiting.clear();
     this.#watch();

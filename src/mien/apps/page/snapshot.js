@@ -1,12 +1,10 @@
 /** The picture as it is shown, with its boxes and words, or its faces covered. */
 
 import description from "./description.js";
-import { paintAvatar } from "./avatar.js";
+import { COVER, paintAvatar } from "./avatar.js";
 import { percent } from "./bars.js";
 import { emotionNamed } from "./poses.js";
 import { rollOf } from "./predictions.js";
-
-const COVER = 1.44; // an avatar's size in longer sides of its box
 
 /**
  * @param picture a video or canvas.
