@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 HERE = Path(__file__).parent
 SIZES = {"desktop": {"width": 1280, "height": 900}, "phone": {"width": 390, "height": 844}}
 CHOSEN = {"live-desktop-light": "page.png", "live-phone-dark": "page-phone.png"}
-COLOURS = 160
+WIDTHS = {"page.png": 1280, "page-phone.png": 468}
 REFUSE = (
     "() => { navigator.mediaDevices.getUserMedia = () => Promise.reject(new DOMException('', 'NotAllowedError')); }"
 )
@@ -90,11 +90,22 @@ def write_photos(folder: Path) -> list[Path]:
     return [*(folder / f"{name}.jpg" for name in pictures), broken]
 
 
+def in_few_colours(picture: Image.Image) -> Image.Image:
+    """At most 256: those of the whole, and those of small things, such as the legend's dots."""
+    whole = picture.quantize(176, Image.Quantize.MEDIANCUT).getpalette() or []
+    small = picture.quantize(80, Image.Quantize.MAXCOVERAGE).getpalette() or []
+    palette = Image.new("P", (1, 1))
+    palette.putpalette(whole[: 3 * 176] + small[: 3 * 80])
+    return picture.quantize(palette=palette, dither=Image.Dither.FLOYDSTEINBERG)
+
+
 def keep(folder: Path) -> None:
     """The chosen two, in few colours so that they are small."""
     for name, kept in CHOSEN.items():
         with Image.open(folder / f"{name}.png") as picture:
-            picture.convert("RGB").quantize(COLOURS).save(HERE / kept, optimize=True)
+            size = WIDTHS[kept], round(picture.height * WIDTHS[kept] / picture.width)
+            small = picture.convert("RGB").resize(size, Image.Resampling.LANCZOS)
+            in_few_colours(small).save(HERE / kept, optimize=True)
 
 
 if __name__ == "__main__":
