@@ -19,16 +19,19 @@ if TYPE_CHECKING:
 
 MANIFEST_FORMAT = 1
 NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
-FILE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}\.onnx")
+MODEL_FILE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}\.onnx")
+PACKAGE_FILE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}\.tgz")
+FILES = {"classifier": MODEL_FILE, "detector": MODEL_FILE, "package": PACKAGE_FILE}
+"""What an entry's file may be called, by its kind."""
 
 
 @dataclass(frozen=True)
 class Entry:
-    """A model that the store knows.
+    """A model that the store knows, or a package that runs models elsewhere.
 
     Attributes:
         name: lower-case letters, digits, dot, dash and underscore.
-        kind: what it does.
+        kind: what it does; a package is an npm tarball, whose files the web page takes.
         file: its file's name, in the package or in the cache.
         size: bytes.
         sha256: of the file, lower-case hex.
@@ -39,7 +42,7 @@ class Entry:
     """
 
     name: str
-    kind: Literal["classifier", "detector"]
+    kind: Literal["classifier", "detector", "package"]
     file: str
     size: int
     sha256: str
@@ -54,10 +57,10 @@ class Entry:
                 "expected a model name of lower-case letters, digits, dot, dash and underscore, "
                 f"such as my-model; received {self.name!r}"
             )
-        if self.kind not in ("classifier", "detector") or not FILE.fullmatch(self.file):
+        if self.kind not in FILES or not FILES[self.kind].fullmatch(self.file):
             raise ModelError(
-                f"expected a classifier or detector and a plain file name ending in .onnx; "
-                f"received {self.kind!r} and {self.file!r}"
+                "expected a classifier or detector and a plain file name ending in .onnx, or a package and one ending "
+                f"in .tgz; received {self.kind!r} and {self.file!r}"
             )
         if not 0 < self.size <= MAX_MODEL_BYTES or not re.fullmatch(r"[0-9a-f]{64}", self.sha256):
             raise ModelError(

@@ -17,7 +17,7 @@ from mien.fetching import Remote, fetch
 from mien.files import cache_folder, write_bytes, write_text
 from mien.model_card import check_seal
 from mien.model_manifest import Entry, described, read_entries, to_json
-from mien.onnx_guard import read_onnx
+from mien.onnx_guard import read_onnx, read_tarball
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -131,18 +131,23 @@ class ModelStore:
         """Takes a model file into the cache: one that the manifest knows, or one that mien wrote.
 
         Args:
-            file: an .onnx file; it is copied.
+            file: an .onnx file, or the tarball of a package that the manifest knows; it is copied.
             name: what to call a model of the user's own; by default the name in its card.
 
         Raises:
             ModelError: the file is no such model or was changed, the name is refused, or the cache can't be written.
         """
-        model = read_onnx(file)
+        model = read_tarball(file) if _is_tarball(file) else read_onnx(file)
         digest = hashlib.sha256(model).hexdigest()
         for known in self._manifest:
             if known.sha256 == digest:
                 self._write(known.file, model)
                 return known
+        if _is_tarball(file):
+            told = ", ".join(f"{one.file} (SHA-256 {one.sha256})" for one in self._manifest if one.kind == "package")
+            raise ModelError(
+                f"expected a package that mien knows, {told or 'of which there is none'}; received {digest}"
+            )
         entry = described(model, file.name, name)
         if any(entry.name == known.name for known in self._manifest):
             raise ModelError(f"the name {entry.name} belongs to a model of mien's own: give yours another with --name")
@@ -271,6 +276,10 @@ def _is_path(model: str | Path) -> bool:
     if isinstance(model, Path) or "/" in model or "\\" in model:
         return True
     return model.lower().endswith(".onnx") and Path(model).is_file()
+
+
+def _is_tarball(file: Path) -> bool:
+    return file.suffix.lower() == ".tgz"
 
 
 def _bytes_of(entry: Entry, place: Path) -> bytes | None:

@@ -32,16 +32,29 @@ def read_onnx(file: Path) -> bytes:
     Raises:
         ModelError: there is no such file, it can't be read, or it is refused.
     """
+    model = _content(file, "an .onnx file")
+    check_onnx(model)
+    return model
+
+
+def read_tarball(file: Path) -> bytes:
+    """The bytes of a package's file; nothing is unpacked.
+
+    Raises:
+        ModelError: there is no such file, it can't be read, or it is too large.
+    """
+    return _content(file, "a .tgz file")
+
+
+def _content(file: Path, expected: str) -> bytes:
     if not file.is_file():
-        raise ModelError(f"expected an .onnx file; there is none at {file}")
+        raise ModelError(f"expected {expected}; there is none at {file}")
     try:
         with file.open("rb") as stream:
             _check_size(os.fstat(stream.fileno()).st_size)
-            model = stream.read(MAX_MODEL_BYTES + 1)
+            return stream.read(MAX_MODEL_BYTES + 1)
     except OSError as error:
         raise ModelError(f"{file} can't be read ({error})") from error
-    check_onnx(model)
-    return model
 
 
 def check_onnx(model: bytes) -> None:

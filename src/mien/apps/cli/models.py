@@ -14,8 +14,6 @@ from mien.errors import MissingExtraError, UsageError
 from mien.training.faces import NETWORK as FACE_DETECTOR
 
 if TYPE_CHECKING:
-    from onnxruntime import InferenceSession
-
     from mien.model_card import DetectorCard, ModelCard
     from mien.training.summary import Summary
 
@@ -59,7 +57,7 @@ def pull(name: NameArgument) -> None:
 
 @app.command("add")
 def add(
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="An .onnx file that mien wrote, or a published one.")],
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="An .onnx file that mien wrote, or a published file.")],
     name: Annotated[str | None, typer.Option("--name", help="What to call it; by default as its card does.")] = None,
 ) -> None:
     """Keep a model under a name; also the way to bring a published one without network."""
@@ -181,43 +179,22 @@ def _network(name: str, asked: tuple[int | None, ...], *, expand: bool) -> Summa
 
 
 def _show_model(name: str, *, as_json: bool) -> None:
-    from mien.model_card import CARD_KEY, DETECTOR_KEY
+    from mien.apps.model_file import described
     from mien.model_store import ModelStore
-    from mien.onnx_guard import any_card_of, open_session
-    from mien.training.graph import graph_summary
 
-    content = ModelStore().load(model_named(name))
-    session = open_session(content, optimise=False)
-    keys = session.get_modelmeta().custom_metadata_map
-    card = any_card_of(content) if CARD_KEY in keys or DETECTOR_KEY in keys else None
-    summary, reason = None, "only graphs with a card of mien's are listed by layers"
-    if card is not None:
-        try:
-            summary = graph_summary(content)
-        except MissingExtraError as error:
-            reason = str(error)
+    found = described(ModelStore().load(model_named(name)))
     if as_json:
-        listed = summary.to_dict() if summary else {}
-        _print_json({**listed, **_ends(session), "card": json.loads(card.to_json()) if card else None})
+        _print_json(found.to_dict())
         return
-    if card:
-        _print_card(card)
-    for kind, values in _ends(session).items():
+    if found.card:
+        _print_card(found.card)
+    for kind, values in found.ends.items():
         for value in values:
             sys.stdout.write(printable(f"{kind[:-1]}  {value['name']}: {value['type']} {value['shape']}") + "\n")
-    if summary:
-        _print_layers(summary)
+    if found.summary:
+        _print_layers(found.summary)
     else:
-        say(f"no layers: {reason}")
-
-
-def _ends(session: InferenceSession) -> dict[str, list[dict[str, Any]]]:
-    """What goes in and out of a graph, as onnxruntime tells."""
-    both = {"inputs": session.get_inputs(), "outputs": session.get_outputs()}
-    return {
-        kind: [{"name": value.name, "type": value.type, "shape": list(value.shape)} for value in values]
-        for kind, values in both.items()
-    }
+        say(f"no layers: {found.reason}")
 
 
 def _print_card(card: ModelCard | DetectorCard) -> None:

@@ -1,0 +1,45 @@
+"""``mien serve``: the web page and the HTTP API."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from mien.apps.cli.options import DetectorOption, ModelOption, model_named, say
+from mien.errors import MissingExtraError
+
+
+def register(app: typer.Typer) -> None:
+    """Adds the command."""
+    app.command("serve")(serve)
+
+
+def serve(
+    *,
+    port: Annotated[int, typer.Option("--port", help="Where it listens; 0: a free one.")] = 8000,
+    host: Annotated[str, typer.Option("--host", help="At which address.")] = "127.0.0.1",
+    model: ModelOption = "compact",
+    detector: DetectorOption = "auto",
+    token: Annotated[
+        str, typer.Option("--token", envvar="MIEN_TOKEN", help="A word that clients must know: 16 letters and digits.")
+    ] = "",
+    allow_remote: Annotated[
+        bool, typer.Option("--allow-remote", help="Let other machines in; with --host and --token.")
+    ] = False,
+    workers: Annotated[
+        int | None, typer.Option("--workers", min=1, help="Processes that read; by default one a core.")
+    ] = None,
+) -> None:
+    """A web page with camera and photos, and an HTTP API, on this machine.
+
+    Nothing is sent elsewhere, and no picture is kept. Ctrl-C or SIGTERM ends it when what was accepted is answered.
+    """
+    try:
+        from mien.apps.server import Settings, run
+    except ImportError as error:
+        raise MissingExtraError("mien serve", error.name or "FastAPI", "serve") from error
+    from mien.scale import cores
+
+    settings = Settings(model_named(model), detector, workers or cores(), host, port, token, allow_remote)
+    run(settings, lambda address: say(f"mien serves at {address}{'?token=TOKEN' if token else ''} (Ctrl-C ends it)"))

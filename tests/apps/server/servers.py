@@ -1,0 +1,141 @@
+"""Servers for tests: real processes at free ports, with fakes for what reads where that is to be slow or to die."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import threading
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import httpx
+from PIL import Image
+from skimage.data import astronaut
+
+from mien.apps.server import Limits
+
+if TYPE_CHECKING:
+    import numpy as np
+
+HERE = Path(__file__).parent
+PATIENCE = 120.0
+
+START = """
+import json, sys
+from pathlib import Path
+from mien.apps.server import Commands, Limits, Settings, run
+told = json.loads(sys.argv[1])
+if "page" in told["settings"]:
+    told["settings"]["page"] = Path(told["settings"]["page"])
+settings = Settings(**told["settings"], limits=Limits(**told["limits"]))
+commands = Commands(*map(tuple, told["commands"]))
+run(settings, lambda address: print(address, file=sys.stderr, flush=True), commands)
+"""
+
+FAKE = (sys.executable, str(HERE / "fake_reading.py"))
+"""In place of what reads pictures: the first bytes of one say what becomes of it."""
+
+
+def jpeg(frame: np.ndarray) -> bytes:
+    target = io.BytesIO()
+    Image.fromarray(frame).save(target, "JPEG", quality=90)
+    return target.getvalue()
+
+
+def face() -> bytes:
+    """One smiling face, as JPEG."""
+    return jpeg(astronaut()[:256, 96:352])
+
+
+@dataclass
+class Server:
+    """A server that runs."""
+
+    process: subprocess.Popen[bytes]
+    address: str
+    log: list[str]
+
+    @property
+    def port(self) -> int:
+        return int(self.address.rstrip("/").rpartition(":")[2])
+
+    @property
+    def children(self) -> list[int]:
+        return children_of(self.process.pid)
+
+    def client(self, **choices) -> httpx.Client:
+        return httpx.Client(base_url=self.address, timeout=PATIENCE, trust_env=False, **choices)
+
+    def metric(self, name: str) -> float:
+        """A figure of /metrics, all its labels together."""
+        with self.client() as client:
+            lines = client.get("/metrics").text.splitlines()
+        return sum(float(line.rpartition(" ")[2]) for line in lines if re.match(rf"{name}[ {{]", line))
+
+    def eventually(self, name: str, value: float) -> None:
+        """Waits until a figure is what it is to be."""
+        end = time.monotonic() + PATIENCE
+        while (found := self.metric(name)) != value:
+            assert time.monotonic() < end, f"{name} is {found}"
+            time.sleep(0.05)
+
+
+@contextlib.contextmanager
+def served(*commands, limits=None, folder=None, **settings):
+    """A server, from when it answers; its log is without tracebacks unless a test looks at it first."""
+    told = {
+        "settings": {"model": "compact", "port": 0, "workers": 1, **settings},
+        "limits": asdict(limits or Limits()),
+        "commands": [list(command) for command in commands],
+    }
+    environment = {**os.environ, **({"TMPDIR": str(folder)} if folder else {})}
+    process = subprocess.Popen(
+        [sys.executable, "-c", START, json.dumps(told)],
+        stderr=subprocess.PIPE,
+        env=environment,
+        stdin=subprocess.DEVNULL,
+    )
+    log: list[str] = []
+    reader = threading.Thread(target=lambda: log.extend(line.decode() for line in process.stderr))
+    reader.start()
+    try:
+        yield Server(process, _address(process, log), log)
+    finally:
+        process.send_signal(signal.SIGTERM)
+        try:
+            process.wait(PATIENCE)
+        finally:
+            process.kill()
+            process.wait()
+            reader.join(PATIENCE)
+            process.stderr.close()
+
+
+def _address(process: subprocess.Popen[bytes], log: list[str]) -> str:
+    end = time.monotonic() + PATIENCE
+    while time.monotonic() < end and process.poll() is None:
+        found = next((line.strip() for line in log if line.startswith("http://")), None)
+        if found:
+            return found
+        time.sleep(0.02)
+    raise AssertionError("".join(log))
+
+
+def children_of(pid: int) -> list[int]:
+    threads = Path(f"/proc/{pid}/task")
+    return [int(word) for one in threads.iterdir() for word in (one / "children").read_text().split()]
+
+
+def is_running(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] not in "ZX"
+    except OSError:
+        return False

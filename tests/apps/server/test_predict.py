@@ -1,0 +1,133 @@
+"""``POST /v1/predict``: the CLI's results over HTTP, and what is refused."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+from PIL import Image
+from servers import jpeg
+
+from mien.apps.server.faults import FAULTS
+from mien.recognizer import Recognizer
+from mien.results import to_dict
+
+
+def code_of(answer):
+    said = answer.json()
+    assert set(said) == {"error"}
+    assert set(said["error"]) == {"code", "message"}
+    assert answer.status_code == FAULTS[said["error"]["code"]][0]
+    return said["error"]["code"]
+
+
+@pytest.fixture(scope="module")
+def expected(portrait_bytes):
+    told = to_dict(Recognizer.load().predict(portrait_bytes))
+    return json.loads(json.dumps({**told, "source": ""}))
+
+
+@pytest.mark.parametrize("kind", ["image/jpeg", "application/octet-stream", "text/html"])
+def test_a_picture_as_it_is_gives_the_result_that_the_command_gives(client, portrait_bytes, expected, kind):
+    answer = client.post("/v1/predict", content=portrait_bytes, headers={"Content-Type": kind})
+    assert answer.status_code == 200
+    assert answer.json() == expected
+
+
+def test_several_pictures_come_back_in_their_order_each_with_its_own_fault(client, portrait_bytes, expected):
+    grey = jpeg(np.full((40, 50, 3), 90, np.uint8))
+    files = [("file", ("../a.jpg", portrait_bytes)), ("file", ("b.jpg", b"torn")), ("any", ("c.jpg", grey))]
+    results = client.post("/v1/predict", files=files, data={"note": "no file"}).json()["results"]
+    assert [one["source"] for one in results] == ["a.jpg", "b.jpg", "c.jpg"]
+    assert results[0] == {**expected, "source": "a.jpg"}
+    assert "expected a JPEG" in results[1]["error"]
+    assert (results[2]["faces"], results[2]["error"]) == ([], None)
+
+
+def test_one_file_of_a_form_gives_a_list_of_one(client, portrait_bytes, expected):
+    answer = client.post("/v1/predict", files={"file": ("face.jpg", portrait_bytes)})
+    assert answer.json() == {"results": [{**expected, "source": "face.jpg"}]}
+
+
+def test_labels_are_those_of_a_head(client, portrait_bytes):
+    faces = client.post("/v1/predict?labels=ferplus", content=portrait_bytes).json()["faces"]
+    assert "contempt" in faces[0]["probabilities"]
+    assert code_of(client.post("/v1/predict?labels=moods", content=portrait_bytes)) == "unknown_labels"
+
+
+STRANGERS = {
+    "eps": b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 10 10\n",
+    "pdf": b"%PDF-1.4\n1 0 obj\n",
+    "psd": b"8BPS\0\1" + bytes(40),
+    "fits": b"SIMPLE  =                    T" + bytes(2880),
+    "svg": b'<svg xmlns="http://www.w3.org/2000/svg"><image href="http://127.0.0.1:9/x.png"/></svg>',
+    "zip": b"PK\3\4" + bytes(60),
+    "html": b"<!DOCTYPE html><img src=x>",
+    "nothing known": b"hello",
+}
+
+
+@pytest.mark.parametrize("content", STRANGERS.values(), ids=STRANGERS)
+def test_what_only_says_to_be_a_picture_is_refused(client, content):
+    answer = client.post("/v1/predict", content=content, headers={"Content-Type": "image/jpeg"})
+    assert code_of(answer) == "unreadable_picture"
+
+
+def test_a_torn_picture_is_refused(client, portrait_bytes):
+    assert code_of(client.post("/v1/predict", content=portrait_bytes[:3000])) == "unreadable_picture"
+
+
+def test_a_picture_of_too_many_pixels_is_refused_before_it_is_decoded(client):
+    assert code_of(client.post("/v1/predict", content=jpeg(np.zeros((1001, 1000, 3), np.uint8)))) == "too_many_pixels"
+
+
+def test_an_empty_body_is_no_picture(client):
+    assert code_of(client.post("/v1/predict", content=b"")) == "no_picture"
+    assert code_of(client.post("/v1/predict", files={"file": ("a.jpg", b"")})) == "no_picture"
+
+
+def test_more_pictures_than_are_taken_are_refused(client):
+    files = [("file", (f"{number}.jpg", b"x")) for number in range(4)]
+    assert code_of(client.post("/v1/predict", files=files)) == "too_many_pictures"
+
+
+@pytest.mark.parametrize(
+    ("kind", "body"),
+    [
+        ("multipart/form-data", b"--x\r\n"),
+        ("multipart/form-data; boundary=x", b"no boundary"),
+        ("multipart/form-data; boundary=x", b'--x\r\nContent-Disposition: form-data; filename="a"\r\n\r\ncut sho'),
+        ("multipart/form-data; boundary=x", b"--x\r\n" + b"A: " + b"a" * 9000 + b"\r\n\r\n\r\n--x--"),
+    ],
+)
+def test_a_damaged_form_is_refused(client, kind, body):
+    assert code_of(client.post("/v1/predict", content=body, headers={"Content-Type": kind})) == "bad_request"
+
+
+def test_a_picture_that_ends_what_reads_it_is_refused_and_others_are_read(server, client, portrait_bytes, expected):
+    files = [("file", ("a.jpg", portrait_bytes)), ("file", ("b.jpg", b"DEADLY")), ("file", ("c.jpg", portrait_bytes))]
+    results = client.post("/v1/predict", files=files).json()["results"]
+    assert results[0]["faces"] == results[2]["faces"] == expected["faces"]
+    assert "ended twice" in results[1]["error"]
+    assert code_of(client.post("/v1/predict", content=b"DEADLY")) == "deadly_picture"
+    assert client.post("/v1/predict", content=portrait_bytes).json() == expected
+    assert server.metric("mien_worker_deaths_total") == 4
+
+
+def test_a_mistake_of_the_server_is_told_without_its_words(server, client):
+    answer = client.post("/v1/predict", content=b"BROKEN")
+    assert code_of(answer) == "internal"
+    assert "secret" not in answer.text
+    assert "Traceback" not in answer.text
+    assert any("a secret of /home/me" in line for line in server.log)
+
+
+def test_no_address_is_fetched(client):
+    answer = client.post("/v1/predict?url=http://127.0.0.1:9/a.jpg", content=b"http://127.0.0.1:9/a.jpg")
+    assert code_of(answer) == "unreadable_picture"
+
+
+def test_a_gif_is_its_first_picture(client, portrait_bytes, tmp_path):
+    Image.fromarray(np.zeros((20, 20, 3), np.uint8)).save(tmp_path / "a.gif")
+    assert client.post("/v1/predict", content=(tmp_path / "a.gif").read_bytes()).json()["faces"] == []
