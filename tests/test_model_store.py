@@ -3,6 +3,7 @@ import hashlib
 import json
 import os
 import random
+import re
 
 import pytest
 
@@ -108,6 +109,13 @@ class TestShippedModels:
         assert yunet.url.startswith("https://")
         assert "0047ac24afb1a50a0c6105001c89d1b5b805dbf1" in yunet.url
         assert "WIDER FACE" in yunet.notes
+
+    def test_onnxruntime_web_is_a_package_of_a_fixed_version(self):
+        package = ModelStore().entry("onnxruntime-web")
+        assert (package.kind, package.licence) == ("package", "MIT")
+        version = package.file.removeprefix("onnxruntime-web-").removesuffix(".tgz")
+        assert package.url == f"https://registry.npmjs.org/onnxruntime-web/-/onnxruntime-web-{version}.tgz"
+        assert re.fullmatch(r"1\.\d+\.\d+", version)
 
     def test_names_and_files_are_distinct(self):
         entries = read_entries(SHIPPED / MANIFEST)
@@ -227,6 +235,22 @@ class TestAdd:
         entry = store.add(written(house / "own.onnx", model_of(card(notes="second"))))
         assert store.entries()[2:] == (entry,)
         assert names(house / "cache") == sorted(["added.json", entry.file])
+
+    def test_a_package_is_taken_by_its_hash_alone(self, store, house):
+        package = dataclasses.replace(entry_of("web", OTHER), kind="package", file="web-1.0.tgz")
+        (house / "shipped" / MANIFEST).write_text(to_json([package]))
+        store = ModelStore(house / "shipped", house / "cache")
+        with pytest.raises(ModelError, match=r"expected a package that mien knows, web-1.0.tgz \(SHA-256"):
+            store.add(written(house / "web-2.0.tgz", CONTENT))
+        assert names(house / "cache") == []
+        assert store.add(written(house / "download.tgz", OTHER)) == package
+        assert names(house / "cache") == ["web-1.0.tgz"]
+        assert store.load("web") == OTHER
+
+    @pytest.mark.parametrize(("kind", "file"), [("package", "a.onnx"), ("classifier", "a.tgz"), ("detector", "a.tgz")])
+    def test_a_file_has_the_name_of_its_kind(self, kind, file):
+        with pytest.raises(ModelError, match=r"or a package and one ending in \.tgz"):
+            dataclasses.replace(entry_of("a", OTHER), kind=kind, file=file)
 
     def test_a_name_of_the_users_choice(self, store, house):
         file = written(house / "own.onnx", model_of(card("No Good Name")))

@@ -22,6 +22,7 @@ FOREIGN = (
     (b"PK", "a zip archive (.keras, .pt, .npz)"),
     (b"\x89HDF", "an HDF5 file (.h5, .keras)"),
     (b"\x80", "a Python pickle (.pkl, .pt)"),
+    (b"\x1f\x8b", "a gzip archive (.tgz)"),
 )
 """First bytes of the files that people take for models, and their names for the refusal."""
 

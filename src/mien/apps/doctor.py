@@ -30,6 +30,7 @@ OPTIONAL = (
     ("ray", "scale", "many machines, by Ray Data"),
     ("tensorboard", "tensorboard", "logs for TensorBoard"),
     ("optuna", "search", "search for recipes"),
+    ("fastapi", "serve", "the web page and the API"),
 )
 """Package, extra, and what it is for."""
 

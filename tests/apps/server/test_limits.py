@@ -24,7 +24,7 @@ def answer_of(connection) -> tuple[int, dict]:
     got = b""
     while piece := connection.recv(65536):
         got += piece
-        head, found, body = got.partition(b"\r\n\r\n")
+        _, found, body = got.partition(b"\r\n\r\n")
         if found and body.endswith(b"}}"):
             break
     return int(got.split()[1]), json.loads(got.partition(b"\r\n\r\n")[2])
@@ -64,18 +64,12 @@ def test_a_client_that_sends_all_before_it_listens_still_hears_why(client):
     assert client.post("/v1/predict", content=endless()).status_code == 413
 
 
-@pytest.mark.parametrize(
-    ("head", "code"),
-    [
-        ("Content-Length: 1000\r\n\r\n", "body_too_slow"),
-        ("Transfer-Encoding: chunked\r\n\r\n1\r\nx\r\n", "body_too_slow"),
-    ],
-)
-def test_a_body_that_stops_coming_is_left(connection, head, code):
+@pytest.mark.parametrize("head", ["Content-Length: 1000\r\n\r\n", "Transfer-Encoding: chunked\r\n\r\n1\r\nx\r\n"])
+def test_a_body_that_stops_coming_is_left(connection, head):
     begun = time.monotonic()
     connection.sendall(f"{REQUEST}{head}".encode())
     status, said = answer_of(connection)
-    assert (status, said["error"]["code"]) == (408, code)
+    assert (status, said["error"]["code"]) == (408, "body_too_slow")
     assert time.monotonic() - begun >= SMALL.silence * 0.9
 
 

@@ -55,6 +55,7 @@ class Connection(H11Protocol):
 
     limits: Limits
     _waiting: asyncio.TimerHandle | None = None
+    _is_socket = False
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Takes a connection, unless there are too many."""
@@ -81,6 +82,7 @@ class Connection(H11Protocol):
 
     def handle_websocket_upgrade(self, event: h11.Request) -> None:
         """Makes the connection a socket."""
+        self._is_socket = True
         self._unwatch()
         self.transport = cast("Lingering", self.transport).inner
         super().handle_websocket_upgrade(event)
@@ -96,7 +98,7 @@ class Connection(H11Protocol):
 
     def _watch(self) -> None:
         """Has the connection end, unless a request is answered by then."""
-        between = self.cycle is None or self.cycle.response_complete
+        between = not self._is_socket and (self.cycle is None or self.cycle.response_complete)
         if between and self._waiting is None:
             self._waiting = self.loop.call_later(self.limits.silence, self._late)
         elif not between:
