@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, parse_options_header
@@ -88,18 +88,16 @@ class Files:
         self._take: Callable[[bytes], object] = _nowhere
         self._field, self._value, self._disposition, self._size = b"", b"", b"", 0
         self._ended = False
-        self._parser = MultipartParser(
-            boundary,
-            {
-                "on_part_begin": self._part,
-                "on_header_field": self._header_field,
-                "on_header_value": self._header_value,
-                "on_header_end": self._header_end,
-                "on_headers_finished": self._headers,
-                "on_part_data": lambda data, start, end: self._take(data[start:end]),
-                "on_end": self._end,
-            },
-        )
+        callbacks: Any = {
+            "on_part_begin": self._part,
+            "on_header_field": self._header_field,
+            "on_header_value": self._header_value,
+            "on_header_end": self._header_end,
+            "on_headers_finished": self._headers,
+            "on_part_data": lambda data, start, end: self._take(data[start:end]),
+            "on_end": self._end,
+        }
+        self._parser = MultipartParser(boundary, callbacks)
 
     def feed(self, piece: bytes) -> None:
         """Takes the next piece.

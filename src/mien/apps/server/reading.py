@@ -23,7 +23,7 @@ from mien.scale.messages import Message
 if TYPE_CHECKING:
     from mien.faces import FrameResult
 
-YIELDING = 5
+YIELDING = 2
 """By how much the process that answers goes first, so that a refusal does not wait for those that read."""
 
 logger = logging.getLogger(__name__)
