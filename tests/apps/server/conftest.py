@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from servers import FAKE, Limits, face, served
-
-SMALL = Limits(body=200_000, pictures=3, pixels=1_000_000, frame=300_000, silence=1.0, upload=3.0, video=2_000_000)
+from servers import FAKE, SMALL, face, served
 
 
 @pytest.fixture(scope="session")

@@ -12,9 +12,7 @@ from collections import Counter
 
 import httpx
 import pytest
-from servers import FAKE, Limits, served
-
-from conftest import SMALL
+from servers import FAKE, SMALL, Limits, served
 
 REQUEST = "POST /v1/predict HTTP/1.1\r\nHost: 127.0.0.1\r\n"
 

@@ -9,11 +9,10 @@ import threading
 import time
 
 import pytest
-from servers import FAKE, Limits, served
+from servers import FAKE, SMALL, Limits, served
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import connect
 
-from conftest import SMALL
 from mien.recognizer import Recognizer
 from mien.results import to_dict
 
