@@ -28,9 +28,9 @@ from page import fill, table
 from PIL import Image
 from setting import PORTRAIT, busy, machine, today
 
+from mien.ahead import cores
 from mien.files import write_text
 from mien.recognizer import Recognizer
-from mien.scale import cores
 
 SIZE = (640, 480)
 SHARE = 0.7
