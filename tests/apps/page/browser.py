@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 CHROMIUM = "/usr/bin/chromium"
+RUNTIME, AXE = "onnxruntime-web@1.30.0", "axe-core@4.14.1"
 QUIET = ("--no-sandbox", "--use-fake-ui-for-media-stream", "--use-fake-device-for-media-stream")
 
 
@@ -37,7 +38,7 @@ def swaying(count: int = 24, size: tuple[int, int] = (640, 480), reach: int = 14
 
 
 def npm_package(name: str, folder: Path) -> Path:
-    """The unpacked folder of a package of npm, kept in ``folder`` for the next time.
+    """The unpacked folder of a package of npm, NAME@VERSION, kept in ``folder`` beside its archive for the next time.
 
     Raises:
         FileNotFoundError: npm is not there.
@@ -50,7 +51,6 @@ def npm_package(name: str, folder: Path) -> Path:
         (packed,) = unpacked.parent.glob("*.tgz")
         with tarfile.open(packed) as file:
             file.extractall(unpacked.parent, filter="data")
-        packed.unlink()
     return unpacked
 
 

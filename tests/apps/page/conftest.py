@@ -7,7 +7,7 @@ import shutil
 import subprocess
 
 import pytest
-from browser import CHROMIUM, QUIET, npm_package, swaying, write_camera
+from browser import CHROMIUM, QUIET, RUNTIME, npm_package, swaying, write_camera
 from fake_server import FakeServer
 
 from mien.recognizer import Recognizer
@@ -63,7 +63,7 @@ def recognizer():
 
 @pytest.fixture(scope="session")
 def runtime(npm):
-    return npm("onnxruntime-web") / "dist"
+    return npm(RUNTIME) / "dist"
 
 
 @pytest.fixture
