@@ -16,6 +16,7 @@ import asyncio
 import io
 import itertools
 import multiprocessing
+import os
 import re
 import statistics
 import subprocess
@@ -31,6 +32,7 @@ from setting import PORTRAIT, busy, machine, today
 from mien.ahead import cores
 from mien.files import write_text
 from mien.recognizer import Recognizer
+from mien.scale.beside import ONE_THREAD
 
 SIZE = (640, 480)
 SHARE = 0.7
@@ -125,6 +127,7 @@ def _picture() -> bytes:
 
 def _loops(count: int, seconds: float) -> float:
     """Pictures a second that so many plain loops read together."""
+    os.environ.update(ONE_THREAD | os.environ)  # as the server's own processes have it
     context = multiprocessing.get_context("spawn")
     with context.Pool(count) as pool:
         pool.map(_loop, [0.5] * count)
