@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mien.errors import UsageError
+from mien.faces import Point
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -71,6 +72,23 @@ def crop(frame: Frame, face: Face, rule: CropRule, size: int, channels: int) -> 
     if roll is not None:
         cut = _turned(cut, roll, FINEST * size)
     return _resampled(cut, size)
+
+
+def in_chip(point: Point, face: Face, rule: CropRule, size: int) -> Point:
+    """Where a point of the frame lies in the chip that ``crop`` cuts, in the chip's pixels; it may lie outside.
+
+    Args:
+        point: in pixels of the frame.
+        face: whose chip it is.
+        rule: from the model's card.
+        size: side of the chip in pixels.
+    """
+    turn = math.radians(_roll_to_undo(face, rule) or 0.0)
+    x, y = point.x - face.box.centre[0], point.y - face.box.centre[1]
+    across = math.cos(turn) * x + math.sin(turn) * y
+    down = math.cos(turn) * y - math.sin(turn) * x
+    scale = size / (rule.factor * face.box.side)
+    return Point(size / 2 + scale * across, size / 2 + scale * down)
 
 
 def _roll_to_undo(face: Face, rule: CropRule) -> float | None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from mien.apps.cli import bench, data, demo, doctor, evaluate, export, live, models, predict, runs, serve, train
+from mien.apps.cli import bench, data, demo, doctor, evaluate, explain, export, live, models, predict, runs, serve, train
 from mien.apps.cli.options import INTERRUPTED, WRONG_USAGE, say
 from mien.errors import MienError
 
@@ -26,7 +26,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-for command in (predict, live, serve, demo, train, export, evaluate, runs, doctor):
+for command in (predict, explain, live, serve, demo, train, export, evaluate, runs, doctor):
     command.register(app)
 app.add_typer(data.app, name="data")
 app.add_typer(models.app, name="models")

@@ -158,6 +158,14 @@ class Checkpoints:
             )
         return None
 
+    def read(self, path: Path) -> Checkpoint:
+        """One of the checkpoints that ``places`` names.
+
+        Raises:
+            TrainingError: a byte of it is not what was written.
+        """
+        return _read(path)
+
     def _put(self, target: Path, files: dict[str, bytes]) -> None:
         """The files as a directory that is there whole or not at all."""
         aside = Path(tempfile.mkdtemp(prefix=TEMPORARY, dir=self._folder))

@@ -1,0 +1,113 @@
+"""Draws the pictures of docs/learning.md and docs/explain.md.
+
+Run from the root: ``python docs/images/learning_gallery.py [RUN DATA]``; needs scikit-image and matplotlib. With a run
+directory of ``mien train`` (of a network with convolutions) and the data to show it, also those of a network: kernels,
+feature maps, what filters look for, the hidden space.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import cv2
+import numpy as np
+from matplotlib.cbook import get_sample_data
+from skimage.data import astronaut
+
+from mien.cropping import crop
+from mien.explaining import Occlusion, explain
+from mien.explaining.overlay import beside
+from mien.faces import Box, Face
+from mien.images import read, write
+from mien.learning.pictures import activations_picture, convolution_animation, convolution_step, pooling_picture
+from mien.model_card import CropRule
+from mien.model_store import ModelStore
+from mien.recognizer import Recognizer, find_detector
+
+HERE = Path(__file__).parent
+EDGE = np.array([[-1, 0, 1], [-2, 0, 2], [-1, 0, 1]])
+"""Sobel's kernel: bright to the right of dark."""
+
+SEVEN = np.kron(
+    np.array(["1111", "0001", "0010", "0100"]).view("U1").reshape(4, 4).astype(np.uint8), np.ones((2, 2), np.uint8)
+)
+"""A seven of 8x8 pixels."""
+
+SHOWN = 8
+"""Filters of a layer in a picture, and chips that please each."""
+
+
+def main() -> None:
+    """Writes the pictures beside this file."""
+    seven = np.pad(SEVEN, 1)[:9, :9].astype(float)
+    write(HERE / "convolution.png", convolution_step(seven, EDGE, 33))
+    convolution_animation(HERE / "convolution.gif", seven[:7, :7], EDGE, stride=1)
+    numbers = np.random.default_rng(4).integers(0, 10, (8, 8))
+    write(HERE / "pooling.png", pooling_picture(numbers))
+    write(HERE / "activations.png", activations_picture())
+    write(HERE / "explained.jpg", explained())
+    if len(sys.argv) == 3:
+        of_network(*map(Path, sys.argv[1:]))
+
+
+def hopper() -> np.ndarray:
+    """The portrait of Grace Hopper that comes with matplotlib, RGB."""
+    with get_sample_data("grace_hopper.jpg", asfileobj=True) as file:
+        return read(file.read())
+
+
+def explained() -> np.ndarray:
+    """Two portraits, each beside what the shipped model's answer hung on."""
+    store = ModelStore()
+    occlusion = Occlusion(store.load("compact"))
+    recognizer = Recognizer(find_detector("auto", store), occlusion.classifier)
+    pictures = [beside(explain(recognizer, frame, [occlusion])[0]) for frame in (astronaut(), hopper())]
+    return np.hstack([pictures[0], np.full((len(pictures[0]), 24, 3), 255, np.uint8), pictures[1]])
+
+
+def of_network(run: Path, data: Path) -> None:
+    """The pictures of a taught network."""
+    from mien.datasets import PUBLIC_TEST, load
+    from mien.drawing import colour_of
+    from mien.learning.filters import synthesise, top_chips
+    from mien.learning.hidden import hidden, map_picture, tsne
+    from mien.learning.layers import feature_maps, kernels, tiled
+    from mien.learning.network import load_network, map_layers
+
+    network = load_network(run)
+    model, card = network.model, network.card
+    chips = load(data).split(PUBLIC_TEST)
+    face = crop(astronaut(), Face(Box(175, 65, 275, 185)), CropRule(1.2), card.size, card.channels)
+    first = next(iter(kernels(model).values()))
+    write(HERE / "kernels.png", grey_rgb(tiled(np.moveaxis(first[:, :, 0], -1, 0), 8, 16, signed=True)))
+    named = [layer.name for layer in map_layers(model) if layer.name.startswith("activation")]
+    chosen = [named[0], named[len(named) // 2], named[-1]]
+    rows = [
+        cv2.resize(tiled(np.moveaxis(maps[0][..., :SHOWN], -1, 0), SHOWN, 4), (960, 122), interpolation=cv2.INTER_AREA)
+        for maps in feature_maps(model, face[None], chosen).values()
+    ]
+    write(HERE / "feature-maps.png", grey_rgb(np.vstack(rows)))
+    strongest = top_chips(model, chosen[1], chips.chips[:2000], SHOWN)
+    made = []
+    for number in range(SHOWN):
+        made.append(synthesise(model, chosen[1], number)[..., 0])
+        made += list(chips.chips[strongest[number]][..., 0])
+    # the data's pictures are not mien's to show: only what was made for each filter is committed
+    write(HERE / "filters.png", grey_rgb(tiled(np.stack(made[:: SHOWN + 1]).astype(np.float32), SHOWN, 2)))
+    write(Path("filters-and-chips.png"), grey_rgb(tiled(np.stack(made).astype(np.float32), SHOWN + 1, 2)))
+    some = np.random.default_rng(0).permutation(len(chips))[:800]
+    colours = [colour_of(str(chips.truths[0].labels[answer])) for answer in chips.truths[0].answers[some]]
+    places = tsne(hidden(model, chips.chips[some]))
+    write(Path("hidden-faces.png"), map_picture(places, chips.chips[some], colours))
+    blank = np.repeat(np.array(colours, np.uint8)[:, None, None], card.size, axis=1).repeat(card.size, axis=2)
+    write(HERE / "hidden.png", map_picture(places, blank, colours, side=640, thumbnail=12))
+
+
+def grey_rgb(grey: np.ndarray) -> np.ndarray:
+    """A grey picture as RGB."""
+    return np.repeat(grey[..., None], 3, axis=2)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,65 @@
+"""The score that explanations are of: the log-odds of what users are told, exact however sure an answer is."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from mien.model_card import Head
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from mien.arrays import Chips
+    from mien.classification import Classifier
+    from mien.model_card import ModelCard
+
+    Values = npt.NDArray[np.float64]
+
+
+def odds_of_chips(classifier: Classifier, chips: Chips, labels: str, label: int) -> Values:
+    """log(p / (1 - p)) of a label for each chip, of both mirror images where the card says so: (count,)."""
+    if not classifier.card.mirrored:
+        return log_odds(classifier.card, classifier.logits(chips), labels, label)
+    both = classifier.logits(np.concatenate([chips, chips[:, :, ::-1]]))
+    mean = {head: (rows[: len(chips)] + rows[len(chips) :]) / 2 for head, rows in both.items()}
+    return log_odds(classifier.card, mean, labels, label)
+
+
+def log_odds(card: ModelCard, logits: Mapping[str, npt.NDArray[Any]], labels: str, label: int) -> Values:
+    """log(p / (1 - p)) of a label, (count,), where p is what ``mien.classification.read_logits`` makes of the logits.
+
+    It is taken from the logits, since p itself is 1 or 0 to float32 where an answer is very sure.
+
+    Args:
+        card: how they are read.
+        logits: of each head, (count, labels of the head).
+        labels: "answer", or the name of a head.
+        label: place in that label set.
+    """
+    scores = _scores(card, logits, labels)
+    odds: Values = scores[:, label] - _log_sum(np.delete(scores, label, axis=1))[:, 0]
+    return odds
+
+
+def _scores(card: ModelCard, logits: Mapping[str, npt.NDArray[Any]], labels: str) -> Values:
+    """Numbers whose softmax are the probabilities."""
+    reading = card.reading(labels)
+    if isinstance(reading, Head):
+        return logits[reading.name].astype(np.float64) / reading.temperature
+    total = sum(weight for _, weight in reading.weights)
+    mean = np.array(reading.offsets or [0.0] * len(reading.labels))[None]
+    for name, weight in reading.weights:
+        head = card.head(name)
+        picked = logits[name][:, [head.labels.index(word) for word in reading.labels]] / head.temperature
+        mean = mean + weight / total * (picked - _log_sum(picked))
+    return np.asarray(mean / reading.temperature, np.float64)
+
+
+def _log_sum(values: npt.NDArray[Any]) -> Values:
+    """log(sum(exp(values))) of each row, without overflow: (count, 1)."""
+    most = values.max(axis=1, keepdims=True).astype(np.float64)
+    summed: Values = most + np.log(np.exp(values - most).sum(axis=1, keepdims=True))
+    return summed
