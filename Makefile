@@ -4,6 +4,8 @@ VENV ?= .venv
 BIN = $(VENV)/bin
 # the CPU build where an index offers one; plain torch brings gigabytes of CUDA
 TORCH ?= torch==2.13.0
+# files of tests side by side, one a core; more than a few wait for memory, not for cores
+SIDE_BY_SIDE = --numprocesses=auto --maxprocesses=4 --dist=loadfile
 
 .PHONY: demo test test-torch test-jax check long bench docs clean
 
@@ -11,17 +13,17 @@ demo: $(VENV)/.base
 	$(BIN)/mien demo --out demo
 
 test: $(VENV)/.dev
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest $(SIDE_BY_SIDE)
 
 # the training wing once more, on torch in place of TensorFlow; one thread is as fast on small networks, and torch's
 # threads wait for each other with the core in hand where another process needs it
 test-torch: $(VENV)/.torch
-	KERAS_BACKEND=torch OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m "train and not long"
+	KERAS_BACKEND=torch OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m "train and not long" $(SIDE_BY_SIDE)
 
 # and on JAX what differs there: runs on all three backends, several devices
 test-jax: $(VENV)/.jax
 	KERAS_BACKEND=jax $(BIN)/python -m pytest tests/training/test_backends.py tests/training/test_devices.py \
-		tests/training/test_state.py tests/training/test_faces.py
+		tests/training/test_state.py tests/training/test_faces.py $(SIDE_BY_SIDE)
 
 check: $(VENV)/.dev
 	$(BIN)/ruff check .

@@ -406,7 +406,7 @@ def test_a_model_by_its_path(shipped_model, empty_store, tmp_path, as_text):
 @pytest.mark.parametrize(
     ("arguments", "error", "message"),
     [
-        ({"model": "collosal"}, ModelError, r"models \['compact', 'faces', 'yunet'\].*received 'collosal'"),
+        ({"model": "collosal"}, ModelError, r"one of the models \['compact', 'faces', 'yunet', .*received 'collosal'"),
         ({"model": Path("absent.onnx")}, ModelError, "there is none at absent.onnx"),
         ({"detector": "mtcnn"}, UsageError, "auto, yunet, haar, whole, or an .onnx file; received 'mtcnn'"),
         ({"detector": "yunet"}, ModelMissingError, "mien models pull yunet"),

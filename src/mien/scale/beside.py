@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+import threading
 from typing import TYPE_CHECKING, cast
 
 from mien.errors import MienError
@@ -38,6 +39,7 @@ class Beside:
         self._command, self._told = tuple(command), told
         self._process: subprocess.Popen[bytes] | None = None
         self._closed = False
+        self._ending = threading.Lock()
         self.ready: Message | None = None
 
     @property
@@ -56,15 +58,17 @@ class Beside:
         if self._process is not None:
             return
         # a session of its own: Ctrl-C is for the process that asks, which says when to end
-        self._process = subprocess.Popen(  # noqa: S603  the command is ours
+        process = self._process = subprocess.Popen(  # noqa: S603  the command is ours
             self._command,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             start_new_session=True,
             env=ONE_THREAD | os.environ,
         )
+        if self._closed:  # meanwhile, by another thread
+            self._end()
         try:
-            self.ready = self.ask(self._told)
+            self.ready = self._said(process, self._told)
         except EndedError as error:
             raise MienError(f"the process that reads pictures can't begin: {' '.join(self._command)}") from error
 
@@ -76,13 +80,7 @@ class Beside:
             MienError: it can't begin, or this was closed.
         """
         self.begin()
-        process = cast("subprocess.Popen[bytes]", self._process)
-        try:
-            messages.put(cast("BinaryIO", process.stdin), said, content)
-        except (OSError, ValueError) as error:  # its pipe is broken, or closed by another thread
-            self._end()
-            raise EndedError from error
-        return self.more()
+        return self._said(self._process, said, content)
 
     def more(self) -> Message:
         """What it says next, of what it says several things to.
@@ -90,16 +88,7 @@ class Beside:
         Raises:
             EndedError: it ended before it did.
         """
-        process = self._process
-        try:
-            message = messages.get(cast("BinaryIO", process.stdout)) if process else None
-        except (OSError, ValueError) as error:
-            self._end()
-            raise EndedError from error
-        if message is None:
-            self._end()
-            raise EndedError
-        return message
+        return self._heard(self._process)
 
     def kill(self) -> None:
         """Ends the process in the middle of what it does; who asked is told, and may ask again."""
@@ -112,8 +101,30 @@ class Beside:
         self._closed = True
         self._end()
 
+    def _said(self, process: subprocess.Popen[bytes] | None, said: object, content: bytes = b"") -> Message:
+        """What a process answers; None: another thread has ended it."""
+        try:
+            if process is not None:
+                messages.put(cast("BinaryIO", process.stdin), said, content)
+        except (OSError, ValueError) as error:  # its pipe is broken, or closed by another thread
+            self._end()
+            raise EndedError from error
+        return self._heard(process)
+
+    def _heard(self, process: subprocess.Popen[bytes] | None) -> Message:
+        try:
+            message = messages.get(cast("BinaryIO", process.stdout)) if process else None
+        except (OSError, ValueError) as error:
+            self._end()
+            raise EndedError from error
+        if message is None:
+            self._end()
+            raise EndedError
+        return message
+
     def _end(self) -> None:
-        process, self._process = self._process, None
+        with self._ending:
+            process, self._process = self._process, None
         if process is not None:
             process.kill()
             process.communicate()

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+import time
 
 import numpy as np
 import pytest
 from PIL import Image
-from servers import jpeg
+from servers import PATIENCE, jpeg
 
 from mien.apps.server.faults import FAULTS
 from mien.recognizer import Recognizer
@@ -120,7 +121,10 @@ def test_a_mistake_of_the_server_is_told_without_its_words(server, client):
     assert code_of(answer) == "internal"
     assert "secret" not in answer.text
     assert "Traceback" not in answer.text
-    assert any("a secret of /home/me" in line for line in server.log)
+    told_by = time.monotonic() + PATIENCE
+    while not any("a secret of /home/me" in line for line in server.log):  # the log comes through a pipe
+        assert time.monotonic() < told_by
+        time.sleep(0.05)
 
 
 def test_no_address_is_fetched(client):

@@ -10,7 +10,21 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from mien.apps.cli import bench, data, demo, doctor, evaluate, explain, export, live, models, predict, runs, serve, train
+from mien.apps.cli import (
+    bench,
+    data,
+    demo,
+    doctor,
+    evaluate,
+    explain,
+    export,
+    live,
+    models,
+    predict,
+    runs,
+    serve,
+    train,
+)
 from mien.apps.cli.options import INTERRUPTED, WRONG_USAGE, say
 from mien.errors import MienError
 
