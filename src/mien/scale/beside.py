@@ -38,7 +38,7 @@ class Beside:
     def __init__(self, command: Sequence[str], told: object) -> None:
         self._command, self._told = tuple(command), told
         self._process: subprocess.Popen[bytes] | None = None
-        self._closed = False
+        self._closed = threading.Event()
         self._ending = threading.Lock()
         self.ready: Message | None = None
 
@@ -53,7 +53,7 @@ class Beside:
         Raises:
             MienError: it ends before it is ready, or this was closed.
         """
-        if self._closed:
+        if self._closed.is_set():
             raise MienError("nothing is read any more: this was closed")
         if self._process is not None:
             return
@@ -65,7 +65,7 @@ class Beside:
             start_new_session=True,
             env=ONE_THREAD | os.environ,
         )
-        if self._closed:  # meanwhile, by another thread
+        if self._closed.is_set():  # meanwhile, by another thread
             self._end()
         try:
             self.ready = self._said(process, self._told)
@@ -98,7 +98,7 @@ class Beside:
 
     def close(self) -> None:
         """Ends the process for good."""
-        self._closed = True
+        self._closed.set()
         self._end()
 
     def _said(self, process: subprocess.Popen[bytes] | None, said: object, content: bytes = b"") -> Message:
