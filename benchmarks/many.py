@@ -23,7 +23,7 @@ from mien.ahead import cores
 from mien.recognizer import Recognizer
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Sequence
 
     from setting import Setting
 
@@ -143,7 +143,7 @@ def _command(folder: Path, out: Path, more: Sequence[str] = ()) -> list[str]:
 def _read(setting: Setting, folder: Path, more: Sequence[str]) -> float:
     out = folder.with_name("table.parquet")
     begun = time.perf_counter()
-    subprocess.run(_command(folder, out, more), env=_environment(setting), stderr=subprocess.DEVNULL, check=False)
+    subprocess.run(_command(folder, out, more), env=setting.environment, stderr=subprocess.DEVNULL, check=False)
     out.unlink()
     return time.perf_counter() - begun
 
@@ -154,7 +154,7 @@ def _killed(setting: Setting, folder: Path) -> tuple[int, int]:
 
     out, dice, kills = folder.with_name("killed.parquet"), random.Random(0), 0
     while not out.exists():
-        run = subprocess.Popen(_command(folder, out), env=_environment(setting), stderr=subprocess.DEVNULL)
+        run = subprocess.Popen(_command(folder, out), env=setting.environment, stderr=subprocess.DEVNULL)
         if kills == KILLS:
             run.wait()
             break
@@ -178,7 +178,3 @@ def _children(pid: int) -> list[int]:
         return [int(word) for word in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
     except OSError:
         return []
-
-
-def _environment(setting: Setting) -> Mapping[str, str]:
-    return dict(setting.environment)

@@ -223,6 +223,13 @@ class FileSource:
         seconds = self._capture.get(cv2.CAP_PROP_FRAME_COUNT) * self._every
         return seconds if math.isfinite(seconds) and seconds > 0 else None
 
+    def share(self, seconds: float, sampling: Sampling) -> float | None:
+        """How much of what is wanted lies before a time, 0 to 1; None where the file does not say how long it lasts."""
+        end = min(filter(None, (self.length, sampling.end)), default=None)
+        if end is None:
+            return None
+        return min(max((seconds - sampling.start) / max(end - sampling.start, 1e-9), 0.0), 1.0)
+
     @property
     def rate(self) -> float:
         """Frames a second that the file says it has."""

@@ -53,6 +53,12 @@ def get(stream: BinaryIO) -> Message | None:
     return Message(said, content) if len(content) == count else None
 
 
+def all_of(stream: BinaryIO) -> Iterator[Message]:
+    """What is said, one after the other, until the other side ends."""
+    while (message := get(stream)) is not None:
+        yield message
+
+
 @contextmanager
 def pipes() -> Iterator[Pipes]:
     """The ends of this process; what a library prints goes to stderr, and so can't come between the answers."""

@@ -29,13 +29,14 @@ def main() -> None:
 
     cv2.setNumThreads(1)
     with messages.pipes() as pipes:
-        first = messages.get(pipes.asked)
+        asked = messages.all_of(pipes.asked)
+        first = next(asked, None)
         if first is None:
             return
         reader = Reader(**first.said)
         recognizer, pictures = Recognizer.load(reader.model, reader.detector, reader.labels), Pictures()
         messages.put(pipes.answers, READY)
-        while (message := messages.get(pipes.asked)) is not None:
+        for message in asked:
             lines = lines_of(_read(recognizer, pictures, reference) for reference in message.said)
             messages.put(pipes.answers, None, lines.encode())
 

@@ -85,7 +85,6 @@ class FileReader:
         self.videos.append((path, timeline))
         try:
             source = FileSource(path)
-            end = min(filter(None, (source.length, self._sampling.end)), default=None)
             with ExitStack() as stack:
                 writers = [stack.enter_context(drawn.video(path)) for drawn in self._drawn]
                 for frame, result in self._recognizer.watch(source, str(path), self._sampling):
@@ -95,8 +94,9 @@ class FileReader:
                         self.curves.add(frame.picture, result)
                     for write in writers:
                         write(frame, result)
-                    if end is not None:
-                        yield min((frame.seconds - self._sampling.start) / max(end - self._sampling.start, 1e-9), 1.0)
+                    share = source.share(frame.seconds, self._sampling)
+                    if share is not None:
+                        yield share
         except VideoError as error:
             result = FrameResult(str(path), error=str(error))
             self._put(result)

@@ -37,7 +37,8 @@ def main() -> None:
     if hasattr(os, "nice"):
         os.nice(YIELDING)
     with messages.pipes() as pipes:
-        first = messages.get(pipes.asked)
+        asked = messages.all_of(pipes.asked)
+        first = next(asked, None)
         if first is None:
             return
         try:
@@ -46,7 +47,7 @@ def main() -> None:
             messages.put(pipes.answers, {"error": str(error)})
             return
         messages.put(pipes.answers, reader.told())
-        while (message := messages.get(pipes.asked)) is not None:
+        for message in asked:
             messages.put(pipes.answers, *reader.answer(message))
 
 

@@ -35,12 +35,13 @@ def main() -> None:
     if hasattr(os, "nice"):
         os.nice(YIELDING)
     with messages.pipes() as pipes:
-        first = messages.get(pipes.asked)
+        asked = messages.all_of(pipes.asked)
+        first = next(asked, None)
         if first is None:
             return
         recognizer = Recognizer.load(**first.said)
         messages.put(pipes.answers, "ready")
-        while (message := messages.get(pipes.asked)) is not None:
+        for message in asked:
             said: dict[str, Any] = {"done": True}
             try:
                 for share in _read(recognizer, message.said):
@@ -61,15 +62,15 @@ def _read(recognizer: Recognizer, asked: dict[str, Any]) -> Iterator[float]:
     sampling, name = Sampling(*asked["sampling"]), asked["name"]
     timeline, curves, said = Timeline(), Curves(), time.monotonic()
     source = FileSource(Path(asked["video"]))
-    start, end = sampling.start, min(filter(None, (source.length, sampling.end)), default=None)
     with written_whole(Path(asked["results"])) as aside, aside.open("w", encoding="utf-8", newline="\n") as lines:
         for frame, result in recognizer.watch(source, name, sampling):
             lines.write(to_json_line(result) + "\n")
             timeline.add(result)
             curves.add(frame.picture, result)
-            if end is not None and time.monotonic() - said > OFTEN:
+            share = source.share(frame.seconds, sampling)
+            if share is not None and time.monotonic() - said > OFTEN:
                 said = time.monotonic()
-                yield min(max((frame.seconds - start) / max(end - start, 1e-9), 0.0), 1.0)
+                yield share
     # where the page is saved beside the video, its moments open it
     page = timeline_page(name or "video", name, timeline.people(), curves, f"mien {__version__}")
     write_bytes(Path(asked["page"]), page.encode())
