@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import sys
 from importlib.util import find_spec
 from pathlib import Path
@@ -70,3 +71,15 @@ def shipped_model(tmp_path_factory: pytest.TempPathFactory) -> bytes:
 def classifier(shipped_model: bytes) -> Classifier:
     """That model on one thread."""
     return Classifier(shipped_model, threads=1)
+
+
+BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+
+
+@pytest.fixture(scope="session")
+def browser() -> str:
+    """The path of Chromium or Chrome."""
+    found = next(filter(None, map(shutil.which, BROWSERS)), None)
+    if found is None and os.environ.get("CI") == "true":
+        pytest.fail(f"CI must have a browser ({', '.join(BROWSERS)}): apt-get install chromium")
+    return found or pytest.skip(f"needs a browser ({', '.join(BROWSERS)})")

@@ -81,11 +81,13 @@ class Classifier:
             ModelError: the model has no such label set, or fails as under ``logits``.
             PictureError: the chips are of another kind.
         """
-        logits = self._of_both(check_chips(chips)) if self.card.mirrored else self.logits(chips)
-        return read_logits(self.card, logits, labels)
+        return read_logits(self.card, self.told_logits(chips), labels)
 
-    def _of_both(self, chips: Chips) -> Mapping[str, npt.NDArray[np.float32]]:
-        """The mean of what the graph says of chips and of their mirror images, by head."""
+    def told_logits(self, chips: Chips) -> Mapping[str, npt.NDArray[np.float32]]:
+        """As ``logits``; where the card says so, the mean over chips and their mirror images."""
+        if not self.card.mirrored:
+            return self.logits(chips)
+        chips = check_chips(chips)
         both = self.logits(np.concatenate([chips, chips[:, :, ::-1]]))
         return {head: np.float32(0.5) * (rows[: len(chips)] + rows[len(chips) :]) for head, rows in both.items()}
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 import subprocess
 
 import numpy as np
@@ -12,17 +10,6 @@ from PIL import Image
 
 from mien.explaining import explain
 from mien.explaining.page import explanation_page
-
-BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
-
-
-@pytest.fixture(scope="module")
-def browser():
-    """The path of Chromium or Chrome."""
-    found = next(filter(None, map(shutil.which, BROWSERS)), None)
-    if found is None and os.environ.get("CI") == "true":
-        pytest.fail(f"CI must have a browser ({', '.join(BROWSERS)}): apt-get install chromium")
-    return found or pytest.skip(f"needs a browser ({', '.join(BROWSERS)})")
 
 
 @pytest.mark.parametrize("width", [420, 1200])

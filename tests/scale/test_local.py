@@ -25,6 +25,7 @@ from mien.scale.apart import ENDED, Apart
 from mien.scale.local import read_here
 from mien.scale.plan import PARTS, Folder
 from mien.scale.run import ENGINES
+from processes import children_of, is_running
 
 READER = Reader("compact", "0" * 64, "auto", "answer", "0.1.0")
 PATIENCE = 120
@@ -109,13 +110,6 @@ def begun(run):
     return children
 
 
-def children_of(pid):
-    try:
-        return [int(word) for word in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
-    except OSError:
-        return []
-
-
 def test_processes_end_with_their_parent(pictures, tmp_path):
     run = subprocess.Popen(command(pictures, tmp_path / "table.csv", "--processes", 2), stderr=subprocess.DEVNULL)
     children = begun(run)
@@ -126,13 +120,6 @@ def test_processes_end_with_their_parent(pictures, tmp_path):
     while any(is_running(child) for child in children):
         assert time.monotonic() < end
         time.sleep(0.1)
-
-
-def is_running(pid):
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] not in "ZX"
-    except OSError:
-        return False
 
 
 DEADLY = """

@@ -21,11 +21,7 @@ if TYPE_CHECKING:
 
 def odds_of_chips(classifier: Classifier, chips: Chips, labels: str, label: int) -> Values:
     """log(p / (1 - p)) of a label for each chip, of both mirror images where the card says so: (count,)."""
-    if not classifier.card.mirrored:
-        return log_odds(classifier.card, classifier.logits(chips), labels, label)
-    both = classifier.logits(np.concatenate([chips, chips[:, :, ::-1]]))
-    mean = {head: (rows[: len(chips)] + rows[len(chips) :]) / 2 for head, rows in both.items()}
-    return log_odds(classifier.card, mean, labels, label)
+    return log_odds(classifier.card, classifier.told_logits(chips), labels, label)
 
 
 def log_odds(card: ModelCard, logits: Mapping[str, npt.NDArray[Any]], labels: str, label: int) -> Values:

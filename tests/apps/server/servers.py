@@ -21,6 +21,7 @@ from PIL import Image
 from skimage.data import astronaut
 
 from mien.apps.server import Limits
+from processes import children_of
 
 if TYPE_CHECKING:
     import numpy as np
@@ -129,15 +130,3 @@ def _address(process: subprocess.Popen[bytes], log: list[str]) -> str:
             return found
         time.sleep(0.02)
     raise AssertionError("".join(log))
-
-
-def children_of(pid: int) -> list[int]:
-    threads = Path(f"/proc/{pid}/task")
-    return [int(word) for one in threads.iterdir() for word in (one / "children").read_text().split()]
-
-
-def is_running(pid: int) -> bool:
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] not in "ZX"
-    except OSError:
-        return False
