@@ -26,7 +26,7 @@ test-jax: $(VENV)/.jax
 		tests/training/test_state.py tests/training/test_faces.py $(SIDE_BY_SIDE)
 
 check: $(VENV)/.dev
-	$(BIN)/ruff check .
+	$(BIN)/ruff check --no-cache .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports

@@ -25,7 +25,7 @@ from mien.scale.apart import ENDED, Apart
 from mien.scale.local import read_here
 from mien.scale.plan import PARTS, Folder
 from mien.scale.run import ENGINES
-from processes import children_of, is_running
+from running import children_of, is_running
 
 READER = Reader("compact", "0" * 64, "auto", "answer", "0.1.0")
 PATIENCE = 120

@@ -21,7 +21,7 @@ from PIL import Image
 from skimage.data import astronaut
 
 from mien.apps.server import Limits
-from processes import children_of
+from running import children_of
 
 if TYPE_CHECKING:
     import numpy as np

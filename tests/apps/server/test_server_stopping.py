@@ -14,7 +14,7 @@ import httpx
 import pytest
 from servers import FAKE, PATIENCE, Limits, served
 
-from processes import is_running
+from running import is_running
 
 REQUEST = b"POST /v1/predict HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: %d\r\n\r\n"
 
