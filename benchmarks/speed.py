@@ -21,6 +21,7 @@ from many import PICTURES, many, videos
 from page import fill
 from processes import cold_start, import_cost, installed_size
 from setting import PHOTOS, PORTRAIT, VIDEO, Setting, busy, machine, today
+from threadpoolctl import threadpool_limits
 from throughput import photos
 
 from live import live
@@ -53,7 +54,8 @@ def main() -> None:
         setting = Setting.of(asked, Path(scratch))
         for name in names:
             print(f"measuring: {name}", file=sys.stderr)
-            section = MEASUREMENTS[name](setting)
+            with threadpool_limits(1, "blas"):  # as the command has it
+                section = MEASUREMENTS[name](setting)
             blocks[name], figures[name] = f"{section.markdown}\n\n<sub>{below}.</sub>", section.figures
     if asked.out:
         write_text(asked.out, fill(asked.out.read_text(encoding="utf-8"), blocks))

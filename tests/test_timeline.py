@@ -76,6 +76,14 @@ def test_a_while_of_unsureness_is_no_change():
     assert Person(1, tuple(segments)).changes_a_minute == pytest.approx(15)
 
 
+def test_a_face_without_a_number_is_nobody_yet():
+    results = [
+        FrameResult("a.mp4", number, number / 10, (shows(number or None, "happy"), shows(None, "sad")))
+        for number in range(2)
+    ]
+    assert [(person.track, len(person.segments)) for person in timeline(results)] == [(1, 1)]
+
+
 def test_nothing_comes_of_nothing():
     assert timeline([]) == ()
     assert timeline(frames("", "")) == ()
@@ -87,10 +95,9 @@ def test_nothing_comes_of_nothing():
     [
         ([FrameResult("a.png", predictions=(shows(1, "happy"),))], "received None s"),
         ([*frames("happy"), *frames("happy")], "order of their times"),
-        ([FrameResult("a.mp4", 0, 0.0, (shows(None, "happy"),))], "without a number"),
     ],
 )
-def test_results_without_times_order_or_numbers_are_refused(results, words):
+def test_results_without_times_or_order_are_refused(results, words):
     with pytest.raises(UsageError, match=words):
         timeline(results)
 

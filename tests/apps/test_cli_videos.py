@@ -102,6 +102,19 @@ def test_subtitles_and_annotations_of_a_video(mien, clip, tmp_path):
     assert "data:image/png" not in files["page"].read_text()
 
 
+@pytest.mark.shared
+@pytest.mark.parametrize(("name", "frames"), [("clip.mp4", 115), ("woman.mp4", 464)])
+def test_a_real_video_has_one_person_from_its_first_seconds_to_its_end(mien, shared, tmp_path, name, frames):
+    path = shared / "data" / "video" / name
+    code, out, err = mien("predict", path, "--json", "--srt", tmp_path / "out.srt", "--page", tmp_path / "out.html")
+    assert code == 0, err
+    read = lines(out)
+    assert len(read) == frames
+    assert {face["track"] for frame in read for face in frame["faces"]} - {None} == {1}
+    assert sum(any(face["track"] == 1 for face in frame["faces"]) for frame in read) > 0.9 * frames
+    assert 'id="face-1"' in (tmp_path / "out.html").read_text()
+
+
 def test_subtitles_are_of_one_video(mien, clip, tmp_path):
     Image.fromarray(astronaut()).save(tmp_path / "one.png")
     code, _, err = mien("predict", clip, tmp_path / "one.png", "--srt", tmp_path / "out.srt")

@@ -109,10 +109,10 @@ class Timeline:
         self._every = 0.0
 
     def add(self, result: FrameResult) -> None:
-        """Takes what was read in the next frame.
+        """Takes what was read in the next frame; a face without a number is nobody's yet, and left out.
 
         Raises:
-            UsageError: it has no time, is not later than the last, or its faces have no numbers.
+            UsageError: it has no time, or is not later than the last.
         """
         now = result.seconds
         if now is None or (self._now is not None and now <= self._now):
@@ -121,9 +121,8 @@ class Timeline:
             self._every = now - self._now
         self._now = now
         for one in result.predictions:
-            if one.track is None:
-                raise UsageError("expected faces that are followed, as in a video; received one without a number")
-            self._read(self._faces.setdefault(one.track, _Face()), one, one.track, now)
+            if one.track is not None:
+                self._read(self._faces.setdefault(one.track, _Face()), one, one.track, now)
 
     def people(self) -> tuple[Person, ...]:
         """What each face showed so far, in the order in which they came."""
