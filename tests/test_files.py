@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from mien.files import named_by_time, sha256_of, write_bytes, write_text, written_whole
+from mien.files import Names, named_by_time, sha256_of, write_bytes, write_text, written_whole
 
 
 def test_a_file_is_there_when_the_block_ends(tmp_path):
@@ -47,6 +47,15 @@ def test_the_rights_are_those_of_any_new_file(tmp_path):
 def test_sha256(tmp_path):
     write_bytes(tmp_path / "a", b"mien")
     assert sha256_of(tmp_path / "a") == hashlib.sha256(b"mien").hexdigest()
+
+
+def test_names_are_numbered_where_a_disk_would_hold_two_for_one():
+    names = Names("index.html")
+    wanted = ["a", "A", "a-2", "a", "index", "b"]
+    assert [names.free(stem, ".html") for stem in wanted] == [
+        "a.html", "A-2.html", "a-2-2.html", "a-3.html", "index-2.html", "b.html",
+    ]  # fmt: skip
+    assert names.free("a", ".png") == "a.png"
 
 
 def test_two_files_of_one_second_have_two_names(tmp_path, monkeypatch):

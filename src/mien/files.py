@@ -1,4 +1,4 @@
-"""Writing files so that a reader finds either the old one or the new one, never a torn one."""
+"""Writing files so that a reader finds either the old one or the new one, never a torn one; and names for them."""
 
 from __future__ import annotations
 
@@ -49,6 +49,29 @@ def write_bytes(path: Path, content: bytes) -> None:
 def write_text(path: Path, content: str) -> None:
     """Writes a whole UTF-8 file, or nothing."""
     write_bytes(path, content.encode())
+
+
+class Names:
+    """Names for files of one folder, all different also where a disk does not tell A from a.
+
+    Args:
+        taken: names that are not to be given.
+    """
+
+    def __init__(self, *taken: str) -> None:
+        self._taken = {name.casefold() for name in taken}
+        self._last: dict[str, int] = {}
+
+    def free(self, stem: str, suffix: str) -> str:
+        """The stem with the suffix, numbered from 2 where that was given before."""
+        name = wanted = f"{stem}{suffix}"
+        number = self._last.get(wanted.casefold(), 1)
+        while name.casefold() in self._taken:
+            number += 1
+            name = f"{stem}-{number}{suffix}"
+        self._taken.add(name.casefold())
+        self._last[wanted.casefold()] = number
+        return name
 
 
 def named_by_time(folder: Path, suffix: str, before: str = "") -> Path:

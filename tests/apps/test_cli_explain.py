@@ -37,7 +37,8 @@ def test_two_pictures_of_one_name_have_two_pages(here, paint, portrait, tmp_path
     paint("a/index.png", portrait)
     paint("b/index.png", np.ascontiguousarray(portrait[:, ::-1]))
     assert here("explain", "a", "b", "--out", "why").code == 0
-    assert {path.name for path in (tmp_path / "why").glob("*.html")} == {"index.html", "index-2.html", "index-3.html"}
+    written = {path.name for path in (tmp_path / "why").iterdir()}
+    assert written == {"index.html", "index-2.html", "index-2.png", "index-3.html", "index-3.png"}
 
 
 @pytest.mark.parametrize(

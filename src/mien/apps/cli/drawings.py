@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from mien.errors import UsageError
+from mien.files import Names
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -34,16 +35,8 @@ class Drawings:
 
     def __init__(self, folder: Path, files: Iterable[Path], painter: Callable[[], Paint] | None = None) -> None:
         self._painter = painter or (lambda: _drawn)
-        self._targets: dict[Path, Path] = {}
-        taken: dict[str, int] = {}  # some disks hold A.jpg and a.jpg for one file: names without case
-        for path in dict.fromkeys(files):
-            suffix = _suffix(path)
-            name = wanted = f"{path.stem}{suffix}"
-            while name.casefold() in taken:
-                taken[wanted.casefold()] += 1
-                name = f"{path.stem}-{taken[wanted.casefold()]}{suffix}"
-            taken[name.casefold()] = 1
-            self._targets[path] = folder / name
+        names = Names()
+        self._targets = {path: folder / names.free(path.stem, _suffix(path)) for path in dict.fromkeys(files)}
         originals = {_identity(path) for path in self._targets} - {None}
         if any(_identity(target) in originals for target in self._targets.values()):
             raise UsageError(

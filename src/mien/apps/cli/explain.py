@@ -23,6 +23,7 @@ from mien.apps.cli.options import (
 )
 from mien.apps.cli.predict import files_in
 from mien.errors import PictureError, UsageError
+from mien.files import Names
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -97,15 +98,9 @@ class Pages:
         from mien import __version__
 
         self._folder, self._made = folder, f"mien {__version__}"
-        self._names: dict[Path, str] = {}
-        taken = {Path(SHEET).stem}
-        for path in files:
-            name, number = path.stem, 1
-            while name.casefold() in taken:  # some disks hold A and a for one file
-                number += 1
-                name = f"{path.stem}-{number}"
-            taken.add(name.casefold())
-            self._names[path] = f"{name}.html"
+        names = Names(SHEET)
+        self._pages = {path: folder / names.free(path.stem, ".html") for path in files}
+        self._pictures = Names()
         self.written: list[tuple[str, str, Sequence[Explanation]]] = []
         folder.mkdir(parents=True, exist_ok=True)
 
@@ -116,10 +111,10 @@ class Pages:
         from mien.files import write_text
         from mien.images import write
 
-        page = self._folder / self._names[path]
+        page = self._pages[path]
         write_text(page, explanation_page(path.name, found, self._made))
-        for number, one in enumerate(found, 1):
-            write(page.with_name(f"{page.stem}{f'-{number}' if number > 1 else ''}.png"), beside(one))
+        for one in found:
+            write(self._folder / self._pictures.free(page.stem, ".png"), beside(one))
         self.written.append((path.name, page.name, found))
 
     def finish(self) -> Path:
