@@ -4,15 +4,16 @@
     python benchmarks/serving.py --seconds 5 --overload 5 --workers 1
 
 Prints Markdown, or fills the block "serving" of a page. Capacity is that of POST /v1/predict with pictures of 640x480;
-beside it the same pictures read by as many plain loops, each in a process of its own. Then the latency at 70 % of that
-capacity, and what becomes of ten times as many requests as that. Whoever asks is a process beside the server's.
-Wants a machine that does nothing else, and mien[dev].
+beside it the same pictures read by plain loops, a process a core. Then the latency at 70 % of that capacity, what
+becomes of ten times as many requests as that, and how long the server takes to end. Whoever asks is a process beside
+the server's. Wants a machine that does nothing else, and mien[dev].
 """
 
 from __future__ import annotations
 
 import argparse
 import asyncio
+import contextlib
 import io
 import itertools
 import multiprocessing
@@ -57,16 +58,18 @@ def main() -> None:
     asked = _arguments().parse_args()
     load = busy()
     picture = _picture()
-    with _served(asked.workers) as port:
+    with _served(asked.workers) as (process, port):
         loop, served = [], []
         for _ in range(asked.rounds):
-            loop.append(_loops(asked.workers, asked.seconds))
+            loop.append(_loops(cores(), asked.seconds))
             served.append(asyncio.run(_capacity(port, picture, 4 * asked.workers, asked.seconds)))
         capacity = statistics.median(served)
         calm = asyncio.run(_at_rate(port, picture, SHARE * capacity, asked.seconds))
         before = asyncio.run(_at_rate(port, picture, TIMES * capacity, asked.overload, watched=True))
         after = asyncio.run(_at_rate(port, picture, SHARE * capacity, min(asked.seconds, 5.0)))
+        ended = asyncio.run(_ended(process, port, picture, 4 * asked.workers))
     text = _told(asked, statistics.median(loop), capacity, calm, before, after)
+    text += f"\n\nStopped by SIGTERM while {4 * asked.workers} clients ask without a pause: gone after {ended:.1f} s."
     text += f"\n\n<sub>{today()}, {machine()}" + (f"; **load {load:.1f} before the run**" if load else "") + ".</sub>"
     if asked.out:
         write_text(asked.out, fill(asked.out.read_text(encoding="utf-8"), {"serving": text}))
@@ -77,7 +80,7 @@ def main() -> None:
 def _arguments() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     add = parser.add_argument
-    add("--workers", type=int, default=cores(), help="processes that read, and plain loops")
+    add("--workers", type=int, default=cores(), help="processes that read")
     add("--seconds", type=float, default=20.0, help="of each measurement")
     add("--overload", type=float, default=60.0, help="seconds of ten times the load")
     add("--rounds", type=int, default=3, help="loops and server take turns")
@@ -87,7 +90,7 @@ def _arguments() -> argparse.ArgumentParser:
 
 def _told(asked: argparse.Namespace, loop: float, capacity: float, calm: Asked, much: Asked, after: Asked) -> str:
     rows = [
-        [f"plain loops, {asked.workers}", f"{loop:.1f} pictures a second"],
+        [f"plain loops, {cores()}", f"{loop:.1f} pictures a second"],
         [f"`POST /v1/predict`, {asked.workers} workers", f"{capacity:.1f} pictures a second"],
         ["served over plain", f"{capacity / loop:.2f}"],
         [f"at {SHARE:.0%} of that: p50, p99", _ms(calm.answered, 50, 99)],
@@ -148,15 +151,15 @@ def _loop(seconds: float) -> float:
 
 
 class _served:  # noqa: N801  it is used as a function
-    """A server of the command, from when it answers; gives its port."""
+    """A server of the command, from when it answers; gives its process and port."""
 
     def __init__(self, workers: int) -> None:
         command = [sys.executable, "-m", "mien", "serve", "--port", "0", "--workers", str(workers)]
         self._process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
 
-    def __enter__(self) -> int:
+    def __enter__(self) -> tuple[subprocess.Popen[str], int]:
         line = next(line for line in self._process.stderr or () if "serves at" in line)
-        return int(re.search(r":(\d+)/", line)[1])  # type: ignore[index]
+        return self._process, int(re.search(r":(\d+)/", line)[1])  # type: ignore[index]
 
     def __exit__(self, *_: object) -> None:
         self._process.terminate()
@@ -256,6 +259,26 @@ async def _at_rate(port: int, picture: bytes, rate: float, seconds: float, *, wa
     for client in idle:
         client.close()
     return came
+
+
+async def _ended(process: subprocess.Popen[str], port: int, picture: bytes, clients: int) -> float:
+    """Seconds from a SIGTERM to the server's end, while so many clients ask."""
+    request = _request(picture)
+
+    async def ask() -> None:
+        client = _Client(port)
+        with contextlib.suppress(OSError, asyncio.IncompleteReadError):
+            while True:
+                await client.ask(request)
+
+    asking = [asyncio.create_task(ask()) for _ in range(clients)]
+    await asyncio.sleep(1.0)
+    begun = time.perf_counter()
+    process.terminate()
+    await asyncio.to_thread(process.wait)
+    took = time.perf_counter() - begun
+    await asyncio.gather(*asking)
+    return took
 
 
 async def _watch(port: int, came: Asked) -> None:
