@@ -7,7 +7,7 @@ TORCH ?= torch==2.13.0
 # files of tests side by side, one a core; more than a few wait for memory, not for cores
 SIDE_BY_SIDE = --numprocesses=auto --maxprocesses=4 --dist=loadfile
 
-.PHONY: demo test test-torch test-jax check long bench docs clean
+.PHONY: demo test test-torch test-jax check long bench docs links clean
 
 demo: $(VENV)/.base
 	$(BIN)/mien demo --out demo
@@ -37,13 +37,18 @@ long: $(VENV)/.dev
 bench: $(VENV)/.dev
 	$(BIN)/python benchmarks/speed.py
 
-# the page of the command line, from its own help; what the web page has from Python
+# the page of the command line, from its own help; what the web page has from Python; and the site, in site/
 docs: $(VENV)/.dev
 	$(BIN)/python -m mien.apps.page_description
 	$(BIN)/python -m typer mien.apps.cli utils docs --name mien --output docs/cli.md
+	$(BIN)/python -m sphinx --fail-on-warning --keep-going --quiet --fresh-env docs site
+
+# whether what the docs link to elsewhere is still there; needs the network, so no test does it
+links: $(VENV)/.dev
+	$(BIN)/python -m sphinx --builder linkcheck --quiet docs build/links
 
 clean:
-	rm -rf $(VENV) demo dist build
+	rm -rf $(VENV) demo dist build site
 
 $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)

@@ -221,6 +221,13 @@ def test_a_run_directory_stands_for_its_model(mien, paint, shipped_model, tmp_pa
     assert mien("predict", paint("a.png"), "--model", "run").code == 0
 
 
+def test_a_run_that_is_not_done_has_no_model_yet(mien, paint, tmp_path):
+    (tmp_path / "run").mkdir()
+    code, _, err = mien("predict", paint("a.png"), "--model", tmp_path / "run")
+    assert code == 2
+    assert f"has no model.onnx: a run has one when it is done. Go on with: mien train --out {tmp_path}" in err
+
+
 # -- what it writes
 
 

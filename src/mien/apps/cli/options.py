@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from mien.errors import ModelError
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
@@ -42,13 +44,24 @@ JsonOption = Annotated[bool, typer.Option("--json", help="JSON on stdout.")]
 
 
 def model_named(model: str) -> str:
-    """The model that an option means: a run directory stands for the model.onnx in it, unless it is a model's name."""
+    """The model that an option means: a run directory stands for the model.onnx in it, unless it is a model's name.
+
+    Raises:
+        ModelError: the run has no model.onnx, or not yet.
+    """
     run = Path(model)
     if not run.is_dir():
         return model
     from mien.model_store import ModelStore
 
-    return model if model in {entry.name for entry in ModelStore().entries()} else str(run / "model.onnx")
+    if model in {entry.name for entry in ModelStore().entries()}:
+        return model
+    if not (run / "model.onnx").is_file():
+        raise ModelError(
+            f"expected a model's name, an .onnx file, or a run directory; received the folder {run}, which has no "
+            f"model.onnx: a run has one when it is done. Go on with: mien train --out {run} --resume"
+        )
+    return str(run / "model.onnx")
 
 
 @contextmanager
