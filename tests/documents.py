@@ -64,10 +64,8 @@ def commands(block: Block) -> list[list[str]]:
     """The words of each command ``mien`` in a shell's block: without variables set before it and pipes behind it."""
     found = []
     for line in block.text.replace("\\\n", " ").splitlines():
-        words = shlex.split(line.removeprefix("$ "), comments=True)
-        while words and re.fullmatch(r"[A-Z_]+=.*", words[0]):
-            words.pop(0)
-        if words and words[0] == "mien":
+        if command := re.match(r"(?:\$ )?(?:[A-Z_]+=\S+ )*mien (.*)", line):
+            words = shlex.split(command[1], comments=True)
             end = min((words.index(sign) for sign in ("|", ">") if sign in words), default=len(words))
-            found.append(words[1:end])
+            found.append(words[:end])
     return found

@@ -29,7 +29,10 @@ COMMANDS = [
     if block.language in SHELLS
     for words in commands(block)
 ]
-PYTHON = [block for page in WRITTEN for block in blocks(page) if block.language == "python"]
+# those of a lesson follow each other: tests/test_lessons.py runs them
+PYTHON = [
+    block for page in WRITTEN if page.parent.name != "lessons" for block in blocks(page) if block.language == "python"
+]
 RESULTS = ("--csv", "--parquet", "--draw", "--mask", "--out", "--page", "--srt", "--vtt", "--elan")
 
 # what is not run here, and where it is
@@ -55,7 +58,8 @@ def elsewhere(text: str, table: dict[str, str]) -> list[str]:
     return [pattern for pattern in table if re.search(pattern, text)]
 
 
-RUN_HERE = [one for one in COMMANDS if not elsewhere(" ".join(one.values[0]), COMMANDS_ELSEWHERE)]
+HERE = [one for one in COMMANDS if not elsewhere(" ".join(one.values[0]), COMMANDS_ELSEWHERE)]
+RUN_HERE = list({tuple(one.values[0]): one for one in HERE}.values())  # each once, on however many pages it stands
 PYTHON_HERE = [block for block in PYTHON if not elsewhere(block.text, PYTHON_ELSEWHERE)]
 
 # -- commands are understood
