@@ -5,7 +5,7 @@ BIN = $(VENV)/bin
 # the CPU build where an index offers one; plain torch brings gigabytes of CUDA
 TORCH ?= torch==2.13.0
 # files of tests side by side, one a core; more than a few wait for memory, not for cores
-SIDE_BY_SIDE = --numprocesses=auto --maxprocesses=4 --dist=loadfile
+SIDE_BY_SIDE = --numprocesses=auto --maxprocesses=4 --dist=loadfile --durations=12 --durations-min=10
 
 .PHONY: demo test test-torch test-jax check long bench docs links clean
 
