@@ -9,7 +9,7 @@ import pytest
 from audited import faulty
 
 from mien import images
-from mien.datasets.contact_sheet import GAP, LARGEST, SMALLEST, WIDTH, sheet, tile, write_sheets
+from mien.datasets.contact_sheet import GAP, LARGEST, SMALLEST, WIDTH, captioned, sheet, tile, write_sheets
 from mien.errors import UsageError
 
 
@@ -45,6 +45,20 @@ def test_colours_stay():
 def test_a_sheet_of_nothing_is_refused():
     with pytest.raises(UsageError, match="at least one picture"):
         sheet(np.empty((0, 8, 8, 1), np.uint8))
+
+
+def test_words_stand_under_each_chip():
+    chips = np.zeros((3, 48, 48, 1), np.uint8)
+    bare, told = (captioned(chips, words, columns=2) for words in (["", "", ""], ["4, said 9", "", ""]))
+    assert told.shape == bare.shape
+    down, across = np.nonzero((told != bare).any(axis=2))
+    tall = len(told) // 2
+    assert len(down)
+    assert tile(chips[0]).shape[0] < down.min()
+    assert down.max() < tall
+    assert across.max() < told.shape[1] // 2
+    with pytest.raises(UsageError, match="received 3 and 1"):
+        captioned(chips, ["one"])
 
 
 def test_a_sheet_for_each_label_and_one_for_all(tmp_path):

@@ -4,7 +4,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from histories import history
 from mien.errors import UsageError
+from mien.learning.comparison_pictures import LINES, accuracies_picture, histories_picture
 from mien.learning.confusions import Confusion
 from mien.learning.pictures import (
     activations_picture,
@@ -44,3 +46,24 @@ def test_what_is_drawn_is_a_picture():
     assert found[0].accuracy == pytest.approx(0.85)
     with pytest.raises(UsageError, match="received none"):
         confusion_picture([])
+
+
+def test_histories_and_accuracies_are_drawn_beside_each_other():
+    one = histories_picture({"short": history((0.4, 0.6))})
+    two = histories_picture({"short": history((0.4, 0.6)), "long": history((0.1, 0.2, 0.3))})
+    assert two.shape[1] > 1.5 * one.shape[1]
+    better, worse = (Confusion(0, np.array([[hits, 10 - hits], [1, 9]]), ("a", "b")) for hits in (9, 4))
+    steps = (250, 500, 4000)
+    drawn = accuracies_picture(steps, {"bare": [worse, worse, better], "augmented": [worse, better, better]}, "faces")
+    colours = set(map(tuple, drawn.reshape(-1, 3)))
+    assert {tuple(bytes.fromhex(colour[1:])) for colour in LINES[:2]} <= colours
+    assert tuple(bytes.fromhex(LINES[2][1:])) not in colours
+    with pytest.raises(UsageError, match="3 confusions"):
+        accuracies_picture(steps, {"bare": [worse]}, "faces")
+    with pytest.raises(UsageError, match="at least one epoch"):
+        histories_picture({"empty": ()})
+
+
+def test_a_confusion_has_an_interval_around_its_accuracy():
+    low, high = Confusion(0, np.array([[8, 2], [1, 9]]), ("a", "b")).interval
+    assert (round(low, 3), round(high, 3)) == (0.64, 0.948)

@@ -58,6 +58,32 @@ def sheet(chips: Chips, columns: int | None = None) -> Frame:
     return paper
 
 
+def captioned(chips: Chips, words: Sequence[str], columns: int | None = None) -> Frame:
+    """As ``sheet``, with words under each chip.
+
+    Args:
+        chips: uint8 (count, size, size, 1 or 3), at least one.
+        words: a line for each, short enough for the width of a chip.
+        columns: chips a row; None: as many as make a sheet of about 1,600 pixels.
+
+    Raises:
+        UsageError: there are no chips, or not one line for each.
+    """
+    if len(words) != len(chips) or not len(chips):
+        raise UsageError(f"expected chips and a line of words for each; received {len(chips)} and {len(words)}")
+    tiles = [tile(chip) for chip in chips]
+    side, size = len(tiles[0]), max(11, len(tiles[0]) // 7)
+    high, wide = side + size + 3 * GAP, side + 2 * GAP
+    columns = min(len(tiles), columns or max(1, (WIDTH - GAP) // wide))
+    paper = Image.new("RGB", (columns * wide + GAP, -(-len(tiles) // columns) * high + GAP), PAPER)
+    draw, font = ImageDraw.Draw(paper), ImageFont.load_default(size)
+    for number, (picture, line) in enumerate(zip(tiles, words, strict=True)):
+        left, top = (number % columns) * wide + GAP, (number // columns) * high + GAP
+        paper.paste(Image.fromarray(picture), (left, top))
+        draw.text((left + side // 2, top + side + GAP), _shown(line), fill=INK, font=font, anchor="ma")
+    return np.asarray(paper, dtype=np.uint8)
+
+
 def tile(chip: npt.NDArray[np.uint8]) -> Frame:
     """A chip as an RGB picture of 64 to 160 pixels a side."""
     whole = shrunk(np.broadcast_to(chip, (*chip.shape[:2], 3)))

@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mien.errors import TrainingError
+from mien.evaluation.metrics import wilson_interval
 from mien.training.run.checkpoint import Checkpoints
 from mien.training.run.directory import CHECKPOINTS
 
@@ -41,6 +42,11 @@ class Confusion:
         """Share of the rows on the diagonal; NaN where there are none."""
         total = int(self.counts.sum())
         return float(np.trace(self.counts)) / total if total else float("nan")
+
+    @property
+    def interval(self) -> tuple[float, float]:
+        """The 95 % Wilson interval of the accuracy."""
+        return wilson_interval(int(np.trace(self.counts)), int(self.counts.sum()))
 
 
 def confusions(run: Path, network: Network, data: Dataset) -> tuple[Confusion, ...]:

@@ -45,11 +45,11 @@ FONTS = (
 MISLABELLED = 0.1
 """Share of the drawn faces with another label than that drawn: people disagree about faces, and so do data sets."""
 
-WEAKEST = 0.35
+WEAKEST = 0.5
 """How strong the faintest expression is; the rest of it is the neutral face."""
 
 HANDS = dataclasses.replace(PLAIN, rotate=20.0, scale=(0.75, 1.15), shift=0.06, shear=0.2, light=0.1, blur=0.3)
-CAMERAS = dataclasses.replace(PLAIN, rotate=15.0, scale=(0.85, 1.15), shift=0.08, light=0.3, blur=0.3, shrink=0.3)
+CAMERAS = dataclasses.replace(PLAIN, rotate=6.0, scale=(0.95, 1.1), shift=0.03, light=0.15, blur=0.2, shrink=0.2)
 """How far a picture is changed: what hands do to digits, and cameras to faces."""
 
 APART = ("tear", "sweat", "steam", "chill", "blush", "tongue")
@@ -86,7 +86,7 @@ def drawn_faces(training: int, validation: int, seed: int = 0) -> Dataset:
     dice = np.random.default_rng(seed)
     shown = dice.permutation(np.arange(count) % len(FER2013))
     plain = np.stack([_face(int(answer), dice) for answer in shown])
-    chips = _noisy(augment(plain, draws(seed, 0, count), CAMERAS), dice, 12.0)
+    chips = _noisy(augment(plain, draws(seed, 0, count), CAMERAS), dice, 8.0)
     told = np.where(dice.random(count) < MISLABELLED, dice.integers(0, len(FER2013), count), shown)
     return _dataset("drawn faces", chips, one_hot("fer2013", tuple(FER2013), told), training)
 
@@ -104,7 +104,7 @@ def _digit(answer: int, dice: np.random.Generator) -> Chips:
 def _face(answer: int, dice: np.random.Generator) -> Chips:
     """An avatar of some strength and some grey before some grey."""
     strength = float(dice.uniform(WEAKEST, 1.0))
-    skin, ground = float(dice.uniform(90, 230)), dice.uniform(20, 235)
+    skin, ground = float(dice.uniform(140, 230)), dice.uniform(20, 235)
     painted = avatar_picture(_posed(answer, strength, skin), FACE_SIDE).astype(np.float32)
     grey = painted[..., :3].mean(axis=2)
     covered = painted[..., 3] / 255.0

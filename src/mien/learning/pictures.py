@@ -149,7 +149,7 @@ def activations_picture() -> Frame:
 
 
 def confusion_picture(found: Sequence[Confusion]) -> Frame:
-    """Confusion matrices side by side as training goes on; each row is shaded by its shares.
+    """Confusion matrices side by side as training goes on: a row is the truth, a column the answer, shaded by row.
 
     Raises:
         UsageError: there are none.
@@ -164,6 +164,10 @@ def confusion_picture(found: Sequence[Confusion]) -> Frame:
         at.set_title(f"{f'epoch {one.epoch}' if one.epoch else 'best'}: {one.accuracy:.0%} right")
         at.set_xticks(range(len(one.labels)), one.labels, rotation=45, ha="right")
         at.set_yticks(range(len(one.labels)), one.labels)
+        if len(one.labels) <= LARGEST:
+            for (row, column), count in np.ndenumerate(one.counts):
+                ink = "white" if shares[row, column] > 0.5 else INK
+                at.text(column, row, f"{count or ''}", ha="center", va="center", fontsize=7, color=ink)
     return frame_of(drawn)
 
 
