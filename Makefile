@@ -7,7 +7,7 @@ TORCH ?= torch==2.13.0
 # files of tests side by side, one a core; more than a few wait for memory, not for cores
 SIDE_BY_SIDE = --numprocesses=auto --maxprocesses=4 --dist=loadfile --durations=12 --durations-min=10
 
-.PHONY: demo test test-torch test-jax check long bench docs links clean
+.PHONY: demo test test-torch test-jax check long bench docs links lessons clean
 
 demo: $(VENV)/.base
 	$(BIN)/mien demo --out demo
@@ -47,6 +47,11 @@ docs: $(VENV)/.dev
 links: $(VENV)/.dev
 	$(BIN)/python -m sphinx --builder linkcheck --quiet docs build/links
 
+# the lessons as pages with their pictures: with MIEN_LESSON_DATA naming a folder with fer2013/ and mnist/ those of the
+# docs, in about ten minutes; without it those of drawn data, in build/lessons
+lessons: $(VENV)/.lessons
+	$(BIN)/python docs/lesson_pages.py
+
 clean:
 	rm -rf $(VENV) demo dist build site
 
@@ -59,6 +64,10 @@ $(VENV)/.base: pyproject.toml | $(VENV)/bin/python
 
 $(VENV)/.dev: pyproject.toml | $(VENV)/bin/python
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[dev,train]'
+	@touch $@
+
+$(VENV)/.lessons: $(VENV)/.dev
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[lessons]'
 	@touch $@
 
 $(VENV)/.torch: $(VENV)/.dev

@@ -95,7 +95,7 @@ from mien.training.fit import fit
 from mien.training.recipe import recipe_for
 
 RUNS = Path(tempfile.mkdtemp(prefix="digits-"))
-EPOCHS = 20 if FULL else 6
+EPOCHS = 10 if FULL else 6
 recipe = replace(recipe_for("dense-64-32-relu"), epochs=EPOCHS)
 
 
@@ -194,7 +194,8 @@ def under_shifts(model):
 
 
 shifted = {name: under_shifts(taught[name].model) for name in ("dense-64-32-relu", CONV)}
-display(Image.fromarray(captioned(np.concatenate([moved(validation, p).chips[:1] for p in SHIFTS]), list("01234"))))
+chips = np.concatenate([moved(validation, pixels).chips[:1] for pixels in SHIFTS])
+display(Image.fromarray(captioned(chips, [f"{pixels} px" for pixels in SHIFTS])))
 
 # %% [markdown]
 # A dense unit has a weight for each place, so a stroke two pixels further right is met by weights that were learnt for

@@ -43,6 +43,12 @@ print(lesson_data.origin())
 # ## The csv
 #
 # A line a face: the number of its expression, 48 x 48 grey values from 0 to 255, and the split that it belongs to.
+#
+# ```
+# emotion,pixels,Usage
+# 3,92 80 83 93 112 78 92 80 73 83 84 82 ...,Training
+# ```
+#
 # `PublicTest` is what choices are made on. `PrivateTest`, where a file has it, stays untouched until the very end: what
 # you have looked at many times judges you too kindly.
 
@@ -52,10 +58,6 @@ from mien.datasets.dataset import training_and_validation
 
 FULL = lesson_data.folder() is not None
 csv = lesson_data.faces_csv(Path("faces.csv"), training=700, validation=280)
-if not FULL:
-    for line in csv.read_text().splitlines()[:3]:
-        print(line[:60], "...", line[-12:])
-
 data = fer2013.read(csv)
 print(f"{len(data):,} faces of {data.chips.shape[1:]}; {len(data.rejected)} lines can't be read")
 print({name: int((data.splits == name).sum()) for name in data.split_names()})

@@ -62,7 +62,7 @@ def test_a_drawn_csv_is_read_as_it_was_drawn(nowhere, tmp_path):
 def test_a_folder_that_is_named_is_taken(named, tmp_path):
     data = drawn_faces(training=40, validation=20, seed=3)
     lesson_data.write_csv(data, named / "fer2013" / "fer2013.csv")
-    assert lesson_data.origin().startswith(f"REAL DATA from {named}")
+    assert lesson_data.origin().startswith("REAL DATA")
     assert lesson_data.faces_csv(tmp_path / "not.csv", 5, 5) == named / "fer2013" / "fer2013.csv"
     learnt, held = lesson_data.faces(training=30, validation=99)
     assert (len(learnt), len(held)) == (30, 20)

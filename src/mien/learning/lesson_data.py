@@ -48,9 +48,8 @@ def folder() -> Path | None:
 
 def origin() -> str:
     """What the figures of this run are figures of, in a sentence to print before all others."""
-    real = folder()
-    if real is not None:
-        return f"REAL DATA from {real}."
+    if folder() is not None:
+        return f"REAL DATA, from the folder that {VARIABLE} names."
     return (
         "DRAWN DATA: small made pictures, to see that everything runs. No figure below says anything of real digits "
         f"or faces; for those set {VARIABLE} to a folder with fer2013/ and mnist/."

@@ -1,0 +1,157 @@
+"""Renders the lessons as pages with their pictures: ``make lessons``, or ``python docs/lesson_pages.py [LESSON]...``.
+
+A page tells the figures of the full run, on the data that MIEN_LESSON_DATA names, but shows no picture of it: data sets
+are not mien's to show. A cell's pictures are taken from the full run only where the cell is tagged "public"
+(``# %% tags=["public"]``: charts, the portrait). A cell with other pictures is shown as it was on drawn data.
+
+With the variable the pages are written beside the lessons, docs/lessons/NAME.md and docs/lessons/images/; without it
+there is but the drawn run, and its pages go to build/lessons. Needs nbclient and ipykernel.
+"""
+
+from __future__ import annotations
+
+import base64
+import io
+import os
+import re
+import sys
+import tempfile
+from dataclasses import dataclass
+from itertools import groupby
+from pathlib import Path
+from typing import Any
+
+from PIL import Image
+
+from mien.files import write_bytes, write_text
+from mien.learning import lesson_data
+
+ROOT = Path(__file__).parents[1]
+LESSONS = ROOT / "docs" / "lessons"
+PUBLIC = "public"
+SECONDS = 3600
+"""That a cell may take."""
+
+Output = dict[str, Any]
+"""What a cell gave, as notebooks keep it."""
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A cell of a lesson.
+
+    Attributes:
+        text: Markdown, or Python.
+        is_code: which of the two.
+        is_public: whether its pictures hold nothing of the data.
+    """
+
+    text: str
+    is_code: bool
+    is_public: bool = False
+
+
+def main() -> None:
+    """Renders the lessons named, or all."""
+    names = [Path(name) for name in sys.argv[1:]] or sorted(LESSONS.glob("*.py"))
+    real = lesson_data.folder() is not None
+    folder = LESSONS if real else ROOT / "build" / "lessons"
+    for path in names:
+        sys.stderr.write(f"{path.name}\n")
+        cells = cells_of(path.read_text())
+        drawn = outputs_of(cells, {name: value for name, value in os.environ.items() if name != lesson_data.VARIABLE})
+        full = outputs_of(cells, dict(os.environ)) if real and "lesson_data" in path.read_text() else drawn
+        page, pictures = rendered(path.stem, cells, full, drawn)
+        for old in (folder / "images").glob(f"{path.stem}-*.webp"):
+            old.unlink()
+        for name, content in pictures.items():
+            write_bytes(folder / "images" / name, content)
+        write_text(folder / f"{path.stem}.md", page)
+
+
+def cells_of(text: str) -> list[Cell]:
+    """The cells of a lesson in the percent format; what stands before the first is left out."""
+    heads = list(re.finditer(r"^# %%(.*)\n", text, re.MULTILINE))
+    ends = [*(head.start() for head in heads[1:]), len(text)]
+    return [_cell(head[1], text[head.end() : end].strip("\n")) for head, end in zip(heads, ends, strict=True)]
+
+
+def _cell(head: str, body: str) -> Cell:
+    if "[markdown]" in head:
+        return Cell("\n".join(line.removeprefix("#").removeprefix(" ") for line in body.splitlines()), is_code=False)
+    return Cell(body, is_code=True, is_public=PUBLIC in head)
+
+
+def outputs_of(cells: list[Cell], environment: dict[str, str]) -> list[list[Output]]:
+    """What each cell gave when all were run in order, in a new kernel and an empty folder; nothing for Markdown."""
+    import nbformat
+    from nbclient import NotebookClient
+
+    form = nbformat.v4
+    notes = [form.new_code_cell(cell.text) if cell.is_code else form.new_markdown_cell(cell.text) for cell in cells]
+    with tempfile.TemporaryDirectory() as folder:
+        place = {"metadata": {"path": folder}}
+        client = NotebookClient(form.new_notebook(cells=notes), timeout=SECONDS, resources=place, kernel_name="python3")
+        done = client.execute(env=environment)
+    return [list(cell.get("outputs", [])) for cell in done.cells]
+
+
+def rendered(
+    name: str, cells: list[Cell], full: list[list[Output]], drawn: list[list[Output]]
+) -> tuple[str, dict[str, bytes]]:
+    """A page and its pictures by file name.
+
+    Args:
+        name: of the lesson.
+        cells: of it.
+        full: what each cell gave on the data.
+        drawn: likewise on drawn data.
+    """
+    parts = [f"<!-- made by `make lessons` from {name}.py: change that -->"]
+    pictures: dict[str, bytes] = {}
+    heading = name
+    for cell, found, made in zip(cells, full, drawn, strict=True):
+        if not cell.is_code:
+            parts.append(cell.text)
+            heading = (re.findall(r"^#+ (.+)$", cell.text, re.MULTILINE) or [heading])[-1]
+            continue
+        parts.append(f"```python\n{cell.text}\n```")
+        hidden = not cell.is_public and found != made and any(map(_picture, found))
+        if hidden:
+            parts.append("*Pictures of the data are not mien's to show. On drawn data this cell gives:*")
+        for picture, outputs in groupby(made if hidden else found, _picture):
+            if picture:
+                file = f"{name}-{len(pictures) + 1}.webp"
+                pictures[file] = picture
+                parts.append(f"![{heading}](images/{file})")
+            elif text := "".join(map(_text, outputs)).strip("\n"):
+                parts.append(f"```text\n{text}\n```")
+    parts.append(f"The lesson as a script and notebook: [{name}.py]({name}.py).")
+    return "\n\n".join(parts) + "\n", pictures
+
+
+def _picture(output: Output) -> bytes:
+    """The picture of an output as WebP, by whichever way is smaller; empty where there is none."""
+    encoded = output.get("data", {}).get("image/png")
+    if not encoded:
+        return b""
+    picture = Image.open(io.BytesIO(base64.b64decode(encoded))).convert("RGB")
+    ways: list[dict[str, Any]] = [{"lossless": True}, {"quality": 85}]
+    return min((_webp(picture, way) for way in ways), key=len)
+
+
+def _webp(picture: Image.Image, way: dict[str, Any]) -> bytes:
+    content = io.BytesIO()
+    picture.save(content, "WEBP", method=6, **way)
+    return content.getvalue()
+
+
+def _text(output: Output) -> str:
+    """What an output says; nothing of what libraries write to stderr."""
+    if output["output_type"] == "stream":
+        return str(output["text"]) if output["name"] == "stdout" else ""
+    return str(output.get("data", {}).get("text/plain", ""))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,90 @@
+"""Pages of lessons tell what a full run found, show no picture of the data, and are of the lessons as they are."""
+
+from __future__ import annotations
+
+import base64
+import io
+import sys
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "docs"))
+
+from lesson_pages import LESSONS, Cell, cells_of, rendered
+
+PAGES = sorted(path for path in LESSONS.glob("*.md") if path.with_suffix(".py").is_file())
+LARGEST = 400_000
+"""Bytes of a lesson's pictures together."""
+
+LESSON = """# ---
+# jupyter: a head
+# ---
+
+# %% [markdown]
+# # Faces
+#
+# Look at them.
+
+# %%
+show(faces)
+
+# %% tags=["public"]
+show(curves)
+"""
+
+
+def shown(colour):
+    content = io.BytesIO()
+    Image.new("RGB", (4, 4), colour).save(content, "PNG")
+    encoded = base64.b64encode(content.getvalue()).decode()
+    return {"output_type": "display_data", "data": {"image/png": encoded, "text/plain": "<PIL>"}}
+
+
+def said(words, stream="stdout"):
+    return {"output_type": "stream", "name": stream, "text": words}
+
+
+def test_a_lesson_is_read_as_its_cells():
+    assert cells_of(LESSON) == [
+        Cell("# Faces\n\nLook at them.", is_code=False),
+        Cell("show(faces)", is_code=True),
+        Cell("show(curves)", is_code=True, is_public=True),
+    ]
+
+
+def test_only_public_cells_show_pictures_of_the_full_run():
+    full = [[], [said("full "), shown("red")], [said("found\n"), said("57 %\n"), said("W", "stderr"), shown("blue")]]
+    drawn = [[], [said("drawn "), shown("lime")], [said("13 %\n"), shown("white")]]
+    page, pictures = rendered("faces", cells_of(LESSON), full, drawn)
+    colours = [Image.open(io.BytesIO(content)).getpixel((0, 0)) for content in pictures.values()]
+    assert colours == [(0, 255, 0), (0, 0, 255)]
+    assert list(pictures) == ["faces-1.webp", "faces-2.webp"]
+    assert "```text\nfound\n57 %\n```\n\n![Faces](images/faces-2.webp)" in page
+    assert "drawn" in page
+    assert "full" not in page
+    assert "13 %" not in page
+    assert page.count("not mien's to show") == 1
+
+
+def test_a_lesson_without_data_shows_all_its_pictures():
+    only = [[], [said("seen\n"), shown("red")], []]
+    page, pictures = rendered("faces", cells_of(LESSON), only, only)
+    assert len(pictures) == 1
+    assert "not mien's to show" not in page
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_a_page_is_of_its_lesson_as_it_is(page):
+    text = page.read_text()
+    for cell in cells_of(page.with_suffix(".py").read_text()):
+        assert cell.text in text, f"{page.name} is of another {page.stem}.py: make lessons"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_a_page_is_of_the_full_run_and_small(page):
+    assert "DRAWN DATA" not in page.read_text()
+    pictures = list((page.parent / "images").glob(f"{page.stem}-*.webp"))
+    assert sum(picture.stat().st_size for picture in pictures) < LARGEST
+    assert all(picture.name in page.read_text() for picture in pictures)
