@@ -1,8 +1,8 @@
 """Renders the lessons as pages with their pictures: ``make lessons``, or ``python docs/lesson_pages.py [LESSON]...``.
 
 A page tells the figures of the full run, on the data that MIEN_LESSON_DATA names, but shows no picture of it: data sets
-are not mien's to show. A cell's pictures are taken from the full run only where the cell is tagged "public"
-(``# %% tags=["public"]``: charts, the portrait). A cell with other pictures is shown as it was on drawn data.
+are not mien's to show. A cell's pictures are those of the full run only where the cell is tagged "public"
+(``# %% tags=["public"]``: charts, the portrait); in the place of others are those that it gave on drawn data.
 
 With the variable the pages are written beside the lessons, docs/lessons/NAME.md and docs/lessons/images/; without it
 there is but the drawn run, and its pages go to build/lessons. Needs nbclient and ipykernel.
@@ -29,6 +29,7 @@ from mien.learning import lesson_data
 ROOT = Path(__file__).parents[1]
 LESSONS = ROOT / "docs" / "lessons"
 PUBLIC = "public"
+NOTE = "*Drawn here: pictures of the data are not mien's to show.*"
 SECONDS = 3600
 """That a cell may take."""
 
@@ -117,15 +118,17 @@ def rendered(
             continue
         parts.append(f"```python\n{cell.text}\n```")
         hidden = not cell.is_public and found != made and any(map(_picture, found))
-        if hidden:
-            parts.append("*Pictures of the data are not mien's to show. On drawn data this cell gives:*")
-        for picture, outputs in groupby(made if hidden else found, _picture):
-            if picture:
+        instead = filter(None, map(_picture, made))
+        for picture, outputs in groupby(found, _picture):
+            if not picture:
+                text = "".join(map(_text, outputs)).strip("\n")
+                parts += [f"```text\n{text}\n```"] if text else []
+            elif shown := next(instead, b"") if hidden else picture:
                 file = f"{name}-{len(pictures) + 1}.webp"
-                pictures[file] = picture
+                pictures[file] = shown
                 parts.append(f"![{heading}](images/{file})")
-            elif text := "".join(map(_text, outputs)).strip("\n"):
-                parts.append(f"```text\n{text}\n```")
+        if hidden:
+            parts.append(NOTE)
     parts.append(f"The lesson as a script and notebook: [{name}.py]({name}.py).")
     return "\n\n".join(parts) + "\n", pictures
 

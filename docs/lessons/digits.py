@@ -96,7 +96,7 @@ from mien.training.recipe import recipe_for
 
 RUNS = Path(tempfile.mkdtemp(prefix="digits-"))
 EPOCHS = 10 if FULL else 6
-recipe = replace(recipe_for("dense-64-32-relu"), epochs=EPOCHS)
+recipe = replace(recipe_for("dense-64-32-relu"), epochs=EPOCHS, batch=64 if FULL else 32)
 
 
 def teach(name, recipe, learnt=training, held=validation):

@@ -87,7 +87,7 @@ def accuracies_picture(steps: Sequence[float], found: Mapping[str, Sequence[Conf
         ]
         colour, marker = LINES[number % len(LINES)], MARKERS[number % len(MARKERS)]
         at.errorbar(steps, accuracies, reach, color=colour, marker=marker, markersize=5, capsize=3, label=name)
-    if min(steps) > 0 and max(steps) >= 8 * min(steps):  # doublings then stand at even distances
+    if min(steps) > 0 and max(steps) >= 4 * min(steps):  # doublings then stand at even distances
         at.set_xscale("log", base=2)
     at.set_xticks(list(steps), [f"{step:,g}" for step in steps])
     at.minorticks_off()
