@@ -150,9 +150,10 @@ def _webp(picture: Image.Image, way: dict[str, Any]) -> bytes:
 
 
 def _text(output: Output) -> str:
-    """What an output says; nothing of what libraries write to stderr."""
+    """What an output says; nothing of what libraries write to stderr, TensorFlow in notebooks to stdout."""
     if output["output_type"] == "stream":
-        return str(output["text"]) if output["name"] == "stdout" else ""
+        lines = str(output["text"]).splitlines(keepends=True) if output["name"] == "stdout" else []
+        return "".join(line for line in lines if not line.startswith("WARNING:tensorflow"))
     return str(output.get("data", {}).get("text/plain", ""))
 
 

@@ -57,7 +57,7 @@ def histories_picture(histories: Mapping[str, Sequence[Epoch]]) -> Frame:
     rows[0][0].set_ylabel("loss")
     rows[0][0].set_ylim(bottom=0)
     rows[1][0].set_ylabel("accuracy")
-    rows[1][0].set_ylim(0, 1.02)
+    rows[1][0].yaxis.set_major_formatter(lambda value, _: f"{value:.0%}")
     rows[0][-1].legend(fontsize=8)
     return frame_of(drawn)
 
