@@ -19,6 +19,9 @@ SAYS = {
     "first_expression_network.py": ["DRAWN DATA", "'Training': 700", "knows nothing        loss 1.95", "1,179,776",
                                     "calibrated", "shows "],
     "overfitting.py": ["DRAWN DATA", "of 8 epochs", "'flip': 0.5", "both: best", "against nothing"],
+    "to_a_product.py": ["one bit of the file changed: refused", "1.2 times the box: neutral", "in one call:  happy",
+                        "decompression bomb", "steadied: changes of word", "'code': 'unreadable_picture'",
+                        "ended with exit code 0"],
 }  # fmt: skip
 LEARNT = {"digits.py": r"digits-conv +105,866 parameters, ([\d.]+)%",
           "first_expression_network.py": r"([\d.]+)% right, 95 % interval",
