@@ -63,7 +63,7 @@ def main() -> None:
         drawn = outputs_of(cells, {name: value for name, value in os.environ.items() if name != lesson_data.VARIABLE})
         full = outputs_of(cells, dict(os.environ)) if real and "lesson_data" in path.read_text() else drawn
         page, pictures = rendered(path.stem, cells, full, drawn)
-        for old in (folder / "images").glob(f"{path.stem}-*.webp"):
+        for old in (folder / "images").glob(f"{path.stem}-[0-9]*"):
             old.unlink()
         for name, content in pictures.items():
             write_bytes(folder / "images" / name, content)
@@ -124,7 +124,7 @@ def rendered(
                 text = "".join(map(_text, outputs)).strip("\n")
                 parts += [f"```text\n{text}\n```"] if text else []
             elif shown := next(instead, b"") if hidden else picture:
-                file = f"{name}-{len(pictures) + 1}.webp"
+                file = f"{name}-{len(pictures) + 1}.{'svg' if shown.startswith(b'<') else 'webp'}"
                 pictures[file] = shown
                 parts.append(f"![{heading}](images/{file})")
         if hidden:
@@ -134,7 +134,9 @@ def rendered(
 
 
 def _picture(output: Output) -> bytes:
-    """The picture of an output as WebP, by whichever way is smaller; empty where there is none."""
+    """The picture of an output: its SVG, or WebP by whichever way is smaller; empty where there is none."""
+    if drawing := output.get("data", {}).get("image/svg+xml"):
+        return str(drawing).encode()
     encoded = output.get("data", {}).get("image/png")
     if not encoded:
         return b""

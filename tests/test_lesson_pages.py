@@ -79,6 +79,13 @@ def test_a_lesson_without_data_shows_all_its_pictures():
     assert NOTE not in page
 
 
+def test_a_drawing_stays_one():
+    drawing = {"output_type": "display_data", "data": {"image/svg+xml": "<svg/>", "text/plain": "<SVG>"}}
+    page, pictures = rendered("faces", cells_of(LESSON), [[], [], [drawing]], [[], [], []])
+    assert pictures == {"faces-1.svg": b"<svg/>"}
+    assert "![Faces](images/faces-1.svg)" in page
+
+
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
 def test_a_page_is_of_its_lesson_as_it_is(page):
     text = page.read_text()

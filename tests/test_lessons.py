@@ -19,6 +19,8 @@ SAYS = {
     "first_expression_network.py": ["DRAWN DATA", "'Training': 700", "knows nothing        loss 1.95", "1,179,776",
                                     "calibrated", "shows "],
     "overfitting.py": ["DRAWN DATA", "of 8 epochs", "'flip': 0.5", "both: best", "against nothing"],
+    "judging_honestly.py": ["DRAWN DATA", "40 pictures of the test have a copy", "by heart, the copies alone", "macro-F1 0.1",
+                            "fitted on half", "of the sure answers wrong", "without a face found", "covered: mouth"],
     "to_a_product.py": ["one bit of the file changed: refused", "1.2 times the box: neutral", "in one call:  happy",
                         "decompression bomb", "steadied: changes of word", "'code': 'unreadable_picture'",
                         "ended with exit code 0"],

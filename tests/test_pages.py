@@ -30,7 +30,7 @@ from mien.pages import (
     tag,
     terms,
 )
-from mien.pages.charts import Axes, label, percent, shortened, svg, width_of
+from mien.pages.charts import Axes, alone, label, percent, shortened, svg, width_of
 
 HOSTILE = [
     "<script>alert(1)</script>",
@@ -200,3 +200,12 @@ def test_names_too_long_are_cut(words, most, short):
 @pytest.mark.parametrize(("share", "digits", "words"), [(0.7083, 0, "71 %"), (0.7083, 1, "70.8 %"), (1, 0, "100 %")])
 def test_shares_read_as_percents(share, digits, words):
     assert percent(share, digits) == words
+
+
+def test_a_drawing_alone_is_a_picture_file_with_its_colours():
+    root = parsed(alone(svg((20, 10), "words", label("<b> & more", (1, 2), "quiet"))))
+    space = "{http://www.w3.org/2000/svg}"
+    assert (root.tag, root.get("viewBox")) == (f"{space}svg", "0 0 20 10")
+    assert [child.tag.removeprefix(space) for child in root] == ["style", "title", "text"]
+    assert "--accent" in root.find(f"{space}style").text
+    assert root.find(f"{space}text").text == "<b> & more"

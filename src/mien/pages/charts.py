@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import unicodedata
 from dataclasses import dataclass
+from importlib.resources import files
 from typing import TYPE_CHECKING
 
 from mien.pages.markup import Markup, join, tag
@@ -73,6 +74,18 @@ def svg(size: tuple[float, float], words: str, *drawn: object, class_: str | Non
     """A drawing of a width and height in its own units, as wide as its place in the page allows."""
     box = f"0 0 {size[0]:g} {size[1]:g}"
     return tag("svg", tag("title", words), *drawn, viewBox=box, role="img", class_=class_)
+
+
+def alone(drawing: Markup) -> str:
+    """A drawing as the text of an .svg file, with the style sheet that its colours come from.
+
+    Args:
+        drawing: one that ``svg`` made.
+    """
+    style = tag("style", Markup(files("mien.pages").joinpath("style.css").read_text(encoding="utf-8")))
+    head, inside = drawing.split(">", 1)
+    look = 'font-family="sans-serif" style="background: var(--surface)"'
+    return f'{head} xmlns="http://www.w3.org/2000/svg" {look}>{style}{inside}\n'
 
 
 def line(start: tuple[float, float], end: tuple[float, float], class_: str) -> Markup:
