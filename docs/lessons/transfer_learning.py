@@ -1,0 +1,314 @@
+# ---
+# jupyter:
+#   jupytext:
+#     text_representation:
+#       extension: .py
+#       format_name: percent
+#   kernelspec:
+#     display_name: Python 3
+#     name: python3
+# ---
+
+# %% [markdown]
+# # Transfer learning
+#
+# You have few faces. A network that begins with random numbers learns them by heart and little else. So you take one
+# that has learnt *another task* on many pictures, keep its convolutions, which know edges, corners and spots already,
+# and teach new layers on what they say. First you see with a small network what that brings and what it hangs on,
+# with figures. Then you do it with MobileNet and ResNet50.
+#
+# It needs `pip install 'mien[train,plots]'`. `MIEN_LESSON_DATA=FOLDER` names a folder with `fer2013/` and `mnist/`;
+# without it digits and faces are drawn. `MIEN_LESSON_WEIGHTS=imagenet`, or the path of an .h5 file, gives MobileNet
+# its weights; without it they are random, and the lesson says so where it counts.
+
+# %%
+import os
+import time
+from dataclasses import replace
+from pathlib import Path
+from tempfile import mkdtemp
+
+import numpy as np
+from PIL import Image
+
+from mien.learning import lesson_data
+from mien.training import prepare_backend
+
+prepare_backend()
+
+import keras
+
+from mien.datasets.dataset import one_hot
+from mien.evaluation.metrics import judge, wilson_interval
+from mien.learning.pictures import figure, frame_of
+from mien.probabilities import softmax
+from mien.training.compilation import plain, shape_of
+from mien.training.fit import Options, fit, predict_logits
+from mien.training.recipe import recipe_for
+from mien.training.run.directory import read_run
+from mien.training.transfer.choices import IMAGENET, fine_tuned
+from mien.training.transfer.teaching import teach, unfreeze
+from mien.training.validation import estimate_batch_norm
+from mien.training.zoo.complexity import multiply_adds
+from mien.training.zoo.pretrained import FAMILIES, base_of, blocks
+
+try:
+    from IPython.display import display
+except ImportError:  # run as a plain script there is nothing to show on
+    display = print
+
+FULL = lesson_data.folder() is not None
+RUNS = Path(mkdtemp(prefix="transfer-"))  # runs of this lesson: a fresh folder each time
+print(lesson_data.origin())
+
+# %% [markdown]
+# ## Two tasks, one of them with few pictures
+#
+# The task we want: fear, sad or surprise, from **20 faces each** (drawn ones are easier: six). Two others, with many
+# pictures, are there to learn from: digits, which look nothing like it, and faces of *other* expressions, which do.
+#
+# The epoch is chosen on as many more faces, and the figures are of those that nothing was chosen on.
+
+# %%
+NEAR, WANTED = ("angry", "disgust", "happy", "neutral"), ("fear", "sad", "surprise")
+EACH = 20 if FULL else 6
+
+
+def showing(data, names):
+    """The rows of some labels, under these labels alone."""
+    truth = data.truths[0]
+    words = np.array(truth.labels)[truth.answers]
+    rows = np.flatnonzero(np.isin(words, names))
+    return replace(
+        data.select(rows), truths=(one_hot("classes", names, np.array([names.index(w) for w in words[rows]])),)
+    )
+
+
+def split_off(data, each):
+    """So many rows of each label, and the rest."""
+    answers = data.truths[0].answers
+    taken = np.concatenate([np.flatnonzero(answers == label)[:each] for label in range(len(data.truths[0].labels))])
+    chosen = np.isin(np.arange(len(data)), taken)
+    return data.select(chosen), data.select(~chosen)
+
+
+many, held = lesson_data.faces(12_000, 3_589) if FULL else lesson_data.faces(900, 450)
+digits, held_digits = lesson_data.digits(8_000, 500) if FULL else lesson_data.digits(500, 200)
+near, held_near = showing(many, NEAR), showing(held, NEAR)
+choosing, test = split_off(showing(held, WANTED), EACH)
+print(f"to learn from first: {len(digits):,} digits; {len(near):,} faces that show {', '.join(NEAR)}")
+draws, rest = [], showing(many, WANTED)
+for _ in range(3 if FULL else 1):  # which few faces there are is chance too
+    few, rest = split_off(rest, EACH)
+    draws.append(few)
+print(
+    f"then: {len(few)} faces that show {', '.join(WANTED)}; {len(choosing)} to choose the epoch; {len(test):,} to judge"
+)
+
+# %% [markdown]
+# ## The first network, taught on the other task
+#
+# Two convolutions and two dense layers (`digits-conv` of the zoo). What it reaches on its own task is no matter; its
+# convolutions are what we want.
+
+# %%
+recipe = replace(recipe_for("digits-conv"), precision="float32", epochs=15 if FULL else 10, gentle_epochs=0, batch=64)
+
+
+def learn(name, training, validation, recipe, start=None):
+    """A run of mien's; ``start`` may give the fresh network weights and freeze layers."""
+    run = fit(training, validation, recipe, RUNS / name, lambda _: None, Options(start=start))
+    return run.model
+
+
+def accuracy(model, data):
+    """The metrics of a network on some data."""
+    truth = data.truths[0]
+    return judge(softmax(predict_logits(model, data.chips)["classes"]), truth.answers, truth.labels)
+
+
+first = {
+    "digits": learn("digits", digits, held_digits, recipe),
+    "other expressions": learn("near", near, held_near, recipe),
+}
+for name, data in (("digits", held_digits), ("other expressions", held_near)):
+    print(f"{name}: {accuracy(first[name], data).accuracy:.1%} right, of {len(data.truths[0].labels)} labels")
+
+# %% [markdown]
+# ## Frozen, from scratch, fine-tuned
+#
+# - **From scratch**: the whole network learns the few faces, from random numbers.
+# - **Frozen features + MLP**: the convolutions stay as they came (*bottleneck features*), and a new dense layer and a
+#   new answer are taught on them. With *random* convolutions too: whoever leaves that out does not know what the
+#   first task was good for.
+# - **Fine-tuned**: then everything is taught on, at a tenth of the rate, so that good features aren't thrown away by
+#   the first wild steps of new layers. That is why the new layers come first.
+
+# %%
+few_recipe = replace(recipe, batch=16, epochs=20)
+
+
+def convolutions(model):
+    return [layer for layer in model.layers if isinstance(layer, keras.layers.Conv2D)]
+
+
+def frozen_from(source):
+    """Gives a fresh network the convolutions of another (None: leaves them random), and freezes them."""
+
+    def start(model):
+        for layer, taught in zip(convolutions(model), convolutions(source or model), strict=True):
+            layer.set_weights(taught.get_weights())
+            layer.trainable = False
+
+    return start
+
+
+def going_on_with(model):
+    """Gives a fresh network all weights of another."""
+    return lambda fresh: fresh.set_weights(model.get_weights())
+
+
+def tried(few, draw):
+    """The accuracy of each way on what was not learnt from."""
+    found = {"from scratch": accuracy(learn(f"{draw} scratch", few, choosing, few_recipe), test)}
+    for name, source in {"random": None, **first}.items():
+        features = learn(f"{draw} {name} frozen", few, choosing, few_recipe, frozen_from(source))
+        found[f"{name}, frozen + MLP"] = accuracy(features, test)
+        if source:
+            start = going_on_with(features)
+            tuned = learn(f"{draw} {name} tuned", few, choosing, fine_tuned(few_recipe), start)
+            found[f"{name}, fine-tuned"] = accuracy(tuned, test)
+    return found
+
+
+results = [tried(few, draw) for draw, few in enumerate(draws)]
+
+# %% tags=["public"]
+names = list(results[0])
+means = {name: float(np.mean([found[name].accuracy for found in results])) for name in names}
+for name in names:
+    each = ", ".join(f"{found[name].accuracy:.3f}" for found in results)
+    low, high = wilson_interval(round(means[name] * len(test)), len(test))
+    print(f"{name:32} {means[name]:.3f} ({low:.3f} to {high:.3f})   the draws: {each}")
+
+drawn = figure(8, 3)
+axes = drawn.subplots()
+values = np.array([means[name] for name in names])
+ends = np.array([wilson_interval(round(value * len(test)), len(test)) for value in values])
+colours = ["#2c63c9" if "other" in name else "#8fa8d6" if "digits" in name else "#b9bec8" for name in names]
+axes.barh(names, values, xerr=np.abs(ends.T - values), color=colours, ecolor="#1c2230", capsize=3)
+axes.invert_yaxis()
+axes.axvline(1 / len(WANTED), color="#c8423c", linestyle="--", linewidth=1)
+axes.set(xlim=(0, 1), xlabel=f"accuracy on {len(test):,} faces; dashed: guessing")
+display(Image.fromarray(frame_of(drawn)))
+
+# %% [markdown]
+# How to read it: the intervals tell what chance does with so many test faces, not with other few to learn from; the
+# draws tell that. Where either overlaps widely nothing is shown. Measured on FER2013 (20 faces each, three draws,
+# 1,504 test faces; guessing is 0.333):
+#
+# | began with | frozen + MLP | fine-tuned | the draws |
+# |---|---:|---:|---|
+# | random numbers | 0.376 | 0.399 (from scratch) | 0.387, 0.426, 0.385 |
+# | digits | 0.391 | 0.395 | 0.410, 0.398, 0.376 |
+# | other expressions | 0.425 | 0.429 | 0.410, 0.412, 0.465 |
+#
+# - Convolutions taught on *digits* are worth about as much as random ones: transfer hangs on how near the tasks are.
+# - Those taught on *other expressions* reach three points more than from scratch on average, but not in each draw: in
+#   one of three they lose. With one draw you could have told either story.
+# - Random frozen convolutions with an MLP are not far behind. Without that row the others would look like a triumph.
+# - All of it is poor. Sixty faces are sixty faces, and the first network was small and read its own task rightly in
+#   two of three. More comes from a better first network: which is what the next part is about.
+#
+# ## MobileNet and ResNet50
+#
+# Networks of this size were taught 1.2 million photos of a thousand kinds of things (ImageNet). mien has six of them
+# in its zoo. Grey 48x48 becomes their size, colours and scaling inside the graph, so the model file takes chips like
+# any other. (`mien models show resnet50 --network` prints it layer by layer.)
+
+# %%
+for name in ("mobilenet", "resnet50") if FULL else ("mobilenet",):
+    model = plain(shape_of(few, recipe_for(name)), name)
+    base, family = base_of(model), FAMILIES[name]
+    learnt = []
+    for count in (0, 3, len(blocks(base, family))):
+        unfreeze(base, family, count)
+        learnt.append(f"{sum(weight.shape.num_elements() for weight in model.trainable_weights) / 1e6:.2f}")
+    print(
+        f"{name}: {model.count_params() / 1e6:.1f} M numbers, {multiply_adds(model) / 1e6:.0f} M multiply-adds a face;"
+    )
+    print(f"  learnt: new layers alone {learnt[0]} M, the last three blocks too {learnt[1]} M, all {learnt[2]} M")
+
+# %% [markdown]
+# Stage 1: `teach` computes what the frozen base makes of each picture and of its mirror image *once*, keeps it on
+# disk, and teaches `Dense 256` and the answer on that. The second run of the same data has its features already. With
+# so few faces, building the network takes most of both runs; with all of FER2013 the features take minutes, and each
+# further try of the new layers seconds. So try ten settings of them, not one.
+
+# %%
+os.environ.setdefault("MIEN_CACHE", str(RUNS / "cache"))
+WEIGHTS = os.environ.get("MIEN_LESSON_WEIGHTS", "")
+
+
+def random_base(network):
+    """A file of weights as Keras publishes them, but random; batch normalisation knows how these pictures spread."""
+    keras.utils.set_random_seed(0)
+    model = plain(shape_of(few, recipe_for(network)), network)
+    estimate_batch_norm(model, few.chips)
+    base_of(model).save_weights(RUNS / f"random-{network}.weights.h5")
+    return str(RUNS / f"random-{network}.weights.h5")
+
+
+def transferred(name, recipe):
+    """A run of mien's transfer room, how many seconds it took, and its accuracy."""
+    started = time.perf_counter()
+    model = teach(few, choosing, recipe, RUNS / name, lambda _: None).model
+    seconds = time.perf_counter() - started
+    print(f"{name}: {seconds:.1f} s, accuracy {accuracy(model, test).accuracy:.3f} on {len(test):,} faces")
+
+
+print("MobileNet's weights:", WEIGHTS or "RANDOM. The accuracy below is that of random features, not of ImageNet's")
+mobilenet = replace(recipe_for("mobilenet"), weights=WEIGHTS or random_base("mobilenet"), batch=16)
+transferred("new layers", mobilenet)
+transferred("new layers again, features kept", replace(mobilenet, dropout=0.3))
+print("in the run's facts, and in the card of its model file:", read_run(RUNS / "new layers").facts.source.weights)
+
+# %% [markdown]
+# Stage 2, with `fine_tune`, unfreezes the last blocks, at a tenth of the rate. Batch normalisation stays as it came:
+# with few pictures its statistics would be worse than those of a million. Here it runs where you named weights:
+# random ones aren't worth it.
+
+# %%
+if WEIGHTS:
+    transferred("the last three blocks too", fine_tuned(replace(mobilenet, fine_tune=3, epochs=10)))
+    if WEIGHTS == IMAGENET:
+        transferred("resnet50, new layers", replace(recipe_for("resnet50"), batch=16))
+else:
+    print("no weights were named: set MIEN_LESSON_WEIGHTS to imagenet, or to an .h5 file without top")
+
+# %% [markdown]
+# ## With ImageNet's weights
+#
+# ```
+# mien train --data fer2013.csv --model mobilenet --out runs/m                    # fetched by Keras, new layers
+# mien train --data fer2013.csv --model mobilenet --fine-tune 3 --out runs/m3     # and the last three blocks
+# mien train --data fer2013.csv --model resnet50 --weights FILE.h5 --out runs/r   # a file of your own
+# mien evaluate --data fer2013.csv --model runs/m --model runs/m3 --out report    # is the difference more than chance?
+# ```
+#
+# Keras fetches them once; where that can't be, the message names the address and the place to put the file. **mien
+# was made without access to them**: this page has no figure of theirs. Those above are of networks taught here. That
+# 28,709 faces are many and 48 grey pixels are not what ImageNet is about speaks for measuring before you believe: the
+# same faces, a small network from scratch beside it, and a paired test.
+#
+# ## When to take what
+#
+# | you have | take |
+# |---|---|
+# | under a hundred pictures a label | frozen features + MLP, of the *nearest* task you can get |
+# | some hundreds to thousands | fine-tuning, from the last blocks backwards, at a tenth of the rate |
+# | tens of thousands | a network of the right size from scratch beside it, and compare |
+#
+# And look at the licence of weights that others taught: it goes into the card of your model with their SHA-256.
+#
+# To try: `EACH = 5` and `EACH = 100`; `NEAR` and `WANTED` exchanged; `frozen_from` for the first convolution alone.
