@@ -308,9 +308,9 @@ for hardship in (one for one in SUITE if one.kind in {"blur", "noise", "small", 
 # `mien evaluate` writes these figures and plots, the surest mistakes as pictures, and what can't be told from them:
 #
 # ```
-# mien evaluate --data fer2013.csv --split PublicTest --out report      # chips; --model RUN for your own
-# mien evaluate --data PHOTOS --photos --out report                     # the whole chain
-# mien bench robustness fer2013.csv                                     # all 27 ways to spoil a chip
+# mien evaluate --data fer2013.csv --split PublicTest --out report   # chips; --model RUN for your own
+# mien evaluate --data PHOTOS --photos --out report                  # the whole chain
+# mien bench robustness fer2013.csv                                  # all 27 ways to spoil a chip
 # ```
 
 # %%
