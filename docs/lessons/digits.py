@@ -232,8 +232,8 @@ display(Image.fromarray(accuracies_picture(SHIFTS, shifted, "pixels moved to the
 #
 # - The number of parameters says little: the convolution has about twice those of the dense networks, but it is the
 #   *sharing* of its kernels over all places that sets it apart. Its first layer has 160 of them.
-# - tanh or ReLU, one hidden layer or two: a point at most, near what luck does. The convolution is another matter. Say
-#   which is which, with the interval.
+# - tanh or ReLU, one hidden layer or two: about a point, and other seeds may order them otherwise. The convolution is
+#   another matter. Say which is which, with the interval.
 # - What a network should not care about (a shift, a turn) is either built in (convolution, pooling) or shown to it
 #   (augmentation). Best both.
 #

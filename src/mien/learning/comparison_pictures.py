@@ -57,7 +57,7 @@ def histories_picture(histories: Mapping[str, Sequence[Epoch]]) -> Frame:
     rows[0][0].set_ylabel("loss")
     rows[0][0].set_ylim(bottom=0)
     rows[1][0].set_ylabel("accuracy")
-    rows[1][0].yaxis.set_major_formatter(lambda value, _: f"{value:.0%}")
+    rows[1][0].yaxis.set_major_formatter(_percent)
     rows[0][-1].legend(fontsize=8)
     return frame_of(drawn)
 
@@ -93,7 +93,7 @@ def accuracies_picture(steps: Sequence[float], found: Mapping[str, Sequence[Conf
     at.minorticks_off()
     at.set_xlabel(along)
     at.set_ylabel("accuracy")
-    at.yaxis.set_major_formatter(lambda value, _: f"{value:.0%}")
+    at.yaxis.set_major_formatter(_percent)
     at.grid(axis="y", color="#e4e7eb", linewidth=0.8)
     at.legend(fontsize=9)
     return frame_of(drawn)
@@ -104,3 +104,8 @@ def _pair(at: Axes, history: Sequence[Epoch], learnt: Sequence[float], held: Seq
     at.plot(numbers, learnt, color=INK, linestyle=(0, (3, 1.5)), linewidth=1.6, label="training")
     at.plot(numbers, held, color=SPREAD, linewidth=2, label="validation")
     at.grid(axis="y", color="#e4e7eb", linewidth=0.8)
+
+
+def _percent(value: float, _: int) -> str:
+    """A tick of an axis of shares: 0.425 is 42.5%."""
+    return f"{round(100 * value, 1):g}%"
