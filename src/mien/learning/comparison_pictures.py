@@ -106,6 +106,6 @@ def _pair(at: Axes, history: Sequence[Epoch], learnt: Sequence[float], held: Seq
     at.grid(axis="y", color="#e4e7eb", linewidth=0.8)
 
 
-def _percent(value: float, _: int) -> str:
+def _percent(value: float, _: float) -> str:
     """A tick of an axis of shares: 0.425 is 42.5%."""
     return f"{round(100 * value, 1):g}%"
