@@ -132,8 +132,8 @@ for name, rows in (("all", copied | True), ("without the copies", ~copied), ("th
 # %% [markdown]
 # On FER2013, 511 of the 3,589 pictures of PublicTest have a copy in Training. Learnt by heart "reads" 0.43 of all,
 # 0.92 of the copies and 0.35 of the others; mien's network 0.72, 0.87 and 0.69. So even an honest network gains
-# nearly three points. The fairer figure is the one without the copies; published accuracies of FER2013 are with them, so mien
-# gives both.
+# nearly three points. The fairer figure is the one without the copies; published accuracies of FER2013 are with
+# them, so mien gives both.
 #
 # ## How sure is the figure itself?
 #

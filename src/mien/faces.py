@@ -13,8 +13,8 @@ NOSE = 0.45
 
 TURNED_AWAY = 25.0
 """Degrees of yaw from which an expression is not read well: of 764 labelled photos the share read rightly is 0.73 below
-and 0.48 from there on (29 faces) with mien's own detector, 0.75 and 0.53 (79) with YuNet, while the answers are nearly as
-sure (0.80 and 0.76 on average)."""
+and 0.48 from there on (29 faces) with mien's own detector, 0.75 and 0.53 (79) with YuNet, while the answers are nearly
+as sure (0.80 and 0.76 on average)."""
 
 
 FLAWS = ("small", "blurred", "dark")
