@@ -73,6 +73,12 @@ def classifier(shipped_model: bytes) -> Classifier:
     return Classifier(shipped_model, threads=1)
 
 
+@pytest.fixture(scope="session")
+def own_scores(classifier: Classifier) -> dict[str, float]:
+    """What that model's card tells of FER2013's PublicTest, under FER2013's labels, by metric."""
+    return {score.metric: score.value for score in classifier.card.scores if score.head == "fer2013"}
+
+
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 
 

@@ -23,7 +23,7 @@ SAYS = {
                              "other expressions, fine-tuned", "RANDOM", "features kept", "sha256:"],
     "judging_honestly.py": ["DRAWN DATA", "40 pictures of the test have a copy", "by heart, the copies alone",
                             "fitted on half", "of the sure answers wrong", "without a face found", "covered: mouth"],
-    "to_a_product.py": ["one bit of the file changed: refused", "1.2 times the box: neutral", "in one call:  happy",
+    "to_a_product.py": ["one bit of the file changed: refused", "the card's", "in one call:  happy",
                         "decompression bomb", "steadied: changes of word", "'code': 'unreadable_picture'",
                         "ended with exit code 0"],
 }  # fmt: skip

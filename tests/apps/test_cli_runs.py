@@ -11,6 +11,7 @@ import pytest
 from histories import write_run
 from mien.apps.cli.run_end import show_end
 from mien.apps.cli.runs import _short
+from mien.evaluation.metrics import wilson_interval
 
 
 @pytest.fixture
@@ -23,16 +24,22 @@ def folder(tmp_path, shipped_model):
     return tmp_path / "runs"
 
 
+@pytest.fixture
+def told(own_scores):
+    """The shipped model's scores as runs tell them."""
+    return f"{own_scores['accuracy']:.4f}", f"{own_scores['macro_f1']:.4f}", f"{own_scores['ece']:.3f}"
+
+
 def rows_of(out):
     return [line.split() for line in out.splitlines() if line.strip().startswith("runs")]
 
 
-def test_runs_are_listed_by_accuracy_with_what_is_wrong_below(ran, folder):
+def test_runs_are_listed_by_accuracy_with_what_is_wrong_below(ran, folder, told):
     code, out, err = ran("runs", "runs")
     assert code == 0
     done, stopped, torn = rows_of(out)
     assert [Path(row[0]).name for row in (done, stopped, torn)] == ["done", "stopped", "torn"]
-    assert done[1:10] == ["compact", "fer2013", "2/2", "2", "0.7083", "0.6879", "0.021", "1.20", "M"]
+    assert done[1:10] == ["compact", "fer2013", "2/2", "2", *told, "1.20", "M"]
     assert stopped[1:7] == ["two-conv", "fer2013", "1/2", "1", "0.6000", "0.5000"]
     assert [row[-1] for row in (done, stopped, torn)] == ["finished", "interrupted", "unreadable"]
     wrong = err.splitlines()
@@ -109,13 +116,15 @@ def test_counts_have_three_digits(count, words):
     assert _short(count) == words
 
 
-def test_the_end_of_a_run_tells_scores_and_what_to_do_next(folder, capsys):
+def test_the_end_of_a_run_tells_scores_and_what_to_do_next(folder, capsys, told, own_scores):
     show_end(folder / "done")
     out, err = capsys.readouterr()
     assert out == ""
     assert "two-conv on fer2013, 2 of 2 epochs in 1.0 minutes; the best is epoch 2" in err
     (row,) = (line.split() for line in err.splitlines() if line.strip().startswith("fer2013"))
-    assert row == ["fer2013", "PublicTest", "3,589", "0.7083", "0.693", "to", "0.723", "0.6879", "0.021"]
+    accuracy, macro_f1, ece = told
+    low, high = wilson_interval(round(own_scores["accuracy"] * 3589), 3589)
+    assert row == ["fer2013", "PublicTest", "3,589", accuracy, f"{low:.3f}", "to", f"{high:.3f}", macro_f1, ece]
     assert f"mien evaluate --data faces.csv --model {folder / 'done'}" in err
     assert f"mien predict PHOTO --model {folder / 'done'}" in err
     assert f"mien runs {folder}" in err

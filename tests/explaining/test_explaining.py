@@ -48,10 +48,11 @@ def test_the_answer_hangs_on_what_is_marked(explained, occlusion):
 
     def left(order):
         marked = mixed(chip, blurred(chip), foremost(order, 0.2))
-        return occlusion.classifier.predict(marked[None])[0, label]
+        return odds_of_chips(occlusion.classifier, marked[None], "answer", label)[0]
 
     chance = np.random.default_rng(0).random(shown.values.shape, np.float32)
-    assert left(shown.values) < min(left(centre_first(len(chip))), left(chance), left(-shown.values)) - 0.1
+    # against centre first, which a smile this sure does not decide: benchmarks/explaining.py, over 200 photos
+    assert left(shown.values) < min(left(chance), left(-shown.values)) - 2
 
 
 def test_another_expression_can_be_explained(recognizer, occlusion, smile, explained):
