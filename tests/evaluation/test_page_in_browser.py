@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
 import threading
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
@@ -10,8 +9,8 @@ from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 import numpy as np
 import pytest
 from answers import judged_of
-from PIL import Image
 
+from browsing import shown
 from mien.evaluation.comparison import compare
 from mien.evaluation.evaluation import Evaluation
 from mien.evaluation.page import report_page
@@ -39,23 +38,8 @@ def seen(browser, server, tmp_path):
     def show(page, width=1200):
         (tmp_path / "report.html").write_text(page, encoding="utf-8")
         address, asked = server
-        options = ["--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars", "--enable-logging=stderr"]
-        ran = subprocess.run(
-            [
-                browser,
-                *options,
-                f"--user-data-dir={tmp_path / 'profile'}",
-                f"--window-size={width},1600",
-                f"--screenshot={tmp_path / 'shot.png'}",
-                f"{address}/report.html",
-            ],
-            capture_output=True,
-            text=True,
-            timeout=300,
-            check=True,
-        )
-        said = [line for line in ran.stderr.splitlines() if "CONSOLE" in line]
-        return np.asarray(Image.open(tmp_path / "shot.png").convert("RGB")), said, set(asked) - {"/favicon.ico"}
+        pixels, said = shown(browser, f"{address}/report.html", tmp_path, width)
+        return pixels, said, set(asked) - {"/favicon.ico"}
 
     return show
 

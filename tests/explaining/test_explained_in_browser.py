@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import subprocess
-
 import numpy as np
 import pytest
-from PIL import Image
 
+from browsing import shown
 from mien.explaining import explain
 from mien.explaining.page import explanation_page
 
@@ -16,21 +14,6 @@ from mien.explaining.page import explanation_page
 def test_it_is_drawn_without_a_complaint(browser, recognizer, occlusion, smile, tmp_path, width):
     page = tmp_path / "page.html"
     page.write_text(explanation_page("smile.png", explain(recognizer, smile, [occlusion])), encoding="utf-8")
-    options = ["--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars", "--enable-logging=stderr"]
-    ran = subprocess.run(
-        [
-            browser,
-            *options,
-            f"--user-data-dir={tmp_path / 'profile'}",
-            f"--window-size={width},1600",
-            f"--screenshot={tmp_path / 'shot.png'}",
-            page.as_uri(),
-        ],
-        capture_output=True,
-        text=True,
-        timeout=300,
-        check=True,
-    )
-    assert [line for line in ran.stderr.splitlines() if "CONSOLE" in line] == []
-    shot = np.asarray(Image.open(tmp_path / "shot.png").convert("RGB"))
+    shot, said = shown(browser, page.as_uri(), tmp_path, width)
+    assert said == []
     assert len(np.unique(shot.reshape(-1, 3), axis=0)) > 1000

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
 from mien.errors import UsageError
+from mien.evaluation.metrics import ratio
 
 if TYPE_CHECKING:
     from mien.evaluation.metrics import Metrics
@@ -48,17 +49,12 @@ def bootstrap(metrics: Metrics, resamples: int = RESAMPLES) -> Intervals:
     drawn = dice.multinomial(metrics.n, table.ravel() / metrics.n, resamples).reshape(resamples, *table.shape)
     answers = drawn[:, :, :-1]
     hits, answered, count = answers.diagonal(axis1=1, axis2=2), answers.sum(axis=1), drawn.sum(axis=2)
-    recall, occurs = _ratio(hits, count), count > 0
+    recall, occurs = ratio(hits, count), count > 0
     return Intervals(
         accuracy=_middle(hits.sum(axis=1) / metrics.n),
-        macro_f1=_middle(_ratio(2 * hits, answered + count).mean(axis=1)),
+        macro_f1=_middle(ratio(2 * hits, answered + count).mean(axis=1)),
         mean_recall=_middle((recall * occurs).sum(axis=1) / occurs.sum(axis=1)),
     )
-
-
-def _ratio(part: npt.NDArray[Any], whole: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
-    share: npt.NDArray[np.float64] = np.divide(part, whole, out=np.zeros(part.shape), where=whole > 0)
-    return share
 
 
 def _middle(drawn: npt.NDArray[np.float64]) -> Interval:

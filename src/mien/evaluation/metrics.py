@@ -252,13 +252,14 @@ def _class_scores(
     labels: Sequence[str], confusion: npt.NDArray[np.int64], missed: npt.NDArray[np.int64]
 ) -> tuple[ClassScore, ...]:
     hits, answered, count = confusion.diagonal(), confusion.sum(axis=0), confusion.sum(axis=1) + missed
-    columns = (_ratio(hits, answered), _ratio(hits, count), _ratio(2 * hits, answered + count), count)
+    columns = (ratio(hits, answered), ratio(hits, count), ratio(2 * hits, answered + count), count)
     rows = zip(labels, *(column.tolist() for column in columns), strict=True)
     return tuple(ClassScore(str(label), *scores) for label, *scores in rows)
 
 
-def _ratio(part: npt.NDArray[np.int64], whole: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
-    share: npt.NDArray[np.float64] = np.divide(part, whole, out=np.zeros(len(part)), where=whole > 0)
+def ratio(part: npt.NDArray[Any], whole: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
+    """The share of each part in its whole, of one shape; 0 where there is nothing."""
+    share: npt.NDArray[np.float64] = np.divide(part, whole, out=np.zeros(part.shape), where=whole > 0)
     return share
 
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import unicodedata
 from dataclasses import dataclass
-from importlib.resources import files
 from typing import TYPE_CHECKING
 
+from mien.pages.frame import style_sheet
 from mien.pages.markup import Markup, join, tag
 
 if TYPE_CHECKING:
@@ -82,10 +82,9 @@ def alone(drawing: Markup) -> str:
     Args:
         drawing: one that ``svg`` made.
     """
-    style = tag("style", Markup(files("mien.pages").joinpath("style.css").read_text(encoding="utf-8")))
     head, inside = drawing.split(">", 1)
     look = 'font-family="sans-serif" style="background: var(--surface)"'
-    return f'{head} xmlns="http://www.w3.org/2000/svg" {look}>{style}{inside}\n'
+    return f'{head} xmlns="http://www.w3.org/2000/svg" {look}>{style_sheet()}{inside}\n'
 
 
 def line(start: tuple[float, float], end: tuple[float, float], class_: str) -> Markup:

@@ -19,7 +19,6 @@ def page(title: str, lead: object, *parts: Markup, foot: object = "") -> str:
         parts: sections.
         foot: the last line.
     """
-    style = Markup(files("mien.pages").joinpath("style.css").read_text(encoding="utf-8"))
     head = tag(
         "head",
         tag("meta", charset="utf-8"),
@@ -28,12 +27,17 @@ def page(title: str, lead: object, *parts: Markup, foot: object = "") -> str:
         tag("meta", http_equiv="Content-Security-Policy", content=POLICY),
         tag("meta", name="referrer", content="no-referrer"),
         tag("title", title),
-        tag("style", style),
+        style_sheet(),
     )
     top = tag("header", tag("h1", title), tag("p", lead, class_="lead"))
     bottom = [tag("footer", tag("p", foot))] if foot else []
     body = tag("body", top, tag("main", *parts), *bottom)
     return f"<!DOCTYPE html>\n{tag('html', head, body, lang='en')}\n"
+
+
+def style_sheet() -> Markup:
+    """The sheet that colours and sizes come from, as an element of a page or of a drawing."""
+    return tag("style", Markup(files("mien.pages").joinpath("style.css").read_text(encoding="utf-8")))
 
 
 def section(title: str, *parts: object, about: object = "") -> Markup:
