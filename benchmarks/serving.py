@@ -68,7 +68,8 @@ def main() -> None:
         before = asyncio.run(_at_rate(port, picture, TIMES * capacity, asked.overload, watched=True))
         after = asyncio.run(_at_rate(port, picture, SHARE * capacity, min(asked.seconds, 5.0)))
         ended = asyncio.run(_ended(process, port, picture, 4 * asked.workers))
-    text = _told(asked, statistics.median(loop), capacity, calm, before, after)
+    shares = [each / plain for each, plain in zip(served, loop, strict=True)]
+    text = _told(asked, statistics.median(loop), shares, capacity, calm, before, after)
     text += f"\n\nStopped by SIGTERM while {4 * asked.workers} clients ask without a pause: gone after {ended:.1f} s."
     text += f"\n\n<sub>{today()}, {machine()}" + (f"; **load {load:.1f} before the run**" if load else "") + ".</sub>"
     if asked.out:
@@ -83,16 +84,18 @@ def _arguments() -> argparse.ArgumentParser:
     add("--workers", type=int, default=cores(), help="processes that read")
     add("--seconds", type=float, default=20.0, help="of each measurement")
     add("--overload", type=float, default=60.0, help="seconds of ten times the load")
-    add("--rounds", type=int, default=3, help="loops and server take turns")
+    add("--rounds", type=int, default=5, help="loops and server take turns; medians are told")
     add("--out", type=Path, help="a page with a block serving, such as docs/server.md")
     return parser
 
 
-def _told(asked: argparse.Namespace, loop: float, capacity: float, calm: Asked, much: Asked, after: Asked) -> str:
+def _told(
+    asked: argparse.Namespace, loop: float, shares: list[float], capacity: float, calm: Asked, much: Asked, after: Asked
+) -> str:
     rows = [
         [f"plain loops, {cores()}", f"{loop:.1f} pictures a second"],
         [f"`POST /v1/predict`, {asked.workers} workers", f"{capacity:.1f} pictures a second"],
-        ["served over plain", f"{capacity / loop:.2f}"],
+        ["served over plain", f"{statistics.median(shares):.2f} ({min(shares):.2f} to {max(shares):.2f})"],
         [f"at {SHARE:.0%} of that: p50, p99", _ms(calm.answered, 50, 99)],
         [f"{TIMES} times that for {much.seconds:.0f} s: asked a second", f"{_count(much) / much.seconds:.0f}"],
         ["answered a second", f"{len(much.answered) / much.seconds:.1f}"],

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from mien.apps.server.settings import Limits
 
 PIECE = 1 << 15
-"""Bytes that are taken from a connection in one go, and that wait to be sent in one."""
+"""Bytes that are taken from a connection in one go."""
 
 LINGER = 1.0
 """Seconds in which a client that still sends hears the answer; what it sends meanwhile is dropped."""
@@ -25,8 +25,6 @@ LINGER = 1.0
 class Lingering:
     """A transport that is closed for writing first, so that who still sends hears the answer (RFC 9112, section 9.6).
 
-    What is written in one turn of the loop goes out at once: the head of an answer does not wake its reader alone.
-
     Args:
         transport: of the connection.
     """
@@ -34,7 +32,6 @@ class Lingering:
     def __init__(self, transport: asyncio.Transport) -> None:
         self.inner = transport
         self.leaving = False
-        self._held = bytearray()
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self.inner, name)
@@ -43,23 +40,8 @@ class Lingering:
         """Whether nothing can be written any more."""
         return self.leaving or self.inner.is_closing()
 
-    def write(self, data: bytes) -> None:
-        """Sends bytes when this turn of the loop ends, or when they have become many."""
-        if not self._held:
-            asyncio.get_running_loop().call_soon(self.flush)
-        self._held += data
-        if len(self._held) >= PIECE:
-            self.flush()
-
-    def flush(self) -> None:
-        """Sends what is held."""
-        if self._held:
-            self.inner.write(bytes(self._held))
-            self._held.clear()
-
     def close(self) -> None:
         """Ends what is written; the rest is closed when the client ends, or soon."""
-        self.flush()
         if self.is_closing() or not self.inner.can_write_eof():
             self.inner.close()
             return
@@ -105,9 +87,7 @@ class Connection(H11Protocol):
         """Makes the connection a socket."""
         self._is_socket = True
         self._unwatch()
-        lingering = cast("Lingering", self.transport)
-        lingering.flush()
-        self.transport = lingering.inner
+        self.transport = cast("Lingering", self.transport).inner
         super().handle_websocket_upgrade(event)
 
     def send_400_response(self, msg: str) -> None:

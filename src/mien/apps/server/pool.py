@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import sys
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future
+from queue import SimpleQueue
+from threading import Lock, Thread
 from typing import TYPE_CHECKING, Any
 
 from mien.apps.server.faults import Refusal
@@ -13,7 +16,7 @@ from mien.errors import MienError
 from mien.scale.beside import Beside, EndedError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from mien.apps.server.metrics import Metrics
     from mien.scale.messages import Message
@@ -30,41 +33,94 @@ TRIES = 2
 logger = logging.getLogger(__name__)
 
 
+class Job:
+    """A question that waits for a process, and where the answer goes.
+
+    Args:
+        said: what is to be done.
+        content: a picture.
+    """
+
+    def __init__(self, said: object, content: bytes) -> None:
+        self.said, self.content = said, content
+        self.answer: Future[Message] = Future()
+        self.unwanted = False
+
+
 class Worker:
-    """A process and what has become of it.
+    """A process, and the thread that asks it one question after the other.
 
     Args:
         process: the process.
+        jobs: where its questions come from; None ends it.
+        died: called in its thread when the process has ended of a question.
     """
 
-    def __init__(self, process: Beside) -> None:
+    def __init__(self, process: Beside, jobs: SimpleQueue[Job | None], died: Callable[[], object]) -> None:
         self.process = process
-        self.deaths = 0
-        self.unwanted = False
+        self._jobs, self._died = jobs, died
+        self._doing: Job | None = None
+        self._changing = Lock()
+        self._thread = Thread(target=self._work, name="mien worker", daemon=True)
 
-    def ask(self, said: object, content: bytes) -> Message:
-        """What the process answers; in a thread.
+    def begin(self) -> None:
+        """Begins to take questions, once the process has begun."""
+        self._thread.start()
+
+    def stop(self, job: Job) -> None:
+        """Ends the process in the middle of a question, if it is at that one."""
+        job.unwanted = True
+        with self._changing:
+            if self._doing is job:
+                self.process.kill()
+
+    def close(self) -> None:
+        """Ends the process and the thread, which has been told so by its questions."""
+        with self._changing:
+            if self._doing is not None:
+                self._doing.unwanted = True
+        self.process.close()
+        if self._thread.is_alive():
+            self._thread.join()
+
+    def _work(self) -> None:
+        for job in iter(self._jobs.get, None):
+            if not job.answer.set_running_or_notify_cancel():
+                continue
+            self._do(job)
+            try:
+                answer = self._ask(job)
+            except Exception as error:  # noqa: BLE001  it is raised again by who waits for the answer
+                job.answer.set_exception(error)
+            else:
+                job.answer.set_result(answer)
+            self._do(None)
+            self._renew()
+
+    def _do(self, job: Job | None) -> None:
+        with self._changing:
+            self._doing = job
+
+    def _ask(self, job: Job) -> Message:
+        """What the process answers.
 
         Raises:
             EndedError: it ended of it.
+            MienError: it can't begin.
         """
-        self.unwanted = False
-        for again in range(TRIES):
+        tries = TRIES
+        while not job.unwanted:
+            tries -= 1
             try:
-                return self.process.ask(said, content)
+                return self.process.ask(job.said, job.content)
             except EndedError:
-                self.deaths += 1
-                if self.unwanted or again == TRIES - 1:
+                self._died()
+                if not tries:
                     raise
-        raise AssertionError
+        raise EndedError
 
-    def stop(self) -> None:
-        """Ends what it does now."""
-        self.unwanted = True
-        self.process.kill()
-
-    def renew(self) -> None:
-        """Begins the process again, so that who asks next does not wait for that; in a thread."""
+    def _renew(self) -> None:
+        """Begins the process again if it has ended, so that who asks next does not wait for that."""
         try:
             self.process.begin()
         except MienError as error:
@@ -72,21 +128,20 @@ class Worker:
 
 
 class Pool:
-    """Workers, each with a thread that waits for it.
+    """Workers that take what is asked in the order in which it comes.
 
     Args:
         count: of processes.
         told: what each is told first.
-        command: that begins one.
         metrics: where deaths are counted.
+        command: that begins one.
     """
 
     def __init__(self, count: int, told: object, metrics: Metrics, command: Sequence[str] = COMMAND) -> None:
-        self._workers = [Worker(Beside(command, told)) for _ in range(count)]
-        self._threads = ThreadPoolExecutor(count, "mien worker")
-        self._free: asyncio.Queue[Worker] = asyncio.Queue()
+        self._jobs: SimpleQueue[Job | None] = SimpleQueue()
+        self._workers = [Worker(Beside(command, told), self._jobs, self._died) for _ in range(count)]
         self._metrics = metrics
-        self._closed = False
+        self._loop: asyncio.AbstractEventLoop | None = None
 
     @property
     def alive(self) -> int:
@@ -99,10 +154,10 @@ class Pool:
         Raises:
             MienError: they can't begin.
         """
-        loop = asyncio.get_running_loop()
-        await asyncio.gather(*(loop.run_in_executor(self._threads, one.process.begin) for one in self._workers))
+        self._loop = asyncio.get_running_loop()
+        await asyncio.gather(*(asyncio.to_thread(one.process.begin) for one in self._workers))
         for worker in self._workers:
-            self._free.put_nowait(worker)
+            worker.begin()
         ready = self._workers[0].process.ready
         said: dict[str, Any] = ready.said if ready else {"error": "it says nothing"}
         if "error" in said:
@@ -120,20 +175,13 @@ class Pool:
         Raises:
             Refusal: time was up, the picture ended the process, or the process told of a fault.
         """
-        loop = asyncio.get_running_loop()
+        job = Job(said, content)
+        self._jobs.put(job)
         try:
             async with asyncio.timeout_at(until):
-                worker = await self._free.get()
+                answer = await asyncio.wrap_future(job.answer)
         except TimeoutError as error:
-            raise Refusal("busy", "expected a free process in time; all had work. Ask again soon") from error
-        future = loop.run_in_executor(self._threads, worker.ask, said, content)
-        future.add_done_callback(lambda done: self._returned(worker, done))
-        try:
-            async with asyncio.timeout_at(until):
-                answer = await asyncio.shield(future)
-        except TimeoutError as error:
-            worker.stop()
-            raise Refusal("too_long", "expected a picture that is read in time; it took too long") from error
+            raise self._late(job) from error
         except EndedError as error:
             raise Refusal("deadly_picture", DEADLY) from error
         except MienError as error:
@@ -144,20 +192,21 @@ class Pool:
 
     def close(self) -> None:
         """Ends all processes."""
-        self._closed = True
+        for _ in self._workers:
+            self._jobs.put(None)
         for worker in self._workers:
-            worker.unwanted = True
-            worker.process.close()
-        self._threads.shutdown(wait=True, cancel_futures=True)
+            worker.close()
 
-    def _returned(self, worker: Worker, done: asyncio.Future[Message]) -> None:
-        """Gives a worker to who waits; one that ended is begun again first."""
-        if worker.deaths:
-            self._metrics.count("mien_worker_deaths_total", worker.deaths)
-            worker.deaths = 0
-        if done.cancelled() or done.exception() is None or self._closed:
-            self._free.put_nowait(worker)
-            return
-        loop = asyncio.get_running_loop()
-        renewed = loop.run_in_executor(self._threads, worker.renew)
-        renewed.add_done_callback(lambda _: self._free.put_nowait(worker))
+    def _late(self, job: Job) -> Refusal:
+        """Why a question has no answer in time; the process that is at it ends."""
+        if job.answer.cancel():
+            return Refusal("busy", "expected a free process in time; all had work. Ask again soon")
+        for worker in self._workers:
+            worker.stop(job)
+        return Refusal("too_long", "expected a picture that is read in time; it took too long")
+
+    def _died(self) -> None:
+        """Counts a process that ended; in the thread of its worker."""
+        with contextlib.suppress(RuntimeError):  # the loop may have ended meanwhile
+            if self._loop:
+                self._loop.call_soon_threadsafe(self._metrics.count, "mien_worker_deaths_total")
