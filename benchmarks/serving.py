@@ -68,8 +68,7 @@ def main() -> None:
         before = asyncio.run(_at_rate(port, picture, TIMES * capacity, asked.overload, watched=True))
         after = asyncio.run(_at_rate(port, picture, SHARE * capacity, min(asked.seconds, 5.0)))
         ended = asyncio.run(_ended(process, port, picture, 4 * asked.workers))
-    shares = [each / plain for each, plain in zip(served, loop, strict=True)]
-    text = _told(asked, statistics.median(loop), shares, capacity, calm, before, after)
+    text = _told(asked, list(zip(loop, served, strict=True)), calm, before, after)
     text += f"\n\nStopped by SIGTERM while {4 * asked.workers} clients ask without a pause: gone after {ended:.1f} s."
     text += f"\n\n<sub>{today()}, {machine()}" + (f"; **load {load:.1f} before the run**" if load else "") + ".</sub>"
     if asked.out:
@@ -89,9 +88,9 @@ def _arguments() -> argparse.ArgumentParser:
     return parser
 
 
-def _told(
-    asked: argparse.Namespace, loop: float, shares: list[float], capacity: float, calm: Asked, much: Asked, after: Asked
-) -> str:
+def _told(asked: argparse.Namespace, rounds: list[tuple[float, float]], calm: Asked, much: Asked, after: Asked) -> str:
+    loop, capacity = (statistics.median(each) for each in zip(*rounds, strict=True))
+    shares = [served / plain for plain, served in rounds]
     rows = [
         [f"plain loops, {cores()}", f"{loop:.1f} pictures a second"],
         [f"`POST /v1/predict`, {asked.workers} workers", f"{capacity:.1f} pictures a second"],
