@@ -34,6 +34,7 @@ STILL: dict[str, Any] = {"rotate": 0.0, "scale": (1.0, 1.0), "shift": 0.0, "shea
 
 VARIANTS: dict[str, dict[str, Any]] = {
     BASE: {},
+    "another seed": {"seed": 1},
     "no FER+ head": {"further_heads": 0.0},
     "FER+ counts twice": {"further_heads": 1.4},
     "no average of weights": {"average": 0.0},

@@ -59,19 +59,22 @@ class Head:
         labels: the names of its outputs, in order.
         temperature: divides the logits; fitted on validation data so that probabilities mean what they say.
         unsure_below: a best probability under it is "unsure".
+        offsets: added to the logits where the head itself is asked, one a label; () adds none. Fitted with the
+            temperature, so that each label is told as often as it is true. An ``Answer`` has its own.
     """
 
     name: str
     labels: tuple[str, ...]
     temperature: float = 1.0
     unsure_below: float = 0.0
+    offsets: tuple[float, ...] = ()
 
     def __post_init__(self) -> None:
         if not self.labels or len(set(self.labels)) != len(self.labels):
             raise ModelError(f"expected distinct labels for the head {self.name!r}; received {list(self.labels)}")
         if self.name == ANSWER:
             raise ModelError(f"expected a head by another name than {ANSWER!r}, which is the blend of all")
-        _check_calibration(self.temperature, self.unsure_below)
+        _check_calibration(self)
 
 
 @dataclass(frozen=True)
@@ -94,12 +97,10 @@ class Answer:
     offsets: tuple[float, ...] = ()
 
     def __post_init__(self) -> None:
-        if self.offsets and not (len(self.offsets) == len(self.labels) and all(map(math.isfinite, self.offsets))):
-            raise ModelError(f"expected an offset for each of {len(self.labels)} labels; received {self.offsets}")
         weights = [weight for _, weight in self.weights]
         if not (all(weight >= 0 for weight in weights) and abs(sum(weights) - 1.0) <= 1e-6):
             raise ModelError(f"expected weights of 0 or more that sum to 1; received {weights}")
-        _check_calibration(self.temperature, self.unsure_below)
+        _check_calibration(self)
 
 
 @dataclass(frozen=True)
@@ -266,30 +267,35 @@ def _read(text: str, make: Callable[[dict[str, Any]], CardT]) -> CardT:
         ) from error
 
 
-def _check_calibration(temperature: float, unsure_below: float) -> None:
-    if not 0.0 < temperature < 1e6:
-        raise ModelError(f"expected a temperature above 0; received {temperature}")
-    if not 0.0 <= unsure_below <= 1.0:
-        raise ModelError(f"expected a threshold from 0 to 1; received {unsure_below}")
+def _check_calibration(reading: Head | Answer) -> None:
+    if not 0.0 < reading.temperature < 1e6:
+        raise ModelError(f"expected a temperature above 0; received {reading.temperature}")
+    if not 0.0 <= reading.unsure_below <= 1.0:
+        raise ModelError(f"expected a threshold from 0 to 1; received {reading.unsure_below}")
+    labels, offsets = reading.labels, reading.offsets
+    if offsets and not (len(offsets) == len(labels) and all(map(math.isfinite, offsets))):
+        raise ModelError(f"expected an offset for each of {len(labels)} labels; received {offsets}")
 
 
 def _card(values: dict[str, Any]) -> ModelCard:
     answer = values.pop("answer")
     return ModelCard(
         crop=CropRule(**values.pop("crop")),
-        heads=tuple(Head(**{**head, "labels": tuple(head["labels"])}) for head in values.pop("heads")),
+        heads=tuple(Head(**_tuples(head), **head) for head in values.pop("heads")),
         answer=Answer(
-            **{
-                **answer,
-                "labels": tuple(answer["labels"]),
-                "weights": tuple((str(name), float(weight)) for name, weight in answer["weights"]),
-                "offsets": tuple(map(float, answer.get("offsets", ()))),
-            }
+            weights=tuple((str(name), float(weight)) for name, weight in answer.pop("weights")),
+            **_tuples(answer),
+            **answer,
         ),
         origin=Origin(**values.pop("origin")),
         scores=tuple(Score(**score) for score in values.pop("scores")),
         **values,
     )
+
+
+def _tuples(reading: dict[str, Any]) -> dict[str, Any]:
+    """What JSON has as lists of a head or an answer, taken out of it."""
+    return {"labels": tuple(reading.pop("labels")), "offsets": tuple(map(float, reading.pop("offsets", ())))}
 
 
 def _detector_card(values: dict[str, Any]) -> DetectorCard:

@@ -20,13 +20,14 @@ SMALLEST = float(np.finfo(np.float32).tiny)
 """What a probability of 0 counts as where its logarithm is needed: no single head can veto a label for good."""
 
 
-def softmax(logits: npt.NDArray[Any], temperature: float = 1.0) -> Probabilities:
+def softmax(logits: npt.NDArray[Any], temperature: float = 1.0, offsets: Sequence[float] = ()) -> Probabilities:
     """Probabilities of logits; the largest logit is taken off first, so none overflows.
 
     Args:
         logits: any float (count, labels), finite.
         temperature: divides the logits; above 1 the answer gets less sure, below 1 surer (Guo et al. 2017,
             "On Calibration of Modern Neural Networks", section 4.2).
+        offsets: added to the logits before, one a label; none if empty.
 
     Returns:
         float32 (count, labels), rows sum to 1.
@@ -39,6 +40,8 @@ def softmax(logits: npt.NDArray[Any], temperature: float = 1.0) -> Probabilities
     if not (np.isfinite(temperature) and temperature > 0):
         raise UsageError(f"expected a temperature above 0; received {temperature}")
     scaled = logits.astype(np.float64)
+    if len(offsets):
+        scaled += np.array(offsets)
     powers = np.exp((scaled - scaled.max(axis=1, keepdims=True)) / temperature)
     return _normalised(powers)
 
@@ -78,7 +81,7 @@ def geometric_mean(
     mean = np.zeros(shapes[0])
     for part, weight in parts:
         mean += weight / sum(weights) * np.log(np.maximum(part.astype(np.float64), SMALLEST))
-    return softmax(mean + np.array(offsets) if len(offsets) else mean, temperature)
+    return softmax(mean, temperature, offsets)
 
 
 def reorder(probabilities: Probabilities, from_labels: Sequence[str], to_labels: Sequence[str]) -> Probabilities:

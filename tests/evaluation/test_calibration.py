@@ -2,11 +2,16 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scipy.optimize import minimize_scalar
+from scipy.optimize import minimize, minimize_scalar
 from scipy.special import log_softmax
 
 from mien.errors import UsageError
-from mien.evaluation.calibration import FEWEST_KEPT, fit_temperature, unsure_threshold
+from mien.evaluation.calibration import (
+    FEWEST_KEPT,
+    fit_temperature,
+    fit_temperature_and_offsets,
+    unsure_threshold,
+)
 from mien.evaluation.metrics import judge
 from mien.probabilities import softmax
 
@@ -87,6 +92,52 @@ def test_stays_at_an_end_where_the_best_lies_beyond_it(logits, answers, end):
 def test_fit_temperature_refuses(logits, answers):
     with pytest.raises(UsageError, match="expected"):
         fit_temperature(logits, answers)
+
+
+@pytest.mark.parametrize("temperature", [0.5, 1.0, 2.0])
+def test_recovers_the_temperature_and_the_offsets_that_were_put_in(temperature):
+    logits, answers = calibrated(8, rows=40_000, labels=4)
+    offsets = np.array([0.6, -0.3, 0.1, -0.4])
+    found, told = fit_temperature_and_offsets(logits * temperature - offsets, answers)
+    assert found == pytest.approx(temperature, rel=0.03)
+    assert np.array(told) - np.mean(told) == pytest.approx(offsets, abs=0.05 * temperature)
+
+
+@settings(deadline=None, max_examples=20)
+@given(st.integers(0, 2**32 - 1), st.floats(0.3, 3), st.integers(2, 8))
+def test_no_other_search_finds_better_offsets(seed, temperature, labels):
+    logits, answers = calibrated(seed, rows=400, labels=labels)
+    logits = logits * temperature
+
+    def cost(values):
+        shifts = values[1:]
+        told = log_softmax(logits * np.exp(values[0]) + shifts, axis=1)[np.arange(400), answers].mean()
+        return -told + (shifts**2).sum() / 800
+
+    found, offsets = fit_temperature_and_offsets(logits, answers)
+    best = minimize(cost, np.zeros(labels + 1), method="BFGS")
+    assert cost(np.array([-np.log(found), *(np.array(offsets) / found)])) <= best.fun + 1e-5
+
+
+def test_offsets_tell_each_label_as_often_as_it_is_true():
+    logits, answers = calibrated(9, rows=4000)
+    rare = logits - np.log([8, 4, 2, 1, 1, 1, 1])
+    temperature, offsets = fit_temperature_and_offsets(rare, answers)
+    told = softmax(rare, temperature, offsets).mean(axis=0)
+    assert told == pytest.approx(np.bincount(answers, minlength=7) / 4000, abs=1e-3)
+    assert softmax(rare).mean(axis=0)[0] < 0.5 * told[0]
+
+
+def test_a_label_without_an_example_has_an_offset_too():
+    logits, answers = calibrated(10, rows=500, labels=3)
+    _, offsets = fit_temperature_and_offsets(logits[answers < 2], answers[answers < 2])
+    assert np.isfinite(offsets).all()
+    assert min(offsets) == offsets[2]
+
+
+def test_offsets_refuse_what_a_temperature_does():
+    with pytest.raises(UsageError, match="expected"):
+        fit_temperature_and_offsets(np.zeros((2, 3)), np.array([0, 3]))
 
 
 @settings(deadline=None)

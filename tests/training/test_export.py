@@ -78,6 +78,7 @@ def test_the_card_says_how_the_model_is_used(file: Exported) -> None:
     for head in card.heads:
         assert head.labels == done.training.truth(head.name).labels
         assert head.temperature > 0
+        assert len(head.offsets) == len(head.labels)
         assert 0 <= head.unsure_below <= 1
 
 
@@ -124,6 +125,7 @@ def test_a_card_calibrated_again_on_the_same_logits_is_the_same(file: Exported) 
     assert again.scores == file.card.scores
     for one, other in zip((*again.heads, again.answer), (*file.card.heads, file.card.answer), strict=True):
         assert one.temperature == pytest.approx(other.temperature, rel=1e-3)
+        assert one.offsets == pytest.approx(other.offsets, abs=1e-2)
         assert one.unsure_below == pytest.approx(other.unsure_below, rel=1e-3)
 
 

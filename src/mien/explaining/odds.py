@@ -43,10 +43,11 @@ def log_odds(card: ModelCard, logits: Mapping[str, npt.NDArray[Any]], labels: st
 def _scores(card: ModelCard, logits: Mapping[str, npt.NDArray[Any]], labels: str) -> Values:
     """Numbers whose softmax are the probabilities."""
     reading = card.reading(labels)
+    offsets = np.array(reading.offsets or [0.0] * len(reading.labels))[None]
     if isinstance(reading, Head):
-        return logits[reading.name].astype(np.float64) / reading.temperature
+        return np.asarray((logits[reading.name] + offsets) / reading.temperature, np.float64)
     total = sum(weight for _, weight in reading.weights)
-    mean = np.array(reading.offsets or [0.0] * len(reading.labels))[None]
+    mean = offsets
     for name, weight in reading.weights:
         head = card.head(name)
         picked = logits[name][:, [head.labels.index(word) for word in reading.labels]] / head.temperature

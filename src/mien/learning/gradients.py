@@ -69,10 +69,11 @@ def _scores(card: ModelCard, logits: Mapping[str, Any], labels: str) -> keras.Ke
     from keras import ops
 
     reading = card.reading(labels)
+    offsets = ops.convert_to_tensor(np.array(reading.offsets or [0.0] * len(reading.labels), np.float32)[None])
     if isinstance(reading, Head):
-        return logits[reading.name] / reading.temperature
+        return (logits[reading.name] + offsets) / reading.temperature
     total = sum(weight for _, weight in reading.weights)
-    mean = ops.convert_to_tensor(np.array(reading.offsets or [0.0] * len(reading.labels), np.float32)[None])
+    mean = offsets
     for name, weight in reading.weights:
         head = card.head(name)
         columns = [head.labels.index(word) for word in reading.labels]

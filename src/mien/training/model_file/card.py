@@ -11,7 +11,7 @@ import numpy as np
 
 from mien.classification import read_logits
 from mien.emotions import FER2013
-from mien.evaluation.calibration import fit_temperature, unsure_threshold
+from mien.evaluation.calibration import fit_temperature, fit_temperature_and_offsets, unsure_threshold
 from mien.evaluation.judging import truth_under
 from mien.evaluation.metrics import judge
 from mien.model_card import (
@@ -117,9 +117,9 @@ def _name(truth: Truth) -> str:
 def _calibrated_head(head: Head, logits: Logits, validation: Dataset) -> Head:
     rows, answers = _judged(validation.truth(head.name))
     own = logits[head.name][rows]
-    temperature = fit_temperature(own, answers)
-    threshold = unsure_threshold(softmax(own, temperature), answers, SURE_ERROR)
-    return dataclasses.replace(head, temperature=temperature, unsure_below=threshold)
+    temperature, offsets = fit_temperature_and_offsets(own, answers)
+    threshold = unsure_threshold(softmax(own, temperature, offsets), answers, SURE_ERROR)
+    return dataclasses.replace(head, temperature=temperature, offsets=offsets, unsure_below=threshold)
 
 
 def _uncalibrated_answer(training: Dataset, recipe: Recipe) -> Answer:
