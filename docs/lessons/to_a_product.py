@@ -140,9 +140,10 @@ assert np.allclose(row, answer.probabilities, atol=1e-6)
 display(Image.fromarray(draw(frame, [answer])))
 
 # %% [markdown]
-# The fifth step is to *say* it. An honest answer says how sure it is, and what may have spoilt it. Look at the last
-# column, too: a heavily blurred or tiny face still gets an answer, at times a sure and wrong one. So a product shows
-# `unsure`, `reasons` and `flaws`, and does not just print the word.
+# The fifth step is to *say* it. An honest answer says how sure it is, and what may have spoilt it. A network can be
+# sure of a face that it can hardly see; so a blurred one is `unsure` whatever the probability. Look at the last column,
+# too: a tiny face still gets an answer, at times a sure and wrong one. So a product shows `unsure`, `reasons` and
+# `flaws`, and does not just print the word.
 
 
 # %%

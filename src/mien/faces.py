@@ -17,7 +17,8 @@ and 0.48 from there on (29 faces) with mien's own detector, 0.75 and 0.53 (79) w
 as sure (0.80 and 0.76 on average)."""
 
 
-FLAWS = ("small", "blurred", "dark")
+BLURRED = "blurred"
+FLAWS = ("small", BLURRED, "dark")
 """What may spoil the reading of a face."""
 
 TURNED, AMBIGUOUS = "turned away", "ambiguous"
@@ -188,8 +189,8 @@ class Prediction:
 
     @property
     def unsure(self) -> bool:
-        """Whether the answer is not to be relied on: the best probability is too low, or the face is turned away."""
-        return self.probability < self.unsure_below or self.face.turned_away
+        """Whether not to rely on the answer: the best probability is low, or the face is turned away or blurred."""
+        return self.probability < self.unsure_below or self.face.turned_away or BLURRED in self.flaws
 
     @property
     def reasons(self) -> tuple[str, ...]:

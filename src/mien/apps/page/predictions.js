@@ -7,7 +7,7 @@
 import description from "./description.js";
 import { roundEven } from "./numbers.js";
 
-const { AMBIGUOUS, NOSE, TURNED, TURNED_AWAY } = description.faces;
+const { AMBIGUOUS, BLURRED, NOSE, TURNED, TURNED_AWAY } = description.faces;
 
 export function emotionOf(prediction) {
   const { held, labels, probabilities } = prediction;
@@ -19,7 +19,8 @@ export function probabilityOf(prediction, label = emotionOf(prediction)) {
 }
 
 export function isUnsure(prediction) {
-  return probabilityOf(prediction) < prediction.unsureBelow || isTurnedAway(prediction.face);
+  const { face, flaws, unsureBelow } = prediction;
+  return probabilityOf(prediction) < unsureBelow || isTurnedAway(face) || flaws.includes(BLURRED);
 }
 
 export function isTurnedAway({ landmarks }) {

@@ -2,21 +2,27 @@
 
 import { sideOf } from "./boxes.js";
 import description from "./description.js";
+import { sum } from "./numbers.js";
 import { sharesOf } from "./pictures.js";
 
-const { BLURRED, DARK, SIDE, SMALL } = description.quality;
+const { BLURRED, DARK, RADIUS, ROUNDING, SIDE, SMALL } = description.quality;
+
+const POWERS = Array.from({ length: 2 * RADIUS + 1 }, (_, at) => Math.exp(-((at - RADIUS) ** 2) / 2));
+const KERNEL = POWERS.map((power) => power / sum(POWERS));
 
 /** "small", "blurred", "dark": those that are so. */
 export function flaws(face, chip) {
   const grey = judged(chip);
-  const mean = meanOf(grey);
-  const variance = Math.max(varianceOf(grey, mean), 1);
-  const edges = laplacian(grey, SIDE);
   const found = [];
   if (sideOf(face.box) < SMALL) found.push("small");
-  if (varianceOf(edges, meanOf(edges)) / variance < BLURRED) found.push("blurred");
-  if (mean < DARK) found.push("dark");
+  if (sharpness(grey) < BLURRED) found.push("blurred");
+  if (meanOf(grey) < DARK) found.push("dark");
   return found;
+}
+
+/** How much of the edges one pixel more of blur takes away, whatever the contrast: 0 where there are none. */
+function sharpness(grey) {
+  return Math.max(edges(grey) - ROUNDING, 0) / Math.max(edges(blurred(grey)), 1e-6);
 }
 
 /** The chip as grey numbers at the side that all are judged at. */
@@ -41,20 +47,41 @@ function judged({ width, height, channels, data }) {
   return out;
 }
 
-/** Four neighbours less four times itself, the border mirrored without its edge, as OpenCV's. */
-function laplacian(grey, side) {
-  const within = (at) => (at < 0 ? -at : at >= side ? 2 * side - 2 - at : at);
-  const at = (x, y) => grey[within(y) * side + within(x)];
-  return grey.map((value, place) => {
-    const [x, y] = [place % side, Math.floor(place / side)];
-    return at(x - 1, y) + at(x + 1, y) + at(x, y - 1) + at(x, y + 1) - 4 * value;
-  });
+/** The variance of the Laplacian within the border. */
+function edges(grey) {
+  const found = [];
+  for (let y = RADIUS; y < SIDE - RADIUS; y += 1) {
+    for (let x = RADIUS; x < SIDE - RADIUS; x += 1) {
+      const at = y * SIDE + x;
+      found.push(grey[at - 1] + grey[at + 1] + grey[at - SIDE] + grey[at + SIDE] - 4 * grey[at]);
+    }
+  }
+  const mean = meanOf(found);
+  return meanOf(found.map((value) => (value - mean) ** 2));
+}
+
+/** A Gaussian of one pixel, the border mirrored without its edge, as OpenCV's. */
+function blurred(grey) {
+  const across = smoothed(grey, 1, SIDE);
+  return smoothed(across, SIDE, 1);
+}
+
+/** Along rows or columns: how far apart two pixels of one are, and how far two of them. */
+function smoothed(values, step, next) {
+  const within = (at) => (at < 0 ? -at : at >= SIDE ? 2 * SIDE - 2 - at : at);
+  const out = new Float32Array(values.length);
+  for (let line = 0; line < SIDE; line += 1) {
+    for (let at = 0; at < SIDE; at += 1) {
+      let total = 0;
+      for (let away = -RADIUS; away <= RADIUS; away += 1) {
+        total += KERNEL[away + RADIUS] * values[line * next + within(at + away) * step];
+      }
+      out[line * next + at * step] = total;
+    }
+  }
+  return out;
 }
 
 function meanOf(values) {
-  return values.reduce((so, far) => so + far, 0) / values.length;
-}
-
-function varianceOf(values, mean) {
-  return values.reduce((so, value) => so + (value - mean) ** 2, 0) / values.length;
+  return sum(values) / values.length;
 }
