@@ -60,6 +60,7 @@ class Worker:
         self.process = process
         self._jobs, self._died = jobs, died
         self._doing: Job | None = None
+        self._closed = False
         self._changing = Lock()
         self._thread = Thread(target=self._work, name="mien worker", daemon=True)
 
@@ -77,6 +78,7 @@ class Worker:
     def close(self) -> None:
         """Ends the process and the thread, which has been told so by its questions."""
         with self._changing:
+            self._closed = True
             if self._doing is not None:
                 self._doing.unwanted = True
         self.process.close()
@@ -95,7 +97,8 @@ class Worker:
             else:
                 job.answer.set_result(answer)
             self._do(None)
-            self._renew()
+            if not self._closed:
+                self._renew()
 
     def _do(self, job: Job | None) -> None:
         with self._changing:
@@ -106,7 +109,7 @@ class Worker:
 
         Raises:
             EndedError: it ended of it.
-            MienError: it can't begin.
+            MienError: it can't begin, or nobody waits for the answer any more.
         """
         tries = TRIES
         while not job.unwanted:
@@ -117,7 +120,7 @@ class Worker:
                 self._died()
                 if not tries:
                     raise
-        raise EndedError
+        raise MienError("the question was given up")
 
     def _renew(self) -> None:
         """Begins the process again if it has ended, so that who asks next does not wait for that."""
