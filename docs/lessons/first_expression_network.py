@@ -215,10 +215,10 @@ for words, (temperature, offsets) in {"as learnt": (1.0, ()), "calibrated": (hea
 print(f"sure answers are those of {head.unsure_below:.0%} and more")
 
 # %% [markdown]
-# A temperature moves no maximum; *offsets*, which the card has too, do a little: each label is told as often as it is
-# true. (Both were fitted on the pictures they are judged on here, so the figures are a little kind.) `mien models show
-# runs/first/model.onnx` prints the card; `mien evaluate --data fer2013.csv --model runs/first --out report` writes a
-# page with all of this.
+# A temperature moves no maximum. *Offsets* do, a little, which the card has where they mend the calibration: each label
+# is told as often as it is true. (Both were fitted on the pictures they are judged on here, so the figures are a little
+# kind.) `mien models show runs/first/model.onnx` prints the card; `mien evaluate --data fer2013.csv --model runs/first
+# --out report` writes a page with all of this.
 #
 # ## Use it
 #

@@ -8,6 +8,7 @@ from scipy.special import log_softmax
 from mien.errors import UsageError
 from mien.evaluation.calibration import (
     FEWEST_KEPT,
+    fit_calibration,
     fit_temperature,
     fit_temperature_and_offsets,
     unsure_threshold,
@@ -133,6 +134,17 @@ def test_a_label_without_an_example_has_an_offset_too():
     _, offsets = fit_temperature_and_offsets(logits[answers < 2], answers[answers < 2])
     assert np.isfinite(offsets).all()
     assert min(offsets) == offsets[2]
+
+
+def test_offsets_are_taken_for_what_they_mend_and_not_where_a_temperature_does():
+    logits, answers = calibrated(11, rows=20_000)
+    common = np.array([2.0, 0, 0, 0, 0, 0, 0])
+    assert fit_calibration(logits + common, answers) == fit_temperature_and_offsets(logits + common, answers)
+    assert fit_calibration(logits * 2, answers) == (fit_temperature(logits * 2, answers), ())
+
+
+def test_too_few_rows_have_a_temperature_alone():
+    assert fit_calibration(np.eye(3), np.arange(3))[1] == ()
 
 
 def test_offsets_refuse_what_a_temperature_does():

@@ -147,7 +147,7 @@ def judge(
         accuracy=int(confusion.trace()) / len(answers),
         macro_f1=math.fsum(score.f1 for score in per_class) / size,
         mean_recall=float(np.mean([score.recall for score in per_class if score.count])),
-        ece=_ece(rows, truth) if len(rows) else math.nan,
+        ece=calibration_error(rows, truth) if len(rows) else math.nan,
         nll=_nll(rows, truth) if len(rows) else math.nan,
         brier=_brier(rows, truth) if len(rows) else math.nan,
         per_class=per_class,
@@ -181,6 +181,17 @@ def reliability_bins(
         accuracy = np.bincount(place, weights=right, minlength=bins) / counts
     columns = (edges[:-1], edges[1:], counts, confidence, accuracy)
     return tuple(ReliabilityBin(*row) for row in zip(*(column.tolist() for column in columns), strict=True))
+
+
+def calibration_error(probabilities: npt.NDArray[Any], answers: npt.NDArray[Any]) -> float:
+    """The mean gap between how sure the answers are and how often they are right (ECE; Guo et al. 2017), in 15 bins.
+
+    Args:
+        probabilities: any float (n, labels), n above 0, rows sum to 1.
+        answers: integers (n,), the true label of each row.
+    """
+    filled = [b for b in reliability_bins(probabilities, answers) if b.count]
+    return math.fsum(b.count * abs(b.accuracy - b.confidence) for b in filled) / len(probabilities)
 
 
 def risk_coverage(probabilities: npt.NDArray[Any], answers: npt.NDArray[Any]) -> RiskCoverage:
@@ -266,11 +277,6 @@ def ratio(part: npt.NDArray[Any], whole: npt.NDArray[Any]) -> npt.NDArray[np.flo
 def _top(rows: npt.NDArray[Any], truth: npt.NDArray[Any]) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.bool_]]:
     """The best probability of each row, and whether its label is the true one."""
     return rows.max(axis=1).astype(np.float64), rows.argmax(axis=1) == truth
-
-
-def _ece(rows: npt.NDArray[np.float64], truth: npt.NDArray[np.int64]) -> float:
-    filled = [b for b in reliability_bins(rows, truth) if b.count]
-    return math.fsum(b.count * abs(b.accuracy - b.confidence) for b in filled) / len(rows)
 
 
 def _nll(rows: npt.NDArray[np.float64], truth: npt.NDArray[np.int64]) -> float:

@@ -11,7 +11,7 @@ import numpy as np
 
 from mien.classification import read_logits
 from mien.emotions import FER2013
-from mien.evaluation.calibration import fit_temperature, fit_temperature_and_offsets, unsure_threshold
+from mien.evaluation.calibration import fit_calibration, fit_temperature, unsure_threshold
 from mien.evaluation.judging import truth_under
 from mien.evaluation.metrics import judge
 from mien.model_card import (
@@ -117,7 +117,7 @@ def _name(truth: Truth) -> str:
 def _calibrated_head(head: Head, logits: Logits, validation: Dataset) -> Head:
     rows, answers = _judged(validation.truth(head.name))
     own = logits[head.name][rows]
-    temperature, offsets = fit_temperature_and_offsets(own, answers)
+    temperature, offsets = fit_calibration(own, answers)
     threshold = unsure_threshold(softmax(own, temperature, offsets), answers, SURE_ERROR)
     return dataclasses.replace(head, temperature=temperature, offsets=offsets, unsure_below=threshold)
 
