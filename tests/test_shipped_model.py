@@ -17,7 +17,7 @@ from mien.training.recipe import from_toml, recipe_for
 
 pytestmark = pytest.mark.shared
 
-MODELS = ("compact", "nano")
+MODELS = ("compact", "compact-int8", "nano")
 
 
 @pytest.fixture
@@ -36,6 +36,9 @@ def public_test(shared):
         ("compact", "fer2013", 0.708, 0.68),
         ("compact", "ferplus", 0.875, 0.75),
         ("compact", "answer", 0.86, 0.78),
+        ("compact-int8", "fer2013", 0.7, 0.67),
+        ("compact-int8", "ferplus", 0.87, 0.74),
+        ("compact-int8", "answer", 0.86, 0.78),
         ("nano", "fer2013", 0.655, 0.6),
         ("nano", "ferplus", 0.84, 0.62),
         ("nano", "answer", 0.835, 0.72),
@@ -68,7 +71,7 @@ def test_it_reads_photos_through_the_whole_chain(classifier, shared, store, name
 def test_its_card_is_complete_and_its_recipe_that_of_its_network(model):
     store_entry = next(entry for entry in read_entries(SHIPPED / "manifest.json") if entry.name == model)
     card = card_of((SHIPPED / store_entry.file).read_bytes())
-    assert from_toml(card.origin.recipe) == recipe_for(model)
+    assert from_toml(card.origin.recipe) == recipe_for(card.origin.network)
     assert card.origin.licence
     assert card.origin.notes
     assert card.origin.recipe

@@ -70,7 +70,7 @@ def test_show_prints_what_a_model_file_is(mien, own_model, classifier, own_score
     card = classifier.card
     for words in ("héron", "48x48x1", ", ".join(card.answer.labels), card.origin.network, card.origin.licence):
         assert words in " ".join(out.split())
-    assert f"PublicTest, fer2013: accuracy {own_scores['accuracy']:.3f}" in out
+    assert f"PublicTest, fer2013: accuracy {own_scores['accuracy']:.4f} of" in out
     assert "input  chips: tensor(uint8) ['batch', 48, 48, 1]" in out
     assert "Conv " in out
     assert "59,630,304 multiply-adds a chip" in out
