@@ -46,6 +46,13 @@ def softmax(logits: npt.NDArray[Any], temperature: float = 1.0, offsets: Sequenc
     return _normalised(powers)
 
 
+def log_softmax(logits: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
+    """The logarithms of softmax, which stay finite where a probability is 0 to any float: float64, the shape given."""
+    behind = logits.astype(np.float64) - logits.max(axis=1, keepdims=True)
+    logs: npt.NDArray[np.float64] = behind - np.log(np.exp(behind).sum(axis=1, keepdims=True))
+    return logs
+
+
 def sigmoid(logits: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
     """1 / (1 + exp(-logits)), of any shape, without overflow."""
     values: npt.NDArray[np.float32] = 0.5 * (1.0 + np.tanh(0.5 * logits.astype(np.float32)))

@@ -111,13 +111,26 @@ def test_no_other_search_finds_better_offsets(seed, temperature, labels):
     logits = logits * temperature
 
     def cost(values):
-        shifts = values[1:]
-        told = log_softmax(logits * np.exp(values[0]) + shifts, axis=1)[np.arange(400), answers].mean()
-        return -told + (shifts**2).sum() / 800
+        told = log_softmax((logits + values[1:]) * np.exp(values[0]), axis=1)[np.arange(400), answers].mean()
+        return -told + (values[1:] ** 2).sum() / 800
 
     found, offsets = fit_temperature_and_offsets(logits, answers)
     best = minimize(cost, np.zeros(labels + 1), method="BFGS")
-    assert cost(np.array([-np.log(found), *(np.array(offsets) / found)])) <= best.fun + 1e-5
+    assert cost(np.array([-np.log(found), *offsets])) <= best.fun + 1e-5
+
+
+@settings(deadline=None, max_examples=100)
+@given(st.integers(0, 2**32 - 1), st.floats(0.01, 1000), st.integers(1, 8), st.integers(1, 30), st.floats(0, 1))
+def test_offsets_never_make_answers_less_likely(seed, scale, labels, rows, wrong):
+    chance = np.random.default_rng(seed)
+    logits = chance.normal(0, scale, (rows, labels))
+    answers = np.where(chance.random(rows) < wrong, chance.integers(0, labels, rows), logits.argmax(axis=1))
+
+    def nll(temperature, offsets):
+        return -log_softmax((logits + np.array(offsets)) / temperature, axis=1)[np.arange(rows), answers].mean()
+
+    alone = nll(fit_temperature(logits, answers), np.zeros(labels))
+    assert nll(*fit_temperature_and_offsets(logits, answers)) <= alone + 1e-6
 
 
 def test_offsets_tell_each_label_as_often_as_it_is_true():

@@ -11,7 +11,7 @@ import numpy.typing as npt
 from mien.arrays import describe
 from mien.errors import UsageError
 from mien.evaluation.metrics import calibration_error, risk_coverage
-from mien.probabilities import softmax
+from mien.probabilities import log_softmax, softmax
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -69,8 +69,7 @@ def fit_temperature_and_offsets(logits: npt.NDArray[Any], answers: npt.NDArray[A
 
     Bias-corrected temperature scaling (Alexandari, Kundaje and Shrikumar 2020, "Maximum Likelihood with Bias-Corrected
     Calibration is Hard-To-Beat at Label Shift Adaptation"). The two are fitted in turn until neither moves; each has
-    one peak. Offsets over the temperature have a normal prior of standard deviation 1, so that a label without an
-    example has one as well.
+    one peak. Offsets have a normal prior of standard deviation 1, so that a label without an example has one as well.
 
     Args:
         logits: any float (n, labels), finite, of rows that the network was not trained on.
@@ -89,7 +88,7 @@ def fit_temperature_and_offsets(logits: npt.NDArray[Any], answers: npt.NDArray[A
         before, temperature = temperature, fit_temperature(logits + offsets, answers)
         if abs(temperature - before) < SETTLED * temperature:
             break
-        offsets = temperature * _fit_offsets(logits / temperature, answers)
+        offsets = _fit_offsets(logits, answers, temperature, offsets)
     return temperature, tuple(offsets.tolist())
 
 
@@ -175,15 +174,24 @@ def _held_out_error(
     return calibration_error(told, answers)
 
 
-def _fit_offsets(logits: npt.NDArray[Any], answers: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
-    """What added to the logits makes the answers most likely, by Newton's steps: the likelihood is concave."""
+def _fit_offsets(
+    logits: npt.NDArray[Any], answers: npt.NDArray[Any], temperature: float, offsets: npt.NDArray[np.float64]
+) -> npt.NDArray[np.float64]:
+    """What added to the logits makes the answers most likely, from given offsets on by Newton's steps, never uphill."""
     count, labels = logits.shape
     shares, prior = np.bincount(answers, minlength=labels) / count, np.eye(labels) / count
-    offsets = np.zeros(labels)
+
+    def cost(at: npt.NDArray[np.float64]) -> float:
+        told = log_softmax((logits + at) / temperature)
+        return float(-told[np.arange(count), answers].mean() + at @ prior @ at / 2)
+
     for _ in range(MOST_ROUNDS):
-        told = softmax(logits + offsets).astype(np.float64)
-        slope = told.mean(axis=0) - shares + prior @ offsets
-        step = np.linalg.solve(np.diag(told.mean(axis=0)) - told.T @ told / count + prior, slope)
+        told = np.exp(log_softmax((logits + offsets) / temperature))
+        mean = told.mean(axis=0)
+        slope = (mean - shares) / temperature + prior @ offsets
+        step = np.linalg.solve((np.diag(mean) - told.T @ told / count) / temperature**2 + prior, slope)
+        while cost(offsets - step) > cost(offsets) and np.abs(step).max() >= SETTLED:
+            step /= 2
         offsets = offsets - step
         if np.abs(step).max() < SETTLED:
             break

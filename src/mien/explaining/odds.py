@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mien.model_card import Head
+from mien.probabilities import log_softmax
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -51,7 +52,7 @@ def _scores(card: ModelCard, logits: Mapping[str, npt.NDArray[Any]], labels: str
     for name, weight in reading.weights:
         head = card.head(name)
         picked = logits[name][:, [head.labels.index(word) for word in reading.labels]] / head.temperature
-        mean = mean + weight / total * (picked - _log_sum(picked))
+        mean = mean + weight / total * log_softmax(picked)
     return np.asarray(mean / reading.temperature, np.float64)
 
 
