@@ -181,4 +181,4 @@ def test_the_page_reads_what_python_reads(visit, full_server, recognizer):
     assert found >= 9
     # no frame left the page: what was asked for is the page itself, the runtime and the models
     assert {method for method, _ in full_server.sent} == {"GET"}
-    assert all(path.startswith(("/assets/", "/ort/", "/v1/models/")) or path == "/" for _, path in full_server.sent)
+    assert all(path.startswith(("/assets/", "/ort/", "/v1/models")) or path == "/" for _, path in full_server.sent)

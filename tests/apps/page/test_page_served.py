@@ -66,7 +66,17 @@ def test_the_browser_reads_and_sends_no_frame(visit, address):
     one.sees("#boxes .label", "happy")
     one.has_read(5)
     paths = {re.sub(r"^[a-z]+:/+[^/]+", "", url) for url in one.asked}
-    assert all(path.startswith(("/assets/", "/ort/", "/v1/models/")) for path in paths - {"/"}), paths
+    assert all(path.startswith(("/assets/", "/ort/", "/v1/models")) for path in paths - {"/"}), paths
+
+
+def test_the_browser_reads_with_the_model_that_the_server_was_given(visit, cache):
+    with serving(cache, "--model", "nano") as small:
+        one = visit(small)
+        one.page.check("input[name=where][value=browser]", force=True)
+        one.page.click("#start")
+        one.sees("#boxes .label", "happy")
+        files = {url.rpartition("/v1/models/")[2] for url in one.asked if url.endswith("/file")}
+        assert files == {"nano/file", "faces/file"}
 
 
 def test_with_a_token_only_who_has_it_comes_in(visit, cache):

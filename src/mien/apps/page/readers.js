@@ -6,12 +6,14 @@
  * null where all is well.
  */
 
+import { authorized } from "./requests.js";
+
 const UNANSWERED = 2;
 const QUALITY = 0.9;
 const SLOW = 8_000;
 const FIRST_WAIT = 500;
 const LONGEST_WAIT = 8_000;
-const MODELS = { classifier: "compact", detector: "faces" };
+const DETECTOR = "faces";
 
 export class ServerReader {
   #socket = null;
@@ -159,7 +161,7 @@ export class BrowserReader {
       this.#drop();
       this.on.state(error.code in { runtime_absent: 1, model_absent: 1 } ? error.code : "failed");
     });
-    this.#worker.postMessage({ kind: "load", models: MODELS, token: this.token });
+    this.#worker.postMessage({ kind: "load", detector: DETECTOR, token: this.token });
   }
 
   get free() {
@@ -221,8 +223,4 @@ export class BrowserReader {
     this.#worker = this.#ready = null;
     this.#isReady = false;
   }
-}
-
-function authorized(token) {
-  return token ? { Authorization: `Bearer ${token}` } : {};
 }

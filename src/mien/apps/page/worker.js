@@ -1,7 +1,7 @@
 /**
  * Reads faces within the page, beside the thread that draws it.
  *
- * In: {kind: "load", models: {classifier, detector}, token}; {kind: "read", id, picture: ImageData | Blob, source,
+ * In: {kind: "load", detector, token}; {kind: "read", id, picture: ImageData | Blob, source,
  * index, seconds, follow}; {kind: "forget"}. Out: {kind: "progress", share}; {kind: "ready", labels};
  * {kind: "result", id, result}; {kind: "failed", id, code, message}. Nothing is sent anywhere: the only requests are
  * for the runtime and the models.
@@ -10,6 +10,7 @@
 import { rgbOf } from "./pictures.js";
 import { resultOf } from "./predictions.js";
 import { Recognizer } from "./recognizer.js";
+import { authorized } from "./requests.js";
 import { Tracker } from "./tracking.js";
 
 const RUNTIME = "/ort/ort.wasm.min.mjs";
@@ -28,11 +29,11 @@ self.onmessage = ({ data }) => {
 };
 
 const tasks = {
-  async load({ models, token }) {
-    const ort = await runtime();
-    const [classifier, detector] = await Promise.all([
-      loaded(models.classifier, token, 0),
-      loaded(models.detector, token, 1),
+  async load({ detector: name, token }) {
+    const [ort, classifier, detector] = await Promise.all([
+      runtime(),
+      served(token).then((model) => loaded(model, token, 0)),
+      loaded(name, token, 1),
     ]);
     const finds = await ort.InferenceSession.create(detector.bytes);
     const names = await ort.InferenceSession.create(classifier.bytes);
@@ -70,9 +71,16 @@ async function runtime() {
 
 const shares = [0, 0];
 
+/** The name of the model that the server answers with, so that both ways say the same. */
+async function served(token) {
+  const told = await fetch("/v1/models", { headers: authorized(token) });
+  if (!told.ok) throw coded("model_absent", "the server does not tell which model it uses");
+  return (await told.json()).default;
+}
+
 /** A model's card and bytes. */
 async function loaded(name, token, place) {
-  const headers = token ? { Authorization: `Bearer ${token}` } : {};
+  const headers = authorized(token);
   const [told, file] = await Promise.all([
     fetch(`/v1/models/${name}`, { headers }),
     fetch(`/v1/models/${name}/file`, { headers }),
