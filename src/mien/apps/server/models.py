@@ -58,6 +58,9 @@ class Models:
     def __init__(self, store: ModelStore, served: str, told: Callable[[], str]) -> None:
         self._store, self._served, self._told = store, served, told
         self._is_file = served not in {entry.name for entry in store.entries()}
+        # by SHA-256: what takes a while to find out of a file is asked by every page that reads by itself
+        self._described: dict[str, dict[str, Any]] = {}
+        self._labelled: dict[str, tuple[str, ...]] = {}
 
     @property
     def default(self) -> str:
@@ -66,8 +69,8 @@ class Models:
 
     def listed(self) -> list[Listed]:
         """All models."""
-        here = {check.name for check in self._store.verify() if check.state == "ok"}
         entries = {entry.name: entry.kind for entry in self._store.entries() if entry.kind != PACKAGE}
+        here = {name for name in entries if self._store.has(name)}
         if self._is_file:
             entries, here = {**entries, self.default: "classifier"}, {*here, self.default}
         return [
@@ -91,12 +94,32 @@ class Models:
         except ModelError as error:
             raise Refusal("not_found", f"{name} is not on this machine: mien models pull {name}") from error
 
+    def card(self, name: str) -> dict[str, Any]:
+        """What a model is, as ``mien models show NAME --json`` prints it; of the same bytes it is looked up once.
+
+        Raises:
+            Refusal: it is not here.
+        """
+        content = self.content(name)
+        digest = _digest(content)
+        if digest not in self._described:
+            self._described[digest] = described(content).to_dict()
+        return self._described[digest]
+
     def _labels(self, name: str) -> tuple[str, ...]:
-        try:
-            card = any_card_of(self.content(name))
-        except ModelError:  # a detector of others, without a card of mien's
-            return ()
-        return tuple(map(str, card.answer.labels)) if isinstance(card, ModelCard) else ()
+        content = self.content(name)
+        digest = _digest(content)
+        if digest not in self._labelled:
+            self._labelled[digest] = _labels_in(content)
+        return self._labelled[digest]
+
+
+def _labels_in(content: bytes) -> tuple[str, ...]:
+    try:
+        card = any_card_of(content)
+    except ModelError:  # a detector of others, without a card of mien's
+        return ()
+    return tuple(map(str, card.answer.labels)) if isinstance(card, ModelCard) else ()
 
 
 def router(service: Service) -> APIRouter:
@@ -112,11 +135,7 @@ def router(service: Service) -> APIRouter:
     @routes.get("/{name}", summary="A model's card")
     async def card(name: str) -> Response:
         """As ``mien models show NAME --json`` prints it."""
-
-        def told() -> dict[str, Any]:
-            return described(service.models.content(name)).to_dict()
-
-        return JSONResponse(await asyncio.to_thread(told))
+        return JSONResponse(await asyncio.to_thread(service.models.card, name))
 
     @routes.get("/{name}/file", summary="A model's file")
     async def file(request: Request, name: str) -> Response:
