@@ -48,9 +48,15 @@ def softmax(logits: npt.NDArray[Any], temperature: float = 1.0, offsets: Sequenc
 
 def log_softmax(logits: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
     """The logarithms of softmax, which stay finite where a probability is 0 to any float: float64, the shape given."""
-    behind = logits.astype(np.float64) - logits.max(axis=1, keepdims=True)
-    logs: npt.NDArray[np.float64] = behind - np.log(np.exp(behind).sum(axis=1, keepdims=True))
+    logs: npt.NDArray[np.float64] = logits - log_sum_exp(logits)
     return logs
+
+
+def log_sum_exp(logits: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
+    """log(sum(exp(logits))) of each row, without overflow: float64 (count, 1)."""
+    most = logits.max(axis=1, keepdims=True).astype(np.float64)
+    summed: npt.NDArray[np.float64] = most + np.log(np.exp(logits - most).sum(axis=1, keepdims=True))
+    return summed
 
 
 def sigmoid(logits: npt.NDArray[Any]) -> npt.NDArray[np.float32]:

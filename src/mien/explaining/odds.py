@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mien.model_card import Head
-from mien.probabilities import log_softmax
+from mien.probabilities import log_softmax, log_sum_exp
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -37,7 +37,7 @@ def log_odds(card: ModelCard, logits: Mapping[str, npt.NDArray[Any]], labels: st
         label: place in that label set.
     """
     scores = _scores(card, logits, labels)
-    odds: Values = scores[:, label] - _log_sum(np.delete(scores, label, axis=1))[:, 0]
+    odds: Values = scores[:, label] - log_sum_exp(np.delete(scores, label, axis=1))[:, 0]
     return odds
 
 
@@ -54,10 +54,3 @@ def _scores(card: ModelCard, logits: Mapping[str, npt.NDArray[Any]], labels: str
         picked = logits[name][:, [head.labels.index(word) for word in reading.labels]] / head.temperature
         mean = mean + weight / total * log_softmax(picked)
     return np.asarray(mean / reading.temperature, np.float64)
-
-
-def _log_sum(values: npt.NDArray[Any]) -> Values:
-    """log(sum(exp(values))) of each row, without overflow: (count, 1)."""
-    most = values.max(axis=1, keepdims=True).astype(np.float64)
-    summed: Values = most + np.log(np.exp(values - most).sum(axis=1, keepdims=True))
-    return summed
