@@ -23,7 +23,7 @@ test-torch: $(VENV)/.torch
 # and on JAX what differs there: runs on all three backends, several devices
 test-jax: $(VENV)/.jax
 	KERAS_BACKEND=jax $(BIN)/python -m pytest tests/training/test_backends.py tests/training/test_devices.py \
-		tests/training/test_state.py tests/training/test_faces.py $(SIDE_BY_SIDE)
+		tests/training/test_state.py tests/training/test_faces.py tests/training/test_on_device.py $(SIDE_BY_SIDE)
 
 check: $(VENV)/.dev
 	$(BIN)/ruff check --no-cache .

@@ -13,7 +13,9 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-from lessons import QUICK, drawn, stripes
+from lessons import QUICK, drawn, drawn_with_votes, stripes
+
+from mien.training.recipe import PLAIN, Augmentation
 
 QUICK_NETWORKS = {
     "two-conv": (24, 1, (("classes", 8),)),
@@ -24,6 +26,9 @@ QUICK_NETWORKS = {
 }
 """Side, channels and heads of the networks whose weights go from one backend to another."""
 
+
+STEPPED = {"plain": PLAIN, "changed": Augmentation(mixup_share=0.5)}
+"""How the pictures of ``step``'s runs are changed."""
 
 START = "start.weights.h5"
 
@@ -70,6 +75,17 @@ def teach(folder: Path, devices: int) -> None:
     with own_directory(folder, go_on=False) as own:
         fit(data.split("Training"), validation, recipe, own, lambda _: None, Options(devices=devices))
     sys.stdout.write(str(own == folder))
+
+
+def step(folder: Path, on_device: bool) -> None:
+    """A run over six steps an epoch in two passes, with augmentation and mixup or without, in FOLDER/NAME each."""
+    from mien.training.fit import Options, fit
+
+    data = drawn_with_votes(each=16)
+    for name, strength in STEPPED.items():
+        recipe = replace(QUICK, network="nano", epochs=2, passes=2, balance="logits", augmentation=strength)
+        options = Options(on_device=on_device)
+        fit(data.split("Training"), data.split("PublicTest"), recipe, folder / name, lambda _: None, options)
 
 
 def refuse(_folder: Path) -> None:
@@ -144,6 +160,8 @@ def main(task: str, folder: str, *arguments: str) -> None:
     match task:
         case "teach":
             teach(place, int(arguments[0]))
+        case "step":
+            step(place, arguments[0] == "device")
         case "refuse":
             refuse(place)
         case "save":

@@ -61,6 +61,17 @@ def test_targets_and_weights_stay_with_their_chips() -> None:
             np.testing.assert_array_equal(part.weights[truth.head], truth.weights[rows])
 
 
+def test_an_epoch_of_several_passes_is_that_many_epochs_of_one() -> None:
+    twice = Batches(numbered(100), replace(recipe(32, MIXED), passes=2))
+    once = Batches(numbered(100), recipe(32, MIXED))
+    assert twice.steps() == 6
+    apart = [*once.epoch(4), *once.epoch(5)]
+    for one, other in zip(twice.epoch(2), apart, strict=True):
+        assert_same(one, other)
+    for one, other in zip(twice.epoch(2, first=4), apart[4:], strict=True):
+        assert_same(one, other)
+
+
 @pytest.mark.parametrize("augmentation", [PLAIN, Augmentation(), MIXED], ids=["plain", "default", "mixed"])
 def test_an_epoch_is_the_same_whenever_it_is_made(augmentation: Augmentation) -> None:
     batches = Batches(numbered(100), recipe(16, augmentation))

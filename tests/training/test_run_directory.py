@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import csv
+import json
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -133,6 +134,14 @@ def test_a_run_that_can_not_be_read_is_told_of(name: str, content: str, tmp_path
     (begun(tmp_path, Recipe(), epochs(0.5)) / name).write_text(content)
     with pytest.raises(TrainingError, match="can't be read"):
         read_run(tmp_path)
+
+
+def test_facts_of_before_there_were_folds_are_read(tmp_path: Path) -> None:
+    path = begun(tmp_path, Recipe()) / FACTS
+    told = json.loads(path.read_text())
+    assert told["source"].pop("fold") == ""
+    path.write_text(json.dumps(told))
+    assert read_run(tmp_path).facts == FACTS_OF_A_RUN
 
 
 def test_facts_may_name_no_source(tmp_path: Path) -> None:

@@ -5,17 +5,25 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 from lessons import QUICK, drawn
 
 from mien.datasets.dataset import HELD_OUT, PUBLIC_TEST, TRAINING, Dataset
 from mien.datasets.exclusion import write_list
+from mien.datasets.folds import Fold, dealt
+from mien.errors import UsageError
 from mien.training.run.directory import Facts, Record, Source
 from mien.training.splits import held_out, splits_of
 
 
 def without_splits() -> Dataset:
     return drawn(each=10).split(TRAINING)
+
+
+def noise_in_place_of(data: Dataset) -> Dataset:
+    """The same rows with pictures none of which is like another: stripes are copies of stripes."""
+    return replace(data, chips=np.random.default_rng(0).integers(0, 256, data.chips.shape).astype(np.uint8))
 
 
 def record_of(data: Dataset, source: Source, seed: int = 0) -> Record:
@@ -52,6 +60,26 @@ def test_rows_that_were_left_out_are_in_neither_part(tmp_path: Path) -> None:
     found = held_out(record_of(data, Source(without=str(tmp_path / "without.txt"))), data)
     assert found is not None
     assert not set(gone) & {*found[0].rows.tolist(), *found[1].rows.tolist()}
+
+
+def test_a_fold_is_left_out_of_training_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MIEN_CACHE", str(tmp_path))
+    data = noise_in_place_of(drawn(each=16))
+    training, validation = splits_of(data, Source(), QUICK)
+    learnt, chosen_on = splits_of(data, Source(fold="1/3"), QUICK)
+    assert learnt.rows.tolist() == training.rows[dealt(training, 3) != Fold(1, 3).number].tolist()
+    assert chosen_on.rows.tolist() == validation.rows.tolist()
+    assert learnt.digest != training.digest
+    with pytest.raises(UsageError, match="expected a fold as K/N"):
+        splits_of(data, Source(fold="3/3"), QUICK)
+
+
+def test_what_a_run_of_a_fold_held_out_is_found_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MIEN_CACHE", str(tmp_path))
+    data = noise_in_place_of(without_splits())
+    found = held_out(record_of(data, Source(fold="0/2")), data)
+    assert found is not None
+    assert found[1].rows.tolist() == splits_of(data, Source(), QUICK)[1].rows.tolist()
 
 
 def test_nothing_was_held_out_of_other_data() -> None:

@@ -39,6 +39,8 @@ def test_blocks_are_taught_on_at_a_tenth_of_the_rate() -> None:
     [
         ("imagenet", "imagenet"),
         ("none", "none"),
+        ("compact", "compact"),
+        ("runs/mine", str(Path.cwd() / "runs" / "mine")),
         ("w.h5", str(Path.cwd() / "w.h5")),
         ("~/w.h5", str(Path.home() / "w.h5")),
     ],

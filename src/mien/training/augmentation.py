@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 
 Draws = npt.NDArray[np.float32]
 
+SMALLEST_SHRUNK = 8
+"""The least side, in pixels, that a picture is shrunk to."""
+
 
 class Draw(IntEnum):
     """The columns of the table of random numbers, one use each."""
@@ -124,7 +127,7 @@ def _augmented(
     if u[Draw.BLUR] < strength.blur:
         x = cv2.GaussianBlur(x, (0, 0), 0.3 + 0.9 * float(u[Draw.BLUR_WIDTH]))
     if u[Draw.SHRINK] < strength.shrink:
-        small = max(8, round(size * (0.4 + 0.5 * float(u[Draw.SHRINK_TO]))))
+        small = max(SMALLEST_SHRUNK, round(size * (0.4 + 0.5 * float(u[Draw.SHRINK_TO]))))
         x = cv2.resize(cv2.resize(x, (small, small), interpolation=cv2.INTER_AREA), (size, size))
     if u[Draw.JPEG] < strength.jpeg:
         _, stored = cv2.imencode(".jpg", x, [cv2.IMWRITE_JPEG_QUALITY, 15 + int(60 * u[Draw.JPEG_QUALITY])])

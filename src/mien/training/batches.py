@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -13,7 +12,7 @@ from mien.ahead import ahead
 from mien.training.augmentation import augment, draws, generator
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
     from mien.arrays import Chips, Targets
     from mien.datasets.dataset import Dataset
@@ -31,40 +30,60 @@ class Batch:
     weights: dict[str, Weights]
 
 
+@dataclass(frozen=True)
+class Drawn:
+    """What chance decides of one step.
+
+    Attributes:
+        rows: int64 (batch,), of the training split.
+        table: float32 (batch, uses), how each picture is changed: rows of ``augmentation.draws``.
+        share: of itself that each picture keeps when it is mixed with another; 1: none is mixed.
+    """
+
+    rows: npt.NDArray[np.int64]
+    table: npt.NDArray[np.float32]
+    share: float
+
+
 class Batches:
     """Batches of a training split. The next one is made while the network learns from this one."""
 
     def __init__(self, data: Dataset, recipe: Recipe) -> None:
-        self._data = data
+        self.data = data
         self._recipe = recipe
 
     def steps(self) -> int:
-        """Batches an epoch; a last short one is left out unless it is the only one."""
-        return max(1, len(self._data) // self._recipe.batch)
+        """Batches an epoch; of each pass a last short one is left out unless it is the only one."""
+        return self._recipe.passes * self._steps_a_pass()
 
     def epoch(self, number: int, first: int = 0) -> Iterator[Batch]:
         """The batches of an epoch, counted from 0, from its step ``first`` on: the same as in a whole epoch."""
-        recipe = self._recipe
-        order = generator(recipe.seed, number, stream=1).permutation(len(self._data))
-        table = draws(recipe.seed, number, len(self._data))
-        mixing = generator(recipe.seed, number, stream=2)
-        strength = recipe.augmentation_of(number)
+        return ahead((self._batch(drawn, number) for drawn in self.drawn(number, first)), 1)
 
-        def jobs() -> Iterator[Callable[[], Batch]]:
-            for step in range(self.steps()):
+    def drawn(self, number: int, first: int = 0) -> Iterator[Drawn]:
+        """What chance decides of each step of an epoch, from its step ``first`` on."""
+        recipe, steps = self._recipe, self._steps_a_pass()
+        strength = recipe.augmentation_of(number)
+        for at in range(first // steps, recipe.passes):
+            turn = number * recipe.passes + at
+            order = generator(recipe.seed, turn, stream=1).permutation(len(self.data))
+            table = draws(recipe.seed, turn, len(self.data))
+            mixing = generator(recipe.seed, turn, stream=2)
+            for step in range(steps):
                 rows = order[step * recipe.batch : (step + 1) * recipe.batch]
                 share = _mixing_share(mixing, strength.mixup, strength.mixup_share)
-                if step >= first:
-                    yield partial(self._batch, rows, table, number, share)
+                if at * steps + step >= first:
+                    yield Drawn(rows, table[rows], share)
 
-        return ahead((job() for job in jobs()), 1)
+    def _steps_a_pass(self) -> int:
+        return max(1, len(self.data) // self._recipe.batch)
 
-    def _batch(self, rows: npt.NDArray[np.int64], table: npt.NDArray[np.float32], epoch: int, share: float) -> Batch:
-        chips = augment(self._data.chips[rows], table[rows], self._recipe.augmentation_of(epoch))
-        truths = {truth.head: (truth.targets[rows], truth.weights[rows]) for truth in self._data.truths}
-        if share < 1.0:
-            chips = mixed_chips(chips, share)
-            truths = {head: mixed_targets(*truth, share) for head, truth in truths.items()}
+    def _batch(self, drawn: Drawn, epoch: int) -> Batch:
+        chips = augment(self.data.chips[drawn.rows], drawn.table, self._recipe.augmentation_of(epoch))
+        truths = {truth.head: (truth.targets[drawn.rows], truth.weights[drawn.rows]) for truth in self.data.truths}
+        if drawn.share < 1.0:
+            chips = mixed_chips(chips, drawn.share)
+            truths = {head: mixed_targets(*truth, drawn.share) for head, truth in truths.items()}
         return Batch(
             chips,
             {head: targets for head, (targets, _) in truths.items()},

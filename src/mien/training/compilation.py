@@ -68,17 +68,27 @@ def compiled(training: Dataset, recipe: Recipe, start: Callable[[keras.Model], N
 
 def make_ready(model: keras.Model, training: Dataset, recipe: Recipe) -> None:
     """Gives a network with the heads of the data the recipe's optimizer and losses."""
-    own, *further = training.truths
-    losses = {own.head: _own_loss(own, recipe)}
-    losses |= {truth.head: keras.losses.CategoricalCrossentropy(from_logits=True) for truth in further}
     made_ready(
         model,
         recipe,
         Batches(training, recipe).steps(),
-        loss=losses,
-        loss_weights={own.head: 1.0} | {truth.head: recipe.further_heads for truth in further},
-        metrics={own.head: [keras.metrics.CategoricalAccuracy(name="accuracy")]},
+        loss=losses(training, recipe),
+        loss_weights=loss_weights(training, recipe),
+        metrics={training.truths[0].head: [keras.metrics.CategoricalAccuracy(name="accuracy")]},
     )
+
+
+def losses(training: Dataset, recipe: Recipe) -> dict[str, keras.losses.Loss]:
+    """The loss of each head, by logits."""
+    own, *further = training.truths
+    by_votes = {truth.head: keras.losses.CategoricalCrossentropy(from_logits=True) for truth in further}
+    return {own.head: _own_loss(own, recipe)} | by_votes
+
+
+def loss_weights(training: Dataset, recipe: Recipe) -> dict[str, float]:
+    """What the loss of each head counts."""
+    own, *further = training.truths
+    return {own.head: 1.0} | {truth.head: recipe.further_heads for truth in further}
 
 
 def made_ready(model: keras.Model, recipe: Recipe, steps: int, **losses: Any) -> keras.Model:

@@ -67,6 +67,22 @@ def spread(count: int, batch: int) -> Iterator[None]:
         yield
 
 
+def check_on_device(count: int) -> None:
+    """Nothing, where a run can keep its data on the device.
+
+    Raises:
+        UsageError: the backend is not JAX, or the run is to have several devices.
+    """
+    backend = keras.backend.backend()
+    if backend != "jax":
+        raise UsageError(
+            f"expected the backend jax for --on-device; received {backend}. "
+            "Say: KERAS_BACKEND=jax mien train --on-device (pip install 'mien[train-jax]')"
+        )
+    if count > 1:
+        raise UsageError(f"expected one device with --on-device; received {count}: leave one of the two away")
+
+
 def own_part(batch: Batch) -> Batch:
     """The rows of a batch that the devices of this process learn from: all, where there is one process."""
     if keras.distribution.distribution() is None:

@@ -9,6 +9,7 @@ from mien.training.batches import Batch, Batches
 from mien.training.compilation import balanced, compiled, plain, shape_of
 from mien.training.run.beginning import facts_of, heads_of
 from mien.training.run.samples import write_samples
+from mien.training.soft_labels import fitting, soft_labels_for, softened
 from mien.training.validation import judge_heads, predict_logits
 
 if TYPE_CHECKING:
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from mien.datasets.dataset import Dataset
     from mien.training.recipe import Recipe
     from mien.training.run.directory import Facts, HeadScore, Source
+    from mien.training.stepping import Stepper
 
 
 class Expressions:
@@ -34,7 +36,8 @@ class Expressions:
 
     def __init__(self, training: Dataset, validation: Dataset, recipe: Recipe) -> None:
         self._training, self._validation = training, validation
-        self._batches = Batches(balanced(training, recipe), recipe)
+        recipe = fitting(recipe, training)
+        self._batches = Batches(taught_by(training, recipe), recipe)
         self.recipe = recipe
         self.batch = min(recipe.batch, len(training))
         self.steps = self._batches.steps()
@@ -60,6 +63,12 @@ class Expressions:
         """As ``Lesson`` asks."""
         return self._batches.epoch(number, first)
 
+    def on_device(self, model: keras.Model) -> Stepper:
+        """As ``Lesson`` asks."""
+        from mien.training.on_device.steps import OnDevice  # imports JAX
+
+        return OnDevice(model, self._training, self._batches, self.recipe)
+
     def plain_pictures(self, most: int) -> Chips:
         """As ``Lesson`` asks."""
         # a folder comes in the order of its classes: the first rows, or a batch of neighbours, would show but one
@@ -69,3 +78,14 @@ class Expressions:
     def judge(self, model: keras.Model, check: Callable[[], None]) -> tuple[HeadScore, ...]:
         """As ``Lesson`` asks."""
         return judge_heads(predict_logits(model, self._validation.chips, check), self._validation)
+
+
+def taught_by(training: Dataset, recipe: Recipe) -> Dataset:
+    """What the batches are made of: the rows balanced and blended with soft labels, as the recipe has it.
+
+    Only learning sees it: classes are counted, models judged and calibrated by the data's own labels. So the balance
+    comes first, and soft labels count the same in rare and in common classes.
+    """
+    soft = soft_labels_for(recipe, training)
+    own = balanced(training, recipe)
+    return own if soft is None else softened(own, soft, recipe.soft_share)

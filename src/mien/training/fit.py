@@ -11,7 +11,7 @@ import numpy as np
 from mien.errors import DivergedError, TrainingError
 from mien.files import written_whole
 from mien.training.compilation import plain, shape_of
-from mien.training.devices import own_part, spread
+from mien.training.devices import check_on_device, spread
 from mien.training.expressions import Expressions
 from mien.training.run.beginning import begin, check_resumable
 from mien.training.run.checkpoint import Arrays, Checkpoint, Checkpoints, Moment, write_synced
@@ -21,6 +21,7 @@ from mien.training.run.lock import locked
 from mien.training.run.progress import Progress
 from mien.training.run.state import captured, reseed, restore
 from mien.training.schedule import best_epoch, is_finished, rate_at
+from mien.training.stepping import OneByOne
 from mien.training.validation import STATISTICS_PICTURES, Logits, estimate_batch_norm, predict_logits
 
 if TYPE_CHECKING:
@@ -62,6 +63,7 @@ class Options:
         start: gives the fresh network other weights, or freezes layers, before it is made ready; called on resume too.
         write: brings a checkpoint's file to the disk.
         devices: that share every batch; more than one on JAX only.
+        on_device: the data lies on the device, where many steps are one program; on JAX only, and on one device.
     """
 
     resume: bool = False
@@ -70,6 +72,7 @@ class Options:
     start: Callable[[keras.Model], None] | None = None
     write: Writer = write_synced
     devices: int = 1
+    on_device: bool = False
 
 
 @dataclass(frozen=True)
@@ -120,6 +123,8 @@ def teach(lesson: Lesson, run: Path, tell: Callable[[News], None], options: Opti
         Interrupted: Ctrl-C or SIGTERM came; the run is saved.
     """
     options = options or Options()
+    if options.on_device:
+        check_on_device(options.devices)
     with spread(options.devices, lesson.batch):
         model = lesson.learner(options.start)
         with locked(run / LOCK), interruptions() as interruption:
@@ -151,6 +156,7 @@ class _Teaching:
         self._saved = time.monotonic()
         self._best: Arrays = {}
         self._plain = lesson.network()
+        self._stepper = lesson.on_device(model) if options.on_device else OneByOne(model, lesson)
 
     def go_on(self, tell: Callable[[News], None], interruption: Interruption) -> Run:
         """Teaches from where the run stands to its end."""
@@ -185,24 +191,17 @@ class _Teaching:
 
     def _learn(self, moment: Moment, tell: Callable[[News], None], interruption: Interruption) -> Moment:
         """The rest of an epoch's steps."""
-        steps, epoch = self._lesson.steps, len(moment.history)
-        batches = self._lesson.epoch(epoch, moment.step)
-        for step in range(moment.step, steps):
+        epoch = len(moment.history)
+        while moment.step < self._lesson.steps:
             started = time.perf_counter()
-            batch = own_part(next(batches))
-            waited = time.perf_counter() - started
-            reseed(self._model, self._recipe.seed, epoch, step)
-            self._model.optimizer.learning_rate = rate_at(self._recipe, steps, epoch * steps + step, moment.history)
-            # Keras forgets the batches before when it is given the next one
-            logs = self._model.train_on_batch(batch.chips, batch.targets, batch.weights, return_dict=True)
-            loss = _finite(float(logs["loss"]), epoch)
+            taken = self._stepper.take(epoch, moment.step, moment.history)
             moment = Moment(
                 moment.history,
-                step + 1,
-                moment.loss + loss,
-                moment.accuracy + next(float(value) for name, value in logs.items() if name.endswith("accuracy")),
+                moment.step + taken.steps,
+                moment.loss + _finite(taken.loss, epoch),
+                moment.accuracy + taken.accuracy,
                 moment.seconds + time.perf_counter() - started,
-                moment.waiting + waited,
+                moment.waiting + taken.waiting,
             )
             tell(self._progress(moment))
             self._save_if_due(moment, interruption)

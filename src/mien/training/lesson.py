@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from mien.training.batches import Batch
     from mien.training.recipe import Recipe
     from mien.training.run.directory import Facts, HeadScore, Source
+    from mien.training.stepping import Stepper
 
 
 class Lesson(Protocol):
@@ -53,6 +54,14 @@ class Lesson(Protocol):
 
     def epoch(self, number: int, first: int) -> Iterator[Batch]:
         """The batches of an epoch, counted from 0, from a step on."""
+        ...
+
+    def on_device(self, model: keras.Model, /) -> Stepper:
+        """What takes the steps of ``epoch`` with the data on the device, many at once.
+
+        Raises:
+            UsageError: this lesson can't.
+        """
         ...
 
     def plain_pictures(self, most: int) -> npt.NDArray[np.uint8]:

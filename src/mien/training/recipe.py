@@ -84,8 +84,9 @@ class Recipe:
     Attributes:
         network: name in the zoo.
         seed: of the first weights, the order of pictures, augmentation and dropout.
-        epochs: passes over the training split.
-        gentle_epochs: how many of the last passes use ``augmentation.softened()``.
+        epochs: after each the network is judged and saved.
+        passes: over the training split an epoch; several where one takes less time than judging, as on a GPU.
+        gentle_epochs: how many of the last epochs use ``augmentation.softened()``.
         batch: pictures a step.
         patience: epochs without a better one after which the run ends early; 0: never.
         optimizer: "sgd" (Nesterov) or "adamw" (Loshchilov and Hutter 2019, arXiv:1711.05101).
@@ -108,17 +109,22 @@ class Recipe:
         answer_even: how much of the labels' shares in the training data is taken out of what users are told: 0 none,
             1 all, as if every expression were as common (logit adjustment, Menon et al. 2021, arXiv:2007.07314).
         crop_factor: written into the model's card: side of the crop over max(width, height) of the face box.
-        weights: of a transfer network: "imagenet" (from Keras' cache, or fetched), "none", or a file's path.
+        weights: of a transfer network: "imagenet" (from Keras' cache, or fetched), "none", or a file's path. Of any
+            other: random, or those of the model or the run that a name or a path stands for.
         fine_tune: of a transfer network: how many of its last blocks are taught too; 0: the new layers alone.
         teacher: of a face detector: the detector whose cells are learnt beside the labels ("yunet", or the path of one
             that mien taught); "": none.
         pasted: of a face detector: the path of a data set of chips, whose faces are pasted into scenes too; "": none.
+        soft_labels: a teacher's soft labels, learnt beside the data's own: the path of a file that ``mien soft-labels``
+            made, or the name of one that ships ("fer2013"); "": none.
+        soft_share: how much they count of each row that they know, 0 to 1; the rest is the data's own label's.
         licence: of the weights, written into the model's card: yours to choose.
     """
 
     network: str = "compact"
     seed: int = 0
     epochs: int = 80
+    passes: int = 1
     gentle_epochs: int = 10
     patience: int = 0
     batch: int = 128
@@ -142,15 +148,18 @@ class Recipe:
     fine_tune: int = 0
     teacher: str = ""
     pasted: str = ""
+    soft_labels: str = ""
+    soft_share: float = 0.5
     licence: str = "not stated"
     augmentation: Augmentation = field(default_factory=Augmentation)
 
     def __post_init__(self) -> None:
-        for name in ("seed", "epochs", "gentle_epochs", "patience", "batch", "fine_tune"):
+        for name in ("seed", "epochs", "passes", "gentle_epochs", "patience", "batch", "fine_tune"):
             if not isinstance(getattr(self, name), int):
                 raise UsageError(f"expected {name} as a whole number; received {getattr(self, name)!r}")
         _check("seed", self.seed, 0, 2**32 - 1)
         _check("epochs", self.epochs, 1, 100_000)
+        _check("passes", self.passes, 1, 100_000)
         _check("gentle_epochs", self.gentle_epochs, 0, self.epochs)
         _check("patience", self.patience, 0, 100_000)
         _check("batch", self.batch, 1, 65_536)
@@ -159,18 +168,12 @@ class Recipe:
         _check("warmup_epochs", self.warmup_epochs, 0, self.epochs)
         for name in ("momentum", "average", "dropout", "label_smoothing", "answer_own"):
             _check(name, getattr(self, name), 0.0, 0.99999)
-        _check("answer_even", self.answer_even, 0.0, 1.0)
+        for name in ("answer_even", "soft_share"):
+            _check(name, getattr(self, name), 0.0, 1.0)
         for name in ("weight_decay", "clip", "further_heads"):
             _check(name, getattr(self, name), 0.0, 1e6)
         _check("crop_factor", self.crop_factor, 0.2, 5.0)
-        if not isinstance(self.teacher, str) or (self.teacher and self.network != FACE_DETECTOR):
-            raise UsageError(
-                f"expected a teacher, by name or file, with the face detector only; received {self.teacher!r}"
-            )
-        if not isinstance(self.pasted, str) or (self.pasted and not self.teacher):
-            raise UsageError(
-                f"expected chips to paste with the face detector and a teacher only; received {self.pasted!r}"
-            )
+        _check_teachers(self)
         for name, known in CHOICES.items():
             if getattr(self, name) not in known:
                 raise UsageError(f"expected {name} as one of {known}; received {getattr(self, name)!r}")
@@ -233,6 +236,23 @@ def _made(kind: type[Any], values: dict[str, Any]) -> Any:
         return kind(**values)
     except TypeError as error:
         raise UsageError(f"expected a recipe of numbers and words; received one that does not fit ({error})") from error
+
+
+def _check_teachers(recipe: Recipe) -> None:
+    """Nothing, where what is learnt beside the labels is of the network's own kind."""
+    if not isinstance(recipe.teacher, str) or (recipe.teacher and recipe.network != FACE_DETECTOR):
+        raise UsageError(
+            f"expected a teacher, by name or file, with the face detector only; received {recipe.teacher!r}"
+        )
+    if not isinstance(recipe.pasted, str) or (recipe.pasted and not recipe.teacher):
+        raise UsageError(
+            f"expected chips to paste with the face detector and a teacher only; received {recipe.pasted!r}"
+        )
+    if not isinstance(recipe.soft_labels, str) or (recipe.soft_labels and recipe.network == FACE_DETECTOR):
+        raise UsageError(
+            "expected soft labels, by name or file, for a network that names expressions; "
+            f"received {recipe.soft_labels!r}"
+        )
 
 
 def _check(name: str, value: float, low: float, high: float) -> None:

@@ -5,28 +5,38 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from mien.datasets.copies import nobody
 from mien.datasets.dataset import HELD_OUT, training_and_validation
 from mien.datasets.exclusion import leave_out
+from mien.datasets.folds import fold_named, outside
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from mien.datasets.dataset import Dataset
     from mien.training.recipe import Recipe
     from mien.training.run.directory import Record, Source
 
 
-def splits_of(data: Dataset, source: Source, recipe: Recipe) -> tuple[Dataset, Dataset]:
+def splits_of(
+    data: Dataset, source: Source, recipe: Recipe, tell: Callable[[float], None] = nobody
+) -> tuple[Dataset, Dataset]:
     """What is learnt from, and what is chosen on.
 
     Args:
         data: all of it, as it was read.
-        source: the list of rows to leave out, and the share to hold out where the data has no splits.
+        source: the list of rows to leave out, the share to hold out where the data has no splits, and the fold of the
+            training rows to leave out.
         recipe: its seed says which rows are held out.
+        tell: is told the share that is done of looking for copies, which folds keep together.
 
     Raises:
         DatasetError: too few rows are left, or the list is of another data set.
+        UsageError: the fold is none.
     """
     kept = leave_out(data, Path(source.without)) if source.without else data
-    return training_and_validation(kept, recipe.seed, source.validation_share)
+    training, validation = training_and_validation(kept, recipe.seed, source.validation_share)
+    return outside(training, fold_named(source.fold), tell) if source.fold else training, validation
 
 
 def held_out(record: Record, data: Dataset) -> tuple[Dataset, Dataset] | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import AbstractContextManager, nullcontext
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import keras
@@ -43,8 +44,16 @@ def predict_logits(model: keras.Model, chips: npt.NDArray[np.uint8], check: Call
     parts = []
     for at in range(0, len(chips), EVALUATION_BATCH):
         check()
-        parts.append(model.predict_on_batch(chips[at : at + EVALUATION_BATCH]))
-    return {head: np.concatenate([part[head] for part in parts]).astype(np.float32) for head in parts[0]}
+        parts.append(model.predict_on_batch(_whole(chips[at : at + EVALUATION_BATCH], len(chips))))
+    return {head: np.concatenate([part[head] for part in parts])[: len(chips)].astype(np.float32) for head in parts[0]}
+
+
+def _whole(part: npt.NDArray[np.uint8], count: int) -> npt.NDArray[np.uint8]:
+    """On JAX the last part of many made as long as the others: it would be compiled for once more."""
+    short = EVALUATION_BATCH - len(part)
+    if keras.backend.backend() != "jax" or short == 0 or count < EVALUATION_BATCH:
+        return part
+    return np.concatenate([part, np.zeros((short, *part.shape[1:]), np.uint8)])
 
 
 def judge_heads(logits: Logits, data: Dataset) -> tuple[HeadScore, ...]:
@@ -75,7 +84,7 @@ def estimate_batch_norm(
 ) -> None:
     """Statistics of batch normalisation for the weights that stand now: averaged weights never saw any.
 
-    Each batch counts the same (a momentum of 1 - 1/k for the k-th).
+    Each batch counts the same.
 
     Args:
         model: a network of the zoo.
@@ -85,18 +94,49 @@ def estimate_batch_norm(
     layers = list(_learning_norms(model))
     if not layers:
         return
+    moving = [variable for layer in layers for variable in (layer.moving_mean, layer.moving_variance)]
     momenta = [layer.momentum for layer in layers]
     together = min(256, max(16, STATISTICS_PIXELS // (pictures.shape[1] * pictures.shape[2])))
+    parts = np.array_split(pictures, max(1, len(pictures) // together))
     try:
-        for step, part in enumerate(np.array_split(pictures, max(1, len(pictures) // together))):
+        for layer in layers:
+            layer.momentum = 0.0  # each batch leaves its own statistics
+        sums = [np.zeros(variable.shape, np.float64) for variable in moving]
+        for part in parts:
             check()
-            for layer in layers:
-                layer.momentum = step / (step + 1)
-            with _without_gradients():
-                model(part, training=True)
+            _pass_through(model, part)
+            sums = [total + keras.ops.convert_to_numpy(one) for total, one in zip(sums, moving, strict=True)]
     finally:
         for layer, momentum in zip(layers, momenta, strict=True):
             layer.momentum = momentum
+    for total, variable in zip(sums, moving, strict=True):
+        variable.assign((total / len(parts)).astype(np.float32))
+
+
+def _pass_through(model: keras.Model, part: npt.NDArray[np.uint8]) -> None:
+    """Shows a network pictures as while learning; only its statistics change."""
+    if keras.backend.backend() != "jax":
+        with _without_gradients():
+            model(part, training=True)
+        return
+    trainable = [variable.value for variable in model.trainable_variables]
+    other = [variable.value for variable in model.non_trainable_variables]
+    for variable, value in zip(model.non_trainable_variables, _compiled(model)(trainable, other, part), strict=True):
+        variable.assign(value)
+
+
+@lru_cache(maxsize=1)
+def _compiled(model: keras.Model) -> Callable[..., list[Any]]:
+    """The network's other variables after a look at pictures, as one program; step by step JAX takes seconds.
+
+    It keeps the momenta that it was first called with.
+    """
+    import jax
+
+    program: Callable[..., list[Any]] = jax.jit(
+        lambda trainable, other, part: model.stateless_call(trainable, other, part, training=True)[1]
+    )
+    return program
 
 
 def _learning_norms(model: keras.Model) -> Iterator[keras.layers.BatchNormalization]:

@@ -23,6 +23,7 @@ from mien.apps.cli import (
     predict,
     runs,
     serve,
+    soft_labels,
     train,
 )
 from mien.apps.cli.options import INTERRUPTED, WRONG_USAGE, say
@@ -40,7 +41,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-for command in (predict, explain, live, serve, demo, train, export, evaluate, runs, doctor):
+for command in (predict, explain, live, serve, demo, train, soft_labels, export, evaluate, runs, doctor):
     command.register(app)
 app.add_typer(data.app, name="data")
 app.add_typer(models.app, name="models")

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from mien.apps.cli.detector_run import load_detector_run, read_halves, write_detector
-from mien.apps.cli.options import say
-from mien.errors import TrainingError, UsageError
+from mien.apps.cli.options import progress, say
+from mien.errors import UsageError
 from mien.training.faces import NETWORK as FACE_DETECTOR
 
 if TYPE_CHECKING:
@@ -48,9 +48,9 @@ def export(
     if recipe.network == FACE_DETECTOR:
         if int8:
             raise UsageError("expected a network that names expressions with --int8; received the face detector")
-        write_detector(run, load_detector_run(run), read_halves(_source(run, data)), recipe)
+        write_detector(run, load_detector_run(run), read_halves(source_of(run, data)), recipe)
         return
-    splits = read_splits(_source(run, data), recipe)
+    splits = read_splits(source_of(run, data), recipe)
     if not (int8 and (run / MODEL).is_file()):
         write_model(run, _best(run, splits, recipe), splits, recipe)
     if int8:
@@ -59,14 +59,22 @@ def export(
 
 def read_splits(source: Source, recipe: Recipe) -> Splits:
     """What is learnt from, and what choices are made on; rows that can't be read are told of."""
-    from mien.datasets import load
     from mien.training.splits import splits_of
 
-    data = load(Path(source.data))
+    data = read_data(Path(source.data))
+    with progress("looking for copies", quiet=not source.fold) as tell:
+        return splits_of(data, source, recipe, tell)
+
+
+def read_data(path: Path) -> Dataset:
+    """All of a data set; rows that can't be read are told of."""
+    from mien.datasets import load
+
+    data = load(path)
     if data.rejected:
         first = data.rejected[0]
         say(f"{len(data.rejected)} rows can't be read and are left out; the first: {first.place}: {first.reason}")
-    return splits_of(data, source, recipe)
+    return data
 
 
 def write_model(run: Path, model: Any, splits: Splits, recipe: Recipe) -> None:
@@ -87,7 +95,7 @@ def _write_int8(run: Path, splits: Splits) -> None:
     _tell(card, run / INT8)
 
 
-def _source(run: Path, data: Path | None) -> Source:
+def source_of(run: Path, data: Path | None) -> Source:
     """Where the run's data is: as it was read when the run began, but for another place that the user names."""
     from mien.training.run.directory import FACTS, Source, read_facts
 
@@ -104,15 +112,9 @@ def _best(run: Path, splits: Splits, recipe: Recipe) -> Any:
     from mien.training import prepare_backend
 
     prepare_backend()
-    from mien.training.fit import BEST, load, shape_of
+    from mien.training.best import best_network
 
-    try:
-        return load(run / BEST, shape_of(splits[0], recipe), recipe.network)
-    except (OSError, ValueError) as error:
-        raise TrainingError(
-            f"expected weights of {recipe.network!r} that fit the data at {run / BEST}; received none, or others "
-            f"({error}). Give the run, and the data that it was taught on"
-        ) from error
+    return best_network(run, splits[0], recipe)
 
 
 def _tell(card: ModelCard, path: Path) -> None:

@@ -9,6 +9,7 @@ import typer
 
 from mien.apps.cli.export import read_splits, write_model
 from mien.apps.cli.options import SIGNALLED, console, say
+from mien.apps.cli.soft_labels import told_fitting
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -38,6 +39,7 @@ def search_recipes(out: Path, recipe: Recipe, count: int, options: Options) -> N
     from mien.training.transfer.teaching import teach as teach_one
 
     training, validation = splits = read_splits(options.source, recipe)
+    recipe = told_fitting(recipe, training)
 
     def teach(recipe: Recipe, run: Path, tell: Callable[[News], None]) -> None:
         teach_one(training, validation, recipe, run, tell, dataclasses.replace(options, resume=is_run(run)))

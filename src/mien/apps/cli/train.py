@@ -17,6 +17,7 @@ from mien.apps.cli.detector_run import chosen_teacher, find_chips, find_teacher,
 from mien.apps.cli.export import read_splits, write_model
 from mien.apps.cli.options import SIGNALLED, say
 from mien.apps.cli.search import search_recipes
+from mien.apps.cli.soft_labels import told_fitting
 from mien.errors import MissingExtraError, UsageError
 from mien.training.faces import NETWORK as FACE_DETECTOR
 
@@ -74,7 +75,10 @@ def train(
         str | None, typer.Option("--balance", help="For rare classes: none, weights, or logits.")
     ] = None,
     weights: Annotated[
-        str | None, typer.Option("--weights", help="Of a transfer network: imagenet, none, or an .h5 file.")
+        str | None,
+        typer.Option(
+            "--weights", help="To begin with: a model or a run; of a transfer network imagenet, none, an .h5."
+        ),
     ] = None,
     fine_tune: Annotated[
         int | None, typer.Option("--fine-tune", min=0, help="Of a transfer network: teach its last N blocks too.")
@@ -84,6 +88,16 @@ def train(
     ] = None,
     paste: Annotated[
         Path | None, typer.Option("--paste", help="Of the face detector: FER2013 or other chips to paste into scenes.")
+    ] = None,
+    soft_labels: Annotated[
+        str | None,
+        typer.Option("--soft-labels", help="Learn a teacher's too: a file of mien soft-labels, fer2013, or none."),
+    ] = None,
+    soft_share: Annotated[
+        float | None, typer.Option("--soft-share", help="How much they count, 0 to 1; the rest is the data's own.")
+    ] = None,
+    fold: Annotated[
+        str | None, typer.Option("--fold", help="Leave fold K of N of the training rows out: K/N, K from 0.")
     ] = None,
     licence: Annotated[
         str | None, typer.Option("--licence", help="Of the weights, for the model's card; yours to choose.")
@@ -101,6 +115,10 @@ def train(
         bool, typer.Option("--tensorboard", help="Write a log for TensorBoard into the run directory.")
     ] = False,
     devices: Annotated[int, typer.Option("--devices", min=1, help="That share every batch; on JAX.")] = 1,
+    on_device: Annotated[
+        bool,
+        typer.Option("--on-device", help="The data lies on the device and is changed there, for a GPU; on JAX."),
+    ] = False,
     search: Annotated[
         int | None, typer.Option("--search", min=1, help="Try so many recipes around this one; --out holds all runs.")
     ] = None,
@@ -111,21 +129,27 @@ def train(
     last checkpoint after a crash, with the data and the recipe that the run began with.
     """
     from mien.training import prepare_backend
+    from mien.training.soft_labels import chosen as chosen_labels
 
     options: dict[str, object] = {"network": model, "epochs": epochs, "batch": batch, "seed": seed}
     options |= {"precision": precision, "optimizer": optimizer, "rate": rate, "schedule": schedule}
     options |= {"patience": patience, "balance": balance, "licence": licence}
     options |= {"teacher": None if teacher is None else chosen_teacher(teacher)}
     options |= {"pasted": str(paste.absolute()) if paste else None}
-    options |= {"weights": weights, "fine_tune": fine_tune}
+    options |= {"weights": weights, "fine_tune": fine_tune, "soft_share": soft_share}
+    options |= {"soft_labels": None if soft_labels is None else chosen_labels(soft_labels)}
     begun = _begun(out) if resume and not search else None
     chosen = _chosen(recipe, {name: value for name, value in options.items() if value is not None}, begun)
-    source = _source(begun, data, without, validation_share)
+    source = _source(begun, data, without, validation_share, fold)
+    if source.fold:
+        chosen = _for_a_fold(chosen, asked=soft_labels is not None or begun is not None)
     prepare_backend()
     from mien.training.devices import own_directory
     from mien.training.fit import Options
 
-    settings = Options(resume=resume, checkpoint_minutes=checkpoint_minutes, source=source, devices=devices)
+    settings = Options(
+        resume=resume, checkpoint_minutes=checkpoint_minutes, source=source, devices=devices, on_device=on_device
+    )
     with own_directory(out, go_on=resume or search is not None) as place:
         if search and chosen.network == FACE_DETECTOR:
             raise UsageError("expected a network that names expressions with --search; received the face detector")
@@ -162,6 +186,7 @@ def _classifier(source: Source, recipe: Recipe) -> tuple[Callable[..., Run], Cal
     from mien.training.transfer.teaching import teach
 
     splits = read_splits(source, recipe)
+    recipe = told_fitting(recipe, splits[0])
 
     def finish(out: Path, model: Any) -> None:
         write_model(out, model, splits, recipe)
@@ -214,8 +239,24 @@ def _with(recipe: Recipe, choices: dict[str, object]) -> Recipe:
     return dataclasses.replace(recipe, gentle_epochs=gentle, warmup_epochs=warmup, **choices)  # type: ignore[arg-type]  # the options are typed by typer
 
 
-def _source(begun: Record | None, data: Path | None, without: Path | None, share: float | None) -> Source:
+def _for_a_fold(recipe: Recipe, *, asked: bool) -> Recipe:
+    """The recipe of a run that leaves a fold out: without soft labels, unless they were asked for.
+
+    Those of others have seen the fold, and a teacher that learnt from them is none that did not.
+    """
+    if recipe.network == FACE_DETECTOR:
+        raise UsageError("expected a network that names expressions with --fold; received the face detector")
+    if asked or not recipe.soft_labels:
+        return recipe
+    say(f"the soft labels {recipe.soft_labels} are left aside: their teachers have seen the fold")
+    return dataclasses.replace(recipe, soft_labels="")
+
+
+def _source(
+    begun: Record | None, data: Path | None, without: Path | None, share: float | None, fold: str | None
+) -> Source:
     """Where the data is read: as the run begun read it, but for what the options say."""
+    from mien.datasets.folds import fold_named
     from mien.training.run.directory import Source
 
     before = begun.facts.source if begun else Source()
@@ -225,6 +266,7 @@ def _source(begun: Record | None, data: Path | None, without: Path | None, share
         str(data.absolute()) if data else before.data,
         str(without.absolute()) if without else before.without,
         before.validation_share if share is None else share,
+        fold=before.fold if fold is None else str(fold_named(fold)),
     )
 
 

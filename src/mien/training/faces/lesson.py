@@ -12,6 +12,7 @@ import numpy as np
 from mien.ahead import ahead
 from mien.detection.boxes import suppress
 from mien.detection.cells import Found, decode
+from mien.errors import UsageError
 from mien.evaluation.finding import agreement, total
 from mien.files import write_bytes
 from mien.probabilities import sigmoid
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
     from mien.detection.cell_detector import CellDetector
     from mien.training.recipe import Recipe
     from mien.training.run.directory import Facts, Source
+    from mien.training.stepping import Stepper
 
 SIDE = 256
 """Pixels of the pictures learnt from: faces of 6 to 300 pixels fit, and 320 would cost half as much again."""
@@ -116,6 +118,10 @@ class Faces:
     def epoch(self, number: int, first: int) -> Iterator[Batch]:
         """As ``Lesson`` asks; picture i of an epoch is a function of (seed, epoch, i)."""
         return ahead((self._batch(number, step) for step in range(first, self.steps)), 1)
+
+    def on_device(self, _model: keras.Model) -> Stepper:
+        """As ``Lesson`` asks: never, since pictures are composed of files by the host."""
+        raise UsageError("expected a network that names expressions with --on-device; received the face detector")
 
     def plain_pictures(self, most: int) -> npt.NDArray[np.uint8]:
         """As ``Lesson`` asks: composed pictures, since what is seen in use is as varied."""

@@ -111,12 +111,14 @@ class Source:
         without: list of rows left out; "" where there is none.
         validation_share: held out where the data has no splits.
         weights: file and SHA-256 of those that a transfer network began with; "" for random ones.
+        fold: the part of the training rows that is left out, "K/N"; "" where all are learnt from.
     """
 
     data: str = ""
     without: str = ""
     validation_share: float = 0.1
     weights: str = ""
+    fold: str = ""
 
 
 @dataclass(frozen=True)

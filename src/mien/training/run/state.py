@@ -12,6 +12,8 @@ from mien.errors import TrainingError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    import numpy.typing as npt
+
     from mien.training.run.checkpoint import Arrays
 
 
@@ -41,14 +43,30 @@ def restore(variables: Sequence[keras.Variable], arrays: Arrays) -> None:
 
 def reseed(model: keras.Model, seed: int, epoch: int, step: int) -> None:
     """Makes what is random in the network's next step (dropout) depend on nothing but these numbers."""
-    states = [variable for variable in model.non_trainable_variables if variable.name == "seed_generator_state"]
-    words = np.random.SeedSequence((seed, epoch, step, 4)).generate_state(2 * len(states) + 1) >> 1  # int32 on some
-    for at, state in enumerate(states):
-        state.assign(words[2 * at : 2 * at + 2].astype(state.dtype))
+    places = seed_states(model)
+    words = seeds_of(len(places), seed, epoch, step)
+    for place, pair in zip(places, words, strict=True):
+        state = model.non_trainable_variables[place]
+        state.assign(pair.astype(state.dtype))
     if keras.backend.backend() == "torch":  # there dropout without a seed of its own takes torch's generator
         import torch
 
-        torch.manual_seed(int(words[-1]))
+        torch.manual_seed(int(_words(len(places), seed, epoch, step)[-1]))
+
+
+def seed_states(model: keras.Model) -> list[int]:
+    """The places of the seeds of what is random in a network, among its variables that are not trained."""
+    return [at for at, one in enumerate(model.non_trainable_variables) if one.name == "seed_generator_state"]
+
+
+def seeds_of(count: int, seed: int, epoch: int, step: int) -> npt.NDArray[np.uint32]:
+    """The seeds of a step, (count, 2)."""
+    return _words(count, seed, epoch, step)[:-1].reshape(count, 2)
+
+
+def _words(count: int, seed: int, epoch: int, step: int) -> npt.NDArray[np.uint32]:
+    words = np.random.SeedSequence((seed, epoch, step, 4)).generate_state(2 * count + 1)
+    return (words >> 1).astype(np.uint32)  # int32 on some backends
 
 
 def _named(variables: Sequence[keras.Variable]) -> dict[str, keras.Variable]:

@@ -35,5 +35,7 @@ def fine_tuned(recipe: Recipe) -> Recipe:
 
 
 def chosen_weights(words: str) -> str:
-    """Weights as a recipe names them: "imagenet", "none", or a file's absolute path."""
-    return words if words in (IMAGENET, RANDOM) else str(Path(words).expanduser().absolute())
+    """Weights as a recipe names them: "imagenet", "none", a model's name, or the absolute path of a file or a run."""
+    path = Path(words).expanduser()
+    named = path.name == words and not path.suffix and not path.exists()
+    return words if named else str(path.absolute())

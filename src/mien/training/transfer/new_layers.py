@@ -11,7 +11,8 @@ import numpy as np
 
 from mien.errors import TrainingError
 from mien.training.augmentation import generator
-from mien.training.compilation import balanced, make_ready, shape_of
+from mien.training.compilation import make_ready, shape_of
+from mien.training.expressions import taught_by
 from mien.training.run.directory import Epoch
 from mien.training.run.state import captured, reseed, restore
 from mien.training.schedule import best_epoch, is_finished, rate_at
@@ -60,7 +61,7 @@ def learn_new_layers(
     """
     keras.utils.set_random_seed(recipe.seed)
     head = _head(learnt, recipe)
-    learnt = Material(learnt.features, balanced(learnt.data, recipe))
+    learnt = Material(learnt.features, taught_by(learnt.data, recipe))
     best: Arrays = {}
     history: tuple[Epoch, ...] = ()
     while not is_finished(recipe, history):

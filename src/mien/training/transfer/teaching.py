@@ -28,6 +28,7 @@ from mien.training.transfer.choices import FINER, IMAGENET, RANDOM, settled
 from mien.training.transfer.features import features_of, folder
 from mien.training.transfer.new_layers import Material, learn_new_layers
 from mien.training.transfer.starting_weights import load_base, weights_file
+from mien.training.transfer.taught_weights import begin_with, taught_network
 from mien.training.zoo.pretrained import FAMILIES, FEATURES, Family, base_of, blocks
 
 if TYPE_CHECKING:
@@ -49,6 +50,8 @@ def teach(
 ) -> Run:
     """Teaches any network of the zoo: those of ``FAMILIES`` by transfer learning, all others as ``fit`` does.
 
+    Any other than those begins with the weights of a taught one where the recipe names a run or a model.
+
     With the recipe's weights "none" a network of ``FAMILIES`` begins with random ones and is taught whole, as all
     others are. Else, without ``recipe.fine_tune``, the new layers alone are taught; when resumed, that starts over and
     ends as it would have, with no feature computed twice.
@@ -62,21 +65,34 @@ def teach(
         options: as for ``fit``.
 
     Raises:
-        UsageError: the recipe asks for weights or blocks that its network has not.
+        UsageError: the recipe asks for blocks that its network has not.
         TrainingError: as for ``fit``; or the file of weights is none, or of another network.
+        ModelError: the recipe begins with a model that there is not.
         FetchError: ImageNet weights are not in Keras' cache and can't be fetched.
         Interrupted: Ctrl-C or SIGTERM came; the run is saved.
     """
     options, recipe = options or Options(), settled(recipe)
     family = FAMILIES.get(recipe.network)
     _check(recipe, family)
-    if family is None or recipe.weights == RANDOM:
+    if family is None:
+        return fit(training, validation, recipe, run, tell, _begun(training, recipe, options))
+    if recipe.weights == RANDOM:
         return fit(training, validation, recipe, run, tell, options)
     transfer = _Transfer((training, validation), recipe, run, family, tell)
     options = replace(options, source=replace(options.source, weights=transfer.told))
     if recipe.fine_tune == 0:
         return transfer.teach_new_layers(options)
     return fit(training, validation, recipe, run, tell, replace(options, start=transfer.start(options)))
+
+
+def _begun(training: Dataset, recipe: Recipe, options: Options) -> Options:
+    """The options of a run that begins with the weights of a taught network, where its recipe names one."""
+    if recipe.weights in (IMAGENET, RANDOM):
+        return options
+    taught = taught_network(recipe.weights, training, recipe)
+    labels = dict(heads_of(training))
+    source = replace(options.source, weights=taught.told)
+    return replace(options, source=source, start=lambda model: begin_with(model, taught, labels))
 
 
 def unfreeze(base: keras.Model, family: Family, count: int) -> None:
@@ -199,10 +215,9 @@ def _extractor(model: keras.Model, check: Callable[[], None]) -> Callable[[Chips
 
 def _check(recipe: Recipe, family: Family | None) -> None:
     """Nothing, where the recipe's choices for transfer learning fit its network and each other."""
-    if family is None and (recipe.fine_tune or recipe.weights not in (IMAGENET, RANDOM)):
+    if family is None and recipe.fine_tune:
         raise UsageError(
-            f"expected weights and fine_tune (--weights, --fine-tune) for one of {list(FAMILIES)} only; "
-            f"received them for {recipe.network!r}"
+            f"expected fine_tune (--fine-tune) for one of {list(FAMILIES)} only; received it for {recipe.network!r}"
         )
     if family is not None and recipe.weights == RANDOM and recipe.fine_tune:
         raise UsageError(

@@ -10,7 +10,7 @@ from mien.training.zoo.dense import dense_64_32_relu, dense_64_32_tanh, dense_64
 from mien.training.zoo.parts import NetworkShape
 from mien.training.zoo.plain import deep_conv, digits_conv, two_conv
 from mien.training.zoo.pretrained import efficientnetv2, inceptionv3, mobilenet, mobilenetv3, resnet50, vgg16
-from mien.training.zoo.residual import compact, nano, teacher
+from mien.training.zoo.residual import compact, large, nano, teacher
 from mien.training.zoo.xception import mini_xception
 
 if TYPE_CHECKING:
@@ -24,6 +24,7 @@ ZOO: Mapping[str, Callable[[NetworkShape], keras.Model]] = MappingProxyType(
     {
         "compact": compact,
         "nano": nano,
+        "large": large,
         "teacher": teacher,
         "two-conv": two_conv,
         "deep-conv": deep_conv,

@@ -1,0 +1,123 @@
+"""``mien train --fold``, ``mien soft-labels`` and ``mien train --soft-labels``: a teacher's labels from end to end."""
+
+from __future__ import annotations
+
+import json
+import tomllib
+from importlib.util import find_spec
+
+import numpy as np
+import pytest
+
+from mien.training.soft_labels import read
+
+taught = pytest.mark.skipif(find_spec("keras") is None, reason="needs keras: pip install 'mien[train]'")
+SIDE, TRAINING_ROWS = 16, 126
+TINY = ["--model", "two-conv", "--epochs", 1, "--batch", 32]
+
+
+@pytest.fixture
+def fer2013(tmp_path):
+    """A folder with a FER2013 csv of 16x16 pixels, in which the shade tells the label."""
+    dice = np.random.default_rng(0)
+    shade = 30 * (np.arange(168) % 7) + 30
+    chips = np.clip(dice.normal(shade[:, None], 5, (168, SIDE * SIDE)), 0, 255).astype(np.uint8)
+    splits = ("Training", "Training", "Training", "PublicTest")
+    lines = [f"{row % 7},{' '.join(map(str, chip))},{splits[row // 7 % 4]}" for row, chip in enumerate(chips)]
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "fer2013.csv").write_text("\n".join(["emotion,pixels,Usage", *lines]) + "\n")
+    return tmp_path / "data"
+
+
+def facts(run):
+    return json.loads((run / "run.json").read_text())
+
+
+def soft_labels_of(run):
+    return tomllib.loads((run / "recipe.toml").read_text())["soft_labels"]
+
+
+@taught
+@pytest.mark.train
+def test_from_folds_to_a_network_that_learns_from_soft_labels(here, fer2013, tmp_path):
+    for fold in ("0/2", "1/2"):
+        done = here("train", "--data", fer2013, "--out", f"t{fold[0]}", *TINY, "--fold", fold)
+        assert done.code == 0, done.err
+    told = [facts(tmp_path / run) for run in ("t0", "t1")]
+    assert [one["source"]["fold"] for one in told] == ["0/2", "1/2"]
+    assert [one["training_rows"] for one in told] == [63, 63]
+    assert told[0]["digest"] != told[1]["digest"]
+
+    again = here("train", "--out", "t0", "--resume")
+    assert (again.code, "nothing is left to learn" in again.err) == (0, True), again.err
+    other = here("train", "--out", "t0", "--resume", "--fold", "1/2")
+    assert (other.code, "expected the data that the run" in other.err) == (2, True)
+
+    lacking = here("soft-labels", "t0", "--out", "soft.npz")
+    assert (lacking.code, "there is none for 1/2" in lacking.err) == (2, True), lacking.err
+    done = here("soft-labels", "t0", "t1", "t1", "--out", "soft.npz", "--views", 3)
+    assert (done.code, done.out) == (0, ""), done.err
+    assert "fer2013: " in done.err
+    assert "of the soft labels agree with the data's own; mean NLL" in done.err
+    soft = read(tmp_path / "soft.npz")
+    assert (len(soft.keys), [head.head for head in soft.heads]) == (TRAINING_ROWS, ["fer2013"])
+    made = json.loads(soft.made)
+    assert [(run["network"], run["fold"]) for run in made["runs"]] == [
+        ("two-conv", "0/2"), ("two-conv", "1/2"), ("two-conv", "1/2"),
+    ]  # fmt: skip
+    assert str(tmp_path) not in soft.made
+
+    done = here("train", "--data", fer2013, "--out", "taught", *TINY, "--soft-labels", "soft.npz", "--soft-share", 0.7)
+    assert done.code == 0, done.err
+    recipe = tomllib.loads((tmp_path / "taught" / "recipe.toml").read_text())
+    assert (recipe["soft_labels"], recipe["soft_share"]) == (str(tmp_path / "soft.npz"), 0.7)
+    refused = here("soft-labels", "taught", "--out", "b.npz")
+    assert (refused.code, "which left no fold out" in refused.err) == (2, True)
+
+    (tmp_path / "my.toml").write_text((tmp_path / "taught" / "recipe.toml").read_text())
+    asked = ["train", "--data", fer2013, "--recipe", "my.toml", "--fold", "0/3"]
+    left = here(*asked, "--out", "left")
+    assert (left.code, "are left aside: their teachers have seen the fold" in left.err) == (0, True), left.err
+    assert soft_labels_of(tmp_path / "left") == ""
+    assert here(*asked, "--out", "kept", "--soft-labels", "soft.npz").code == 0
+    assert soft_labels_of(tmp_path / "kept") == str(tmp_path / "soft.npz")
+
+    mixed = here("soft-labels", "t0", "t1", "left", "--out", "b.npz")
+    assert (mixed.code, "runs of the same number of folds" in mixed.err) == (2, True)
+    listed = fer2013.parent / "out.txt"
+    listed.write_text("2\n")
+    assert here("train", "--data", fer2013, "--out", "u1", *TINY, "--fold", "1/2", "--without", listed).code == 0
+    unlike = here("soft-labels", "t0", "u1", "--out", "b.npz")
+    assert (unlike.code, "u1 learnt from others" in unlike.err) == (2, True), unlike.err
+    assert not (tmp_path / "b.npz").exists()
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (["--fold", "5/5"], "expected a fold as K/N"),
+        (["--fold", "five"], "expected a fold as K/N"),
+        (["--fold", "0/5", "--model", "face-detector"], "with --fold; received the face detector"),
+        (["--soft-labels", "a.npz", "--model", "face-detector"], "expected soft labels"),
+        (["--soft-share", "1.5"], "soft_share"),
+    ],
+    ids=" ".join,
+)
+def test_wrong_usage_is_2_and_leaves_no_run(mien, fer2013, tmp_path, options, words):
+    code, out, err = mien("train", "--data", fer2013, "--out", tmp_path / "run", *options)
+    assert (code, out) == (2, "")
+    assert words in err
+    assert not (tmp_path / "run").exists()
+
+
+@taught
+@pytest.mark.train
+def test_soft_labels_that_are_not_there_leave_no_run(here, fer2013, tmp_path):
+    done = here("train", "--data", fer2013, "--out", "run", *TINY, "--soft-labels", "gone.npz")
+    assert (done.code, "expected a file of soft labels at" in done.err) == (2, True)
+    assert not (tmp_path / "run" / "recipe.toml").exists()
+
+
+def test_soft_labels_of_no_run(mien, tmp_path):
+    code, _, err = mien("soft-labels", tmp_path, "--out", tmp_path / "soft.npz")
+    assert (code, "expected a run directory" in err) == (2, True)

@@ -1,0 +1,129 @@
+"""The device is the CPU, in processes of their own: what is asked is whether it does what the host does."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import replace
+from importlib.util import find_spec
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+
+pytest.importorskip("keras", reason="needs Keras and a backend: pip install 'mien[train]'")
+
+from elsewhere import STEPPED, run_elsewhere
+from lessons import QUICK, drawn, stripes
+
+from mien.errors import UsageError
+from mien.training.augmentation import augment, draws
+from mien.training.devices import check_on_device
+from mien.training.fit import Options, fit
+from mien.training.recipe import PLAIN, Augmentation
+from mien.training.run.checkpoint import Checkpoints
+from mien.training.run.directory import CHECKPOINTS, read_history
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+pytestmark = pytest.mark.train
+on_jax = pytest.mark.skipif(find_spec("jax") is None, reason="needs JAX: pip install 'mien[train-jax]'")
+
+# the largest mean difference, in grey levels: OpenCV rounds places to a 32nd of a pixel, and greys between the stages
+CHANGES = {
+    "none": (PLAIN, 0.0),
+    "flip": (replace(PLAIN, flip=0.5), 0.0),
+    "warp": (replace(PLAIN, rotate=15.0, scale=(0.8, 1.25), shift=0.1, shear=0.05), 0.6),
+    "light": (replace(PLAIN, light=0.25), 0.01),
+    "blur": (replace(PLAIN, blur=1.0), 0.25),
+    "shrink": (replace(PLAIN, shrink=1.0), 0.5),
+    "jpeg": (replace(PLAIN, jpeg=1.0), 0.5),
+    "erase": (replace(PLAIN, erase=1.0), 0.0),
+    "all": (Augmentation(), 1.0),
+}
+
+
+@on_jax
+@pytest.mark.parametrize("change", CHANGES)
+@pytest.mark.parametrize("size", [24, 45])
+def test_the_device_changes_pictures_as_the_host_does(change: str, size: int) -> None:
+    import jax
+
+    from mien.training.on_device.pictures import changed, inverse_maps, strengths_of
+
+    strength, most = CHANGES[change]
+    chips, table = stripes(np.arange(64) % 8, size, 1, seed=1), draws(0, 0, 64)
+    expected = augment(chips, table, strength).astype(int)
+    maps = inverse_maps(table, strength, size)
+    received = np.asarray(jax.jit(changed)(chips, maps, table, strengths_of(strength))).astype(int)
+    assert np.abs(received - expected).mean() <= most
+    if change != "none":
+        assert np.abs(received - chips).mean() > 2 * most
+
+
+@on_jax
+def test_the_device_changes_each_channel_of_colour() -> None:
+    from mien.training.on_device.pictures import changed, inverse_maps, strengths_of
+
+    strength, table = replace(Augmentation(), jpeg=0.0), draws(0, 0, 16)
+    chips = np.stack([stripes(np.arange(16) % 8, 24, 1, seed)[..., 0] for seed in range(3)], axis=-1)
+    expected = augment(chips, table, strength).astype(int)
+    received = np.asarray(changed(chips, inverse_maps(table, strength, 24), table, strengths_of(strength))).astype(int)
+    assert np.abs(received - expected).mean() <= 1.0
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """The same runs, step by step and on the device."""
+    host, device = (tmp_path_factory.mktemp(name) for name in ("host", "device"))
+    run_elsewhere("step", host, "host", backend="jax")
+    run_elsewhere("step", device, "device", backend="jax")
+    return host, device
+
+
+@on_jax
+@pytest.mark.parametrize(("name", "near"), [("plain", 1e-4), ("changed", 5e-3)])
+def test_steps_on_the_device_are_those_of_keras_own_loop(runs: tuple[Path, Path], name: str, near: float) -> None:
+    host, device = (read_history(run / name) for run in runs)
+    assert len(host) == len(device) == 2
+    for one, other in zip(host, device, strict=True):
+        assert other.loss == pytest.approx(one.loss, rel=near)
+        assert other.accuracy == pytest.approx(one.accuracy, abs=0.02)
+        for head, same in zip(one.scores, other.scores, strict=True):
+            assert same.nll == pytest.approx(head.nll, rel=10 * near)
+
+
+@on_jax
+@pytest.mark.parametrize("part", ["model", "optimizer", "best"])
+def test_weights_momenta_and_averages_are_those_of_keras_own_loop(runs: tuple[Path, Path], part: str) -> None:
+    host, device = (Checkpoints(run / "plain" / CHECKPOINTS).newest(print) for run in runs)
+    assert host is not None
+    assert device is not None
+    for name, values in host.arrays[part].items():
+        if values.dtype.kind == "f":  # the seeds that the next step sets anew may differ
+            np.testing.assert_allclose(device.arrays[part][name], values, rtol=1e-3, atol=1e-4, err_msg=name)
+
+
+def test_every_way_of_stepped_runs_is_looked_at() -> None:
+    assert set(STEPPED) == {"plain", "changed"}
+
+
+@pytest.mark.skipif(os.environ.get("KERAS_BACKEND") == "jax", reason="JAX is the backend that can")
+def test_other_backends_than_jax_are_refused_before_anything_is_written(tmp_path: Path) -> None:
+    data = drawn(each=8)
+    with pytest.raises(UsageError, match=r"expected the backend jax for --on-device; received .*KERAS_BACKEND=jax"):
+        fit(
+            data.split("Training"),
+            data.split("PublicTest"),
+            QUICK,
+            tmp_path / "run",
+            lambda _: None,
+            Options(on_device=True),
+        )
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.skipif(os.environ.get("KERAS_BACKEND") != "jax", reason="what differs on JAX: KERAS_BACKEND=jax")
+def test_several_devices_are_refused() -> None:
+    with pytest.raises(UsageError, match="expected one device with --on-device; received 2"):
+        check_on_device(2)

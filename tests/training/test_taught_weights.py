@@ -1,0 +1,107 @@
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+
+pytest.importorskip("keras", reason="needs Keras and a backend: pip install 'mien[train]'")
+
+from lessons import Taught, drawn, drawn_with_votes
+
+from mien.classification import Classifier
+from mien.errors import ModelError, TrainingError
+from mien.training.compilation import plain
+from mien.training.fit import predict_logits
+from mien.training.model_file.export import export
+from mien.training.run.beginning import heads_of
+from mien.training.transfer.taught_weights import begin_with, load_graph, taught_network
+from mien.training.transfer.teaching import teach
+from mien.training.validation import estimate_batch_norm
+from mien.training.zoo import NetworkShape
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from mien.training.fit import Run
+    from mien.training.recipe import Recipe
+
+pytestmark = pytest.mark.train
+
+
+@pytest.fixture(scope="module")
+def file(double: Taught, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The model file of the run."""
+    path = tmp_path_factory.mktemp("file") / "nano.onnx"
+    export(double.run.model, double.training, double.validation, double.recipe, path)
+    return path
+
+
+@pytest.fixture(params=["run", "file"])
+def weights(request: pytest.FixtureRequest, double: Taught, file: Path) -> str:
+    return str(double.folder if request.param == "run" else file)
+
+
+def test_a_network_says_what_the_taught_one_did(weights: str, double: Taught) -> None:
+    begun = taught_network(weights, double.training, double.recipe)
+    expected = predict_logits(double.run.model, double.validation.chips)
+    received = predict_logits(begun.model, double.validation.chips)
+    for head, values in expected.items():
+        np.testing.assert_allclose(received[head], values, atol=1e-4)
+
+
+def test_normalisation_that_was_folded_sees_its_own_statistics(file: Path, double: Taught) -> None:
+    """Estimated anew, as after each epoch, they are nearly those that it was given."""
+    begun = taught_network(str(file), double.training, double.recipe).model
+    before = predict_logits(begun, double.validation.chips)
+    estimate_batch_norm(begun, double.training.chips)
+    after = predict_logits(begun, double.validation.chips)
+    for head, values in before.items():
+        assert (values.argmax(axis=1) == after[head].argmax(axis=1)).mean() > 0.95
+
+
+def test_a_run_goes_on_from_there_and_its_facts_tell(weights: str, double: Taught, tmp_path: Path) -> None:
+    begun = further(replace(double.recipe, weights=weights, epochs=1, rate=1e-4, warmup_epochs=0.0), double, tmp_path)
+    score = {score.head: score.accuracy for score in begun.history[0].scores}
+    best = double.run.history[-1]
+    assert score == pytest.approx({one.head: one.accuracy for one in best.scores}, abs=0.05)
+    assert "sha256:" in json.loads((tmp_path / "run.json").read_text())["source"]["weights"]
+
+
+def test_heads_of_other_labels_stay_fresh(weights: str, double: Taught) -> None:
+    data = drawn(each=8)
+    begun = taught_network(weights, data, double.recipe)
+    model = plain(NetworkShape(data.size, 1, (("classes", 8),)), "nano")
+    fresh = model.get_layer("classes").get_weights()
+    begin_with(model, begun, dict(heads_of(data)))
+    np.testing.assert_array_equal(model.get_layer("classes").get_weights()[0], fresh[0])
+    convolutions = [layer for layer in model.layers if layer.name.startswith("conv")]
+    sources = [layer for layer in begun.model.layers if layer.name.startswith("conv")]
+    assert len(convolutions) == len(sources) > 5
+    for one, other in zip(convolutions, sources, strict=True):
+        np.testing.assert_array_equal(one.get_weights()[0], other.get_weights()[0])
+
+
+def test_weights_of_another_network_are_refused(weights: str, double: Taught, tmp_path: Path) -> None:
+    with pytest.raises(TrainingError, match=r"of the network 'compact'; received .* of 'nano'.*--model nano"):
+        further(replace(double.recipe, network="compact", weights=weights), double, tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_model_that_there_is_not_is_told(double: Taught) -> None:
+    with pytest.raises(ModelError, match="received 'nobody'"):
+        taught_network("nobody", double.training, double.recipe)
+
+
+@pytest.mark.parametrize("network", ["mini-xception", "deep-conv"])
+def test_what_can_t_be_had_from_a_model_file_says_to_take_the_run(network: str, file: Path) -> None:
+    model = plain(NetworkShape(48, 1, (("fer2013", 7), ("ferplus", 8))), network)
+    content = file.read_bytes()
+    with pytest.raises(TrainingError, match="begin with the directory of its run"):
+        load_graph(model, content, Classifier(content).card, drawn_with_votes(each=2).chips)
+
+
+def further(recipe: Recipe, before: Taught, run: Path) -> Run:
+    return teach(before.training, before.validation, recipe, run, lambda _: None)
