@@ -79,8 +79,16 @@ def test_from_folds_to_a_network_that_learns_from_soft_labels(here, fer2013, tmp
     left = here(*asked, "--out", "left")
     assert (left.code, "are left aside: their teachers have seen the fold" in left.err) == (0, True), left.err
     assert soft_labels_of(tmp_path / "left") == ""
+    again = here(*asked, "--out", "left", "--resume")
+    assert (again.code, "nothing is left to learn" in again.err) == (0, True), again.err
     assert here(*asked, "--out", "kept", "--soft-labels", "soft.npz").code == 0
     assert soft_labels_of(tmp_path / "kept") == str(tmp_path / "soft.npz")
+
+    begun = ["train", "--data", fer2013, *TINY, "--fold", "1/2", "--weights", "t0", "--out", "begun"]
+    assert here(*begun).code == 0
+    assert facts(tmp_path / "begun")["source"]["weights"].startswith("t0, a run, sha256:")
+    seen = here("soft-labels", "t0", "begun", "--out", "b.npz")
+    assert (seen.code, "may have learnt from its fold" in seen.err) == (2, True), seen.err
 
     mixed = here("soft-labels", "t0", "t1", "left", "--out", "b.npz")
     assert (mixed.code, "runs of the same number of folds" in mixed.err) == (2, True)

@@ -78,9 +78,16 @@ def teach(folder: Path, devices: int) -> None:
 
 
 def step(folder: Path, on_device: bool) -> None:
-    """A run over six steps an epoch in two passes, with augmentation and mixup or without, in FOLDER/NAME each."""
+    """A run over six steps an epoch in two passes, with augmentation and mixup or without, in FOLDER/NAME each.
+
+    On the device four go together, so that an epoch takes two programs and the second is padded.
+    """
     from mien.training.fit import Options, fit
 
+    if on_device:
+        from mien.training.on_device import steps
+
+        steps.TOGETHER = 4
     data = drawn_with_votes(each=16)
     for name, strength in STEPPED.items():
         recipe = replace(QUICK, network="nano", epochs=2, passes=2, balance="logits", augmentation=strength)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from mien.errors import UsageError
-from mien.training.recipe import PLAIN, Augmentation, Recipe, from_toml, read
+from mien.training.recipe import PLAIN, Augmentation, Recipe, from_toml, read, recipe_for, recipe_named
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -132,3 +132,32 @@ def test_softened_is_nowhere_stronger_and_never_mixes() -> None:
 def test_the_last_epochs_are_gentle(epoch: int, gentle: bool) -> None:
     recipe = Recipe(epochs=10, gentle_epochs=3)
     assert recipe.augmentation_of(epoch) == (recipe.augmentation.softened() if gentle else recipe.augmentation)
+
+
+def test_a_recipe_that_ships_is_found_by_its_name() -> None:
+    assert recipe_named("large-fold") == recipe_for("large-fold")
+    assert recipe_named("large-fold").network == "large"
+
+
+def test_a_file_of_a_shipped_name_comes_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "nano").write_text("epochs = 30\n", encoding="utf-8")
+    assert recipe_named("nano") == Recipe(epochs=30)
+
+
+def test_a_folder_of_a_shipped_name_hides_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "large-fold").mkdir()
+    assert recipe_named("large-fold").network == "large"
+
+
+@pytest.mark.parametrize("words", ["no-such-recipe", "../recipes/nano", ""])
+def test_a_recipe_that_there_is_not_is_told(words: str) -> None:
+    with pytest.raises(UsageError, match=f"or one that ships: compact, .*; received {words!r}"):
+        recipe_named(words)
+
+
+def test_a_recipe_for_others_names_no_folders() -> None:
+    own = Recipe(weights="/home/ann/runs/base", soft_labels="/home/ann/soft.npz")
+    assert own.without_folders() == Recipe(weights="base", soft_labels="soft.npz")
+    assert Recipe(soft_labels="fer2013").without_folders() == Recipe(soft_labels="fer2013")

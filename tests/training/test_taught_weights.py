@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -14,9 +15,10 @@ from lessons import Taught, drawn, drawn_with_votes
 from mien.classification import Classifier
 from mien.errors import ModelError, TrainingError
 from mien.training.compilation import plain
-from mien.training.fit import predict_logits
+from mien.training.fit import Options, predict_logits
 from mien.training.model_file.export import export
 from mien.training.run.beginning import heads_of
+from mien.training.run.directory import BEST, CHECKPOINTS
 from mien.training.transfer.taught_weights import begin_with, load_graph, taught_network
 from mien.training.transfer.teaching import teach
 from mien.training.validation import estimate_batch_norm
@@ -68,6 +70,35 @@ def test_a_run_goes_on_from_there_and_its_facts_tell(weights: str, double: Taugh
     best = double.run.history[-1]
     assert score == pytest.approx({one.head: one.accuracy for one in best.scores}, abs=0.05)
     assert "sha256:" in json.loads((tmp_path / "run.json").read_text())["source"]["weights"]
+
+
+def test_a_run_that_has_a_checkpoint_needs_the_first_weights_no_more(double: Taught, tmp_path: Path) -> None:
+    base = tmp_path / "base"
+    shutil.copytree(double.folder, base)
+    recipe = replace(double.recipe, weights=str(base), epochs=1, rate=1e-4, warmup_epochs=0.0)
+    done = further(recipe, double, tmp_path / "run")
+    shutil.rmtree(base)
+    again = teach(double.training, double.validation, recipe, tmp_path / "run", lambda _: None, Options(resume=True))
+    assert again.history == done.history
+
+
+def test_a_run_that_never_had_one_goes_on_with_the_same_weights_only(double: Taught, tmp_path: Path) -> None:
+    base, run = tmp_path / "base", tmp_path / "run"
+    shutil.copytree(double.folder, base)
+    recipe = replace(double.recipe, weights=str(base), epochs=1, rate=1e-4, warmup_epochs=0.0)
+    further(recipe, double, run)
+    shutil.rmtree(run / CHECKPOINTS)
+    plain(NetworkShape(24, 1, (("fer2013", 7), ("ferplus", 8))), "nano").save_weights(base / BEST)
+    with pytest.raises(TrainingError, match=r"expected weights = base, a run, sha256:.* Bring those back"):
+        teach(double.training, double.validation, recipe, run, lambda _: None, Options(resume=True))
+
+
+def test_a_run_without_weights_is_told(double: Taught, tmp_path: Path) -> None:
+    base = tmp_path / "base"
+    shutil.copytree(double.folder, base)
+    (base / BEST).unlink()
+    with pytest.raises(TrainingError, match="expected weights of 'nano'"):
+        taught_network(str(base), double.training, double.recipe)
 
 
 def test_heads_of_other_labels_stay_fresh(weights: str, double: Taught) -> None:

@@ -47,3 +47,10 @@ def test_blocks_are_taught_on_at_a_tenth_of_the_rate() -> None:
 )
 def test_a_file_of_weights_is_found_from_anywhere(words: str, chosen: str) -> None:
     assert chosen_weights(words) == chosen
+
+
+def test_a_folder_that_is_no_run_hides_no_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in ("imagenet", "compact"):
+        (tmp_path / name).mkdir()
+        assert chosen_weights(name) == name

@@ -5,24 +5,23 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from mien.errors import TrainingError
-from mien.training.fit import BEST, load, shape_of
+from mien.training.fit import BEST, load
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     import keras
 
-    from mien.datasets.dataset import Dataset
-    from mien.training.recipe import Recipe
+    from mien.training.zoo import NetworkShape
 
 
-def best_network(run: Path, data: Dataset, recipe: Recipe, into: keras.Model | None = None) -> keras.Model:
+def best_network(run: Path, shape: NetworkShape, network: str, into: keras.Model | None = None) -> keras.Model:
     """The network with the run's best weights, in float32.
 
     Args:
         run: the directory.
-        data: what it was taught, or other rows of the same size and heads.
-        recipe: the run's.
+        shape: size, channels and heads.
+        network: its name in the zoo.
         into: a network of the same kind that they are loaded into, which is compiled already; else a new one.
 
     Raises:
@@ -32,9 +31,9 @@ def best_network(run: Path, data: Dataset, recipe: Recipe, into: keras.Model | N
         if into is not None:
             into.load_weights(run / BEST)
             return into
-        return load(run / BEST, shape_of(data, recipe), recipe.network)
+        return load(run / BEST, shape, network)
     except (OSError, ValueError) as error:
         raise TrainingError(
-            f"expected weights of {recipe.network!r} that fit the data at {run / BEST}; received none, or others "
+            f"expected weights of {network!r} that fit the data at {run / BEST}; received none, or others "
             f"({error}). Give the run, and the data that it was taught on"
         ) from error

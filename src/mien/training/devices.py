@@ -67,11 +67,15 @@ def spread(count: int, batch: int) -> Iterator[None]:
         yield
 
 
-def check_on_device(count: int) -> None:
+def check_on_device(count: int, precision: str) -> None:
     """Nothing, where a run can keep its data on the device.
 
+    Args:
+        count: devices of the run.
+        precision: of its recipe.
+
     Raises:
-        UsageError: the backend is not JAX, or the run is to have several devices.
+        UsageError: the backend is not JAX, the run is to have several devices, or losses would have to be scaled.
     """
     backend = keras.backend.backend()
     if backend != "jax":
@@ -81,6 +85,8 @@ def check_on_device(count: int) -> None:
         )
     if count > 1:
         raise UsageError(f"expected one device with --on-device; received {count}: leave one of the two away")
+    if precision == "mixed_float16":
+        raise UsageError("expected float32 or mixed_bfloat16 with --on-device; received mixed_float16")
 
 
 def own_part(batch: Batch) -> Batch:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from mien.training.augmentation import generator
@@ -9,7 +10,7 @@ from mien.training.batches import Batch, Batches
 from mien.training.compilation import balanced, compiled, plain, shape_of
 from mien.training.run.beginning import facts_of, heads_of
 from mien.training.run.samples import write_samples
-from mien.training.soft_labels import fitting, soft_labels_for, softened
+from mien.training.soft_labels import fitting, soft_labels_for, softened, told_of
 from mien.training.validation import judge_heads, predict_logits
 
 if TYPE_CHECKING:
@@ -53,6 +54,7 @@ class Expressions:
     def facts(self, model: keras.Model, source: Source) -> Facts:
         """As ``Lesson`` asks."""
         data = (self._training, self._validation)
+        source = replace(source, soft_labels=told_of(self.recipe))
         return facts_of(model, data, heads_of(self._training), self.recipe, source)
 
     def write_samples(self, path: Path) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from mien.training.recipe import Recipe
     from mien.training.run.checkpoint import Writer
     from mien.training.run.progress import News
+    from mien.training.stepping import Stepper
 
 __all__ = [
     "BEST",
@@ -109,12 +110,13 @@ def teach(lesson: Lesson, run: Path, tell: Callable[[News], None], options: Opti
 
     A run that was stopped or killed goes on with ``Options(resume=True)`` from its last checkpoint, and ends with the
     weights and the history that it would have had: on the same machine, backend and number of threads to the last bit
-    (times apart). One that is finished already is only read.
+    (times apart; a GPU sums in any order). One that is finished already is only read.
 
     Args:
         lesson: what is taught.
         run: the directory, made if need be; one that holds a run already is refused unless it is to be resumed.
-        tell: called with ``Progress`` after each step, with each finished ``Epoch``, and with words for people.
+        tell: called with ``Progress`` after each step (after some, on a device), with each finished ``Epoch``, and
+            with words for people.
         options: how to go about it.
 
     Raises:
@@ -124,16 +126,17 @@ def teach(lesson: Lesson, run: Path, tell: Callable[[News], None], options: Opti
     """
     options = options or Options()
     if options.on_device:
-        check_on_device(options.devices)
+        check_on_device(options.devices, lesson.recipe.precision)
     with spread(options.devices, lesson.batch):
         model = lesson.learner(options.start)
         with locked(run / LOCK), interruptions() as interruption:
-            facts = lesson.facts(model, options.source)
+            facts = replace(lesson.facts(model, options.source), on_device=options.on_device)
+            stepper = lesson.on_device(model) if options.on_device else OneByOne(model, lesson)
             if options.resume:
                 check_resumable(run, lesson.recipe, facts, tell)
             else:
                 begin(run, lesson.recipe, facts, lesson.write_samples)
-            return _Teaching(model, lesson, run, options).go_on(tell, interruption)
+            return _Teaching(model, lesson, stepper, run, options).go_on(tell, interruption)
 
 
 def load(weights: Path, shape: zoo.NetworkShape, network: str) -> keras.Model:
@@ -146,7 +149,7 @@ def load(weights: Path, shape: zoo.NetworkShape, network: str) -> keras.Model:
 class _Teaching:
     """A run that goes on."""
 
-    def __init__(self, model: keras.Model, lesson: Lesson, run: Path, options: Options) -> None:
+    def __init__(self, model: keras.Model, lesson: Lesson, stepper: Stepper, run: Path, options: Options) -> None:
         self._model = model
         self._lesson = lesson
         self._recipe = lesson.recipe
@@ -156,7 +159,7 @@ class _Teaching:
         self._saved = time.monotonic()
         self._best: Arrays = {}
         self._plain = lesson.network()
-        self._stepper = lesson.on_device(model) if options.on_device else OneByOne(model, lesson)
+        self._stepper = stepper
 
     def go_on(self, tell: Callable[[News], None], interruption: Interruption) -> Run:
         """Teaches from where the run stands to its end."""

@@ -8,7 +8,6 @@ from __future__ import annotations
 import dataclasses
 import json
 from importlib.metadata import version
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -23,6 +22,7 @@ from mien.training.best import best_network
 from mien.training.compilation import shape_of
 from mien.training.soft_labels import collected
 from mien.training.splits import splits_of
+from mien.training.transfer.choices import TRANSFER
 from mien.training.validation import judge_heads, predict_logits
 
 if TYPE_CHECKING:
@@ -68,6 +68,8 @@ def soft_labels_by(
     """
     folds = folds_of(records)
     training, _ = _splits(records[0], data)
+    for fold, record in zip(folds, records, strict=True):
+        _check_same(record, fold, _splits(record, data)[0], training)
     place = dealt(training, folds[0].count)
     total = views * sum(
         int((place == fold.number).sum()) + record.facts.validation_rows
@@ -81,13 +83,12 @@ def soft_labels_by(
         tell(done / total)
 
     sums = {truth.head: np.zeros(truth.targets.shape) for truth in training.truths}
-    models: dict[tuple[str, NetworkShape], keras.Model] = {}
+    models: dict[tuple[NetworkShape, str], keras.Model] = {}
     for fold, record in zip(folds, records, strict=True):
         rows = np.flatnonzero(place == fold.number)
         splits = _splits(record, data)
-        _check_same(record, fold, splits[0], training)
-        kind = (record.recipe.network, shape_of(splits[0], record.recipe))
-        models[kind] = best_network(record.path, splits[0], record.recipe, models.get(kind))
+        kind = (shape_of(splits[0], record.recipe), record.recipe.network)
+        models[kind] = best_network(record.path, *kind, models.get(kind))
         for head, values in _told(models[kind], record, training.chips[rows], splits[1], views, seen).items():
             sums[head][rows] += values
     times = np.bincount([fold.number for fold in folds])[place][:, None]
@@ -109,6 +110,11 @@ def folds_of(records: Sequence[Record]) -> tuple[Fold, ...]:
             raise UsageError(
                 f"expected finished runs of folds; received {record.path}, which {what}. 'mien train --fold K/N' "
                 "makes one, --resume ends it"
+            )
+        if record.facts.source.weights and record.facts.network not in TRANSFER:
+            raise UsageError(
+                f"expected runs that began with random weights; {record.path} began with "
+                f"{record.facts.source.weights}, which may have learnt from its fold. Leave --weights away"
             )
     folds = tuple(fold_named(record.facts.source.fold) for record in records)
     counts = sorted({fold.count for fold in folds})
@@ -194,7 +200,7 @@ def _made(records: Sequence[Record], training: Dataset, views: int, scores: tupl
             "fold": record.facts.source.fold,
             "backend": record.facts.backend,
             "epochs": len(record.history),
-            "recipe": dataclasses.asdict(_without_paths(record.recipe)),
+            "recipe": dataclasses.asdict(record.recipe.without_folders()),
         }
         for record in records
     ]
@@ -207,7 +213,3 @@ def _made(records: Sequence[Record], training: Dataset, views: int, scores: tupl
         "runs": runs,
     }
     return json.dumps(told)
-
-
-def _without_paths(recipe: Recipe) -> Recipe:
-    return dataclasses.replace(recipe, weights=Path(recipe.weights).name, soft_labels=Path(recipe.soft_labels).name)

@@ -12,6 +12,9 @@ from mien.errors import MissingExtraError, UsageError
 from mien.files import write_text
 from mien.training.faces import NETWORK as FACE_DETECTOR
 
+SHIPPED = Path(__file__).parent / "recipes"
+"""Where the recipes are that ship: NAME.toml."""
+
 PRECISIONS = ("float32", "mixed_bfloat16", "mixed_float16")
 OPTIMIZERS = ("sgd", "adamw")
 SCHEDULES = ("cosine", "linear", "constant", "plateau")
@@ -100,7 +103,7 @@ class Recipe:
             short run, see ``schedule.averaging_decay``.
         precision: Keras' dtype policy while training.
         dropout: share of the last features dropped.
-        label_smoothing: of the data's own labels (one-hot).
+        label_smoothing: of the data's own labels (one-hot), blended with the soft ones where there are any.
         balance: what is done for rare classes of the data's own labels: "none", "weights" (each row counts by the
             inverse of its class's share), or "logits" (logit adjustment, Menon et al. 2021, arXiv:2007.07314).
         further_heads: weight of the loss of each head after the first (FER+ votes).
@@ -182,6 +185,16 @@ class Recipe:
         """The augmentation of an epoch, counted from 0."""
         gentle = epoch >= self.epochs - self.gentle_epochs
         return self.augmentation.softened() if gentle else self.augmentation
+
+    def without_folders(self) -> Recipe:
+        """The recipe for others to read: of files it names no folders, which tell of a machine and not of the run."""
+        return dataclasses.replace(
+            self,
+            weights=Path(self.weights).name,
+            soft_labels=Path(self.soft_labels).name,
+            teacher=Path(self.teacher).name,
+            pasted=Path(self.pasted).name,
+        )
 
     def to_toml(self) -> str:
         """The recipe as the text that ``read`` reads."""
@@ -267,5 +280,19 @@ PLAIN = Augmentation(flip=0, rotate=0, scale=(1, 1), shift=0, shear=0, light=0, 
 
 def recipe_for(network: str) -> Recipe:
     """The recipe that comes with a network of the zoo, or the defaults where it has none of its own."""
-    path = Path(__file__).parent / "recipes" / f"{network}.toml"
+    path = SHIPPED / f"{network}.toml"
     return read(path) if path.is_file() else Recipe(network=network)
+
+
+def recipe_named(words: str) -> Recipe:
+    """The recipe in a file, or where there is none at that path, the one that ships by that name.
+
+    Raises:
+        UsageError: there is neither, or the file can't be read.
+    """
+    path, names = Path(words), {path.stem: path for path in SHIPPED.glob("*.toml")}
+    if path.is_file():
+        return read(path)
+    if words not in names:
+        raise UsageError(f"expected a recipe file, or one that ships: {', '.join(sorted(names))}; received {words!r}")
+    return read(names[words])

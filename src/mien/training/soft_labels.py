@@ -17,7 +17,7 @@ import numpy as np
 
 from mien.datasets.cache import UNREADABLE
 from mien.errors import TrainingError
-from mien.files import written_whole
+from mien.files import sha256_of, written_whole
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -152,7 +152,21 @@ def chosen(text: str) -> str:
     """What a recipe holds for the name or the file that a user gives: "" for "none", the name, or the whole path."""
     if text == NONE:
         return ""
-    return text if NAME.fullmatch(text) and not Path(text).exists() else str(Path(text).absolute())
+    return text if NAME.fullmatch(text) and not Path(text).is_file() else str(Path(text).absolute())
+
+
+def file_of(recipe: Recipe, shipped: Path = SHIPPED) -> Path:
+    """The file that a recipe's soft labels are in: one that ships, by its name, or the user's."""
+    words = recipe.soft_labels
+    return shipped / f"{words}-soft-labels.npz" if NAME.fullmatch(words) else Path(words)
+
+
+def told_of(recipe: Recipe) -> str:
+    """The file of a recipe's soft labels and its SHA-256, or "" where it has none."""
+    if not recipe.soft_labels:
+        return ""
+    path = file_of(recipe)
+    return f"{path.name} sha256:{sha256_of(path)}"
 
 
 def soft_labels_for(recipe: Recipe, training: Dataset, shipped: Path = SHIPPED) -> SoftLabels | None:
@@ -171,8 +185,9 @@ def soft_labels_for(recipe: Recipe, training: Dataset, shipped: Path = SHIPPED) 
     """
     if not recipe.soft_labels:
         return None
-    ships = NAME.fullmatch(recipe.soft_labels) is not None
-    soft = read(shipped / f"{recipe.soft_labels}-soft-labels.npz" if ships else Path(recipe.soft_labels))
+    path = file_of(recipe, shipped)
+    ships = path.parent == shipped
+    soft = read(path)
     known = float((soft.rows_of(training.chips) >= 0).mean())
     heads = {truth.head for truth in training.truths} & {head.head for head in soft.heads}
     if ships:

@@ -113,8 +113,9 @@ def _best(run: Path, splits: Splits, recipe: Recipe) -> Any:
 
     prepare_backend()
     from mien.training.best import best_network
+    from mien.training.compilation import shape_of
 
-    return best_network(run, splits[0], recipe)
+    return best_network(run, shape_of(splits[0], recipe), recipe.network)
 
 
 def _tell(card: ModelCard, path: Path) -> None:

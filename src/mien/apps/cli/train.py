@@ -20,6 +20,7 @@ from mien.apps.cli.search import search_recipes
 from mien.apps.cli.soft_labels import told_fitting
 from mien.errors import MissingExtraError, UsageError
 from mien.training.faces import NETWORK as FACE_DETECTOR
+from mien.training.transfer.choices import IMAGENET, RANDOM, TRANSFER
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -52,12 +53,12 @@ def train(
         bool, typer.Option("--resume", help="Go on with the run in --out, as if it had never stopped.")
     ] = False,
     recipe: Annotated[
-        Path | None, typer.Option("--recipe", help="A recipe as TOML; by default the network's own.")
+        str | None, typer.Option("--recipe", help="A recipe as TOML, or one that ships; by default the network's own.")
     ] = None,
     model: Annotated[
         str | None, typer.Option("--model", "-m", help="A network of the zoo: compact, nano, two-conv.")
     ] = None,
-    epochs: Annotated[int | None, typer.Option("--epochs", help="Passes over the training split.")] = None,
+    epochs: Annotated[int | None, typer.Option("--epochs", help="Each a pass or several, then it is judged.")] = None,
     batch: Annotated[int | None, typer.Option("--batch", help="Pictures a step.")] = None,
     seed: Annotated[int | None, typer.Option("--seed", help="The same seed gives the same run.")] = None,
     precision: Annotated[
@@ -142,21 +143,32 @@ def train(
     chosen = _chosen(recipe, {name: value for name, value in options.items() if value is not None}, begun)
     source = _source(begun, data, without, validation_share, fold)
     if source.fold:
-        chosen = _for_a_fold(chosen, asked=soft_labels is not None or begun is not None)
+        asked = {"soft_labels", "weights"} & {name for name, value in options.items() if value is not None}
+        chosen = _for_a_fold(chosen, asked if recipe or not begun else {"soft_labels", "weights"})
     prepare_backend()
     from mien.training.devices import own_directory
     from mien.training.fit import Options
 
+    _check_detector(chosen, search=search is not None, weights=weights is not None, on_device=on_device)
+    on_device = on_device or (begun is not None and begun.facts.on_device)
     settings = Options(
         resume=resume, checkpoint_minutes=checkpoint_minutes, source=source, devices=devices, on_device=on_device
     )
     with own_directory(out, go_on=resume or search is not None) as place:
-        if search and chosen.network == FACE_DETECTOR:
-            raise UsageError("expected a network that names expressions with --search; received the face detector")
         if search:
             search_recipes(place, chosen, search, settings)
         else:
             _teach(place, chosen, settings, _log(place, tensorboard=tensorboard))
+
+
+def _check_detector(recipe: Recipe, **asked: bool) -> None:
+    """Nothing, where no option was given that the face detector has not."""
+    for name, given in asked.items():
+        if given and recipe.network == FACE_DETECTOR:
+            raise UsageError(
+                f"expected a network that names expressions with --{name.replace('_', '-')}; received the face "
+                "detector. Leave the option away"
+            )
 
 
 def _teach(out: Path, recipe: Recipe, options: Options, log: Callable[[News], None]) -> None:
@@ -215,16 +227,16 @@ def _begun(out: Path) -> Record:
     return record
 
 
-def _chosen(path: Path | None, options: dict[str, object], begun: Record | None) -> Recipe:
+def _chosen(path: str | None, options: dict[str, object], begun: Record | None) -> Recipe:
     """The recipe of a new run, or that of the run begun with the options that were given again."""
-    from mien.training.recipe import read, recipe_for
+    from mien.training.recipe import recipe_for, recipe_named
     from mien.training.transfer.choices import chosen_weights, fine_tuned, settled
 
     if "weights" in options:
         options = options | {"weights": chosen_weights(str(options["weights"]))}
     if begun and path is None:
         return dataclasses.replace(begun.recipe, **options)  # type: ignore[arg-type]  # the options are typed by typer
-    recipe = read(path) if path else recipe_for(str(options.get("network", DEFAULT_NETWORK)))
+    recipe = recipe_named(path) if path else recipe_for(str(options.get("network", DEFAULT_NETWORK)))
     if path is None and options.get("fine_tune"):
         recipe = fine_tuned(recipe)
     return settled(_with(recipe, options))
@@ -239,17 +251,24 @@ def _with(recipe: Recipe, choices: dict[str, object]) -> Recipe:
     return dataclasses.replace(recipe, gentle_epochs=gentle, warmup_epochs=warmup, **choices)  # type: ignore[arg-type]  # the options are typed by typer
 
 
-def _for_a_fold(recipe: Recipe, *, asked: bool) -> Recipe:
-    """The recipe of a run that leaves a fold out: without soft labels, unless they were asked for.
+def _for_a_fold(recipe: Recipe, asked: set[str]) -> Recipe:
+    """The recipe of a run that leaves a fold out: without soft labels and taught weights, unless they were asked for.
 
     Those of others have seen the fold, and a teacher that learnt from them is none that did not.
+
+    Args:
+        recipe: every choice.
+        asked: what was asked for of "soft_labels" and "weights".
     """
     if recipe.network == FACE_DETECTOR:
         raise UsageError("expected a network that names expressions with --fold; received the face detector")
-    if asked or not recipe.soft_labels:
-        return recipe
-    say(f"the soft labels {recipe.soft_labels} are left aside: their teachers have seen the fold")
-    return dataclasses.replace(recipe, soft_labels="")
+    if recipe.soft_labels and "soft_labels" not in asked:
+        say(f"the soft labels {recipe.soft_labels} are left aside: their teachers have seen the fold")
+        recipe = dataclasses.replace(recipe, soft_labels="")
+    if recipe.network not in TRANSFER and recipe.weights not in (IMAGENET, RANDOM) and "weights" not in asked:
+        say(f"the weights {recipe.weights} are left aside: they may have learnt from the fold")
+        recipe = dataclasses.replace(recipe, weights=RANDOM)
+    return recipe
 
 
 def _source(

@@ -121,7 +121,9 @@ class Faces:
 
     def on_device(self, _model: keras.Model) -> Stepper:
         """As ``Lesson`` asks: never, since pictures are composed of files by the host."""
-        raise UsageError("expected a network that names expressions with --on-device; received the face detector")
+        raise UsageError(
+            "expected a network that names expressions with --on-device; received the face detector. Leave it away"
+        )
 
     def plain_pictures(self, most: int) -> npt.NDArray[np.uint8]:
         """As ``Lesson`` asks: composed pictures, since what is seen in use is as varied."""

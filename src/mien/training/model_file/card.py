@@ -68,7 +68,7 @@ def calibrated_card(logits: Logits, training: Dataset, validation: Dataset, reci
         origin=Origin(
             network=recipe.network,
             data=f"{training.name} sha256:{training.digest}, {len(training)} pictures",
-            recipe=recipe.to_toml(),
+            recipe=recipe.without_folders().to_toml(),
             made_with=versions(backend),
             licence=recipe.licence,
             notes=NOTES.get(training.name, ""),

@@ -20,7 +20,7 @@ from mien.probabilities import softmax
 from mien.training.fit import Logits, predict_logits
 from mien.training.model_file.card import calibrated_card, sealed
 from mien.training.model_file.conversion import to_onnx
-from mien.training.run.directory import is_run, read_facts
+from mien.training.run.directory import Source, is_run, read_facts
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -52,7 +52,7 @@ def export(model: keras.Model, training: Dataset, validation: Dataset, recipe: R
         MissingExtraError: no backend that exports, or not its exporter, is installed.
     """
     logits = predict_logits(model, validation.chips)
-    card = calibrated_card(logits, training, validation, recipe, keras.backend.backend())
+    card = calibrated_card(logits, training, validation, recipe, _taught_on(path.parent))
     card = with_start(card, path.parent)
     content = sealed(to_onnx(model), card)
     check_agreement(Classifier(content), validation.chips, logits)
@@ -60,12 +60,17 @@ def export(model: keras.Model, training: Dataset, validation: Dataset, recipe: R
     return card
 
 
+def _taught_on(run: Path) -> str:
+    """The backend that a run began on; this one where there is no run."""
+    return read_facts(run).backend if is_run(run) else keras.backend.backend()
+
+
 def with_start(card: ModelCard, run: Path) -> ModelCard:
-    """The card with the weights that a run began with in its origin, where it began with any."""
-    weights = read_facts(run).source.weights if is_run(run) else ""
-    if not weights:
-        return card
-    notes = f"{card.origin.notes} Began with the weights {weights}.".lstrip()
+    """The card with what a run began with, and whose soft labels it learnt from, in its origin."""
+    source = read_facts(run).source if is_run(run) else Source()
+    told = [f"Began with the weights {source.weights}."] if source.weights else []
+    told += [f"Learnt from the soft labels {source.soft_labels}, too."] if source.soft_labels else []
+    notes = " ".join([*([card.origin.notes] if card.origin.notes else []), *told])
     return dataclasses.replace(card, origin=dataclasses.replace(card.origin, notes=notes))
 
 

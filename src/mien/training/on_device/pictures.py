@@ -124,7 +124,7 @@ def _toned(x: jax.Array, table: jax.Array, light: float) -> jax.Array:
 
 def _blurred(x: jax.Array, table: jax.Array) -> jax.Array:
     width = 0.3 + 0.9 * table[:, Draw.BLUR_WIDTH]
-    reach = jnp.round(3.0 * width * 2.0).astype(jnp.int32) // 2  # as OpenCV sizes its kernel, round(6 s + 1) made odd
+    reach = (jnp.round(6.0 * width).astype(jnp.int32) + 1) // 2  # as OpenCV sizes its kernel, round(6 s + 1) made odd
     steps = jnp.arange(-BLUR_REACH, BLUR_REACH + 1)
     kernel = jnp.exp(-0.5 * (steps[None] / width[:, None]) ** 2) * (jnp.abs(steps)[None] <= reach[:, None])
     kernel = (kernel / kernel.sum(axis=1, keepdims=True))[:, :, None, None, None]

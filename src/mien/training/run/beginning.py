@@ -97,6 +97,14 @@ def check_resumable(run: Path, recipe: Recipe, facts: Facts, tell: Callable[[New
     _check_same(was, recipe, run)
     if facts.backend != begun.backend:
         tell(f"the run began on {begun.backend} and goes on on {facts.backend}: numbers agree, but not to the last bit")
+    if facts.on_device != begun.on_device:
+        tell("the run goes on with --on-device otherwise than it began: numbers agree, but not to the last bit")
+    for what in ("weights", "soft_labels"):
+        if getattr(facts.source, what) != getattr(begun.source, what):
+            raise TrainingError(
+                f"expected {what} = {getattr(begun.source, what)} as the run {run} began with; received "
+                f"{getattr(facts.source, what)}. Bring those back, or begin a new run with another --out"
+            )
     if recipe != was:
         recipe.save(run / RECIPE)
 

@@ -104,13 +104,14 @@ def epoch_of(values: dict[str, Any]) -> Epoch:
 
 @dataclass(frozen=True)
 class Source:
-    """Where the data of a run was read, so that it can be found again; no weight depends on it.
+    """Where the data of a run was read, so that it can be found again, and what else it learnt from.
 
     Attributes:
         data: folder or file.
         without: list of rows left out; "" where there is none.
         validation_share: held out where the data has no splits.
-        weights: file and SHA-256 of those that a transfer network began with; "" for random ones.
+        weights: file or run, and SHA-256, of those that the network began with; "" for random ones.
+        soft_labels: file and SHA-256 of a teacher's labels that are learnt from; "" where there are none.
         fold: the part of the training rows that is left out, "K/N"; "" where all are learnt from.
     """
 
@@ -118,6 +119,7 @@ class Source:
     without: str = ""
     validation_share: float = 0.1
     weights: str = ""
+    soft_labels: str = ""
     fold: str = ""
 
 
@@ -138,6 +140,7 @@ class Facts:
         started: date and time in UTC, ISO 8601.
         versions: of mien and keras.
         source: where the data was read.
+        on_device: whether the data lay on the device.
     """
 
     network: str
@@ -152,6 +155,7 @@ class Facts:
     started: str
     versions: tuple[tuple[str, str], ...]
     source: Source
+    on_device: bool = False
 
     def save(self, run: Path) -> None:
         """Writes RUN/run.json whole."""

@@ -37,7 +37,7 @@ def write_samples(path: Path, training: Dataset, recipe: Recipe) -> None:
     epochs = sorted({round(part * (recipe.epochs - 1) / (EPOCHS - 1)) for part in range(EPOCHS)})
     columns = [training.chips[rows]]
     for epoch in epochs:
-        table = draws(recipe.seed, epoch, len(training))[rows]
+        table = draws(recipe.seed, epoch * recipe.passes, len(training))[rows]
         columns.append(augment(training.chips[rows], table, recipe.augmentation_of(epoch)))
     headings = ["as it is", *(f"epoch {epoch + 1}" for epoch in epochs)]
     with written_whole(path) as aside:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mien.training.recipe import PLAIN
+from mien.training.run.directory import is_run
 
 if TYPE_CHECKING:
     from mien.training.recipe import Recipe
@@ -15,7 +16,7 @@ IMAGENET = "imagenet"
 RANDOM = "none"
 
 TRANSFER = ("mobilenet", "resnet50", "vgg16", "inceptionv3", "mobilenetv3", "efficientnetv2")
-"""The networks of the zoo that can begin with weights taught elsewhere."""
+"""The networks of the zoo made on one of Keras' own, which can begin with ImageNet's weights."""
 
 FINER = 0.1
 """The rate of blocks that are taught on, over that of new layers."""
@@ -37,5 +38,5 @@ def fine_tuned(recipe: Recipe) -> Recipe:
 def chosen_weights(words: str) -> str:
     """Weights as a recipe names them: "imagenet", "none", a model's name, or the absolute path of a file or a run."""
     path = Path(words).expanduser()
-    named = path.name == words and not path.suffix and not path.exists()
-    return words if named else str(path.absolute())
+    named = path.name == words and not path.suffix and not path.is_file() and not is_run(path)
+    return words if named or words in (IMAGENET, RANDOM) else str(path.absolute())

@@ -18,8 +18,9 @@ from mien.classification import Classifier
 from mien.errors import TrainingError
 from mien.files import sha256_of
 from mien.model_store import ModelStore
+from mien.training.best import best_network
 from mien.training.compilation import plain
-from mien.training.fit import BEST, load
+from mien.training.fit import BEST
 from mien.training.run.directory import is_run, read_run
 from mien.training.zoo.parts import NetworkShape
 
@@ -76,8 +77,8 @@ def taught_network(weights: str, training: Dataset, recipe: Recipe) -> Taught:
         facts = read_run(path).facts
         _check_network(facts.network, recipe, weights)
         shape = _shape(training, dict(facts.heads))
-        told = f"{path.name} of {facts.network} sha256:{sha256_of(path / BEST)}"
-        return Taught(load(path / BEST, shape, recipe.network), dict(facts.heads), told)
+        model = best_network(path, shape, recipe.network)
+        return Taught(model, dict(facts.heads), f"{path.name}, a run, sha256:{sha256_of(path / BEST)}")
     content = ModelStore().load(weights)
     card = Classifier(content).card
     _check_network(card.origin.network, recipe, weights)

@@ -19,7 +19,7 @@ from mien.training.compilation import plain, shape_of
 from mien.training.fit import Options, Run, fit, load
 from mien.training.run.beginning import begin, check_resumable, facts_of, heads_of
 from mien.training.run.checkpoint import Checkpoints
-from mien.training.run.directory import BEST, CHECKPOINTS, LOCK, read_history, write_history
+from mien.training.run.directory import BEST, CHECKPOINTS, LOCK, read_facts, read_history, write_history
 from mien.training.run.interruption import interruptions
 from mien.training.run.lock import locked
 from mien.training.run.samples import write_samples
@@ -73,9 +73,9 @@ def teach(
     """
     options, recipe = options or Options(), settled(recipe)
     family = FAMILIES.get(recipe.network)
-    _check(recipe, family)
+    _check(recipe, family, on_device=options.on_device)
     if family is None:
-        return fit(training, validation, recipe, run, tell, _begun(training, recipe, options))
+        return fit(training, validation, recipe, run, tell, _begun(training, recipe, run, options))
     if recipe.weights == RANDOM:
         return fit(training, validation, recipe, run, tell, options)
     transfer = _Transfer((training, validation), recipe, run, family, tell)
@@ -85,10 +85,15 @@ def teach(
     return fit(training, validation, recipe, run, tell, replace(options, start=transfer.start(options)))
 
 
-def _begun(training: Dataset, recipe: Recipe, options: Options) -> Options:
-    """The options of a run that begins with the weights of a taught network, where its recipe names one."""
+def _begun(training: Dataset, recipe: Recipe, run: Path, options: Options) -> Options:
+    """The options of a run that begins with the weights of a taught network, where its recipe names one.
+
+    One that has a checkpoint needs them no more.
+    """
     if recipe.weights in (IMAGENET, RANDOM):
         return options
+    if options.resume and Checkpoints(run / CHECKPOINTS).places():
+        return replace(options, source=replace(options.source, weights=read_facts(run).source.weights))
     taught = taught_network(recipe.weights, training, recipe)
     labels = dict(heads_of(training))
     source = replace(options.source, weights=taught.told)
@@ -213,11 +218,17 @@ def _extractor(model: keras.Model, check: Callable[[], None]) -> Callable[[Chips
     return extract
 
 
-def _check(recipe: Recipe, family: Family | None) -> None:
+def _check(recipe: Recipe, family: Family | None, *, on_device: bool) -> None:
     """Nothing, where the recipe's choices for transfer learning fit its network and each other."""
     if family is None and recipe.fine_tune:
         raise UsageError(
             f"expected fine_tune (--fine-tune) for one of {list(FAMILIES)} only; received it for {recipe.network!r}"
+        )
+    alone = family is not None and recipe.weights != RANDOM and not recipe.fine_tune
+    if alone and (on_device or recipe.passes > 1):
+        raise UsageError(
+            "expected one pass an epoch, and no --on-device, where new layers alone are taught, which takes seconds; "
+            f"received {recipe.passes} passes{' and --on-device' if on_device else ''}. Leave them away"
         )
     if family is not None and recipe.weights == RANDOM and recipe.fine_tune:
         raise UsageError(
