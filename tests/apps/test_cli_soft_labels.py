@@ -100,24 +100,6 @@ def test_from_folds_to_a_network_that_learns_from_soft_labels(here, fer2013, tmp
     assert not (tmp_path / "b.npz").exists()
 
 
-@pytest.mark.parametrize(
-    ("options", "words"),
-    [
-        (["--fold", "5/5"], "expected a fold as K/N"),
-        (["--fold", "five"], "expected a fold as K/N"),
-        (["--fold", "0/5", "--model", "face-detector"], "with --fold; received the face detector"),
-        (["--soft-labels", "a.npz", "--model", "face-detector"], "expected soft labels"),
-        (["--soft-share", "1.5"], "soft_share"),
-    ],
-    ids=" ".join,
-)
-def test_wrong_usage_is_2_and_leaves_no_run(mien, fer2013, tmp_path, options, words):
-    code, out, err = mien("train", "--data", fer2013, "--out", tmp_path / "run", *options)
-    assert (code, out) == (2, "")
-    assert words in err
-    assert not (tmp_path / "run").exists()
-
-
 @taught
 @pytest.mark.train
 def test_soft_labels_that_are_not_there_leave_no_run(here, fer2013, tmp_path):

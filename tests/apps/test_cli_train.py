@@ -212,6 +212,13 @@ def test_without_keras_the_pip_line_is_named(process, fer2013):
         (["--patience", "-1"], "patience"),
         (["--rate", "0"], "rate"),
         (["--checkpoint-minutes", "-1"], "checkpoint-minutes"),
+        (["--fold", "5/5"], "expected a fold as K/N"),
+        (["--fold", "five"], "expected a fold as K/N"),
+        (["--fold", "0/5", "--model", "face-detector"], "with --fold; received the face detector"),
+        (["--soft-labels", "a.npz", "--model", "face-detector"], "expected soft labels"),
+        (["--soft-share", "1.5"], "soft_share"),
+        (["--on-device", "--model", "face-detector"], "with --on-device; received the face detector"),
+        (["--weights", "compact", "--model", "face-detector"], "with --weights; received the face detector"),
     ],
     ids=" ".join,
 )
