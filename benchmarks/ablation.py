@@ -39,11 +39,11 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "FER+ counts twice": {"further_heads": 1.4},
     "a teacher's soft labels": {"soft_labels": "fer2013"},
     "no average of weights": {"average": 0.0},
-    "no label smoothing": {"label_smoothing": 0.0},
+    "label smoothing of 0.1": {"label_smoothing": 0.1},
     "no dropout": {"dropout": 0.0},
     "no weight decay": {"weight_decay": 0.0},
     "no gentle epochs": {"gentle_epochs": 0},
-    "batch of 256": {"batch": 256, "rate": 0.3},
+    "batch of 128": {"batch": 128, "rate": 0.15},
     "AdamW": {"optimizer": "adamw", "rate": 0.003, "weight_decay": 0.05},
     "float32": {"precision": "float32"},
     "no flip": {"augmentation": {"flip": 0.0}},
@@ -56,6 +56,12 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "no augmentation": {"augmentation": {**STILL, "flip": 0.0, "light": 0.0, "blur": 0.0, "shrink": 0.0, "jpeg": 0.0,
                                          "erase": 0.0, "mixup_share": 0.0}},
 }  # fmt: skip
+
+
+def studied(network: str, epochs: int) -> Recipe:
+    """A network's recipe for a study: as short as it says (one pass an epoch), and by the data's own labels alone."""
+    recipe = recipe_for(network)
+    return dataclasses.replace(recipe, epochs=epochs, gentle_epochs=epochs // 5, passes=1, soft_labels="")
 
 
 def varied(recipe: Recipe, changes: dict[str, Any]) -> Recipe:
@@ -100,10 +106,7 @@ def main() -> None:
     """Teaches what is not taught yet, and tells."""
     asked = _arguments().parse_args()
     names = [BASE, *(asked.only or [name for name in VARIANTS if name != BASE])]
-    # one pass an epoch and no teacher, so that schedules are as short as they say and the data's own labels are studied
-    recipe = dataclasses.replace(
-        recipe_for(asked.model), epochs=asked.epochs, gentle_epochs=asked.epochs // 5, passes=1, soft_labels=""
-    )
+    recipe = studied(asked.model, asked.epochs)
     split = datasets.load(asked.data).split("PublicTest")
     asked.runs.mkdir(parents=True, exist_ok=True)
     found: dict[str, list[dict[str, npt.NDArray[np.float64]]]] = {}

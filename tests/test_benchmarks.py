@@ -11,11 +11,10 @@ from onnx import TensorProto, helper
 from mien.detection import WholeDetector
 from mien.images import write
 from mien.model_card import CropRule
-from mien.training.recipe import recipe_for
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "benchmarks"))
 
-from ablation import VARIANTS, difference, varied
+from ablation import VARIANTS, difference, studied, varied
 from operations import multiply_adds
 from page import fill, table
 from processes import bytes_under, import_microseconds
@@ -206,7 +205,7 @@ def test_a_pass_times_every_stage_of_every_photo(tmp_path):
 
 
 def test_every_variant_of_an_ablation_is_a_recipe_of_its_own():
-    recipe = recipe_for("nano")
+    recipe = studied("nano", epochs=8)
     changed = [varied(recipe, changes) for changes in VARIANTS.values()]
     assert changed[0] == recipe
     assert len(set(changed)) == len(changed)
