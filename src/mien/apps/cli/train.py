@@ -20,7 +20,6 @@ from mien.apps.cli.search import search_recipes
 from mien.apps.cli.soft_labels import told_fitting
 from mien.errors import MissingExtraError, UsageError
 from mien.training.faces import NETWORK as FACE_DETECTOR
-from mien.training.transfer.choices import IMAGENET, RANDOM, TRANSFER
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -260,6 +259,8 @@ def _for_a_fold(recipe: Recipe, asked: set[str]) -> Recipe:
         recipe: every choice.
         asked: what was asked for of "soft_labels" and "weights".
     """
+    from mien.training.transfer.choices import IMAGENET, RANDOM, TRANSFER
+
     if recipe.network == FACE_DETECTOR:
         raise UsageError("expected a network that names expressions with --fold; received the face detector")
     if recipe.soft_labels and "soft_labels" not in asked:
