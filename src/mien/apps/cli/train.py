@@ -141,6 +141,9 @@ def train(
     begun = _begun(out) if resume and not search else None
     chosen = _chosen(recipe, {name: value for name, value in options.items() if value is not None}, begun)
     source = _source(begun, data, without, validation_share, fold)
+    _check_detector(
+        chosen, fold=fold is not None, search=search is not None, weights=weights is not None, on_device=on_device
+    )
     if source.fold:
         asked = {"soft_labels", "weights"} & {name for name, value in options.items() if value is not None}
         chosen = _for_a_fold(chosen, asked if recipe or not begun else {"soft_labels", "weights"})
@@ -148,7 +151,6 @@ def train(
     from mien.training.devices import own_directory
     from mien.training.fit import Options
 
-    _check_detector(chosen, search=search is not None, weights=weights is not None, on_device=on_device)
     on_device = on_device or (begun is not None and begun.facts.on_device)
     settings = Options(
         resume=resume, checkpoint_minutes=checkpoint_minutes, source=source, devices=devices, on_device=on_device
@@ -261,8 +263,6 @@ def _for_a_fold(recipe: Recipe, asked: set[str]) -> Recipe:
     """
     from mien.training.transfer.choices import IMAGENET, RANDOM, TRANSFER
 
-    if recipe.network == FACE_DETECTOR:
-        raise UsageError("expected a network that names expressions with --fold; received the face detector")
     if recipe.soft_labels and "soft_labels" not in asked:
         say(f"the soft labels {recipe.soft_labels} are left aside: their teachers have seen the fold")
         recipe = dataclasses.replace(recipe, soft_labels="")

@@ -44,14 +44,14 @@ def restore(variables: Sequence[keras.Variable], arrays: Arrays) -> None:
 def reseed(model: keras.Model, seed: int, epoch: int, step: int) -> None:
     """Makes what is random in the network's next step (dropout) depend on nothing but these numbers."""
     places = seed_states(model)
-    words = seeds_of(len(places), seed, epoch, step)
-    for place, pair in zip(places, words, strict=True):
+    words = _words(len(places), seed, epoch, step)
+    for place, pair in zip(places, _pairs(words), strict=True):
         state = model.non_trainable_variables[place]
         state.assign(pair.astype(state.dtype))
     if keras.backend.backend() == "torch":  # there dropout without a seed of its own takes torch's generator
         import torch
 
-        torch.manual_seed(int(_words(len(places), seed, epoch, step)[-1]))
+        torch.manual_seed(int(words[-1]))
 
 
 def seed_states(model: keras.Model) -> list[int]:
@@ -61,7 +61,12 @@ def seed_states(model: keras.Model) -> list[int]:
 
 def seeds_of(count: int, seed: int, epoch: int, step: int) -> npt.NDArray[np.uint32]:
     """The seeds of a step, (count, 2)."""
-    return _words(count, seed, epoch, step)[:-1].reshape(count, 2)
+    return _pairs(_words(count, seed, epoch, step))
+
+
+def _pairs(words: npt.NDArray[np.uint32]) -> npt.NDArray[np.uint32]:
+    """The words of each seed; the last word is torch's own."""
+    return words[:-1].reshape(-1, 2)
 
 
 def _words(count: int, seed: int, epoch: int, step: int) -> npt.NDArray[np.uint32]:
