@@ -102,6 +102,39 @@ def test_from_folds_to_a_network_that_learns_from_soft_labels(here, fer2013, tmp
 
 @taught
 @pytest.mark.train
+def test_a_network_learns_from_teachers_that_it_asks(here, fer2013, tmp_path):
+    for seed in (0, 1):
+        assert here("train", "--data", fer2013, "--out", f"t{seed}", *TINY, "--seed", seed).code == 0
+    asked = ["--teacher", "t0/model.onnx, t1/model.onnx"]
+    done = here("train", "--data", fer2013, "--out", "taught", *TINY, *asked, "--soft-share", 0.7)
+    assert done.code == 0, done.err
+    told = facts(tmp_path / "taught")["source"]["teacher"]
+    assert [part.split(" ")[0] for part in told.split(", ")] == ["model.onnx", "model.onnx"]
+    card = json.loads(here("models", "show", "taught/model.onnx", "--json").out)["card"]
+    assert f"Learnt from what these say of the same pictures, too: {told}." in card["origin"]["notes"]
+    assert str(tmp_path) not in json.dumps(card)
+    alone = here("train", "--data", fer2013, "--out", "alone", *TINY)
+    assert alone.code == 0, alone.err
+    losses = [json.loads((tmp_path / run / "history.jsonl").read_text())["loss"] for run in ("taught", "alone")]
+    assert losses[0] != losses[1]
+
+    again = here("train", "--out", "taught", "--resume")
+    assert (again.code, "nothing is left to learn" in again.err) == (0, True), again.err
+    (tmp_path / "t1" / "model.onnx").write_bytes((tmp_path / "t0" / "model.onnx").read_bytes())
+    other = here("train", "--out", "taught", "--resume")
+    assert (other.code, "expected teacher = model.onnx sha256:" in other.err) == (2, True), other.err
+
+    left = here("train", "--data", fer2013, "--recipe", "taught/recipe.toml", "--fold", "0/3", "--out", "left")
+    assert (left.code, "is left aside: it has seen the fold" in left.err) == (0, True), left.err
+    assert facts(tmp_path / "left")["source"]["teacher"] == ""
+    for name, words in (("nano", "expected teachers that read chips of 16 px"), ("nobody", "'nobody'")):
+        refused = here("train", "--data", fer2013, "--out", "b", *TINY, "--teacher", name)
+        assert (refused.code, words in refused.err) == (2, True), refused.err
+    assert not (tmp_path / "b").exists()
+
+
+@taught
+@pytest.mark.train
 def test_soft_labels_that_are_not_there_leave_no_run(here, fer2013, tmp_path):
     done = here("train", "--data", fer2013, "--out", "run", *TINY, "--soft-labels", "gone.npz")
     assert (done.code, "expected a file of soft labels at" in done.err) == (2, True)

@@ -217,6 +217,8 @@ def test_without_keras_the_pip_line_is_named(process, fer2013):
         (["--fold", "0/5", "--model", "face-detector"], "with --fold; received the face detector"),
         (["--soft-labels", "a.npz", "--model", "face-detector"], "expected soft labels"),
         (["--soft-share", "1.5"], "soft_share"),
+        (["--teacher", "large", "--soft-labels", "fer2013"], "expected a teacher or soft labels; received both"),
+        (["--teacher", "yunet,own.onnx", "--model", "face-detector"], "one for the face detector"),
         (["--on-device", "--model", "face-detector"], "with --on-device; received the face detector"),
         (["--weights", "compact", "--model", "face-detector"], "with --weights; received the face detector"),
     ],

@@ -27,8 +27,14 @@ QUICK_NETWORKS = {
 """Side, channels and heads of the networks whose weights go from one backend to another."""
 
 
-STEPPED = {"plain": PLAIN, "changed": Augmentation(mixup_share=0.5)}
-"""How the pictures of ``step``'s runs are changed."""
+STEPPED = {
+    "plain": replace(QUICK, network="nano", epochs=2, passes=2, balance="logits"),
+    "changed": replace(
+        QUICK, network="nano", epochs=2, passes=2, balance="logits", augmentation=Augmentation(mixup_share=0.5)
+    ),
+    "asked": replace(QUICK, epochs=2, teacher="nano", augmentation=replace(PLAIN, mixup=0.2, mixup_share=1.0)),
+}
+"""The recipes of ``step``'s runs."""
 
 START = "start.weights.h5"
 
@@ -78,9 +84,9 @@ def teach(folder: Path, devices: int) -> None:
 
 
 def step(folder: Path, on_device: bool) -> None:
-    """A run over six steps an epoch in two passes, with augmentation and mixup or without, in FOLDER/NAME each.
+    """Runs over three or six steps an epoch, in FOLDER/NAME each.
 
-    On the device four go together, so that an epoch takes two programs and the second is padded.
+    On the device four go together, so that an epoch of six takes two programs and the second is padded.
     """
     from mien.training.fit import Options, fit
 
@@ -88,9 +94,8 @@ def step(folder: Path, on_device: bool) -> None:
         from mien.training.on_device import steps
 
         steps.TOGETHER = 4
-    data = drawn_with_votes(each=16)
-    for name, strength in STEPPED.items():
-        recipe = replace(QUICK, network="nano", epochs=2, passes=2, balance="logits", augmentation=strength)
+    for name, recipe in STEPPED.items():
+        data = drawn_with_votes(each=16, size=48 if recipe.teacher else 24)
         options = Options(on_device=on_device)
         fit(data.split("Training"), data.split("PublicTest"), recipe, folder / name, lambda _: None, options)
 

@@ -62,9 +62,9 @@ def drawn(each: int, size: int = 24, channels: int = 1, seed: int = 0) -> Datase
     )
 
 
-def drawn_with_votes(each: int) -> Dataset:
+def drawn_with_votes(each: int, size: int = 24) -> Dataset:
     """The same chips under FER2013's labels and FER+ votes; every fifth row has no votes that count."""
-    data = drawn(each)
+    data = drawn(each, size)
     turns = data.truths[0].answers
     own = np.array([FER2013.index(label) if label in FER2013 else FER2013.index("neutral") for label in FERPLUS])[turns]
     votes = (0.8 * one_hot(turns, 8) + 0.2 / 8).astype(np.float32)

@@ -94,6 +94,22 @@ def test_a_choice_outside_its_range_is_refused(choice: str, value: object) -> No
 
 
 @pytest.mark.parametrize(
+    ("choices", "words"),
+    [
+        ({"teacher": "large", "soft_labels": "fer2013"}, "a teacher or soft labels; received both"),
+        ({"teacher": "yunet,a.onnx", "network": "face-detector"}, "one for the face detector"),
+        ({"pasted": "fer2013.csv"}, "chips to paste with the face detector and a teacher only"),
+        ({"pasted": "fer2013.csv", "network": "face-detector"}, "chips to paste with the face detector and a teacher"),
+        ({"pasted": "fer2013.csv", "teacher": "large"}, "chips to paste with the face detector and a teacher only"),
+    ],
+    ids=str,
+)
+def test_what_teaches_beside_the_labels_fits_the_network(choices: dict[str, str], words: str) -> None:
+    with pytest.raises(UsageError, match=words):
+        Recipe(**choices)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
     ("choice", "value"),
     [
         ("flip", 1.1),
@@ -160,4 +176,6 @@ def test_a_recipe_that_there_is_not_is_told(words: str) -> None:
 def test_a_recipe_for_others_names_no_folders() -> None:
     own = Recipe(weights="/home/ann/runs/base", soft_labels="/home/ann/soft.npz")
     assert own.without_folders() == Recipe(weights="base", soft_labels="soft.npz")
+    asked = Recipe(teacher="large, /home/ann/wide.onnx")
+    assert asked.without_folders() == Recipe(teacher="large,wide.onnx")
     assert Recipe(soft_labels="fer2013").without_folders() == Recipe(soft_labels="fer2013")

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from mien.arrays import Chips, Targets
     from mien.datasets.dataset import Dataset
     from mien.training.recipe import Recipe
+    from mien.training.teachers import Teachers
 
 Weights = npt.NDArray[np.float32]
 
@@ -46,11 +47,18 @@ class Drawn:
 
 
 class Batches:
-    """Batches of a training split. The next one is made while the network learns from this one."""
+    """Batches of a training split. The next one is made while the network learns from this one.
 
-    def __init__(self, data: Dataset, recipe: Recipe) -> None:
+    Args:
+        data: the rows, with targets and weights as they are learnt from.
+        recipe: every choice.
+        teachers: whose answers on the pictures of each batch are learnt too.
+    """
+
+    def __init__(self, data: Dataset, recipe: Recipe, teachers: Teachers | None = None) -> None:
         self.data = data
         self._recipe = recipe
+        self._teachers = teachers
 
     def steps(self) -> int:
         """Batches an epoch; of each pass a last short one is left out unless it is the only one."""
@@ -84,6 +92,9 @@ class Batches:
         if drawn.share < 1.0:
             chips = mixed_chips(chips, drawn.share)
             truths = {head: mixed_targets(*truth, drawn.share) for head, truth in truths.items()}
+        if self._teachers:
+            told, share = self._teachers.told(chips), self._teachers.share
+            truths = {head: blended_targets(*truth, told[head], share) for head, truth in truths.items()}
         return Batch(
             chips,
             {head: targets for head, (targets, _) in truths.items()},
@@ -106,6 +117,26 @@ def mixed_targets(targets: Targets, weights: Weights, share: float) -> tuple[Tar
     mixed[counted] /= total[counted, None]
     mixed[~counted] = targets[~counted]
     return mixed.astype(np.float32), total.astype(np.float32)
+
+
+def blended_targets(
+    targets: Targets, weights: Weights, told: npt.NDArray[np.floating], share: float
+) -> tuple[Targets, Weights]:
+    """Targets and weights of rows that a teacher's answers are learnt of too.
+
+    Cross-entropy is linear in its targets: learning from the blend is learning from both, the data's own labels with
+    (1 - share) of their weights and the teacher's with ``share``, added. A row that counted for nothing counts for
+    what the teacher says.
+
+    Args:
+        targets: the data's own, (count, labels).
+        weights: what each row counts by them, (count,).
+        told: the teacher's probabilities, (count, labels).
+        share: of the teacher, above 0 and up to 1.
+    """
+    own = (1 - share) * weights.astype(np.float64)
+    blend = own[:, None] * targets + share * told
+    return (blend / (own + share)[:, None]).astype(np.float32), (own + share).astype(np.float32)
 
 
 def _mixing_share(random: np.random.Generator, alpha: float, batches: float) -> float:

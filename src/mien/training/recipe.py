@@ -115,12 +115,14 @@ class Recipe:
         weights: of a transfer network: "imagenet" (from Keras' cache, or fetched), "none", or a file's path. Of any
             other: random, or those of the model or the run that a name or a path stands for.
         fine_tune: of a transfer network: how many of its last blocks are taught too; 0: the new layers alone.
-        teacher: of a face detector: the detector whose cells are learnt beside the labels ("yunet", or the path of one
-            that mien taught); "": none.
+        teacher: what is asked of each picture as it is learnt from, and learnt beside the labels; "": none. Of a face
+            detector a detector ("yunet", or the path of one that mien taught), of whose cells is learnt; of any other
+            network models, by name or path with commas between, of whose mean is learnt.
         pasted: of a face detector: the path of a data set of chips, whose faces are pasted into scenes too; "": none.
         soft_labels: a teacher's soft labels, learnt beside the data's own: the path of a file that ``mien soft-labels``
             made, or the name of one that ships ("fer2013"); "": none.
-        soft_share: how much they count of each row that they know, 0 to 1; the rest is the data's own label's.
+        soft_share: how much those, or the teacher's, count of each row that they know, 0 to 1; the rest is the data's
+            own label's.
         licence: of the weights, written into the model's card: yours to choose.
     """
 
@@ -186,13 +188,17 @@ class Recipe:
         gentle = epoch >= self.epochs - self.gentle_epochs
         return self.augmentation.softened() if gentle else self.augmentation
 
+    def teachers(self) -> tuple[str, ...]:
+        """The teachers' names or paths, one by one."""
+        return tuple(name.strip() for name in self.teacher.split(",") if name.strip())
+
     def without_folders(self) -> Recipe:
         """The recipe for others to read: of files it names no folders, which tell of a machine and not of the run."""
         return dataclasses.replace(
             self,
             weights=Path(self.weights).name,
             soft_labels=Path(self.soft_labels).name,
-            teacher=Path(self.teacher).name,
+            teacher=",".join(Path(name).name for name in self.teachers()),
             pasted=Path(self.pasted).name,
         )
 
@@ -253,18 +259,25 @@ def _made(kind: type[Any], values: dict[str, Any]) -> Any:
 
 def _check_teachers(recipe: Recipe) -> None:
     """Nothing, where what is learnt beside the labels is of the network's own kind."""
-    if not isinstance(recipe.teacher, str) or (recipe.teacher and recipe.network != FACE_DETECTOR):
+    detector = recipe.network == FACE_DETECTOR
+    if not isinstance(recipe.teacher, str) or (detector and len(recipe.teachers()) > 1):
         raise UsageError(
-            f"expected a teacher, by name or file, with the face detector only; received {recipe.teacher!r}"
+            "expected teachers by name or file, one for the face detector, several with commas between for others; "
+            f"received {recipe.teacher!r}"
         )
-    if not isinstance(recipe.pasted, str) or (recipe.pasted and not recipe.teacher):
+    if not isinstance(recipe.pasted, str) or (recipe.pasted and not (detector and recipe.teacher)):
         raise UsageError(
             f"expected chips to paste with the face detector and a teacher only; received {recipe.pasted!r}"
         )
-    if not isinstance(recipe.soft_labels, str) or (recipe.soft_labels and recipe.network == FACE_DETECTOR):
+    if not isinstance(recipe.soft_labels, str) or (recipe.soft_labels and detector):
         raise UsageError(
             "expected soft labels, by name or file, for a network that names expressions; "
             f"received {recipe.soft_labels!r}"
+        )
+    if recipe.soft_labels and recipe.teacher:
+        raise UsageError(
+            f"expected a teacher or soft labels; received both, {recipe.teacher!r} and {recipe.soft_labels!r}. "
+            "Say --teacher none, or --soft-labels none"
         )
 
 

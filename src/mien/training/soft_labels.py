@@ -18,6 +18,7 @@ import numpy as np
 from mien.datasets.cache import UNREADABLE
 from mien.errors import TrainingError
 from mien.files import sha256_of, written_whole
+from mien.training.batches import blended_targets
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -217,11 +218,9 @@ def fitting(recipe: Recipe, training: Dataset, shipped: Path = SHIPPED) -> Recip
 
 
 def softened(training: Dataset, soft: SoftLabels, share: float) -> Dataset:
-    """The data with the targets blended with soft labels, for learning only.
+    """The data with the targets blended with soft labels, for learning only; see ``blended_targets``.
 
-    Cross-entropy is linear in its targets: learning from the blend is learning from both, the data's own labels with
-    (1 - share) of their weights and the soft ones with ``share``, added. A row that counted for nothing counts for
-    its soft label. Rows and heads that are not known stay as they are.
+    Rows and heads that are not known stay as they are.
 
     Args:
         training: what is learnt from.
@@ -249,11 +248,9 @@ def _blended(truth: Truth, soft: SoftHead, rows: npt.NDArray[np.int64], share: f
         return truth
     known = np.flatnonzero(rows >= 0)
     told = soft.probabilities[rows[known]].astype(np.float64)
-    own = (1 - share) * truth.weights[known].astype(np.float64)
+    told /= told.sum(axis=1, keepdims=True)
     targets, weights = truth.targets.copy(), truth.weights.copy()
-    weights[known] = own + share
-    blend = own[:, None] * truth.targets[known] + share * told / told.sum(axis=1, keepdims=True)
-    targets[known] = blend / (own + share)[:, None]
+    targets[known], weights[known] = blended_targets(targets[known], weights[known], told, share)
     return dataclasses.replace(truth, targets=targets, weights=weights)
 
 

@@ -27,9 +27,13 @@ def read_halves(source: Source) -> tuple[Scenes, Scenes]:
 
 
 def chosen_teacher(words: str) -> str:
-    """A teacher as a recipe names it: "yunet", a file's absolute path, or "" for none."""
+    """Teachers as a recipe names them: a name or a file's absolute path, commas between; or "" for none."""
     if words == "none":
         return ""
+    return ",".join(_whole(part.strip()) for part in words.split(","))
+
+
+def _whole(words: str) -> str:
     return str(Path(words).expanduser().absolute()) if words.lower().endswith(".onnx") else words
 
 

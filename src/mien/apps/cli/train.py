@@ -30,6 +30,9 @@ if TYPE_CHECKING:
     from mien.training.run.progress import News
 
 DEFAULT_NETWORK = "compact"
+SEEN = {"soft_labels", "weights", "teacher"}
+"""The choices of a recipe that may have seen a fold that is to be left out."""
+
 REDRAWN = 10.0
 """Seconds after which the curves are drawn again, if an epoch has ended; and at the end."""
 
@@ -84,7 +87,10 @@ def train(
         int | None, typer.Option("--fine-tune", min=0, help="Of a transfer network: teach its last N blocks too.")
     ] = None,
     teacher: Annotated[
-        str | None, typer.Option("--teacher", help="Of the face detector: a detector to learn from, or none. [yunet]")
+        str | None,
+        typer.Option(
+            "--teacher", help="Learn from it too: models, by commas; of the face detector a detector [yunet]; or none."
+        ),
     ] = None,
     paste: Annotated[
         Path | None, typer.Option("--paste", help="Of the face detector: FER2013 or other chips to paste into scenes.")
@@ -94,7 +100,7 @@ def train(
         typer.Option("--soft-labels", help="Learn a teacher's too: a file of mien soft-labels, fer2013, or none."),
     ] = None,
     soft_share: Annotated[
-        float | None, typer.Option("--soft-share", help="How much they count, 0 to 1; the rest is the data's own.")
+        float | None, typer.Option("--soft-share", help="How much these, or a teacher, count, 0 to 1.")
     ] = None,
     fold: Annotated[
         str | None, typer.Option("--fold", help="Leave fold K of N of the training rows out: K/N, K from 0.")
@@ -145,8 +151,8 @@ def train(
         chosen, fold=fold is not None, search=search is not None, weights=weights is not None, on_device=on_device
     )
     if source.fold:
-        asked = {"soft_labels", "weights"} & {name for name, value in options.items() if value is not None}
-        chosen = _for_a_fold(chosen, asked if recipe or not begun else {"soft_labels", "weights"})
+        asked = {name for name, value in options.items() if value is not None}
+        chosen = _for_a_fold(chosen, asked if recipe or not begun else SEEN)
     prepare_backend()
     from mien.training.devices import own_directory
     from mien.training.fit import Options
@@ -253,19 +259,20 @@ def _with(recipe: Recipe, choices: dict[str, object]) -> Recipe:
 
 
 def _for_a_fold(recipe: Recipe, asked: set[str]) -> Recipe:
-    """The recipe of a run that leaves a fold out: without soft labels and taught weights, unless they were asked for.
-
-    Those of others have seen the fold, and a teacher that learnt from them is none that did not.
+    """The recipe of a run that leaves a fold out: of what may have seen the fold, without what was not asked for.
 
     Args:
         recipe: every choice.
-        asked: what was asked for of "soft_labels" and "weights".
+        asked: the choices that were asked for.
     """
     from mien.training.transfer.choices import IMAGENET, RANDOM, TRANSFER
 
     if recipe.soft_labels and "soft_labels" not in asked:
         say(f"the soft labels {recipe.soft_labels} are left aside: their teachers have seen the fold")
         recipe = dataclasses.replace(recipe, soft_labels="")
+    if recipe.teacher and "teacher" not in asked:
+        say(f"the teacher {recipe.teacher} is left aside: it has seen the fold")
+        recipe = dataclasses.replace(recipe, teacher="")
     if recipe.network not in TRANSFER and recipe.weights not in (IMAGENET, RANDOM) and "weights" not in asked:
         say(f"the weights {recipe.weights} are left aside: they may have learnt from the fold")
         recipe = dataclasses.replace(recipe, weights=RANDOM)

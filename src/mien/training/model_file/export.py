@@ -66,10 +66,11 @@ def _taught_on(run: Path) -> str:
 
 
 def with_start(card: ModelCard, run: Path) -> ModelCard:
-    """The card with what a run began with, and whose soft labels it learnt from, in its origin."""
+    """The card with what a run began with, and what it learnt from beside the data's labels, in its origin."""
     source = read_facts(run).source if is_run(run) else Source()
     told = [f"Began with the weights {source.weights}."] if source.weights else []
     told += [f"Learnt from the soft labels {source.soft_labels}, too."] if source.soft_labels else []
+    told += [f"Learnt from what these say of the same pictures, too: {source.teacher}."] if source.teacher else []
     notes = " ".join([*([card.origin.notes] if card.origin.notes else []), *told])
     return dataclasses.replace(card, origin=dataclasses.replace(card.origin, notes=notes))
 

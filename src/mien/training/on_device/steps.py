@@ -15,6 +15,7 @@ import numpy as np
 
 from mien.training.compilation import loss_weights, losses
 from mien.training.on_device.pictures import changed, inverse_maps, strengths_of
+from mien.training.on_device.teachers import TeachersOnDevice
 from mien.training.run.state import seed_states, seeds_of
 from mien.training.schedule import rate_at
 from mien.training.stepping import Taken
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from mien.datasets.dataset import Dataset
     from mien.training.batches import Batches
     from mien.training.on_device.pictures import Strengths
+    from mien.training.on_device.teachers import Values
     from mien.training.recipe import Augmentation, Recipe
     from mien.training.run.directory import Epoch
 
@@ -58,6 +60,14 @@ class Plan(NamedTuple):
     seeds: npt.NDArray[np.uint32]
 
 
+class Held(NamedTuple):
+    """What lies on the device for the whole run: pictures, targets and weights by head, the teachers' variables."""
+
+    chips: jax.Array
+    truths: Truths
+    teachers: list[Values]
+
+
 class OnDevice:
     """As ``Stepper`` asks, for a network on JAX that is ready to learn.
 
@@ -74,6 +84,7 @@ class OnDevice:
         self._first_head = training.truths[0].head
         self._rate = [variable.name for variable in model.optimizer.variables].index("learning_rate")
         self._seeds = seed_states(model)
+        self._teachers = TeachersOnDevice(recipe, training) if recipe.teacher else None
         data = batches.data
         self._chips = _held(data.chips)
         self._truths: Truths = {truth.head: (_held(truth.targets), _held(truth.weights)) for truth in data.truths}
@@ -86,7 +97,8 @@ class OnDevice:
         plan = self._plan(epoch, step, count, history, strength)
         variables = self._variables()
         state = State(*([variable.value for variable in part] for part in variables))
-        state, loss, accuracy = self._program(state, plan, count, self._chips, self._truths, strengths_of(strength))
+        held = Held(self._chips, self._truths, self._teachers.values if self._teachers else [])
+        state, loss, accuracy = self._program(state, plan, count, held, strengths_of(strength))
         for part, values in zip(variables, state, strict=True):
             for variable, value in zip(part, values, strict=True):
                 variable.assign(value)
@@ -113,7 +125,7 @@ class OnDevice:
         return Plan(*(np.concatenate([part, np.repeat(part[-1:], more, axis=0)]) for part in plan))
 
     def _steps(
-        self, state: State, plan: Plan, count: int, chips: jax.Array, truths: Truths, strengths: Strengths
+        self, state: State, plan: Plan, count: int, held: Held, strengths: Strengths
     ) -> tuple[State, jax.Array, jax.Array]:
         """The state after ``count`` steps, and their losses and accuracies, summed."""
         mixing = self._recipe.augmentation.mixup > 0 and self._recipe.augmentation.mixup_share > 0
@@ -121,11 +133,14 @@ class OnDevice:
         def one(at: jax.Array, so_far: tuple[State, jax.Array, jax.Array]) -> tuple[State, jax.Array, jax.Array]:
             state, loss, accuracy = so_far
             now = jax.tree.map(lambda part: part[at], plan)
-            pictures = changed(chips[now.rows], now.maps, now.table, strengths)
-            batch = {head: (targets[now.rows], weights[now.rows]) for head, (targets, weights) in truths.items()}
+            pictures = changed(held.chips[now.rows], now.maps, now.table, strengths)
+            batch = {head: (targets[now.rows], weights[now.rows]) for head, (targets, weights) in held.truths.items()}
             if mixing:
                 pictures = _mixed_pictures(pictures, now.share)
                 batch = {head: _mixed_targets(*truth, now.share) for head, truth in batch.items()}
+            if teachers := self._teachers:
+                told = teachers.told(held.teachers, pictures)
+                batch = {head: _blended_targets(*truth, told[head], teachers.share) for head, truth in batch.items()}
             state, (step_loss, step_accuracy) = self._step(self._set(state, now), pictures, batch)
             return state, loss + step_loss, accuracy + step_accuracy
 
@@ -175,3 +190,9 @@ def _mixed_targets(targets: jax.Array, weights: jax.Array, share: jax.Array) -> 
     total = own + other
     mixed = own[:, None] * targets + other[:, None] * targets[::-1]
     return jnp.where(total[:, None] > 0, mixed / jnp.maximum(total, 1e-12)[:, None], targets), total
+
+
+def _blended_targets(targets: jax.Array, weights: jax.Array, told: jax.Array, share: float) -> tuple[Any, Any]:
+    """As ``batches.blended_targets``."""
+    own = (1.0 - share) * weights
+    return (own[:, None] * targets + share * told) / (own + share)[:, None], own + share

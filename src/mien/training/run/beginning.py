@@ -99,7 +99,7 @@ def check_resumable(run: Path, recipe: Recipe, facts: Facts, tell: Callable[[New
         tell(f"the run began on {begun.backend} and goes on on {facts.backend}: numbers agree, but not to the last bit")
     if facts.on_device != begun.on_device:
         tell("the run goes on with --on-device otherwise than it began: numbers agree, but not to the last bit")
-    for what in ("weights", "soft_labels"):
+    for what in ("weights", "soft_labels", "teacher"):
         if getattr(facts.source, what) != getattr(begun.source, what):
             raise TrainingError(
                 f"expected {what} = {getattr(begun.source, what)} as the run {run} began with; received "

@@ -112,6 +112,7 @@ class Source:
         validation_share: held out where the data has no splits.
         weights: file or run, and SHA-256, of those that the network began with; "" for random ones.
         soft_labels: file and SHA-256 of a teacher's labels that are learnt from; "" where there are none.
+        teacher: models and SHA-256 that are asked while it learns; "" where there are none.
         fold: the part of the training rows that is left out, "K/N"; "" where all are learnt from.
     """
 
@@ -120,6 +121,7 @@ class Source:
     validation_share: float = 0.1
     weights: str = ""
     soft_labels: str = ""
+    teacher: str = ""
     fold: str = ""
 
 

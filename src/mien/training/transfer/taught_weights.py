@@ -18,6 +18,7 @@ from mien.classification import Classifier
 from mien.errors import TrainingError
 from mien.files import sha256_of
 from mien.model_store import ModelStore
+from mien.onnx_guard import card_of
 from mien.training.best import best_network
 from mien.training.compilation import plain
 from mien.training.fit import BEST
@@ -80,12 +81,27 @@ def taught_network(weights: str, training: Dataset, recipe: Recipe) -> Taught:
         model = best_network(path, shape, recipe.network)
         return Taught(model, dict(facts.heads), f"{path.name}, a run, sha256:{sha256_of(path / BEST)}")
     content = ModelStore().load(weights)
-    card = Classifier(content).card
-    _check_network(card.origin.network, recipe, weights)
+    _check_network(card_of(content).origin.network, recipe, weights)
+    model, card = network_in(content, training)
     labels = {head.name: head.labels for head in card.heads}
-    model = plain(_shape(training, labels), recipe.network)
-    load_graph(model, content, card, training.chips[:: max(1, len(training) // LOOKED_AT)])
     return Taught(model, labels, f"{path.name} sha256:{hashlib.sha256(content).hexdigest()}")
+
+
+def network_in(content: bytes, training: Dataset) -> tuple[keras.Model, ModelCard]:
+    """The network in a model file, in float32, and the file's card.
+
+    Args:
+        content: of the .onnx file.
+        training: pictures as in use, of the size and channels that the network reads.
+
+    Raises:
+        ModelError: it is no model file.
+        TrainingError: it is of a network whose weights can't be had from a model file.
+    """
+    card = Classifier(content).card
+    model = plain(_shape(training, {head.name: head.labels for head in card.heads}), card.origin.network)
+    load_graph(model, content, card, training.chips[:: max(1, len(training) // LOOKED_AT)])
+    return model, card
 
 
 def begin_with(model: keras.Model, taught: Taught, labels: Labels) -> None:

@@ -225,10 +225,11 @@ def _check(recipe: Recipe, family: Family | None, *, on_device: bool) -> None:
             f"expected fine_tune (--fine-tune) for one of {list(FAMILIES)} only; received it for {recipe.network!r}"
         )
     alone = family is not None and recipe.weights != RANDOM and not recipe.fine_tune
-    if alone and (on_device or recipe.passes > 1):
+    if alone and (on_device or recipe.passes > 1 or recipe.teacher):
+        asked = {"--on-device": on_device, f"{recipe.passes} passes": recipe.passes > 1, "--teacher": recipe.teacher}
         raise UsageError(
-            "expected one pass an epoch, and no --on-device, where new layers alone are taught, which takes seconds; "
-            f"received {recipe.passes} passes{' and --on-device' if on_device else ''}. Leave them away"
+            "expected one pass an epoch, no --teacher and no --on-device where new layers alone are taught, which "
+            f"takes seconds; received {', '.join(name for name, given in asked.items() if given)}. Leave them away"
         )
     if family is not None and recipe.weights == RANDOM and recipe.fine_tune:
         raise UsageError(

@@ -1,0 +1,106 @@
+"""Teachers that are asked while a network learns: models that read the very pictures that it learns from.
+
+Soft labels of a file are of a picture; these are of what augmentation made of it, so teacher and student see the same
+(Beyer et al. 2022, "Knowledge distillation: A good teacher is patient and consistent", arXiv:2106.05237). Needs no
+Keras: teachers are model files and run on ONNX Runtime, whatever backend the student is taught on.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from mien.classification import Classifier, read_logits
+from mien.errors import TrainingError
+from mien.files import sha256_of
+from mien.model_store import ModelStore
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from mien.arrays import Chips, Probabilities
+    from mien.datasets.dataset import Dataset, Truth
+    from mien.model_card import ModelCard
+    from mien.training.recipe import Recipe
+
+NONE = "none"
+
+
+class Teachers:
+    """Models that a network learns from, together.
+
+    Args:
+        models: at least one; each with the size, the channels and every head of what is learnt, by the same labels.
+
+    Attributes:
+        share: how much they count of each row, 0 to 1; the rest is the data's own label's.
+    """
+
+    def __init__(self, models: Sequence[Classifier], share: float) -> None:
+        self._models = tuple(models)
+        self.share = share
+
+    def told(self, chips: Chips) -> dict[str, Probabilities]:
+        """The mean of what the teachers say of chips as they are, by head: float32 (count, labels), calibrated.
+
+        Args:
+            chips: uint8 (count, size, size, channels).
+        """
+        each = [_calibrated(model, chips) for model in self._models]
+        return {head: np.mean([told[head] for told in each], axis=0, dtype=np.float32) for head in each[0]}
+
+
+def teachers_for(recipe: Recipe, training: Dataset, store: ModelStore | None = None) -> Teachers | None:
+    """The teachers that a recipe names, or None.
+
+    Args:
+        recipe: names them.
+        training: what the network learns from.
+        store: where models are found by name.
+
+    Raises:
+        ModelError: there is no such model.
+        TrainingError: one reads other chips, or has not all heads of the data by the same labels.
+    """
+    names = recipe.teachers()
+    if not names:
+        return None
+    store = store or ModelStore()
+    models = [Classifier(store.load(name)) for name in names]
+    for name, model in zip(names, models, strict=True):
+        _check(name, model.card, training)
+    return Teachers(models, recipe.soft_share)
+
+
+def told_of(recipe: Recipe, store: ModelStore | None = None) -> str:
+    """The files of a recipe's teachers and their SHA-256, or "" where it has none."""
+    store = store or ModelStore()
+    files = {name: store.path(name) for name in recipe.teachers()}
+    return ", ".join(f"{Path(name).name} sha256:{sha256_of(file)}" for name, file in files.items())
+
+
+def _calibrated(model: Classifier, chips: Chips) -> dict[str, Probabilities]:
+    logits = model.logits(chips)
+    return {head.name: read_logits(model.card, logits, head.name) for head in model.card.heads}
+
+
+def _check(name: str, card: ModelCard, training: Dataset) -> None:
+    if (card.size, card.channels) != (training.size, training.channels):
+        raise TrainingError(
+            f"expected teachers that read chips of {training.size} px, {training.channels} channels; received {name}, "
+            f"which reads {card.size} px, {card.channels} channels"
+        )
+    labels = {head.name: head.labels for head in card.heads}
+    for truth in training.truths:
+        if labels.get(truth.head) != _labels(truth):
+            raise TrainingError(
+                f"expected teachers with the head {truth.head!r} for {list(_labels(truth))}, in this order; received "
+                f"{name}, which has {', '.join(f'{head!r} for {list(known)}' for head, known in labels.items())}. "
+                f"Choose another, or say --teacher {NONE}"
+            )
+
+
+def _labels(truth: Truth) -> tuple[str, ...]:
+    return tuple(map(str, truth.labels))

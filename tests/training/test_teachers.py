@@ -1,0 +1,120 @@
+"""Teachers that are asked while a network learns: what they say together, of which pictures, and who can be one."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+from lessons import drawn, drawn_with_votes
+
+from mien.classification import Classifier
+from mien.errors import ModelError, TrainingError
+from mien.model_store import ModelStore
+from mien.training.batches import Batches
+from mien.training.recipe import PLAIN, Augmentation, Recipe
+from mien.training.soft_labels import collected, softened
+from mien.training.teachers import Teachers, teachers_for, told_of
+
+if TYPE_CHECKING:
+    from mien.arrays import Chips, Probabilities
+    from mien.datasets.dataset import Dataset
+
+
+@dataclass(frozen=True)
+class Told:
+    """A teacher that says the same of every chip, and keeps what it was shown."""
+
+    seen: list[Chips]
+    share: float = 0.5
+
+    def told(self, chips: Chips) -> dict[str, Probabilities]:
+        self.seen.append(chips)
+        return {"classes": np.tile(np.float32([0.3, 0.7, 0, 0, 0, 0, 0, 0]), (len(chips), 1))}
+
+
+def faces(each: int = 4) -> Dataset:
+    """Chips of 48 px under FER2013's labels and FER+ votes, as the shipped models read them."""
+    return drawn_with_votes(each, size=48)
+
+
+def test_teachers_say_the_mean_of_what_each_says_as_its_card_has_it() -> None:
+    chips, models = faces().chips, [Classifier(ModelStore().load(name)) for name in ("nano", "compact-int8")]
+    told = Teachers(models, 0.5).told(chips)
+    for head in ("fer2013", "ferplus"):
+        each = [replace_mirrored(model).predict(chips, head) for model in models]
+        np.testing.assert_allclose(told[head], (each[0] + each[1]) / 2, atol=1e-6)
+        assert np.abs(each[0] - each[1]).max() > 0.05
+        assert told[head].dtype == np.float32
+
+
+def replace_mirrored(model: Classifier) -> Classifier:
+    """The model, reading each chip as it is alone."""
+    model.card = replace(model.card, mirrored=False)
+    return model
+
+
+def test_a_teacher_is_asked_of_the_changed_and_mixed_pictures_of_each_batch() -> None:
+    data, recipe = drawn(each=4), Recipe(batch=16, augmentation=Augmentation(mixup_share=1.0))
+    teacher = Told([])
+    learnt = list(Batches(data, recipe, teacher).epoch(1))  # type: ignore[arg-type]  # a fake
+    alone = list(Batches(data, recipe).epoch(1))
+    for seen, batch, other in zip(teacher.seen, learnt, alone, strict=True):
+        assert (seen == batch.chips).all()
+        assert (batch.chips == other.chips).all()
+        expected = 0.5 * other.targets["classes"] + 0.5 * np.float32([0.3, 0.7, 0, 0, 0, 0, 0, 0])
+        np.testing.assert_allclose(batch.targets["classes"], expected, atol=1e-6)
+        np.testing.assert_allclose(batch.weights["classes"], 1, atol=1e-6)
+
+
+def test_of_plain_pictures_teachers_and_their_soft_labels_teach_the_same() -> None:
+    data, recipe = faces(), Recipe(batch=32, augmentation=PLAIN)
+    teachers = Teachers([Classifier(ModelStore().load("nano"))], 0.7)
+    told = teachers.told(data.chips)
+    by_head = {truth.head: (tuple(map(str, truth.labels)), told[truth.head]) for truth in data.truths}
+    soft = collected(data.chips, by_head, made="")
+    asked = next(Batches(data, recipe, teachers).epoch(0))
+    kept = next(Batches(softened(data, soft, 0.7), recipe).epoch(0))
+    for head in told:
+        np.testing.assert_allclose(asked.targets[head], kept.targets[head], atol=1e-3)  # the file keeps float16
+        np.testing.assert_allclose(asked.weights[head], kept.weights[head], atol=1e-6)
+
+
+def test_a_recipe_names_its_teachers() -> None:
+    recipe = Recipe(teacher="nano, compact-int8", soft_share=0.7)
+    teachers = teachers_for(recipe, faces())
+    assert teachers is not None
+    assert teachers.share == 0.7
+    sums = [ModelStore().entry(name).sha256 for name in ("nano", "compact-int8")]
+    assert told_of(recipe) == f"nano sha256:{sums[0]}, compact-int8 sha256:{sums[1]}"
+
+
+def test_no_teacher_is_none() -> None:
+    assert teachers_for(Recipe(), faces()) is None
+    assert told_of(Recipe()) == ""
+
+
+def other_labels(data: Dataset) -> Dataset:
+    own, votes = data.truths
+    return replace(data, truths=(replace(own, labels=own.labels[::-1]), votes))
+
+
+@pytest.mark.parametrize(
+    ("data", "words"),
+    [
+        (drawn(each=4), "expected teachers that read chips of 24 px, 1 channels; received nano, which reads 48 px"),
+        (drawn(each=4, size=48), "expected teachers with the head 'classes'"),
+        (other_labels(faces()), "expected teachers with the head 'fer2013' for .*'neutral', .*; received nano, which"),
+    ],
+    ids=["size", "heads", "order of labels"],
+)
+def test_a_teacher_of_other_pictures_or_labels_is_refused(data: Dataset, words: str) -> None:
+    with pytest.raises(TrainingError, match=words):
+        teachers_for(Recipe(teacher="nano"), data)
+
+
+@pytest.mark.parametrize("name", ["nobody", "gone.onnx"])
+def test_a_teacher_that_is_not_there_is_refused(name: str) -> None:
+    with pytest.raises(ModelError, match=name):
+        teachers_for(Recipe(teacher=name), faces())
