@@ -26,7 +26,7 @@ CARD = ModelCard(
     crop=CropRule(),
     heads=(
         Head("doors", ("open", "shut"), temperature=1.7),
-        Head("gates", ("shut", "ajar", "open"), temperature=0.6, offsets=(0.4, -0.1, 0.2)),
+        Head("gates", ("shut", "ajar", "open"), temperature=0.6, offsets=(0.4, -0.1, 0.2), scales=(1.2, 0.9, 0.5)),
     ),
     answer=Answer(
         ("open", "shut"), (("doors", 0.25), ("gates", 0.75)), temperature=0.8, unsure_below=0.6, offsets=(0.3, -0.2)
@@ -229,15 +229,16 @@ def test_the_shipped_answer_is_the_mean_of_the_shipped_heads(classifier, chips):
     )
 
 
-def test_a_head_is_read_at_its_own_temperature_and_offsets():
+def test_a_head_is_read_at_its_own_temperature_scales_and_offsets():
     logits, gates = random_logits(), CARD.heads[1]
-    powers = np.exp((logits["gates"].astype(np.float64) + gates.offsets) / 0.6)
+    own = logits["gates"].astype(np.float64)
+    powers = np.exp(((own - own.mean(axis=1, keepdims=True)) * gates.scales + gates.offsets) / 0.6)
     assert read_logits(CARD, logits, "gates") == pytest.approx(powers / powers.sum(axis=1, keepdims=True), abs=1e-6)
 
 
-def test_the_answer_knows_no_offsets_of_its_heads():
+def test_the_answer_knows_no_scales_and_offsets_of_its_heads():
     logits = random_logits()
-    plain = dataclasses.replace(CARD, heads=(CARD.heads[0], dataclasses.replace(CARD.heads[1], offsets=())))
+    plain = dataclasses.replace(CARD, heads=(CARD.heads[0], dataclasses.replace(CARD.heads[1], offsets=(), scales=())))
     assert np.array_equal(read_logits(plain, logits), read_logits(CARD, logits))
 
 

@@ -13,7 +13,7 @@ CARD = ModelCard(
     size=48,
     channels=1,
     crop=CropRule(factor=1.05, align_beyond=12.0),
-    heads=(Head("fer2013", FER2013, 1.3, 0.4, (0.1,) * 7), Head("ferplus", FERPLUS)),
+    heads=(Head("fer2013", FER2013, 1.3, 0.4, (0.1,) * 7, (1.2,) * 7), Head("ferplus", FERPLUS)),
     answer=Answer(
         FER2013, (("fer2013", 0.4), ("ferplus", 0.6)), temperature=0.9, unsure_below=0.45, offsets=(0.5,) * 7
     ),
@@ -60,6 +60,8 @@ def test_a_head_is_found_by_name():
         (lambda: Head("h", ("a",), temperature=0.0), "temperature above 0"),
         (lambda: Head("h", ("a",), temperature=float("nan")), "temperature above 0"),
         (lambda: Head("h", ("a", "b"), offsets=(1.0,)), "an offset for each of 2 labels"),
+        (lambda: Head("h", ("a", "b"), scales=(1.0,)), "a scale for each of 2 labels"),
+        (lambda: Head("h", ("a",), scales=(float("inf"),)), "a scale for each of 1 labels"),
         (lambda: Answer(("a",), (("h", 0.5),)), "sum to 1"),
         (lambda: Answer(("a", "b"), (("h", 1.0),), offsets=(1.0,)), "an offset for each of 2 labels"),
         (lambda: Answer(("a",), (("h", 1.0),), offsets=(float("nan"),)), "an offset for each of 1 labels"),

@@ -207,10 +207,11 @@ card = export(run.model, training, validation, recipe, RUN / "model.onnx")
 head = card.heads[0]
 print(f"{RUN / 'model.onnx'}: {(RUN / 'model.onnx').stat().st_size / 1e6:.1f} MB, labels {[*map(str, head.labels)]}")
 logits = predict_logits(run.model, validation.chips)["fer2013"]
-for words, (temperature, offsets) in {"as learnt": (1.0, ()), "calibrated": (head.temperature, head.offsets)}.items():
-    metrics = judge(softmax(logits, temperature, offsets), validation.truths[0].answers, head.labels)
+for words, calibration in {"as learnt": (1.0,), "calibrated": (head.temperature, head.offsets, head.scales)}.items():
+    metrics = judge(softmax(logits, *calibration), validation.truths[0].answers, head.labels)
     print(
-        f"{words:11} temperature {temperature:.2f}: calibration error {metrics.ece:.3f}, {metrics.accuracy:.1%} right"
+        f"{words:11} temperature {calibration[0]:.2f}: calibration error {metrics.ece:.3f}, "
+        f"{metrics.accuracy:.1%} right"
     )
 print(f"sure answers are those of {head.unsure_below:.0%} and more")
 

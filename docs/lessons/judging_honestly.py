@@ -37,7 +37,7 @@ from mien.datasets.dataset import PUBLIC_TEST, Dataset
 from mien.datasets.photos import LabelledPhotos
 from mien.evaluation import plots
 from mien.evaluation.bootstrap import bootstrap
-from mien.evaluation.calibration import fit_temperature_and_offsets, unsure_threshold
+from mien.evaluation.calibration import fit_vector_scaling, unsure_threshold
 from mien.evaluation.evaluation import Evaluation
 from mien.evaluation.judging import judge_chips, judge_photos
 from mien.evaluation.metrics import judge, reliability_bins, risk_coverage
@@ -191,17 +191,17 @@ show("confusion", plots.confusion(judged.metrics))
 #
 # A model that says 0.9 should be right nine times in ten. The *reliability diagram* holds the one against the other:
 # bars that end on the dashed line keep their promise, red is missing. ECE is the mean gap. Dividing the logits by a
-# *temperature* (Guo et al. 2017) changes no answer, only how sure they are; *offsets* on the logits (Alexandari et al.
-# 2020) have each label told as often as it is true. Both are fitted on one half and judged on the other: on its own
-# half every fit looks good.
+# *temperature* changes no answer, only how sure they are; *vector scaling*, a scale and an offset for each label's
+# logits, mends labels that are not all as much to be believed (both Guo et al. 2017). They are fitted on one half and
+# judged on the other: on its own half every fit looks good.
 
 # %% tags=["public"]
 head = classifier.card.head(truth.head)
 logits = classifier.logits(test.chips)[head.name]
 first = np.arange(len(test)) % 2 == 0
-fitted = fit_temperature_and_offsets(logits[first], answers[first])
+fitted = fit_vector_scaling(logits[first], answers[first])
 print(f"temperature in the card: {head.temperature:.2f}; fitted on half of these pictures: {fitted[0]:.2f}")
-for name, calibration in (("as-shipped", (head.temperature, head.offsets)), ("fitted", fitted)):
+for name, calibration in (("as-shipped", (head.temperature, head.offsets, head.scales)), ("fitted", fitted)):
     rows = softmax(logits[~first], *calibration)
     metrics = judge(rows, answers[~first], truth.labels)
     print(f"{name:10} accuracy {metrics.accuracy:.3f}  ECE {metrics.ece:.3f}  NLL {metrics.nll:.3f}")
@@ -209,7 +209,7 @@ for name, calibration in (("as-shipped", (head.temperature, head.offsets)), ("fi
 
 # %% [markdown]
 # Calibration belongs to a *kind of pictures*, not to a model for ever. On FER2013's own PublicTest, where the card's
-# temperature and offsets were fitted, there is nothing to mend; on photos the same model is too sure by 8 points, and
+# temperature and scales were fitted, there is nothing to mend; on photos the same model is too sure by 8 points, and
 # on drawings far more.
 #
 # ## "Unsure" is an answer

@@ -119,7 +119,7 @@ def read_logits(card: ModelCard, logits: Mapping[str, npt.NDArray[np.float32]], 
     """Logits by head to calibrated probabilities under one label set, as the card says."""
     reading = card.reading(labels)
     if isinstance(reading, Head):
-        return softmax(logits[reading.name], reading.temperature, reading.offsets)
+        return softmax(logits[reading.name], reading.temperature, reading.offsets, reading.scales)
     return blend(card, logits, reading)
 
 

@@ -59,8 +59,10 @@ class Head:
         labels: the names of its outputs, in order.
         temperature: divides the logits; fitted on validation data so that probabilities mean what they say.
         unsure_below: a best probability under it is "unsure".
-        offsets: added to the logits where the head itself is asked, one a label; () adds none. Fitted with the
-            temperature, so that each label is told as often as it is true. An ``Answer`` has its own.
+        offsets: added to the logits where the head itself is asked, one a label; () adds none. An ``Answer`` has its
+            own.
+        scales: by which each label's logit lies farther from the mean of all where the head itself is asked, before;
+            () leaves them. Fitted with the offsets beside the temperature: labels are not all as much to be believed.
     """
 
     name: str
@@ -68,6 +70,7 @@ class Head:
     temperature: float = 1.0
     unsure_below: float = 0.0
     offsets: tuple[float, ...] = ()
+    scales: tuple[float, ...] = ()
 
     def __post_init__(self) -> None:
         if not self.labels or len(set(self.labels)) != len(self.labels):
@@ -75,6 +78,8 @@ class Head:
         if self.name == ANSWER:
             raise ModelError(f"expected a head by another name than {ANSWER!r}, which is the blend of all")
         _check_calibration(self)
+        if self.scales and not (len(self.scales) == len(self.labels) and all(map(math.isfinite, self.scales))):
+            raise ModelError(f"expected a scale for each of {len(self.labels)} labels; received {self.scales}")
 
 
 @dataclass(frozen=True)
@@ -281,7 +286,10 @@ def _card(values: dict[str, Any]) -> ModelCard:
     answer = values.pop("answer")
     return ModelCard(
         crop=CropRule(**values.pop("crop")),
-        heads=tuple(Head(**_tuples(head), **head) for head in values.pop("heads")),
+        heads=tuple(
+            Head(scales=tuple(map(float, head.pop("scales", ()))), **_tuples(head), **head)
+            for head in values.pop("heads")
+        ),
         answer=Answer(
             weights=tuple((str(name), float(weight)) for name, weight in answer.pop("weights")),
             **_tuples(answer),

@@ -20,14 +20,17 @@ SMALLEST = float(np.finfo(np.float32).tiny)
 """What a probability of 0 counts as where its logarithm is needed: no single head can veto a label for good."""
 
 
-def softmax(logits: npt.NDArray[Any], temperature: float = 1.0, offsets: Sequence[float] = ()) -> Probabilities:
+def softmax(
+    logits: npt.NDArray[Any], temperature: float = 1.0, offsets: Sequence[float] = (), scales: Sequence[float] = ()
+) -> Probabilities:
     """Probabilities of logits; the largest logit is taken off first, so none overflows.
 
     Args:
         logits: any float (count, labels), finite.
         temperature: divides the logits; above 1 the answer gets less sure, below 1 surer (Guo et al. 2017,
             "On Calibration of Modern Neural Networks", section 4.2).
-        offsets: added to the logits before, one a label; none if empty.
+        offsets: as ``rescaled``, before.
+        scales: as ``rescaled``, before.
 
     Returns:
         float32 (count, labels), rows sum to 1.
@@ -39,11 +42,24 @@ def softmax(logits: npt.NDArray[Any], temperature: float = 1.0, offsets: Sequenc
         raise UsageError(f"expected finite logits (count, labels); received {describe(logits)}, or values not finite")
     if not (np.isfinite(temperature) and temperature > 0):
         raise UsageError(f"expected a temperature above 0; received {temperature}")
-    scaled = logits.astype(np.float64)
-    if len(offsets):
-        scaled += np.array(offsets)
+    scaled = rescaled(logits.astype(np.float64), offsets, scales)
     powers = np.exp((scaled - scaled.max(axis=1, keepdims=True)) / temperature)
     return _normalised(powers)
+
+
+def rescaled(logits: npt.NDArray[Any], offsets: Sequence[float], scales: Sequence[float]) -> npt.NDArray[Any]:
+    """Logits under vector scaling (Guo et al. 2017, section 4.2), one scale and one offset a label; () for none.
+
+    A scale stretches how far a logit lies from the mean of its row: where the mean lies means nothing in itself.
+
+    Args:
+        logits: any float (count, labels).
+        offsets: added.
+        scales: multiply, before.
+    """
+    if len(scales):
+        logits = (logits - logits.mean(axis=1, keepdims=True)) * np.array(scales)
+    return logits + np.array(offsets) if len(offsets) else logits
 
 
 def log_softmax(logits: npt.NDArray[Any]) -> npt.NDArray[np.float64]:

@@ -8,13 +8,14 @@ from scipy.special import log_softmax
 from mien.errors import UsageError
 from mien.evaluation.calibration import (
     FEWEST_KEPT,
+    SCALES_DIFFER,
     fit_calibration,
     fit_temperature,
-    fit_temperature_and_offsets,
+    fit_vector_scaling,
     unsure_threshold,
 )
 from mien.evaluation.metrics import judge
-from mien.probabilities import softmax
+from mien.probabilities import rescaled, softmax
 
 
 def calibrated(seed, rows, labels=7, spread=2.0):
@@ -96,73 +97,74 @@ def test_fit_temperature_refuses(logits, answers):
 
 
 @pytest.mark.parametrize("temperature", [0.5, 1.0, 2.0])
-def test_recovers_the_temperature_and_the_offsets_that_were_put_in(temperature):
+def test_probabilities_that_were_bent_are_mended(temperature):
     logits, answers = calibrated(8, rows=40_000, labels=4)
-    offsets = np.array([0.6, -0.3, 0.1, -0.4])
-    found, told = fit_temperature_and_offsets(logits * temperature - offsets, answers)
-    assert found == pytest.approx(temperature, rel=0.03)
-    assert np.array(told) - np.mean(told) == pytest.approx(offsets, abs=0.05 * temperature)
+    bent = temperature * (logits - np.array([0.6, -0.3, 0.1, -0.4])) / np.array([1.3, 0.8, 1.0, 0.9])
+    true = softmax(logits)
+    assert np.abs(softmax(bent, *fit_vector_scaling(bent, answers)) - true).mean() < 0.025
+    assert np.abs(softmax(bent, fit_temperature(bent, answers)) - true).mean() > 0.045
 
 
 @settings(deadline=None, max_examples=20)
 @given(st.integers(0, 2**32 - 1), st.floats(0.3, 3), st.integers(2, 8))
-def test_no_other_search_finds_better_offsets(seed, temperature, labels):
+def test_no_other_search_finds_better_scales_and_offsets(seed, temperature, labels):
     logits, answers = calibrated(seed, rows=400, labels=labels)
     logits = logits * temperature
+    from_mean = logits - logits.mean(axis=1, keepdims=True)
+    found, offsets, scales = fit_vector_scaling(logits, answers)
 
     def cost(values):
-        told = log_softmax((logits + values[1:]) * np.exp(values[0]), axis=1)[np.arange(400), answers].mean()
-        return -told + (values[1:] ** 2).sum() / 800
+        stretched, moved = values[:labels], values[labels:]
+        told = log_softmax((from_mean * stretched + moved) / found, axis=1)[np.arange(400), answers].mean()
+        return -told + ((stretched - 1) ** 2).sum() / SCALES_DIFFER**2 / 800 + (moved**2).sum() / 800
 
-    found, offsets = fit_temperature_and_offsets(logits, answers)
-    best = minimize(cost, np.zeros(labels + 1), method="BFGS")
-    assert cost(np.array([-np.log(found), *offsets])) <= best.fun + 1e-5
+    best = minimize(cost, np.concatenate([np.ones(labels), np.zeros(labels)]), method="BFGS")
+    assert cost(np.array([*scales, *offsets])) <= best.fun + 1e-5
+    assert found == fit_temperature(logits, answers)
 
 
 @settings(deadline=None, max_examples=100)
 @given(st.integers(0, 2**32 - 1), st.floats(0.01, 1000), st.integers(1, 8), st.integers(1, 30), st.floats(0, 1))
-def test_offsets_never_make_answers_less_likely(seed, scale, labels, rows, wrong):
+def test_scales_and_offsets_never_make_answers_less_likely(seed, scale, labels, rows, wrong):
     chance = np.random.default_rng(seed)
     logits = chance.normal(0, scale, (rows, labels))
     answers = np.where(chance.random(rows) < wrong, chance.integers(0, labels, rows), logits.argmax(axis=1))
 
-    def nll(temperature, offsets):
-        return -log_softmax((logits + np.array(offsets)) / temperature, axis=1)[np.arange(rows), answers].mean()
+    def nll(temperature, offsets=(), scales=()):
+        return -log_softmax(rescaled(logits, offsets, scales) / temperature, axis=1)[np.arange(rows), answers].mean()
 
-    alone = nll(fit_temperature(logits, answers), np.zeros(labels))
-    assert nll(*fit_temperature_and_offsets(logits, answers)) <= alone + 1e-6
+    assert nll(*fit_vector_scaling(logits, answers)) <= nll(fit_temperature(logits, answers)) + 1e-6
 
 
-def test_offsets_tell_each_label_as_often_as_it_is_true():
+def test_each_label_is_told_as_often_as_it_is_true():
     logits, answers = calibrated(9, rows=4000)
     rare = logits - np.log([8, 4, 2, 1, 1, 1, 1])
-    temperature, offsets = fit_temperature_and_offsets(rare, answers)
-    told = softmax(rare, temperature, offsets).mean(axis=0)
-    assert told == pytest.approx(np.bincount(answers, minlength=7) / 4000, abs=1e-3)
+    told = softmax(rare, *fit_vector_scaling(rare, answers)).mean(axis=0)
+    assert told == pytest.approx(np.bincount(answers, minlength=7) / 4000, abs=2e-3)
     assert softmax(rare).mean(axis=0)[0] < 0.5 * told[0]
 
 
-def test_a_label_without_an_example_has_an_offset_too():
+def test_a_label_without_an_example_has_a_scale_and_an_offset_too():
     logits, answers = calibrated(10, rows=500, labels=3)
-    _, offsets = fit_temperature_and_offsets(logits[answers < 2], answers[answers < 2])
-    assert np.isfinite(offsets).all()
+    _, offsets, scales = fit_vector_scaling(logits[answers < 2], answers[answers < 2])
+    assert np.isfinite(offsets + scales).all()
     assert min(offsets) == offsets[2]
 
 
-def test_offsets_are_taken_for_what_they_mend_and_not_where_a_temperature_does():
+def test_scales_and_offsets_are_taken_for_what_they_mend_and_not_where_a_temperature_does():
     logits, answers = calibrated(11, rows=20_000)
     common = np.array([2.0, 0, 0, 0, 0, 0, 0])
-    assert fit_calibration(logits + common, answers) == fit_temperature_and_offsets(logits + common, answers)
-    assert fit_calibration(logits * 2, answers) == (fit_temperature(logits * 2, answers), ())
+    assert fit_calibration(logits + common, answers) == fit_vector_scaling(logits + common, answers)
+    assert fit_calibration(logits * 2, answers) == (fit_temperature(logits * 2, answers), (), ())
 
 
 def test_too_few_rows_have_a_temperature_alone():
-    assert fit_calibration(np.eye(3), np.arange(3))[1] == ()
+    assert fit_calibration(np.eye(3), np.arange(3))[1:] == ((), ())
 
 
-def test_offsets_refuse_what_a_temperature_does():
+def test_vector_scaling_refuses_what_a_temperature_does():
     with pytest.raises(UsageError, match="expected"):
-        fit_temperature_and_offsets(np.zeros((2, 3)), np.array([0, 3]))
+        fit_vector_scaling(np.zeros((2, 3)), np.array([0, 3]))
 
 
 @settings(deadline=None)

@@ -50,7 +50,7 @@ def blend() -> Network:
         16,
         1,
         CropRule(),
-        (Head("fer", FER, 1.3), Head("plus", PLUS, 0.8, offsets=(0.3, -0.1, 0.2, 0.0))),
+        (Head("fer", FER, 1.3), Head("plus", PLUS, 0.8, offsets=(0.3, -0.1, 0.2, 0.0), scales=(1.1, 0.7, 1.0, 1.4))),
         Answer(FER, (("fer", 0.2), ("plus", 0.8)), 1.1, 0.0, (0.1, -0.2, 0.1)),
         mirrored=True,
     )

@@ -78,6 +78,7 @@ def test_the_card_says_how_the_model_is_used(file: Exported) -> None:
     for head in card.heads:
         assert head.labels == done.training.truth(head.name).labels
         assert head.temperature > 0
+        assert len(head.offsets) == len(head.scales)
         assert len(head.offsets) in {0, len(head.labels)}
         assert 0 <= head.unsure_below <= 1
 

@@ -19,12 +19,15 @@ if TYPE_CHECKING:
 LOWEST_TEMPERATURE = 0.05
 HIGHEST_TEMPERATURE = 20.0
 
-Fitted = tuple[float, tuple[float, ...]]
-"""A temperature, and offsets."""
+Fitted = tuple[float, tuple[float, ...], tuple[float, ...]]
+"""A temperature, offsets and scales, as ``mien.probabilities.softmax`` takes them."""
+
+SCALES_DIFFER = 0.3
+"""How far scales are expected to lie from 1."""
 
 FOLDS = 5
 MENDED = 0.002
-"""By how much offsets must lower the calibration error; less is chance."""
+"""By how much scales and offsets must lower the calibration error; less is chance."""
 
 MOST_ROUNDS = 100
 SETTLED = 1e-6
@@ -64,54 +67,48 @@ def fit_temperature(logits: npt.NDArray[Any], answers: npt.NDArray[Any]) -> floa
     return math.exp(_golden_section(nll, math.log(LOWEST_TEMPERATURE), math.log(HIGHEST_TEMPERATURE)))
 
 
-def fit_temperature_and_offsets(logits: npt.NDArray[Any], answers: npt.NDArray[Any]) -> Fitted:
-    """The temperature and the offsets that make held-out answers most likely, each label as often told as true.
+def fit_vector_scaling(logits: npt.NDArray[Any], answers: npt.NDArray[Any]) -> Fitted:
+    """The temperature, and beside it the scale and the offset of each label that make held-out answers most likely.
 
-    Bias-corrected temperature scaling (Alexandari, Kundaje and Shrikumar 2020, "Maximum Likelihood with Bias-Corrected
-    Calibration is Hard-To-Beat at Label Shift Adaptation"). The two are fitted in turn until neither moves; each has
-    one peak. Offsets have a normal prior of standard deviation 1, so that a label without an example has one as well.
+    Vector scaling (Guo et al. 2017, section 4.2). The temperature is that of ``fit_temperature``; scales and offsets
+    are fitted to what it leaves, which is convex. They have normal priors, of scales around 1 with a standard deviation
+    of ``SCALES_DIFFER``, of offsets around 0 with 1, so that a label without an example has some as well.
 
     Args:
         logits: any float (n, labels), finite, of rows that the network was not trained on.
         answers: integers (n,), the true label of each row.
 
     Returns:
-        T from 0.05 to 20, and what is added to the logits before they are divided by it, one a label.
+        T from 0.05 to 20; offsets and scales as ``mien.probabilities.rescaled`` takes them, one a label.
 
     Raises:
         UsageError: no rows, or arrays that don't fit.
     """
-    _check_logits(logits, answers)
-    offsets = np.zeros(logits.shape[1])
-    temperature = 0.0
-    for _ in range(MOST_ROUNDS):
-        before, temperature = temperature, fit_temperature(logits + offsets, answers)
-        if abs(temperature - before) < SETTLED * temperature:
-            break
-        offsets = _fit_offsets(logits, answers, temperature, offsets)
-    return temperature, tuple(offsets.tolist())
+    temperature = fit_temperature(logits, answers)
+    scales, offsets = _fit_scales_and_offsets(logits.astype(np.float64), answers, temperature)
+    return temperature, tuple(offsets.tolist()), tuple(scales.tolist())
 
 
 def fit_calibration(logits: npt.NDArray[Any], answers: npt.NDArray[Any]) -> Fitted:
-    """A temperature, and offsets where they lower the calibration error of rows that they were not fitted on.
+    """A temperature; scales and offsets too where they lower the calibration error of rows not fitted on.
 
-    Offsets make a head keep to the shares of its validation data, which pictures elsewhere don't have: they are
-    taken only for what they mend.
+    They make a head keep to the shares of its validation data, which pictures elsewhere don't have: they are taken only
+    for what they mend.
 
     Args:
         logits: any float (n, labels), finite, of rows that the network was not trained on.
         answers: integers (n,), the true label of each row.
 
     Returns:
-        T from 0.05 to 20, and the offsets, one a label, or () where a temperature alone does as well.
+        As ``fit_vector_scaling``; both () where a temperature alone does as well.
 
     Raises:
         UsageError: no rows, or arrays that don't fit.
     """
     _check_logits(logits, answers)
     plain = _held_out_error(_temperature_alone, logits, answers)
-    with_offsets = _held_out_error(fit_temperature_and_offsets, logits, answers)
-    fit = fit_temperature_and_offsets if with_offsets < plain - MENDED else _temperature_alone
+    scaled = _held_out_error(fit_vector_scaling, logits, answers)
+    fit = fit_vector_scaling if scaled < plain - MENDED else _temperature_alone
     return fit(logits, answers)
 
 
@@ -157,7 +154,7 @@ def _check_logits(logits: npt.NDArray[Any], answers: npt.NDArray[Any]) -> None:
 
 
 def _temperature_alone(logits: npt.NDArray[Any], answers: npt.NDArray[Any]) -> Fitted:
-    return fit_temperature(logits, answers), ()
+    return fit_temperature(logits, answers), (), ()
 
 
 def _held_out_error(
@@ -174,28 +171,40 @@ def _held_out_error(
     return calibration_error(told, answers)
 
 
-def _fit_offsets(
-    logits: npt.NDArray[Any], answers: npt.NDArray[Any], temperature: float, offsets: npt.NDArray[np.float64]
-) -> npt.NDArray[np.float64]:
-    """What added to the logits makes the answers most likely, from given offsets on by Newton's steps, never uphill."""
+def _fit_scales_and_offsets(
+    logits: npt.NDArray[np.float64], answers: npt.NDArray[Any], temperature: float
+) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+    """The scales and the offsets that make the answers most likely, by Newton's steps, never uphill."""
     count, labels = logits.shape
-    shares, prior = np.bincount(answers, minlength=labels) / count, np.eye(labels) / count
+    from_mean = logits - logits.mean(axis=1, keepdims=True)
+    true = np.eye(labels)[answers]
+    # what each of the parameters moves, a row of scales and then of offsets: (count, 2, labels)
+    moved = np.stack([from_mean, np.ones_like(logits)], axis=1) / temperature
+    start = np.concatenate([np.ones(labels), np.zeros(labels)])
+    prior = np.repeat([SCALES_DIFFER**-2, 1.0], labels) / count
+
+    def told(at: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+        return log_softmax((moved * at.reshape(2, labels)).sum(axis=1))
 
     def cost(at: npt.NDArray[np.float64]) -> float:
-        told = log_softmax((logits + at) / temperature)
-        return float(-told[np.arange(count), answers].mean() + at @ prior @ at / 2)
+        return float(-told(at)[true > 0].mean() + prior @ (at - start) ** 2 / 2)
 
+    at = start
     for _ in range(MOST_ROUNDS):
-        told = np.exp(log_softmax((logits + offsets) / temperature))
-        mean = told.mean(axis=0)
-        slope = (mean - shares) / temperature + prior @ offsets
-        step = np.linalg.solve((np.diag(mean) - told.T @ told / count) / temperature**2 + prior, slope)
-        while cost(offsets - step) > cost(offsets) and np.abs(step).max() >= SETTLED:
+        shares = np.exp(told(at))
+        slope = ((shares - true)[:, None] * moved).mean(axis=0).ravel() + prior * (at - start)
+        weighed = (shares[:, None] * moved).reshape(count, -1)
+        own = np.einsum("nk,nak,nbk->akb", shares, moved, moved) / count
+        curve = np.diag(prior) - weighed.T @ weighed / count
+        for label in range(labels):
+            curve[label::labels, label::labels] += own[:, label]
+        step = np.linalg.solve(curve, slope)
+        while cost(at - step) > cost(at) and np.abs(step).max() >= SETTLED:
             step /= 2
-        offsets = offsets - step
+        at = at - step
         if np.abs(step).max() < SETTLED:
             break
-    return offsets
+    return at[:labels], at[labels:]
 
 
 def _golden_section(cost: Callable[[float], float], low: float, high: float, width: float = 1e-7) -> float:

@@ -84,6 +84,7 @@ def _model(judged: Judged) -> Markup:
         "taught on": origin.data,
         "reads": f"{card.size} x {card.size} pixels, {colours}",
         "temperature": f"{reading.temperature:.3f}",
+        "scales": ", ".join(f"{scale:.2f}" for scale in getattr(reading, "scales", ())) or "none",
         "offsets": ", ".join(f"{offset:+.2f}" for offset in reading.offsets) or "none",
         "unsure below": f"{reading.unsure_below:.3f}",
         "made with": origin.made_with,

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mien.model_card import Head
-from mien.probabilities import log_softmax, log_sum_exp
+from mien.probabilities import log_softmax, log_sum_exp, rescaled
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -44,11 +44,11 @@ def log_odds(card: ModelCard, logits: Mapping[str, npt.NDArray[Any]], labels: st
 def _scores(card: ModelCard, logits: Mapping[str, npt.NDArray[Any]], labels: str) -> Values:
     """Numbers whose softmax are the probabilities."""
     reading = card.reading(labels)
-    offsets = np.array(reading.offsets or [0.0] * len(reading.labels))[None]
     if isinstance(reading, Head):
-        return np.asarray((logits[reading.name] + offsets) / reading.temperature, np.float64)
+        own = rescaled(logits[reading.name], reading.offsets, reading.scales)
+        return np.asarray(own / reading.temperature, np.float64)
     total = sum(weight for _, weight in reading.weights)
-    mean = offsets
+    mean = np.array(reading.offsets or [0.0] * len(reading.labels))[None]
     for name, weight in reading.weights:
         head = card.head(name)
         picked = logits[name][:, [head.labels.index(word) for word in reading.labels]] / head.temperature

@@ -71,7 +71,10 @@ def _scores(card: ModelCard, logits: Mapping[str, Any], labels: str) -> keras.Ke
     reading = card.reading(labels)
     offsets = ops.convert_to_tensor(np.array(reading.offsets or [0.0] * len(reading.labels), np.float32)[None])
     if isinstance(reading, Head):
-        return (logits[reading.name] + offsets) / reading.temperature
+        own = logits[reading.name]
+        if reading.scales:
+            own = (own - ops.mean(own, axis=1, keepdims=True)) * np.array(reading.scales, np.float32)
+        return (own + offsets) / reading.temperature
     total = sum(weight for _, weight in reading.weights)
     mean = offsets
     for name, weight in reading.weights:

@@ -117,9 +117,9 @@ def _name(truth: Truth) -> str:
 def _calibrated_head(head: Head, logits: Logits, validation: Dataset) -> Head:
     rows, answers = _judged(validation.truth(head.name))
     own = logits[head.name][rows]
-    temperature, offsets = fit_calibration(own, answers)
-    threshold = unsure_threshold(softmax(own, temperature, offsets), answers, SURE_ERROR)
-    return dataclasses.replace(head, temperature=temperature, offsets=offsets, unsure_below=threshold)
+    temperature, offsets, scales = fit_calibration(own, answers)
+    threshold = unsure_threshold(softmax(own, temperature, offsets, scales), answers, SURE_ERROR)
+    return dataclasses.replace(head, temperature=temperature, offsets=offsets, scales=scales, unsure_below=threshold)
 
 
 def _uncalibrated_answer(training: Dataset, recipe: Recipe) -> Answer:

@@ -58,4 +58,6 @@ def _values(network: keras.Model) -> Values:
 
 
 def _calibrated(logits: jax.Array, head: Head) -> jax.Array:
-    return jax.nn.softmax((logits + jnp.asarray(head.offsets or 0.0)) / head.temperature, axis=1)
+    from_mean = logits - logits.mean(axis=1, keepdims=True)
+    own = from_mean * jnp.asarray(head.scales or 1.0) + jnp.asarray(head.offsets or 0.0)
+    return jax.nn.softmax(own / head.temperature, axis=1)
