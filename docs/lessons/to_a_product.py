@@ -249,7 +249,7 @@ print(f"64 faces, all in one:     {together:7.1f} ms")
 # another expression is likelier by a margin.
 
 # %%
-RATE, NOISE = 15, 60.0
+RATE, NOISE = 15, 70.0
 dice = np.random.default_rng(0)
 first, last = (
     crop(picture, recognizer.predict(picture).predictions[0].face, CropRule(2.2), 240, 3).astype(float)
