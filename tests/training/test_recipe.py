@@ -98,6 +98,7 @@ def test_a_choice_outside_its_range_is_refused(choice: str, value: object) -> No
     [
         ({"teacher": "large", "soft_labels": "fer2013"}, "a teacher or soft labels; received both"),
         ({"teacher": "yunet,a.onnx", "network": "face-detector"}, "one for the face detector"),
+        ({"teacher": "large", "soft_share": 0.0}, "a soft_share above 0 with a teacher"),
         ({"pasted": "fer2013.csv"}, "chips to paste with the face detector and a teacher only"),
         ({"pasted": "fer2013.csv", "network": "face-detector"}, "chips to paste with the face detector and a teacher"),
         ({"pasted": "fer2013.csv", "teacher": "large"}, "chips to paste with the face detector and a teacher only"),

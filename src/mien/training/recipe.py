@@ -279,6 +279,10 @@ def _check_teachers(recipe: Recipe) -> None:
             f"expected a teacher or soft labels; received both, {recipe.teacher!r} and {recipe.soft_labels!r}. "
             "Say --teacher none, or --soft-labels none"
         )
+    if recipe.teacher and not detector and recipe.soft_share == 0:
+        raise UsageError(
+            "expected a soft_share above 0 with a teacher; received 0. Say --teacher none, or --soft-share"
+        )
 
 
 def _check(name: str, value: float, low: float, high: float) -> None:
