@@ -105,7 +105,7 @@ def test_a_choice_outside_its_range_is_refused(choice: str, value: object) -> No
     ],
     ids=str,
 )
-def test_what_teaches_beside_the_labels_fits_the_network(choices: dict[str, str], words: str) -> None:
+def test_what_teaches_beside_the_labels_fits_the_network(choices: dict[str, object], words: str) -> None:
     with pytest.raises(UsageError, match=words):
         Recipe(**choices)  # type: ignore[arg-type]
 
