@@ -42,6 +42,7 @@ COMMANDS_ELSEWHERE = {
     r"^train\b": "takes minutes: tests/apps/test_cli_train.py, tests/training",
     r"--data mine\b": "needs what mien collect made: tests/apps/test_cli_evaluate.py",
     r"^soft-labels\b": "needs runs: tests/apps/test_cli_soft_labels.py",
+    r"^export runs/": "needs a run: tests/apps/test_cli_export.py",
     r"^runs\b|--model runs/": "needs a run: tests/apps/test_cli_runs.py, test_cli_train.py",
     r"^models pull\b": "needs the network: tests/test_fetching.py, tests/apps/test_cli_models.py",
     r"--engine ray\b": "starts Ray: tests/scale",
