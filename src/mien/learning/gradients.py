@@ -73,7 +73,8 @@ def _scores(card: ModelCard, logits: Mapping[str, Any], labels: str) -> keras.Ke
     if isinstance(reading, Head):
         own = logits[reading.name]
         if reading.scales:
-            own = (own - ops.mean(own, axis=1, keepdims=True)) * np.array(reading.scales, np.float32)
+            scales = ops.convert_to_tensor(np.array(reading.scales, np.float32)[None])
+            own = (own - ops.mean(own, axis=1, keepdims=True)) * scales
         return (own + offsets) / reading.temperature
     total = sum(weight for _, weight in reading.weights)
     mean = offsets
