@@ -78,8 +78,7 @@ class Head:
         if self.name == ANSWER:
             raise ModelError(f"expected a head by another name than {ANSWER!r}, which is the blend of all")
         _check_calibration(self)
-        if self.scales and not (len(self.scales) == len(self.labels) and all(map(math.isfinite, self.scales))):
-            raise ModelError(f"expected a scale for each of {len(self.labels)} labels; received {self.scales}")
+        _check_each("a scale", self.scales, self.labels)
 
 
 @dataclass(frozen=True)
@@ -277,9 +276,13 @@ def _check_calibration(reading: Head | Answer) -> None:
         raise ModelError(f"expected a temperature above 0; received {reading.temperature}")
     if not 0.0 <= reading.unsure_below <= 1.0:
         raise ModelError(f"expected a threshold from 0 to 1; received {reading.unsure_below}")
-    labels, offsets = reading.labels, reading.offsets
-    if offsets and not (len(offsets) == len(labels) and all(map(math.isfinite, offsets))):
-        raise ModelError(f"expected an offset for each of {len(labels)} labels; received {offsets}")
+    _check_each("an offset", reading.offsets, reading.labels)
+
+
+def _check_each(what: str, values: tuple[float, ...], labels: tuple[str, ...]) -> None:
+    """Nothing, where there is a finite value a label, or none at all."""
+    if values and not (len(values) == len(labels) and all(map(math.isfinite, values))):
+        raise ModelError(f"expected {what} for each of {len(labels)} labels; received {values}")
 
 
 def _card(values: dict[str, Any]) -> ModelCard:

@@ -47,13 +47,13 @@ def softmax(
     return _normalised(powers)
 
 
-def rescaled(logits: npt.NDArray[Any], offsets: Sequence[float], scales: Sequence[float]) -> npt.NDArray[Any]:
+def rescaled(logits: Any, offsets: Sequence[float], scales: Sequence[float]) -> Any:
     """Logits under vector scaling (Guo et al. 2017, section 4.2), one scale and one offset a label; () for none.
 
     A scale stretches how far a logit lies from the mean of its row: where the mean lies means nothing in itself.
 
     Args:
-        logits: any float (count, labels).
+        logits: any float (count, labels), an array of NumPy or JAX; so is what comes back.
         offsets: added.
         scales: multiply, before.
     """

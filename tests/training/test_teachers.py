@@ -15,7 +15,7 @@ from mien.model_store import ModelStore
 from mien.training.batches import Batches
 from mien.training.recipe import PLAIN, Augmentation, Recipe
 from mien.training.soft_labels import collected, softened
-from mien.training.teachers import Teachers, teachers_for, told_of
+from mien.training.teachers import Teachers, teachers_for
 
 if TYPE_CHECKING:
     from mien.arrays import Chips, Probabilities
@@ -87,12 +87,11 @@ def test_a_recipe_names_its_teachers() -> None:
     assert teachers is not None
     assert teachers.share == 0.7
     sums = [ModelStore().entry(name).sha256 for name in ("nano", "compact-int8")]
-    assert told_of(recipe) == f"nano sha256:{sums[0]}, compact-int8 sha256:{sums[1]}"
+    assert teachers.origin == f"nano sha256:{sums[0]}, compact-int8 sha256:{sums[1]}"
 
 
 def test_no_teacher_is_none() -> None:
     assert teachers_for(Recipe(), faces()) is None
-    assert told_of(Recipe()) == ""
 
 
 def other_labels(data: Dataset) -> Dataset:

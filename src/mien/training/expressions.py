@@ -12,7 +12,6 @@ from mien.training.run.beginning import facts_of, heads_of
 from mien.training.run.samples import write_samples
 from mien.training.soft_labels import fitting, soft_labels_for, softened, told_of
 from mien.training.teachers import teachers_for
-from mien.training.teachers import told_of as told_of_teachers
 from mien.training.validation import judge_heads, predict_logits
 
 if TYPE_CHECKING:
@@ -40,7 +39,8 @@ class Expressions:
     def __init__(self, training: Dataset, validation: Dataset, recipe: Recipe) -> None:
         self._training, self._validation = training, validation
         recipe = fitting(recipe, training)
-        self._batches = Batches(taught_by(training, recipe), recipe, teachers_for(recipe, training))
+        self._teachers = teachers_for(recipe, training)
+        self._batches = Batches(taught_by(training, recipe), recipe, self._teachers)
         self.recipe = recipe
         self.batch = min(recipe.batch, len(training))
         self.steps = self._batches.steps()
@@ -56,7 +56,8 @@ class Expressions:
     def facts(self, model: keras.Model, source: Source) -> Facts:
         """As ``Lesson`` asks."""
         data = (self._training, self._validation)
-        source = replace(source, soft_labels=told_of(self.recipe), teacher=told_of_teachers(self.recipe))
+        teacher = self._teachers.origin if self._teachers else ""
+        source = replace(source, soft_labels=told_of(self.recipe), teacher=teacher)
         return facts_of(model, data, heads_of(self._training), self.recipe, source)
 
     def write_samples(self, path: Path) -> None:

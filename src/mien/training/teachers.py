@@ -7,6 +7,7 @@ Keras: teachers are model files and run on ONNX Runtime, whatever backend the st
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,7 +15,6 @@ import numpy as np
 
 from mien.classification import Classifier, read_logits
 from mien.errors import TrainingError
-from mien.files import sha256_of
 from mien.model_store import ModelStore
 
 if TYPE_CHECKING:
@@ -25,8 +25,6 @@ if TYPE_CHECKING:
     from mien.model_card import ModelCard
     from mien.training.recipe import Recipe
 
-NONE = "none"
-
 
 class Teachers:
     """Models that a network learns from, together.
@@ -36,11 +34,13 @@ class Teachers:
 
     Attributes:
         share: how much they count of each row, 0 to 1; the rest is the data's own label's.
+        origin: their files and SHA-256, for the run's facts.
     """
 
-    def __init__(self, models: Sequence[Classifier], share: float) -> None:
+    def __init__(self, models: Sequence[Classifier], share: float, origin: str = "") -> None:
         self._models = tuple(models)
         self.share = share
+        self.origin = origin
 
     def told(self, chips: Chips) -> dict[str, Probabilities]:
         """The mean of what the teachers say of chips as they are, by head: float32 (count, labels), calibrated.
@@ -68,17 +68,13 @@ def teachers_for(recipe: Recipe, training: Dataset, store: ModelStore | None = N
     if not names:
         return None
     store = store or ModelStore()
-    models = [Classifier(store.load(name)) for name in names]
+    contents = [store.load(name) for name in names]
+    models = [Classifier(content) for content in contents]
     for name, model in zip(names, models, strict=True):
         _check(name, model.card, training)
-    return Teachers(models, recipe.soft_share)
-
-
-def told_of(recipe: Recipe, store: ModelStore | None = None) -> str:
-    """The files of a recipe's teachers and their SHA-256, or "" where it has none."""
-    store = store or ModelStore()
-    files = {name: store.path(name) for name in recipe.teachers()}
-    return ", ".join(f"{Path(name).name} sha256:{sha256_of(file)}" for name, file in files.items())
+    files = zip(names, contents, strict=True)
+    origin = ", ".join(f"{Path(name).name} sha256:{hashlib.sha256(content).hexdigest()}" for name, content in files)
+    return Teachers(models, recipe.soft_share, origin)
 
 
 def _calibrated(model: Classifier, chips: Chips) -> dict[str, Probabilities]:
@@ -98,7 +94,7 @@ def _check(name: str, card: ModelCard, training: Dataset) -> None:
             raise TrainingError(
                 f"expected teachers with the head {truth.head!r} for {list(_labels(truth))}, in this order; received "
                 f"{name}, which has {', '.join(f'{head!r} for {list(known)}' for head, known in labels.items())}. "
-                f"Choose another, or say --teacher {NONE}"
+                "Choose another, or say --teacher none"
             )
 
 

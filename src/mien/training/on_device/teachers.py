@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 
 from mien.model_store import ModelStore
+from mien.probabilities import rescaled
 from mien.training.transfer.taught_weights import network_in
 
 if TYPE_CHECKING:
@@ -58,6 +59,4 @@ def _values(network: keras.Model) -> Values:
 
 
 def _calibrated(logits: jax.Array, head: Head) -> jax.Array:
-    from_mean = logits - logits.mean(axis=1, keepdims=True)
-    own = from_mean * jnp.asarray(head.scales or 1.0) + jnp.asarray(head.offsets or 0.0)
-    return jax.nn.softmax(own / head.temperature, axis=1)
+    return jax.nn.softmax(jnp.asarray(rescaled(logits, head.offsets, head.scales)) / head.temperature, axis=1)
