@@ -10,7 +10,7 @@ RUN /mien/bin/python -m pip install --no-cache-dir --disable-pip-version-check '
 FROM python:3.13-slim
 RUN useradd --system --uid 10001 --no-create-home --shell /usr/sbin/nologin mien
 COPY --from=build /mien /mien
-ENV PATH=/mien/bin:$PATH PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1 MIEN_CACHE=/cache
+ENV PATH=/mien/bin:$PATH PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1 MIEN_CACHE=/cache ORT_DISABLE_TELEMETRY=1
 USER 10001
 EXPOSE 8000
 STOPSIGNAL SIGTERM

@@ -10,6 +10,7 @@ Importing it costs little: each name loads its module when it is first used.
 
 from __future__ import annotations
 
+import os
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -31,6 +32,10 @@ if TYPE_CHECKING:
     from mien.model_card import CropRule, ModelCard
     from mien.model_store import ModelStore
     from mien.recognizer import Recognizer
+
+# onnxruntime 1.31 and later writes a device id and looks up its maker's telemetry host while it is imported, so this
+# must stand before any import of it; its own disable_telemetry_events() comes too late
+os.environ["ORT_DISABLE_TELEMETRY"] = "1"
 
 __version__ = "0.1.0"
 

@@ -105,6 +105,22 @@ def cache_folder() -> Path:
     return Path(named).expanduser() if named else platformdirs.user_cache_path("mien")
 
 
+def redirect_library_caches() -> None:
+    """Makes Keras and matplotlib write what they keep into mien's cache folder, where the user has no folder of theirs.
+
+    Both create files in the home directory when they are imported. Call this before; what the user has set or made
+    is left alone.
+    """
+    home = Path.home()
+    theirs = {
+        "KERAS_HOME": (home / ".keras",),
+        "MPLCONFIGDIR": (home / ".config/matplotlib", home / ".cache/matplotlib"),
+    }
+    for variable, folders in theirs.items():
+        if variable not in os.environ and not any(folder.exists() for folder in folders):
+            os.environ[variable] = str(cache_folder() / variable.lower())
+
+
 def _umask() -> int:
     mask = os.umask(0)
     os.umask(mask)

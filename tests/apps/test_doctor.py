@@ -6,6 +6,7 @@ import pytest
 
 from mien.apps.doctor import (
     CASCADE,
+    TELEMETRY_STORE,
     Finding,
     cache,
     camera,
@@ -18,6 +19,7 @@ from mien.apps.doctor import (
     pillow,
     python,
     speed,
+    telemetry,
 )
 from mien.model_manifest import Entry, to_json
 from mien.model_store import MANIFEST, ModelStore
@@ -94,6 +96,18 @@ def test_onnx_runtime(providers, state, detail):
     module = SimpleNamespace(__version__="1.31", get_available_providers=lambda: providers)
     (finding,) = onnx_runtime(lambda: module)
     assert (finding.state, finding.detail) == (state, detail)
+
+
+@pytest.mark.parametrize(
+    ("value", "store", "state"), [("1", False, "ok"), ("1", True, "warn"), ("0", False, "fail"), ("", True, "fail")]
+)
+def test_telemetry_is_off_or_its_fix_is_printed(tmp_path, monkeypatch, value, store, state):
+    monkeypatch.setenv("ORT_DISABLE_TELEMETRY", value)
+    if store:
+        (tmp_path / TELEMETRY_STORE).mkdir(parents=True)
+    (finding,) = telemetry(tmp_path)
+    assert finding.state == state
+    assert bool(finding.fix) == (state != "ok")
 
 
 @pytest.fixture
@@ -209,7 +223,9 @@ def test_what_is_installed_includes_what_runs_this_test():
 class TestAll:
     def test_this_machine_can_run_mien(self, store):
         findings = list(checks(store, lambda: 2.0))
-        assert {"Python", "OpenCV", "Pillow", "ONNX Runtime", "cache", "camera", "speed"} <= {f.topic for f in findings}
+        assert {"Python", "OpenCV", "Pillow", "ONNX Runtime", "telemetry", "cache", "camera", "speed"} <= {
+            f.topic for f in findings
+        }
         assert [finding for finding in findings if finding.state == "fail"] == []
 
     def test_without_a_classifier_speed_is_left_out(self, store):

@@ -22,6 +22,9 @@ CASCADE = "haarcascade_frontalface_default.xml"
 REINSTALL = "pip install --force-reinstall mien"
 FORMATS = (("jpg", "JPEG"), ("zlib", "PNG"), ("webp", "WebP"))
 BACKENDS = (("tensorflow", ("tensorflow", "tensorflow-cpu")), ("torch", ("torch",)), ("jax", ("jax",)))
+TELEMETRY_STORE = ".cache/Microsoft/DeveloperTools/.onnxruntime"
+"""Where ONNX Runtime 1.31 and later keep a device id and events, under the home directory."""
+
 ENOUGH_DISK = 500_000_000
 SLOW_CHIP = 50.0
 OPTIONAL = (
@@ -60,6 +63,7 @@ def checks(store: ModelStore, milliseconds: Callable[[], float] | None = None) -
         ("OpenCV", partial(opencv, versions)),
         ("Pillow", pillow),
         ("ONNX Runtime", onnx_runtime),
+        ("telemetry", telemetry),
         ("models", partial(models, store)),
         ("cache", partial(cache, store.cache)),
         ("camera", camera),
@@ -164,6 +168,24 @@ def onnx_runtime(load: Callable[[], Any] = _onnxruntime) -> Iterator[Finding]:
     state: Literal["ok", "fail"] = "ok" if "CPUExecutionProvider" in providers else "fail"
     names = ", ".join(name.removesuffix("ExecutionProvider") for name in providers) or "no provider"
     yield Finding("ONNX Runtime", state, f"{module.__version__}: {names}", "" if state == "ok" else REINSTALL)
+
+
+def telemetry(home: Path | None = None) -> Iterator[Finding]:
+    """Whether ONNX Runtime's telemetry is off, and whether an earlier import left its device id in the home directory.
+
+    Args:
+        home: the home directory; the user's if None.
+    """
+    off = os.environ.get("ORT_DISABLE_TELEMETRY") == "1"
+    left = (home or Path.home()) / TELEMETRY_STORE
+    if not off:
+        detail = "ORT_DISABLE_TELEMETRY is not 1: ONNX Runtime may send usage data"
+        yield Finding("telemetry", "fail", detail, "export ORT_DISABLE_TELEMETRY=1")
+    elif left.exists():
+        detail = f"off; {left} was left by an import of onnxruntime without mien"
+        yield Finding("telemetry", "warn", detail, f"rm -r '{left}'")
+    else:
+        yield Finding("telemetry", "ok", "off (ORT_DISABLE_TELEMETRY=1, set by mien)")
 
 
 def models(store: ModelStore) -> Iterator[Finding]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from mien.files import written_whole
+from mien.files import redirect_library_caches, written_whole
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -20,6 +20,7 @@ def draw_curves(path: Path, curves: Mapping[str, Sequence[Curve]]) -> None:
         path: the picture, written whole.
         curves: of each detector by name, all of the same hardships.
     """
+    redirect_library_caches()
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 

@@ -10,7 +10,7 @@ import numpy.typing as npt
 from PIL import Image
 
 from mien.errors import MissingExtraError, UsageError
-from mien.files import write_bytes
+from mien.files import redirect_library_caches, write_bytes
 from mien.learning.activation import ACTIVATIONS
 from mien.learning.convolution import convolve, padded, steps
 from mien.learning.pooling import average_pooling, max_pooling
@@ -42,6 +42,7 @@ def figure(width: float, height: float) -> Figure:
     Raises:
         MissingExtraError: matplotlib is not installed.
     """
+    redirect_library_caches()
     try:
         from matplotlib.figure import Figure as Made
     except ImportError as error:

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import logging
 import os
+import tempfile
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mien.ahead import cores
 from mien.errors import MissingExtraError, ModelError
+from mien.files import cache_folder
 from mien.scale.apart import Apart
 from mien.scale.plan import Reader
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from mien.scale.plan import Plan
 
@@ -24,6 +28,9 @@ BLOCKS = 1000
 
 SETTINGS = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_BACKEND_LOG_LEVEL": "fatal"}
 """Of Ray, unless they are set already: nothing leaves the machine, and only what is fatal is told."""
+
+LOOPBACK_ONLY = {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"}
+"""Of a cluster on this machine alone: Ray uses 127.0.0.1 and does not connect to 8.8.8.8 to find its own address."""
 
 
 def read_on_ray(plan: Plan, shards: Sequence[int], put: Put, processes: int | None = None) -> None:
@@ -40,18 +47,21 @@ def read_on_ray(plan: Plan, shards: Sequence[int], put: Put, processes: int | No
     Raises:
         MissingExtraError: Ray is not installed.
     """
-    for name, value in SETTINGS.items():
+    local = not os.environ.get("RAY_ADDRESS")
+    for name, value in (SETTINGS | LOOPBACK_ONLY if local else SETTINGS).items():
         os.environ.setdefault(name, value)
     try:
         import ray
         import ray.data
     except ImportError as error:
         raise MissingExtraError("the engine ray", "Ray Data", "scale") from error
-    ours = not ray.is_initialized()
-    if ours:
-        here = None if os.environ.get("RAY_ADDRESS") else max(processes or 0, cores())
-        ray.init(num_cpus=here, include_dashboard=False, log_to_driver=False, logging_level=logging.ERROR)
-    try:
+    with ExitStack() as stack:
+        if not ray.is_initialized():
+            if local:
+                stack.enter_context(_home_without_cloud())
+            cpus = max(processes or 0, cores()) if local else None
+            ray.init(num_cpus=cpus, include_dashboard=False, log_to_driver=False, logging_level=logging.ERROR)
+            stack.callback(ray.shutdown)
         _be_quiet()
         there = ray.cluster_resources()["CPU"]  # type: ignore[no-untyped-call]
         count = min(processes or int(there), len(shards))
@@ -64,9 +74,27 @@ def read_on_ray(plan: Plan, shards: Sequence[int], put: Put, processes: int | No
         )
         for row in read.iter_rows():
             put(row["shard"], row["lines"])
-    finally:
-        if ours:
-            ray.shutdown()
+
+
+@contextmanager
+def _home_without_cloud() -> Iterator[None]:
+    """A home directory for Ray's processes that says they run in no cloud.
+
+    Ray's dashboard process reads the cloud provider from ~/ray_bootstrap_config.yaml, even with usage statistics off.
+    Without that file it sends requests to 169.254.169.254 and metadata.google.internal.
+    """
+    home = os.environ.get("HOME")
+    os.environ.setdefault("MIEN_CACHE", str(cache_folder()))  # found there by processes that inherit another home
+    with tempfile.TemporaryDirectory(prefix="mien-ray-") as folder:
+        (Path(folder) / "ray_bootstrap_config.yaml").write_text("provider: {type: local}\n", encoding="utf-8")
+        os.environ["HOME"] = folder
+        try:
+            yield
+        finally:
+            if home is None:
+                del os.environ["HOME"]
+            else:
+                os.environ["HOME"] = home
 
 
 def _be_quiet() -> None:

@@ -6,6 +6,7 @@ import os
 from importlib.util import find_spec
 
 from mien.errors import MissingExtraError, UsageError
+from mien.files import redirect_library_caches
 
 BACKENDS = ("tensorflow", "torch", "jax")
 
@@ -33,6 +34,7 @@ def prepare_backend() -> str:
             raise MissingExtraError("training", package, extra)
     os.environ["KERAS_BACKEND"] = backend
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    redirect_library_caches()
     import keras
 
     keras.config.set_image_data_format("channels_first" if backend == "torch" else "channels_last")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from mien.errors import MissingExtraError, UsageError
-from mien.files import written_whole
+from mien.files import redirect_library_caches, written_whole
 from mien.training.schedule import best_epoch
 
 if TYPE_CHECKING:
@@ -37,6 +37,7 @@ def draw_curves(path: Path, history: Sequence[Epoch]) -> None:
     """
     if not history:
         raise UsageError("expected the history of a run with at least one finished epoch; received none")
+    redirect_library_caches()
     try:
         from matplotlib import rc_context
         from matplotlib.backends.backend_agg import FigureCanvasAgg
