@@ -39,7 +39,7 @@ bench: $(VENV)/.dev
 
 # the page of the command line, from its own help; what the web page has from Python; and the site, in site/
 docs: $(VENV)/.dev
-	$(BIN)/python -m mien.apps.page_description
+	$(BIN)/python -m mien.apps.web.constants
 	$(BIN)/python -m typer mien.apps.cli utils docs --name mien --output docs/cli.md
 	$(BIN)/python -m sphinx --fail-on-warning --keep-going --quiet --fresh-env docs site
 

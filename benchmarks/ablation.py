@@ -20,11 +20,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from page import fill, table
 
-from mien import datasets
-from mien.classification import Classifier
-from mien.evaluation.judging import judge_chips
-from mien.files import write_text
-from mien.training.recipe import Recipe, recipe_for
+from mien.classification.classifier import Classifier
+from mien.data import Dataset
+from mien.data import load as load_dataset
+from mien.evaluation.inference import judge_chips
+from mien.media.files import write_text
+from mien.training.config import Recipe, recipe_for
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -85,7 +86,7 @@ def teach(run: Path, recipe: Recipe, data: Path) -> None:
     subprocess.run(command, check=True)
 
 
-def right(run: Path, split: datasets.Dataset) -> dict[str, npt.NDArray[np.float64]]:
+def right(run: Path, split: Dataset) -> dict[str, npt.NDArray[np.float64]]:
     """For each label set, which pictures were read rightly, and the macro-F1 under ``HEAD F1``."""
     classifier = Classifier((run / "model.onnx").read_bytes(), 1)
     found = {}
@@ -107,7 +108,7 @@ def main() -> None:
     asked = _arguments().parse_args()
     names = [BASE, *(asked.only or [name for name in VARIANTS if name != BASE])]
     recipe = studied(asked.model, asked.epochs)
-    split = datasets.load(asked.data).split("PublicTest")
+    split = load_dataset(asked.data).split("PublicTest")
     asked.runs.mkdir(parents=True, exist_ok=True)
     found: dict[str, list[dict[str, npt.NDArray[np.float64]]]] = {}
     for seed in range(asked.seeds):

@@ -20,7 +20,7 @@ from page import Section, table
 from threadpoolctl import threadpool_limits
 from timing import Sample, interleaved, seconds_a_call
 
-from mien.classification import Classifier
+from mien.classification.classifier import Classifier
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

@@ -19,13 +19,13 @@ import cv2
 import numpy as np
 from setting import PHOTOS
 
-from mien.cropping import crop
-from mien.explaining import Occlusion
-from mien.explaining.erasing import centre_first, foremost
-from mien.explaining.occlusion import blurred, mixed
-from mien.explaining.overlay import MARKED
-from mien.images import find_pictures, read
-from mien.model_store import ModelStore
+from mien.classification.face_crop import crop
+from mien.explain import Occlusion
+from mien.explain.deletion import centre_first, foremost
+from mien.explain.occlusion import blurred, mixed
+from mien.explain.overlay import MARKED
+from mien.media.image import find_pictures, read
+from mien.models.store import ModelStore
 from mien.recognizer import Recognizer, find_detector
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
 
-    from mien.arrays import Chips
+    from mien.structures import Chips
 
     Mask = npt.NDArray[np.bool_]
 

@@ -16,19 +16,19 @@ from PIL import Image, ImageTk
 from timing import Sample, interleaved
 
 from mien.apps.desktop.window import Choices, LiveWindow
-from mien.avatar_kinds import DrawnAvatar
-from mien.classification import Classifier
-from mien.images import read
+from mien.classification.classifier import Classifier
+from mien.media.image import read
+from mien.media.video import VideoFrame
 from mien.recognizer import Recognizer, find_detector
-from mien.video import VideoFrame
+from mien.visualization.avatar.styles import DrawnAvatar
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from setting import Setting
 
-    from mien.arrays import Frame
     from mien.live import Reading
+    from mien.structures import Frame
 
 SIZE = (640, 480)
 FACE = 0.75
@@ -195,10 +195,10 @@ def _lesson_network() -> Any:
     from mien.training import prepare_backend
 
     prepare_backend()
-    from mien.training import zoo
-    from mien.training.zoo.parts import NetworkShape
+    from mien.training import architectures
+    from mien.training.architectures.parts import NetworkShape
 
-    return zoo.build("two-conv", NetworkShape(48, 1, (("classes", 7),)))
+    return architectures.build("two-conv", NetworkShape(48, 1, (("classes", 7),)))
 
 
 def _lesson(frames: list[Frame], network: Any) -> Shown:

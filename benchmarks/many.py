@@ -19,7 +19,7 @@ import cv2
 from page import Section, table
 from timing import Sample, interleaved
 
-from mien.ahead import cores
+from mien.media.prefetch import cores
 from mien.recognizer import Recognizer
 
 if TYPE_CHECKING:

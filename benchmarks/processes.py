@@ -35,9 +35,9 @@ STAGES = (
     ("import ONNX Runtime", "import onnxruntime"),
     ("import OpenCV", "import cv2"),
     ("import Typer and Rich", "import typer, rich.console"),
-    ("import mien's own modules", "import mien.apps.cli, mien.images, mien.recognizer, mien.results"),
+    ("import mien's own modules", "import mien.apps.cli, mien.media.image, mien.recognizer, mien.outputs"),
     ("load the classifier and the detector", "recognizer = mien.recognizer.Recognizer.load(model, detector)"),
-    ("decode the photo", "frame = mien.images.read(photo)"),
+    ("decode the photo", "frame = mien.media.image.read(photo)"),
     ("first prediction", "result = recognizer.predict(frame)"),
 )
 """What ``mien predict`` does, libraries first so that each has its own row."""

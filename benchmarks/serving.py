@@ -30,10 +30,10 @@ from page import fill, table
 from PIL import Image
 from setting import PORTRAIT, busy, machine, today
 
-from mien.ahead import cores
-from mien.files import write_text
+from mien.media.files import write_text
+from mien.media.prefetch import cores
 from mien.recognizer import Recognizer
-from mien.scale.beside import ONE_THREAD
+from mien.workers.process import ONE_THREAD
 
 SIZE = (640, 480)
 SHARE = 0.7

@@ -10,9 +10,9 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mien.ahead import cores
-from mien.images import find_pictures
-from mien.model_store import ModelStore
+from mien.media.image import find_pictures
+from mien.media.prefetch import cores
+from mien.models.store import ModelStore
 from mien.recognizer import detectors_here, find_detector
 
 if TYPE_CHECKING:

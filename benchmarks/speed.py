@@ -25,7 +25,7 @@ from threadpoolctl import threadpool_limits
 from throughput import photos
 
 from live import live
-from mien.files import write_text
+from mien.media.files import write_text
 
 MEASUREMENTS = {
     "cold-start": cold_start,

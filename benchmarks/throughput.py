@@ -12,10 +12,10 @@ import numpy as np
 from page import Section, table
 from timing import Sample
 
-from mien.classification import Classifier
-from mien.cropping import crop_faces
+from mien.classification.classifier import Classifier
+from mien.classification.face_crop import crop_faces
 from mien.detection import rule_for
-from mien.images import read
+from mien.media.image import read
 from mien.recognizer import Recognizer
 
 if TYPE_CHECKING:

@@ -25,11 +25,11 @@ from page import Section, fill, table
 from setting import PORTRAIT, SHARED, busy, machine, today
 from timing import Sample, interleaved
 
-from mien.datasets import TRAINING, Dataset, Truth, load
+from mien.data import TRAINING, Dataset, Truth, load
 from mien.emotions import FER2013
-from mien.files import write_text
+from mien.media.files import write_text
 from mien.training import prepare_backend
-from mien.training.recipe import PLAIN, recipe_for
+from mien.training.config import PLAIN, recipe_for
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -81,7 +81,7 @@ def training(data: Dataset, rounds: int) -> Section:
 
 def by_mien(network: str, data: Dataset, *, augmented: bool) -> Pace:
     """The second epoch of a run."""
-    from mien.training.fit import fit
+    from mien.training.engine.fit import fit
 
     own = recipe_for(network)
     recipe = dataclasses.replace(
@@ -121,8 +121,8 @@ def lesson(network: str, data: Dataset) -> keras.Model:
     """The network from Keras' own layers alone, with a softmax at its end."""
     import keras
 
-    from mien.training import zoo
-    from mien.training.zoo.parts import BatchNormalization, Standardize
+    from mien.training import architectures
+    from mien.training.architectures.parts import BatchNormalization, Standardize
 
     def own(layer: keras.Layer) -> keras.Layer:
         if isinstance(layer, Standardize):
@@ -132,7 +132,9 @@ def lesson(network: str, data: Dataset) -> keras.Model:
         return layer.__class__.from_config(layer.get_config())
 
     truth = data.truths[0]
-    built = zoo.build(network, zoo.NetworkShape(data.size, data.channels, ((truth.head, len(truth.labels)),)))
+    built = architectures.build(
+        network, architectures.NetworkShape(data.size, data.channels, ((truth.head, len(truth.labels)),))
+    )
     chips = keras.Input((data.size, data.size, data.channels))
     cloned = keras.models.clone_model(built, input_tensors=chips, clone_function=own)
     model = keras.Model(chips, keras.layers.Softmax()(cloned.outputs[0]))
@@ -156,10 +158,10 @@ def _generator() -> object:
 
 def chips_of_portrait(count: int) -> Dataset:
     """Chips cut by chance from the portrait that comes with mien, where no data set is at hand."""
-    from mien.cropping import crop
-    from mien.faces import Box, Face
-    from mien.images import read
-    from mien.model_card import CropRule
+    from mien.classification.face_crop import crop
+    from mien.media.image import read
+    from mien.models.card import CropRule
+    from mien.structures import Box, Face
 
     frame, dice = read(PORTRAIT), np.random.default_rng(0)
     height, width = frame.shape[:2]

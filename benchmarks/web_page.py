@@ -24,8 +24,8 @@ from playwright.sync_api import sync_playwright
 from setting import busy, machine, today
 from timing import Sample
 
-from mien.files import write_text
-from mien.model_store import ModelStore
+from mien.media.files import write_text
+from mien.models.store import ModelStore
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser

@@ -23,8 +23,8 @@ from typing import Any
 
 from PIL import Image
 
-from mien.files import write_bytes, write_text
-from mien.learning import lesson_data
+from mien.media.files import write_bytes, write_text
+from mien.tutorial import tutorial_data
 
 ROOT = Path(__file__).parents[1]
 LESSONS = ROOT / "docs" / "lessons"
@@ -55,12 +55,12 @@ class Cell:
 def main() -> None:
     """Renders the lessons named, or all."""
     names = [Path(name) for name in sys.argv[1:]] or sorted(LESSONS.glob("*.py"))
-    real = lesson_data.folder() is not None
+    real = tutorial_data.folder() is not None
     folder = LESSONS if real else ROOT / "build" / "lessons"
     for path in names:
         sys.stderr.write(f"{path.name}\n")
         cells = cells_of(path.read_text())
-        drawn = outputs_of(cells, {name: value for name, value in os.environ.items() if name != lesson_data.VARIABLE})
+        drawn = outputs_of(cells, {name: value for name, value in os.environ.items() if name != tutorial_data.VARIABLE})
         full = outputs_of(cells, dict(os.environ)) if real and "lesson_data" in path.read_text() else drawn
         page, pictures = rendered(path.stem, cells, full, drawn)
         for old in (folder / "images").glob(f"{path.stem}-[0-9]*"):

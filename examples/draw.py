@@ -4,8 +4,8 @@ import sys
 from pathlib import Path
 
 import mien
-from mien.drawing import draw
-from mien.images import read, write
+from mien.media.image import read, write
+from mien.visualization.annotate import draw
 
 picture, drawn = sys.argv[1:]
 frame = read(picture)

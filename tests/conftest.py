@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from mien.classification import Classifier
-from mien.model_store import ModelStore
+from mien.classification.classifier import Classifier
+from mien.models.store import ModelStore
 from mien.recognizer import DEFAULT_MODEL
 from mien.training import BACKENDS, prepare_backend
 

@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 from PIL import Image
 
-from mien.datasets.scenes import BoxedFaces
+from mien.data.scenes import BoxedFaces
 
 if TYPE_CHECKING:
     from pathlib import Path

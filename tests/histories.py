@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from mien.training.recipe import Recipe
+from mien.training.config import Recipe
 from mien.training.run.directory import MODEL, RECIPE, Epoch, Facts, HeadScore, Source, write_history
 
 if TYPE_CHECKING:

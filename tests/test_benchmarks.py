@@ -9,8 +9,8 @@ import pytest
 from onnx import TensorProto, helper
 
 from mien.detection import WholeDetector
-from mien.images import write
-from mien.model_card import CropRule
+from mien.media.image import write
+from mien.models.card import CropRule
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "benchmarks"))
 

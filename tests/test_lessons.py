@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from mien.learning.lesson_data import VARIABLE
+from mien.tutorial.tutorial_data import VARIABLE
 
 LESSONS = sorted((Path(__file__).parents[1] / "docs" / "lessons").glob("*.py"))
 SAYS = {

@@ -28,7 +28,7 @@ for module in pkgutil.walk_packages(mien.__path__, "mien."):
     except ModuleNotFoundError as error:
         if error.name != "jax":  # an extra that the tests of the other backends lack
             raise
-from mien.files import redirect_library_caches
+from mien.media.files import redirect_library_caches
 redirect_library_caches()
 for name in ("onnxruntime", "cv2", "ray.data", "optuna", "av", "matplotlib.font_manager"):
     importlib.import_module(name)

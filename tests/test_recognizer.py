@@ -17,19 +17,19 @@ from matplotlib.cbook import get_sample_data
 from PIL import Image
 from skimage.data import astronaut
 
-from mien.cropping import crop
+from mien.classification.face_crop import crop
 from mien.detection import HaarDetector, OwnDetector, WholeDetector, YuNetDetector
 from mien.detection.yunet import OUTPUTS
 from mien.emotions import FER2013, FERPLUS
 from mien.errors import ModelError, ModelMissingError, PictureError, UsageError
-from mien.faces import Box, Face, FrameResult, Prediction
-from mien.model_card import Answer, CropRule, Head, ModelCard
-from mien.model_manifest import Entry, to_json
-from mien.model_store import MANIFEST, ModelStore
+from mien.media.video import FileSource, Sampling, VideoFrame
+from mien.models.card import Answer, CropRule, Head, ModelCard
+from mien.models.manifest import Entry, to_json
+from mien.models.store import MANIFEST, ModelStore
 from mien.recognizer import SHIPPED_DETECTOR, Recognizer, find_detector
-from mien.timeline import Curves, Timeline
-from mien.tracking import Steadiness, Tracker
-from mien.video import FileSource, Sampling, VideoFrame
+from mien.structures import Box, Face, FrameResult, Prediction
+from mien.tracking import Curves, Timeline
+from mien.tracking.tracker import Steadiness, Tracker
 from videos import swaying_face, write_frames
 
 CARD = ModelCard(

@@ -15,8 +15,16 @@ from documents import ROOT
 
 pytest.importorskip("sphinx", reason="needs Sphinx: pip install 'mien[docs]'")
 
-ROOMS = ("mien", "mien.avatar", "mien.datasets", "mien.detection", "mien.explaining", "mien.live", "mien.results")
-ROOMS += ("mien.scale", "mien.timeline")
+ROOMS = (
+    "mien",
+    "mien.visualization.avatar",
+    "mien.data",
+    "mien.detection",
+    "mien.explain",
+    "mien.live",
+    "mien.outputs",
+)
+ROOMS += ("mien.outputs", "mien.batch", "mien.tracking")
 LOADED = {("script", "src"), ("link", "href"), ("img", "src"), ("iframe", "src"), ("source", "src"), ("video", "src")}
 
 

@@ -11,9 +11,9 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from mien.avatar import pose
-from mien.avatar.picture import avatar_picture
 from mien.emotions import Emotion
+from mien.visualization.avatar import pose
+from mien.visualization.avatar.painter import avatar_picture
 
 EXPRESSIONS = (
     Emotion.HAPPY,

@@ -12,8 +12,8 @@ import numpy as np
 from matplotlib.cbook import get_sample_data
 from skimage.data import astronaut
 
-from mien.images import read, write
-from mien.model_store import ModelStore
+from mien.media.image import read, write
+from mien.models.store import ModelStore
 from mien.recognizer import find_detector
 
 GREEN, RED = (60, 220, 60), (240, 40, 40)

@@ -15,15 +15,15 @@ import numpy as np
 from matplotlib.cbook import get_sample_data
 from skimage.data import astronaut
 
-from mien.cropping import crop
-from mien.explaining import Occlusion, explain
-from mien.explaining.overlay import beside
-from mien.faces import Box, Face
-from mien.images import read, write
-from mien.learning.pictures import activations_picture, convolution_animation, convolution_step, pooling_picture
-from mien.model_card import CropRule
-from mien.model_store import ModelStore
+from mien.classification.face_crop import crop
+from mien.explain import Occlusion, explain
+from mien.explain.overlay import beside
+from mien.media.image import read, write
+from mien.models.card import CropRule
+from mien.models.store import ModelStore
 from mien.recognizer import Recognizer, find_detector
+from mien.structures import Box, Face
+from mien.tutorial.figures import activations_picture, convolution_animation, convolution_step, pooling_picture
 
 HERE = Path(__file__).parent
 EDGE = np.array([[-1, 0, 1], [-2, 0, 2], [-1, 0, 1]])
@@ -68,12 +68,12 @@ def explained() -> np.ndarray:
 
 def of_network(run: Path, data: Path) -> None:
     """The pictures of a taught network."""
-    from mien.datasets import PUBLIC_TEST, load
-    from mien.drawing import colour_of
-    from mien.learning.filters import synthesise, top_chips
-    from mien.learning.hidden import hidden, map_picture, tsne
-    from mien.learning.layers import feature_maps, kernels, tiled
-    from mien.learning.network import load_network, map_layers
+    from mien.data import PUBLIC_TEST, load
+    from mien.explain.network import load_network, map_layers
+    from mien.tutorial.filters import synthesise, top_chips
+    from mien.tutorial.hidden import hidden, map_picture, tsne
+    from mien.tutorial.layers import feature_maps, kernels, tiled
+    from mien.visualization.annotate import colour_of
 
     network = load_network(run)
     model, card = network.model, network.card

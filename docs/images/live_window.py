@@ -15,9 +15,9 @@ from PIL import ImageGrab
 from skimage.data import astronaut
 
 from mien.apps.desktop.window import Choices, LiveWindow
-from mien.avatar_kinds import find_avatar
+from mien.media.video import Camera, VideoFrame
 from mien.recognizer import Recognizer
-from mien.video import Camera, VideoFrame
+from mien.visualization.avatar.styles import find_avatar
 
 HERE = Path(__file__).parent
 SECONDS = 12.0

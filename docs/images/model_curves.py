@@ -13,16 +13,16 @@ import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.ticker import PercentFormatter
 
-from mien import datasets
-from mien.classification import Classifier
-from mien.datasets import photos
-from mien.evaluation.judging import judge_chips, judge_photos
+from mien.classification.classifier import Classifier
+from mien.data import load as load_dataset
+from mien.data import photos
+from mien.evaluation.inference import judge_chips, judge_photos
 from mien.evaluation.metrics import reliability_bins, risk_coverage
-from mien.model_store import ModelStore
+from mien.models.store import ModelStore
 from mien.recognizer import Recognizer, find_detector
 
 if TYPE_CHECKING:
-    from mien.evaluation.judged import Judged
+    from mien.evaluation.predictions import Judged
 
 TARGET = Path(__file__).with_name("unsure.png")
 LABEL_SETS = ("fer2013", "ferplus", "answer")
@@ -34,7 +34,7 @@ def curves(fer2013: Path, pictures: Path) -> dict[str, Judged]:
     """What was answered, by what it is called in the picture."""
     store = ModelStore()
     classifier = Classifier(store.load("compact"))
-    split = datasets.load(fer2013).split("PublicTest")
+    split = load_dataset(fer2013).split("PublicTest")
     found = {f"PublicTest, {labels}": judge_chips(classifier, split, labels) for labels in LABEL_SETS}
     recognizer = Recognizer(find_detector("auto", store), classifier)
     return found | {"photos, answer": judge_photos(recognizer, photos.read(pictures), ["disgust"])}

@@ -26,7 +26,7 @@ from pathlib import Path
 
 import numpy as np
 
-from mien.learning import lesson_data
+from mien.tutorial import tutorial_data
 from mien.training import prepare_backend
 
 try:
@@ -37,7 +37,7 @@ except ImportError:  # run as a plain script there is nothing to show on
 from PIL import Image
 
 prepare_backend()
-print(lesson_data.origin())
+print(tutorial_data.origin())
 
 # %% [markdown]
 # ## The data
@@ -46,10 +46,10 @@ print(lesson_data.origin())
 # judged by.
 
 # %%
-from mien.datasets.contact_sheet import overview
+from mien.data.contact_sheet import overview
 
-FULL = lesson_data.folder() is not None
-training, validation = lesson_data.digits(8000, 2000) if FULL else lesson_data.digits(600, 300)
+FULL = tutorial_data.folder() is not None
+training, validation = tutorial_data.digits(8000, 2000) if FULL else tutorial_data.digits(600, 300)
 truth = training.truths[0]
 print(f"{len(training)} digits to learn from, {len(validation)} held out; chips are {training.chips.shape[1:]}")
 
@@ -68,8 +68,8 @@ display(Image.fromarray(overview(training.chips, truth.labels, rows)).reduce(2))
 # (3 x 3 x 1 + 1) x 16 = 160.
 
 # %%
-from mien.training.zoo.complexity import summary_of
-from mien.training.zoo import NetworkShape
+from mien.training.architectures.complexity import summary_of
+from mien.training.architectures import NetworkShape
 
 DENSE = ("dense-64-tanh", "dense-64-32-tanh", "dense-64-32-relu")
 CONV = "digits-conv"
@@ -91,8 +91,8 @@ assert (784 + 1) * 64 in [layer.parameters for layer in first]
 # rate, same number of epochs, no augmentation, no dropout. Only the network differs.
 
 # %%
-from mien.training.fit import fit
-from mien.training.recipe import recipe_for
+from mien.training.engine.fit import fit
+from mien.training.config import recipe_for
 
 RUNS = Path(tempfile.mkdtemp(prefix="digits-"))
 EPOCHS = 10 if FULL else 6
@@ -114,7 +114,7 @@ taught = {name: teach(name, replace(recipe, network=name)) for name in (*DENSE, 
 # those it never saw. The gap between them is what it learnt by heart.
 
 # %% tags=["public"]
-from mien.learning.comparison_pictures import accuracies_picture, histories_picture
+from mien.tutorial.comparison_figures import accuracies_picture, histories_picture
 
 display(Image.fromarray(histories_picture({name: run.history for name, run in taught.items()})))
 
@@ -126,8 +126,8 @@ display(Image.fromarray(histories_picture({name: run.history for name, run in ta
 
 # %%
 from mien.evaluation.comparison import difference_interval
-from mien.learning.confusions import judged
-from mien.training.validation import predict_logits
+from mien.tutorial.confusions import judged
+from mien.training.engine.validation import predict_logits
 
 
 def answers_of(name):
@@ -151,13 +151,13 @@ for name, one in found.items():
 # have known?
 
 # %% tags=["public"]
-from mien.learning.pictures import confusion_picture
+from mien.tutorial.figures import confusion_picture
 
 display(Image.fromarray(confusion_picture([found[CONV]])))
 
 # %%
-from mien.datasets.contact_sheet import captioned
-from mien.probabilities import softmax
+from mien.data.contact_sheet import captioned
+from mien.classification.probabilities import softmax
 
 shares = softmax(predict_logits(taught[CONV].model, validation.chips)["classes"])
 answers = shares.argmax(axis=1)

@@ -26,7 +26,7 @@ from pathlib import Path
 
 import numpy as np
 
-from mien.learning import lesson_data
+from mien.tutorial import tutorial_data
 from mien.training import prepare_backend
 
 try:
@@ -37,7 +37,7 @@ except ImportError:  # run as a plain script there is nothing to show on
 from PIL import Image
 
 prepare_backend()
-print(lesson_data.origin())
+print(tutorial_data.origin())
 
 # %% [markdown]
 # ## The csv
@@ -53,11 +53,11 @@ print(lesson_data.origin())
 # you have looked at many times judges you too kindly.
 
 # %%
-from mien.datasets import fer2013
-from mien.datasets.dataset import training_and_validation
+from mien.data import fer2013
+from mien.data.dataset import training_and_validation
 
-FULL = lesson_data.folder() is not None
-csv = lesson_data.faces_csv(Path("faces.csv"), training=700, validation=280)
+FULL = tutorial_data.folder() is not None
+csv = tutorial_data.faces_csv(Path("faces.csv"), training=700, validation=280)
 data = fer2013.read(csv)
 print(f"{len(data):,} faces of {data.chips.shape[1:]}; {len(data.rejected)} lines can't be read")
 print({name: int((data.splits == name).sum()) for name in data.split_names()})
@@ -69,7 +69,7 @@ print({name: int((data.splits == name).sum()) for name in data.split_names()})
 # `mien data audit` finds copies and wrong labels.)
 
 # %%
-from mien.datasets.contact_sheet import overview
+from mien.data.contact_sheet import overview
 
 training, validation = training_and_validation(data)
 # a third of FER2013 tells the story in minutes; its order is that of chance
@@ -94,7 +94,7 @@ print(f"\nto answer {most!r} always is right {always:.1%} of the time: what a ne
 # gives each a seventh, and its loss is log 7.
 
 # %%
-from mien.learning.targets import cross_entropy, one_hot
+from mien.tutorial.targets import cross_entropy, one_hot
 
 target = one_hot(truth.answers[:1], 7)
 print(f"the first face is labelled {truth.labels[truth.answers[0]]}:", target[0].astype(int))
@@ -113,9 +113,9 @@ for words, shares in {
 # numbers are in one place, where the maps are flattened into the dense layer.
 
 # %%
-from mien.training.compilation import plain, shape_of
-from mien.training.recipe import recipe_for
-from mien.training.zoo.complexity import summary
+from mien.training.engine.compilation import plain, shape_of
+from mien.training.config import recipe_for
+from mien.training.architectures.complexity import summary
 
 own = recipe_for("two-conv")
 recipe = replace(own, epochs=14) if FULL else replace(own, epochs=6, gentle_epochs=1, batch=16, precision="float32")
@@ -136,7 +136,7 @@ print(recipe.to_toml())
 # stopped goes on where it was; run this cell again after Ctrl-C, or again when it is done: nothing is taught twice.
 
 # %%
-from mien.training.fit import Epoch, Options, fit
+from mien.training.engine.fit import Epoch, Options, fit
 from mien.training.run.directory import Source, is_run
 
 RUN = Path("runs/first")
@@ -176,8 +176,8 @@ display(curves.resize((curves.width * 3 // 4, curves.height * 3 // 4)))
 # Accuracy is one number; the matrix tells which expressions are taken for which. A row is the truth.
 
 # %% tags=["public"]
-from mien.learning.confusions import judged
-from mien.learning.pictures import confusion_picture
+from mien.tutorial.confusions import judged
+from mien.tutorial.figures import confusion_picture
 
 found = judged(run.model, validation, 0)
 low, high = found.interval
@@ -199,9 +199,9 @@ display(Image.fromarray(confusion_picture([found])))
 
 # %%
 from mien.evaluation.metrics import judge
-from mien.probabilities import softmax
-from mien.training.model_file.export import export
-from mien.training.validation import predict_logits
+from mien.classification.probabilities import softmax
+from mien.training.export.export import export
+from mien.training.engine.validation import predict_logits
 
 card = export(run.model, training, validation, recipe, RUN / "model.onnx")
 head = card.heads[0]
@@ -227,8 +227,8 @@ print(f"sure answers are those of {head.unsure_below:.0%} and more")
 
 # %% tags=["public"]
 from mien.apps.cli.demo import PORTRAIT
-from mien.drawing import draw
-from mien.images import read
+from mien.visualization.annotate import draw
+from mien.media.image import read
 from mien.recognizer import Recognizer
 
 recognizer = Recognizer.load(RUN / "model.onnx")

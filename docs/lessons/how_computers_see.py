@@ -22,12 +22,12 @@
 import numpy as np
 
 from mien.apps.cli.demo import PORTRAIT
-from mien.images import read
-from mien.learning.activation import relu, softmax
-from mien.learning.convolution import convolve, steps
-from mien.learning.pictures import convolution_step
-from mien.learning.pooling import average_pooling, max_pooling
-from mien.learning.targets import cross_entropy, one_hot
+from mien.media.image import read
+from mien.tutorial.activation import relu, softmax
+from mien.tutorial.convolution import convolve, steps
+from mien.tutorial.figures import convolution_step
+from mien.tutorial.pooling import average_pooling, max_pooling
+from mien.tutorial.targets import cross_entropy, one_hot
 
 try:
     from IPython.display import display
@@ -111,9 +111,9 @@ for truth, name in enumerate(names):
 # answer hung on: warm places speak for it.
 
 # %%
-from mien.explaining import Occlusion, explain
-from mien.explaining.overlay import beside
-from mien.model_store import ModelStore
+from mien.explain import Occlusion, explain
+from mien.explain.overlay import beside
+from mien.models.store import ModelStore
 from mien.recognizer import Recognizer, find_detector
 
 store = ModelStore()

@@ -30,25 +30,25 @@ import numpy as np
 from PIL import Image, ImageFilter
 
 from mien.apps.cli.demo import PORTRAIT
-from mien.classification import Classifier
-from mien.datasets import photos
-from mien.datasets.audit import audit, copies
-from mien.datasets.dataset import PUBLIC_TEST, Dataset
-from mien.datasets.photos import LabelledPhotos
+from mien.classification.classifier import Classifier
+from mien.data import photos
+from mien.data.audit import audit, copies
+from mien.data.dataset import PUBLIC_TEST, Dataset
+from mien.data.photos import LabelledPhotos
 from mien.evaluation import plots
 from mien.evaluation.bootstrap import bootstrap
 from mien.evaluation.calibration import fit_vector_scaling, unsure_threshold
 from mien.evaluation.evaluation import Evaluation
-from mien.evaluation.judging import judge_chips, judge_photos
+from mien.evaluation.inference import judge_chips, judge_photos
 from mien.evaluation.metrics import judge, reliability_bins, risk_coverage
 from mien.evaluation.page import report_page
 from mien.evaluation.robustness import SUITE, changed_by
-from mien.files import write_text
-from mien.images import read, write
-from mien.learning import lesson_data
-from mien.model_store import ModelStore
-from mien.pages.charts import alone
-from mien.probabilities import softmax
+from mien.media.files import write_text
+from mien.media.image import read, write
+from mien.tutorial import tutorial_data
+from mien.models.store import ModelStore
+from mien.visualization.report.charts import alone
+from mien.classification.probabilities import softmax
 from mien.recognizer import Recognizer
 
 try:
@@ -56,9 +56,9 @@ try:
 except ImportError:  # run as a plain script there is nothing to show on; the drawings are files besides
     SVG, display = str, print
 
-REAL = lesson_data.folder()
+REAL = tutorial_data.folder()
 OUT = Path("judged")
-print(lesson_data.origin())
+print(tutorial_data.origin())
 
 
 def show(name, drawing):
@@ -95,7 +95,7 @@ def joined(one, other):
     )
 
 
-training, test = lesson_data.faces(100_000, 3_589) if REAL else lesson_data.faces(700, 400)
+training, test = tutorial_data.faces(100_000, 3_589) if REAL else tutorial_data.faces(700, 400)
 if not REAL:
     planted = training.select(np.arange(40))
     planted.chips[20:] = planted.chips[20:, :, ::-1]
@@ -331,4 +331,4 @@ print(f"{OUT / 'report.html'}: open it in a browser")
 # 7. For whom and for what was it never measured?
 #
 # To try: plant 200 copies; `PROMISE = 0.05`; photos of your own in folders by expression
-# (`mien.datasets.photos.read`).
+# (`mien.data.photos.read`).

@@ -27,7 +27,7 @@ from pathlib import Path
 
 import numpy as np
 
-from mien.learning import lesson_data
+from mien.tutorial import tutorial_data
 from mien.training import prepare_backend
 
 try:
@@ -38,7 +38,7 @@ except ImportError:  # run as a plain script there is nothing to show on
 from PIL import Image
 
 prepare_backend()
-print(lesson_data.origin())
+print(tutorial_data.origin())
 
 # %% [markdown]
 # ## Little data
@@ -47,8 +47,8 @@ print(lesson_data.origin())
 # teaches ten networks, and little data is what it is about.)
 
 # %%
-FULL = lesson_data.folder() is not None
-training, validation = lesson_data.faces(1500, 1500) if FULL else lesson_data.faces(280, 210)
+FULL = tutorial_data.folder() is not None
+training, validation = tutorial_data.faces(1500, 1500) if FULL else tutorial_data.faces(280, 210)
 print(f"{len(training):,} faces to learn from, {len(validation):,} held out")
 
 # %% [markdown]
@@ -58,8 +58,8 @@ print(f"{len(training):,} faces to learn from, {len(validation):,} held out")
 # decay, a learning rate that stays. All that follows is this recipe with one thing changed.
 
 # %%
-from mien.training.fit import fit
-from mien.training.recipe import PLAIN, recipe_for
+from mien.training.engine.fit import fit
+from mien.training.config import PLAIN, recipe_for
 
 RUNS = Path(tempfile.mkdtemp(prefix="overfitting-"))
 bare = replace(
@@ -98,7 +98,7 @@ taught = {"nothing": teach("nothing", bare)}
 # on faces not seen it falls, turns, and *rises*, while accuracy hardly moves. The network gets surer of its mistakes.
 
 # %% tags=["public"]
-from mien.learning.comparison_pictures import accuracies_picture, histories_picture
+from mien.tutorial.comparison_figures import accuracies_picture, histories_picture
 
 display(Image.fromarray(histories_picture(histories)))
 
@@ -110,7 +110,7 @@ display(Image.fromarray(histories_picture(histories)))
 # often the *last* epoch, which nobody should use.) In a recipe it is `patience`, on the command line `--patience 4`.
 
 # %%
-from mien.training.schedule import best_epoch, is_finished
+from mien.training.engine.schedule import best_epoch, is_finished
 
 history = histories["nothing"]
 patient = replace(bare, patience=4)
@@ -158,10 +158,10 @@ display(Image.fromarray(histories_picture({name: histories[name] for name in sho
 # students ask first, "how many pictures do I need?": look at how much each doubling brings.
 
 # %% tags=["public"]
-from mien.learning.confusions import judged
+from mien.tutorial.confusions import judged
 
 SIZES = (375, 750, 1500, 3000) if FULL else (140, 280)
-more = lesson_data.faces(max(SIZES), 1)[0] if FULL else training
+more = tutorial_data.faces(max(SIZES), 1)[0] if FULL else training
 curve = {"nothing": [], "augmentation": []}
 for size in SIZES:
     few = more.select(np.arange(size))
@@ -179,7 +179,7 @@ display(Image.fromarray(accuracies_picture(SIZES, curve, "faces learnt from")))
 
 # %%
 from mien.evaluation.comparison import difference_interval
-from mien.training.validation import predict_logits
+from mien.training.engine.validation import predict_logits
 
 
 def right(model, data):

@@ -36,18 +36,18 @@ import numpy as np
 from PIL import Image, ImageFilter
 
 from mien.apps.cli.demo import PORTRAIT
-from mien.classification import Classifier
-from mien.cropping import crop, crop_faces
-from mien.drawing import draw
+from mien.classification.classifier import Classifier
+from mien.classification.face_crop import crop, crop_faces
+from mien.visualization.annotate import draw
 from mien.errors import MienError
-from mien.faces import FrameResult
-from mien.images import encode, read
-from mien.learning.pictures import figure, frame_of
-from mien.model_card import CropRule
-from mien.model_store import ModelStore
+from mien.structures import FrameResult
+from mien.media.image import encode, read
+from mien.tutorial.figures import figure, frame_of
+from mien.models.card import CropRule
+from mien.models.store import ModelStore
 from mien.recognizer import Recognizer
-from mien.timeline import timeline, to_srt
-from mien.tracking import Steadiness, Tracker
+from mien.tracking import timeline, to_srt
+from mien.tracking.tracker import Steadiness, Tracker
 
 try:
     from IPython.display import display

@@ -31,35 +31,35 @@ from tempfile import mkdtemp
 import numpy as np
 from PIL import Image
 
-from mien.learning import lesson_data
+from mien.tutorial import tutorial_data
 from mien.training import prepare_backend
 
 prepare_backend()
 
 import keras
 
-from mien.datasets.dataset import one_hot
+from mien.data.dataset import one_hot
 from mien.evaluation.metrics import judge, wilson_interval
-from mien.learning.pictures import figure, frame_of
-from mien.probabilities import softmax
-from mien.training.compilation import plain, shape_of
-from mien.training.fit import Options, fit, predict_logits
-from mien.training.recipe import recipe_for
+from mien.tutorial.figures import figure, frame_of
+from mien.classification.probabilities import softmax
+from mien.training.engine.compilation import plain, shape_of
+from mien.training.engine.fit import Options, fit, predict_logits
+from mien.training.config import recipe_for
 from mien.training.run.directory import read_run
 from mien.training.transfer.choices import IMAGENET, fine_tuned
 from mien.training.transfer.teaching import teach, unfreeze
-from mien.training.validation import estimate_batch_norm
-from mien.training.zoo.complexity import multiply_adds
-from mien.training.zoo.pretrained import FAMILIES, base_of, blocks
+from mien.training.engine.validation import estimate_batch_norm
+from mien.training.architectures.complexity import multiply_adds
+from mien.training.architectures.pretrained import FAMILIES, base_of, blocks
 
 try:
     from IPython.display import display
 except ImportError:  # run as a plain script there is nothing to show on
     display = print
 
-FULL = lesson_data.folder() is not None
+FULL = tutorial_data.folder() is not None
 RUNS = Path(mkdtemp(prefix="transfer-"))  # runs of this lesson: a fresh folder each time
-print(lesson_data.origin())
+print(tutorial_data.origin())
 
 # %% [markdown]
 # ## Two tasks, one of them with few pictures
@@ -92,8 +92,8 @@ def split_off(data, each):
     return data.select(chosen), data.select(~chosen)
 
 
-many, held = lesson_data.faces(12_000, 3_589) if FULL else lesson_data.faces(900, 450)
-digits, held_digits = lesson_data.digits(8_000, 500) if FULL else lesson_data.digits(500, 200)
+many, held = tutorial_data.faces(12_000, 3_589) if FULL else tutorial_data.faces(900, 450)
+digits, held_digits = tutorial_data.digits(8_000, 500) if FULL else tutorial_data.digits(500, 200)
 near, held_near = showing(many, NEAR), showing(held, NEAR)
 choosing, test = split_off(showing(held, WANTED), EACH)
 print(f"to learn from first: {len(digits):,} digits; {len(near):,} faces that show {', '.join(NEAR)}")

@@ -15,7 +15,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from mien.classification import Classifier
+    from mien.classification.classifier import Classifier
     from mien.emotions import FER2013, FERPLUS, Emotion
     from mien.errors import (
         DatasetError,
@@ -28,10 +28,10 @@ if TYPE_CHECKING:
         TrainingError,
         UsageError,
     )
-    from mien.faces import Box, Face, FrameResult, Landmarks, Point, Prediction
-    from mien.model_card import CropRule, ModelCard
-    from mien.model_store import ModelStore
+    from mien.models.card import CropRule, ModelCard
+    from mien.models.store import ModelStore
     from mien.recognizer import Recognizer
+    from mien.structures import Box, Face, FrameResult, Landmarks, Point, Prediction
 
 # onnxruntime 1.31 and later writes a device id and looks up its maker's telemetry host while it is imported, so this
 # must stand before any import of it; its own disable_telemetry_events() comes too late
@@ -66,11 +66,11 @@ __all__ = [
 ]
 
 _ROOMS = {
-    "mien.classification": ("Classifier",),
+    "mien.classification.classifier": ("Classifier",),
     "mien.emotions": ("FER2013", "FERPLUS", "Emotion"),
-    "mien.faces": ("Box", "Face", "FrameResult", "Landmarks", "Point", "Prediction"),
-    "mien.model_card": ("CropRule", "ModelCard"),
-    "mien.model_store": ("ModelStore",),
+    "mien.structures": ("Box", "Face", "FrameResult", "Landmarks", "Point", "Prediction"),
+    "mien.models.card": ("CropRule", "ModelCard"),
+    "mien.models.store": ("ModelStore",),
     "mien.recognizer": ("Recognizer",),
 }
 _ROOM_OF = {name: room for room, names in _ROOMS.items() for name in names}

@@ -9,24 +9,24 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from mien.ahead import ahead, cores, mapped
-from mien.classification import Classifier
-from mien.cropping import crop_faces
+from mien.classification.classifier import Classifier
+from mien.classification.face_crop import crop_faces
+from mien.classification.quality import flaws
 from mien.detection import Detector, HaarDetector, OwnDetector, WholeDetector, YuNetDetector, rule_for
 from mien.errors import PictureError, UsageError
-from mien.faces import Box, Face, FrameResult, Prediction
-from mien.images import read
-from mien.model_card import ANSWER
-from mien.model_store import ModelStore
-from mien.quality import flaws
-from mien.tracking import Tracker
-from mien.video import FileSource, Sampling
+from mien.media.image import read
+from mien.media.prefetch import ahead, cores, mapped
+from mien.media.video import FileSource, Sampling
+from mien.models.card import ANSWER
+from mien.models.store import ModelStore
+from mien.structures import Box, Face, FrameResult, Prediction
+from mien.tracking.tracker import Tracker
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 
-    from mien.arrays import Chips, Frame, Probabilities
-    from mien.video import VideoFrame
+    from mien.media.video import VideoFrame
+    from mien.structures import Chips, Frame, Probabilities
 
     Picture = str | os.PathLike[str] | bytes | bytearray | memoryview | Frame
 

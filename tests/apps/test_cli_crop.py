@@ -5,7 +5,8 @@ import csv
 import numpy as np
 import pytest
 
-from mien import datasets, images
+from mien.data import load as load_dataset
+from mien.media.image import read as read_image
 
 
 @pytest.fixture
@@ -33,7 +34,7 @@ def test_photos_become_a_data_set(mien, photos, tmp_path):
         "happy/two.png": "several faces",
         "sad/none.png": "no face",
     }
-    assert datasets.load(out).rows.tolist() == ["happy/one.png"]
+    assert load_dataset(out).rows.tolist() == ["happy/one.png"]
 
 
 def test_largest_and_size_are_obeyed(mien, photos, tmp_path):
@@ -41,7 +42,7 @@ def test_largest_and_size_are_obeyed(mien, photos, tmp_path):
     done = mien("data", "crop", photos, "--out", out, "--detector", "haar", "--largest", "--size", 64)
     assert done.code == 0
     assert sorted(path.name for path in (out / "happy").iterdir()) == ["one.png", "two.png"]
-    assert images.read(out / "happy" / "two.png").shape == (64, 64, 3)
+    assert read_image(out / "happy" / "two.png").shape == (64, 64, 3)
 
 
 def test_an_unreadable_photo_exits_with_1_and_the_rest_is_there(mien, photos, tmp_path):

@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from mien import images
+from mien.media.image import read as read_image
 
 
 def test_pages_pictures_and_a_sheet(here, paint, portrait, tmp_path):
@@ -20,7 +20,7 @@ def test_pages_pictures_and_a_sheet(here, paint, portrait, tmp_path):
     assert "torn.png" in done.err
     folder = tmp_path / "explained"
     assert sorted(path.name for path in folder.iterdir()) == ["index.html", "none.html", "one.html", "one.png"]
-    assert images.read(folder / "one.png").shape == (336, 680, 3)
+    assert read_image(folder / "one.png").shape == (336, 680, 3)
     assert 'href="one.html"' in (folder / "index.html").read_text()
 
 

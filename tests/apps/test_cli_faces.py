@@ -11,7 +11,7 @@ from PIL import Image
 from skimage.data import astronaut
 
 from drawn_scenes import write_scenes
-from mien.model_store import ModelStore
+from mien.models.store import ModelStore
 
 pytestmark = pytest.mark.train
 taught = pytest.mark.skipif(find_spec("keras") is None, reason="needs keras: pip install 'mien[train]'")

@@ -11,8 +11,8 @@ import pytest
 
 from mien.apps.cli.demo import PORTRAIT
 from mien.emotions import FER2013
-from mien.images import read
-from mien.model_card import CARD_KEY, SEAL_KEY, UNSEALED, ModelCard, seal
+from mien.media.image import read
+from mien.models.card import CARD_KEY, SEAL_KEY, UNSEALED, ModelCard, seal
 
 needs_keras = pytest.mark.skipif(find_spec("keras") is None, reason="needs keras: pip install 'mien[train]'")
 
@@ -138,7 +138,7 @@ def test_a_network_with_a_model_s_name_is_shown_when_asked_for(mien, options, sh
 @needs_keras
 @pytest.mark.train
 def test_networks_lists_the_zoo(mien):
-    from mien.training.zoo import ZOO
+    from mien.training.architectures import ZOO
 
     code, out, _ = mien("models", "networks")
     assert code == 0

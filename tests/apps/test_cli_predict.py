@@ -15,9 +15,9 @@ from mien.apps.cli.drawings import Drawings
 from mien.apps.cli.file_reader import FileReader
 from mien.emotions import FER2013, FERPLUS
 from mien.errors import UsageError
-from mien.faces import FrameResult
-from mien.images import read
-from mien.video import Sampling
+from mien.media.image import read
+from mien.media.video import Sampling
+from mien.structures import FrameResult
 
 
 def lines_of(out):

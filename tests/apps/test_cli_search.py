@@ -8,8 +8,8 @@ from importlib.util import find_spec
 import numpy as np
 import pytest
 
-from mien.onnx_guard import card_of
-from mien.training.recipe import from_toml, read
+from mien.models.onnx_file import card_of
+from mien.training.config import from_toml, read
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ from importlib.util import find_spec
 import numpy as np
 import pytest
 
-from mien.training.soft_labels import read
+from mien.training.distillation.soft_labels import read
 
 taught = pytest.mark.skipif(find_spec("keras") is None, reason="needs keras: pip install 'mien[train]'")
 SIDE, TRAINING_ROWS = 16, 126

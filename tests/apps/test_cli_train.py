@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 
 from mien.emotions import FER2013
-from mien.model_store import ModelStore
-from mien.onnx_guard import card_of
+from mien.models.onnx_file import card_of
+from mien.models.store import ModelStore
 
 taught = pytest.mark.skipif(find_spec("keras") is None, reason="needs keras: pip install 'mien[train]'")
 SIDE = 16

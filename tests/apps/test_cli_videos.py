@@ -10,8 +10,8 @@ import pytest
 from PIL import Image
 from skimage.data import astronaut
 
-from mien.images import read
-from mien.video import FileSource, Sampling
+from mien.media.image import read
+from mien.media.video import FileSource, Sampling
 from videos import swaying_face, write_frames
 
 

@@ -27,14 +27,14 @@ from mien.apps.desktop.panels import COLUMNS, History
 from mien.apps.desktop.theme import DARK, LIGHT, density, palette
 from mien.apps.desktop.view import FACES
 from mien.apps.desktop.window import NO_CAMERA, WELCOME, Choices, LiveWindow
-from mien.avatar_kinds import DrawnAvatar
 from mien.errors import VideoError
-from mien.faces import Box, Face, Prediction
-from mien.images import read
 from mien.live import Engine, State
 from mien.live.collection import Collection
+from mien.media.image import read
+from mien.media.video import Camera, VideoFrame
 from mien.recognizer import Recognizer
-from mien.video import Camera, VideoFrame
+from mien.structures import Box, Face, Prediction
+from mien.visualization.avatar.styles import DrawnAvatar
 from videos import swaying_face, write_frames
 
 PATIENCE = 20.0

@@ -21,8 +21,8 @@ from mien.apps.doctor import (
     speed,
     telemetry,
 )
-from mien.model_manifest import Entry, to_json
-from mien.model_store import MANIFEST, ModelStore
+from mien.models.manifest import Entry, to_json
+from mien.models.store import MANIFEST, ModelStore
 
 HEADLESS = {"opencv-python-headless": "4.14.0"}
 CONTENT = b"\x08\x08 a model"

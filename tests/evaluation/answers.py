@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 
 from mien.emotions import FER2013
-from mien.evaluation.judged import Judged
 from mien.evaluation.metrics import judge
+from mien.evaluation.predictions import Judged
 from mien.evaluation.report import Report
-from mien.faces import Box, Face
-from mien.model_card import Answer, CropRule, Head, ModelCard, Origin
+from mien.models.card import Answer, CropRule, Head, ModelCard, Origin
+from mien.structures import Box, Face
 
 
 def card_of(name="drawn", labels=FER2013, unsure_below=0.6, **origin):

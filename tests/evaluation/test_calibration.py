@@ -5,6 +5,7 @@ from hypothesis import strategies as st
 from scipy.optimize import minimize, minimize_scalar
 from scipy.special import log_softmax
 
+from mien.classification.probabilities import rescaled, softmax
 from mien.errors import UsageError
 from mien.evaluation.calibration import (
     FEWEST_KEPT,
@@ -15,7 +16,6 @@ from mien.evaluation.calibration import (
     unsure_threshold,
 )
 from mien.evaluation.metrics import judge
-from mien.probabilities import rescaled, softmax
 
 
 def calibrated(seed, rows, labels=7, spread=2.0):

@@ -11,12 +11,12 @@ import pytest
 from PIL import Image
 from skimage.data import astronaut
 
-from mien.datasets.dataset import Dataset, Rejected, Truth
-from mien.datasets.photos import LabelledPhotos
+from mien.data.dataset import Dataset, Rejected, Truth
+from mien.data.photos import LabelledPhotos
 from mien.errors import UsageError
 from mien.evaluation.evaluation import FACE_SIZE, evaluate_chips, evaluate_photos
-from mien.faces import Box, Face, FrameResult, Prediction
-from mien.model_card import Answer, CropRule, Head, ModelCard
+from mien.models.card import Answer, CropRule, Head, ModelCard
+from mien.structures import Box, Face, FrameResult, Prediction
 
 LABELS = ("happy", "sad")
 CARD = ModelCard("drawn", 8, 1, CropRule(), (Head("classes", LABELS),), Answer(LABELS, (("classes", 1.0),)))

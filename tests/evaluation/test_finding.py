@@ -5,12 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from mien.datasets.scenes import BoxedFaces
+from mien.data.scenes import BoxedFaces
 from mien.detection import WholeDetector
-from mien.detection.cells import Found
-from mien.evaluation.finding import Agreement, agreement, found_of, judge_detector, total
-from mien.evaluation.finding_curves import recall_curves
-from mien.faces import Box, Face
+from mien.detection.grid import Found
+from mien.evaluation.detection_curves import recall_curves
+from mien.evaluation.detection_metrics import Agreement, agreement, found_of, judge_detector, total
+from mien.structures import Box, Face
 
 POINTS = np.array([[10, 10], [20, 10], [15, 15], [11, 20], [19, 20]], np.float32)
 

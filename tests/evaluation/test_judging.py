@@ -8,12 +8,12 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from mien.datasets.dataset import Dataset, Rejected, Truth
-from mien.datasets.photos import LabelledPhotos
+from mien.data.dataset import Dataset, Rejected, Truth
+from mien.data.photos import LabelledPhotos
 from mien.errors import DatasetError, ModelError, UsageError
-from mien.evaluation.judging import judge_chips, judge_photos, truth_under
-from mien.faces import Box, Face, FrameResult, Prediction
-from mien.model_card import Answer, CropRule, Head, ModelCard
+from mien.evaluation.inference import judge_chips, judge_photos, truth_under
+from mien.models.card import Answer, CropRule, Head, ModelCard
+from mien.structures import Box, Face, FrameResult, Prediction
 
 CARD = ModelCard(
     name="drawn",

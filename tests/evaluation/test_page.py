@@ -13,7 +13,7 @@ import pytest
 from answers import card_of, judged_as, judged_of
 from PIL import Image
 
-from mien.datasets.dataset import Rejected
+from mien.data.dataset import Rejected
 from mien.emotions import FER2013
 from mien.evaluation.comparison import Pair, compare
 from mien.evaluation.evaluation import Evaluation

@@ -11,7 +11,7 @@ from answers import judged_of
 from mien.emotions import FER2013
 from mien.evaluation import plots
 from mien.evaluation.metrics import ClassScore, judge, reliability_bins, risk_coverage
-from mien.pages.charts import Axes
+from mien.visualization.report.charts import Axes
 
 
 def parts(markup, name, class_=None):

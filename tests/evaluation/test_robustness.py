@@ -7,8 +7,8 @@ import dataclasses
 import numpy as np
 import pytest
 
-from mien import datasets
-from mien.evaluation.judging import judge_chips
+from mien.data import load as load_dataset
+from mien.evaluation.inference import judge_chips
 from mien.evaluation.robustness import SUITE, changed_by, stand
 
 NAMES = [f"{hardship.kind} {hardship.step}" for hardship in SUITE]
@@ -68,7 +68,7 @@ def test_light_and_covering_do_what_they_say() -> None:
 
 @pytest.mark.shared
 def test_the_scores_are_those_of_the_changed_chips(classifier, shared) -> None:
-    data = datasets.load(shared / "data" / "fer2013").split("PublicTest").select(np.arange(300))
+    data = load_dataset(shared / "data" / "fer2013").split("PublicTest").select(np.arange(300))
     told: list[float] = []
     stood = stand(classifier, data, "fer2013", told.append)
     assert [(one.kind, one.step) for one in stood] == [("none", "as they are"), *((h.kind, h.step) for h in SUITE)]

@@ -22,7 +22,7 @@ import skimage.data
 from PIL import Image
 
 from mien.errors import PictureError
-from mien.images import read
+from mien.media.image import read
 
 TEMPTING = (0, 1, 2, 0x7F, 0x80, 0xFF, 0xFFFF, 0x7FFF, 0x8000, 0x7FFFFFFF, 0xFFFFFFFF, 6000, 6320, 16383, 65500)
 

@@ -19,8 +19,8 @@ import numpy as np
 
 from fuzz.pictures import mutated, peak_memory
 from mien.errors import VideoError
-from mien.video import FileSource, Sampling
-from mien.video_writing import open_video
+from mien.media.video import FileSource, Sampling
+from mien.media.video_writer import open_video
 from videos import swaying_face, write_frames
 
 PATIENCE = 10.0

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 
 from mien.errors import ModelError, VideoError
-from mien.faces import Box, Face, Prediction
 from mien.live import Engine, State
 from mien.live import engine as engine_module
-from mien.video import VideoFrame
+from mien.media.video import VideoFrame
+from mien.structures import Box, Face, Prediction
 
 LABELS = ("happy", "neutral")
 PATIENCE = 5.0

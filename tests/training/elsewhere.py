@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 from lessons import QUICK, drawn, drawn_with_votes, stripes
 
-from mien.training.recipe import PLAIN, Augmentation
+from mien.training.config import PLAIN, Augmentation
 
 QUICK_NETWORKS = {
     "two-conv": (24, 1, (("classes", 8),)),
@@ -72,8 +72,8 @@ def finished(process: subprocess.Popen[str]) -> str:
 
 def teach(folder: Path, devices: int) -> None:
     """A run over three steps of 32 an epoch, in FOLDER; the validation split has an odd number of chips."""
-    from mien.training.devices import own_directory
-    from mien.training.fit import Options, fit
+    from mien.training.engine.devices import own_directory
+    from mien.training.engine.fit import Options, fit
 
     data = drawn(each=16)
     recipe = replace(QUICK, network="nano", epochs=2)
@@ -88,10 +88,10 @@ def step(folder: Path, on_device: bool) -> None:
 
     On the device four go together, so that an epoch of six takes two programs and the second is padded.
     """
-    from mien.training.fit import Options, fit
+    from mien.training.engine.fit import Options, fit
 
     if on_device:
-        from mien.training.on_device import steps
+        from mien.training.jax import steps
 
         steps.TOGETHER = 4
     for name, recipe in STEPPED.items():
@@ -103,7 +103,7 @@ def step(folder: Path, on_device: bool) -> None:
 def refuse(_folder: Path) -> None:
     """Prints what is said of devices that there are not, and of a batch that can't be shared."""
     from mien.errors import UsageError
-    from mien.training.devices import spread
+    from mien.training.engine.devices import spread
 
     for count, batch in ((3, 30), (2, 33), (2, 1)):
         try:
@@ -117,8 +117,8 @@ def save(folder: Path) -> None:
     """Fresh weights of each network and their logits, and weights for ``learn`` to start from."""
     import keras
 
-    from mien.training.fit import predict_logits
-    from mien.training.zoo import NetworkShape, build
+    from mien.training.architectures import NetworkShape, build
+    from mien.training.engine.fit import predict_logits
 
     folder.mkdir()
     for seed, (network, shape) in enumerate(QUICK_NETWORKS.items()):
@@ -135,8 +135,8 @@ def load(others: Path) -> None:
 
 
 def _differences(folder: Path) -> dict[str, float]:
-    from mien.training.fit import predict_logits
-    from mien.training.zoo import NetworkShape, build
+    from mien.training.architectures import NetworkShape, build
+    from mien.training.engine.fit import predict_logits
 
     worst = {}
     for network, shape in QUICK_NETWORKS.items():
@@ -150,7 +150,7 @@ def _differences(folder: Path) -> dict[str, float]:
 
 def learn(folder: Path, weights: Path) -> None:
     """Prints the losses of a run that starts from given weights, without dropout."""
-    from mien.training.fit import Options, fit
+    from mien.training.engine.fit import Options, fit
 
     data = drawn(each=16)
     recipe = replace(QUICK, network="nano", epochs=3, dropout=0.0, rate=0.02)

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from lessons import QUICK, drawn
 
-from mien.datasets.dataset import PUBLIC_TEST, TRAINING
+from mien.data.dataset import PUBLIC_TEST, TRAINING
 from mien.training import prepare_backend
 from mien.training.run.directory import is_run
 
@@ -24,7 +24,7 @@ RECIPE = replace(QUICK, network="dense-64-32-relu", epochs=4, batch=16, dropout=
 
 def teach(run: Path, fatal: int) -> None:
     """Begins the run or goes on with it, saving after each step; kills itself in its ``fatal``-th write, half done."""
-    from mien.training.fit import Options, fit
+    from mien.training.engine.fit import Options, fit
 
     writes = 0
 
@@ -45,7 +45,7 @@ def main() -> None:
     prepare_backend()
     import keras
 
-    import mien.training.fit  # noqa: F401 - once for all forks
+    import mien.training.engine.fit  # noqa: F401 - once for all forks
 
     keras.utils.set_random_seed(0)  # its first call imports TensorFlow wherever that is installed: once for all, too
     for line in sys.stdin:

@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from mien.datasets.dataset import PUBLIC_TEST, TRAINING, Dataset, Truth
+from mien.data.dataset import PUBLIC_TEST, TRAINING, Dataset, Truth
 from mien.emotions import FER2013, FERPLUS
-from mien.training.recipe import PLAIN, Recipe
+from mien.training.config import PLAIN, Recipe
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from mien.training.fit import Run
+    from mien.training.engine.fit import Run
     from mien.training.run.progress import News
 
 PATTERNS = tuple(f"stripes-{turn}" for turn in range(8))
@@ -92,7 +92,7 @@ class Taught:
 
 
 def taught(folder: Path, data: Dataset, recipe: Recipe) -> Taught:
-    from mien.training.fit import fit
+    from mien.training.engine.fit import fit
 
     told: list[News] = []
     training, validation = data.split(TRAINING), data.split(PUBLIC_TEST)

@@ -8,9 +8,9 @@ import h5py
 import keras
 from lessons import drawn
 
-from mien.training.validation import estimate_batch_norm
-from mien.training.zoo import NetworkShape, build
-from mien.training.zoo.pretrained import base_of
+from mien.training.architectures import NetworkShape, build
+from mien.training.architectures.pretrained import base_of
+from mien.training.engine.validation import estimate_batch_norm
 
 if TYPE_CHECKING:
     from pathlib import Path

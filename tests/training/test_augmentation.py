@@ -5,8 +5,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from mien.training.augmentation import Draw, augment, draws, tone_tables, warp_matrices
-from mien.training.recipe import PLAIN, Augmentation
+from mien.training.config import PLAIN, Augmentation
+from mien.training.engine.augmentation import Draw, augment, draws, tone_tables, warp_matrices
 
 STRONG = Augmentation(rotate=40, scale=(0.6, 1.6), shift=0.3, shear=0.2, light=0.6, blur=1, shrink=1, jpeg=1, erase=1)
 

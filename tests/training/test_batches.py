@@ -5,9 +5,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from mien.datasets.dataset import Dataset, Truth
-from mien.training.batches import Batch, Batches, mixed_chips, mixed_targets
-from mien.training.recipe import PLAIN, Augmentation, Recipe
+from mien.data.dataset import Dataset, Truth
+from mien.training.config import PLAIN, Augmentation, Recipe
+from mien.training.engine.batches import Batch, Batches, mixed_chips, mixed_targets
 
 MIXED = Augmentation(mixup=0.4, mixup_share=1.0)
 

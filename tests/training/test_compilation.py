@@ -11,12 +11,12 @@ pytest.importorskip("keras", reason="needs Keras and a backend: pip install 'mie
 import keras
 from lessons import QUICK, drawn, drawn_with_votes, one_hot
 
-from mien.training.compilation import AdjustedCrossentropy, balanced, class_shares, compiled
-from mien.training.recipe import Recipe
+from mien.training.config import Recipe
+from mien.training.engine.compilation import AdjustedCrossentropy, balanced, class_shares, compiled
 from mien.training.run.state import captured
 
 if TYPE_CHECKING:
-    from mien.datasets.dataset import Dataset
+    from mien.data.dataset import Dataset
 
 pytestmark = pytest.mark.train
 

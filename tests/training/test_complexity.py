@@ -8,8 +8,8 @@ import keras
 from keras import layers
 
 from mien.errors import UsageError
-from mien.training.zoo import NetworkShape, build
-from mien.training.zoo.complexity import multiply_adds, summary, summary_of
+from mien.training.architectures import NetworkShape, build
+from mien.training.architectures.complexity import multiply_adds, summary, summary_of
 
 pytestmark = pytest.mark.train
 

@@ -15,7 +15,7 @@ pytest.importorskip("keras", reason="needs Keras and a backend: pip install 'mie
 from elsewhere import finished, run_elsewhere, start
 
 from mien.errors import UsageError
-from mien.training.devices import own_directory, spread
+from mien.training.engine.devices import own_directory, spread
 from mien.training.run.checkpoint import Checkpoint, Checkpoints
 from mien.training.run.directory import CHECKPOINTS, Record, read_run
 

@@ -11,25 +11,25 @@ pytest.importorskip("keras", reason="needs Keras and a backend: pip install 'mie
 import keras
 from lessons import PATTERNS
 
-from mien.classification import Classifier
-from mien.datasets import load as load_data
+from mien.classification.classifier import Classifier
+from mien.data import load as load_data
 from mien.emotions import FER2013, FERPLUS
 from mien.errors import MissingExtraError, ModelError, TrainingError
-from mien.evaluation.judging import judge_chips
-from mien.model_card import ANSWER
-from mien.training import zoo
-from mien.training.fit import Logits, predict_logits, shape_of
-from mien.training.model_file.card import calibrated, calibrated_card, sealed
-from mien.training.model_file.conversion import _exported_elsewhere, to_onnx
-from mien.training.model_file.export import AGREEMENT, check_agreement, export
-from mien.training.recipe import Recipe, from_toml
+from mien.evaluation.inference import judge_chips
+from mien.models.card import ANSWER
+from mien.training import architectures
+from mien.training.config import Recipe, from_toml
+from mien.training.engine.fit import Logits, predict_logits, shape_of
+from mien.training.export.card import calibrated, calibrated_card, sealed
+from mien.training.export.conversion import _exported_elsewhere, to_onnx
+from mien.training.export.export import AGREEMENT, check_agreement, export
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from lessons import Taught
 
-    from mien.model_card import ModelCard
+    from mien.models.card import ModelCard
 
 pytestmark = pytest.mark.train
 
@@ -208,7 +208,7 @@ def test_a_graph_that_does_not_agree_is_refused(change: tuple[int, int, float]) 
 
 def test_a_network_that_is_not_float32_leaves_no_file(single: Taught, tmp_path: Path) -> None:
     keras.config.set_dtype_policy("mixed_bfloat16")
-    coarse = zoo.build("two-conv", shape_of(single.training, single.recipe))
+    coarse = architectures.build("two-conv", shape_of(single.training, single.recipe))
     with pytest.raises(TrainingError, match="float32 precision"):
         export(coarse, single.training, single.validation, single.recipe, tmp_path / "model.onnx")
     assert list(tmp_path.iterdir()) == []
@@ -219,7 +219,7 @@ def test_keras_and_the_file_agree_on_every_face_of_public_test(shared: Path) -> 
     public_test = load_data(shared / "data" / "fer2013").split("PublicTest")
     heads = tuple((truth.head, len(truth.labels)) for truth in public_test.truths)
     keras.utils.set_random_seed(0)
-    model = zoo.build("nano", zoo.NetworkShape(48, 1, heads))
+    model = architectures.build("nano", architectures.NetworkShape(48, 1, heads))
     logits = predict_logits(model, public_test.chips)
     card = calibrated_card(logits, public_test, public_test, Recipe(network="nano"), keras.backend.backend())
     check_agreement(Classifier(sealed(to_onnx(model), card)), public_test.chips, logits)

@@ -18,29 +18,29 @@ import onnx
 from skimage.data import astronaut
 
 from drawn_scenes import faces, write_scenes
-from mien.datasets import Dataset, scenes
-from mien.datasets.dataset import truth_of_words
-from mien.detection.cells import CELL, STRIDES, corners_of, decode
-from mien.detection.own import OwnDetector
+from mien.data import Dataset, scenes
+from mien.data.dataset import truth_of_words
+from mien.detection.grid import CELL, STRIDES, corners_of, decode
+from mien.detection.mien_detector import OwnDetector
 from mien.errors import ModelError
-from mien.model_store import ModelStore
-from mien.training.augmentation import generator
-from mien.training.faces.chips import boxed_chips
-from mien.training.faces.composition import Composer
-from mien.training.faces.export import export_detector
-from mien.training.faces.lesson import Faces
-from mien.training.faces.losses import CellLoss
-from mien.training.faces.targets import BOX, COUNTED, LEARNT, NUMBERS, POINTS, SCORE, targets_of
-from mien.training.fit import Options, teach
-from mien.training.recipe import recipe_for
+from mien.models.store import ModelStore
+from mien.training.architectures.complexity import multiply_adds
+from mien.training.architectures.detector import CELLS, face_detector
+from mien.training.config import recipe_for
+from mien.training.engine.augmentation import generator
+from mien.training.engine.fit import Options, teach
 from mien.training.run.directory import MODEL, read_run
-from mien.training.zoo.complexity import multiply_adds
-from mien.training.zoo.detector import CELLS, face_detector
+from mien.training.tasks.detection.composition import Composer
+from mien.training.tasks.detection.copy_paste import boxed_chips
+from mien.training.tasks.detection.export import export_detector
+from mien.training.tasks.detection.losses import CellLoss
+from mien.training.tasks.detection.targets import BOX, COUNTED, LEARNT, NUMBERS, POINTS, SCORE, targets_of
+from mien.training.tasks.detection.task import Faces
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from mien.datasets.scenes import BoxedFaces
+    from mien.data.scenes import BoxedFaces
 
 pytestmark = pytest.mark.train
 

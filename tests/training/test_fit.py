@@ -11,24 +11,24 @@ pytest.importorskip("keras", reason="needs Keras and a backend: pip install 'mie
 import keras
 from lessons import QUICK, drawn, drawn_with_votes, taught
 
-from mien.datasets.dataset import PUBLIC_TEST, TRAINING
+from mien.data.dataset import PUBLIC_TEST, TRAINING
 from mien.errors import TrainingError
-from mien.training import zoo
-from mien.training.expressions import Expressions
-from mien.training.fit import BEST, Epoch, Options, fit, load, predict_logits, shape_of
-from mien.training.recipe import Augmentation, read
+from mien.training import architectures
+from mien.training.config import Augmentation, read
+from mien.training.engine.fit import BEST, Epoch, Options, fit, load, predict_logits, shape_of
+from mien.training.engine.schedule import rate_at
+from mien.training.engine.validation import STATISTICS_PICTURES, estimate_batch_norm, judge_heads
 from mien.training.run.checkpoint import Checkpoints
 from mien.training.run.directory import CHECKPOINTS, FACTS, HISTORY, HISTORY_CSV, LOCK, RECIPE, SAMPLES, read_run
 from mien.training.run.progress import Progress
-from mien.training.schedule import rate_at
-from mien.training.validation import STATISTICS_PICTURES, estimate_batch_norm, judge_heads
+from mien.training.tasks.classification import Expressions
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from lessons import Taught
 
-    from mien.training.recipe import Recipe
+    from mien.training.config import Recipe
 
 pytestmark = pytest.mark.train
 
@@ -170,7 +170,7 @@ def test_keras_settings_are_left_as_they_were(policy: str, tmp_path: Path) -> No
 def test_statistics_are_those_of_all_the_data_though_it_comes_in_the_order_of_its_classes() -> None:
     keras.utils.set_random_seed(0)
     data = drawn(each=96)
-    model = zoo.build("nano", shape_of(data, QUICK))
+    model = architectures.build("nano", shape_of(data, QUICK))
     norms = [layer for layer in model.layers if isinstance(layer, keras.layers.BatchNormalization)]
     estimate_batch_norm(model, Expressions(data, data, QUICK).plain_pictures(STATISTICS_PICTURES))
     estimated = [np.array(layer.moving_variance) for layer in norms]

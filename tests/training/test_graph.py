@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from mien.errors import MissingExtraError
-from mien.model_card import CARD_KEY, SEAL_KEY, UNSEALED, seal
-from mien.training.graph import graph_summary
+from mien.models.card import CARD_KEY, SEAL_KEY, UNSEALED, seal
+from mien.training.export.graph import graph_summary
 
 
 def test_the_shipped_model_has_the_cost_that_its_page_tells(shipped_model):

@@ -16,10 +16,10 @@ from elsewhere import STEPPED, run_elsewhere
 from lessons import QUICK, drawn, stripes
 
 from mien.errors import UsageError
-from mien.training.augmentation import augment, draws
-from mien.training.devices import check_on_device
-from mien.training.fit import Options, fit
-from mien.training.recipe import PLAIN, Augmentation
+from mien.training.config import PLAIN, Augmentation
+from mien.training.engine.augmentation import augment, draws
+from mien.training.engine.devices import check_on_device
+from mien.training.engine.fit import Options, fit
 from mien.training.run.checkpoint import Checkpoints
 from mien.training.run.directory import CHECKPOINTS, read_history
 
@@ -49,7 +49,7 @@ CHANGES = {
 def test_the_device_changes_pictures_as_the_host_does(change: str, size: int) -> None:
     import jax
 
-    from mien.training.on_device.pictures import changed, inverse_maps, strengths_of
+    from mien.training.jax.augmentation import changed, inverse_maps, strengths_of
 
     strength, most = CHANGES[change]
     chips, table = stripes(np.arange(64) % 8, size, 1, seed=1), draws(0, 0, 64)
@@ -63,7 +63,7 @@ def test_the_device_changes_pictures_as_the_host_does(change: str, size: int) ->
 
 @on_jax
 def test_the_device_changes_each_channel_of_colour() -> None:
-    from mien.training.on_device.pictures import changed, inverse_maps, strengths_of
+    from mien.training.jax.augmentation import changed, inverse_maps, strengths_of
 
     strength, table = replace(Augmentation(), jpeg=0.0), draws(0, 0, 16)
     chips = np.stack([stripes(np.arange(16) % 8, 24, 1, seed)[..., 0] for seed in range(3)], axis=-1)

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 from lessons import QUICK, drawn
 
-from mien.datasets.folds import dealt
+from mien.classification.probabilities import log_softmax, softmax
+from mien.data.folds import dealt
 from mien.evaluation.calibration import fit_temperature
-from mien.probabilities import log_softmax, softmax
-from mien.training.recipe import PLAIN
+from mien.training.config import PLAIN
 from mien.training.run.directory import BEST, Record, Source, read_run
 from mien.training.splits import splits_of
 
@@ -21,13 +21,13 @@ if TYPE_CHECKING:
 
     from lessons import Taught
 
-    from mien.datasets.dataset import Dataset
+    from mien.data.dataset import Dataset
 
 pytest.importorskip("keras")
 
-from mien.training.fit import Options, fit, load, shape_of
-from mien.training.out_of_fold import mean_logits, soft_labels_by
-from mien.training.validation import predict_logits
+from mien.training.distillation.cross_fitting import mean_logits, soft_labels_by
+from mien.training.engine.fit import Options, fit, load, shape_of
+from mien.training.engine.validation import predict_logits
 
 pytestmark = pytest.mark.train
 

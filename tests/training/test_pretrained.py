@@ -11,9 +11,9 @@ pytest.importorskip("keras", reason="needs Keras and a backend: pip install 'mie
 import keras
 from lessons import stripes
 
+from mien.training.architectures import ZOO, NetworkShape, build
+from mien.training.architectures.pretrained import FAMILIES, FEATURES, base_of, blocks
 from mien.training.transfer.choices import TRANSFER
-from mien.training.zoo import ZOO, NetworkShape, build
-from mien.training.zoo.pretrained import FAMILIES, FEATURES, base_of, blocks
 
 pytestmark = pytest.mark.train
 

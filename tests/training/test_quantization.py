@@ -13,19 +13,19 @@ import onnx
 from lessons import one_hot
 from skimage.data import astronaut
 
-from mien.classification import Classifier, read_logits
-from mien.datasets import load
-from mien.datasets.dataset import PUBLIC_TEST, TRAINING, Dataset, Truth
+from mien.classification.classifier import Classifier, read_logits
+from mien.data import load
+from mien.data.dataset import PUBLIC_TEST, TRAINING, Dataset, Truth
 from mien.errors import ModelError, TrainingError
-from mien.model_store import ModelStore
-from mien.onnx_guard import card_of
-from mien.training.model_file.quantization import INT8, TIMED, Trial, export_int8, quantize, speed_gains
+from mien.models.onnx_file import card_of
+from mien.models.store import ModelStore
+from mien.training.export.quantization import INT8, TIMED, Trial, export_int8, quantize, speed_gains
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from mien.model_card import ModelCard
+    from mien.models.card import ModelCard
 
 pytestmark = pytest.mark.train
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from mien.errors import UsageError
-from mien.training.recipe import PLAIN, Augmentation, Recipe, from_toml, read, recipe_for, recipe_named
+from mien.training.config import PLAIN, Augmentation, Recipe, from_toml, read, recipe_for, recipe_named
 
 if TYPE_CHECKING:
     from pathlib import Path

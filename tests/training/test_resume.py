@@ -16,10 +16,10 @@ pytest.importorskip("keras", reason="needs Keras and a backend: pip install 'mie
 
 from lessons import QUICK, drawn, drawn_with_votes
 
-from mien.datasets.dataset import PUBLIC_TEST, TRAINING, Dataset
+from mien.data.dataset import PUBLIC_TEST, TRAINING, Dataset
 from mien.errors import TrainingError
-from mien.training.fit import Interrupted, Options, Run, fit
-from mien.training.recipe import Augmentation, Recipe, read
+from mien.training.config import Augmentation, Recipe, read
+from mien.training.engine.fit import Interrupted, Options, Run, fit
 from mien.training.run.checkpoint import Checkpoint, Checkpoints, write_synced
 from mien.training.run.directory import BEST, RECIPE, Epoch, read_facts, read_history
 from mien.training.run.progress import Progress

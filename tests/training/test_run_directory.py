@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from mien.errors import TrainingError
-from mien.training.recipe import Recipe
+from mien.training.config import Recipe
 from mien.training.run.directory import (
     FACTS,
     HISTORY,

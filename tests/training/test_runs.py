@@ -5,7 +5,7 @@ import time
 import pytest
 
 from histories import write_run
-from mien.classification import Classifier
+from mien.classification.classifier import Classifier
 from mien.errors import UsageError
 from mien.training.run.comparison import compare, find_runs, measure
 from mien.training.run.directory import FACTS, HISTORY, LOCK, MODEL, RECIPE

@@ -8,8 +8,8 @@ import pytest
 from lessons import drawn
 from PIL import Image
 
-from mien.training.augmentation import augment, draws
-from mien.training.recipe import PLAIN, Augmentation, Recipe
+from mien.training.config import PLAIN, Augmentation, Recipe
+from mien.training.engine.augmentation import augment, draws
 from mien.training.run.samples import GAP, HEADING, SIDE, write_samples
 
 if TYPE_CHECKING:

@@ -3,8 +3,8 @@ from __future__ import annotations
 import pytest
 from test_run_directory import epochs
 
-from mien.training.recipe import Recipe
-from mien.training.schedule import averaging_decay, best_epoch, is_finished, plateaus, rate_at
+from mien.training.config import Recipe
+from mien.training.engine.schedule import averaging_decay, best_epoch, is_finished, plateaus, rate_at
 
 
 def recipe(schedule: str, warmup: float = 0.0) -> Recipe:

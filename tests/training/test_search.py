@@ -16,7 +16,7 @@ pytest.importorskip("optuna", reason="needs Optuna: pip install 'mien[search]'")
 from lessons import QUICK, drawn
 
 from mien.errors import DivergedError, MissingExtraError, TrainingError, UsageError
-from mien.training.recipe import PLAIN, Augmentation, Recipe, read, recipe_for
+from mien.training.config import PLAIN, Augmentation, Recipe, read, recipe_for
 from mien.training.run.directory import Epoch, HeadScore, read_run, write_history
 from mien.training.search.space import own_choices, space, strengthened
 from mien.training.search.trials import UNPRUNED, Search, Trial, search
@@ -210,7 +210,7 @@ def test_without_optuna_the_pip_line_is_named(tmp_path: Path, monkeypatch: pytes
         searched(tmp_path, 1)
 
 
-RECIPES = sorted(path.stem for path in (Path(__file__).parents[2] / "src/mien/training/recipes").glob("*.toml"))
+RECIPES = sorted(path.stem for path in (Path(__file__).parents[2] / "src/mien/training/configs").glob("*.toml"))
 
 
 @pytest.mark.parametrize("network", [*RECIPES, "anything"])
@@ -242,7 +242,7 @@ def test_an_augmentation_is_made_stronger_as_a_whole() -> None:
 @pytest.mark.train
 @pytest.mark.skipif(find_spec("keras") is None, reason="needs Keras and a backend: pip install 'mien[train]'")
 def test_a_search_over_real_runs(tmp_path: Path) -> None:
-    from mien.training.fit import fit
+    from mien.training.engine.fit import fit
 
     data = drawn(each=4)
 

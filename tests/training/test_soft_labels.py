@@ -12,14 +12,23 @@ import pytest
 from lessons import PATTERNS, QUICK, drawn, drawn_with_votes
 
 from mien.errors import TrainingError
-from mien.training import soft_labels
-from mien.training.soft_labels import SoftHead, SoftLabels, chosen, collected, fitting, read, soft_labels_for, softened
+from mien.training.distillation import soft_labels
+from mien.training.distillation.soft_labels import (
+    SoftHead,
+    SoftLabels,
+    chosen,
+    collected,
+    fitting,
+    read,
+    soft_labels_for,
+    softened,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from mien.datasets.dataset import Dataset
+    from mien.data.dataset import Dataset
 
 MADE = json.dumps({"by": "a test"})
 
@@ -235,8 +244,8 @@ def test_all_files_that_ship_can_be_read() -> None:
 @pytest.mark.train
 def test_only_learning_sees_them(tmp_path: Path) -> None:
     pytest.importorskip("keras")
-    from mien.training.compilation import balanced
-    from mien.training.expressions import taught_by
+    from mien.training.engine.compilation import balanced
+    from mien.training.tasks.classification import taught_by
 
     data = drawn(each=4)
     told_of(data).save(tmp_path / "mine.npz")

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from lessons import QUICK, drawn
 
-from mien.datasets.dataset import HELD_OUT, PUBLIC_TEST, TRAINING, Dataset
-from mien.datasets.exclusion import write_list
-from mien.datasets.folds import Fold, dealt
+from mien.data.dataset import HELD_OUT, PUBLIC_TEST, TRAINING, Dataset
+from mien.data.exclusion import write_list
+from mien.data.folds import Fold, dealt
 from mien.errors import UsageError
 from mien.training.run.directory import Facts, Record, Source
 from mien.training.splits import held_out, splits_of

@@ -17,9 +17,9 @@ import numpy as np
 from pretrained import SMALL, base_weights, with_top, write_weights
 
 from mien.errors import FetchError, TrainingError
+from mien.training.architectures import NetworkShape, build
+from mien.training.architectures.pretrained import FAMILIES, base_of
 from mien.training.transfer.starting_weights import load_base, weights_file
-from mien.training.zoo import NetworkShape, build
-from mien.training.zoo.pretrained import FAMILIES, base_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -9,7 +9,7 @@ import keras
 from lessons import QUICK, drawn
 
 from mien.errors import TrainingError
-from mien.training.compilation import compiled
+from mien.training.engine.compilation import compiled
 from mien.training.run.state import captured, reseed, restore
 
 pytestmark = pytest.mark.train

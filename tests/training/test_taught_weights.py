@@ -12,23 +12,23 @@ pytest.importorskip("keras", reason="needs Keras and a backend: pip install 'mie
 
 from lessons import Taught, drawn, drawn_with_votes
 
-from mien.classification import Classifier
+from mien.classification.classifier import Classifier
 from mien.errors import ModelError, TrainingError
-from mien.training.compilation import plain
-from mien.training.fit import Options, predict_logits
-from mien.training.model_file.export import export
+from mien.training.architectures import NetworkShape
+from mien.training.engine.compilation import plain
+from mien.training.engine.fit import Options, predict_logits
+from mien.training.engine.validation import estimate_batch_norm
+from mien.training.export.export import export
 from mien.training.run.beginning import heads_of
 from mien.training.run.directory import BEST, CHECKPOINTS
 from mien.training.transfer.taught_weights import begin_with, load_graph, taught_network
 from mien.training.transfer.teaching import teach
-from mien.training.validation import estimate_batch_norm
-from mien.training.zoo import NetworkShape
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from mien.training.fit import Run
-    from mien.training.recipe import Recipe
+    from mien.training.config import Recipe
+    from mien.training.engine.fit import Run
 
 pytestmark = pytest.mark.train
 

@@ -9,17 +9,17 @@ import numpy as np
 import pytest
 from lessons import drawn, drawn_with_votes
 
-from mien.classification import Classifier
+from mien.classification.classifier import Classifier
 from mien.errors import ModelError, TrainingError
-from mien.model_store import ModelStore
-from mien.training.batches import Batches
-from mien.training.recipe import PLAIN, Augmentation, Recipe
-from mien.training.soft_labels import collected, softened
-from mien.training.teachers import Teachers, teachers_for
+from mien.models.store import ModelStore
+from mien.training.config import PLAIN, Augmentation, Recipe
+from mien.training.distillation.online import Teachers, teachers_for
+from mien.training.distillation.soft_labels import collected, softened
+from mien.training.engine.batches import Batches
 
 if TYPE_CHECKING:
-    from mien.arrays import Chips, Probabilities
-    from mien.datasets.dataset import Dataset
+    from mien.data.dataset import Dataset
+    from mien.structures import Chips, Probabilities
 
 
 @dataclass(frozen=True)

@@ -15,19 +15,19 @@ pytest.importorskip("keras", reason="needs Keras and a backend: pip install 'mie
 from lessons import QUICK, drawn
 from pretrained import SIZE, SMALL, base_weights, write_weights
 
-from mien.datasets.dataset import PUBLIC_TEST, TRAINING
+from mien.data.dataset import PUBLIC_TEST, TRAINING
 from mien.errors import TrainingError, UsageError
-from mien.files import sha256_of
-from mien.onnx_guard import card_of, read_onnx
-from mien.training.compilation import plain, shape_of
-from mien.training.fit import BEST, Options, load
-from mien.training.model_file.export import export
-from mien.training.recipe import PLAIN, Recipe
+from mien.media.files import sha256_of
+from mien.models.onnx_file import card_of, read_onnx
+from mien.training.architectures.pretrained import FAMILIES, base_of
+from mien.training.config import PLAIN, Recipe
+from mien.training.engine.compilation import plain, shape_of
+from mien.training.engine.fit import BEST, Options, load
+from mien.training.export.export import export
 from mien.training.run.directory import MODEL, Epoch, read_run
 from mien.training.transfer.choices import settled
 from mien.training.transfer.starting_weights import load_base
 from mien.training.transfer.teaching import teach, unfreeze
-from mien.training.zoo.pretrained import FAMILIES, base_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
     import keras
 
-    from mien.training.fit import Run
+    from mien.training.engine.fit import Run
 
 pytestmark = pytest.mark.train
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from mien.training.recipe import PLAIN, recipe_for
+from mien.training.config import PLAIN, recipe_for
 from mien.training.transfer.choices import TRANSFER, chosen_weights, fine_tuned, settled
 
 

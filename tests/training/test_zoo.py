@@ -13,13 +13,13 @@ from lessons import one_hot, stripes
 
 from mien.errors import UsageError
 from mien.training import prepare_backend
-from mien.training.fit import predict_logits
-from mien.training.model_file.export import AGREEMENT, to_onnx
-from mien.training.zoo import ZOO, NetworkShape, build
-from mien.training.zoo.complexity import multiply_adds
-from mien.training.zoo.parts import BatchNormalization, Standardize
-from mien.training.zoo.pretrained import FAMILIES
-from mien.training.zoo.xception import padded
+from mien.training.architectures import ZOO, NetworkShape, build
+from mien.training.architectures.complexity import multiply_adds
+from mien.training.architectures.parts import BatchNormalization, Standardize
+from mien.training.architectures.pretrained import FAMILIES
+from mien.training.architectures.xception import padded
+from mien.training.engine.fit import predict_logits
+from mien.training.export.export import AGREEMENT, to_onnx
 
 if TYPE_CHECKING:
     from pathlib import Path

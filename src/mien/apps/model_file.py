@@ -7,14 +7,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from mien.errors import MissingExtraError
-from mien.model_card import CARD_KEY, DETECTOR_KEY
-from mien.onnx_guard import any_card_of, open_session
+from mien.models.card import CARD_KEY, DETECTOR_KEY
+from mien.models.onnx_file import any_card_of, open_session
 
 if TYPE_CHECKING:
     from onnxruntime import InferenceSession
 
-    from mien.model_card import DetectorCard, ModelCard
-    from mien.training.summary import Summary
+    from mien.models.card import DetectorCard, ModelCard
+    from mien.training.export.summary import Summary
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ def described(model: bytes) -> Described:
     Raises:
         ModelError: onnxruntime can't load it.
     """
-    from mien.training.graph import graph_summary
+    from mien.training.export.graph import graph_summary
 
     session = open_session(model, optimise=False)
     keys, ends = session.get_modelmeta().custom_metadata_map, _ends(session)

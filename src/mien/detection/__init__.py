@@ -7,12 +7,11 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from mien.arrays import Frame, check_frame
 from mien.detection.haar import HaarDetector
-from mien.detection.own import OwnDetector
+from mien.detection.mien_detector import OwnDetector
 from mien.detection.yunet import YuNetDetector
-from mien.faces import Box, Face
-from mien.model_card import CropRule
+from mien.models.card import CropRule
+from mien.structures import Box, Face, Frame, check_frame
 
 __all__ = [
     "Detector",

@@ -10,7 +10,7 @@ import numpy as np
 if TYPE_CHECKING:
     import numpy.typing as npt
 
-    from mien.faces import Face
+    from mien.structures import Face
 
 
 def scaled(

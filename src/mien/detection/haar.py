@@ -15,9 +15,8 @@ import cv2
 import cv2.data
 import numpy as np
 
-from mien.arrays import Frame, check_frame
 from mien.detection.boxes import largest_first, overlaps, scaled, suppress
-from mien.faces import Box, Face
+from mien.structures import Box, Face, Frame, check_frame
 
 if TYPE_CHECKING:
     import numpy.typing as npt

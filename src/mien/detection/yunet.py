@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from mien.detection.cell_detector import CellDetector
-from mien.detection.cells import STRIDES
+from mien.detection.grid import STRIDES
+from mien.detection.grid_detector import CellDetector
 from mien.errors import ModelError
-from mien.onnx_guard import check_onnx, open_session, read_onnx
+from mien.models.onnx_file import check_onnx, open_session, read_onnx
 
 if TYPE_CHECKING:
     from pathlib import Path

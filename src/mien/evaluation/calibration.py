@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from mien.arrays import describe
+from mien.classification.probabilities import log_softmax, softmax
 from mien.errors import UsageError
 from mien.evaluation.metrics import calibration_error, risk_coverage
-from mien.probabilities import log_softmax, softmax
+from mien.structures import describe
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -20,7 +20,7 @@ LOWEST_TEMPERATURE = 0.05
 HIGHEST_TEMPERATURE = 20.0
 
 Fitted = tuple[float, tuple[float, ...], tuple[float, ...]]
-"""A temperature, offsets and scales, as ``mien.probabilities.softmax`` takes them."""
+"""A temperature, offsets and scales, as ``mien.classification.probabilities.softmax`` takes them."""
 
 SCALES_DIFFER = 0.3
 """How far scales are expected to lie from 1."""
@@ -79,7 +79,7 @@ def fit_vector_scaling(logits: npt.NDArray[Any], answers: npt.NDArray[Any]) -> F
         answers: integers (n,), the true label of each row.
 
     Returns:
-        T from 0.05 to 20; offsets and scales as ``mien.probabilities.rescaled`` takes them, one a label.
+        T from 0.05 to 20; offsets and scales as ``mien.classification.probabilities.rescaled`` takes them, one a label.
 
     Raises:
         UsageError: no rows, or arrays that don't fit.

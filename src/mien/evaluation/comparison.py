@@ -13,7 +13,7 @@ from mien.errors import UsageError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from mien.evaluation.judged import Judged
+    from mien.evaluation.predictions import Judged
 
 RESAMPLES = 10_000
 SEED = 0

@@ -6,13 +6,13 @@ import json
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from mien.cropping import crop
+from mien.classification.face_crop import crop
 from mien.errors import PictureError
 from mien.evaluation.comparison import Comparison, compare
-from mien.evaluation.judging import judge_chips, judge_photos
-from mien.faces import Box, Face
-from mien.images import read
-from mien.model_card import CropRule
+from mien.evaluation.inference import judge_chips, judge_photos
+from mien.media.image import read
+from mien.models.card import CropRule
+from mien.structures import Box, Face
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -20,10 +20,10 @@ if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
-    from mien.classification import Classifier
-    from mien.datasets.dataset import Dataset, Rejected
-    from mien.datasets.photos import LabelledPhotos
-    from mien.evaluation.judged import Judged
+    from mien.classification.classifier import Classifier
+    from mien.data.dataset import Dataset, Rejected
+    from mien.data.photos import LabelledPhotos
+    from mien.evaluation.predictions import Judged
     from mien.recognizer import Recognizer
 
 FACE_SIZE = 120

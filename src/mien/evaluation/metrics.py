@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from mien.arrays import ROW_SUM_TOLERANCE, describe
 from mien.errors import UsageError
+from mien.structures import ROW_SUM_TOLERANCE, describe
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

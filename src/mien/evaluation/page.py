@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from mien.emotions import emotion_named
 from mien.evaluation.page_comparison import compared
 from mien.evaluation.page_scores import place_of, scores
-from mien.pages import Markup, page, section, tag, terms
+from mien.visualization.report import Markup, page, section, tag, terms
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -15,9 +15,9 @@ if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
-    from mien.datasets.dataset import Rejected
+    from mien.data.dataset import Rejected
     from mien.evaluation.evaluation import Evaluation
-    from mien.evaluation.judged import Judged
+    from mien.evaluation.predictions import Judged
 
 MOST_REJECTED = 20
 

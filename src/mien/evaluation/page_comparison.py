@@ -9,15 +9,15 @@ import numpy as np
 from mien.evaluation import plots
 from mien.evaluation.comparison import RESAMPLES
 from mien.evaluation.page_scores import Shown, figure, place_of
-from mien.pages import Markup, captioned, gallery, picture, section, table, tag
-from mien.pages.charts import percent
+from mien.visualization.report import Markup, captioned, gallery, picture, section, table, tag
+from mien.visualization.report.charts import percent
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from mien.evaluation.comparison import Comparison, Pair
     from mien.evaluation.evaluation import Evaluation
-    from mien.evaluation.judged import Judged
+    from mien.evaluation.predictions import Judged
 
 MOST_DISAGREEMENTS = 6
 """Pictures of each kind that are shown for a pair."""

@@ -11,14 +11,14 @@ import numpy.typing as npt
 
 from mien.evaluation import plots
 from mien.evaluation.metrics import ECE_BINS, reliability_bins, risk_coverage
-from mien.pages import Figure, Markup, captioned, figures, gallery, picture, section, table, tag
-from mien.pages.charts import percent
+from mien.visualization.report import Figure, Markup, captioned, figures, gallery, picture, section, table, tag
+from mien.visualization.report.charts import percent
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from mien.evaluation.judged import Judged
     from mien.evaluation.metrics import Metrics
+    from mien.evaluation.predictions import Judged
 
 Shown: TypeAlias = "Callable[[int], npt.NDArray[np.uint8] | None]"
 """The picture of a row judged, by its place among the rows: uint8 (height, width, 1 or 3); None: it can't be shown."""

@@ -7,10 +7,21 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from mien.drawing import colour_of
 from mien.evaluation.metrics import wilson_interval
-from mien.pages.charts import LEFT, RIGHT, Axes, label, line, percent, rectangle, shortened, svg, width_of
-from mien.pages.markup import Markup, join, tag
+from mien.visualization.annotate import colour_of
+from mien.visualization.report.charts import (
+    LEFT,
+    RIGHT,
+    Axes,
+    label,
+    line,
+    percent,
+    rectangle,
+    shortened,
+    svg,
+    width_of,
+)
+from mien.visualization.report.markup import Markup, join, tag
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

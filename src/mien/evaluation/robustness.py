@@ -15,15 +15,15 @@ from typing import TYPE_CHECKING, Any
 import cv2
 import numpy as np
 
-from mien.evaluation.judging import judge_chips
+from mien.evaluation.inference import judge_chips
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from mien.arrays import Chips, Frame
-    from mien.classification import Classifier
-    from mien.datasets.dataset import Dataset
+    from mien.classification.classifier import Classifier
+    from mien.data.dataset import Dataset
     from mien.evaluation.metrics import Metrics
+    from mien.structures import Chips, Frame
 
     Chip = Frame
 

@@ -3,7 +3,7 @@
 Nothing here draws: a window asks for the newest ``Reading`` and for the state that the source is in, whenever it can.
 """
 
-from mien.live.baseline import Baseline, Neutral
 from mien.live.engine import Engine, Reading, State, Status
+from mien.tracking.baseline import Baseline, Neutral
 
 __all__ = ["Baseline", "Engine", "Neutral", "Reading", "State", "Status"]

@@ -5,18 +5,17 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mien.cropping import crop
+from mien.classification.face_crop import crop
 from mien.emotions import FER2013
 from mien.errors import UsageError
-from mien.files import named_by_time
-from mien.images import write
+from mien.media.files import named_by_time
+from mien.media.image import write
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from mien.arrays import Frame
-    from mien.faces import Face
-    from mien.model_card import CropRule
+    from mien.models.card import CropRule
+    from mien.structures import Face, Frame
 
 SIDE = 96
 """Pixels of a chip: twice what the shipped networks read, for networks to come."""

@@ -10,17 +10,17 @@ from enum import Enum, auto
 from typing import TYPE_CHECKING
 
 from mien.errors import MienError, VideoError
-from mien.faces import FrameResult
-from mien.live.baseline import Baseline
-from mien.tracking import Tracker
+from mien.structures import FrameResult
+from mien.tracking.baseline import Baseline
+from mien.tracking.tracker import Tracker
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from mien.faces import Prediction
-    from mien.live.baseline import Neutral
+    from mien.media.video import Source, VideoFrame
     from mien.recognizer import Recognizer
-    from mien.video import Source, VideoFrame
+    from mien.structures import Prediction
+    from mien.tracking.baseline import Neutral
 
 SILENT = 2.0
 """Seconds without a frame after which a camera counts as silent."""

@@ -6,7 +6,7 @@ import os
 from importlib.util import find_spec
 
 from mien.errors import MissingExtraError, UsageError
-from mien.files import redirect_library_caches
+from mien.media.files import redirect_library_caches
 
 BACKENDS = ("tensorflow", "torch", "jax")
 

@@ -5,16 +5,16 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mien.datasets.copies import nobody
-from mien.datasets.dataset import HELD_OUT, training_and_validation
-from mien.datasets.exclusion import leave_out
-from mien.datasets.folds import fold_named, outside
+from mien.data.dataset import HELD_OUT, training_and_validation
+from mien.data.duplicates import nobody
+from mien.data.exclusion import leave_out
+from mien.data.folds import fold_named, outside
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from mien.datasets.dataset import Dataset
-    from mien.training.recipe import Recipe
+    from mien.data.dataset import Dataset
+    from mien.training.config import Recipe
     from mien.training.run.directory import Record, Source
 
 

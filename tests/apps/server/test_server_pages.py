@@ -15,8 +15,8 @@ import pytest
 from mien.apps.server.faults import FAULTS, Refusal
 from mien.apps.server.metrics import COUNTERS, GAUGES, SECONDS
 from mien.apps.server.package import NAME, Package
-from mien.model_manifest import Entry, to_json
-from mien.model_store import MANIFEST, ModelStore
+from mien.models.manifest import Entry, to_json
+from mien.models.store import MANIFEST, ModelStore
 
 
 def test_the_page_and_its_files_have_their_kinds(client):

@@ -15,7 +15,7 @@ from mien.apps.server.pool import Pool
 
 ECHO = """
 import time
-from mien.scale import messages
+from mien.workers import protocol as messages
 with messages.pipes() as pipes:
     asked = messages.all_of(pipes.asked)
     next(asked)

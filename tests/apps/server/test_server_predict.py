@@ -11,8 +11,8 @@ from PIL import Image
 from servers import PATIENCE, jpeg
 
 from mien.apps.server.faults import FAULTS
+from mien.outputs import to_dict
 from mien.recognizer import Recognizer
-from mien.results import to_dict
 
 
 def code_of(answer):

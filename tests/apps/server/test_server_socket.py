@@ -13,8 +13,8 @@ from servers import FAKE, SMALL, Limits, served
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import connect
 
+from mien.outputs import to_dict
 from mien.recognizer import Recognizer
-from mien.results import to_dict
 
 TOKEN = "0123456789abcdef0123"
 

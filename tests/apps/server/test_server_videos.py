@@ -11,14 +11,14 @@ import time
 import pytest
 from servers import FAKE, PATIENCE, Limits, served
 
+from mien.media.video import Sampling
+from mien.outputs import to_json_line
 from mien.recognizer import Recognizer
-from mien.results import to_json_line
-from mien.video import Sampling
 from videos import swaying_face, write_frames
 
 NEVER_DONE = """
 import time
-from mien.scale.messages import get, pipes, put
+from mien.workers.protocol import get, pipes, put
 with pipes() as ends:
     get(ends.asked)
     put(ends.answers, "ready")

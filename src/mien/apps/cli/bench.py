@@ -21,10 +21,10 @@ if TYPE_CHECKING:
 
     from rich.table import Table
 
-    from mien.arrays import Frame
     from mien.detection import Detector
-    from mien.evaluation.finding import Finding
-    from mien.evaluation.finding_curves import Curve
+    from mien.evaluation.detection_curves import Curve
+    from mien.evaluation.detection_metrics import Finding
+    from mien.structures import Frame
 
 app = typer.Typer(help="Parts of mien side by side, on your own pictures and machine.", no_args_is_help=True)
 
@@ -54,9 +54,9 @@ def detectors(
     as_json: JsonOption = False,
 ) -> None:
     """Recall by face size, false faces, how well boxes and landmarks lie, and milliseconds, of several detectors."""
-    from mien.datasets import scenes
-    from mien.evaluation.finding import judge_detector
-    from mien.model_store import ModelStore
+    from mien.data import scenes
+    from mien.evaluation.detection_metrics import judge_detector
+    from mien.models.store import ModelStore
     from mien.recognizer import detectors_here, find_detector
 
     if plot and find_spec("matplotlib") is None:
@@ -81,7 +81,7 @@ def detectors(
 
 
 def _figures(name: str, finding: Finding, times: dict[str, float]) -> dict[str, Any]:
-    from mien.evaluation.finding import size_words
+    from mien.evaluation.detection_metrics import size_words
 
     return {
         "detector": name,
@@ -130,14 +130,14 @@ def _table(rows: Sequence[dict[str, Any]]) -> Table:
 
 
 def _plot(path: Path, detectors: dict[str, Detector], pictures: Sequence[Any]) -> None:
-    from mien.evaluation.finding_curves import recall_curves
+    from mien.evaluation.detection_curves import recall_curves
 
     curves: dict[str, tuple[Curve, ...]] = {}
     for name, detector in detectors.items():
         say(f"recall of {name} on harder pictures")
         curves[name] = recall_curves(detector, pictures)
         say(json.dumps([dataclasses.asdict(curve) for curve in curves[name]]))
-    from mien.evaluation.finding_plot import draw_curves
+    from mien.evaluation.detection_plot import draw_curves
 
     draw_curves(path, curves)
     say(f"written: {path}")

@@ -15,9 +15,9 @@ from mien.apps.cli.options import DetectorOption, JsonOption, console, printable
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from mien.datasets import Dataset
-    from mien.datasets.audit import Audit
-    from mien.datasets.summary import Balance
+    from mien.data import Dataset
+    from mien.data.audit import Audit
+    from mien.data.summary import Balance
     from mien.detection import Detector
 
 app = typer.Typer(help="Look at a data set, check it, or make one of photos.", no_args_is_help=True)
@@ -38,8 +38,8 @@ def info(
     ] = None,
 ) -> None:
     """What is in a data set: splits, sizes, and the pictures of each class."""
-    from mien.datasets import load
-    from mien.datasets.summary import balance, summary
+    from mien.data import load
+    from mien.data.summary import balance, summary
 
     loaded = load(data)
     if as_json:
@@ -49,7 +49,7 @@ def info(
         _show_balance(balance(loaded))
         _show_rejected(loaded)
     if out:
-        from mien.datasets.contact_sheet import write_sheets
+        from mien.data.contact_sheet import write_sheets
 
         with progress("contact sheets", quiet=as_json) as tell:
             files = write_sheets(loaded, out, tell)
@@ -71,12 +71,12 @@ def audit(
     as_json: JsonOption = False,
 ) -> None:
     """Find copies within and across splits, conflicting labels, and pictures that are blank or show no face."""
-    from mien.datasets import audit as auditing
-    from mien.datasets import load
-    from mien.datasets.audit_page import CROWDED, audit_page
-    from mien.datasets.copies import COPY
-    from mien.datasets.exclusion import write_list
-    from mien.files import write_text
+    from mien.data import audit as auditing
+    from mien.data import load
+    from mien.data.audit_report import CROWDED, audit_page
+    from mien.data.duplicates import COPY
+    from mien.data.exclusion import write_list
+    from mien.media.files import write_text
 
     loaded = load(data)
     asked = _detector(detector) if faces else None
@@ -97,7 +97,7 @@ def audit(
 
 
 def _detector(name: str) -> Detector:
-    from mien.model_store import ModelStore
+    from mien.models.store import ModelStore
     from mien.recognizer import find_detector
 
     return find_detector(name, ModelStore())
@@ -108,7 +108,7 @@ def _print_json(told: object) -> None:
 
 
 def _show_head(data: Dataset) -> None:
-    from mien.datasets.summary import split_sizes
+    from mien.data.summary import split_sizes
 
     colour = "grey" if data.channels == 1 else "RGB"
     splits = ", ".join(f"{name} {count:,}" for name, count in split_sizes(data).items())

@@ -9,17 +9,17 @@ from mien.apps.cli.options import say
 from mien.errors import TrainingError, UsageError
 
 if TYPE_CHECKING:
-    from mien.datasets import Dataset
-    from mien.datasets.scenes import Scenes
-    from mien.detection.cell_detector import CellDetector
-    from mien.model_card import DetectorCard
-    from mien.training.recipe import Recipe
+    from mien.data import Dataset
+    from mien.data.scenes import Scenes
+    from mien.detection.grid_detector import CellDetector
+    from mien.models.card import DetectorCard
+    from mien.training.config import Recipe
     from mien.training.run.directory import Source
 
 
 def read_halves(source: Source) -> tuple[Scenes, Scenes]:
     """The scenes that are learnt from, and the tenth that choices are made on."""
-    from mien.datasets import scenes
+    from mien.data import scenes
 
     if source.without:
         raise UsageError("expected no --without for the face detector: take the pictures out of labels.jsonl")
@@ -39,8 +39,8 @@ def _whole(words: str) -> str:
 
 def find_teacher(recipe: Recipe) -> CellDetector | None:
     """The detector that a recipe names to learn from."""
-    from mien.detection.cell_detector import CellDetector
-    from mien.model_store import ModelStore
+    from mien.detection.grid_detector import CellDetector
+    from mien.models.store import ModelStore
     from mien.recognizer import find_detector
 
     if not recipe.teacher:
@@ -53,15 +53,15 @@ def find_teacher(recipe: Recipe) -> CellDetector | None:
 
 def find_chips(recipe: Recipe) -> Dataset | None:
     """The data set of chips that a recipe pastes from."""
-    from mien.datasets import load
+    from mien.data import load
 
     return load(Path(recipe.pasted)) if recipe.pasted else None
 
 
 def write_detector(run: Path, model: Any, halves: tuple[Scenes, Scenes], recipe: Recipe) -> None:
     """Writes the model file of a detector into its run directory, and tells of it."""
-    from mien.training.faces.export import export_detector
     from mien.training.run.directory import MODEL
+    from mien.training.tasks.detection.export import export_detector
 
     tell(export_detector(model, *halves, recipe, run / MODEL), run / MODEL)
 
@@ -71,8 +71,8 @@ def load_detector_run(run: Path) -> Any:
     from mien.training import prepare_backend
 
     prepare_backend()
+    from mien.training.architectures.detector import face_detector
     from mien.training.run.directory import BEST
-    from mien.training.zoo.detector import face_detector
 
     model = face_detector()
     try:

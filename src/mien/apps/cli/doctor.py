@@ -10,7 +10,7 @@ import typer
 from mien.apps.cli.options import SOME_FAILED, console
 
 if TYPE_CHECKING:
-    from mien.model_store import ModelStore
+    from mien.models.store import ModelStore
 
 
 MARKS = {"ok": ("ok", "green"), "warn": ("warn", "yellow"), "fail": ("FAIL", "red")}
@@ -27,7 +27,7 @@ def doctor() -> None:
     from rich.text import Text
 
     from mien.apps.doctor import checks
-    from mien.model_store import ModelStore
+    from mien.models.store import ModelStore
 
     store = ModelStore()
     shown = Table("", "what", "found", "fix", box=None, pad_edge=False)
@@ -49,7 +49,7 @@ def milliseconds_a_chip(store: ModelStore, runs: int = 20) -> float:
     """
     import numpy as np
 
-    from mien.classification import Classifier
+    from mien.classification.classifier import Classifier
     from mien.recognizer import DEFAULT_MODEL
 
     classifier = Classifier(store.load(DEFAULT_MODEL))

@@ -6,15 +6,14 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from mien.errors import UsageError
-from mien.files import Names
+from mien.media.files import Names
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
     from pathlib import Path
 
-    from mien.arrays import Frame
-    from mien.faces import FrameResult, Prediction
-    from mien.video import VideoFrame
+    from mien.media.video import VideoFrame
+    from mien.structures import Frame, FrameResult, Prediction
 
     Paint = Callable[[Frame, Sequence[Prediction], float | None], Frame]
 
@@ -50,7 +49,7 @@ class Drawings:
         Raises:
             PictureError: the picture is too large for its format.
         """
-        from mien.images import write
+        from mien.media.image import write
 
         write(self._targets[path], self._painter()(frame, result.predictions, None))
         return self._targets[path]
@@ -58,7 +57,7 @@ class Drawings:
     @contextmanager
     def video(self, path: Path) -> Iterator[Callable[[VideoFrame, FrameResult], None]]:
         """What draws each frame of a video; the file, with the video's sound, is there when the block ends."""
-        from mien.video_writing import open_video
+        from mien.media.video_writer import open_video
 
         paint = self._painter()
         with open_video(self._targets[path], path) as writer:
@@ -68,14 +67,14 @@ class Drawings:
 
 
 def _drawn(frame: Frame, predictions: Sequence[Prediction], _: float | None) -> Frame:
-    from mien.drawing import draw
+    from mien.visualization.annotate import draw
 
     return draw(frame, predictions)
 
 
 def _suffix(path: Path) -> str:
     """The suffix that a drawing of a file has."""
-    from mien.video_writing import KINDS
+    from mien.media.video_writer import KINDS
 
     suffix = path.suffix.lower()
     if is_video(path):
@@ -94,6 +93,6 @@ def _identity(path: Path) -> tuple[int, int] | None:
 
 def is_video(path: Path) -> bool:
     """Whether a file is taken for a video, by its suffix."""
-    from mien.video import VIDEO_SUFFIXES
+    from mien.media.video import VIDEO_SUFFIXES
 
     return path.suffix.lower() in VIDEO_SUFFIXES

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
-    from mien.datasets.dataset import Dataset
+    from mien.data.dataset import Dataset
     from mien.evaluation.evaluation import Evaluation
 
 ModelsOption = Annotated[
@@ -95,7 +95,7 @@ def _distinct(models: list[str] | None) -> Sequence[str]:
 
 def splits(data: Path, split: str | None, models: Sequence[str]) -> tuple[Dataset, Dataset | None]:
     """The split to judge, and the rows that its models may have learnt from, where they are known."""
-    from mien.datasets import PUBLIC_TEST, TRAINING, load
+    from mien.data import PUBLIC_TEST, TRAINING, load
 
     loaded = load(data)
     names = loaded.split_names()
@@ -122,9 +122,9 @@ def _held_out(data: Dataset, models: Sequence[str]) -> tuple[Dataset, Dataset] |
 
 
 def _judge_chips(data: Dataset, models: Sequence[str], labels: str) -> Evaluation:
-    from mien.classification import Classifier
+    from mien.classification.classifier import Classifier
     from mien.evaluation.evaluation import evaluate_chips
-    from mien.model_store import ModelStore
+    from mien.models.store import ModelStore
 
     return evaluate_chips({name: Classifier(ModelStore().load(model_named(name))) for name in models}, data, labels)
 
@@ -132,7 +132,7 @@ def _judge_chips(data: Dataset, models: Sequence[str], labels: str) -> Evaluatio
 def _judge_photos(
     data: Path, models: Sequence[str], detector: str, labels: str, leave_out: tuple[str, ...]
 ) -> Evaluation:
-    from mien.datasets.photos import read
+    from mien.data.photos import read
     from mien.evaluation.evaluation import evaluate_photos
     from mien.recognizer import Recognizer
 
@@ -142,7 +142,7 @@ def _judge_photos(
 
 
 def _copied(evaluation: Evaluation, judged: Dataset, learnt: Dataset) -> npt.NDArray[np.bool_]:
-    from mien.datasets.copies import copies
+    from mien.data.duplicates import copies
 
     with progress("looking for copies in Training") as tell:
         found = copies(judged.chips[evaluation.models[0].rows], learnt.chips, tell)
@@ -155,7 +155,7 @@ def _write(out: Path, evaluation: Evaluation, copied: npt.NDArray[np.bool_] | No
 
     from mien import __version__
     from mien.evaluation.page import report_page
-    from mien.files import write_text
+    from mien.media.files import write_text
 
     made = f"Judged on {datetime.now().astimezone():%Y-%m-%d} by mien {__version__}."
     write_text(out / "metrics.json", evaluation.to_json(copied) + "\n")

@@ -23,12 +23,12 @@ from mien.apps.cli.options import (
 )
 from mien.apps.cli.predict import files_in
 from mien.errors import PictureError, UsageError
-from mien.files import Names
+from mien.media.files import Names
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from mien.explaining import Explainer, Explanation
+    from mien.explain import Explainer, Explanation
     from mien.recognizer import Recognizer
 
 OCCLUSION = "occlusion"
@@ -106,10 +106,10 @@ class Pages:
 
     def write(self, path: Path, found: Sequence[Explanation]) -> None:
         """The page of one picture, and beside it the face and its maps as PNG, a file a face."""
-        from mien.explaining.overlay import beside
-        from mien.explaining.page import explanation_page
-        from mien.files import write_text
-        from mien.images import write
+        from mien.explain.overlay import beside
+        from mien.explain.page import explanation_page
+        from mien.media.files import write_text
+        from mien.media.image import write
 
         page = self._pages[path]
         write_text(page, explanation_page(path.name, found, self._made))
@@ -119,8 +119,8 @@ class Pages:
 
     def finish(self) -> Path:
         """The sheet where there are several pictures; the file to open."""
-        from mien.explaining.page import sheet_page
-        from mien.files import write_text
+        from mien.explain.page import sheet_page
+        from mien.media.files import write_text
 
         if len(self.written) == 1:
             return self._folder / self.written[0][1]
@@ -134,8 +134,8 @@ def _made(model: str, detector: str, labels: str, methods: Sequence[str]) -> tup
     Raises:
         UsageError: a method is unknown, or needs a run directory.
     """
-    from mien.explaining import Occlusion
-    from mien.model_store import ModelStore
+    from mien.explain import Occlusion
+    from mien.models.store import ModelStore
     from mien.recognizer import Recognizer, find_detector
 
     unknown = sorted(set(methods) - {OCCLUSION, *BY_GRADIENTS})
@@ -151,7 +151,7 @@ def _made(model: str, detector: str, labels: str, methods: Sequence[str]) -> tup
                 f"expected a run directory as --model for {' and '.join(BY_GRADIENTS)}, which need the network itself; "
                 f"received {model!r}: occlusion explains any model"
             )
-        from mien.learning.explainers import grad_cam, integrated_gradients
+        from mien.explain.gradients import grad_cam, integrated_gradients
 
         makers |= {
             "grad-cam": lambda: grad_cam(run, labels),
@@ -164,8 +164,8 @@ def _made(model: str, detector: str, labels: str, methods: Sequence[str]) -> tup
 def _explained(
     recognizer: Recognizer, path: Path, explainers: Sequence[Explainer], expression: str | None, *, check: bool
 ) -> tuple[tuple[Explanation, ...], str | None]:
-    from mien.explaining import explain as explain_frame
-    from mien.images import read
+    from mien.explain import explain as explain_frame
+    from mien.media.image import read
 
     try:
         frame = read(path)
@@ -175,7 +175,7 @@ def _explained(
 
 
 def _print_json(path: Path, found: Sequence[Explanation], error: str | None) -> None:
-    from mien.explaining.results import explanation_line
+    from mien.explain.results import explanation_line
 
     sys.stdout.write(explanation_line(str(path), found, error) + "\n")
     sys.stdout.flush()

@@ -11,12 +11,12 @@ import typer
 from mien.apps.cli.detector_run import load_detector_run, read_halves, write_detector
 from mien.apps.cli.options import progress, say
 from mien.errors import UsageError
-from mien.training.faces import NETWORK as FACE_DETECTOR
+from mien.training.tasks.detection import NETWORK as FACE_DETECTOR
 
 if TYPE_CHECKING:
-    from mien.datasets import Dataset
-    from mien.model_card import ModelCard
-    from mien.training.recipe import Recipe
+    from mien.data import Dataset
+    from mien.models.card import ModelCard
+    from mien.training.config import Recipe
     from mien.training.run.directory import Source
 
     Splits = tuple[Dataset, Dataset]
@@ -41,7 +41,7 @@ def export(
     ] = False,
 ) -> None:
     """Make the model file of a run again, from its best weights; or its int8 form, from the model file."""
-    from mien.training.recipe import read
+    from mien.training.config import read
     from mien.training.run.directory import MODEL, RECIPE
 
     recipe = read(run / RECIPE)
@@ -68,7 +68,7 @@ def read_splits(source: Source, recipe: Recipe) -> Splits:
 
 def read_data(path: Path) -> Dataset:
     """All of a data set; rows that can't be read are told of."""
-    from mien.datasets import load
+    from mien.data import load
 
     data = load(path)
     if data.rejected:
@@ -79,15 +79,15 @@ def read_data(path: Path) -> Dataset:
 
 def write_model(run: Path, model: Any, splits: Splits, recipe: Recipe) -> None:
     """Writes the model file of a Keras network into its run directory."""
-    from mien.training.model_file.export import export as export_model
+    from mien.training.export.export import export as export_model
     from mien.training.run.directory import MODEL
 
     _tell(export_model(model, *splits, recipe, run / MODEL), run / MODEL)
 
 
 def _write_int8(run: Path, splits: Splits) -> None:
-    from mien.model_store import ModelStore
-    from mien.training.model_file.quantization import INT8, export_int8
+    from mien.models.store import ModelStore
+    from mien.training.export.quantization import INT8, export_int8
     from mien.training.run.directory import MODEL
 
     card, trial = export_int8(ModelStore().load(run / MODEL), *splits, run / INT8)
@@ -112,8 +112,8 @@ def _best(run: Path, splits: Splits, recipe: Recipe) -> Any:
     from mien.training import prepare_backend
 
     prepare_backend()
-    from mien.training.best import best_network
-    from mien.training.compilation import shape_of
+    from mien.training.engine.best import best_network
+    from mien.training.engine.compilation import shape_of
 
     return best_network(run, shape_of(splits[0], recipe), recipe.network)
 

@@ -16,10 +16,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
     from pathlib import Path
 
-    from mien.faces import FrameResult
+    from mien.media.video import Sampling
     from mien.recognizer import Recognizer
-    from mien.timeline import Curves, Timeline
-    from mien.video import Sampling
+    from mien.structures import FrameResult
+    from mien.tracking import Curves, Timeline
 
     Output = Callable[[FrameResult], None]
 
@@ -77,9 +77,9 @@ class FileReader:
         yield 1.0
 
     def _watch(self, path: Path) -> Iterator[float]:
-        from mien.faces import FrameResult
-        from mien.timeline import Timeline
-        from mien.video import FileSource
+        from mien.media.video import FileSource
+        from mien.structures import FrameResult
+        from mien.tracking import Timeline
 
         timeline = Timeline()
         self.videos.append((path, timeline))
@@ -116,8 +116,8 @@ class FileReader:
 
 def recognise(recognizer: Recognizer, path: Path, drawn: Iterable[Drawings]) -> FrameResult:
     """The result of one picture, drawn too where that is wanted; a picture that can't be read has its error."""
-    from mien.faces import FrameResult
-    from mien.images import read
+    from mien.media.image import read
+    from mien.structures import FrameResult
 
     try:
         frame = read(path)
@@ -131,6 +131,6 @@ def recognise(recognizer: Recognizer, path: Path, drawn: Iterable[Drawings]) -> 
 
 def print_table(results: list[FrameResult]) -> None:
     """The table for people."""
-    from mien.results import table
+    from mien.outputs import table
 
     console().print(table(results))

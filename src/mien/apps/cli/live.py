@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     import tkinter as tk
     from collections.abc import Callable
 
-    from mien.video import Source
+    from mien.media.video import Source
 
 NO_TK = (
     "the window needs Tk, which this Python was built without: sudo apt install python3-tk on Debian and Ubuntu, "
@@ -52,8 +52,8 @@ def live(
     source = _chosen(camera, video)
     root = _window(theme)
     from mien.apps.desktop.window import Choices, LiveWindow
-    from mien.avatar_kinds import find_avatar
     from mien.recognizer import Recognizer
+    from mien.visualization.avatar.styles import find_avatar
 
     models, detectors = _names()
     choices = Choices(source, model_named(model), detector, models, detectors, mirror, theme, out)
@@ -78,8 +78,8 @@ def collect(
     """
     from mien.live.collection import Collection
     from mien.live.engine import Engine
+    from mien.media.video import CameraSource, cameras, open_file
     from mien.recognizer import Recognizer
-    from mien.video import CameraSource, cameras, open_file
 
     recognizer = Recognizer.load(detector=detector)
     collection = Collection(out, None if frames else recognizer.classifier.card.crop, each)
@@ -92,7 +92,7 @@ def collect(
     root = _window(theme)
     from mien.apps.desktop.collecting import CollectionWindow
     from mien.apps.desktop.theme import palette
-    from mien.avatar_kinds import find_avatar
+    from mien.visualization.avatar.styles import find_avatar
 
     engine = Engine(lambda: recognizer, opener)
     mirrored = mirror and video is None
@@ -125,7 +125,7 @@ def _window(theme: str) -> tk.Tk:
 
 def _names() -> tuple[tuple[str, ...], tuple[str, ...]]:
     """The models and the detectors that are on this machine."""
-    from mien.model_store import ModelStore
+    from mien.models.store import ModelStore
     from mien.recognizer import detectors_here
 
     store = ModelStore()

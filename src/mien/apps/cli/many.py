@@ -22,8 +22,8 @@ class Choice(NamedTuple):
 
 def read_many(sources: Sequence[Path], choice: Choice, out: Path, processes: int | None) -> bool:
     """Reads pictures into a table; whether some could not be read."""
+    from mien.batch import Plan, Reader, read_all, references
     from mien.recognizer import Recognizer
-    from mien.scale import Plan, Reader, read_all, references
 
     names = choice.model, choice.detector, choice.labels
     labels = Recognizer.load(*names).labels  # so that what is wrong with it is said once, here

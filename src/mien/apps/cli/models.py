@@ -11,11 +11,11 @@ import typer
 
 from mien.apps.cli.options import SOME_FAILED, JsonOption, console, model_named, printable, progress, say
 from mien.errors import MissingExtraError, UsageError
-from mien.training.faces import NETWORK as FACE_DETECTOR
+from mien.training.tasks.detection import NETWORK as FACE_DETECTOR
 
 if TYPE_CHECKING:
-    from mien.model_card import DetectorCard, ModelCard
-    from mien.training.summary import Summary
+    from mien.models.card import DetectorCard, ModelCard
+    from mien.training.export.summary import Summary
 
 app = typer.Typer(help="List, fetch, add, check and describe models.", no_args_is_help=True)
 
@@ -33,7 +33,7 @@ def list_models() -> None:
     """Every model that mien knows, and whether it is on this machine."""
     from rich.table import Table
 
-    from mien.model_store import ModelStore
+    from mien.models.store import ModelStore
 
     store = ModelStore()
     states = {check.name: check.state for check in store.verify()}
@@ -48,7 +48,7 @@ def list_models() -> None:
 @app.command("pull")
 def pull(name: NameArgument) -> None:
     """Fetch a published model once; its SHA-256 is checked."""
-    from mien.model_store import ModelStore
+    from mien.models.store import ModelStore
 
     with progress(f"fetching {name}") as tell:
         path = ModelStore().pull(name, lambda done, whole: tell(done / max(whole, 1)))
@@ -61,7 +61,7 @@ def add(
     name: Annotated[str | None, typer.Option("--name", help="What to call it; by default as its card does.")] = None,
 ) -> None:
     """Keep a model under a name; also the way to bring a published one without network."""
-    from mien.model_store import ModelStore
+    from mien.models.store import ModelStore
 
     entry = ModelStore().add(file, name)
     sys.stdout.write(f"added: {entry.name} ({entry.kind})\n")
@@ -70,7 +70,7 @@ def add(
 @app.command("remove")
 def remove(name: NameArgument) -> None:
     """Forget a model that was fetched or added."""
-    from mien.model_store import ModelStore
+    from mien.models.store import ModelStore
 
     ModelStore().remove(name)
 
@@ -78,7 +78,7 @@ def remove(name: NameArgument) -> None:
 @app.command("verify")
 def verify() -> None:
     """Check the bytes of every model on this machine; exits with 1 if one was changed."""
-    from mien.model_store import ModelStore
+    from mien.models.store import ModelStore
 
     checks = ModelStore().verify()
     for check in checks:
@@ -95,8 +95,8 @@ def networks() -> None:
     prepare_backend()
     from rich.table import Table
 
-    from mien.training.zoo import ZOO
-    from mien.training.zoo.detector import face_detector
+    from mien.training.architectures import ZOO
+    from mien.training.architectures.detector import face_detector
 
     shown = Table("name", "what", box=None, pad_edge=False)
     for name, build in {**ZOO, FACE_DETECTOR: face_detector}.items():
@@ -143,7 +143,7 @@ def show(
 
 
 def _is_model(name: str) -> bool:
-    from mien.model_store import ModelStore
+    from mien.models.store import ModelStore
 
     return Path(name).exists() or name.endswith(".onnx") or name in {entry.name for entry in ModelStore().entries()}
 
@@ -157,8 +157,8 @@ def _network(name: str, asked: tuple[int | None, ...], *, expand: bool) -> Summa
         prepare_backend()
     except MissingExtraError as error:
         raise UsageError(f"expected {known}; received {name!r}. To see networks of the zoo: {error}") from error
-    from mien.training.zoo import ZOO, NetworkShape
-    from mien.training.zoo.complexity import detector_summary, summary_of
+    from mien.training.architectures import ZOO, NetworkShape
+    from mien.training.architectures.complexity import detector_summary, summary_of
 
     if name == FACE_DETECTOR:
         side = 320 if asked[0] is None else asked[0]
@@ -180,7 +180,7 @@ def _network(name: str, asked: tuple[int | None, ...], *, expand: bool) -> Summa
 
 def _show_model(name: str, *, as_json: bool) -> None:
     from mien.apps.model_file import described
-    from mien.model_store import ModelStore
+    from mien.models.store import ModelStore
 
     found = described(ModelStore().load(model_named(name)))
     if as_json:
@@ -201,7 +201,7 @@ def _print_card(card: ModelCard | DetectorCard) -> None:
     from rich.table import Table
     from rich.text import Text
 
-    from mien.model_card import ModelCard
+    from mien.models.card import ModelCard
 
     lines = {
         "model": card.name,

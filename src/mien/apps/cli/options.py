@@ -52,7 +52,7 @@ def model_named(model: str) -> str:
     run = Path(model)
     if not run.is_dir():
         return model
-    from mien.model_store import ModelStore
+    from mien.models.store import ModelStore
 
     if model in {entry.name for entry in ModelStore().entries()}:
         return model

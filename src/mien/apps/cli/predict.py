@@ -27,7 +27,7 @@ from mien.errors import UsageError
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
-    from mien.faces import FrameResult
+    from mien.structures import FrameResult
 
     Output = Callable[[FrameResult], None]
 
@@ -86,10 +86,10 @@ def predict(
 
     In a video each face has the same number throughout, and what is told of it is steadied over half a second.
     """
-    from mien.avatar_kinds import Cover, find_avatar
+    from mien.media.video import Sampling
     from mien.recognizer import Recognizer
-    from mien.timeline import Curves
-    from mien.video import Sampling
+    from mien.tracking import Curves
+    from mien.visualization.avatar.styles import Cover, find_avatar
 
     sampling = Sampling(every, stride, start, end)
     files = files_in(sources, [".parquet"] if out else [])
@@ -125,7 +125,7 @@ def files_in(sources: Iterable[Path], more: Iterable[str] = ()) -> list[Path]:
     Raises:
         UsageError: there are none.
     """
-    from mien.images import PICTURE_SUFFIXES, find_pictures
+    from mien.media.image import PICTURE_SUFFIXES, find_pictures
 
     pictures = list(find_pictures(sources, {*PICTURE_SUFFIXES, *more}))
     if not pictures:
@@ -138,7 +138,7 @@ def files_in(sources: Iterable[Path], more: Iterable[str] = ()) -> list[Path]:
 
 def print_json(result: FrameResult) -> None:
     """One JSON line, out at once."""
-    from mien.results import to_json_line
+    from mien.outputs import to_json_line
 
     sys.stdout.write(to_json_line(result) + "\n")
     sys.stdout.flush()
@@ -151,8 +151,8 @@ def result_files(labels: tuple[str, ...], csv: Path | None, parquet: Path | None
     Raises:
         UsageError: a file is a folder, or has the name of a picture, as it has after ``--csv *.jpg``.
     """
-    from mien.images import PICTURE_SUFFIXES
-    from mien.results import open_csv, open_parquet
+    from mien.media.image import PICTURE_SUFFIXES
+    from mien.outputs import open_csv, open_parquet
 
     for path in filter(None, (csv, parquet)):
         if path.is_dir() or path.suffix.lower() in PICTURE_SUFFIXES:

@@ -35,9 +35,9 @@ def robustness(
 ) -> None:
     """Accuracy on chips cropped too tight or wide, off the middle, turned, blurred, dark, noisy, small, covered."""
     from mien.apps.cli.evaluate import splits
-    from mien.classification import Classifier
+    from mien.classification.classifier import Classifier
     from mien.evaluation.robustness import stand
-    from mien.model_store import ModelStore
+    from mien.models.store import ModelStore
     from mien.recognizer import DEFAULT_MODEL
 
     name = model or DEFAULT_MODEL

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from rich.table import Table
 
-    from mien.model_card import ModelCard
+    from mien.models.card import ModelCard
 
 
 def show_end(run: Path) -> None:
@@ -24,7 +24,7 @@ def show_end(run: Path) -> None:
     """
     from rich.console import Console
 
-    from mien.onnx_guard import card_of, read_onnx
+    from mien.models.onnx_file import card_of, read_onnx
     from mien.training.run.directory import MODEL, read_run
 
     record = read_run(run)

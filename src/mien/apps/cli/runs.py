@@ -77,7 +77,7 @@ def _write_csv(path: Path, rows: Sequence[Row]) -> None:
     import csv
     import io
 
-    from mien.files import write_text
+    from mien.media.files import write_text
     from mien.training.run.comparison import COLUMNS
 
     text = io.StringIO()

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
     from rich.table import Table
 
-    from mien.training.fit import Options
-    from mien.training.recipe import Recipe
+    from mien.training.config import Recipe
+    from mien.training.engine.fit import Options
     from mien.training.run.progress import News
     from mien.training.search.trials import Search
 
@@ -33,7 +33,7 @@ def search_recipes(out: Path, recipe: Recipe, count: int, options: Options) -> N
         options: of each run, with the source of the data.
     """
     from mien.apps.cli.training_progress import told_to_people
-    from mien.training.fit import BEST, Interrupted, load, shape_of
+    from mien.training.engine.fit import BEST, Interrupted, load, shape_of
     from mien.training.run.directory import is_run
     from mien.training.search.trials import BEST_RECIPE, search
     from mien.training.transfer.teaching import teach as teach_one

@@ -39,7 +39,7 @@ def serve(
         from mien.apps.server import Settings, run
     except ImportError as error:
         raise MissingExtraError("mien serve", error.name or "FastAPI", "serve") from error
-    from mien.ahead import cores
+    from mien.media.prefetch import cores
 
     settings = Settings(model_named(model), detector, workers or cores(), host, port, token, allow_remote)
     run(settings, lambda address: say(f"mien serves at {address}{'?token=TOKEN' if token else ''} (Ctrl-C ends it)"))

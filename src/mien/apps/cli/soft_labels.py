@@ -11,8 +11,8 @@ from mien.apps.cli.export import read_data, source_of
 from mien.apps.cli.options import progress, say
 
 if TYPE_CHECKING:
-    from mien.datasets import Dataset
-    from mien.training.recipe import Recipe
+    from mien.data import Dataset
+    from mien.training.config import Recipe
 
 
 def register(app: typer.Typer) -> None:
@@ -41,7 +41,7 @@ def soft_labels(
     records = [read_run(run) for run in runs]
     source = source_of(runs[0], data)
     prepare_backend()
-    from mien.training.out_of_fold import folds_of, soft_labels_by
+    from mien.training.distillation.cross_fitting import folds_of, soft_labels_by
 
     folds_of(records)  # what is missing is told before the data is read
     loaded = read_data(Path(source.data))
@@ -58,7 +58,7 @@ def soft_labels(
 
 def told_fitting(recipe: Recipe, training: Dataset) -> Recipe:
     """The recipe as it fits the data; people are told where soft labels that it came with are left aside."""
-    from mien.training.soft_labels import fitting
+    from mien.training.distillation.soft_labels import fitting
 
     fit = fitting(recipe, training)
     if fit != recipe:

@@ -11,7 +11,7 @@ from mien.apps.cli.options import console, printable
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from mien.timeline import Curves, Timeline
+    from mien.tracking import Curves, Timeline
 
 
 def given(timelines: dict[str, Path | None]) -> str:
@@ -22,8 +22,9 @@ def given(timelines: dict[str, Path | None]) -> str:
 def write_timelines(video: Path, timeline: Timeline, curves: Curves | None, wanted: dict[str, Path | None]) -> None:
     """Writes what a video's faces showed in the forms that are wanted: "srt", "vtt", "elan", "page"."""
     from mien import __version__
-    from mien.files import write_bytes
-    from mien.timeline import Curves, timeline_page, to_eaf, to_srt, to_vtt
+    from mien.media.files import write_bytes
+    from mien.tracking import Curves, to_eaf, to_srt, to_vtt
+    from mien.visualization.report.timeline_page import timeline_page
 
     people, made = timeline.people(), f"mien {__version__}"
     makers: dict[str, Callable[[Path], bytes]] = {

@@ -19,13 +19,13 @@ from mien.apps.cli.options import SIGNALLED, say
 from mien.apps.cli.search import search_recipes
 from mien.apps.cli.soft_labels import told_fitting
 from mien.errors import MissingExtraError, UsageError
-from mien.training.faces import NETWORK as FACE_DETECTOR
+from mien.training.tasks.detection import NETWORK as FACE_DETECTOR
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from mien.training.fit import Options, Run
-    from mien.training.recipe import Recipe
+    from mien.training.config import Recipe
+    from mien.training.engine.fit import Options, Run
     from mien.training.run.directory import Epoch, Record, Source
     from mien.training.run.progress import News
 
@@ -135,7 +135,7 @@ def train(
     last checkpoint after a crash, with the data and the recipe that the run began with.
     """
     from mien.training import prepare_backend
-    from mien.training.soft_labels import chosen as chosen_labels
+    from mien.training.distillation.soft_labels import chosen as chosen_labels
 
     options: dict[str, object] = {"network": model, "epochs": epochs, "batch": batch, "seed": seed}
     options |= {"precision": precision, "optimizer": optimizer, "rate": rate, "schedule": schedule}
@@ -154,8 +154,8 @@ def train(
         asked = {name for name, value in options.items() if value is not None}
         chosen = _for_a_fold(chosen, asked if recipe or not begun else SEEN)
     prepare_backend()
-    from mien.training.devices import own_directory
-    from mien.training.fit import Options
+    from mien.training.engine.devices import own_directory
+    from mien.training.engine.fit import Options
 
     on_device = on_device or (begun is not None and begun.facts.on_device)
     settings = Options(
@@ -180,7 +180,7 @@ def _check_detector(recipe: Recipe, **asked: bool) -> None:
 
 def _teach(out: Path, recipe: Recipe, options: Options, log: Callable[[News], None]) -> None:
     from mien.apps.cli.training_progress import told_to_people
-    from mien.training.fit import Interrupted
+    from mien.training.engine.fit import Interrupted
 
     teach, finish = (_detector if recipe.network == FACE_DETECTOR else _classifier)(options.source, recipe)
     try:
@@ -216,8 +216,8 @@ def _classifier(source: Source, recipe: Recipe) -> tuple[Callable[..., Run], Cal
 
 def _detector(source: Source, recipe: Recipe) -> tuple[Callable[..., Run], Callable[[Path, Any], None]]:
     """What teaches a network to find faces, and what ends that run."""
-    from mien.training.faces.lesson import Faces
-    from mien.training.fit import teach
+    from mien.training.engine.fit import teach
+    from mien.training.tasks.detection.task import Faces
 
     halves, teacher = read_halves(source), find_teacher(recipe)
     lesson = Faces(*halves, recipe, teacher, find_chips(recipe))
@@ -236,7 +236,7 @@ def _begun(out: Path) -> Record:
 
 def _chosen(path: str | None, options: dict[str, object], begun: Record | None) -> Recipe:
     """The recipe of a new run, or that of the run begun with the options that were given again."""
-    from mien.training.recipe import recipe_for, recipe_named
+    from mien.training.config import recipe_for, recipe_named
     from mien.training.transfer.choices import chosen_weights, fine_tuned, settled
 
     if "weights" in options:
@@ -283,7 +283,7 @@ def _source(
     begun: Record | None, data: Path | None, without: Path | None, share: float | None, fold: str | None
 ) -> Source:
     """Where the data is read: as the run begun read it, but for what the options say."""
-    from mien.datasets.folds import fold_named
+    from mien.data.folds import fold_named
     from mien.training.run.directory import Source
 
     before = begun.facts.source if begun else Source()

@@ -14,9 +14,9 @@ from mien.live.engine import State
 
 if TYPE_CHECKING:
     from mien.apps.desktop.theme import Palette
-    from mien.avatar_kinds import AvatarKind
     from mien.live.collection import Collection
     from mien.live.engine import Engine, Reading
+    from mien.visualization.avatar.styles import AvatarKind
 
 TICK = 15
 """Milliseconds between looks for a new reading."""

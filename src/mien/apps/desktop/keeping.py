@@ -6,17 +6,16 @@ from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
 from mien.errors import UsageError
-from mien.files import named_by_time
-from mien.images import write
-from mien.results.writers import open_csv
+from mien.media.files import named_by_time
+from mien.media.image import write
+from mien.outputs.writers import open_csv
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
 
-    from mien.arrays import Frame
-    from mien.faces import FrameResult
-    from mien.results.writers import Writer
+    from mien.outputs.writers import Writer
+    from mien.structures import Frame, FrameResult
 
 
 class Keeper:

@@ -11,15 +11,15 @@ import numpy as np
 import numpy.typing as npt
 
 from mien.apps.desktop.photo import CanvasPicture
-from mien.avatar.outlines import hex_of
-from mien.drawing import colour_of
+from mien.visualization.annotate import colour_of
+from mien.visualization.avatar.outlines import hex_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from mien.apps.desktop.theme import Palette
-    from mien.avatar_kinds import AvatarKind
-    from mien.faces import Prediction
+    from mien.structures import Prediction
+    from mien.visualization.avatar.styles import AvatarKind
 
     Colours = npt.NDArray[np.uint8]
 

@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from mien.apps.desktop.theme import Palette
-    from mien.avatar_kinds import AvatarKind
-    from mien.faces import Prediction
+    from mien.structures import Prediction
+    from mien.visualization.avatar.styles import AvatarKind
 
 CALM = (tuple(map(str, FER2013)), tuple(float(label is Emotion.NEUTRAL) for label in FER2013))
 

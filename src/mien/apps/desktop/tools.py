@@ -7,12 +7,12 @@ from pathlib import Path
 from tkinter import ttk
 from typing import TYPE_CHECKING, Protocol
 
-from mien.video import CameraSource, open_file
+from mien.media.video import CameraSource, open_file
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from mien.video import Camera, Source
+    from mien.media.video import Camera, Source
 
 START, STOP, AGAIN = "Start", "Stop", "Again"
 

@@ -9,15 +9,14 @@ from typing import TYPE_CHECKING, Any
 import cv2
 
 from mien.apps.desktop.photo import CanvasPicture
-from mien.avatar.outlines import hex_of
-from mien.drawing import UNSURE, caption, colour_of, ink_on
+from mien.visualization.annotate import UNSURE, caption, colour_of, ink_on
+from mien.visualization.avatar.outlines import hex_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from mien.apps.desktop.theme import Palette
-    from mien.arrays import Frame
-    from mien.faces import Box, Prediction
+    from mien.structures import Box, Frame, Prediction
 
 FACES = "faces"
 

@@ -17,20 +17,19 @@ from mien.apps.desktop.side import SidePanel
 from mien.apps.desktop.theme import density, dress, palette
 from mien.apps.desktop.tools import AGAIN, START, STOP, Tools
 from mien.apps.desktop.view import PictureView
-from mien.avatar_kinds import Cover
-from mien.drawing import draw
 from mien.live.engine import Engine, State
-from mien.video import cameras
+from mien.media.video import cameras
+from mien.visualization.annotate import draw
+from mien.visualization.avatar.styles import Cover
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from mien.arrays import Frame
-    from mien.avatar_kinds import AvatarKind
-    from mien.faces import Prediction
     from mien.live.engine import Reading
+    from mien.media.video import Camera
     from mien.recognizer import Recognizer
-    from mien.video import Camera
+    from mien.structures import Frame, Prediction
+    from mien.visualization.avatar.styles import AvatarKind
 
     Load = Callable[[str, str], Recognizer]
 

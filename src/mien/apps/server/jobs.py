@@ -15,14 +15,14 @@ from typing import TYPE_CHECKING, Any
 from mien.apps.server.admission import Admission
 from mien.apps.server.faults import Refusal
 from mien.errors import MienError
-from mien.scale.beside import Beside, EndedError
-from mien.video import Sampling
+from mien.media.video import Sampling
+from mien.workers.process import Beside, EndedError
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
 
     from mien.apps.server.settings import Limits
-    from mien.scale.messages import Message
+    from mien.workers.protocol import Message
 
 VIDEO, RESULTS, PAGE = "video", "results.jsonl", "page.html"
 """Files of a job: the first goes as soon as it is read."""

@@ -10,9 +10,9 @@ from fastapi import APIRouter, WebSocket, WebSocketDisconnect
 
 from mien.apps.server.faults import Refusal
 from mien.apps.server.wire import from_wire
-from mien.faces import FrameResult
-from mien.results import to_dict
-from mien.tracking import Tracker
+from mien.outputs import to_dict
+from mien.structures import FrameResult
+from mien.tracking.tracker import Tracker
 
 if TYPE_CHECKING:
     from typing import Any

@@ -16,14 +16,14 @@ from mien.apps.model_file import described
 from mien.apps.server.faults import Refusal
 from mien.apps.server.pages import unless_known
 from mien.errors import ModelError
-from mien.model_card import ModelCard
-from mien.onnx_guard import any_card_of
+from mien.models.card import ModelCard
+from mien.models.onnx_file import any_card_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from mien.apps.server.service import Service
-    from mien.model_store import ModelStore
+    from mien.models.store import ModelStore
 
 PACKAGE = "package"
 ONNX = "application/octet-stream"

@@ -11,7 +11,7 @@ from mien.apps.server.faults import Refusal
 from mien.errors import ModelError
 
 if TYPE_CHECKING:
-    from mien.model_store import ModelStore
+    from mien.models.store import ModelStore
 
 NAME = "onnxruntime-web"
 FOLDER = "package/dist/"

@@ -11,7 +11,7 @@ from starlette.responses import HTMLResponse, Response
 
 from mien.apps.server.faults import FAULTS, Refusal
 from mien.apps.server.guard import PAGE_POLICY
-from mien.pages import page, section, table, tag
+from mien.visualization.report import page, section, table, tag
 
 if TYPE_CHECKING:
     from collections.abc import Callable

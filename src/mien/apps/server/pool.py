@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING, Any
 
 from mien.apps.server.faults import Refusal
 from mien.errors import MienError
-from mien.scale.beside import Beside, EndedError
+from mien.workers.process import Beside, EndedError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from mien.apps.server.metrics import Metrics
-    from mien.scale.messages import Message
+    from mien.workers.protocol import Message
 
 COMMAND = (sys.executable, "-c", "from mien.apps.server.reading import main; main()")
 

@@ -10,9 +10,9 @@ from starlette.responses import Response
 
 from mien.apps.server.bodies import Allowance, Files, chunks, is_multipart
 from mien.apps.server.faults import Refusal
-from mien.faces import FrameResult
-from mien.model_card import ANSWER
-from mien.results import to_json_line
+from mien.models.card import ANSWER
+from mien.outputs import to_json_line
+from mien.structures import FrameResult
 
 if TYPE_CHECKING:
     from mien.apps.server.service import Service

@@ -14,14 +14,14 @@ from typing import TYPE_CHECKING, Any
 
 from mien.apps.server.wire import to_wire
 from mien.errors import MienError, PictureError
-from mien.headers import read_header
+from mien.media.header import read_header
+from mien.outputs import to_json_line
 from mien.recognizer import Recognizer
-from mien.results import to_json_line
-from mien.scale import messages
-from mien.scale.messages import Message
+from mien.workers import protocol
+from mien.workers.protocol import Message
 
 if TYPE_CHECKING:
-    from mien.faces import FrameResult
+    from mien.structures import FrameResult
 
 YIELDING = 2
 """By how much the process that answers goes first, so that a refusal does not wait for those that read."""
@@ -36,19 +36,19 @@ def main() -> None:
     cv2.setNumThreads(1)
     if hasattr(os, "nice"):
         os.nice(YIELDING)
-    with messages.pipes() as pipes:
-        asked = messages.all_of(pipes.asked)
+    with protocol.pipes() as pipes:
+        asked = protocol.all_of(pipes.asked)
         first = next(asked, None)
         if first is None:
             return
         try:
             reader = Reader(**first.said)
         except MienError as error:
-            messages.put(pipes.answers, {"error": str(error)})
+            protocol.put(pipes.answers, {"error": str(error)})
             return
-        messages.put(pipes.answers, reader.told())
+        protocol.put(pipes.answers, reader.told())
         for message in asked:
-            messages.put(pipes.answers, *reader.answer(message))
+            protocol.put(pipes.answers, *reader.answer(message))
 
 
 class Reader:

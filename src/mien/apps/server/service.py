@@ -13,7 +13,7 @@ from mien.apps.server.metrics import Metrics
 from mien.apps.server.models import Models
 from mien.apps.server.package import Package
 from mien.apps.server.pool import Pool
-from mien.model_store import ModelStore
+from mien.models.store import ModelStore
 
 if TYPE_CHECKING:
     from mien.apps.server.settings import Settings

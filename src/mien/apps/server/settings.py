@@ -8,7 +8,7 @@ from pathlib import Path
 
 from mien.errors import UsageError
 
-PAGE = Path(__file__).parents[1] / "page"
+PAGE = Path(__file__).parents[1] / "web"
 
 LEAST_TOKEN = 16
 """Characters of a token."""

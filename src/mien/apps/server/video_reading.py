@@ -13,12 +13,13 @@ from typing import TYPE_CHECKING, Any
 
 from mien import __version__
 from mien.errors import MienError, VideoError
-from mien.files import write_bytes, written_whole
+from mien.media.files import write_bytes, written_whole
+from mien.media.video import FileSource, Sampling
+from mien.outputs import to_json_line
 from mien.recognizer import Recognizer
-from mien.results import to_json_line
-from mien.scale import messages
-from mien.timeline import Curves, Timeline, timeline_page
-from mien.video import FileSource, Sampling
+from mien.tracking import Curves, Timeline
+from mien.visualization.report.timeline_page import timeline_page
+from mien.workers import protocol
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -34,21 +35,21 @@ def main() -> None:
     """Reads until nothing comes any more."""
     if hasattr(os, "nice"):
         os.nice(YIELDING)
-    with messages.pipes() as pipes:
-        asked = messages.all_of(pipes.asked)
+    with protocol.pipes() as pipes:
+        asked = protocol.all_of(pipes.asked)
         first = next(asked, None)
         if first is None:
             return
         recognizer = Recognizer.load(**first.said)
-        messages.put(pipes.answers, "ready")
+        protocol.put(pipes.answers, "ready")
         for message in asked:
             said: dict[str, Any] = {"done": True}
             try:
                 for share in _read(recognizer, message.said):
-                    messages.put(pipes.answers, {"progress": share})
+                    protocol.put(pipes.answers, {"progress": share})
             except MienError as error:
                 said = _fault(error, message.said)
-            messages.put(pipes.answers, said)
+            protocol.put(pipes.answers, said)
 
 
 def _fault(error: MienError, asked: dict[str, Any]) -> dict[str, str]:

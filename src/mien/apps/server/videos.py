@@ -13,7 +13,7 @@ from mien.apps.server.faults import Refusal
 from mien.apps.server.guard import PAGE_POLICY
 from mien.apps.server.jobs import PAGE, RESULTS, VIDEO, Job
 from mien.errors import UsageError
-from mien.video import Sampling
+from mien.media.video import Sampling
 
 if TYPE_CHECKING:
     from mien.apps.server.service import Service

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from typing import TYPE_CHECKING, Any
 
-from mien.faces import Box, Face, Landmarks, Point, Prediction
+from mien.structures import Box, Face, Landmarks, Point, Prediction
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -10,17 +10,17 @@ from typing import TYPE_CHECKING, Protocol
 import keras
 
 from mien.errors import TrainingError
-from mien.training.recipe import read
+from mien.training.architectures.complexity import multiply_adds
+from mien.training.config import read
+from mien.training.engine.schedule import OPEN_ENDED
 from mien.training.run.directory import RECIPE, SAMPLES, Facts, is_run, read_facts
-from mien.training.schedule import OPEN_ENDED
-from mien.training.zoo.complexity import multiply_adds
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from mien.datasets.dataset import Dataset
-    from mien.training.recipe import Recipe
+    from mien.data.dataset import Dataset
+    from mien.training.config import Recipe
     from mien.training.run.directory import Source
     from mien.training.run.progress import News
 

@@ -27,7 +27,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mien.errors import TrainingError
-from mien.files import TEMPORARY
+from mien.media.files import TEMPORARY
 from mien.training.run.directory import Epoch, epoch_of
 
 if TYPE_CHECKING:

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from mien.classification import Classifier
+from mien.classification.classifier import Classifier
 from mien.errors import MienError, TrainingError, UsageError
-from mien.model_card import ANSWER, ModelCard
-from mien.onnx_guard import read_onnx
+from mien.models.card import ANSWER, ModelCard
+from mien.models.onnx_file import read_onnx
 from mien.training.run.directory import FACTS, LOCK, MODEL, RECIPE, Record, read_run
 from mien.training.run.lock import is_held
 

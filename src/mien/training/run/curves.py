@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from mien.errors import MissingExtraError, UsageError
-from mien.files import redirect_library_caches, written_whole
-from mien.training.schedule import best_epoch
+from mien.media.files import redirect_library_caches, written_whole
+from mien.training.engine.schedule import best_epoch
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -24,9 +24,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from mien.errors import MienError, TrainingError
-from mien.files import write_text
-from mien.training.recipe import Recipe, read
-from mien.training.schedule import best_epoch, is_finished
+from mien.media.files import write_text
+from mien.training.config import Recipe, read
+from mien.training.engine.schedule import best_epoch, is_finished
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

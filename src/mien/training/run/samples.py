@@ -8,16 +8,16 @@ import cv2
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from mien.files import written_whole
-from mien.training.augmentation import augment, draws
+from mien.media.files import written_whole
+from mien.training.engine.augmentation import augment, draws
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     import numpy.typing as npt
 
-    from mien.datasets.dataset import Dataset
-    from mien.training.recipe import Recipe
+    from mien.data.dataset import Dataset
+    from mien.training.config import Recipe
 
 PICTURES = 4
 EPOCHS = 4

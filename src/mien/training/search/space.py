@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from mien.training.recipe import Augmentation, Recipe
+    from mien.training.config import Augmentation, Recipe
 
 BATCHES = (64, 128, 256)
 

@@ -25,8 +25,8 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from mien.errors import DivergedError, MissingExtraError, TrainingError, UsageError
-from mien.files import write_text
-from mien.training.recipe import Recipe, from_toml
+from mien.media.files import write_text
+from mien.training.config import Recipe, from_toml
 from mien.training.run.directory import LOCK, Epoch, read_history
 from mien.training.run.lock import locked
 from mien.training.search.space import Choices, own_choices, space

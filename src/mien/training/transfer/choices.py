@@ -6,11 +6,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mien.training.recipe import PLAIN
+from mien.training.config import PLAIN
 from mien.training.run.directory import is_run
 
 if TYPE_CHECKING:
-    from mien.training.recipe import Recipe
+    from mien.training.config import Recipe
 
 IMAGENET = "imagenet"
 RANDOM = "none"

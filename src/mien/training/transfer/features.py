@@ -15,14 +15,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from mien.datasets.cache import UNREADABLE
-from mien.files import cache_folder, written_whole
+from mien.data.cache import UNREADABLE
+from mien.media.files import cache_folder, written_whole
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from mien.arrays import Chips
+    from mien.structures import Chips
 
     Extract = Callable[[Chips], "Features"]
 

@@ -10,23 +10,23 @@ import keras
 import numpy as np
 
 from mien.errors import TrainingError
-from mien.training.augmentation import generator
-from mien.training.compilation import make_ready, shape_of
-from mien.training.expressions import taught_by
+from mien.training.architectures.pretrained import new_layers
+from mien.training.engine.augmentation import generator
+from mien.training.engine.compilation import make_ready, shape_of
+from mien.training.engine.schedule import best_epoch, is_finished, rate_at
+from mien.training.engine.validation import judge_heads
 from mien.training.run.directory import Epoch
 from mien.training.run.state import captured, reseed, restore
-from mien.training.schedule import best_epoch, is_finished, rate_at
-from mien.training.validation import judge_heads
-from mien.training.zoo.pretrained import new_layers
+from mien.training.tasks.classification import taught_by
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from mien.datasets.dataset import Dataset
-    from mien.training.recipe import Recipe
+    from mien.data.dataset import Dataset
+    from mien.training.config import Recipe
+    from mien.training.engine.validation import Logits
     from mien.training.run.checkpoint import Arrays
     from mien.training.transfer.features import Features
-    from mien.training.validation import Logits
 
 JUDGED_AT_ONCE = 4096
 

@@ -21,7 +21,7 @@ from mien.training.transfer.choices import IMAGENET
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from mien.training.zoo.pretrained import Family
+    from mien.training.architectures.pretrained import Family
 
 KERAS_FILES = "https://storage.googleapis.com/tensorflow/keras-applications/"
 UNLOADABLE = (OSError, ValueError, KeyError, TypeError, AttributeError, RuntimeError)

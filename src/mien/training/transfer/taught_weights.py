@@ -14,24 +14,24 @@ from typing import TYPE_CHECKING, Any
 import keras
 import numpy as np
 
-from mien.classification import Classifier
+from mien.classification.classifier import Classifier
 from mien.errors import TrainingError
-from mien.files import sha256_of
-from mien.model_store import ModelStore
-from mien.onnx_guard import card_of
-from mien.training.best import best_network
-from mien.training.compilation import plain
-from mien.training.fit import BEST
+from mien.media.files import sha256_of
+from mien.models.onnx_file import card_of
+from mien.models.store import ModelStore
+from mien.training.architectures.parts import NetworkShape
+from mien.training.engine.best import best_network
+from mien.training.engine.compilation import plain
+from mien.training.engine.fit import BEST
 from mien.training.run.directory import is_run, read_run
-from mien.training.zoo.parts import NetworkShape
 
 if TYPE_CHECKING:
     import numpy.typing as npt
 
-    from mien.arrays import Chips
-    from mien.datasets.dataset import Dataset
-    from mien.model_card import ModelCard
-    from mien.training.recipe import Recipe
+    from mien.data.dataset import Dataset
+    from mien.models.card import ModelCard
+    from mien.structures import Chips
+    from mien.training.config import Recipe
 
     Array = npt.NDArray[np.float32]
     Kernels = list[tuple[Array, Array]]

@@ -14,30 +14,30 @@ import keras
 import numpy as np
 
 from mien.errors import TrainingError, UsageError
-from mien.files import sha256_of, written_whole
-from mien.training.compilation import plain, shape_of
-from mien.training.fit import Options, Run, fit, load
+from mien.media.files import sha256_of, written_whole
+from mien.training.architectures.pretrained import FAMILIES, FEATURES, Family, base_of, blocks
+from mien.training.engine.compilation import plain, shape_of
+from mien.training.engine.fit import Options, Run, fit, load
+from mien.training.engine.schedule import best_epoch, is_finished
 from mien.training.run.beginning import begin, check_resumable, facts_of, heads_of
 from mien.training.run.checkpoint import Checkpoints
 from mien.training.run.directory import BEST, CHECKPOINTS, LOCK, read_facts, read_history, write_history
 from mien.training.run.interruption import interruptions
 from mien.training.run.lock import locked
 from mien.training.run.samples import write_samples
-from mien.training.schedule import best_epoch, is_finished
 from mien.training.transfer.choices import FINER, IMAGENET, RANDOM, settled
 from mien.training.transfer.features import features_of, folder
 from mien.training.transfer.new_layers import Material, learn_new_layers
 from mien.training.transfer.starting_weights import load_base, weights_file
 from mien.training.transfer.taught_weights import begin_with, taught_network
-from mien.training.zoo.pretrained import FAMILIES, FEATURES, Family, base_of, blocks
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from mien.arrays import Chips
-    from mien.datasets.dataset import Dataset
-    from mien.training.recipe import Recipe
+    from mien.data.dataset import Dataset
+    from mien.structures import Chips
+    from mien.training.config import Recipe
     from mien.training.run.directory import Epoch
     from mien.training.run.progress import News
     from mien.training.transfer.features import Features

@@ -1,0 +1,83 @@
+"""What the page's JavaScript must have from Python: poses, colours, thresholds, columns, as one module of data.
+
+The page reads faces and draws avatars itself, so the numbers it does so by are written from here, never by hand:
+``python -m mien.apps.web.constants`` (part of ``make docs``). A test holds the file to what this gives.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mien import emotions, structures
+from mien.classification import face_crop, probabilities, quality
+from mien.detection import boxes, grid, grid_detector, mien_detector
+from mien.media.files import write_bytes
+from mien.outputs import schema
+from mien.tracking import tracker
+from mien.visualization.avatar import outlines, poses
+
+if TYPE_CHECKING:
+    from types import ModuleType
+
+DESCRIPTION = Path(__file__).parent / "description.js"
+HEAD = "// Written by python -m mien.apps.web.constants: change it there.\nexport default "
+
+
+def described() -> dict[str, Any]:
+    """Everything, in plain types; constants under their Python names."""
+    return {
+        "poses": {str(name): dataclasses.asdict(pose) for name, pose in poses.POSES.items()},
+        "outlines": constants_of(outlines),
+        "colours": {str(name): list(colour) for name, colour in emotions.COLOURS.items()},
+        "emoji": {str(name): sign for name, sign in emotions.EMOJI.items()},
+        "synonyms": {word: str(emotion) for word, emotion in emotions.SYNONYMS.items()},
+        "labels": [str(label) for label in emotions.FER2013],
+        "columns": list(schema.FACE_COLUMNS),
+        "schema": schema.SCHEMA_VERSION,
+        "faces": constants_of(structures),
+        "quality": constants_of(quality),
+        "cropping": constants_of(face_crop),
+        "probabilities": constants_of(probabilities),
+        "tracking": {**constants_of(tracker), "steadiness": dataclasses.asdict(tracker.Steadiness())},
+        "detection": {
+            **constants_of(boxes),
+            **constants_of(grid),
+            **constants_of(grid_detector),
+            **constants_of(mien_detector),
+            "smallest": mien_detector.OwnDetector.smallest,
+            "doubtful": mien_detector.OwnDetector.doubtful,
+            "looks": [_look(look) for look in mien_detector.OwnDetector.looks],
+            "last_look": _look(mien_detector.OwnDetector.last_look),
+        },
+    }
+
+
+def constants_of(module: ModuleType) -> dict[str, Any]:
+    """The numbers and tuples that a module names in capitals."""
+    return {name: value for name, value in vars(module).items() if name.isupper() and _is_plain(value)}
+
+
+def written() -> str:
+    """The module of JavaScript."""
+    parts = described().items()
+    lines = [f"  {name}: {json.dumps(value, ensure_ascii=False, allow_nan=False)},\n" for name, value in parts]
+    return f"{HEAD}{{\n{''.join(lines)}}};\n"
+
+
+def _is_plain(value: object) -> bool:
+    # True and False in capitals are typing's, or switches of Python's
+    if isinstance(value, bool):
+        return False
+    return isinstance(value, int | float | str) or (isinstance(value, tuple) and all(map(_is_plain, value)))
+
+
+def _look(look: grid_detector.Look) -> dict[str, Any]:
+    # JSON has no infinity, and no face is larger than this many times its picture
+    return {**look._asdict(), "most": min(look.most, 1e9)}
+
+
+if __name__ == "__main__":
+    write_bytes(DESCRIPTION, written().encode())

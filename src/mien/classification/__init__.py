@@ -1,0 +1,1 @@
+"""From a face box to probabilities: face crop, image quality, classifier."""

@@ -1,0 +1,160 @@
+"""From a frame and a face to a chip: one way, in training, evaluation and use alike."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from mien.errors import UsageError
+from mien.structures import Point
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from mien.models.card import CropRule
+    from mien.structures import Chips, Face, Frame
+
+# pixels averaged into one pixel of a chip, along a side, before the picture is halved first to save memory
+FINEST = 16
+
+
+class _Cut(NamedTuple):
+    """A part of the frame (height, width, channels), and where the square to cut starts in it and how long it is."""
+
+    picture: npt.NDArray[np.uint8]
+    left: float
+    top: float
+    width: float
+    height: float
+
+
+def crop_faces(frame: Frame, faces: Sequence[Face], rule: CropRule, size: int, channels: int) -> Chips:
+    """The chips of the faces of one frame, each as ``crop`` cuts it: uint8 (count, size, size, channels)."""
+    chips = np.empty((len(faces), size, size, channels), np.uint8)
+    for index, face in enumerate(faces):
+        chips[index] = crop(frame, face, rule, size, channels)
+    return chips
+
+
+def crop(frame: Frame, face: Face, rule: CropRule, size: int, channels: int) -> npt.NDArray[np.uint8]:
+    """The square around a face, ``rule.factor`` times the longer side of its box, resampled to a chip.
+
+    Its centre is the box's to a fraction of a pixel. Each pixel of the chip is the mean over its area, or a
+    bilinear value where the chip is the larger. Beyond the frame the frame's edge is repeated. Grey is the luma
+    of ITU-R BT.601 and is taken before the size changes.
+
+    Args:
+        frame: uint8 (height, width, 3), RGB.
+        face: the face; turned upright about its box's centre if it rolls more than ``rule.align_beyond`` degrees.
+        rule: from the model's card.
+        size: side of the chip in pixels.
+        channels: 1 (grey) or 3 (RGB).
+
+    Returns:
+        uint8 (size, size, channels).
+
+    Raises:
+        UsageError: channels is neither 1 nor 3.
+    """
+    if channels not in (1, 3):
+        raise UsageError(f"expected chips of 1 (grey) or 3 (RGB) channels; received {channels}")
+    side = rule.factor * face.box.side
+    roll = _roll_to_undo(face, rule)
+    cut = _cut(frame, face.box.centre, side, margin=1.0 if roll is None else 1.0 + side / 4)
+    if channels == 1:
+        cut = cut._replace(picture=np.atleast_3d(cv2.cvtColor(cut.picture, cv2.COLOR_RGB2GRAY)))
+    cut = _shrunk(cut, FINEST * size)
+    if roll is not None:
+        cut = _turned(cut, roll, FINEST * size)
+    return _resampled(cut, size)
+
+
+def in_chip(point: Point, face: Face, rule: CropRule, size: int) -> Point:
+    """Where a point of the frame lies in the chip that ``crop`` cuts, in the chip's pixels; it may lie outside.
+
+    Args:
+        point: in pixels of the frame.
+        face: whose chip it is.
+        rule: from the model's card.
+        size: side of the chip in pixels.
+    """
+    turn = math.radians(_roll_to_undo(face, rule) or 0.0)
+    x, y = point.x - face.box.centre[0], point.y - face.box.centre[1]
+    across = math.cos(turn) * x + math.sin(turn) * y
+    down = math.cos(turn) * y - math.sin(turn) * x
+    scale = size / (rule.factor * face.box.side)
+    return Point(size / 2 + scale * across, size / 2 + scale * down)
+
+
+def _roll_to_undo(face: Face, rule: CropRule) -> float | None:
+    if rule.align_beyond is None or face.landmarks is None or abs(face.landmarks.roll) <= rule.align_beyond:
+        return None
+    return face.landmarks.roll
+
+
+def _cut(frame: Frame, centre: tuple[float, float], side: float, margin: float) -> _Cut:
+    """The pixels of the frame that the square and a margin touch: at least one, even far outside."""
+    left, top = centre[0] - side / 2, centre[1] - side / 2
+    height, width = frame.shape[:2]
+    first_x, last_x = _touched(left - margin, left + side + margin, width)
+    first_y, last_y = _touched(top - margin, top + side + margin, height)
+    return _Cut(frame[first_y:last_y, first_x:last_x], left - first_x, top - first_y, side, side)
+
+
+def _touched(start: float, end: float, length: int) -> tuple[int, int]:
+    first = math.floor(min(max(start, 0), length - 1))
+    return first, math.ceil(min(max(end, first + 1), length))
+
+
+def _shrunk(cut: _Cut, longest: int) -> _Cut:
+    """The same with its longest side within a bound, so that a face of a poster needs no more memory than others."""
+    height, width = cut.picture.shape[:2]
+    scale = longest / max(height, width)
+    if scale >= 1:
+        return cut
+    size = (max(1, round(width * scale)), max(1, round(height * scale)))
+    x, y = size[0] / width, size[1] / height
+    picture = np.atleast_3d(cv2.resize(cut.picture, size, interpolation=cv2.INTER_AREA))
+    return _Cut(picture.astype(np.uint8, copy=False), cut.left * x, cut.top * y, cut.width * x, cut.height * y)
+
+
+def _turned(cut: _Cut, degrees: float, longest: int) -> _Cut:
+    """The square itself, its content turned back by a roll about its centre."""
+    pixels = min(math.ceil(max(cut.width, cut.height)), longest)
+    steps = (np.arange(pixels, dtype=np.float64) + 0.5) / pixels - 0.5
+    across, down = steps[None, :] * cut.width, steps[:, None] * cut.height
+    cosine, sine = math.cos(math.radians(degrees)), math.sin(math.radians(degrees))
+    x = cut.left + cut.width / 2 - 0.5 + cosine * across - sine * down
+    y = cut.top + cut.height / 2 - 0.5 + sine * across + cosine * down
+    height, width = cut.picture.shape[:2]
+    # clipped coordinates repeat the edge however far outside they lie; OpenCV's own border overflows there
+    maps = (x.clip(0, width - 1).astype(np.float32), y.clip(0, height - 1).astype(np.float32))
+    turned: Any = cv2.remap(cut.picture, *maps, interpolation=cv2.INTER_LINEAR)
+    return _Cut(np.atleast_3d(turned), 0, 0, pixels, pixels)
+
+
+def _resampled(cut: _Cut, size: int) -> npt.NDArray[np.uint8]:
+    height, width, channels = cut.picture.shape
+    down = _shares(cut.top, cut.height / size, size, height)
+    across = _shares(cut.left, cut.width / size, size, width)
+    rows = (down @ cut.picture.reshape(height, width * channels)).reshape(size, width, channels)
+    return np.rint(across @ rows).clip(0, 255).astype(np.uint8)
+
+
+def _shares(start: float, step: float, size: int, length: int) -> npt.NDArray[np.float32]:
+    """How much each pixel of a line contributes to each pixel of a chip, (size, length); rows sum to 1.
+
+    A chip's pixel spans ``step`` pixels of the line, but never less than one: that is the mean over an area when
+    shrinking and linear interpolation when enlarging. The first and last pixels of the line go on for ever.
+    """
+    centres = start + (np.arange(size)[:, None] + 0.5) * step
+    reach = max(step, 1.0) / 2
+    begins, ends = np.arange(length, dtype=np.float64), np.arange(1, length + 1, dtype=np.float64)
+    begins[0], ends[-1] = -np.inf, np.inf
+    shared = np.minimum(ends, centres + reach) - np.maximum(begins, centres - reach)
+    shares: npt.NDArray[np.float32] = (shared.clip(0) / (2 * reach)).astype(np.float32)
+    return shares

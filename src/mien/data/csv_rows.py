@@ -1,0 +1,297 @@
+"""Reading csv files of pixels, a picture a line: exactly, or with the line numbers of what could not be read.
+
+The file may be plain, .gz, .xz or .zip (its first csv). Lines that hold nothing but space are passed over. Which
+columns there are, and what a label is, is for each format to say (``fer2013``, ``pixels``).
+"""
+
+from __future__ import annotations
+
+import gzip
+import lzma
+import math
+import re
+import zipfile
+import zlib
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import IO, TYPE_CHECKING, Any, Protocol, TypeAlias
+
+import numpy as np
+
+from mien.data import cache
+from mien.data.dataset import PRIVATE_TEST, PUBLIC_TEST, TRAINING, Dataset, Rejected, Truth
+from mien.errors import DatasetError, MienError
+from mien.media.files import sha256_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+    from pathlib import Path
+
+    import numpy.typing as npt
+
+Arrays: TypeAlias = "dict[str, npt.NDArray[Any]]"
+
+ENDINGS = (".csv", ".csv.gz", ".csv.xz", ".csv.zip", ".zip")
+"""Of the names that are taken for csv files, in lower case."""
+
+SIDES = range(8, 257)
+LONGEST_LINE = 400_000
+"""Bytes; a row of 256x256 pixels takes at most 262,144 and its other columns."""
+
+MOST_REJECTED = 100_000
+"""Rejected rows after which a file is no csv of pixels; bounds the memory that a hostile file can take."""
+
+PIXELS = {f"{value:0{width}d}".encode(): value for width in (1, 2, 3) for value in range(256)}
+SPLIT_NAME = re.compile(rb"[A-Za-z][A-Za-z0-9_-]{0,31}")
+DAMAGED = (OSError, EOFError, RuntimeError, zlib.error, lzma.LZMAError, zipfile.BadZipFile)
+"""What the decompressors raise on damaged, cut or encrypted files."""
+
+
+class BadRowError(Exception):
+    """Why a row can't be read."""
+
+
+@dataclass
+class Rows:
+    """What was read so far.
+
+    Attributes:
+        side: of the pictures, in pixels; 0 before the first good row, which sets it.
+        pixels: of all pictures, one after the other.
+        labels: of each picture, as its format reads them.
+        splits: of each picture.
+        lines: the line number of each picture.
+        rejected: line numbers of the others, and why.
+    """
+
+    side: int = 0
+    pixels: bytearray = field(default_factory=bytearray)
+    labels: list[Any] = field(default_factory=list)
+    splits: list[str] = field(default_factory=list)
+    lines: list[int] = field(default_factory=list)
+    rejected: list[tuple[int, str]] = field(default_factory=list)
+
+    def arrays(self) -> Arrays:
+        """All but the labels: chips uint8 (count, side, side, 1), splits, rows, and rejected (bad rows, 2)."""
+        return {
+            "chips": np.frombuffer(self.pixels, dtype=np.uint8).reshape(len(self.lines), self.side, self.side, 1),
+            "splits": np.array(self.splits, dtype=np.str_),
+            "rows": np.array(self.lines, dtype=np.int64).astype(np.str_),
+            "rejected": np.array(self.rejected, dtype=np.str_).reshape(-1, 2),
+        }
+
+
+class Layout(Protocol):
+    """Where the columns of a format are."""
+
+    def row(self, line: bytes, before: Rows) -> tuple[Any, bytes, str]:
+        """Label, pixels and split of a line, after the rows before; raises BadRowError."""
+        ...
+
+    def labels(self, rows: Rows) -> Arrays:
+        """The labels of the rows as arrays that can be kept."""
+        ...
+
+
+@dataclass(frozen=True)
+class Format:
+    """A format of csv.
+
+    Attributes:
+        name: under which parsed files are kept.
+        described: in errors, "a FER2013 csv".
+        layout: makes the layout from the header's line and the path; raises DatasetError.
+        truth: makes the labels of the data set from the layout's arrays.
+    """
+
+    name: str
+    described: str
+    layout: Callable[[bytes, Path], Layout]
+    truth: Callable[[Arrays], Truth]
+
+    def read(self, path: Path, name: str) -> Dataset:
+        """The data set of a file; parsed once, then kept in mien's cache by the file's SHA-256.
+
+        Args:
+            path: the file; its ending tells how it is packed.
+            name: of the data set.
+
+        Raises:
+            DatasetError: there is no such file, it is damaged, its header is another's, or no row is good.
+        """
+        try:
+            digest = sha256_of(path)
+        except OSError as error:
+            raise DatasetError(f"expected {self.described} at {path}; it can't be opened ({error.strerror})") from error
+        kept = cache.kept(self.name, digest)
+        if kept is not None:
+            try:
+                return self._dataset(kept, name, digest)
+            except (MienError, KeyError, ValueError, IndexError, TypeError):
+                pass  # a foreign file under the cache's name: parse and write over it
+        arrays = self._parsed(path)
+        data = self._dataset(arrays, name, digest)
+        cache.keep(self.name, digest, arrays)
+        return data
+
+    def _dataset(self, arrays: Arrays, name: str, digest: str) -> Dataset:
+        return Dataset(
+            name=name,
+            chips=arrays["chips"],
+            truths=(self.truth(arrays),),
+            splits=arrays["splits"],
+            rows=arrays["rows"],
+            digest=digest,
+            rejected=tuple(Rejected(place, reason) for place, reason in arrays["rejected"].tolist()),
+        )
+
+    def _parsed(self, path: Path) -> Arrays:
+        rows = Rows()
+        number = 0
+        try:
+            with opened(path) as file:
+                numbered = lines(file)
+                number, header = next(numbered, (1, b""))
+                layout = self.layout(header, path)
+                for number, line in numbered:
+                    _take(rows, number, line, layout)
+        except DAMAGED as error:
+            raise DatasetError(
+                f"expected a whole file at {path}; it is damaged after line {number} ({error})"
+            ) from error
+        if not rows.lines:
+            reasons = "; ".join(f"line {place}: {why}" for place, why in rows.rejected[:3]) or "there are none"
+            raise DatasetError(f"expected rows of a label and pixels in {path}; none could be read ({reasons})")
+        return {**rows.arrays(), **layout.labels(rows)}
+
+
+def _take(rows: Rows, number: int, line: bytes, layout: Layout) -> None:
+    try:
+        label, pixels, split = layout.row(line, rows)
+    except BadRowError as reason:
+        rows.rejected.append((number, str(reason)))
+        if len(rows.rejected) > MOST_REJECTED:
+            raise DatasetError(
+                f"expected a csv of pixels; {MOST_REJECTED} rows up to line {number} are none, the last: {reason}"
+            ) from reason
+        return
+    rows.side = rows.side or math.isqrt(len(pixels))
+    rows.pixels += pixels
+    rows.labels.append(label)
+    rows.splits.append(split)
+    rows.lines.append(number)
+
+
+@contextmanager
+def opened(path: Path) -> Iterator[IO[bytes]]:
+    """The csv's bytes, unpacked as they are read; what a damaged file raises is in ``DAMAGED``."""
+    if path.suffix.lower() == ".zip":
+        with zipfile.ZipFile(path) as archive:
+            members = [name for name in archive.namelist() if name.lower().endswith(".csv")]
+            if not members:
+                raise DatasetError(f"expected a csv inside {path}; received {archive.namelist()[:5]}")
+            with archive.open(members[0]) as file:
+                yield file
+    else:
+        with unpacked(path) as file:
+            yield file
+
+
+@contextmanager
+def unpacked(path: Path) -> Iterator[IO[bytes]]:
+    """A file's bytes, unpacked as they are read where it ends in .gz or .xz."""
+    ending = path.suffix.lower()
+    if ending == ".gz":
+        with gzip.open(path, "rb") as unzipped:
+            yield unzipped  # type: ignore[misc]  # GzipFile is an IO[bytes] in all but its stub
+    elif ending == ".xz":
+        with lzma.open(path, "rb") as file:
+            yield file
+    else:
+        with path.open("rb") as plain:
+            yield plain
+
+
+def lines(file: IO[bytes]) -> Iterator[tuple[int, bytes]]:
+    """Numbers from 1 and lines that are not blank; a line that is too long comes cut, and longer than the limit."""
+    number = 0
+    while line := file.readline(LONGEST_LINE + 1):
+        number += 1
+        if len(line) > LONGEST_LINE:
+            rest = line
+            while rest and not rest.endswith(b"\n"):
+                rest = file.readline(LONGEST_LINE)
+        if not line.isspace():
+            yield number, line
+
+
+def names(header: bytes) -> list[bytes]:
+    """The names of the columns, in lower case."""
+    return [unquoted(name).lower() for name in header.removeprefix(b"\xef\xbb\xbf").split(b",")]
+
+
+def values_of(line: bytes, count: int) -> list[bytes]:
+    """The values of a line that has this many columns.
+
+    Raises:
+        BadRowError: it has not, is too long, or holds a NUL.
+    """
+    if len(line) > LONGEST_LINE:
+        raise BadRowError(f"the line is longer than {LONGEST_LINE} bytes")
+    if b"\0" in line:
+        raise BadRowError("the line holds a NUL byte")
+    values = line.split(b",")
+    if len(values) != count:
+        raise BadRowError(f"expected {count} columns; received {len(values)}")
+    return values
+
+
+def split_of(usage: bytes, line: bytes, before: Rows) -> str:
+    """The split that a value of Usage names; one that is new in a line without an end is a word that was cut.
+
+    Raises:
+        BadRowError: it names none.
+    """
+    if not SPLIT_NAME.fullmatch(usage):
+        raise BadRowError(f"expected a Usage such as Training or PublicTest; received {shown(usage)}")
+    split = usage.decode("ascii")
+    if not line.endswith(b"\n") and split not in {TRAINING, PUBLIC_TEST, PRIVATE_TEST, *before.splits}:
+        raise BadRowError(f"the last line is cut: it ends in the unknown Usage {split!r}")
+    return split
+
+
+def pixels_of(numbers: Sequence[bytes], side: int) -> bytes:
+    """The pixels of a square picture.
+
+    Args:
+        numbers: as written, row by row.
+        side: that the picture has to have; 0: any of ``SIDES``.
+
+    Raises:
+        BadRowError: they are no whole numbers from 0 to 255, or no such square.
+    """
+    try:
+        pixels = bytes(map(PIXELS.__getitem__, numbers))
+    except KeyError:
+        at = next(at for at, number in enumerate(numbers) if number not in PIXELS)
+        raise BadRowError(
+            f"expected pixels as whole numbers from 0 to 255; received {shown(numbers[at])} as number {at + 1}"
+        ) from None
+    if side and len(pixels) != side * side:
+        raise BadRowError(f"expected {side * side} pixels ({side}x{side}); received {len(pixels)}")
+    found = math.isqrt(len(pixels))
+    if found not in SIDES or found * found != len(pixels):
+        raise BadRowError(f"expected the pixels of a square of 8 to 256 a side; received {len(pixels)}")
+    return pixels
+
+
+def unquoted(value: bytes) -> bytes:
+    """A value without the space and the double quotes around it."""
+    value = value.strip()
+    return value[1:-1].strip() if len(value) > 1 and value[:1] == value[-1:] == b'"' else value
+
+
+def shown(value: bytes) -> str:
+    """The start of a value, for an error."""
+    text = value[:20].decode("ascii", "replace")
+    return repr(text if len(value) <= 20 else text + "...")

@@ -1,0 +1,284 @@
+"""A labelled data set in memory: chips, and what is known of each for every head of a network."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+
+from mien.emotions import FER2013, Emotion, emotion_named
+from mien.errors import DatasetError
+from mien.structures import Chips, Targets, check_chips, check_distribution
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping, Sequence
+
+TRAINING = "Training"
+PUBLIC_TEST = "PublicTest"
+PRIVATE_TEST = "PrivateTest"
+HELD_OUT = "held out"
+"""The split that ``training_and_validation`` makes where the data has none to choose on."""
+
+SPLITS: Mapping[str, str] = MappingProxyType(
+    {
+        **dict.fromkeys(("train", "training"), TRAINING),
+        **dict.fromkeys(("val", "valid", "validation", "publictest"), PUBLIC_TEST),
+        **dict.fromkeys(("test", "privatetest"), PRIVATE_TEST),
+    }
+)
+"""Lower-case words that data sets use for splits, and the split each means; other words are splits of their own."""
+
+
+@dataclass(frozen=True)
+class Truth:
+    """What is known of each chip under one set of labels: one per head of a network.
+
+    Attributes:
+        head: name of the head that learns it: "fer2013", "ferplus", or "classes" for a user's own.
+        labels: names in the order of the columns of ``targets``.
+        targets: float32 (count, labels), rows sum to 1: one-hot, or shares of votes.
+        weights: float32 (count,), how much each row counts in training; 0 leaves it out.
+        judged: bool (count,), the rows that count in evaluation.
+    """
+
+    head: str
+    labels: tuple[str, ...]
+    targets: Targets
+    weights: npt.NDArray[np.float32]
+    judged: npt.NDArray[np.bool_]
+
+    def __post_init__(self) -> None:
+        check_distribution(self.targets, len(self.labels))
+        if self.weights.shape != (len(self.targets),) or self.judged.shape != (len(self.targets),):
+            raise DatasetError(f"expected a weight and a mark for each of the {len(self.targets)} rows")
+
+    @property
+    def answers(self) -> npt.NDArray[np.int64]:
+        """The index of each row's best label, (count,)."""
+        best: npt.NDArray[np.int64] = self.targets.argmax(axis=1)
+        return best
+
+
+def truth_of_words(words: Sequence[str]) -> Truth:
+    """One-hot targets of labels that are words.
+
+    Where every word names an expression ("happy", "Anger"), the labels are expressions: all seven under the head
+    "fer2013" if they are of FER2013, else those found, in the order of ``Emotion``, under "classes". Any other word
+    makes all of them the user's own: sorted (whole numbers by their value), under "classes".
+
+    Args:
+        words: one a chip.
+    """
+    emotions = {word: emotion_named(word) for word in words}
+    named = {emotion for emotion in emotions.values() if emotion is not None}
+    if None in emotions.values():
+        head, labels = "classes", tuple(sorted(emotions, key=int if all(map(str.isdecimal, emotions)) else None))
+    else:
+        head, labels = labels_for(named)
+    places = {word: labels.index(word if word in labels else str(emotions[word])) for word in emotions}
+    return one_hot(head, labels, np.array([places[word] for word in words], dtype=np.int64))
+
+
+def labels_for(named: Collection[Emotion]) -> tuple[str, tuple[str, ...]]:
+    """The head that learns some expressions, and its labels: FER2013's seven where they are enough."""
+    if set(named) <= set(FER2013):
+        return "fer2013", tuple(FER2013)
+    return "classes", tuple(emotion for emotion in Emotion if emotion in named)
+
+
+def one_hot(head: str, labels: tuple[str, ...], answers: npt.NDArray[np.int64]) -> Truth:
+    """The truth of rows that have one sure label each; all count in training and evaluation.
+
+    Args:
+        head: name of the head.
+        labels: their names.
+        answers: (count,), the index of each row's label.
+    """
+    return Truth(
+        head=head,
+        labels=labels,
+        targets=np.eye(len(labels), dtype=np.float32)[answers],
+        weights=np.ones(len(answers), dtype=np.float32),
+        judged=np.ones(len(answers), dtype=np.bool_),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Rejected:
+    """A row that could not be read: its place (line number, or path) and why."""
+
+    place: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """Chips with their truths.
+
+    Attributes:
+        name: what the data is called in cards and reports.
+        chips: uint8 (count, size, size, channels).
+        truths: one per set of labels; the first is the data's own.
+        splits: str (count,), the split of each row: "Training", "PublicTest", ...
+        rows: str (count,), where each row came from: line number of a csv, path of a picture.
+        digest: SHA-256 over the files that were read.
+        rejected: the rows that could not be read, in order.
+    """
+
+    name: str
+    chips: Chips
+    truths: tuple[Truth, ...]
+    splits: npt.NDArray[np.str_]
+    rows: npt.NDArray[np.str_]
+    digest: str
+    rejected: tuple[Rejected, ...] = ()
+
+    def __post_init__(self) -> None:
+        check_chips(self.chips)
+        lengths = {len(self.splits), len(self.rows), *(len(truth.targets) for truth in self.truths)}
+        if lengths != {len(self.chips)} or not self.truths:
+            raise DatasetError(f"expected a split, a row and a target for each of the {len(self.chips)} chips")
+
+    def __len__(self) -> int:
+        return len(self.chips)
+
+    @property
+    def size(self) -> int:
+        """Side of the chips in pixels."""
+        return int(self.chips.shape[1])
+
+    @property
+    def channels(self) -> int:
+        """1 (grey) or 3 (RGB)."""
+        return int(self.chips.shape[3])
+
+    def split_names(self) -> tuple[str, ...]:
+        """The splits that have rows, in order of first appearance."""
+        return tuple(dict.fromkeys(self.splits.tolist()))
+
+    def split(self, name: str) -> Dataset:
+        """The rows of one split.
+
+        Raises:
+            DatasetError: the data has no such split.
+        """
+        if name not in self.split_names():
+            raise DatasetError(
+                f"expected one of the splits {list(self.split_names())} of {self.name}; received {name!r}"
+            )
+        return self.select(self.splits == name)
+
+    def select(self, rows: npt.NDArray[np.bool_] | npt.NDArray[np.int64] | Sequence[int]) -> Dataset:
+        """The rows of a mask or of indexes, as a data set of their own."""
+        return dataclasses.replace(
+            self,
+            chips=self.chips[rows],
+            truths=tuple(
+                dataclasses.replace(
+                    truth, targets=truth.targets[rows], weights=truth.weights[rows], judged=truth.judged[rows]
+                )
+                for truth in self.truths
+            ),
+            splits=self.splits[rows],
+            rows=self.rows[rows],
+        )
+
+    def without(self, rows: Collection[str]) -> Dataset:
+        """The data with some rows left out; its digest tells so.
+
+        Args:
+            rows: places as in ``rows`` ("17", "happy/a.png"); those that could not be read anyway may be among them.
+
+        Raises:
+            DatasetError: the data lacks one of the places, or no row is left.
+        """
+        left_out = set(rows)
+        if not left_out:
+            return self
+        unknown = left_out - set(self.rows.tolist()) - {bad.place for bad in self.rejected}
+        if unknown:
+            raise DatasetError(
+                f"expected places of {self.name} to leave out; received {min(unknown)!r}, which it lacks "
+                f"({len(unknown)} such of {len(left_out)}). Give the list that was made from this very data"
+            )
+        kept = ~np.isin(self.rows, sorted(left_out))
+        if not kept.any():
+            raise DatasetError(f"expected rows to be left of {self.name}; all {len(self)} are to be left out")
+        told = "\0".join([self.digest, *sorted(left_out)]).encode(errors="surrogateescape")
+        return dataclasses.replace(self.select(kept), digest=hashlib.sha256(told).hexdigest())
+
+    def truth(self, head: str) -> Truth:
+        """What is known for one head.
+
+        Raises:
+            DatasetError: nothing is.
+        """
+        for truth in self.truths:
+            if truth.head == head:
+                return truth
+        raise DatasetError(
+            f"expected one of the label sets {[truth.head for truth in self.truths]} of {self.name}; received {head!r}"
+        )
+
+    def with_truth(self, truth: Truth) -> Dataset:
+        """The same chips with one more set of labels."""
+        return dataclasses.replace(self, truths=(*self.truths, truth))
+
+
+def training_and_validation(data: Dataset, seed: int = 0, share: float = 0.1) -> tuple[Dataset, Dataset]:
+    """What is learnt from, and what choices are made on.
+
+    The splits Training and PublicTest where the data has both; else a share of Training (or of everything, where
+    no split has that name) is held out by chance: the same share of every label, at least one picture of any label
+    that has two, and pictures with the same pixels all on one side; its split is then ``HELD_OUT``. PrivateTest is
+    never touched.
+
+    Args:
+        data: one with or without splits.
+        seed: the same seed holds out the same rows.
+        share: held out, between 0 and 1.
+
+    Raises:
+        DatasetError: too few rows are left to learn from, or the share is none.
+    """
+    if not 0 < share < 1:
+        raise DatasetError(f"expected a share to hold out between 0 and 1; received {share}")
+    names = data.split_names()
+    training = data.split(TRAINING) if TRAINING in names else data.select(data.splits != PRIVATE_TEST)
+    if TRAINING in names and PUBLIC_TEST in names:
+        return training, data.split(PUBLIC_TEST)
+    if len(training) < 10:
+        raise DatasetError(f"expected at least 10 pictures to learn from in {data.name}; received {len(training)}")
+    held = _held_out(training, np.random.default_rng(seed), share)
+    if not held.any():
+        raise DatasetError(
+            f"expected two different pictures of some label in {data.name}, to learn from and to choose on; "
+            "received none. Add pictures, or mark a split PublicTest"
+        )
+    chosen_on = training.select(held)
+    return training.select(~held), dataclasses.replace(chosen_on, splits=np.full(len(chosen_on), HELD_OUT))
+
+
+def _held_out(data: Dataset, random: np.random.Generator, share: float) -> npt.NDArray[np.bool_]:
+    """The rows to hold out, (count,): of each label its share, in whole groups of rows with the same pixels."""
+    groups: dict[bytes, list[int]] = {}
+    for row in random.permutation(len(data)).tolist():
+        groups.setdefault(hashlib.sha256(data.chips[row]).digest(), []).append(row)
+    by_label: dict[int, list[list[int]]] = {}
+    answers = data.truths[0].answers
+    for rows in groups.values():
+        by_label.setdefault(int(answers[rows[0]]), []).append(rows)
+    held = np.zeros(len(data), dtype=np.bool_)
+    for _, alike in sorted(by_label.items()):
+        learnt = max(alike, key=len)
+        wanted = max(round(share * sum(map(len, alike))), min(map(len, alike)))
+        for rows in alike:
+            if rows is not learnt and len(rows) <= wanted:
+                held[rows] = True
+                wanted -= len(rows)
+    return held

@@ -1,0 +1,231 @@
+"""Pictures with the faces in them boxed: what a detector is taught with and judged by.
+
+A folder with ``labels.jsonl``, an object a line::
+
+    {"image": "everyday/1.jpg", "width": 224, "height": 224, "faces": [
+        {"box": [left, top, right, bottom], "landmarks": [x, y, ... five points], "score": 0.93}]}
+
+Landmarks are right eye, left eye, nose, right and left corner of the mouth, as the person sees them. A score is a
+teacher's certainty that there is a face; one set by hand leaves it out, which is 1.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING, Any
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from mien.errors import DatasetError, PictureError
+from mien.media.files import sha256_of
+from mien.media.image import read as read_picture
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from mien.structures import Frame
+
+LABELS = "labels.jsonl"
+LONGEST = 512
+"""Pixels of the longer side that pictures are kept at in memory."""
+
+HELD_OUT = 10
+"""One picture of so many is held out."""
+
+MIRRORED = (1, 0, 2, 4, 3)
+"""The landmarks of a mirrored face, right for left."""
+
+MOST_FACES = 10_000
+"""In one picture; more is a damaged file."""
+
+
+@dataclass(frozen=True)
+class BoxedFaces:
+    """The faces of one picture, in its pixels.
+
+    Attributes:
+        boxes: float32 (count, 4): left, top, right, bottom.
+        points: float32 (count, 5, 2): right eye, left eye, nose, right and left corner of the mouth, each x and y.
+        scores: float32 (count,): the teacher's certainty, 0 to 1.
+    """
+
+    boxes: npt.NDArray[np.float32]
+    points: npt.NDArray[np.float32]
+    scores: npt.NDArray[np.float32]
+
+    def __post_init__(self) -> None:
+        count = len(self.scores)
+        if self.boxes.shape != (count, 4) or self.points.shape != (count, 5, 2) or self.scores.shape != (count,):
+            raise DatasetError(
+                f"expected boxes, points and scores of as many faces; received {self.boxes.shape}, "
+                f"{self.points.shape}, {self.scores.shape}"
+            )
+
+    def __len__(self) -> int:
+        return len(self.scores)
+
+    @property
+    def sides(self) -> npt.NDArray[np.float32]:
+        """The longer side of each box, float32 (count,)."""
+        sides: npt.NDArray[np.float32] = (self.boxes[:, 2:] - self.boxes[:, :2]).max(axis=1, initial=0)
+        return sides
+
+    def under(self, matrix: npt.NDArray[np.floating]) -> BoxedFaces:
+        """The faces where an affine map takes them; a box becomes that of the ellipse in it, turned with it.
+
+        Args:
+            matrix: (2, 3), from old to new pixels; one that mirrors swaps right and left.
+        """
+        linear, offset = matrix[:, :2], matrix[:, 2]
+        centres = (self.boxes[:, :2] + self.boxes[:, 2:]) / 2 @ linear.T + offset
+        halves = np.sqrt(((self.boxes[:, 2:] - self.boxes[:, :2]) / 2) ** 2 @ (linear.T**2))
+        points = self.points @ linear.T + offset
+        if np.linalg.det(linear) < 0:
+            points = points[:, MIRRORED]
+        boxes = np.hstack([centres - halves, centres + halves])
+        return BoxedFaces(boxes.astype(np.float32), points.astype(np.float32), self.scores)
+
+    def select(self, rows: npt.NDArray[Any]) -> BoxedFaces:
+        """Some of them."""
+        return BoxedFaces(self.boxes[rows], self.points[rows], self.scores[rows])
+
+
+NO_FACES = BoxedFaces(np.zeros((0, 4), np.float32), np.zeros((0, 5, 2), np.float32), np.zeros(0, np.float32))
+
+
+def together(parts: Iterable[BoxedFaces]) -> BoxedFaces:
+    """The faces of several in one."""
+    found = [NO_FACES, *parts]
+    return BoxedFaces(
+        *(np.concatenate([getattr(part, name) for part in found]) for name in ("boxes", "points", "scores"))
+    )
+
+
+@dataclass(frozen=True)
+class Scene:
+    """A picture and its faces.
+
+    Attributes:
+        path: the picture.
+        name: it within the folder.
+        faces: what is known of the faces in it.
+    """
+
+    path: Path
+    name: str
+    faces: BoxedFaces
+
+
+@dataclass(frozen=True)
+class Scenes:
+    """Pictures with boxed faces.
+
+    Attributes:
+        name: of the folder.
+        scenes: a picture each.
+        digest: SHA-256 of the labels, in hex.
+    """
+
+    name: str
+    scenes: tuple[Scene, ...]
+    digest: str
+
+    def __len__(self) -> int:
+        return len(self.scenes)
+
+    def halves(self) -> tuple[Scenes, Scenes]:
+        """What is learnt from, and the tenth that is held out: by the picture's name, so it stays the same."""
+        out = [int(hashlib.sha256(scene.name.encode()).hexdigest(), 16) % HELD_OUT == 0 for scene in self.scenes]
+        parts = [
+            tuple(s for s, held in zip(self.scenes, out, strict=True) if held is wanted) for wanted in (False, True)
+        ]
+        if not all(parts):
+            raise DatasetError(f"expected enough pictures in {self.name} to hold a tenth out; received {len(self)}")
+        learnt, held = (dataclasses.replace(self, scenes=part) for part in parts)
+        return learnt, held
+
+    @cached_property
+    def pictures(self) -> tuple[tuple[Frame, BoxedFaces], ...]:
+        """Every picture as RGB, its longer side at most ``LONGEST`` pixels, and its faces at that scale.
+
+        Raises:
+            DatasetError: a picture can't be read.
+        """
+        return tuple(map(_loaded, self.scenes))
+
+
+def is_scenes(root: Path) -> bool:
+    """Whether a folder holds such labels."""
+    return (root / LABELS).is_file()
+
+
+def read(root: Path) -> Scenes:
+    """The pictures that a folder's ``labels.jsonl`` tells of, unread.
+
+    Raises:
+        DatasetError: there is no such file, a line is no label, or it names a picture that is missing or outside.
+    """
+    listing = root / LABELS
+    scenes = []
+    try:
+        with listing.open(encoding="utf-8") as lines:
+            for number, line in enumerate(lines, start=1):
+                if line.strip():
+                    scenes.append(_scene(line, number, root))
+    except (OSError, UnicodeDecodeError) as error:
+        raise DatasetError(f"expected labels of faces in {listing}; they can't be read ({error})") from error
+    if not scenes:
+        raise DatasetError(f"expected a picture a line in {listing}; there is none")
+    return Scenes(root.name, tuple(scenes), sha256_of(listing))
+
+
+def _scene(line: str, number: int, root: Path) -> Scene:
+    try:
+        values = json.loads(line)
+        name, faces = PurePosixPath(values["image"]), _boxed(values["faces"])
+    except (ValueError, KeyError, TypeError, AttributeError, DatasetError) as error:
+        raise DatasetError(
+            'expected {"image": ..., "faces": [{"box": [4 numbers], "landmarks": [10], "score": 0 to 1}]} in '
+            f"line {number} of {root / LABELS}; received something else ({error})"
+        ) from error
+    path = root / name
+    if name.is_absolute() or ".." in name.parts or not path.is_file():
+        raise DatasetError(f"expected the picture {name} that line {number} of {LABELS} names in {root}; there is none")
+    return Scene(path, str(name), faces)
+
+
+def _boxed(faces: list[dict[str, Any]]) -> BoxedFaces:
+    count = len(faces)
+    if count > MOST_FACES:
+        raise DatasetError(f"{count} faces in one picture")
+    boxed = BoxedFaces(
+        np.array([face["box"] for face in faces], np.float32).reshape(count, 4),
+        np.array([face["landmarks"] for face in faces], np.float32).reshape(count, 5, 2),
+        np.array([face.get("score", 1.0) for face in faces], np.float32),
+    )
+    if not (np.isfinite(boxed.boxes).all() and np.isfinite(boxed.points).all()):
+        raise DatasetError("a coordinate is no number")
+    if not (boxed.boxes[:, 2:] > boxed.boxes[:, :2]).all() or not ((boxed.scores >= 0) & (boxed.scores <= 1)).all():
+        raise DatasetError("a box is empty, or a score is not from 0 to 1")
+    return boxed
+
+
+def _loaded(scene: Scene) -> tuple[Frame, BoxedFaces]:
+    try:
+        frame = read_picture(scene.path)
+    except PictureError as error:
+        raise DatasetError(f"expected a picture at {scene.path}; it can't be read ({error})") from error
+    scale = LONGEST / max(frame.shape[:2])
+    if scale >= 1:
+        return frame, scene.faces
+    size = (max(1, round(frame.shape[1] * scale)), max(1, round(frame.shape[0] * scale)))
+    small: Any = cv2.resize(frame, size, interpolation=cv2.INTER_AREA)
+    spans = np.diag([size[0] / frame.shape[1], size[1] / frame.shape[0]])
+    return small, scene.faces.under(np.column_stack([spans, np.zeros(2)]))

@@ -1,0 +1,158 @@
+"""A taught network opened: where it can be cut in two, and what its parts say."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from mien.errors import TrainingError, UsageError
+from mien.models.onnx_file import card_of
+from mien.models.store import ModelStore
+from mien.training import prepare_backend
+from mien.training.run.directory import BEST, MODEL, read_run
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import keras
+
+    from mien.models.card import ModelCard
+    from mien.structures import Chips
+
+    Values = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Network:
+    """The network of a run with its best weights.
+
+    Attributes:
+        model: uint8 chips in, a dict of logits by head out.
+        card: of the run's model file: labels, temperatures, the answer.
+        name: in the zoo.
+    """
+
+    model: keras.Model
+    card: ModelCard
+    name: str
+
+    def shuffled(self, share: float, seed: int = 0) -> Network:
+        """A copy of which the last layers' weights stand in random order: as many, as large, but without meaning.
+
+        Args:
+            share: of the layers with weights, from the answer back; 1: all.
+            seed: of the order.
+        """
+        copy = _built(self.card, self.name)
+        copy.set_weights(self.model.get_weights())
+        kernels = [variable for variable in copy.trainable_variables if len(variable.shape) > 1]
+        dice = np.random.default_rng(seed)
+        for variable in reversed(kernels[len(kernels) - math.ceil(share * len(kernels)) :]):
+            values = array_of(variable)
+            variable.assign(dice.permutation(values.ravel()).reshape(values.shape))
+        return Network(copy, self.card, self.name)
+
+
+def load_network(run: Path) -> Network:
+    """The network of a run directory, rebuilt by its name with the weights of its best epoch.
+
+    Raises:
+        TrainingError: the directory holds no run, or no weights that fit.
+        ModelError: its model file is missing or was changed.
+        MissingExtraError: Keras or its backend is not installed.
+    """
+    prepare_backend()
+    record = read_run(run)
+    card = card_of(ModelStore().load(run / MODEL))
+    model = _built(card, record.recipe.network)
+    try:
+        model.load_weights(run / BEST)
+    except (OSError, ValueError) as error:
+        raise TrainingError(
+            f"expected weights of {record.recipe.network!r} at {run / BEST}; received none that fit ({error})"
+        ) from error
+    return Network(model, card, record.recipe.network)
+
+
+def _built(card: ModelCard, name: str) -> keras.Model:
+    from mien.training.architectures import NetworkShape
+    from mien.training.engine.compilation import plain
+
+    heads = tuple((head.name, len(head.labels)) for head in card.heads)
+    return plain(NetworkShape(card.size, card.channels, heads), name)
+
+
+def halves(model: keras.Model, at: keras.KerasTensor) -> tuple[keras.Model, keras.Model]:
+    """A network cut in two: from its input to a tensor inside it, and from there to its outputs."""
+    import keras
+
+    return keras.Model(model.input, at), keras.Model(at, model.output)
+
+
+def entry(model: keras.Model) -> keras.KerasTensor:
+    """The first tensor of a network that is not uint8, so that gradients reach it: (count, size, size, channels)."""
+    return next(layer.output for layer in model.layers if "float" in str(getattr(layer.output, "dtype", "")))
+
+
+def last_maps(model: keras.Model) -> keras.KerasTensor:
+    """The last feature maps that still have places: a tensor of four axes in Keras' data format.
+
+    Raises:
+        UsageError: the network has none.
+    """
+    maps = map_layers(model)
+    if not maps:
+        raise UsageError(
+            f"expected a network with convolutions; {model.name!r} has none, so it has no feature maps: "
+            "--method occlusion or integrated-gradients explain it"
+        )
+    return maps[-1].output
+
+
+def map_layers(model: keras.Model) -> list[keras.layers.Layer]:
+    """The layers of a network that give feature maps of more than one place: those from its first convolution on.
+
+    A network inside the network (a pretrained base) counts as one layer.
+    """
+    import keras
+
+    kernels = (keras.layers.Conv2D, keras.layers.DepthwiseConv2D, keras.layers.SeparableConv2D, keras.Model)
+    first = next((place for place, layer in enumerate(model.layers) if isinstance(layer, kernels)), len(model.layers))
+    return [layer for layer in model.layers[first:] if _places(layer) > 1]
+
+
+def _places(layer: keras.layers.Layer) -> int:
+    """How many places a layer's maps have; 0 where its output is none."""
+    shape: Any = getattr(layer.output, "shape", ())
+    if len(shape) != 4:
+        return 0
+    return int(shape[2] * shape[3]) if channels_first() else int(shape[1] * shape[2])
+
+
+def channels_first() -> bool:
+    """Whether Keras holds feature maps as (count, channels, rows, columns)."""
+    import keras
+
+    return bool(keras.config.image_data_format() == "channels_first")
+
+
+def array_of(tensor: Any) -> Values:
+    """A tensor or variable of any backend as float32."""
+    import keras
+
+    return np.array(keras.ops.convert_to_numpy(keras.ops.stop_gradient(tensor)), np.float32)
+
+
+def both(chip: Chips, card: ModelCard) -> Chips:
+    """The chip, and its mirror image where the card says that both are read: (1 or 2, size, size, channels)."""
+    return np.stack([chip, chip[:, ::-1]]) if card.mirrored else chip[None]
+
+
+def unmirrored(maps: Values) -> Values:
+    """Maps of what ``both`` gave, (1 or 2, size, size), laid on one another: (size, size)."""
+    laid: Values = maps[0] if len(maps) == 1 else maps[0] + maps[1][:, ::-1]
+    return laid

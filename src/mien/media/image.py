@@ -1,0 +1,313 @@
+"""Bytes or a path become an RGB frame: the one door for pictures.
+
+Pillow is the one decoder. OpenCV's would take gigabytes for a forged header, and two decoders would give two
+sets of pixels. What comes in is measured on its header first (``mien.media.header``), so a file of a few bytes
+can't claim gigabytes; every fault of a decoder becomes a ``PictureError``. Colour profiles are not applied.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import re
+import stat
+import struct
+import zlib
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from PIL import (
+    Image,
+    TiffImagePlugin,  # noqa: F401 - importing registers the format; Pillow itself would import forty to find it
+    WebPImagePlugin,  # noqa: F401
+)
+
+from mien.errors import PictureError, UsageError
+from mien.media.files import write_bytes
+from mien.media.header import Header, read_header
+from mien.structures import Frame, check_frame, describe
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable, Iterator
+
+FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF")
+"""What cameras, screens, the web and the data sets of this field (JAFFE is TIFF) give. Each format more is a
+decoder more to trust, so AVIF and HEIC, which not every Pillow has, are named and refused."""
+
+PICTURE_SUFFIXES = frozenset({".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff"})
+"""What ``find_pictures`` takes from a folder, in lower case."""
+
+MAX_PIXELS = 40_000_000
+"""Width times height of the largest picture read: 160 MB in Pillow's four bytes a pixel."""
+
+MAX_BYTES = 200_000_000
+"""The largest file read: 40 million pixels of uncompressed RGB are 120 MB."""
+
+MAX_PIXELS_PER_BYTE = 500
+"""Deflate reaches 344 on a blank RGB page, a photo has 2 to 100. More is blank or a bomb: there is no face in it."""
+
+SMALL = 1920 * 1080
+"""Pixels that any file may have: a blank screen does no harm."""
+
+STRIP = 1 << 18
+"""Pixels converted at a time."""
+
+JPEG_QUALITY = 92
+
+_SAVING: dict[str, tuple[str, dict[str, Any]]] = {
+    "png": ("PNG", {}),
+    "jpg": ("JPEG", {"quality": JPEG_QUALITY}),
+    "jpeg": ("JPEG", {"quality": JPEG_QUALITY}),
+    "webp": ("WEBP", {"quality": JPEG_QUALITY}),
+}
+
+# What Pillow raised for damaged files and what its code can raise besides: its plugins parse
+# with struct and slices, so a damaged file can fail as almost anything. KeyboardInterrupt and the like pass.
+_FAULTS = (
+    ArithmeticError,
+    AssertionError,
+    AttributeError,
+    BufferError,
+    EOFError,
+    Image.DecompressionBombError,
+    Image.DecompressionBombWarning,
+    LookupError,
+    MemoryError,
+    OSError,
+    RuntimeError,
+    SyntaxError,
+    SystemError,
+    TypeError,
+    ValueError,
+    struct.error,
+    zlib.error,
+)
+
+
+def read(source: str | os.PathLike[str] | bytes | bytearray | memoryview | Frame) -> Frame:
+    """A picture as an RGB frame, upright.
+
+    The EXIF orientation is applied, animations give their first frame, transparency lies on white, 16-bit
+    grey keeps its upper 8 bits, CMYK is converted without a profile.
+
+    Args:
+        source: a path, the bytes of an encoded picture, or a frame, which is checked and returned.
+
+    Returns:
+        uint8 (height, width, 3), RGB, writable.
+
+    Raises:
+        PictureError: no picture there, an unknown format, damaged, cut short, or too large.
+    """
+    if isinstance(source, (str, os.PathLike)):
+        return _read_encoded(_content(Path(source)), f"'{os.fspath(source)}'")
+    if isinstance(source, (bytes, bytearray, memoryview)):
+        return _read_encoded(bytes(source), f"the {memoryview(source).nbytes} bytes given")
+    if isinstance(source, np.ndarray):
+        return check_frame(source)
+    raise PictureError(f"expected a path, the bytes of a picture or a numpy array; received {describe(source)}")
+
+
+def find_pictures(paths: Iterable[Path], suffixes: Collection[str] = PICTURE_SUFFIXES) -> Iterator[Path]:
+    """The files among ``paths`` as they are, and the pictures in the folders among them, in natural order.
+
+    Hidden files and folders are skipped, links are followed, each folder is walked once. What can't be
+    opened (a missing file, a locked folder) is yielded as it is, so that ``read`` says what is wrong with it.
+
+    Args:
+        paths: files and folders; names are taken literally, not as patterns.
+        suffixes: lower-case, of the files in a folder that are wanted.
+
+    Yields:
+        Paths below the given ones; in a folder only those with one of the suffixes.
+    """
+    walked: set[tuple[int, int]] = set()
+    for path in paths:
+        waiting = [path]
+        while waiting:
+            here = waiting.pop()
+            folder = _folder_identity(here)
+            if folder is None:
+                yield here
+            elif folder not in walked:
+                walked.add(folder)
+                try:
+                    waiting += sorted(_wanted(here, suffixes), key=_natural, reverse=True)
+                except OSError:
+                    yield here
+
+
+def write(path: Path, frame: Frame) -> None:
+    """Writes a frame as a whole file; the suffix (.png, .jpg, .webp) names the format.
+
+    Raises:
+        UsageError: another suffix.
+        PictureError: the frame is no RGB picture, or too large for the format.
+    """
+    write_bytes(path, encode(frame, path.suffix))
+
+
+def encode(frame: Frame, format: str) -> bytes:  # noqa: A002 - the trade's word, and Pillow's
+    """A frame as the bytes of a picture file.
+
+    Args:
+        frame: uint8 (height, width, 3), RGB.
+        format: png, jpg (jpeg) or webp, in any case, with or without a dot.
+
+    Raises:
+        UsageError: another format.
+        PictureError: the frame is no RGB picture, or too large for the format.
+    """
+    wanted = format.lower().lstrip(".")
+    if wanted not in _SAVING:
+        raise UsageError(f"expected the format {', '.join(_SAVING)}; received '{format}'. Name the file .png or .jpg")
+    name, options = _SAVING[wanted]
+    target = io.BytesIO()
+    checked = check_frame(frame)
+    try:
+        Image.fromarray(checked).save(target, name, **options)
+    except (OSError, ValueError) as fault:
+        raise PictureError(f"expected a frame that fits {name}; received {describe(frame)} ({fault})") from fault
+    return target.getvalue()
+
+
+def _content(path: Path) -> bytes:
+    """A file's bytes by one open handle, which a pipe or a device can't block."""
+    try:
+        with open(path, "rb", opener=_open_at_once) as file:
+            state = os.fstat(file.fileno())
+            _check_file(state)
+            return file.read(state.st_size)
+    except PictureError as fault:
+        raise PictureError(f"'{path}': {fault}") from None
+    except (OSError, ValueError) as fault:
+        raise PictureError(f"'{path}': {_why_closed(path, fault)}") from fault
+
+
+def _open_at_once(path: str, flags: int) -> int:
+    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOCTTY", 0))
+
+
+def _why_closed(path: Path, fault: OSError | ValueError) -> str:
+    if isinstance(fault, FileNotFoundError):
+        return "no such file. Check the name and the folder"
+    if isinstance(fault, IsADirectoryError) or (isinstance(fault, PermissionError) and _folder_identity(path)):
+        return "expected a picture; received a folder. Name a file in it; if it is locked, unlock it first"
+    if isinstance(fault, PermissionError):
+        return "no permission to read it. Check its owner and its rights"
+    return f"can't be read ({fault}). Check the name and the disk"
+
+
+def _check_file(state: os.stat_result) -> None:
+    if not stat.S_ISREG(state.st_mode):
+        raise PictureError("expected a file; received a pipe or device. Save the picture as a file first")
+    _check_weight(state.st_size)
+
+
+def _check_weight(size: int) -> None:
+    if size == 0:
+        raise PictureError("expected a picture; received an empty file. Copy or download it again")
+    if size > MAX_BYTES:
+        raise PictureError(f"expected at most {MAX_BYTES:,} bytes; received {size:,}. Save the picture smaller")
+
+
+def _read_encoded(content: bytes, name: str) -> Frame:
+    """Bytes to a frame; whatever is wrong with them becomes one error that names them."""
+    try:
+        _check_weight(len(content))
+        header = read_header(content)
+        _check_size(header)
+        return _decode(header)
+    except PictureError as fault:
+        raise PictureError(f"{name}: {fault}") from None
+    except _FAULTS as fault:
+        raise PictureError(
+            f"{name}: expected a whole picture; received one that is damaged or cut short "
+            f"({str(fault) or type(fault).__name__}). Copy or download it again"
+        ) from fault
+
+
+def _check_size(header: Header) -> None:
+    pixels = header.width * header.height
+    shape = f"{header.width} x {header.height}"
+    if header.width <= 0 or header.height <= 0:
+        raise PictureError(f"expected a picture of at least 1 x 1 pixels; received {shape}. Copy or download it again")
+    if pixels > MAX_PIXELS:
+        raise PictureError(f"expected at most {MAX_PIXELS:,} pixels; received {shape}. Save the picture smaller")
+    if pixels > max(SMALL, MAX_PIXELS_PER_BYTE * len(header.essentials)):
+        raise PictureError(
+            f"expected a byte for each {MAX_PIXELS_PER_BYTE} pixels; received {shape} in "
+            f"{len(header.essentials):,} bytes, as a blank page has, or a decompression bomb. Save the picture smaller"
+        )
+
+
+def _decode(header: Header) -> Frame:
+    with Image.open(io.BytesIO(header.essentials), formats=[header.format]) as picture:
+        if picture.size != (header.width, header.height):
+            raise ValueError(f"a header of {header.width} x {header.height} over a picture of {picture.size}")
+        picture.load()
+        frame = np.empty((header.height, header.width, 3), np.uint8)
+        rows = max(1, STRIP // header.width)
+        for top in range(0, header.height, rows):  # whole, the steps on the way would take four times the memory
+            strip = picture.crop((0, top, header.width, min(top + rows, header.height)))
+            frame[top : top + rows] = _to_rgb(strip)
+    return _upright(frame, header.orientation)
+
+
+def _to_rgb(picture: Image.Image) -> Frame:
+    """uint8 (height, width, 3), RGB, of a loaded picture in any of Pillow's modes."""
+    if picture.mode.startswith("I"):
+        return _grey_to_rgb(np.asarray(picture))
+    if picture.mode == "F":
+        raise PictureError(
+            "expected pixels of 8 or 16 bits; received floating point, which has no agreed white. "
+            "Save the picture as 8-bit PNG"
+        )
+    if picture.has_transparency_data:
+        layer = (picture.convert("LA") if picture.mode == "La" else picture).convert("RGBA")
+        picture = Image.new("RGB", layer.size, "white")
+        picture.paste(layer, mask=layer.getchannel("A"))
+    return np.asarray(picture if picture.mode == "RGB" else picture.convert("RGB"))
+
+
+def _grey_to_rgb(grey: np.ndarray[Any, Any]) -> Frame:
+    """Upper 8 of 16 bits, as Pillow does for 16-bit colour; 32-bit grey counts as 16-bit where it fits."""
+    if grey.min() < 0 or grey.max() > 65_535:
+        raise PictureError(
+            f"expected pixels of 8 or 16 bits; received values from {grey.min()} to {grey.max()}. "
+            "Save the picture as 8-bit PNG"
+        )
+    return np.repeat((grey >> 8).astype(np.uint8)[..., None], 3, axis=2)
+
+
+def _upright(frame: Frame, orientation: int) -> Frame:
+    """Undoes the turn that EXIF's orientation 1 to 8 names (CIPA DC-008, tag 274)."""
+    if orientation >= 5:
+        frame = frame.transpose(1, 0, 2)
+    if orientation in {2, 3, 6, 7}:
+        frame = frame[:, ::-1]
+    if orientation in {3, 4, 7, 8}:
+        frame = frame[::-1]
+    return np.ascontiguousarray(frame)
+
+
+def _wanted(folder: Path, suffixes: Collection[str]) -> list[Path]:
+    """The pictures and folders in a folder that are not hidden."""
+    seen = (entry for entry in folder.iterdir() if not entry.name.startswith("."))
+    return [entry for entry in seen if entry.suffix.lower() in suffixes or _folder_identity(entry)]
+
+
+def _folder_identity(path: Path) -> tuple[int, int] | None:
+    """Device and number of a folder, the same under each of its names; None for what is no folder."""
+    try:
+        state = path.stat()
+    except (OSError, ValueError):
+        return None
+    return (state.st_dev, state.st_ino) if stat.S_ISDIR(state.st_mode) else None
+
+
+def _natural(path: Path) -> tuple[list[tuple[int, str]], str]:
+    """A key that puts 2.jpg before 10.jpg; the name itself settles what differs in case only."""
+    pieces = re.split(r"([0-9]+)", path.name.casefold())
+    return [(int(piece) if piece.isdecimal() else -1, piece) for piece in pieces], path.name

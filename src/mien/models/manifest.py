@@ -1,0 +1,116 @@
+"""The list of models with the size and SHA-256 of each: mien's own, and beside it the one of the user's additions."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+from mien.errors import ModelError
+from mien.models.card import DetectorCard, check_seal
+from mien.models.onnx_file import MAX_MODEL_BYTES, any_card_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from pathlib import Path
+
+MANIFEST_FORMAT = 1
+NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
+MODEL_FILE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}\.onnx")
+PACKAGE_FILE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}\.tgz")
+FILES = {"classifier": MODEL_FILE, "detector": MODEL_FILE, "package": PACKAGE_FILE}
+"""What an entry's file may be called, by its kind."""
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A model that the store knows, or a package that runs models elsewhere.
+
+    Attributes:
+        name: lower-case letters, digits, dot, dash and underscore.
+        kind: what it does; a package is an npm tarball, whose files the web page takes.
+        file: its file's name, in the package or in the cache.
+        size: bytes.
+        sha256: of the file, lower-case hex.
+        url: where ``pull`` fetches it; "": nowhere, it is shipped with mien or was added by the user.
+        licence: of the weights.
+        summary: one line for lists.
+        notes: terms and limits that a user should know.
+    """
+
+    name: str
+    kind: Literal["classifier", "detector", "package"]
+    file: str
+    size: int
+    sha256: str
+    url: str = ""
+    licence: str = ""
+    summary: str = ""
+    notes: str = ""
+
+    def __post_init__(self) -> None:
+        if not NAME.fullmatch(self.name):
+            raise ModelError(
+                "expected a model name of lower-case letters, digits, dot, dash and underscore, "
+                f"such as my-model; received {self.name!r}"
+            )
+        if self.kind not in FILES or not FILES[self.kind].fullmatch(self.file):
+            raise ModelError(
+                "expected a classifier or detector and a plain file name ending in .onnx, or a package and one ending "
+                f"in .tgz; received {self.kind!r} and {self.file!r}"
+            )
+        if not 0 < self.size <= MAX_MODEL_BYTES or not re.fullmatch(r"[0-9a-f]{64}", self.sha256):
+            raise ModelError(
+                f"expected a size up to {MAX_MODEL_BYTES} bytes and a SHA-256 in hex for {self.name}; "
+                f"received {self.size} and {self.sha256!r}"
+            )
+
+
+def read_entries(listing: Path) -> tuple[Entry, ...]:
+    """The models that a manifest lists, in its order.
+
+    Raises:
+        ModelError: the file is no manifest, or one of a newer mien.
+    """
+    try:
+        values = json.loads(listing.read_bytes())
+        if values["format"] != MANIFEST_FORMAT:
+            raise ModelError(f"expected format {MANIFEST_FORMAT} in {listing}; received {values['format']!r}")
+        return tuple(Entry(**model) for model in values["models"])
+    except (OSError, ValueError, TypeError, KeyError) as error:
+        raise ModelError(f"expected a list of models in {listing}; received something else ({error})") from error
+
+
+def to_json(entries: Iterable[Entry]) -> str:
+    """The manifest that ``read_entries`` reads."""
+    models = [dataclasses.asdict(entry) for entry in entries]
+    return json.dumps({"format": MANIFEST_FORMAT, "models": models}, indent=2, ensure_ascii=False) + "\n"
+
+
+def described(model: bytes, file: str, name: str | None = None) -> Entry:
+    """The entry of a model that mien wrote, in the words of its card.
+
+    Args:
+        model: the whole file, with card and seal.
+        file: its file name.
+        name: what to call it; by default the name in its card.
+
+    Raises:
+        ModelError: it has no card or seal, was changed, or the name is refused.
+    """
+    check_seal(model)
+    card = any_card_of(model)
+    told = "finds faces" if isinstance(card, DetectorCard) else ", ".join(card.answer.labels)
+    return Entry(
+        name=card.name if name is None else name,
+        kind="detector" if isinstance(card, DetectorCard) else "classifier",
+        file=file,
+        size=len(model),
+        sha256=hashlib.sha256(model).hexdigest(),
+        licence=card.origin.licence,
+        summary=f"{card.origin.network or card.name}: {told}",
+        notes=card.origin.notes,
+    )

@@ -1,0 +1,153 @@
+"""The one door for model files: what may be an ONNX model with all its weights inside, and nothing else.
+
+Nothing is unpickled, unpacked or looked up in other files; a refusal takes well under a second.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+from mien.errors import ModelError
+from mien.models.card import CARD_KEY, DETECTOR_KEY, DetectorCard, ModelCard
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import onnxruntime
+
+MAX_MODEL_BYTES = 200_000_000
+
+FOREIGN = (
+    (b"PK", "a zip archive (.keras, .pt, .npz)"),
+    (b"\x89HDF", "an HDF5 file (.h5, .keras)"),
+    (b"\x80", "a Python pickle (.pkl, .pt)"),
+    (b"\x1f\x8b", "a gzip archive (.tgz)"),
+)
+"""First bytes of the files that people take for models, and their names for the refusal."""
+
+
+def read_onnx(file: Path) -> bytes:
+    """The bytes of a model file that ``check_onnx`` lets pass.
+
+    Raises:
+        ModelError: there is no such file, it can't be read, or it is refused.
+    """
+    model = _content(file, "an .onnx file")
+    check_onnx(model)
+    return model
+
+
+def read_tarball(file: Path) -> bytes:
+    """The bytes of a package's file; nothing is unpacked.
+
+    Raises:
+        ModelError: there is no such file, it can't be read, or it is too large.
+    """
+    return _content(file, "a .tgz file")
+
+
+def _content(file: Path, expected: str) -> bytes:
+    if not file.is_file():
+        raise ModelError(f"expected {expected}; there is none at {file}")
+    try:
+        with file.open("rb") as stream:
+            _check_size(os.fstat(stream.fileno()).st_size)
+            return stream.read(MAX_MODEL_BYTES + 1)
+    except OSError as error:
+        raise ModelError(f"{file} can't be read ({error})") from error
+
+
+def check_onnx(model: bytes) -> None:
+    """Nothing, where the bytes can be an ONNX model that holds all its weights.
+
+    Raises:
+        ModelError: the file is empty, too large, of another kind, or points to data in other files.
+    """
+    _check_size(len(model))
+    # ModelProto begins with field 1, a varint: ir_version. onnxruntime knows its own format by ORTM at 4
+    if model[0] != 8 or len(model) < 8 or not 0 < model[1] < 128 or model[4:8] == b"ORTM":
+        kind = next((words for magic, words in FOREIGN if model.startswith(magic)), "something else")
+        raise ModelError(
+            f"expected an .onnx model; received {kind}. Files that can run code when they are loaded are never "
+            "opened: export the model to .onnx"
+        )
+    # external data needs an entry whose key is "location": a string whose length is written as 8, or as 8 padded
+    if b"\x08location" in model or b"\x00location" in model:
+        raise ModelError(
+            "expected an .onnx model that holds its weights; received one that points to data in other files, which "
+            "is never read: save it as one file (onnx.save with save_as_external_data=False)"
+        )
+
+
+def open_session(model: bytes, threads: int = 0, *, optimise: bool = True) -> onnxruntime.InferenceSession:
+    """A session of onnxruntime on the CPU for a model that ``check_onnx`` let pass.
+
+    Args:
+        model: the whole file.
+        threads: that one call may use; 0: one a core.
+        optimise: False where the graph is only looked at, not run.
+
+    Raises:
+        ModelError: onnxruntime can't load it.
+    """
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.log_severity_level = 4
+    # workers that spin between calls take the cores from whatever decodes the next picture
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    if not optimise:
+        options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
+    try:
+        return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+    except Exception as error:  # onnxruntime raises a dozen kinds that share no base but this one
+        raise ModelError(
+            f"expected a model that onnxruntime can load; onnxruntime can't load this one ({error})"
+        ) from error
+
+
+def card_in(session: onnxruntime.InferenceSession) -> ModelCard:
+    """The card of the model that a session runs.
+
+    Raises:
+        ModelError: it carries none.
+    """
+    return ModelCard.from_json(session.get_modelmeta().custom_metadata_map.get(CARD_KEY, ""))
+
+
+def detector_card_in(session: onnxruntime.InferenceSession) -> DetectorCard:
+    """The card of the face detector that a session runs.
+
+    Raises:
+        ModelError: it carries none.
+    """
+    return DetectorCard.from_json(session.get_modelmeta().custom_metadata_map.get(DETECTOR_KEY, ""))
+
+
+def any_card_of(model: bytes) -> ModelCard | DetectorCard:
+    """The card inside a model file of either kind, without optimising or running its graph.
+
+    Raises:
+        ModelError: onnxruntime can't load the file, or it carries no card.
+    """
+    session = open_session(model, optimise=False)
+    found = session.get_modelmeta().custom_metadata_map
+    return detector_card_in(session) if DETECTOR_KEY in found else card_in(session)
+
+
+def card_of(model: bytes) -> ModelCard:
+    """The card inside a model file, without optimising or running its graph.
+
+    Raises:
+        ModelError: onnxruntime can't load the file, or it carries no card.
+    """
+    return card_in(open_session(model, optimise=False))
+
+
+def _check_size(count: int) -> None:
+    if count == 0:
+        raise ModelError("expected an .onnx model; received an empty file")
+    if count > MAX_MODEL_BYTES:
+        raise ModelError(f"expected an .onnx model of at most {MAX_MODEL_BYTES} bytes; received one of {count}")

@@ -1,7 +1,0 @@
-"""The same reading over many pictures: in shards that survive being killed, by processes here or on a cluster."""
-
-from mien.scale.plan import Plan, Reader
-from mien.scale.run import Report, read_all
-from mien.scale.sources import references
-
-__all__ = ["Plan", "Reader", "Report", "read_all", "references"]

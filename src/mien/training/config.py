@@ -1,0 +1,315 @@
+"""Recipe: every choice of a training run in one frozen value, saved as TOML beside the weights."""
+
+from __future__ import annotations
+
+import dataclasses
+import tomllib
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from mien.errors import MissingExtraError, UsageError
+from mien.media.files import write_text
+from mien.training.tasks.detection import NETWORK as FACE_DETECTOR
+
+SHIPPED = Path(__file__).parent / "configs"
+"""Where the recipes are that ship: NAME.toml."""
+
+PRECISIONS = ("float32", "mixed_bfloat16", "mixed_float16")
+OPTIMIZERS = ("sgd", "adamw")
+SCHEDULES = ("cosine", "linear", "constant", "plateau")
+BALANCES = ("none", "weights", "logits")
+CHOICES = {"precision": PRECISIONS, "optimizer": OPTIMIZERS, "schedule": SCHEDULES, "balance": BALANCES}
+
+
+@dataclass(frozen=True)
+class Augmentation:
+    """How far each picture is changed before it is learnt from.
+
+    Attributes:
+        flip: share of pictures mirrored.
+        rotate: degrees, either way.
+        scale: smallest and largest enlargement; drawn evenly in their logarithm.
+        shift: share of the side, either way, across and down.
+        shear: either way, across and down.
+        light: brightness, contrast and gamma, each changed by up to this share.
+        blur: share of pictures blurred (Gaussian, 0.3 to 1.2 pixels).
+        shrink: share brought to 40 to 90 % of the size and back.
+        jpeg: share stored as JPEG of quality 15 to 75 and read again.
+        erase: share with a rectangle of 3 to 20 % of the area covered by one grey.
+        mixup: the Beta parameter of mixup (Zhang et al. 2018, arXiv:1710.09412); 0 turns it off.
+        mixup_share: share of batches that are mixed.
+    """
+
+    flip: float = 0.5
+    rotate: float = 15.0
+    scale: tuple[float, float] = (0.85, 1.2)
+    shift: float = 0.10
+    shear: float = 0.05
+    light: float = 0.25
+    blur: float = 0.10
+    shrink: float = 0.10
+    jpeg: float = 0.10
+    erase: float = 0.25
+    mixup: float = 0.2
+    mixup_share: float = 0.5
+
+    def __post_init__(self) -> None:
+        for name in ("flip", "blur", "shrink", "jpeg", "erase", "mixup_share"):
+            _check(name, getattr(self, name), 0.0, 1.0)
+        for name, top in (("rotate", 180.0), ("shift", 0.5), ("shear", 1.0), ("light", 0.9), ("mixup", 10.0)):
+            _check(name, getattr(self, name), 0.0, top)
+        if not (len(self.scale) == 2 and 0.2 <= self.scale[0] <= self.scale[1] <= 5.0):
+            raise UsageError(f"expected scale as two numbers from 0.2 to 5, the smaller first; received {self.scale}")
+
+    def softened(self) -> Augmentation:
+        """The milder form for the last epochs: half as far, half as often, and no mixup."""
+        return Augmentation(
+            flip=self.flip,
+            rotate=self.rotate / 2,
+            scale=(self.scale[0] ** 0.5, self.scale[1] ** 0.5),
+            shift=self.shift / 2,
+            shear=self.shear / 2,
+            light=self.light / 2,
+            blur=self.blur / 2,
+            shrink=self.shrink / 2,
+            jpeg=self.jpeg / 2,
+            erase=self.erase / 2,
+            mixup=0.0,
+            mixup_share=0.0,
+        )
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """Every choice of a run.
+
+    Attributes:
+        network: name in the zoo.
+        seed: of the first weights, the order of pictures, augmentation and dropout.
+        epochs: after each the network is judged and saved.
+        passes: over the training split an epoch; several where one takes less time than judging, as on a GPU.
+        gentle_epochs: how many of the last epochs use ``augmentation.softened()``.
+        batch: pictures a step.
+        patience: epochs without a better one after which the run ends early; 0: never.
+        optimizer: "sgd" (Nesterov) or "adamw" (Loshchilov and Hutter 2019, arXiv:1711.05101).
+        schedule: how the rate goes on from its peak: "cosine" or "linear" to 0, "constant", or "plateau" (a third of it
+            after each three epochs without a better one).
+        rate: learning rate at its peak; it rises to that over ``warmup_epochs``.
+        momentum: of SGD.
+        weight_decay: of kernels only; for SGD as L2 in the gradient, the way PyTorch and the literature count it.
+        clip: largest norm of the whole gradient.
+        average: decay a step of the exponential moving average of the weights that is judged and exported; less in a
+            short run, see ``schedule.averaging_decay``.
+        precision: Keras' dtype policy while training.
+        dropout: share of the last features dropped.
+        label_smoothing: of the data's own labels (one-hot), blended with the soft ones where there are any.
+        balance: what is done for rare classes of the data's own labels: "none", "weights" (each row counts by the
+            inverse of its class's share), or "logits" (logit adjustment, Menon et al. 2021, arXiv:2007.07314).
+        further_heads: weight of the loss of each head after the first (FER+ votes).
+        answer_own: weight of the data's own head in what users are told; the rest goes to the further heads. Low,
+            because FER2013's labels read real neutral faces badly (recall 0.33 against 0.91 by FER+ votes).
+        answer_even: how much of the labels' shares in the training data is taken out of what users are told: 0 none,
+            1 all, as if every expression were as common (logit adjustment, Menon et al. 2021, arXiv:2007.07314).
+        crop_factor: written into the model's card: side of the crop over max(width, height) of the face box.
+        weights: of a transfer network: "imagenet" (from Keras' cache, or fetched), "none", or a file's path. Of any
+            other: random, or those of the model or the run that a name or a path stands for.
+        fine_tune: of a transfer network: how many of its last blocks are taught too; 0: the new layers alone.
+        teacher: what is asked of each picture as it is learnt from, and learnt beside the labels; "": none. Of a face
+            detector a detector ("yunet", or the path of one that mien taught), of whose cells is learnt; of any other
+            network models, by name or path with commas between, of whose mean is learnt.
+        pasted: of a face detector: the path of a data set of chips, whose faces are pasted into scenes too; "": none.
+        soft_labels: a teacher's soft labels, learnt beside the data's own: the path of a file that ``mien soft-labels``
+            made, or the name of one that ships ("fer2013"); "": none.
+        soft_share: how much those, or the teacher's, count of each row that they know, 0 to 1; the rest is the data's
+            own label's.
+        licence: of the weights, written into the model's card: yours to choose.
+    """
+
+    network: str = "compact"
+    seed: int = 0
+    epochs: int = 80
+    passes: int = 1
+    gentle_epochs: int = 10
+    patience: int = 0
+    batch: int = 128
+    optimizer: str = "sgd"
+    schedule: str = "cosine"
+    rate: float = 0.15
+    warmup_epochs: float = 4.0
+    momentum: float = 0.9
+    weight_decay: float = 5e-4
+    clip: float = 5.0
+    average: float = 0.999
+    precision: str = "float32"
+    dropout: float = 0.2
+    label_smoothing: float = 0.1
+    balance: str = "none"
+    further_heads: float = 0.7
+    answer_own: float = 0.2
+    answer_even: float = 0.0
+    crop_factor: float = 1.2
+    weights: str = "imagenet"
+    fine_tune: int = 0
+    teacher: str = ""
+    pasted: str = ""
+    soft_labels: str = ""
+    soft_share: float = 0.5
+    licence: str = "not stated"
+    augmentation: Augmentation = field(default_factory=Augmentation)
+
+    def __post_init__(self) -> None:
+        for name in ("seed", "epochs", "passes", "gentle_epochs", "patience", "batch", "fine_tune"):
+            if not isinstance(getattr(self, name), int):
+                raise UsageError(f"expected {name} as a whole number; received {getattr(self, name)!r}")
+        _check("seed", self.seed, 0, 2**32 - 1)
+        _check("epochs", self.epochs, 1, 100_000)
+        _check("passes", self.passes, 1, 100_000)
+        _check("gentle_epochs", self.gentle_epochs, 0, self.epochs)
+        _check("patience", self.patience, 0, 100_000)
+        _check("batch", self.batch, 1, 65_536)
+        _check("fine_tune", self.fine_tune, 0, 1000)
+        _check("rate", self.rate, 1e-9, 100.0)
+        _check("warmup_epochs", self.warmup_epochs, 0, self.epochs)
+        for name in ("momentum", "average", "dropout", "label_smoothing", "answer_own"):
+            _check(name, getattr(self, name), 0.0, 0.99999)
+        for name in ("answer_even", "soft_share"):
+            _check(name, getattr(self, name), 0.0, 1.0)
+        for name in ("weight_decay", "clip", "further_heads"):
+            _check(name, getattr(self, name), 0.0, 1e6)
+        _check("crop_factor", self.crop_factor, 0.2, 5.0)
+        _check_teachers(self)
+        for name, known in CHOICES.items():
+            if getattr(self, name) not in known:
+                raise UsageError(f"expected {name} as one of {known}; received {getattr(self, name)!r}")
+
+    def augmentation_of(self, epoch: int) -> Augmentation:
+        """The augmentation of an epoch, counted from 0."""
+        gentle = epoch >= self.epochs - self.gentle_epochs
+        return self.augmentation.softened() if gentle else self.augmentation
+
+    def teachers(self) -> tuple[str, ...]:
+        """The teachers' names or paths, one by one."""
+        return tuple(name.strip() for name in self.teacher.split(",") if name.strip())
+
+    def without_folders(self) -> Recipe:
+        """The recipe for others to read: of files it names no folders, which tell of a machine and not of the run."""
+        return dataclasses.replace(
+            self,
+            weights=Path(self.weights).name,
+            soft_labels=Path(self.soft_labels).name,
+            teacher=",".join(Path(name).name for name in self.teachers()),
+            pasted=Path(self.pasted).name,
+        )
+
+    def to_toml(self) -> str:
+        """The recipe as the text that ``read`` reads."""
+        try:
+            import tomli_w
+        except ImportError as error:
+            raise MissingExtraError("saving a recipe", "tomli-w", "train") from error
+        text: str = tomli_w.dumps(dataclasses.asdict(self))
+        return text
+
+    def save(self, path: Path) -> None:
+        """Writes the recipe whole."""
+        write_text(path, self.to_toml())
+
+
+def from_toml(text: str) -> Recipe:
+    """The recipe in a TOML text; what it does not name keeps its default.
+
+    Raises:
+        UsageError: it is no TOML, names a choice that there is not, or gives one a value that it can't have.
+    """
+    try:
+        values = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise UsageError(f"expected a recipe as TOML; received something else ({error})") from error
+    augmentation = values.pop("augmentation", {})
+    if not isinstance(augmentation, dict):
+        raise UsageError(f"expected augmentation as a table of choices; received {augmentation!r}")
+    if isinstance(augmentation.get("scale"), list):
+        augmentation["scale"] = tuple(augmentation["scale"])
+    recipe: Recipe = _made(Recipe, {**values, "augmentation": _made(Augmentation, augmentation)})
+    return recipe
+
+
+def read(path: Path) -> Recipe:
+    """The recipe in a file.
+
+    Raises:
+        UsageError: it can't be read.
+    """
+    try:
+        return from_toml(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"expected a recipe file; could not read {path} ({error})") from error
+
+
+def _made(kind: type[Any], values: dict[str, Any]) -> Any:
+    known = {part.name for part in dataclasses.fields(kind)}
+    if unknown := sorted(set(values) - known):
+        raise UsageError(f"expected choices among {sorted(known)}; received {unknown}")
+    try:
+        return kind(**values)
+    except TypeError as error:
+        raise UsageError(f"expected a recipe of numbers and words; received one that does not fit ({error})") from error
+
+
+def _check_teachers(recipe: Recipe) -> None:
+    """Nothing, where what is learnt beside the labels is of the network's own kind."""
+    detector = recipe.network == FACE_DETECTOR
+    if not isinstance(recipe.teacher, str) or (detector and len(recipe.teachers()) > 1):
+        raise UsageError(
+            "expected teachers by name or file, one for the face detector, several with commas between for others; "
+            f"received {recipe.teacher!r}"
+        )
+    if not isinstance(recipe.pasted, str) or (recipe.pasted and not (detector and recipe.teacher)):
+        raise UsageError(
+            f"expected chips to paste with the face detector and a teacher only; received {recipe.pasted!r}"
+        )
+    if not isinstance(recipe.soft_labels, str) or (recipe.soft_labels and detector):
+        raise UsageError(
+            "expected soft labels, by name or file, for a network that names expressions; "
+            f"received {recipe.soft_labels!r}"
+        )
+    if recipe.soft_labels and recipe.teacher:
+        raise UsageError(
+            f"expected a teacher or soft labels; received both, {recipe.teacher!r} and {recipe.soft_labels!r}. "
+            "Say --teacher none, or --soft-labels none"
+        )
+    if recipe.teacher and not detector and recipe.soft_share == 0:
+        raise UsageError(
+            "expected a soft_share above 0 with a teacher; received 0. Say --teacher none, or --soft-share"
+        )
+
+
+def _check(name: str, value: float, low: float, high: float) -> None:
+    if not low <= value <= high:
+        raise UsageError(f"expected {name} from {low} to {high}; received {value}")
+
+
+PLAIN = Augmentation(flip=0, rotate=0, scale=(1, 1), shift=0, shear=0, light=0, blur=0, shrink=0, jpeg=0, erase=0,
+                     mixup=0, mixup_share=0)  # fmt: skip
+"""No augmentation at all."""
+
+
+def recipe_for(network: str) -> Recipe:
+    """The recipe that comes with a network of the zoo, or the defaults where it has none of its own."""
+    path = SHIPPED / f"{network}.toml"
+    return read(path) if path.is_file() else Recipe(network=network)
+
+
+def recipe_named(words: str) -> Recipe:
+    """The recipe in a file, or where there is none at that path, the one that ships by that name.
+
+    Raises:
+        UsageError: there is neither, or the file can't be read.
+    """
+    path, names = Path(words), {path.stem: path for path in SHIPPED.glob("*.toml")}
+    if path.is_file():
+        return read(path)
+    if words not in names:
+        raise UsageError(f"expected a recipe file, or one that ships: {', '.join(sorted(names))}; received {words!r}")
+    return read(names[words])

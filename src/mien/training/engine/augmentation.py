@@ -1,0 +1,154 @@
+"""Augmentation as a pure function of (seed, epoch, row): no random state to save, resumed runs go on exactly.
+
+Rotation, scale, shift, shear and mirroring are composed into one matrix, so that each picture is resampled
+once. Chips stay uint8.
+"""
+
+from __future__ import annotations
+
+from enum import IntEnum, auto
+from typing import TYPE_CHECKING, Any
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+if TYPE_CHECKING:
+    from mien.structures import Chips
+    from mien.training.config import Augmentation
+
+Draws = npt.NDArray[np.float32]
+
+SMALLEST_SHRUNK = 8
+"""The least side, in pixels, that a picture is shrunk to."""
+
+
+class Draw(IntEnum):
+    """The columns of the table of random numbers, one use each."""
+
+    @staticmethod
+    def _generate_next_value_(_name: str, _start: int, count: int, _last: list[int]) -> int:
+        return count
+
+    FLIP = auto()
+    ROTATE = auto()
+    SCALE = auto()
+    SHIFT_ACROSS = auto()
+    SHIFT_DOWN = auto()
+    SHEAR_ACROSS = auto()
+    SHEAR_DOWN = auto()
+    BRIGHTNESS = auto()
+    CONTRAST = auto()
+    GAMMA = auto()
+    BLUR = auto()
+    BLUR_WIDTH = auto()
+    SHRINK = auto()
+    SHRINK_TO = auto()
+    JPEG = auto()
+    JPEG_QUALITY = auto()
+    ERASE = auto()
+    ERASE_AREA = auto()
+    ERASE_ASPECT = auto()
+    ERASE_ACROSS = auto()
+    ERASE_DOWN = auto()
+    ERASE_GREY = auto()
+
+
+def draws(seed: int, epoch: int, rows: int) -> Draws:
+    """The random numbers of an epoch, float32 (rows, uses) in [0, 1): row i is that of picture i."""
+    return generator(seed, epoch, stream=0).random((rows, len(Draw)), dtype=np.float32)
+
+
+def generator(seed: int, epoch: int, stream: int) -> np.random.Generator:
+    """Random numbers that depend on nothing but (seed, epoch, stream)."""
+    return np.random.Generator(np.random.Philox(np.random.SeedSequence((seed, epoch, stream))))
+
+
+def augment(chips: Chips, table: Draws, strength: Augmentation) -> Chips:
+    """Changed copies of chips.
+
+    Args:
+        chips: uint8 (count, size, size, channels).
+        table: the rows of ``draws`` that belong to them, (count, uses).
+        strength: how far and how often.
+
+    Returns:
+        uint8 of the same shape.
+    """
+    matrices = warp_matrices(table, strength, chips.shape[1])
+    tones = tone_tables(table, strength)
+    out = np.empty_like(chips)
+    for index, chip in enumerate(chips):
+        # cv2 drops a single channel; reshape brings it back
+        out[index] = _augmented(chip, matrices[index], tones[index], table[index], strength).reshape(chip.shape)
+    return out
+
+
+def warp_matrices(table: Draws, strength: Augmentation, size: int) -> npt.NDArray[np.float64]:
+    """The affine map of each picture about its middle, (count, 2, 3), from old to new pixels."""
+    u = table.astype(np.float64)
+    angle = np.radians(_either_way(u[:, Draw.ROTATE], strength.rotate))
+    low, high = np.log(strength.scale)
+    scale = np.exp(low + (high - low) * u[:, Draw.SCALE])
+    mirror = np.where(u[:, Draw.FLIP] < strength.flip, -1.0, 1.0)
+    across = _either_way(u[:, Draw.SHEAR_ACROSS], strength.shear)
+    down = _either_way(u[:, Draw.SHEAR_DOWN], strength.shear)
+    turn = np.stack([np.cos(angle), -np.sin(angle), np.sin(angle), np.cos(angle)], axis=1).reshape(-1, 2, 2)
+    slant = np.stack([mirror, across, down * mirror, np.ones_like(across)], axis=1).reshape(-1, 2, 2)
+    linear = scale[:, None, None] * (turn @ slant)
+    middle = np.full(2, (size - 1) / 2)
+    moved = size * _either_way(u[:, [Draw.SHIFT_ACROSS, Draw.SHIFT_DOWN]], strength.shift)
+    offset = middle + moved - linear @ middle
+    return np.concatenate([linear, offset[:, :, None]], axis=2)
+
+
+def tone_tables(table: Draws, strength: Augmentation) -> npt.NDArray[np.uint8]:
+    """The new grey of each old one, (count, 256): gamma, then contrast about the middle, then brightness."""
+    grey = np.linspace(0.0, 1.0, 256, dtype=np.float32)[None]
+    gamma = np.exp(_either_way(table[:, Draw.GAMMA], strength.light))[:, None]
+    contrast = 1.0 + _either_way(table[:, Draw.CONTRAST], strength.light)[:, None]
+    brightness = _either_way(table[:, Draw.BRIGHTNESS], strength.light)[:, None]
+    toned = (grey**gamma - 0.5) * contrast + 0.5 + brightness
+    tones: npt.NDArray[np.uint8] = (np.clip(toned, 0.0, 1.0) * 255.0 + 0.5).astype(np.uint8)
+    return tones
+
+
+def _augmented(
+    chip: npt.NDArray[np.uint8],
+    matrix: npt.NDArray[np.float64],
+    tones: npt.NDArray[np.uint8],
+    u: Draws,
+    strength: Augmentation,
+) -> npt.NDArray[np.uint8]:
+    size = chip.shape[0]
+    # replicated as the crop rule does outside the frame
+    x: Any = cv2.warpAffine(chip, matrix, (size, size), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    x = cv2.LUT(x, tones)
+    if u[Draw.BLUR] < strength.blur:
+        x = cv2.GaussianBlur(x, (0, 0), 0.3 + 0.9 * float(u[Draw.BLUR_WIDTH]))
+    if u[Draw.SHRINK] < strength.shrink:
+        small = max(SMALLEST_SHRUNK, round(size * (0.4 + 0.5 * float(u[Draw.SHRINK_TO]))))
+        x = cv2.resize(cv2.resize(x, (small, small), interpolation=cv2.INTER_AREA), (size, size))
+    if u[Draw.JPEG] < strength.jpeg:
+        _, stored = cv2.imencode(".jpg", x, [cv2.IMWRITE_JPEG_QUALITY, 15 + int(60 * u[Draw.JPEG_QUALITY])])
+        x = cv2.imdecode(stored, cv2.IMREAD_UNCHANGED)
+    if u[Draw.ERASE] < strength.erase:
+        x = _erased(x, u)
+    return np.asarray(x, dtype=np.uint8)
+
+
+def _erased(x: npt.NDArray[np.uint8], u: Draws) -> npt.NDArray[np.uint8]:
+    """A rectangle covered by one grey (random erasing, Zhong et al. 2020, arXiv:1708.04896)."""
+    size = x.shape[0]
+    area = size * size * (0.03 + 0.17 * float(u[Draw.ERASE_AREA]))
+    aspect = float(np.exp(np.log(3.0) * (2.0 * float(u[Draw.ERASE_ASPECT]) - 1.0)))
+    height = min(size, max(1, round((area * aspect) ** 0.5)))
+    width = min(size, max(1, round((area / aspect) ** 0.5)))
+    top = int(float(u[Draw.ERASE_DOWN]) * (size - height + 1))
+    left = int(float(u[Draw.ERASE_ACROSS]) * (size - width + 1))
+    x[top : top + height, left : left + width] = int(256 * u[Draw.ERASE_GREY])
+    return x
+
+
+def _either_way(u: npt.NDArray[np.floating], most: float) -> npt.NDArray[np.floating]:
+    return (2.0 * u - 1.0) * most

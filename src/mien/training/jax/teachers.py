@@ -1,0 +1,62 @@
+"""Teachers in the program that a network learns in: networks of Keras with the weights of their model files."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import jax
+import jax.numpy as jnp
+
+from mien.classification.probabilities import rescaled
+from mien.models.store import ModelStore
+from mien.training.transfer.taught_weights import network_in
+
+if TYPE_CHECKING:
+    import keras
+
+    from mien.data.dataset import Dataset
+    from mien.models.card import Head
+    from mien.training.config import Recipe
+
+    Values = tuple[list[jax.Array], list[jax.Array]]
+
+
+class TeachersOnDevice:
+    """What ``Teachers`` are for pictures on the host.
+
+    Args:
+        recipe: names the teachers; model files in float32.
+        training: what is learnt from.
+
+    Attributes:
+        share: how much they count of each row.
+        values: of the variables of each network. A program is given them, since it would be compiled anew for others.
+
+    Raises:
+        ModelError: there is no such model.
+        TrainingError: the weights can't be had from a model file.
+    """
+
+    def __init__(self, recipe: Recipe, training: Dataset) -> None:
+        store = ModelStore()
+        self._teachers = [network_in(store.load(name), training) for name in recipe.teachers()]
+        self.share = recipe.soft_share
+        self.values = [_values(network) for network, _ in self._teachers]
+
+    def told(self, values: list[Values], pictures: jax.Array) -> dict[str, jax.Array]:
+        """As ``Teachers.told``, by given values of the variables."""
+        each = []
+        for (network, card), own in zip(self._teachers, values, strict=True):
+            logits, _ = network.stateless_call(*own, pictures, training=False)
+            each.append({head.name: _calibrated(logits[head.name], head) for head in card.heads})
+        return {head: jnp.mean(jnp.stack([told[head] for told in each]), axis=0) for head in each[0]}
+
+
+def _values(network: keras.Model) -> Values:
+    variables = (network.trainable_variables, network.non_trainable_variables)
+    trainable, others = ([variable.value for variable in part] for part in variables)
+    return trainable, others
+
+
+def _calibrated(logits: jax.Array, head: Head) -> jax.Array:
+    return jax.nn.softmax(jnp.asarray(rescaled(logits, head.offsets, head.scales)) / head.temperature, axis=1)

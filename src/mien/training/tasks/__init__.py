@@ -1,0 +1,1 @@
+"""What a run trains for: expression classification or face detection."""

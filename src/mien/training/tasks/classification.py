@@ -1,0 +1,96 @@
+"""The lesson of the classifiers: chips with the expressions that they show."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from mien.training.distillation.online import teachers_for
+from mien.training.distillation.soft_labels import fitting, soft_labels_for, softened, told_of
+from mien.training.engine.augmentation import generator
+from mien.training.engine.batches import Batch, Batches
+from mien.training.engine.compilation import balanced, compiled, plain, shape_of
+from mien.training.engine.validation import judge_heads, predict_logits
+from mien.training.run.beginning import facts_of, heads_of
+from mien.training.run.samples import write_samples
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    import keras
+
+    from mien.data.dataset import Dataset
+    from mien.structures import Chips
+    from mien.training.config import Recipe
+    from mien.training.engine.stepping import Stepper
+    from mien.training.run.directory import Facts, HeadScore, Source
+
+
+class Expressions:
+    """A network of the zoo, a training and a validation split.
+
+    Args:
+        training: the rows learnt from.
+        validation: the rows that the epoch is chosen on; the same heads.
+        recipe: every choice.
+    """
+
+    def __init__(self, training: Dataset, validation: Dataset, recipe: Recipe) -> None:
+        self._training, self._validation = training, validation
+        recipe = fitting(recipe, training)
+        self._teachers = teachers_for(recipe, training)
+        self._batches = Batches(taught_by(training, recipe), recipe, self._teachers)
+        self.recipe = recipe
+        self.batch = min(recipe.batch, len(training))
+        self.steps = self._batches.steps()
+
+    def network(self) -> keras.Model:
+        """As ``Lesson`` asks."""
+        return plain(shape_of(self._training, self.recipe), self.recipe.network)
+
+    def learner(self, start: Callable[[keras.Model], None] | None) -> keras.Model:
+        """As ``Lesson`` asks."""
+        return compiled(self._training, self.recipe, start)
+
+    def facts(self, model: keras.Model, source: Source) -> Facts:
+        """As ``Lesson`` asks."""
+        data = (self._training, self._validation)
+        teacher = self._teachers.origin if self._teachers else ""
+        source = replace(source, soft_labels=told_of(self.recipe), teacher=teacher)
+        return facts_of(model, data, heads_of(self._training), self.recipe, source)
+
+    def write_samples(self, path: Path) -> None:
+        """As ``Lesson`` asks."""
+        write_samples(path, self._training, self.recipe)
+
+    def epoch(self, number: int, first: int) -> Iterator[Batch]:
+        """As ``Lesson`` asks."""
+        return self._batches.epoch(number, first)
+
+    def on_device(self, model: keras.Model) -> Stepper:
+        """As ``Lesson`` asks."""
+        from mien.training.jax.steps import OnDevice  # imports JAX
+
+        return OnDevice(model, self._training, self._batches, self.recipe)
+
+    def plain_pictures(self, most: int) -> Chips:
+        """As ``Lesson`` asks."""
+        # a folder comes in the order of its classes: the first rows, or a batch of neighbours, would show but one
+        rows = generator(0, 0, stream=3).permutation(len(self._training))[:most]
+        return self._training.chips[rows]
+
+    def judge(self, model: keras.Model, check: Callable[[], None]) -> tuple[HeadScore, ...]:
+        """As ``Lesson`` asks."""
+        return judge_heads(predict_logits(model, self._validation.chips, check), self._validation)
+
+
+def taught_by(training: Dataset, recipe: Recipe) -> Dataset:
+    """What the batches are made of: the rows balanced and blended with soft labels, as the recipe has it.
+
+    Only learning sees it: classes are counted, models judged and calibrated by the data's own labels. So the balance
+    comes first, and soft labels count the same in rare and in common classes.
+    """
+    soft = soft_labels_for(recipe, training)
+    own = balanced(training, recipe)
+    return own if soft is None else softened(own, soft, recipe.soft_share)

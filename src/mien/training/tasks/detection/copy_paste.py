@@ -1,0 +1,68 @@
+"""Chips of faces to paste into scenes: a data set of expressions has ten times as many faces as scenes show."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import cv2
+import numpy as np
+
+from mien.data.dataset import TRAINING
+from mien.data.scenes import BoxedFaces
+from mien.detection.grid import decode
+from mien.training.tasks.detection.composition import SURE
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+    from mien.data import Dataset
+    from mien.detection.grid_detector import CellDetector
+    from mien.structures import Chips, Frame
+
+SIDE, FACE = 160, 96
+"""Sides in pixels of the picture that a chip is looked at in, and of the chip in its middle."""
+
+LOOKED_AT = 64
+"""Chips looked at in one go."""
+
+
+def boxed_chips(data: Dataset, teacher: CellDetector) -> tuple[tuple[Frame, BoxedFaces], ...]:
+    """The chips of the training split that a teacher is sure of, uint8 (size, size, 1) and the face that it sees.
+
+    Args:
+        data: square chips cut close around one face each, grey or RGB.
+        teacher: the detector that says where the face is.
+    """
+    rows = data.splits == TRAINING
+    chips = data.chips[rows if rows.any() else slice(None)]
+    found = []
+    for at in range(0, len(chips), LOOKED_AT):
+        some = _grey(chips[at : at + LOOKED_AT])
+        pictures = np.stack([_framed(chip) for chip in some])
+        for chip, cells in zip(some, teacher.cells(pictures), strict=True):
+            face = _best(cells, data.size)
+            if face is not None:
+                found.append((chip, face))
+    return tuple(found)
+
+
+def _grey(chips: Chips) -> npt.NDArray[np.uint8]:
+    return np.asarray(chips.mean(axis=3, keepdims=True).round(), np.uint8)
+
+
+def _framed(chip: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
+    """The chip enlarged, in the middle of its own mean."""
+    picture = np.full((SIDE, SIDE, 3), chip.mean(), np.uint8)
+    edge = (SIDE - FACE) // 2
+    large: Any = cv2.resize(chip, (FACE, FACE), interpolation=cv2.INTER_LINEAR)
+    picture[edge : edge + FACE, edge : edge + FACE] = large[..., None]
+    return picture
+
+
+def _best(cells: npt.NDArray[np.float32], size: int) -> BoxedFaces | None:
+    """The face that a teacher is surest of, in pixels of the chip."""
+    found = decode(cells, SIDE, SIDE, SURE)
+    if not len(found.scores):
+        return None
+    best, edge, scale = [int(found.scores.argmax())], (SIDE - FACE) // 2, size / FACE
+    return BoxedFaces((found.boxes[best] - edge) * scale, (found.points[best] - edge) * scale, found.scores[best])

@@ -1,0 +1,1 @@
+"""Results to look at: annotated and anonymised frames, avatars, HTML reports."""

@@ -1,0 +1,1 @@
+"""Worker processes driven over pipes: a bad request can crash only the worker that reads it."""

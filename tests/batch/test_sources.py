@@ -1,0 +1,88 @@
+"""Pictures in Parquet files: found, counted, read forward and back, damaged or of another kind."""
+
+from __future__ import annotations
+
+import pytest
+
+from mien.batch.sources import Pictures, references
+from mien.errors import PictureError, UsageError
+
+pa = pytest.importorskip("pyarrow", reason="needs pyarrow: pip install 'mien[parquet]'")
+pq = pytest.importorskip("pyarrow.parquet")
+
+CONTENTS = [f"picture {number}".encode() for number in range(300)]
+
+
+def written(path, group=128, **columns):
+    pq.write_table(pa.table(columns or {"bytes": CONTENTS}), path, row_group_size=group)
+    return path
+
+
+@pytest.mark.parametrize(
+    "columns",
+    [
+        {"bytes": CONTENTS},
+        {"label": list(range(300)), "jpeg": CONTENTS},
+        {"mask": CONTENTS[::-1], "image": CONTENTS},
+        {"image": [{"bytes": content, "path": None} for content in CONTENTS]},
+        {"picture": pa.array(CONTENTS, pa.large_binary())},
+    ],
+    ids=["bytes", "one", "several", "huggingface", "large"],
+)
+def test_each_row_is_a_picture(tmp_path, columns):
+    path = written(tmp_path / "a.parquet", **columns)
+    pictures = Pictures()
+    assert [pictures.get(reference) for reference in references([path])] == CONTENTS
+
+
+def test_files_and_tables_go_together_in_their_order(tmp_path):
+    table = written(tmp_path / "a.parquet", bytes=CONTENTS[:2])
+    assert list(references([tmp_path / "x.jpg", table])) == [str(tmp_path / "x.jpg"), f"{table}#0", f"{table}#1"]
+    assert Pictures().get(str(tmp_path / "x.jpg")) == str(tmp_path / "x.jpg")
+
+
+def test_rows_are_found_in_any_order_and_of_several_files(tmp_path):
+    one, other = written(tmp_path / "a.parquet"), written(tmp_path / "b.parquet", group=7)
+    pictures = Pictures()
+    for path, row in ((one, 299), (one, 0), (other, 64), (one, 130), (one, 127), (other, 6), (other, 7), (other, 299)):
+        assert pictures.get(f"{path}#{row}") == CONTENTS[row]
+
+
+def test_an_empty_row_and_one_that_is_not_there_are_errors_of_that_row(tmp_path):
+    path = written(tmp_path / "a.parquet", bytes=[b"one", None, b""])
+    pictures = Pictures()
+    for row, words in ((1, "holds no picture"), (2, "holds no picture"), (3, "expected a row from 0 to 2")):
+        with pytest.raises(PictureError, match=words):
+            pictures.get(f"{path}#{row}")
+    assert pictures.get(f"{path}#0") == b"one"
+
+
+def test_a_damaged_part_spoils_its_own_rows_only(tmp_path):
+    path = written(tmp_path / "a.parquet", group=100)
+    content = bytearray(path.read_bytes())
+    first = pq.ParquetFile(path).metadata.row_group(0).column(0)
+    at = first.dictionary_page_offset or first.data_page_offset
+    content[at : at + first.total_compressed_size] = bytes(first.total_compressed_size)
+    path.write_bytes(content)
+    pictures = Pictures()
+    with pytest.raises(PictureError, match="can't be read"):
+        pictures.get(f"{path}#3")
+    assert pictures.get(f"{path}#103") == CONTENTS[103]
+
+
+@pytest.mark.parametrize(
+    ("columns", "words"),
+    [
+        ({"label": [1, 2]}, "expected one column of encoded pictures .* received label"),
+        ({"left": [b"1"], "right": [b"2"]}, "one of several called bytes or image or picture; received left, right"),
+    ],
+)
+def test_a_table_without_pictures_is_refused(tmp_path, columns, words):
+    with pytest.raises(UsageError, match=words):
+        list(references([written(tmp_path / "a.parquet", **columns)]))
+
+
+def test_a_file_that_is_no_parquet_is_refused(tmp_path):
+    (tmp_path / "a.parquet").write_bytes(b"PAR1 torn")
+    with pytest.raises(UsageError, match="can't be read"):
+        list(references([tmp_path / "a.parquet"]))

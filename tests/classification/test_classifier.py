@@ -1,0 +1,340 @@
+"""Chips become probabilities as the model's card says, however many come at once, and nothing else is loaded."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import pickle
+import random
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pytest
+from skimage.data import astronaut
+
+from mien.classification.classifier import LARGEST_BATCH, Classifier, blend, read_logits
+from mien.classification.face_crop import crop_faces
+from mien.emotions import FER2013, FERPLUS
+from mien.errors import ModelError, PictureError
+from mien.models.card import CARD_KEY, SEAL_KEY, UNSEALED, Answer, CropRule, Head, ModelCard, seal
+from mien.structures import Box, Face
+
+CARD = ModelCard(
+    name="tiny",
+    size=8,
+    channels=1,
+    crop=CropRule(),
+    heads=(
+        Head("doors", ("open", "shut"), temperature=1.7),
+        Head("gates", ("shut", "ajar", "open"), temperature=0.6, offsets=(0.4, -0.1, 0.2), scales=(1.2, 0.9, 0.5)),
+    ),
+    answer=Answer(
+        ("open", "shut"), (("doors", 0.25), ("gates", 0.75)), temperature=0.8, unsure_below=0.6, offsets=(0.3, -0.2)
+    ),
+)
+LABEL_SETS = ["answer", "fer2013", "ferplus"]
+
+
+@pytest.fixture(scope="module")
+def onnx():
+    return pytest.importorskip("onnx", reason="onnx makes the models of these tests: pip install 'mien[train]'")
+
+
+@pytest.fixture(scope="module")
+def chips(classifier):
+    """More chips than go to the runtime at once: pieces of a photograph, faces and others."""
+    dice = np.random.default_rng(5)
+    corners = dice.uniform((0, 0, 30), (400, 400, 110), (LARGEST_BATCH + 12, 3))
+    faces = [Face(Box(left, top, left + side, top + side)) for left, top, side in corners]
+    card = classifier.card
+    return crop_faces(astronaut(), faces, card.crop, card.size, card.channels)
+
+
+def graph_of(onnx, *, size=8, kind="UINT8", batch="batch", widths=(2, 3), weight=0.01, logarithm=False, out="FLOAT"):
+    """A linear network over all pixels of a chip; by default just what ``CARD`` says."""
+    make, types = onnx.helper, onnx.TensorProto
+    weights = np.random.default_rng(1).normal(0, 1, (size * size, sum(widths))).astype(np.float32) * np.float32(weight)
+    nodes = [make.make_node("Cast", ["chips"], ["pixels"], to=types.FLOAT)]
+    if logarithm:  # 0 for a black pixel, minus infinity or NaN for any other
+        nodes += [make.make_node("Sub", ["one", "pixels"], ["rest"]), make.make_node("Log", ["rest"], ["pixels2"])]
+    nodes.append(make.make_node("Flatten", ["pixels2" if logarithm else "pixels"], ["flat"]))
+    values = [onnx.numpy_helper.from_array(np.float32(1), "one")]
+    for index, part in enumerate(np.split(weights, np.cumsum(widths)[:-1], axis=1)):
+        values.append(onnx.numpy_helper.from_array(np.ascontiguousarray(part), f"w{index}"))
+        nodes.append(make.make_node("MatMul", ["flat", f"w{index}"], [f"m{index}"]))
+        nodes.append(make.make_node("Cast", [f"m{index}"], [f"y{index}"], to=getattr(types, out)))
+    chips = make.make_tensor_value_info("chips", getattr(types, kind), [batch, size, size, 1])
+    outputs = [make.make_tensor_value_info(f"y{index}", getattr(types, out), None) for index in range(len(widths))]
+    return make.make_graph(nodes, "tiny", [chips], outputs, values)
+
+
+def model_of(onnx, graph, properties):
+    model = onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", 17)], ir_version=9)
+    onnx.helper.set_model_props(model, properties)
+    return model.SerializeToString()
+
+
+def sealed(onnx, card=CARD, **graph):
+    return seal(model_of(onnx, graph_of(onnx, **graph), {CARD_KEY: card.to_json(), SEAL_KEY: UNSEALED}))
+
+
+def random_chips(count, size=8, channels=1, seed=0):
+    return np.random.default_rng(seed).integers(0, 256, (count, size, size, channels), np.uint8)
+
+
+def random_logits(count=20, seed=0):
+    dice = np.random.default_rng(seed)
+    return {head.name: dice.normal(0, 3, (count, len(head.labels))).astype(np.float32) for head in CARD.heads}
+
+
+# -- what goes in
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        (np.zeros((2, 47, 47, 1), np.uint8), r"expected chips of \(48, 48, 1\).*received \(47, 47, 1\). Crop with"),
+        (np.zeros((2, 48, 48, 3), np.uint8), r"expected chips of \(48, 48, 1\).*received \(48, 48, 3\). Crop with"),
+        (np.zeros((2, 48, 47, 1), np.uint8), r"uint8 \(count, size, size, 1 or 3\); received .*\(2, 48, 47, 1\)"),
+        (np.zeros((2, 48, 48, 1), np.float32), r"uint8 .*; received an array of float32"),
+        (np.zeros((2, 48, 48, 1), np.int64), r"uint8 .*; received an array of int64"),
+        (np.zeros((48, 48, 1), np.uint8), r"uint8 .*; received .* shape \(48, 48, 1\)"),
+        (np.zeros((2, 48, 48), np.uint8), r"uint8 .*; received .* shape \(2, 48, 48\)"),
+        (np.zeros((2, 1, 48, 48), np.uint8), r"uint8 .*; received .* shape \(2, 1, 48, 48\)"),
+        ([[[[0]]]], "received a list"),
+        (None, "received a NoneType"),
+    ],
+)
+def test_chips_of_another_kind_are_refused_by_name(classifier, wrong, message):
+    with pytest.raises(PictureError, match=message):
+        classifier.predict(wrong)
+
+
+@pytest.mark.parametrize("labels", LABEL_SETS)
+def test_no_chips_give_no_rows(classifier, labels):
+    rows = classifier.predict(np.zeros((0, 48, 48, 1), np.uint8), labels)
+    assert (rows.shape, rows.dtype) == ((0, len(classifier.card.reading(labels).labels)), np.float32)
+
+
+def test_chips_that_are_a_view_are_read_as_their_copy(classifier, chips):
+    view = chips[::-3, ::-1, ::-1]
+    assert np.array_equal(classifier.predict(view), classifier.predict(view.copy()))
+
+
+# -- what comes out
+
+
+def test_the_shipped_model_knows_the_label_sets_of_fer2013_and_ferplus(classifier):
+    card = classifier.card
+    assert (card.size, card.channels) == (48, 1)
+    assert [card.reading(labels).labels for labels in LABEL_SETS] == [FER2013, FER2013, FERPLUS]
+
+
+@pytest.mark.parametrize("labels", LABEL_SETS)
+def test_rows_are_distributions_in_the_order_of_the_chips(classifier, chips, labels):
+    rows = classifier.predict(chips, labels)
+    assert (rows.shape, rows.dtype) == ((len(chips), len(classifier.card.reading(labels).labels)), np.float32)
+    assert (rows >= 0).all()
+    assert np.abs(rows.sum(axis=1) - 1).max() < 1e-6
+    assert len(np.unique(rows, axis=0)) == len(chips)
+
+
+@pytest.mark.parametrize("labels", ["nobody", "", "ANSWER"])
+def test_an_unknown_label_set_is_refused_with_the_choices(classifier, chips, labels):
+    with pytest.raises(ModelError, match=r"\['answer', 'fer2013', 'ferplus'\].*received '" + labels):
+        classifier.predict(chips[:1], labels)
+
+
+def test_logits_come_by_head_uncalibrated(onnx):
+    tiny, chips = Classifier(sealed(onnx)), random_chips(5)
+    weights = np.random.default_rng(1).normal(0, 1, (64, 5)).astype(np.float32) * np.float32(0.01)
+    expected = chips.reshape(5, 64).astype(np.float64) @ weights
+    logits = tiny.logits(chips)
+    assert list(logits) == ["doors", "gates"]
+    assert np.hstack([logits["doors"], logits["gates"]]) == pytest.approx(expected, abs=1e-4)
+
+
+def test_a_card_that_says_so_has_chips_read_in_their_mirror_image_too(onnx):
+    chips = random_chips(5)
+    plain, both = Classifier(sealed(onnx)), Classifier(sealed(onnx, dataclasses.replace(CARD, mirrored=True)))
+    logits, turned = plain.logits(chips), plain.logits(chips[:, :, ::-1])
+    mean = {head: (logits[head] + turned[head]) / 2 for head in logits}
+    assert both.predict(chips, "doors") == pytest.approx(read_logits(CARD, mean, "doors"), abs=1e-6)
+    assert both.predict(chips) == pytest.approx(both.predict(chips[:, :, ::-1]), abs=1e-6)
+    assert both.logits(chips)["doors"] == pytest.approx(logits["doors"])
+    assert np.abs(both.predict(chips, "doors") - plain.predict(chips, "doors")).max() > 1e-3
+
+
+# -- one chip's row does not hang on its company (reliability 13)
+
+
+@pytest.mark.parametrize("labels", LABEL_SETS)
+def test_alone_in_a_batch_and_permuted_give_the_same(classifier, chips, labels):
+    batch = classifier.predict(chips, labels)
+    order = np.random.default_rng(2).permutation(len(chips))
+    assert np.abs(classifier.predict(chips[order], labels) - batch[order]).max() < 1e-5
+    some = [0, 1, LARGEST_BATCH - 1, LARGEST_BATCH, len(chips) - 1]
+    alone = np.concatenate([classifier.predict(chips[index : index + 1], labels) for index in some])
+    assert np.abs(alone - batch[some]).max() < 1e-5
+
+
+@pytest.mark.parametrize("threads", [None, *range(1, 9)])
+def test_any_number_of_threads_gives_the_same(shipped_model, classifier, chips, threads):
+    rows = Classifier(shipped_model, threads).predict(chips[:24])
+    assert np.abs(rows - classifier.predict(chips[:24])).max() < 1e-5
+
+
+def test_several_threads_share_a_classifier(classifier, chips):
+    parts = [chips[start : start + 8] for start in range(0, 80, 8)]
+    with ThreadPoolExecutor(4) as pool:
+        together = list(pool.map(classifier.predict, parts))
+    assert np.array_equal(np.concatenate(together), np.concatenate([classifier.predict(part) for part in parts]))
+
+
+# -- several heads, one answer
+
+
+def restated(card, logits, answer):
+    """``blend`` again, number by number."""
+    rows = []
+    for row in range(len(logits[card.heads[0].name])):
+        logarithms = dict(zip(answer.labels, answer.offsets or [0.0] * len(answer.labels), strict=True))
+        for name, weight in answer.weights:
+            head = card.head(name)
+            powers = {
+                label: math.exp(float(value) / head.temperature)
+                for label, value in zip(head.labels, logits[name][row], strict=True)
+            }
+            total = sum(powers[label] for label in answer.labels)
+            for label in answer.labels:
+                logarithms[label] += weight * math.log(powers[label] / total)
+        powers = [math.exp(logarithms[label] / answer.temperature) for label in answer.labels]
+        rows.append([power / sum(powers) for power in powers])
+    return np.array(rows)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_the_answer_is_the_weighted_geometric_mean_of_the_heads(seed):
+    logits = random_logits(seed=seed)
+    expected = restated(CARD, logits, CARD.answer)
+    assert blend(CARD, logits, CARD.answer) == pytest.approx(expected, abs=1e-6)
+    assert np.array_equal(read_logits(CARD, logits), blend(CARD, logits, CARD.answer))
+
+
+def test_the_shipped_answer_is_the_mean_of_the_shipped_heads(classifier, chips):
+    logits, mirrored = (classifier.logits(some) for some in (chips[:30], chips[:30, :, ::-1]))
+    logits = {head: (rows + mirrored[head]) / 2 for head, rows in logits.items()}
+    assert classifier.predict(chips[:30]) == pytest.approx(
+        restated(classifier.card, logits, classifier.card.answer), abs=1e-6
+    )
+
+
+def test_a_head_is_read_at_its_own_temperature_scales_and_offsets():
+    logits, gates = random_logits(), CARD.heads[1]
+    own = logits["gates"].astype(np.float64)
+    powers = np.exp(((own - own.mean(axis=1, keepdims=True)) * gates.scales + gates.offsets) / 0.6)
+    assert read_logits(CARD, logits, "gates") == pytest.approx(powers / powers.sum(axis=1, keepdims=True), abs=1e-6)
+
+
+def test_the_answer_knows_no_scales_and_offsets_of_its_heads():
+    logits = random_logits()
+    plain = dataclasses.replace(CARD, heads=(CARD.heads[0], dataclasses.replace(CARD.heads[1], offsets=(), scales=())))
+    assert np.array_equal(read_logits(plain, logits), read_logits(CARD, logits))
+
+
+@pytest.mark.parametrize(("weights", "head"), [((1.0, 0.0), "doors"), ((0.0, 1.0), "gates")])
+def test_a_head_without_weight_has_no_say(weights, head):
+    answer = Answer(("open", "shut"), tuple(zip(("doors", "gates"), weights, strict=True)))
+    logits = random_logits()
+    other = {name: values if name == head else -values for name, values in logits.items()}
+    assert np.array_equal(blend(CARD, logits, answer), blend(CARD, other, answer))
+    assert not np.array_equal(blend(CARD, logits, answer), blend(CARD, {**logits, head: -logits[head]}, answer))
+
+
+# -- what is no model of mien's
+
+
+@pytest.mark.parametrize(
+    ("graph", "message"),
+    [
+        ({"widths": (2, 4)}, r"finite float32 \(2, 3\) from the head 'gates'; received .* shape \(2, 4\)"),
+        ({"widths": (3, 2)}, r"finite float32 \(2, 2\) from the head 'doors'; received .* shape \(2, 3\)"),
+        ({"widths": (2,)}, "an output for each of the 2 heads in the model's card; received 1"),
+        ({"widths": (2, 3, 1)}, "an output for each of the 2 heads in the model's card; received 3"),
+        ({"size": 9}, r"a graph that reads an array of uint8 with shape \(2, 8, 8, 1\)"),
+        ({"kind": "FLOAT"}, "a graph that reads an array of uint8"),
+        ({"batch": 1}, "a graph that reads an array of uint8"),
+        ({"out": "DOUBLE"}, "finite float32 .* received an array of float64"),
+        ({"weight": math.nan}, "finite float32 .* or values not finite"),
+        ({"weight": math.inf}, "finite float32 .* or values not finite"),
+    ],
+    ids=str,
+)
+def test_a_graph_that_is_not_what_its_card_says_is_refused_when_it_is_loaded(onnx, graph, message):
+    with pytest.raises(ModelError, match=message):
+        Classifier(sealed(onnx, **graph))
+
+
+def test_a_graph_that_gives_nan_for_some_chips_is_refused_at_those(onnx):
+    tiny, chips = Classifier(sealed(onnx, logarithm=True)), np.zeros((200, 8, 8, 1), np.uint8)
+    assert tiny.predict(chips).shape == (200, 2)
+    chips[170, 3, 3] = 2
+    with pytest.raises(ModelError, match="values not finite"):
+        tiny.predict(chips)
+
+
+FOREIGN = {
+    "nothing": (lambda onnx: b"", "empty file"),
+    "a pickle": (lambda onnx: pickle.dumps({"weights": [1.0]}), "a Python pickle"),
+    "a Keras file": (lambda onnx: b"PK\x03\x04" + bytes(100), "a zip archive"),
+    "no seal": (
+        lambda onnx: model_of(onnx, graph_of(onnx), {CARD_KEY: CARD.to_json()}),
+        "without mien's card and seal",
+    ),
+    "a seal of zeros": (
+        lambda onnx: model_of(onnx, graph_of(onnx), {CARD_KEY: CARD.to_json(), SEAL_KEY: UNSEALED}),
+        "changed or damaged",
+    ),
+    "no card": (lambda onnx: seal(model_of(onnx, graph_of(onnx), {SEAL_KEY: UNSEALED})), "expected a model card"),
+    "a card of something else": (
+        lambda onnx: seal(model_of(onnx, graph_of(onnx), {CARD_KEY: "{}", SEAL_KEY: UNSEALED})),
+        "expected a model card",
+    ),
+    "no graph": (
+        lambda onnx: seal(b"\x08\x09" + SEAL_KEY.encode() + b"\x12\x40" + UNSEALED.encode()),
+        "onnxruntime can't load",
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", FOREIGN)
+def test_a_foreign_model_is_refused(onnx, kind):
+    make, message = FOREIGN[kind]
+    with pytest.raises(ModelError, match=message):
+        Classifier(make(onnx))
+
+
+def test_weights_in_another_file_are_refused_even_under_a_seal(onnx, tmp_path):
+    model = onnx.load_from_string(sealed(onnx))
+    onnx.helper.set_model_props(model, {CARD_KEY: CARD.to_json(), SEAL_KEY: UNSEALED})
+    file = tmp_path / "model.onnx"
+    onnx.save(model, file, save_as_external_data=True, size_threshold=0, location="weights.bin")
+    with pytest.raises(ModelError, match="points to data in other files"):
+        Classifier(seal(file.read_bytes()))
+
+
+def test_a_model_with_any_bit_flipped_cut_or_grown_is_refused(onnx):
+    good, dice = sealed(onnx), random.Random(3)
+    assert Classifier(good).card == CARD
+    for _ in range(300):
+        at = dice.randrange(len(good))
+        flipped = good[:at] + bytes([good[at] ^ 1 << dice.randrange(8)]) + good[at + 1 :]
+        for changed in (flipped, good[:at], good + dice.randbytes(1 + at % 7)):
+            with pytest.raises(ModelError):
+                Classifier(changed)
+
+
+def test_the_shipped_model_with_a_bit_of_its_weights_flipped_is_refused(shipped_model):
+    at = len(shipped_model) // 2
+    with pytest.raises(ModelError, match="changed or damaged"):
+        Classifier(shipped_model[:at] + bytes([shipped_model[at] ^ 1]) + shipped_model[at + 1 :])

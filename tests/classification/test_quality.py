@@ -1,0 +1,51 @@
+"""What may spoil a reading, and how it is told with an unsure answer."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+import pytest
+
+from mien.classification.quality import flaws
+from mien.structures import Box, Face, Prediction
+
+SHARP = cv2.circle(np.full((48, 48, 1), 30, np.uint8), (24, 24), 15, 220, 3)
+
+
+def face(side: float) -> Face:
+    return Face(Box(0, 0, side, side))
+
+
+@pytest.mark.parametrize(
+    ("side", "chip", "found"),
+    [
+        (60, SHARP, ()),
+        (20, SHARP, ()),
+        (19, SHARP, ("small",)),
+        (60, cv2.GaussianBlur(SHARP, (0, 0), 0.7)[..., None], ()),
+        (60, cv2.GaussianBlur(SHARP, (0, 0), 2.0)[..., None], ("blurred",)),
+        (60, cv2.GaussianBlur(SHARP, (0, 0), 4.0)[..., None], ("blurred",)),
+        (60, cv2.GaussianBlur(SHARP, (0, 0), 2.0)[..., None] // 2 + 60, ("blurred",)),
+        (60, SHARP // 2 + 60, ()),
+        (60, SHARP // 3, ("dark",)),
+        (60, np.full((48, 48, 1), 128, np.uint8), ("blurred",)),
+        (60, np.zeros((48, 48, 3), np.uint8), ("blurred", "dark")),
+        (60, np.repeat(SHARP, 3, axis=2), ()),
+        (60, cv2.resize(SHARP, (224, 224))[..., None], ()),
+    ],
+)
+def test_flaws_of_a_chip(side: float, chip: np.ndarray, found: tuple[str, ...]) -> None:
+    assert flaws(face(side), chip) == found
+
+
+@pytest.mark.parametrize(
+    ("best", "known", "reasons"),
+    [
+        (0.9, ("dark",), ()),
+        (0.9, ("blurred",), ("blurred",)),
+        (0.5, ("small", "dark"), ("small", "dark")),
+        (0.5, (), ("ambiguous",)),
+    ],
+)
+def test_an_unsure_answer_says_why(best: float, known: tuple[str, ...], reasons: tuple[str, ...]) -> None:
+    assert Prediction(face(60), ("happy", "sad"), (best, 1 - best), 0.6, flaws=known).reasons == reasons

@@ -1,0 +1,423 @@
+from __future__ import annotations
+
+import io
+import json
+import os
+import struct
+import subprocess
+import sys
+import zlib
+from pathlib import Path
+
+import numpy as np
+import pytest
+import skimage.data
+from PIL import Image, ImageFile
+
+from fuzz import bombs
+from mien.errors import PictureError, UsageError
+from mien.media.image import FORMATS, MAX_BYTES, PICTURE_SUFFIXES, encode, find_pictures, read, write
+
+SIZES = [(1, 1), (7, 5), (1, 10_000), (10_000, 1)]
+
+
+@pytest.fixture(scope="module")
+def face():
+    return np.ascontiguousarray(skimage.data.astronaut()[:256, 96:320])
+
+
+def encoded(picture, name, **options):
+    target = io.BytesIO()
+    picture.save(target, name, **options)
+    return target.getvalue()
+
+
+def run(module, argument):
+    command = [sys.executable, "-W", "always", "-m", f"fuzz.{module}", str(argument)]
+    done = subprocess.run(
+        command, check=False, cwd=Path(__file__).parents[1], capture_output=True, text=True, timeout=500
+    )
+    assert done.returncode == 0, done.stderr
+    assert "Warning" not in done.stderr
+    return json.loads(done.stdout)
+
+
+# what comes in, and what comes out
+
+
+@pytest.mark.parametrize("name", ["PNG", "BMP", "TIFF", "WEBP"])
+def test_lossless_formats_give_the_pixels_that_were_saved(face, name):
+    options = {"lossless": True} if name == "WEBP" else {}
+    assert np.array_equal(read(encoded(Image.fromarray(face), name, **options)), face)
+
+
+@pytest.mark.parametrize("compression", ["tiff_lzw", "tiff_adobe_deflate", "packbits"])
+def test_tiff_compressions(face, compression):
+    assert np.array_equal(read(encoded(Image.fromarray(face), "TIFF", compression=compression)), face)
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_red_stays_red_and_blue_blue(name):
+    colour = read(encoded(Image.new("RGB", (16, 16), (220, 90, 20)), name)).reshape(-1, 3).mean(axis=0)
+    assert np.abs(colour - (220, 90, 20)).max() < 6
+
+
+def test_a_frame_is_writable_and_in_one_piece(face):
+    frame = read(encoded(Image.fromarray(face), "PNG"))
+    assert frame.flags.writeable
+    assert frame.flags.c_contiguous
+
+
+@pytest.mark.parametrize("form", [bytes, bytearray, memoryview])
+def test_bytes_in_every_form(face, form):
+    assert np.array_equal(read(form(encode(face, "png"))), face)
+
+
+@pytest.mark.parametrize("form", [str, Path])
+def test_paths_in_every_form(face, form, tmp_path):
+    write(tmp_path / "face [1]*?.png", face)
+    assert np.array_equal(read(form(tmp_path / "face [1]*?.png")), face)
+
+
+def test_an_array_is_checked_and_returned(face):
+    assert read(face) is face
+    with pytest.raises(PictureError, match="float64"):
+        read(face / 255)
+
+
+@pytest.mark.parametrize("source", [None, 7, ["a.png"], io.BytesIO(b"")])
+def test_other_types_are_refused(source):
+    with pytest.raises(PictureError, match="expected a path, the bytes of a picture or a numpy array"):
+        read(source)
+
+
+def test_an_animation_gives_its_first_frame():
+    frames = [Image.new("RGB", (8, 8), colour) for colour in ("red", "lime", "blue")]
+    for name in ("GIF", "WEBP", "PNG", "TIFF"):
+        options = {"lossless": True} if name == "WEBP" else {}
+        animation = encoded(frames[0], name, save_all=True, append_images=frames[1:], **options)
+        assert (read(animation) == (255, 0, 0)).all(), name
+
+
+def test_a_phone_photo_with_a_second_picture_behind_gives_the_first(face):
+    first, second = Image.fromarray(face), Image.new("RGB", (64, 64))
+    photo = encoded(first, "MPO", save_all=True, append_images=[second], quality=95)
+    assert read(photo).shape == face.shape
+
+
+# modes and sizes: each with the one pixel that must come out
+
+
+def grey16(size, value):
+    return Image.fromarray(np.full(size[::-1], value, np.uint16))
+
+
+def rgb16(size, colour):
+    width, height = size
+    header = struct.pack(">IIBBBBB", width, height, 16, 2, 0, 0, 0)
+    pixels = zlib.compress((b"\0" + struct.pack(">HHH", *colour) * width) * height)
+    chunks = bombs.chunk(b"IHDR", header) + bombs.chunk(b"IDAT", pixels) + bombs.chunk(b"IEND", b"")
+    return b"\x89PNG\r\n\x1a\n" + chunks
+
+
+def palette(size, **options):
+    picture = Image.new("P", size, 1)
+    picture.putpalette([0, 0, 0, 200, 40, 10])
+    return encoded(picture, "PNG", **options)
+
+
+MODES = {
+    "1": (lambda size: encoded(Image.new("1", size, 1), "PNG"), (255, 255, 255)),
+    "L": (lambda size: encoded(Image.new("L", size, 77), "PNG"), (77, 77, 77)),
+    "L with a transparent grey": (
+        lambda size: encoded(Image.new("L", size, 77), "PNG", transparency=77),
+        (255, 255, 255),
+    ),
+    "LA": (lambda size: encoded(Image.new("LA", size, (100, 51)), "PNG"), (224, 224, 224)),
+    "P": (palette, (200, 40, 10)),
+    "P with a transparent colour": (lambda size: palette(size, transparency=1), (255, 255, 255)),
+    "P with degrees of it": (lambda size: palette(size, transparency=b"\xff\x33"), (244, 212, 206)),
+    "RGB with a transparent colour": (
+        lambda size: encoded(Image.new("RGB", size, (1, 2, 3)), "PNG", transparency=(1, 2, 3)),
+        (255, 255, 255),
+    ),
+    "RGBA": (lambda size: encoded(Image.new("RGBA", size, (255, 0, 0, 102)), "PNG"), (255, 153, 153)),
+    "RGBA unseen": (lambda size: encoded(Image.new("RGBA", size, (9, 9, 9, 0)), "PNG"), (255, 255, 255)),
+    "CMYK": (lambda size: encoded(Image.new("CMYK", size, (0, 255, 255, 0)), "TIFF"), (255, 0, 0)),
+    "CMYK, Adobe's JPEG": (
+        lambda size: encoded(Image.new("CMYK", size, (0, 255, 255, 0)), "JPEG", quality=100),
+        (255, 0, 0),
+    ),
+    "YCbCr": (lambda size: encoded(Image.new("YCbCr", size, (128, 128, 128)), "JPEG"), (128, 128, 128)),
+    "I;16": (lambda size: encoded(grey16(size, 0xABCD), "PNG"), (0xAB, 0xAB, 0xAB)),
+    "I;16, white": (lambda size: encoded(grey16(size, 65_535), "PNG"), (255, 255, 255)),
+    "I;16 in a TIFF": (lambda size: encoded(grey16(size, 0x1234), "TIFF"), (0x12, 0x12, 0x12)),
+    "I;16B": (lambda size: encoded(Image.new("I;16B", size, 0x1234), "TIFF"), (0x12, 0x12, 0x12)),
+    "I": (lambda size: encoded(Image.new("I", size, 0x8001), "TIFF"), (0x80, 0x80, 0x80)),
+    "RGB of 16 bits": (lambda size: rgb16(size, (0xFFFF, 0x80FF, 0x0101)), (0xFF, 0x80, 0x01)),
+}
+
+
+@pytest.mark.parametrize("size", SIZES, ids=str)
+@pytest.mark.parametrize("mode", MODES)
+def test_every_mode_and_size_has_a_defined_result(mode, size):
+    make, expected = MODES[mode]
+    frame = read(make(size))
+    assert frame.shape == (size[1], size[0], 3)
+    assert frame.dtype == np.uint8
+    assert np.unique(frame.reshape(-1, 3), axis=0).tolist() == [list(expected)]
+
+
+@pytest.mark.parametrize(
+    ("picture", "words"),
+    [
+        (Image.new("F", (4, 4), 0.5), "floating point"),
+        (Image.new("I", (4, 4), 70_000), "values from 70000 to 70000"),
+        (Image.new("I", (4, 4), -1), "values from -1 to -1"),
+    ],
+)
+def test_pixels_without_an_agreed_white_are_refused(picture, words):
+    with pytest.raises(PictureError, match=words):
+        read(encoded(picture, "TIFF"))
+
+
+def test_a_picture_larger_than_a_strip_is_whole():
+    frame = np.random.default_rng(0).integers(0, 256, (700, 900, 3), np.uint8)
+    assert np.array_equal(read(encode(frame, "png")), frame)
+
+
+# orientation
+
+STORED = {
+    1: None,
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_90,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_270,
+}
+
+
+def stored(face, orientation):
+    """The picture as a camera held that way stores it, and its EXIF."""
+    picture, turn, exif = Image.fromarray(face), STORED[orientation], Image.Exif()
+    exif[274] = orientation
+    return (picture if turn is None else picture.transpose(turn)), exif
+
+
+@pytest.mark.parametrize("orientation", STORED)
+@pytest.mark.parametrize("name", ["PNG", "TIFF", "WEBP"])
+def test_eight_orientations_give_the_same_frame(face, name, orientation):
+    picture, exif = stored(face, orientation)
+    options = {"lossless": True} if name == "WEBP" else {}
+    assert np.array_equal(read(encoded(picture, name, exif=exif, **options)), face)
+
+
+@pytest.mark.parametrize("orientation", STORED)
+def test_eight_orientations_of_a_jpeg(face, orientation):
+    picture, exif = stored(face, orientation)
+    frame = read(encoded(picture, "JPEG", exif=exif, quality=100, subsampling=0)).astype(int)
+    assert frame.shape == face.shape
+    assert np.abs(frame - face).mean() < 1
+
+
+@pytest.mark.parametrize(
+    "exif",
+    [
+        b"Exif\0\0",
+        b"Exif\0\0II*\0",
+        b"Exif\0\0II*\0\xff\xff\xff\xff",
+        b"Exif\0\0" + bombs.tiff_of([(274, 3, 1, 9)]),
+        b"Exif\0\0" + bombs.tiff_of([(274, 2, 1, 6)]),
+        bombs.exif_of_overlaps(),
+    ],
+)
+def test_damaged_exif_leaves_the_picture_as_it_is(face, exif):
+    assert np.array_equal(read(encoded(Image.fromarray(face), "PNG", exif=exif)), face)
+
+
+# what is refused
+
+
+STRANGERS = {
+    "PostScript": b"%!PS-Adobe-3.0 EPSF-3.0\n",
+    "PDF": b"%PDF-1.7\n",
+    "Photoshop": b"8BPS\0\x01" + bytes(20),
+    "FITS": b"SIMPLE  =                    T" + b" " * 50,
+    "SVG": b'<?xml version="1.0"?>\n<svg xmlns="http://www.w3.org/2000/svg"/>',
+    "ZIP": b"PK\x03\x04" + bytes(26),
+    "web page": b"<!DOCTYPE html><html><body>404</body></html>",
+    "HEIC": b"\0\0\0\x18ftypheic" + bytes(20),
+    "video": b"\0\0\0\x18ftypisom" + bytes(20),
+    "text": b"Happy faces are all alike.",
+    "unknown kind": bytes(range(200, 256)),
+}
+
+
+@pytest.mark.parametrize("kind", STRANGERS)
+def test_strangers_are_refused_by_name_at_every_door(kind, tmp_path):
+    path = tmp_path / "photo.jpg"
+    path.write_bytes(STRANGERS[kind])
+    for source in (STRANGERS[kind], path, str(path)):
+        with pytest.raises(PictureError, match=f"expected a JPEG.*received .*{kind}"):
+            read(source)
+
+
+def test_what_pillow_could_open_besides_is_refused():
+    for name in ("EPS", "PPM", "TGA", "ICO", "PCX"):
+        with pytest.raises(PictureError, match="expected a JPEG"):
+            read(encoded(Image.new("RGB", (64, 64)), name))
+
+
+@pytest.mark.parametrize("name", FORMATS)
+@pytest.mark.parametrize("share", [0.02, 0.3, 0.6, 0.95])
+def test_a_file_cut_short_is_refused_not_half_grey(face, name, share):
+    whole = encoded(Image.fromarray(face), name)
+    with pytest.raises(PictureError, match="bytes given"):
+        read(whole[: int(len(whole) * share)])
+
+
+def test_the_message_names_the_file_what_came_and_what_to_do(face, tmp_path):
+    path = tmp_path / "team.png"
+    path.write_bytes(encode(face, "png")[:5000])
+    with pytest.raises(PictureError, match=r"team\.png': expected a whole picture; received .*\. Copy or download"):
+        read(path)
+
+
+def test_missing_folder_and_empty_have_their_own_words(tmp_path):
+    (tmp_path / "empty.jpg").touch()
+    for name, words in {"none.jpg": "no such file", "": "a folder", "empty.jpg": "an empty file"}.items():
+        with pytest.raises(PictureError, match=words):
+            read(tmp_path / name)
+    with pytest.raises(PictureError, match="null byte"):
+        read("a\0.jpg")
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="the superuser may read everything")
+def test_a_locked_file_has_its_own_words(face, tmp_path):
+    write(tmp_path / "locked.png", face)
+    (tmp_path / "locked.png").chmod(0)
+    with pytest.raises(PictureError, match="no permission"):
+        read(tmp_path / "locked.png")
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no named pipes on this system")
+def test_a_pipe_or_device_neither_hangs_nor_fills_memory(tmp_path):
+    os.mkfifo(tmp_path / "pipe.jpg")
+    for path in (tmp_path / "pipe.jpg", Path("/dev/zero")):
+        with pytest.raises(PictureError, match="pipe or device"):
+            read(path)
+
+
+def test_a_file_over_the_limit_is_refused_unread(tmp_path):
+    with (tmp_path / "huge.png").open("wb") as file:
+        file.truncate(MAX_BYTES + 1)
+    with pytest.raises(PictureError, match="at most 200,000,000 bytes; received 200,000,001"):
+        read(tmp_path / "huge.png")
+
+
+def test_pillow_is_left_as_the_host_set_it(face):
+    def settings():
+        return Image.MAX_IMAGE_PIXELS, ImageFile.LOAD_TRUNCATED_IMAGES, sorted(Image.OPEN)
+
+    before = settings()
+    read(encode(face, "png"))
+    for bomb in bombs.refused().values():
+        with pytest.raises(PictureError):
+            read(bomb)
+    assert settings() == before
+
+
+# bombs and damage, in a process whose memory and time are measured
+
+
+@pytest.fixture(scope="module")
+def costs(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("bombs")
+    for name, content in (bombs.refused() | bombs.harmless()).items():
+        (folder / name).write_bytes(content)
+    return run("bombs", folder)
+
+
+def test_fifteen_bombs_and_more_are_refused_or_do_no_harm(costs):
+    ends = {name: cost["end"] for name, cost in costs.items()}
+    expected = dict.fromkeys(bombs.refused(), "refused") | dict.fromkeys(bombs.harmless(), "valid")
+    assert len(bombs.refused()) >= 15
+    assert ends == expected
+
+
+def test_a_bomb_costs_at_most_100_ms_and_50_mb(costs):
+    dear = {name: cost for name, cost in costs.items() if cost["ms"] > 100 or cost["memory_mb"] > 50}
+    assert dear == {}
+
+
+def test_50_000_damaged_pictures_are_read_or_refused():
+    outcome = run("pictures", 50_000)
+    assert set(outcome["ends"]) == {"valid", "refused"}
+    assert sum(outcome["ends"].values()) == 50_000
+    assert min(outcome["ends"].values()) > 10_000  # both ways are taken, or the damage is too great or too small
+    assert outcome["memory_mb"] <= 150
+    assert outcome["worst_ms"] <= 250
+
+
+# finding
+
+
+def test_a_folder_gives_its_pictures_in_natural_order(tmp_path):
+    names = ["10.jpg", "9.JPG", "a/2.png", "a/1.webp", "[x]*?.gif", "B.tiff", ".hidden.jpg", ".git/1.jpg", "notes.txt"]
+    for name in names:
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    found = [path.relative_to(tmp_path).as_posix() for path in find_pictures([tmp_path])]
+    assert found == ["9.JPG", "10.jpg", "[x]*?.gif", "a/1.webp", "a/2.png", "B.tiff"]
+
+
+def test_files_come_as_they_are(tmp_path):
+    paths = [tmp_path / "notes.txt", tmp_path / "missing.jpg", tmp_path / ".hidden.jpg"]
+    assert list(find_pictures(paths)) == paths
+
+
+def test_loops_of_links_end_and_a_folder_is_walked_once(tmp_path):
+    (tmp_path / "a").mkdir()
+    (tmp_path / "a" / "1.jpg").touch()
+    (tmp_path / "a" / "again").symlink_to(tmp_path)
+    (tmp_path / "b").symlink_to(tmp_path / "a")
+    (tmp_path / "me").symlink_to(tmp_path / "me")
+    assert list(find_pictures([tmp_path, tmp_path / "a"])) == [tmp_path / "a" / "1.jpg"]
+
+
+def test_a_broken_link_is_found_so_that_reading_it_says_so(tmp_path):
+    (tmp_path / "gone.jpg").symlink_to(tmp_path / "nowhere.jpg")
+    assert list(find_pictures([tmp_path])) == [tmp_path / "gone.jpg"]
+
+
+def test_every_format_has_a_suffix_that_is_found():
+    extensions = Image.registered_extensions()
+    assert {extensions[suffix] for suffix in PICTURE_SUFFIXES} == set(FORMATS)
+
+
+# writing
+
+
+def test_png_is_exact_and_the_others_near(face, tmp_path):
+    for suffix, allowed in {".png": 0, ".jpg": 2.5, ".jpeg": 2.5, ".webp": 2.5, ".PNG": 0}.items():
+        write(tmp_path / f"face{suffix}", face)
+        assert np.abs(read(tmp_path / f"face{suffix}").astype(int) - face).mean() <= allowed, suffix
+
+
+def test_a_jpeg_is_written_at_quality_92(face):
+    assert encode(face, "jpg") == encoded(Image.fromarray(face), "JPEG", quality=92)
+
+
+def test_what_cant_be_written_leaves_nothing(face, tmp_path):
+    for name, frame, error in [
+        ("a.bmp", face, UsageError),
+        ("a", face, UsageError),
+        ("a.png", face / 255, PictureError),
+        ("a.webp", np.zeros((1, 20_000, 3), np.uint8), PictureError),
+    ]:
+        with pytest.raises(error, match="expected"):
+            write(tmp_path / name, frame)
+    assert list(tmp_path.iterdir()) == []

@@ -1,0 +1,238 @@
+"""Frames with their times, from a clip that was drawn, a picture, and cameras that are fakes."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from PIL import Image
+
+from mien.errors import UsageError, VideoError
+from mien.media.video import Camera, CameraSource, FileSource, PictureSource, Sampling, cameras, open_file
+from videos import write_frames
+
+LINUX = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="only Linux says which cameras there are")
+
+
+def write_clip(path):
+    """Twelve frames that grow redder, ten a second."""
+    return write_frames(path, [np.full((48, 64, 3), (20 * number, 0, 0), np.uint8) for number in range(12)], 10.0)
+
+
+class Capture:
+    """As much of OpenCV's ``VideoCapture`` as is asked for: some frames, then nothing."""
+
+    def __init__(self, frames=3, opens=True, known=()):
+        self.frames, self.opens, self.released, self.known = frames, opens, False, dict(known)
+
+    def __call__(self, source):
+        self.source = source
+        return self
+
+    def isOpened(self):  # noqa: N802 - OpenCV's name
+        return self.opens
+
+    def set(self, *_):
+        return True
+
+    def get(self, what):
+        return self.known.get(what, 0.0)
+
+    def read(self):
+        self.frames -= 1
+        return (True, np.full((4, 6, 3), (1, 2, 3), np.uint8)) if self.frames >= 0 else (False, None)
+
+    def grab(self):
+        self.frames -= 1
+        return self.frames >= 0
+
+    def retrieve(self):
+        return True, np.full((4, 6, 3), (1, 2, 3), np.uint8)
+
+    def release(self):
+        self.released = True
+
+
+@pytest.fixture
+def devices(tmp_path):
+    """A folder of devices with one camera."""
+    (tmp_path / "video0").touch()
+    return tmp_path
+
+
+def test_a_clip_gives_its_frames_in_order_with_their_times(tmp_path):
+    source = open_file(write_clip(tmp_path / "clip.avi"))
+    frames = []
+    while (frame := source.read()) is not None:
+        frames.append(frame)
+    source.close()
+    assert [frame.index for frame in frames] == list(range(12))
+    assert [frame.seconds for frame in frames] == pytest.approx([number / 10 for number in range(12)], abs=1e-3)
+    for number, frame in enumerate(frames):
+        assert (frame.picture.shape, frame.picture.dtype) == ((48, 64, 3), np.uint8)
+        red, green, blue = frame.picture.reshape(-1, 3).mean(axis=0)
+        assert abs(red - 20 * number) < 8
+        assert green < 8
+        assert blue < 8
+
+
+def test_times_that_a_file_does_not_tell_follow_its_rate(tmp_path):
+    path = tmp_path / "untimed.avi"
+    path.touch()
+    source = FileSource(path, Capture())
+    assert [source.read().seconds for _ in range(3)] == pytest.approx([0, 0.04, 0.08])
+    assert source.read() is None
+
+
+def test_a_picture_is_a_video_of_one_frame(tmp_path):
+    Image.new("RGB", (6, 4), (200, 10, 20)).save(tmp_path / "one.png")
+    source = open_file(tmp_path / "one.png")
+    assert isinstance(source, PictureSource)
+    frame = source.read()
+    assert (frame.index, frame.seconds, frame.picture[0, 0].tolist()) == (0, 0.0, [200, 10, 20])
+    assert source.read() is None
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "words"),
+    [
+        ("gone.mp4", None, "there is none"),
+        ("gone.png", None, "gone.png"),
+        ("text.mp4", b"no video at all", "holds none"),
+        ("empty.mp4", b"", "holds none"),
+        ("text.png", b"no picture", "text.png"),
+    ],
+)
+def test_what_is_no_video_is_refused_by_name(tmp_path, name, content, words):
+    if content is not None:
+        (tmp_path / name).write_bytes(content)
+    with pytest.raises(VideoError, match=words) as refused:
+        open_file(tmp_path / name)
+    assert name in str(refused.value)
+
+
+def test_a_clip_without_frames_is_refused(tmp_path):
+    path = tmp_path / "none.avi"
+    path.touch()
+    with pytest.raises(VideoError, match="without a frame"):
+        FileSource(path, Capture(frames=0)).read()
+
+
+def test_a_camera_gives_frames_as_rgb_until_it_is_lost(devices):
+    capture = Capture(frames=2)
+    camera = CameraSource(0, open_capture=capture, devices=devices)
+    first, second = camera.read(), camera.read()
+    assert capture.source == 0
+    assert (first.index, first.seconds, second.index) == (0, 0.0, 1)
+    assert second.seconds >= 0
+    assert first.picture[0, 0].tolist() == [3, 2, 1]
+    with pytest.raises(VideoError, match="camera 1 stopped giving pictures"):
+        camera.read()
+    camera.close()
+    assert capture.released
+
+
+def test_a_camera_in_use_is_named_and_let_go(devices):
+    capture = Capture(opens=False)
+    with pytest.raises(VideoError, match="another program may be using it"):
+        CameraSource(0, open_capture=capture, devices=devices)
+    assert capture.released
+
+
+@LINUX
+def test_a_camera_that_is_not_there_is_not_opened(devices):
+    with pytest.raises(VideoError, match="there is no camera 4: plug one in"):
+        CameraSource(3, open_capture=lambda _: pytest.fail("opened"), devices=devices)
+
+
+@LINUX
+@pytest.mark.skipif(hasattr(os, "geteuid") and os.geteuid() == 0, reason="nothing is closed to root")
+def test_a_camera_that_may_not_be_used_names_the_group(devices):
+    (devices / "video0").chmod(0)
+    with pytest.raises(VideoError, match="usermod -aG video"):
+        CameraSource(0, open_capture=lambda _: pytest.fail("opened"), devices=devices)
+
+
+@LINUX
+def test_cameras_are_listed_without_opening_one(tmp_path):
+    for number, index, name in ((0, 0, "Front"), (1, 1, "Front"), (10, 0, "Second"), (2, 0, "Third")):
+        device = tmp_path / f"video{number}"
+        device.mkdir()
+        (device / "index").write_text(f"{index}\n")
+        (device / "name").write_text(f"{name}\n")
+    (tmp_path / "video3").mkdir()
+    assert cameras(tmp_path) == (Camera(0, "Front"), Camera(2, "Third"), Camera(10, "Second"))
+    assert cameras(tmp_path / "gone") == ()
+
+
+@pytest.mark.parametrize(
+    ("sampling", "wanted"),
+    [
+        (Sampling(), list(range(12))),
+        (Sampling(stride=5), [0, 5, 10]),
+        (Sampling(every=0.25), [0, 3, 5, 8, 10]),
+        (Sampling(every=0.05), list(range(12))),
+        (Sampling(every=0.3, start=0.2), [2, 5, 8, 11]),
+        (Sampling(start=0.5, end=0.7), [5, 6, 7]),
+        (Sampling(start=5.0), []),
+        (Sampling(every=100.0), [0]),
+    ],
+)
+def test_the_frames_that_are_wanted_are_taken(tmp_path, sampling, wanted):
+    source = FileSource(write_clip(tmp_path / "clip.avi"))
+    frames = list(source.frames(sampling))
+    source.close()
+    assert [frame.index for frame in frames] == wanted
+    for frame in frames:
+        assert frame.seconds == pytest.approx(frame.index / 10, abs=1e-3)
+        assert abs(frame.picture[..., 0].mean() - 20 * frame.index) < 8
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"stride": 0},
+        {"every": 0.0},
+        {"every": -1.0},
+        {"every": float("nan")},
+        {"start": -1.0},
+        {"start": 2.0, "end": 1.0},
+    ],
+)
+def test_a_sampling_that_takes_nothing_is_refused(wrong):
+    with pytest.raises(UsageError):
+        Sampling(**wrong)
+
+
+def test_a_file_tells_its_rate_and_length(tmp_path):
+    source = FileSource(write_clip(tmp_path / "clip.avi"))
+    assert (source.rate, source.length) == (pytest.approx(10), pytest.approx(1.2))
+    source.close()
+
+
+def test_frames_that_would_fill_the_memory_are_refused_before_one_is_read(tmp_path):
+    path = write_clip(tmp_path / "clip.avi")
+    capture = Capture(known={cv2.CAP_PROP_FRAME_WIDTH: 65_500.0, cv2.CAP_PROP_FRAME_HEIGHT: 65_500.0})
+    with pytest.raises(VideoError, match=r"expected frames of at most 40,000,000 pixels .* received 65500x65500"):
+        FileSource(path, capture)
+    assert capture.released
+
+
+@pytest.mark.parametrize("count", [400, pytest.param(20_000, marks=pytest.mark.long)])
+def test_mutated_videos_neither_hang_nor_crash(count):
+    pytest.importorskip("av", reason="needs PyAV: pip install 'mien[video]'")
+    command = [sys.executable, "-m", "fuzz.videos", str(count)]
+    done = subprocess.run(
+        command, check=False, cwd=Path(__file__).parents[1], capture_output=True, encoding="latin-1", timeout=900
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+    told = json.loads(done.stdout)
+    assert set(told["ends"]) == {"all frames", "some frames", "refused"}, told
+    assert told["slowest"] < 10
+    assert told["memory"] < 150

@@ -1,0 +1,132 @@
+"""Videos are written with their times and sound, and read again: constant and variable rates, turned ones."""
+
+from __future__ import annotations
+
+import builtins
+from fractions import Fraction
+
+import numpy as np
+import pytest
+
+from mien.errors import MissingExtraError, UsageError, VideoError
+from mien.media.video import FileSource, Sampling
+from mien.media.video_writer import open_video
+
+av = pytest.importorskip("av", reason="needs PyAV: pip install 'mien[video]'")
+
+TIMES = [0.0, 0.04, 0.08, 0.5, 0.517, 1.25, 3.0]
+
+
+def grey(number, size=(48, 64)):
+    return np.full((*size, 3), 30 * number, np.uint8)
+
+
+def read_all(path):
+    source = FileSource(path)
+    frames = list(source.frames(Sampling()))
+    source.close()
+    return frames
+
+
+@pytest.fixture
+def sounding(tmp_path):
+    """A second of video with a second of a tone."""
+    path = tmp_path / "sounding.mp4"
+    with av.open(str(path), "w") as target:
+        pictures, sound = target.add_stream("libx264", rate=10), target.add_stream("aac", rate=8000, layout="mono")
+        pictures.height, pictures.width, pictures.pix_fmt = 48, 64, "yuv420p"
+        for number in range(10):
+            target.mux(pictures.encode(av.VideoFrame.from_ndarray(grey(number % 8), format="rgb24")))
+        tone = (8000 * np.sin(np.arange(8000) * 0.3)).astype(np.int16)
+        frame = av.AudioFrame.from_ndarray(tone[None], format="s16", layout="mono")
+        frame.sample_rate, frame.pts, frame.time_base = 8000, 0, Fraction(1, 8000)
+        for packet in [*sound.encode(frame), *sound.encode(None), *pictures.encode(None)]:
+            target.mux(packet)
+    return path
+
+
+@pytest.mark.parametrize("suffix", [".mp4", ".mov", ".mkv"])
+def test_frames_of_any_rhythm_keep_their_times_to_a_millisecond(tmp_path, suffix):
+    path = tmp_path / f"clip{suffix}"
+    with open_video(path) as writer:
+        for number, seconds in enumerate(TIMES):
+            writer.write(grey(number), seconds)
+    frames = read_all(path)
+    assert [frame.seconds for frame in frames] == pytest.approx(TIMES, abs=1e-3)
+    for number, frame in enumerate(frames):
+        assert frame.picture.shape == (48, 64, 3)
+        assert abs(frame.picture.mean() - 30 * number) < 6
+
+
+@pytest.mark.parametrize(("turned", "shape"), [(0, (48, 64)), (90, (64, 48)), (180, (48, 64)), (270, (64, 48))])
+def test_a_turned_video_is_read_upright_at_its_times(tmp_path, turned, shape):
+    plain, path = tmp_path / "plain.mp4", tmp_path / "turned.mp4"
+    picture = np.zeros((48, 64, 3), np.uint8)
+    picture[:, :32] = 220
+    with open_video(plain) as writer:
+        for seconds in TIMES:
+            writer.write(picture, seconds)
+    turn(plain, path, turned)
+    frames = read_all(path)
+    assert [frame.seconds for frame in frames] == pytest.approx(TIMES, abs=1e-3)
+    assert {frame.picture.shape[:2] for frame in frames} == {shape}
+    upright = np.rot90(picture, -turned // 90)
+    assert np.abs(frames[0].picture.astype(int) - upright).mean() < 12
+
+
+def turn(source, target, degrees):
+    """The same video with a matrix in its head that says how it is to be turned, as telephones write it."""
+    content = bytearray(source.read_bytes())
+    at = content.index(b"tkhd") + 4 + 40  # version 0: flags, times, number, lengths, layers come before the matrix
+    cosine, sine = {0: (1, 0), 90: (0, 1), 180: (-1, 0), 270: (0, -1)}[degrees]
+    for place, value in ((0, cosine), (1, sine), (3, -sine), (4, cosine)):
+        content[at + 4 * place : at + 4 * place + 4] = (value * 65536).to_bytes(4, "big", signed=True)
+    target.write_bytes(content)
+
+
+def test_the_sound_is_kept_as_it_is(tmp_path, sounding):
+    path = tmp_path / "drawn.mp4"
+    source = FileSource(sounding)
+    with open_video(path, sounding) as writer:
+        for frame in source.frames(Sampling()):
+            writer.write(255 - frame.picture, frame.seconds)
+    source.close()
+
+    def sound_of(video):
+        with av.open(str(video)) as opened:
+            return [bytes(packet) for packet in opened.demux(opened.streams.audio[0]) if packet.dts is not None]
+
+    assert sound_of(path) == sound_of(sounding)
+    assert len(sound_of(path)) > 5
+    assert len(read_all(path)) == 10
+
+
+def test_odd_edges_lose_a_row_and_a_column(tmp_path):
+    with open_video(tmp_path / "odd.mp4") as writer:
+        writer.write(grey(3, (49, 65)), 0.0)
+    assert read_all(tmp_path / "odd.mp4")[0].picture.shape == (48, 64, 3)
+
+
+def test_an_error_leaves_no_file(tmp_path):
+    path = tmp_path / "torn.mp4"
+    with pytest.raises(ValueError, match="torn"), open_video(path) as writer:  # noqa: PT012 - what is asked is the block
+        writer.write(grey(1), 0.0)
+        raise ValueError("torn")
+    with pytest.raises(VideoError, match="received none"), open_video(path):
+        pass
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_other_kinds_and_a_missing_extra_are_named(tmp_path, monkeypatch):
+    with pytest.raises(UsageError, match=r"received clip\.gif"), open_video(tmp_path / "clip.gif"):
+        pass
+    real = builtins.__import__
+
+    def without(name, *rest):
+        if name == "av":
+            raise ImportError(name)
+        return real(name, *rest)
+
+    monkeypatch.setattr(builtins, "__import__", without)
+    with pytest.raises(MissingExtraError, match=r"pip install 'mien\[video\]'"), open_video(tmp_path / "clip.mp4"):
+        pass

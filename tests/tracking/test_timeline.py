@@ -1,0 +1,222 @@
+"""Made results become segments, totals and changes."""
+
+from __future__ import annotations
+
+from xml.etree.ElementTree import fromstring
+
+import numpy as np
+import pytest
+
+from mien.errors import UsageError
+from mien.structures import Box, Face, FrameResult, Prediction
+from mien.tracking import UNSURE, Curves, Person, Segment, timeline, to_eaf, to_srt, to_vtt
+from mien.visualization.report.timeline_page import timeline_page
+
+LABELS = ("happy", "sad", "neutral")
+
+
+def shows(track, emotion, probability=0.8):
+    rest = (1 - probability) / 2
+    row = tuple(probability if label == emotion else rest for label in LABELS)
+    return Prediction(Face(Box(0, 0, 9, 9)), LABELS, row, unsure_below=0.5, track=track)
+
+
+def frames(*words, every=0.1, track=1):
+    """A frame a word; "" without a face."""
+    return [
+        FrameResult("a.mp4", number, number * every, (shows(track, word),) if word else ())
+        for number, word in enumerate(words)
+    ]
+
+
+def test_readings_become_segments_that_touch():
+    (person,) = timeline(frames(*["happy"] * 5, *["sad"] * 3, *["happy"] * 2))
+    assert [(one.emotion, one.readings) for one in person.segments] == [("happy", 5), ("sad", 3), ("happy", 2)]
+    edges = [(one.start, one.end) for one in person.segments]
+    assert edges == [pytest.approx(edge) for edge in ((0.0, 0.5), (0.5, 0.8), (0.8, 1.0))]
+    assert [one.probability for one in person.segments] == pytest.approx([0.8] * 3)
+    assert person.seconds == pytest.approx(1.0)
+    assert person.totals == {"happy": pytest.approx(0.7), "sad": pytest.approx(0.3)}
+    assert person.changes_a_minute == pytest.approx(120)
+
+
+def test_a_frame_or_two_without_the_face_are_no_gap_and_seconds_are():
+    (person,) = timeline(frames("happy", "", "", "happy"))
+    assert [(one.start, one.end) for one in person.segments] == [(0.0, pytest.approx(0.4))]
+    (person,) = timeline(frames("happy", *[""] * 20, "happy", "happy"))
+    starts = [(one.start, one.end) for one in person.segments]
+    assert starts == [pytest.approx(edge) for edge in ((0.0, 0.1), (2.1, 2.3))]
+    assert person.changes_a_minute == 0
+    assert person.seconds == pytest.approx(0.3)
+
+
+def test_frames_seldom_taken_are_no_gaps():
+    (person,) = timeline(frames("happy", "happy", "happy", every=5.0))
+    assert [(one.start, one.end) for one in person.segments] == [(0.0, 15.0)]
+
+
+def test_what_can_t_be_relied_on_is_a_segment_of_its_own():
+    results = frames("happy", "happy", "happy")
+    results[1] = FrameResult("a.mp4", 1, 0.1, (shows(1, "happy", 0.45),))
+    (person,) = timeline(results)
+    assert [one.emotion for one in person.segments] == ["happy", UNSURE, "happy"]
+
+
+def test_faces_are_kept_apart_in_the_order_in_which_they_came():
+    results = [
+        FrameResult("a.mp4", number, number / 10, (shows(7, "happy"), *([shows(3, "sad")] if number > 1 else [])))
+        for number in range(4)
+    ]
+    first, second = timeline(results)
+    assert (first.track, second.track) == (7, 3)
+    assert second.segments == (Segment(3, "sad", 0.2, pytest.approx(0.4), pytest.approx(0.8), 2),)
+
+
+def test_a_while_of_unsureness_is_no_change():
+    segments = [Segment(1, word, at, at + 1.0, 0.8, 10) for at, word in enumerate(("happy", UNSURE, "happy", "sad"))]
+    assert Person(1, tuple(segments)).changes_a_minute == pytest.approx(15)
+
+
+def test_a_face_without_a_number_is_nobody_yet():
+    results = [
+        FrameResult("a.mp4", number, number / 10, (shows(number or None, "happy"), shows(None, "sad")))
+        for number in range(2)
+    ]
+    assert [(person.track, len(person.segments)) for person in timeline(results)] == [(1, 1)]
+
+
+def test_nothing_comes_of_nothing():
+    assert timeline([]) == ()
+    assert timeline(frames("", "")) == ()
+    assert Person(1, ()).changes_a_minute == 0
+
+
+@pytest.mark.parametrize(
+    ("results", "words"),
+    [
+        ([FrameResult("a.png", predictions=(shows(1, "happy"),))], "received None s"),
+        ([*frames("happy"), *frames("happy")], "order of their times"),
+    ],
+)
+def test_results_without_times_or_order_are_refused(results, words):
+    with pytest.raises(UsageError, match=words):
+        timeline(results)
+
+
+# -- as files
+
+
+def two_people():
+    return (
+        Person(1, (Segment(1, "happy", 0.0, 1.5, 0.9, 15), Segment(1, "a < b & c", 1.5, 3661.25, 0.8, 15))),
+        Person(2, (Segment(2, "sad", 1.0, 2.0, 0.7, 10),)),
+    )
+
+
+def test_subtitles_of_one_face_are_its_segments():
+    (person,) = timeline(frames(*["happy"] * 5, *[""] * 20, *["sad"] * 5))
+    assert to_srt([person]) == (
+        "1\n00:00:00,000 --> 00:00:00,500\nhappy 80%\n\n2\n00:00:02,500 --> 00:00:03,000\nsad 80%\n"
+    )
+
+
+def test_subtitles_of_several_faces_tell_at_every_time_what_all_show():
+    assert (
+        to_vtt(two_people())
+        == """WEBVTT
+
+00:00:00.000 --> 00:00:01.000
+1: happy 90%
+
+00:00:01.000 --> 00:00:01.500
+1: happy 90%
+2: sad 70%
+
+00:00:01.500 --> 00:00:02.000
+1: a &lt; b &amp; c 80%
+2: sad 70%
+
+00:00:02.000 --> 01:01:01.250
+1: a &lt; b &amp; c 80%
+"""
+    )
+
+
+def test_nothing_seen_gives_empty_files():
+    assert to_srt([]) == ""
+    assert to_vtt([]) == "WEBVTT\n"
+
+
+def test_elan_gets_a_tier_a_face_and_an_annotation_a_segment(tmp_path):
+    root = fromstring(to_eaf(two_people(), tmp_path / "clip.mp4"))
+    slots = {slot.get("TIME_SLOT_ID"): int(slot.get("TIME_VALUE")) for slot in root.iter("TIME_SLOT")}
+    assert list(slots.values()) == sorted(slots.values())
+    told = {
+        tier.get("TIER_ID"): [
+            (slots[one.get("TIME_SLOT_REF1")], slots[one.get("TIME_SLOT_REF2")], one.findtext("ANNOTATION_VALUE"))
+            for one in tier.iter("ALIGNABLE_ANNOTATION")
+        ]
+        for tier in root.iter("TIER")
+    }
+    assert told == {
+        "face 1": [(0, 1500, "happy 0.90"), (1500, 3661250, "a < b & c 0.80")],
+        "face 2": [(1000, 2000, "sad 0.70")],
+    }
+    numbers = [one.get("ANNOTATION_ID") for one in root.iter("ALIGNABLE_ANNOTATION")]
+    assert len(set(numbers)) == len(numbers)
+    assert root.find("HEADER/MEDIA_DESCRIPTOR").get("RELATIVE_MEDIA_URL") == "./clip.mp4"
+    kinds = {kind.get("LINGUISTIC_TYPE_ID") for kind in root.iter("LINGUISTIC_TYPE")}
+    assert {tier.get("LINGUISTIC_TYPE_REF") for tier in root.iter("TIER")} == kinds
+
+
+# -- as a page
+
+
+def watched(*words, every=0.1, track=1):
+    """Curves of frames as ``frames`` makes them; the picture grows brighter."""
+    curves = Curves()
+    for number, result in enumerate(frames(*words, every=every, track=track)):
+        curves.add(np.full((20, 20, 3), min(number, 255), np.uint8), result)
+    return curves
+
+
+def test_curves_are_the_means_of_readings_near_each_other():
+    rows = watched("happy", "sad", every=0.02).rows(1)
+    ((start, end, row),) = rows
+    assert (start, end) == (0.0, pytest.approx(0.04))
+    assert row == pytest.approx([0.45, 0.45, 0.1])
+
+
+def test_curves_and_pictures_do_not_grow_with_the_length_of_the_video():
+    curves = watched(*["happy", "sad"] * 4000, every=0.5)
+    rows, pictures = curves.rows(1), curves.thumbnails(1)
+    assert 300 < len(rows) <= 720
+    assert 12 <= len(pictures) <= 49
+    assert rows[-1][1] == pytest.approx(4000, rel=0.01)
+    assert sum(row[2].sum() for row in rows) == pytest.approx(len(rows))
+    assert max(pictures) > 3000
+
+
+def test_without_thumbnails_no_picture_of_a_face_is_kept():
+    curves = Curves(thumbnails=False)
+    curves.add(np.zeros((20, 20, 3), np.uint8), frames("happy")[0])
+    assert curves.thumbnails(1) == {}
+
+
+def test_the_page_is_whole_escapes_names_and_links_to_moments():
+    words = [*["happy"] * 20, *[""] * 30, *["sad"] * 10]
+    name = "<b>clip & #1.mp4"
+    text = timeline_page(name, name, timeline(frames(*words)), watched(*words), "mien")
+    root = fromstring(text.split("\n", 1)[1])
+    assert root.findtext("head/title") == name
+    links = {one.get("href") for one in root.iter("a")}
+    assert "%3Cb%3Eclip%20%26%20%231.mp4#t=0.000" in links
+    assert "%3Cb%3Eclip%20%26%20%231.mp4#t=5.000" in links
+    assert "<script" not in text
+    areas = [one for one in root.iter("polygon") if one.findtext("title") == "happy"]
+    assert len(areas) == 2  # a gap of three seconds parts them
+    assert len(list(root.iter("image"))) == 6  # one each half second that it was seen
+
+
+def test_a_page_without_faces_says_so():
+    assert "No face was found." in timeline_page("a.mp4", "a.mp4", (), Curves())

@@ -1,0 +1,65 @@
+"""A network taught in seconds, as a run directory with its model file."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+
+from mien.data.dataset import PUBLIC_TEST, TRAINING, Dataset, one_hot
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+CORNERS = ("lower", "upper")
+
+
+@pytest.fixture(scope="session")
+def squares() -> Dataset:
+    """Noisy chips of 16 pixels with a bright square in the upper or the lower half, which names the class."""
+    dice = np.random.default_rng(0)
+    answers = np.arange(160) % 2
+    chips = dice.integers(90, 120, (160, 16, 16, 1)).astype(np.uint8)
+    for chip, upper in zip(chips, answers, strict=True):
+        top, left = dice.integers(1, 4) + (0 if upper else 8), dice.integers(1, 11)
+        chip[top : top + 4, left : left + 4] = 220
+    splits = np.where(np.arange(160) % 4 >= 2, PUBLIC_TEST, TRAINING)
+    rows = np.array([str(row) for row in range(160)])
+    return Dataset("squares", chips, (one_hot("classes", CORNERS, answers),), splits, rows, "d" * 64)
+
+
+@pytest.fixture(scope="session")
+def run(squares, tmp_path_factory) -> Path:
+    """A run directory of ``digits-conv`` that tells the squares apart."""
+    pytest.importorskip("keras", reason="needs Keras and a backend: pip install 'mien[train]'")
+    from mien.training import prepare_backend
+
+    prepare_backend()
+    from mien.training.config import PLAIN, Recipe
+    from mien.training.engine.fit import fit
+    from mien.training.export.export import export
+
+    folder = tmp_path_factory.mktemp("learning") / "run"
+    recipe = Recipe(
+        network="digits-conv",
+        epochs=4,
+        gentle_epochs=0,
+        warmup_epochs=0.5,
+        batch=16,
+        rate=0.03,
+        average=0.5,
+        augmentation=PLAIN,
+        precision="float32",
+    )
+    training, validation = squares.split(TRAINING), squares.split(PUBLIC_TEST)
+    taught = fit(training, validation, recipe, folder, lambda _: None)
+    export(taught.model, training, validation, recipe, folder / "model.onnx")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def network(run):
+    from mien.explain.network import load_network
+
+    return load_network(run)

@@ -1,0 +1,87 @@
+"""The data of the lessons: real where a folder is named, else drawn, in the same form."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from mien.data import PUBLIC_TEST, TRAINING, fer2013
+from mien.emotions import FER2013
+from mien.errors import DatasetError, UsageError
+from mien.tutorial import tutorial_data
+from mien.tutorial.drawn_data import drawn_digits, drawn_faces
+
+
+@pytest.fixture
+def nowhere(monkeypatch):
+    monkeypatch.delenv(tutorial_data.VARIABLE, raising=False)
+
+
+@pytest.fixture
+def named(monkeypatch, tmp_path):
+    """A folder that the variable names."""
+    monkeypatch.setenv(tutorial_data.VARIABLE, str(tmp_path))
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("draw", "side", "labels"), [(drawn_digits, 28, tuple("0123456789")), (drawn_faces, 48, tuple(FER2013))]
+)
+def test_drawn_data_has_the_form_of_the_real(draw, side, labels):
+    data = draw(training=140, validation=70)
+    assert data.chips.shape == (210, side, side, 1)
+    assert data.truths[0].labels == labels
+    assert set(data.truths[0].answers.tolist()) == set(range(len(labels)))
+    assert (len(data.split(TRAINING)), len(data.split(PUBLIC_TEST))) == (140, 70)
+    again, other = draw(training=140, validation=70), draw(training=140, validation=70, seed=1)
+    assert (again.chips == data.chips).all()
+    assert again.digest == data.digest != other.digest
+
+
+def test_no_drawn_picture_is_like_another():
+    chips = drawn_faces(training=60, validation=10).chips
+    assert len(np.unique(chips.reshape(len(chips), -1), axis=0)) == len(chips)
+
+
+def test_without_a_folder_all_is_drawn_and_said_to_be(nowhere, tmp_path):
+    assert tutorial_data.folder() is None
+    assert tutorial_data.origin().startswith("DRAWN DATA")
+    for splits in (tutorial_data.digits(30, 20), tutorial_data.faces(30, 20)):
+        assert [len(part) for part in splits] == [30, 20]
+        assert all("drawn" in part.name for part in splits)
+
+
+def test_a_drawn_csv_is_read_as_it_was_drawn(nowhere, tmp_path):
+    read = fer2013.read(tutorial_data.faces_csv(tmp_path / "fer2013.csv", training=20, validation=10))
+    drawn = drawn_faces(20, 10)
+    assert (read.chips == drawn.chips).all()
+    assert (read.truths[0].answers == drawn.truths[0].answers).all()
+    assert (read.splits == drawn.splits).all()
+
+
+def test_a_folder_that_is_named_is_taken(named, tmp_path):
+    data = drawn_faces(training=40, validation=20, seed=3)
+    tutorial_data.write_csv(data, named / "fer2013" / "fer2013.csv")
+    assert tutorial_data.origin().startswith("REAL DATA")
+    assert tutorial_data.faces_csv(tmp_path / "not.csv", 5, 5) == named / "fer2013" / "fer2013.csv"
+    learnt, held = tutorial_data.faces(training=30, validation=99)
+    assert (len(learnt), len(held)) == (30, 20)
+    assert (learnt.chips == data.chips[:30]).all()
+
+
+@pytest.mark.shared
+def test_mnist_is_taken_from_the_folder_named(monkeypatch, shared):
+    monkeypatch.setenv(tutorial_data.VARIABLE, str(shared / "data"))
+    learnt, held = tutorial_data.digits(300, 100)
+    assert (learnt.name, len(learnt), len(held)) == ("mnist", 300, 100)
+    assert not set(learnt.rows) & set(held.rows)
+
+
+def test_what_a_named_folder_lacks_is_told(named, monkeypatch):
+    with pytest.raises(DatasetError, match="fer2013"):
+        tutorial_data.faces(10, 10)
+    with pytest.raises(DatasetError, match="mnist"):
+        tutorial_data.digits(10, 10)
+    monkeypatch.setenv(tutorial_data.VARIABLE, str(named / "nothing"))
+    with pytest.raises(UsageError, match="MIEN_LESSON_DATA"):
+        tutorial_data.folder()

@@ -1,0 +1,121 @@
+"""The drawn avatar, emoji, and pictures of one's own; and they over a face."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import numpy as np
+import pytest
+from PIL import Image
+from skimage.data import astronaut
+
+from mien.emotions import FER2013
+from mien.errors import UsageError
+from mien.structures import Box, Face, Landmarks, Point, Prediction
+from mien.visualization.avatar import styles
+from mien.visualization.avatar.styles import DrawnAvatar, PictureAvatar, cover_faces, find_avatar
+
+LABELS = tuple(map(str, FER2013))
+FACE = Box(178, 65, 270, 176)
+
+
+def shows(box, emotion="happy", landmarks=None):
+    row = tuple(1.0 if label == emotion else 0.0 for label in LABELS)
+    return Prediction(Face(box, landmarks), LABELS, row)
+
+
+@pytest.fixture
+def folder(tmp_path):
+    for number, label in enumerate(LABELS):
+        Image.new("RGBA", (20, 40), (number, 0, 0, 255)).save(tmp_path / f"{label.title()}.png")
+    (tmp_path / "notes.txt").write_text("mine")
+    return tmp_path
+
+
+def test_the_drawn_avatar_blends_by_the_probabilities():
+    pictures = [
+        DrawnAvatar().picture(("happy", "sad"), row, 64).astype(int) for row in ((1.0, 0.0), (0.5, 0.5), (0.0, 1.0))
+    ]
+    assert all(picture.shape == (64, 64, 4) for picture in pictures)
+    assert all((one != other).any() for one, other in pairwise(pictures))
+
+
+def test_a_folder_of_one_s_own_pictures_shows_the_likeliest(folder):
+    avatar = find_avatar(str(folder))
+    for number, label in enumerate(LABELS):
+        row = [0.1] * len(LABELS)
+        row[number] = 0.9
+        picture = avatar.picture(LABELS, row, 32)
+        assert picture.shape == (32, 32, 4)
+        assert picture[16, 16].tolist() == [number, 0, 0, 255], label
+        assert picture[16, 0, 3] == 0  # a tall picture stands in the middle of a square
+
+
+def test_what_has_no_picture_is_shown_as_neutral(folder):
+    avatar = find_avatar(str(folder))
+    neutral = LABELS.index("neutral")
+    assert avatar.picture(("contempt", "happy"), (0.9, 0.1), 8)[4, 4, 0] == neutral
+    assert avatar.picture(("bored",), (1.0,), 8)[4, 4, 0] == neutral
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (lambda folder: (folder / "Happy.png").unlink(), "there is none for happy"),
+        (lambda folder: (folder / "Sad.png").write_bytes(b"no picture"), "Sad.png; it can't be read"),
+    ],
+)
+def test_a_folder_that_lacks_a_picture_is_refused(folder, change, words):
+    change(folder)
+    with pytest.raises(UsageError, match=words):
+        find_avatar(str(folder))
+
+
+def test_an_unknown_kind_is_refused_with_the_choices():
+    with pytest.raises(UsageError, match="expected drawn, emoji, or a folder of pictures as an avatar; received 'cat'"):
+        find_avatar("cat")
+    with pytest.raises(UsageError, match="a picture for neutral"):
+        PictureAvatar({"happy": np.zeros((4, 4, 4), np.uint8)})
+
+
+def test_emoji_without_a_font_name_the_package(monkeypatch):
+    monkeypatch.setattr(styles, "EMOJI_FONTS", {})
+    with pytest.raises(UsageError, match="fonts-noto-color-emoji"):
+        find_avatar("emoji")
+
+
+def test_emoji_differ():
+    try:
+        avatar = find_avatar("emoji")
+    except UsageError as error:
+        pytest.skip(str(error))
+    pictures = {avatar.picture((label,), (1.0,), 48).tobytes() for label in LABELS}
+    assert len(pictures) == len(LABELS)
+
+
+def test_a_face_is_covered_and_nothing_far_from_it():
+    frame = astronaut()
+    covered = cover_faces(frame, [shows(FACE)], DrawnAvatar())
+    face = (slice(75, 170), slice(185, 262))
+    assert (covered[face] != frame[face]).any(axis=2).mean() > 0.99
+    np.testing.assert_array_equal(covered[300:], frame[300:])
+    assert covered is not frame
+
+
+def test_an_avatar_leans_with_the_head():
+    def leaning(by):
+        marks = Landmarks(Point(200, 100), Point(240, 100 + by), Point(220, 120), Point(205, 150), Point(235, 150))
+        return cover_faces(astronaut(), [shows(FACE, "surprise", marks)], DrawnAvatar()).astype(int)
+
+    upright, leaning_right, leaning_left = leaning(0), leaning(20), leaning(-20)
+    assert np.abs(upright - leaning_right).max() > 100
+    assert np.abs(leaning_left - leaning_right).max() > 100
+
+
+@pytest.mark.parametrize(
+    "box", [Box(-60, -60, 20, 20), Box(500, 500, 600, 600), Box(-900, 0, -800, 100), Box(-4e5, -4e5, 4e5, 4e5)]
+)
+def test_faces_at_the_edge_outside_and_huge_are_drawn_as_far_as_they_are_there(box):
+    covered = cover_faces(astronaut(), [shows(box)], DrawnAvatar())
+    assert covered.shape == (512, 512, 3)
+    assert (covered != astronaut()).any() == (box.shared(Box(0, 0, 512, 512)) > 0)
