@@ -1,10 +1,10 @@
-"""What each ingredient of a recipe is worth: the recipe, and the same with one thing changed, taught and judged alike.
+"""What each ingredient of a config is worth: the config, and the same with one thing changed, taught and judged alike.
 
     KERAS_BACKEND=torch python benchmarks/ablation.py --data FER2013_FOLDER --runs runs/ablation --out docs/training.md
     KERAS_BACKEND=torch python benchmarks/ablation.py --data FER2013_FOLDER --runs runs/ablation --only flip "no EMA"
 
 Every variant is a run of ``mien train`` in a directory of its own, so that a broken-off study goes on where it was, and
-what is taught already is not taught again. Differences are paired: over the same pictures of PublicTest, with the
+what is taught already is not taught again. Differences are paired: over the same images of PublicTest, with the
 standard error of the mean difference, of all seeds together.
 """
 
@@ -23,9 +23,9 @@ from page import fill, table
 from mien.classification.classifier import Classifier
 from mien.data import Dataset
 from mien.data import load as load_dataset
-from mien.evaluation.inference import judge_chips
+from mien.evaluation.inference import judge_crops
 from mien.media.files import write_text
-from mien.training.config import Recipe, recipe_for
+from mien.training.config import TrainingConfig, config_for
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -59,21 +59,21 @@ VARIANTS: dict[str, dict[str, Any]] = {
 }  # fmt: skip
 
 
-def studied(network: str, epochs: int) -> Recipe:
-    """A network's recipe for a study: as short as it says (one pass an epoch), and by the data's own labels alone."""
-    recipe = recipe_for(network)
-    return dataclasses.replace(recipe, epochs=epochs, gentle_epochs=epochs // 5, passes=1, soft_labels="")
+def studied(network: str, epochs: int) -> TrainingConfig:
+    """A network's config for a study: as short as it says (one pass an epoch), and by the data's own labels alone."""
+    config = config_for(network)
+    return dataclasses.replace(config, epochs=epochs, gentle_epochs=epochs // 5, passes=1, soft_labels="")
 
 
-def varied(recipe: Recipe, changes: dict[str, Any]) -> Recipe:
-    """The recipe with some choices changed."""
+def varied(config: TrainingConfig, changes: dict[str, Any]) -> TrainingConfig:
+    """The config with some choices changed."""
     changes = dict(changes)
-    augmentation = dataclasses.replace(recipe.augmentation, **changes.pop("augmentation", {}))
-    return dataclasses.replace(recipe, augmentation=augmentation, **changes)
+    augmentation = dataclasses.replace(config.augmentation, **changes.pop("augmentation", {}))
+    return dataclasses.replace(config, augmentation=augmentation, **changes)
 
 
-def teach(run: Path, recipe: Recipe, data: Path) -> None:
-    """A run of the recipe, where it is not done yet."""
+def teach(run: Path, config: TrainingConfig, data: Path) -> None:
+    """A run of the config, where it is not done yet."""
     if (run / "model.onnx").is_file():
         return
     command = [sys.executable, "-m", "mien", "train", "--out", str(run)]
@@ -81,24 +81,24 @@ def teach(run: Path, recipe: Recipe, data: Path) -> None:
         command.append("--resume")
     else:
         path = run.with_suffix(".toml")
-        write_text(path, recipe.to_toml())
-        command += ["--data", str(data), "--recipe", str(path)]
+        write_text(path, config.to_toml())
+        command += ["--data", str(data), "--config", str(path)]
     subprocess.run(command, check=True)
 
 
 def right(run: Path, split: Dataset) -> dict[str, npt.NDArray[np.float64]]:
-    """For each label set, which pictures were read rightly, and the macro-F1 under ``HEAD F1``."""
+    """For each label set, which images were read rightly, and the macro-F1 under ``HEAD F1``."""
     classifier = Classifier((run / "model.onnx").read_bytes(), 1)
     found = {}
     for head in ("fer2013", "ferplus"):
-        judged = judge_chips(classifier, split, head)
+        judged = judge_crops(classifier, split, head)
         found[head] = (judged.probabilities.argmax(axis=1) == judged.answers).astype(np.float64)
         found[f"{head} F1"] = np.array([judged.report.metrics.macro_f1])
     return found
 
 
 def difference(one: npt.NDArray[np.float64], other: npt.NDArray[np.float64]) -> str:
-    """The mean difference in points with its standard error, of pictures (seeds, pictures) that pair up."""
+    """The mean difference in points with its standard error, of images (seeds, images) that pair up."""
     apart = (one - other).mean(axis=0)
     return f"{100 * apart.mean():+.1f} ± {100 * apart.std() / np.sqrt(len(apart)):.1f}"
 
@@ -107,13 +107,13 @@ def main() -> None:
     """Teaches what is not taught yet, and tells."""
     asked = _arguments().parse_args()
     names = [BASE, *(asked.only or [name for name in VARIANTS if name != BASE])]
-    recipe = studied(asked.model, asked.epochs)
+    config = studied(asked.model, asked.epochs)
     split = load_dataset(asked.data).split("PublicTest")
     asked.runs.mkdir(parents=True, exist_ok=True)
     found: dict[str, list[dict[str, npt.NDArray[np.float64]]]] = {}
     for seed in range(asked.seeds):
         for name in names:
-            changed = varied(dataclasses.replace(recipe, seed=seed), VARIANTS[name])
+            changed = varied(dataclasses.replace(config, seed=seed), VARIANTS[name])
             run = asked.runs / f"{name.replace(' ', '-').replace(',', '')}-{seed}"
             teach(run, changed, asked.data)
             found.setdefault(name, []).append(right(run, split))
@@ -136,7 +136,7 @@ def _told(found: dict[str, list[dict[str, npt.NDArray[np.float64]]]], asked: arg
             cells.append("" if name == BASE else difference(figures[head], stacked[BASE][head]))
         cells.append(f"{figures['fer2013 F1'].mean():.3f}")
         rows.append(cells)
-    header = ["recipe", "FER2013", "points", "FER+", "points", "macro-F1, FER2013"]
+    header = ["config", "FER2013", "points", "FER+", "points", "macro-F1, FER2013"]
     note = (
         f"`{asked.model}`, {asked.epochs} epochs, seeds: {asked.seeds}, judged on PublicTest. So "
         "short a schedule flatters whatever regularises less: it ranks, it does not decide."
@@ -152,7 +152,7 @@ def _arguments() -> argparse.ArgumentParser:
     add("--model", default="nano")
     add("--epochs", type=int, default=12)
     add("--seeds", type=int, default=1)
-    add("--only", nargs="+", choices=list(VARIANTS), help="these variants beside the recipe as it is")
+    add("--only", nargs="+", choices=list(VARIANTS), help="these variants beside the config as it is")
     add("--out", type=Path, help="a page with a block 'ablation', such as docs/training.md")
     return parser
 

@@ -33,7 +33,7 @@ import sys
 import keras, tensorflow, tf2onnx
 model = keras.models.load_model(sys.argv[1], compile=False)
 entry = [tensorflow.TensorSpec((None, *model.input_shape[1:]), tensorflow.float32)]
-call = tensorflow.function(lambda chips: model(chips, training=False), input_signature=entry)
+call = tensorflow.function(lambda crops: model(crops, training=False), input_signature=entry)
 tf2onnx.convert.from_function(call, input_signature=entry, opset=17, output_path=sys.argv[2])
 """
 SIDE = 1024
@@ -102,7 +102,7 @@ def _networks(contents: Mapping[str, bytes], threads: tuple[int, ...]) -> dict[W
         for count in threads:
             classifier = Classifier(content, count)
             for batch in BATCHES:
-                call = partial(classifier.logits, _chips(classifier, batch))
+                call = partial(classifier.logits, _crops(classifier, batch))
                 tasks[Work(name, count, batch, batch * operations)] = partial(seconds_a_call, call)
     return tasks
 
@@ -132,9 +132,9 @@ def _plain(
         session = onnxruntime.InferenceSession(content, _options(count), providers=["CPUExecutionProvider"])
         entry = session.get_inputs()[0].name
         for batch in BATCHES:
-            chips = np.random.default_rng(1).random((batch, *shape), np.float32)
+            crops = np.random.default_rng(1).random((batch, *shape), np.float32)
             work = Work(name, count, batch, batch * 2 * multiply_adds(content))
-            tasks[work] = partial(seconds_a_call, partial(session.run, None, {entry: chips}))
+            tasks[work] = partial(seconds_a_call, partial(session.run, None, {entry: crops}))
     return tasks
 
 
@@ -154,7 +154,7 @@ def _products(threads: tuple[int, ...]) -> dict[Work, Callable[[], float]]:
     return {**by_numpy, **by_runtime}
 
 
-def _chips(classifier: Classifier, count: int) -> npt.NDArray[np.uint8]:
+def _crops(classifier: Classifier, count: int) -> npt.NDArray[np.uint8]:
     card = classifier.card
     return np.random.default_rng(1).integers(0, 256, (count, card.size, card.size, card.channels), np.uint8)
 

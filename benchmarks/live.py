@@ -73,8 +73,8 @@ class Moving:
         """The next frame, at its time."""
         self._number += 1
         time.sleep(max(self._begun + self._number / RATE - time.monotonic(), 0.0))
-        picture = self._frames[self._number % len(self._frames)]
-        return VideoFrame(self._number, time.monotonic() - self._begun, picture)
+        image = self._frames[self._number % len(self._frames)]
+        return VideoFrame(self._number, time.monotonic() - self._begun, image)
 
     def close(self) -> None:
         """Nothing is held."""
@@ -213,14 +213,14 @@ def _lesson(frames: list[Frame], network: Any) -> Shown:
     def step() -> None:
         frame = camera.read()
         begun = time.perf_counter()
-        grey = cv2.cvtColor(frame.picture, cv2.COLOR_RGB2GRAY)
+        grey = cv2.cvtColor(frame.image, cv2.COLOR_RGB2GRAY)
         faces = finder.detectMultiScale(grey, scaleFactor=1.3, minNeighbors=5)
         found = time.perf_counter()
         for x, y, wide, high in faces:
-            chip = cv2.resize(grey[y : y + high, x : x + wide], (48, 48))[None, ..., None]
-            network.predict(chip, verbose=0)
+            crop = cv2.resize(grey[y : y + high, x : x + wide], (48, 48))[None, ..., None]
+            network.predict(crop, verbose=0)
         named = time.perf_counter()
-        photo = ImageTk.PhotoImage(Image.fromarray(frame.picture))
+        photo = ImageTk.PhotoImage(Image.fromarray(frame.image))
         label.configure(image=photo)
         label.image = photo  # type: ignore[attr-defined]
         root.update_idletasks()

@@ -1,4 +1,4 @@
-"""A video in one go beside a loop over its frames, and ten thousand pictures by one process, a pool, and Ray."""
+"""A video in one go beside a loop over its frames, and ten thousand images by one process, a pool, and Ray."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from setting import Setting
 
 ROUNDS = 3
-PICTURES = 10_000
+IMAGES = 10_000
 KILLS = 20
 
 FER = """
@@ -67,9 +67,9 @@ def videos(setting: Setting) -> Section:
 
 
 def many(setting: Setting) -> Section:
-    """Ten thousand pictures by one process, by one a core, and by Ray; and by a run that is killed time and again."""
+    """Ten thousand images by one process, by one a core, and by Ray; and by a run that is killed time and again."""
     with tempfile.TemporaryDirectory() as scratch:
-        folder = Path(scratch) / "pictures"
+        folder = Path(scratch) / "images"
         _repeat(setting.photos, folder, setting.many)
         engines = {"one process": ["--processes", "1"], f"{cores()} processes": []}
         if find_spec("ray"):
@@ -83,11 +83,11 @@ def many(setting: Setting) -> Section:
         for name, one in seconds.items()
     ]
     words = (
-        f"{setting.many:,} pictures, {len(setting.photos)} different ones, whole runs of `mien predict FOLDER --out "
+        f"{setting.many:,} images, {len(setting.photos)} different ones, whole runs of `mien predict FOLDER --out "
         f"TABLE.parquet` from their start to their end. Killed {killed} times (kill -9 of the run, or of one of its "
-        f"processes) and begun again each time: {rows_there:,} pictures in the table, none twice."
+        f"processes) and begun again each time: {rows_there:,} images in the table, none twice."
     )
-    text = [table(["", "seconds", "pictures a second", "times one process"], rows), words]
+    text = [table(["", "seconds", "images a second", "times one process"], rows), words]
     return Section("\n\n".join(text), {"seconds": {name: one.values for name, one in seconds.items()}})
 
 
@@ -130,7 +130,7 @@ def _size(video: Path) -> tuple[int, int]:
 
 
 def _repeat(photos: Sequence[Path], folder: Path, count: int) -> None:
-    """A folder of so many pictures, the same ones time and again."""
+    """A folder of so many images, the same ones time and again."""
     folder.mkdir()
     for number, photo in zip(range(count), itertools.cycle(photos), strict=False):
         (folder / f"{number:06}{photo.suffix}").symlink_to(photo.absolute())
@@ -149,7 +149,7 @@ def _read(setting: Setting, folder: Path, more: Sequence[str]) -> float:
 
 
 def _killed(setting: Setting, folder: Path) -> tuple[int, int]:
-    """How often a run was killed, and the pictures in the table that came of it in the end."""
+    """How often a run was killed, and the images in the table that came of it in the end."""
     import pyarrow.parquet as pq
 
     out, dice, kills = folder.with_name("killed.parquet"), random.Random(0), 0
@@ -167,10 +167,10 @@ def _killed(setting: Setting, folder: Path) -> tuple[int, int]:
         run.kill()
         run.wait()
     sources = pq.read_table(out, columns=["source", "face"]).to_pylist()
-    pictures = [row["source"] for row in sources if not row["face"]]
-    if len(pictures) != len(set(pictures)) or len(pictures) != setting.many:
-        raise SystemExit(f"expected each of {setting.many} pictures once; received {len(pictures)}")
-    return kills, len(pictures)
+    images = [row["source"] for row in sources if not row["face"]]
+    if len(images) != len(set(images)) or len(images) != setting.many:
+        raise SystemExit(f"expected each of {setting.many} images once; received {len(images)}")
+    return kills, len(images)
 
 
 def _children(pid: int) -> list[int]:

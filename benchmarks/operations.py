@@ -10,7 +10,7 @@ import onnx
 import onnxruntime
 
 COUNTED = frozenset({"Conv", "Gemm", "MatMul"})
-"""Nearly all the work of a network for pictures."""
+"""Nearly all the work of a network for images."""
 
 REFUSED = frozenset(
     {"Attention", "ConvInteger", "ConvTranspose", "Einsum", "GRU", "LSTM", "MatMulInteger", "QLinearConv"}

@@ -3,8 +3,8 @@
     python benchmarks/serving.py --out docs/server.md
     python benchmarks/serving.py --seconds 5 --overload 5 --workers 1
 
-Prints Markdown, or fills the block "serving" of a page. Capacity is that of POST /v1/predict with pictures of 640x480;
-beside it the same pictures read by plain loops, a process a core. Then the latency at 70 % of that capacity, what
+Prints Markdown, or fills the block "serving" of a page. Capacity is that of POST /v1/predict with images of 640x480;
+beside it the same images read by plain loops, a process a core. Then the latency at 70 % of that capacity, what
 becomes of ten times as many requests as that, and how long the server takes to end. Whoever asks is a process beside
 the server's. Wants a machine that does nothing else, and mien[dev].
 """
@@ -57,17 +57,17 @@ def main() -> None:
     """Measures, and prints or fills a page."""
     asked = _arguments().parse_args()
     load = busy()
-    picture = _picture()
+    image = _image()
     with _served(asked.workers) as (process, port):
         loop, served = [], []
         for _ in range(asked.rounds):
             loop.append(_loops(cores(), asked.seconds))
-            served.append(asyncio.run(_capacity(port, picture, 4 * asked.workers, asked.seconds)))
+            served.append(asyncio.run(_capacity(port, image, 4 * asked.workers, asked.seconds)))
         capacity = statistics.median(served)
-        calm = asyncio.run(_at_rate(port, picture, SHARE * capacity, asked.seconds))
-        before = asyncio.run(_at_rate(port, picture, TIMES * capacity, asked.overload, watched=True))
-        after = asyncio.run(_at_rate(port, picture, SHARE * capacity, min(asked.seconds, 5.0)))
-        ended = asyncio.run(_ended(process, port, picture, 4 * asked.workers))
+        calm = asyncio.run(_at_rate(port, image, SHARE * capacity, asked.seconds))
+        before = asyncio.run(_at_rate(port, image, TIMES * capacity, asked.overload, watched=True))
+        after = asyncio.run(_at_rate(port, image, SHARE * capacity, min(asked.seconds, 5.0)))
+        ended = asyncio.run(_ended(process, port, image, 4 * asked.workers))
     text = _told(asked, list(zip(loop, served, strict=True)), calm, before, after)
     text += f"\n\nStopped by SIGTERM while {4 * asked.workers} clients ask without a pause: gone after {ended:.1f} s."
     text += f"\n\n<sub>{today()}, {machine()}" + (f"; **load {load:.1f} before the run**" if load else "") + ".</sub>"
@@ -92,8 +92,8 @@ def _told(asked: argparse.Namespace, rounds: list[tuple[float, float]], calm: As
     loop, capacity = (statistics.median(each) for each in zip(*rounds, strict=True))
     shares = [served / plain for plain, served in rounds]
     rows = [
-        [f"plain loops, {cores()}", f"{loop:.1f} pictures a second"],
-        [f"`POST /v1/predict`, {asked.workers} workers", f"{capacity:.1f} pictures a second"],
+        [f"plain loops, {cores()}", f"{loop:.1f} images a second"],
+        [f"`POST /v1/predict`, {asked.workers} workers", f"{capacity:.1f} images a second"],
         ["served over plain", f"{statistics.median(shares):.2f} ({min(shares):.2f} to {max(shares):.2f})"],
         [f"at {SHARE:.0%} of that: p50, p99", _ms(calm.answered, 50, 99)],
         [f"{TIMES} times that for {much.seconds:.0f} s: asked a second", f"{_count(much) / much.seconds:.0f}"],
@@ -103,7 +103,7 @@ def _told(asked: argparse.Namespace, rounds: list[tuple[float, float]], calm: As
         ["connections that failed", str(much.failed)],
         [f"afterwards at {SHARE:.0%}: p50, p99; refused", f"{_ms(after.answered, 50, 99)}; {len(after.refused)}"],
     ]
-    note = f"Pictures of {SIZE[0]}x{SIZE[1]} with one face; who asks runs on the same {cores()} cores."
+    note = f"Images of {SIZE[0]}x{SIZE[1]} with one face; who asks runs on the same {cores()} cores."
     return f"{table(['', ''], rows)}\n\n{note}"
 
 
@@ -119,7 +119,7 @@ def _ms(seconds: list[float], *shares: int) -> str:
     return ", ".join(f"{1000 * ordered[min(len(ordered) * share // 100, len(ordered) - 1)]:.1f} ms" for share in shares)
 
 
-def _picture() -> bytes:
+def _image() -> bytes:
     """A portrait on a ground of 640x480, as JPEG."""
     frame = Image.new("RGB", SIZE, (90, 90, 90))
     portrait = Image.open(PORTRAIT).convert("RGB")
@@ -131,7 +131,7 @@ def _picture() -> bytes:
 
 
 def _loops(count: int, seconds: float) -> float:
-    """Pictures a second that so many plain loops read together."""
+    """Images a second that so many plain loops read together."""
     os.environ.update(ONE_THREAD | os.environ)  # as the server's own processes have it
     context = multiprocessing.get_context("spawn")
     with context.Pool(count) as pool:
@@ -143,11 +143,11 @@ def _loop(seconds: float) -> float:
     import cv2
 
     cv2.setNumThreads(1)
-    recognizer, picture = Recognizer.load(), _picture()
-    recognizer.predict(picture)
+    recognizer, image = Recognizer.load(), _image()
+    recognizer.predict(image)
     begun, done = time.perf_counter(), 0
     while time.perf_counter() - begun < seconds:
-        recognizer.predict(picture)
+        recognizer.predict(image)
         done += 1
     return done / (time.perf_counter() - begun)
 
@@ -199,17 +199,17 @@ class _Client:
             self._streams = None
 
 
-def _request(picture: bytes) -> bytes:
-    head = f"POST /v1/predict HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: {len(picture)}\r\n\r\n"
-    return head.encode() + picture
+def _request(image: bytes) -> bytes:
+    head = f"POST /v1/predict HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: {len(image)}\r\n\r\n"
+    return head.encode() + image
 
 
 HEALTH = b"GET /healthz HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"
 
 
-async def _capacity(port: int, picture: bytes, clients: int, seconds: float) -> float:
-    """Pictures a second that so many clients get, each asking again when it has its answer."""
-    request, done = _request(picture), 0
+async def _capacity(port: int, image: bytes, clients: int, seconds: float) -> float:
+    """Images a second that so many clients get, each asking again when it has its answer."""
+    request, done = _request(image), 0
     end = time.perf_counter() + seconds
 
     async def ask() -> None:
@@ -225,9 +225,9 @@ async def _capacity(port: int, picture: bytes, clients: int, seconds: float) -> 
     return done / (time.perf_counter() - begun)
 
 
-async def _at_rate(port: int, picture: bytes, rate: float, seconds: float, *, watched: bool = False) -> Asked:
+async def _at_rate(port: int, image: bytes, rate: float, seconds: float, *, watched: bool = False) -> Asked:
     """Asks at a rate that does not wait for answers (an open loop); what came of it."""
-    request, came, running = _request(picture), Asked(), set()
+    request, came, running = _request(image), Asked(), set()
     idle: list[_Client] = []
 
     async def ask() -> None:
@@ -263,9 +263,9 @@ async def _at_rate(port: int, picture: bytes, rate: float, seconds: float, *, wa
     return came
 
 
-async def _ended(process: subprocess.Popen[str], port: int, picture: bytes, clients: int) -> float:
+async def _ended(process: subprocess.Popen[str], port: int, image: bytes, clients: int) -> float:
     """Seconds from a SIGTERM to the server's end, while so many clients ask."""
-    request = _request(picture)
+    request = _request(image)
 
     async def ask() -> None:
         client = _Client(port)

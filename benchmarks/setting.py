@@ -10,7 +10,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mien.media.image import find_pictures
+from mien.media.image import find_images
 from mien.media.prefetch import cores
 from mien.models.store import ModelStore
 from mien.recognizer import detectors_here, find_detector
@@ -40,12 +40,12 @@ class Setting:
         store: where models are found.
         environment: for processes that are to find the same models.
         detectors: names of those whose model is there.
-        photo: the picture of the cold start.
-        photos: the pictures of the throughput.
+        photo: the image of the cold start.
+        photos: the images of the throughput.
         peers: the Python whose libraries mien's cold start is held against.
         video: the one that is read; None: there is none.
         fer: a Python that has the fer library; None: there is none.
-        many: pictures of the long run.
+        many: images of the long run.
         rounds: of every measurement but the photos'.
         passes: over the photos.
         threads: the counts of threads that are measured.
@@ -118,14 +118,14 @@ def busy() -> float | None:
 
 
 def _photos(folder: Path | None, sample: int) -> tuple[Path, ...]:
-    """Pictures of a folder, evenly chosen; without one those that are at hand after an install, many times."""
+    """Images of a folder, evenly chosen; without one those that are at hand after an install, many times."""
     if folder is None:
         import matplotlib as mpl
 
         return (PORTRAIT, Path(mpl.get_data_path()) / "sample_data" / "grace_hopper.jpg") * REPEATS
-    pictures = list(find_pictures([folder]))
-    count = min(sample or len(pictures), len(pictures))
-    return tuple(pictures[index * len(pictures) // count] for index in range(count))
+    images = list(find_images([folder]))
+    count = min(sample or len(images), len(images))
+    return tuple(images[index * len(images) // count] for index in range(count))
 
 
 def _processor() -> str:

@@ -17,7 +17,7 @@ import tempfile
 from pathlib import Path
 
 from classifiers import faces
-from many import PICTURES, many, videos
+from many import IMAGES, many, videos
 from page import fill
 from processes import cold_start, import_cost, installed_size
 from setting import PHOTOS, PORTRAIT, VIDEO, Setting, busy, machine, today
@@ -74,12 +74,12 @@ def _arguments() -> argparse.ArgumentParser:
     add("--json", type=Path, help="every figure of every round")
     add("--model", default="compact", help="the classifier, by name or file")
     add("--yunet", type=Path, help="YuNet's .onnx file, where it is not in the model store")
-    add("--photo", type=Path, default=PORTRAIT, help="the picture of the cold start, with a face")
+    add("--photo", type=Path, default=PORTRAIT, help="the image of the cold start, with a face")
     add("--photos", type=Path, default=PHOTOS if PHOTOS.is_dir() else None, help="a folder of photos")
     add("--sample", type=int, default=0, help="so many photos of the folder, evenly chosen; 0: all")
     add("--video", type=Path, default=VIDEO if VIDEO.is_file() else None, help="the video of the measurement videos")
     add("--fer", help="a Python that has the fer library, to hold videos against")
-    add("--many", type=int, default=PICTURES, help="pictures of the measurement many")
+    add("--many", type=int, default=IMAGES, help="images of the measurement many")
     add("--peers", default=sys.executable, help="a Python with TensorFlow or PyTorch to hold the cold start against")
     add("--rounds", type=int, default=7)
     add("--passes", type=int, default=3, help="over the photos")

@@ -1,11 +1,11 @@
-"""Pictures a second of ``mien train``, against the same networks taught as lessons write them.
+"""Images a second of ``mien train``, against the same networks taught as lessons write them.
 
     KERAS_BACKEND=torch python benchmarks/training.py
     KERAS_BACKEND=tensorflow python benchmarks/training.py --data FER2013_FOLDER --out docs/training.md
 
 The lesson's way is plain Keras: a network of its own layers in float32, standardised pixels, Adam, ``model.fit`` over
 arrays, or over an ``ImageDataGenerator`` that turns, shifts, shears, zooms and mirrors. mien's way is ``fit`` with the
-network's own recipe, precision too; without augmentation, with that alone taken out. All take turns in one process on
+network's own config, precision too; without augmentation, with that alone taken out. All take turns in one process on
 one backend; a figure is the median over the rounds of an epoch that was warmed up by one before it.
 """
 
@@ -29,7 +29,7 @@ from mien.data import TRAINING, Dataset, Truth, load
 from mien.emotions import FER2013
 from mien.media.files import write_text
 from mien.training import prepare_backend
-from mien.training.config import PLAIN, recipe_for
+from mien.training.config import PLAIN, config_for
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -49,14 +49,14 @@ class Way(NamedTuple):
 
 
 class Pace(NamedTuple):
-    """Pictures a second of a warm epoch, and the share of it that was spent waiting for data (NaN: not known)."""
+    """Images a second of a warm epoch, and the share of it that was spent waiting for data (NaN: not known)."""
 
     rate: float
     waiting: float
 
 
 def training(data: Dataset, rounds: int) -> Section:
-    """Pictures a second by network, with and without augmentation, by mien and by plain Keras."""
+    """Images a second by network, with and without augmentation, by mien and by plain Keras."""
     ways: dict[Way, Callable[[], Pace]] = {}
     for network in NETWORKS:
         for augmented in (False, True):
@@ -83,13 +83,13 @@ def by_mien(network: str, data: Dataset, *, augmented: bool) -> Pace:
     """The second epoch of a run."""
     from mien.training.engine.fit import fit
 
-    own = recipe_for(network)
-    recipe = dataclasses.replace(
+    own = config_for(network)
+    config = dataclasses.replace(
         own, epochs=2, gentle_epochs=0, warmup_epochs=0.5, augmentation=own.augmentation if augmented else PLAIN
     )
     with tempfile.TemporaryDirectory() as folder:
-        last = fit(data, data.select(np.arange(128)), recipe, Path(folder) / "run", lambda _: None).history[-1]
-    return Pace(last.pictures_a_second, last.waiting)
+        last = fit(data, data.select(np.arange(128)), config, Path(folder) / "run", lambda _: None).history[-1]
+    return Pace(last.images_per_second, last.waiting)
 
 
 def by_keras(network: str, data: Dataset, *, augmented: bool) -> Pace:
@@ -101,17 +101,17 @@ def by_keras(network: str, data: Dataset, *, augmented: bool) -> Pace:
     try:
         model = lesson(network, data)
         truth = data.truths[0]
-        batch = recipe_for(network).batch
-        chips = data.chips.astype(np.float32) / 255.0
+        batch = config_for(network).batch
+        crops = data.crops.astype(np.float32) / 255.0
         times: list[float] = []
         clock = keras.callbacks.LambdaCallback(
             on_epoch_begin=lambda *_: times.append(time.perf_counter()),
             on_epoch_end=lambda *_: times.append(time.perf_counter()),
         )
         if augmented:
-            model.fit(_generator().flow(chips, truth.targets, batch), epochs=2, verbose=0, callbacks=[clock])
+            model.fit(_generator().flow(crops, truth.targets, batch), epochs=2, verbose=0, callbacks=[clock])
         else:
-            model.fit(chips, truth.targets, batch, epochs=2, verbose=0, callbacks=[clock])
+            model.fit(crops, truth.targets, batch, epochs=2, verbose=0, callbacks=[clock])
     finally:
         keras.config.set_image_data_format(before)
     return Pace(len(data) / (times[-1] - times[-2]), float("nan"))
@@ -135,9 +135,9 @@ def lesson(network: str, data: Dataset) -> keras.Model:
     built = architectures.build(
         network, architectures.NetworkShape(data.size, data.channels, ((truth.head, len(truth.labels)),))
     )
-    chips = keras.Input((data.size, data.size, data.channels))
-    cloned = keras.models.clone_model(built, input_tensors=chips, clone_function=own)
-    model = keras.Model(chips, keras.layers.Softmax()(cloned.outputs[0]))
+    crops = keras.Input((data.size, data.size, data.channels))
+    cloned = keras.models.clone_model(built, input_tensors=crops, clone_function=own)
+    model = keras.Model(crops, keras.layers.Softmax()(cloned.outputs[0]))
     model.compile("adam", "categorical_crossentropy", metrics=["accuracy"])
     return model
 
@@ -156,8 +156,8 @@ def _generator() -> object:
     )
 
 
-def chips_of_portrait(count: int) -> Dataset:
-    """Chips cut by chance from the portrait that comes with mien, where no data set is at hand."""
+def crops_of_portrait(count: int) -> Dataset:
+    """Face crops cut by chance from the portrait that comes with mien, where no data set is at hand."""
     from mien.classification.face_crop import crop
     from mien.media.image import read
     from mien.models.card import CropRule
@@ -165,34 +165,36 @@ def chips_of_portrait(count: int) -> Dataset:
 
     frame, dice = read(PORTRAIT), np.random.default_rng(0)
     height, width = frame.shape[:2]
-    chips = []
+    crops = []
     for _ in range(count):
         side = dice.uniform(0.2, 0.6) * min(height, width)
         left, top = dice.uniform(0, width - side), dice.uniform(0, height - side)
-        chips.append(crop(frame, Face(Box(left, top, left + side, top + side)), CropRule(), 48, 1))
+        crops.append(crop(frame, Face(Box(left, top, left + side, top + side)), CropRule(), 48, 1))
     ones = np.ones(count, np.float32)
     targets = np.eye(7, dtype=np.float32)[dice.integers(0, 7, count)]
     truth = Truth("fer2013", tuple(map(str, FER2013)), targets, ones, ones > 0)
     return Dataset(
-        "portrait", np.stack(chips), (truth,), np.full(count, TRAINING), np.arange(count).astype(str), "0" * 64
+        "portrait", np.stack(crops), (truth,), np.full(count, TRAINING), np.arange(count).astype(str), "0" * 64
     )
 
 
 def main() -> None:
     """Measures, and prints or fills the page."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", type=Path, default=FER if FER.is_dir() else None, help="a data set of 48x48 chips")
-    parser.add_argument("--pictures", type=int, default=6400)
+    parser.add_argument(
+        "--data", type=Path, default=FER if FER.is_dir() else None, help="a data set of 48x48 face crops"
+    )
+    parser.add_argument("--images", type=int, default=6400)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--out", type=Path, help="a page with a block 'training-BACKEND'")
     asked = parser.parse_args()
     backend, load_before = prepare_backend(), busy()
     if asked.data:
-        data = load(asked.data).split(TRAINING).select(np.arange(asked.pictures))
+        data = load(asked.data).split(TRAINING).select(np.arange(asked.images))
         data = dataclasses.replace(data, truths=data.truths[:1])
     else:
-        data = chips_of_portrait(asked.pictures)
-    print(f"measuring on {backend}, {len(data)} pictures of {data.name}", file=sys.stderr)
+        data = crops_of_portrait(asked.images)
+    print(f"measuring on {backend}, {len(data)} images of {data.name}", file=sys.stderr)
     section = training(data, asked.rounds)
     import keras
 

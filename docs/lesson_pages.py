@@ -1,7 +1,7 @@
-"""Renders the lessons as pages with their pictures: ``make lessons``, or ``python docs/lesson_pages.py [LESSON]...``.
+"""Renders the lessons as pages with their images: ``make lessons``, or ``python docs/lesson_pages.py [LESSON]...``.
 
-A page tells the figures of the full run, on the data that MIEN_LESSON_DATA names, but shows no picture of it: data sets
-are not mien's to show. A cell's pictures are those of the full run only where the cell is tagged "public"
+A page tells the figures of the full run, on the data that MIEN_LESSON_DATA names, but shows no image of it: data sets
+are not mien's to show. A cell's images are those of the full run only where the cell is tagged "public"
 (``# %% tags=["public"]``: charts, the portrait); in the place of others are those that it gave on drawn data.
 
 With the variable the pages are written beside the lessons, docs/lessons/NAME.md and docs/lessons/images/; without it
@@ -29,7 +29,7 @@ from mien.tutorial import tutorial_data
 ROOT = Path(__file__).parents[1]
 LESSONS = ROOT / "docs" / "lessons"
 PUBLIC = "public"
-NOTE = "*Drawn here: pictures of the data are not mien's to show.*"
+NOTE = "*Drawn here: images of the data are not mien's to show.*"
 SECONDS = 3600
 """That a cell may take."""
 
@@ -44,7 +44,7 @@ class Cell:
     Attributes:
         text: Markdown, or Python.
         is_code: which of the two.
-        is_public: whether its pictures hold nothing of the data.
+        is_public: whether its images hold nothing of the data.
     """
 
     text: str
@@ -62,10 +62,10 @@ def main() -> None:
         cells = cells_of(path.read_text())
         drawn = outputs_of(cells, {name: value for name, value in os.environ.items() if name != tutorial_data.VARIABLE})
         full = outputs_of(cells, dict(os.environ)) if real and "lesson_data" in path.read_text() else drawn
-        page, pictures = rendered(path.stem, cells, full, drawn)
+        page, images = rendered(path.stem, cells, full, drawn)
         for old in (folder / "images").glob(f"{path.stem}-[0-9]*"):
             old.unlink()
-        for name, content in pictures.items():
+        for name, content in images.items():
             write_bytes(folder / "images" / name, content)
         write_text(folder / f"{path.stem}.md", page)
 
@@ -100,7 +100,7 @@ def outputs_of(cells: list[Cell], environment: dict[str, str]) -> list[list[Outp
 def rendered(
     name: str, cells: list[Cell], full: list[list[Output]], drawn: list[list[Output]]
 ) -> tuple[str, dict[str, bytes]]:
-    """A page and its pictures by file name.
+    """A page and its images by file name.
 
     Args:
         name: of the lesson.
@@ -109,7 +109,7 @@ def rendered(
         drawn: likewise on drawn data.
     """
     parts = [f"<!-- made by `make lessons` from {name}.py: change that -->"]
-    pictures: dict[str, bytes] = {}
+    images: dict[str, bytes] = {}
     heading = name
     for cell, found, made in zip(cells, full, drawn, strict=True):
         if not cell.is_code:
@@ -117,37 +117,37 @@ def rendered(
             heading = (re.findall(r"^#+ (.+)$", cell.text, re.MULTILINE) or [heading])[-1]
             continue
         parts.append(f"```python\n{cell.text}\n```")
-        hidden = not cell.is_public and found != made and any(map(_picture, found))
-        instead = filter(None, map(_picture, made))
-        for picture, outputs in groupby(found, _picture):
-            if not picture:
+        hidden = not cell.is_public and found != made and any(map(_image, found))
+        instead = filter(None, map(_image, made))
+        for image, outputs in groupby(found, _image):
+            if not image:
                 text = "".join(map(_text, outputs)).strip("\n")
                 parts += [f"```text\n{text}\n```"] if text else []
-            elif shown := next(instead, b"") if hidden else picture:
-                file = f"{name}-{len(pictures) + 1}.{'svg' if shown.startswith(b'<') else 'webp'}"
-                pictures[file] = shown
+            elif shown := next(instead, b"") if hidden else image:
+                file = f"{name}-{len(images) + 1}.{'svg' if shown.startswith(b'<') else 'webp'}"
+                images[file] = shown
                 parts.append(f"![{heading}](images/{file})")
         if hidden:
             parts.append(NOTE)
     parts.append(f"The lesson as a script and notebook: [{name}.py]({name}.py).")
-    return "\n\n".join(parts) + "\n", pictures
+    return "\n\n".join(parts) + "\n", images
 
 
-def _picture(output: Output) -> bytes:
-    """The picture of an output: its SVG, or WebP by whichever way is smaller; empty where there is none."""
+def _image(output: Output) -> bytes:
+    """The image of an output: its SVG, or WebP by whichever way is smaller; empty where there is none."""
     if drawing := output.get("data", {}).get("image/svg+xml"):
         return str(drawing).encode()
     encoded = output.get("data", {}).get("image/png")
     if not encoded:
         return b""
-    picture = Image.open(io.BytesIO(base64.b64decode(encoded))).convert("RGB")
+    image = Image.open(io.BytesIO(base64.b64decode(encoded))).convert("RGB")
     ways: list[dict[str, Any]] = [{"lossless": True}, {"quality": 85}]
-    return min((_webp(picture, way) for way in ways), key=len)
+    return min((_webp(image, way) for way in ways), key=len)
 
 
-def _webp(picture: Image.Image, way: dict[str, Any]) -> bytes:
+def _webp(image: Image.Image, way: dict[str, Any]) -> bytes:
     content = io.BytesIO()
-    picture.save(content, "WEBP", method=6, **way)
+    image.save(content, "WEBP", method=6, **way)
     return content.getvalue()
 
 

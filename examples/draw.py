@@ -1,4 +1,4 @@
-"""Draws what a picture's faces show: python examples/draw.py PICTURE DRAWN.png"""
+"""Draws what an image's faces show: python examples/draw.py IMAGE DRAWN.png"""
 
 import sys
 from pathlib import Path
@@ -7,8 +7,8 @@ import mien
 from mien.media.image import read, write
 from mien.visualization.annotate import draw
 
-picture, drawn = sys.argv[1:]
-frame = read(picture)
+image, drawn = sys.argv[1:]
+frame = read(image)
 result = mien.Recognizer.load().predict(frame)
 write(Path(drawn), draw(frame, result.predictions))
 print(f"{len(result.predictions)} faces drawn: {drawn}")

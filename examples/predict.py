@@ -1,4 +1,4 @@
-"""Names the expression that each face in a picture shows: python examples/predict.py PICTURE..."""
+"""Names the expression that each face in an image shows: python examples/predict.py IMAGE..."""
 
 import sys
 

@@ -16,9 +16,9 @@ OPTIONS = ("--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars", "
 
 def shown(browser: str, address: str, folder: Path, width: int) -> tuple[np.ndarray, list[str]]:
     """The pixels of a page, and what the browser said on its console; its own files go into the folder."""
-    picture = folder / "shot.png"
-    places = [f"--user-data-dir={folder / 'profile'}", f"--window-size={width},1600", f"--screenshot={picture}"]
+    image = folder / "shot.png"
+    places = [f"--user-data-dir={folder / 'profile'}", f"--window-size={width},1600", f"--screenshot={image}"]
     command = [browser, *OPTIONS, *places, address]
     ran = subprocess.run(command, capture_output=True, text=True, timeout=300, check=True)
     said = [line for line in ran.stderr.splitlines() if "CONSOLE" in line]
-    return np.asarray(Image.open(picture).convert("RGB")), said
+    return np.asarray(Image.open(image).convert("RGB")), said

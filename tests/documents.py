@@ -47,7 +47,7 @@ def prose(page: Path) -> str:
 
 
 def links(page: Path) -> list[str]:
-    """What the links and pictures of a page lead to, as written."""
+    """What the links and images of a page lead to, as written."""
     return re.findall(r"\]\(([^)\s]+)\)", prose(page))
 
 

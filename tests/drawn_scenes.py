@@ -1,4 +1,4 @@
-"""Pictures with boxed faces, drawn: what the detector's lesson is tried on."""
+"""Images with boxed faces, drawn: what the detector's lesson is tried on."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def faces(*boxes: tuple[float, float, float, float], score: float = 0.9) -> Boxe
 
 
 def write_scenes(root: Path, count: int = 24) -> Path:
-    """Pictures of discs with eyes and a mouth on noise; every fourth has none."""
+    """Images of discs with eyes and a mouth on noise; every fourth has none."""
     root.mkdir()
     random = np.random.default_rng(0)
     with (root / "labels.jsonl").open("w") as listing:

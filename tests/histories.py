@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from mien.training.config import Recipe
-from mien.training.run.directory import MODEL, RECIPE, Epoch, Facts, HeadScore, Source, write_history
+from mien.training.config import TrainingConfig
+from mien.training.run.directory import CONFIG, MODEL, Epoch, Facts, HeadScore, Source, write_history
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -38,7 +38,7 @@ def write_run(run: Path, accuracies: tuple[float, ...], planned: int, model: byt
         versions=(("mien", "0.1.0"), ("keras", "3.15.1")),
         source=Source("faces.csv"),
     ).save(run)
-    Recipe(network="two-conv", epochs=planned, gentle_epochs=0, warmup_epochs=0).save(run / RECIPE)
+    TrainingConfig(network="two-conv", epochs=planned, gentle_epochs=0, warmup_epochs=0).save(run / CONFIG)
     write_history(run, history(accuracies))
     if model is not None:
         (run / MODEL).write_bytes(model)

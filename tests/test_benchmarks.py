@@ -67,7 +67,7 @@ CONV = node("Conv", ["x", "w"], ["y"], pads=[1, 1, 1, 1], strides=[2, 2])
             graph(
                 [
                     CONV,
-                    # padding computed from the picture's own size, as networks exported from Keras do it
+                    # padding computed from the image's own size, as networks exported from Keras do it
                     node("Shape", ["y"], ["shape"]),
                     node("Sub", ["shape", "shape"], ["none"]),
                     node("Concat", ["none", "end"], ["pads"], axis=0),
@@ -185,7 +185,7 @@ def test_photos_are_chosen_evenly(tmp_path, sample, chosen):
     assert "".join(path.stem for path in _photos(tmp_path, sample)) == chosen
 
 
-def test_without_a_folder_pictures_at_hand_serve():
+def test_without_a_folder_images_at_hand_serve():
     assert all(path.is_file() for path in set(_photos(None, 0)))
 
 
@@ -194,7 +194,7 @@ def test_a_pass_times_every_stage_of_every_photo(tmp_path):
         write(tmp_path / name, np.zeros((20, 20, 3), np.uint8))
     seen = []
     card = SimpleNamespace(crop=CropRule(), size=8, channels=1)
-    classifier = SimpleNamespace(card=card, predict=lambda chips: seen.append(chips.shape))
+    classifier = SimpleNamespace(card=card, predict=lambda crops: seen.append(crops.shape))
     setup = Setup("whole", cv2.getNumThreads())
     recognizer = SimpleNamespace(detector=WholeDetector(), classifier=classifier)
     done = one_pass({setup: recognizer}, [tmp_path / "a.png", tmp_path / "b.png"])[setup]
@@ -204,10 +204,10 @@ def test_a_pass_times_every_stage_of_every_photo(tmp_path):
     assert min(done.seconds) > 0
 
 
-def test_every_variant_of_an_ablation_is_a_recipe_of_its_own():
-    recipe = studied("nano", epochs=8)
-    changed = [varied(recipe, changes) for changes in VARIANTS.values()]
-    assert changed[0] == recipe
+def test_every_variant_of_an_ablation_is_a_config_of_its_own():
+    config = studied("nano", epochs=8)
+    changed = [varied(config, changes) for changes in VARIANTS.values()]
+    assert changed[0] == config
     assert len(set(changed)) == len(changed)
 
 

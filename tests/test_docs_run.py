@@ -102,7 +102,7 @@ def test_whatever_is_listed_as_run_elsewhere_is_in_the_docs(table):
 
 @pytest.fixture(scope="module")
 def desk(tmp_path_factory):
-    """A folder with what the docs speak of: pictures, folders of them, a clip, a csv."""
+    """A folder with what the docs speak of: images, folders of them, a clip, a csv."""
     folder = tmp_path_factory.mktemp("desk")
     for name in ("photo.jpg", "party.jpg", "holiday/a.jpg", "archive/a.jpg", "archive/b.jpg"):
         (folder / name).parent.mkdir(exist_ok=True)

@@ -1,4 +1,4 @@
-"""Pages of lessons tell what a full run found, show no picture of the data, and are of the lessons as they are."""
+"""Pages of lessons tell what a full run found, show no image of the data, and are of the lessons as they are."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from lesson_pages import LESSONS, NOTE, Cell, cells_of, rendered
 
 PAGES = sorted(path for path in LESSONS.glob("*.md") if path.with_suffix(".py").is_file())
 LARGEST = 400_000
-"""Bytes of a lesson's pictures together."""
+"""Bytes of a lesson's images together."""
 
 LESSON = """# ---
 # jupyter: a head
@@ -54,17 +54,17 @@ def test_a_lesson_is_read_as_its_cells():
     ]
 
 
-def test_only_public_cells_show_pictures_of_the_full_run():
+def test_only_public_cells_show_images_of_the_full_run():
     full = [
         [],
         [said("full\n"), shown("red"), shown("pink")],
         [said("found\n"), said("57 %\n"), said("W", "stderr"), shown("blue")],
     ]
     drawn = [[], [said("drawn "), shown("lime")], [said("13 %\n"), shown("white")]]
-    page, pictures = rendered("faces", cells_of(LESSON), full, drawn)
-    colours = [Image.open(io.BytesIO(content)).getpixel((0, 0)) for content in pictures.values()]
+    page, images = rendered("faces", cells_of(LESSON), full, drawn)
+    colours = [Image.open(io.BytesIO(content)).getpixel((0, 0)) for content in images.values()]
     assert colours == [(0, 255, 0), (0, 0, 255)]
-    assert list(pictures) == ["faces-1.webp", "faces-2.webp"]
+    assert list(images) == ["faces-1.webp", "faces-2.webp"]
     assert "```text\nfound\n57 %\n```\n\n![Faces](images/faces-2.webp)" in page
     assert "```text\nfull\n```\n\n![Faces](images/faces-1.webp)" in page
     assert page.count(NOTE) == 1
@@ -72,17 +72,17 @@ def test_only_public_cells_show_pictures_of_the_full_run():
     assert "<PIL>" not in page
 
 
-def test_a_lesson_without_data_shows_all_its_pictures():
+def test_a_lesson_without_data_shows_all_its_images():
     only = [[], [said("seen\n"), shown("red")], []]
-    page, pictures = rendered("faces", cells_of(LESSON), only, only)
-    assert len(pictures) == 1
+    page, images = rendered("faces", cells_of(LESSON), only, only)
+    assert len(images) == 1
     assert NOTE not in page
 
 
 def test_a_drawing_stays_one():
     drawing = {"output_type": "display_data", "data": {"image/svg+xml": "<svg/>", "text/plain": "<SVG>"}}
-    page, pictures = rendered("faces", cells_of(LESSON), [[], [], [drawing]], [[], [], []])
-    assert pictures == {"faces-1.svg": b"<svg/>"}
+    page, images = rendered("faces", cells_of(LESSON), [[], [], [drawing]], [[], [], []])
+    assert images == {"faces-1.svg": b"<svg/>"}
     assert "![Faces](images/faces-1.svg)" in page
 
 
@@ -96,6 +96,6 @@ def test_a_page_is_of_its_lesson_as_it_is(page):
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
 def test_a_page_is_of_the_full_run_and_small(page):
     assert "DRAWN DATA" not in page.read_text()
-    pictures = list((page.parent / "images").glob(f"{page.stem}-*.webp"))
-    assert sum(picture.stat().st_size for picture in pictures) < LARGEST
-    assert all(picture.name in page.read_text() for picture in pictures)
+    images = list((page.parent / "images").glob(f"{page.stem}-*.webp"))
+    assert sum(image.stat().st_size for image in images) < LARGEST
+    assert all(image.name in page.read_text() for image in images)

@@ -21,16 +21,16 @@ SAYS = {
     "overfitting.py": ["DRAWN DATA", "of 8 epochs", "'flip': 0.5", "both: best", "against nothing"],
     "transfer_learning.py": ["DRAWN DATA", "to choose the epoch", "from scratch", "random, frozen + MLP",
                              "other expressions, fine-tuned", "RANDOM", "features kept", "sha256:"],
-    "judging_honestly.py": ["DRAWN DATA", "40 pictures of the test have a copy", "by heart, the copies alone",
+    "judging_honestly.py": ["DRAWN DATA", "40 images of the test have a copy", "by heart, the copies alone",
                             "fitted on half", "of the sure answers wrong", "without a face found", "covered: mouth"],
     "to_a_product.py": ["one bit of the file changed: refused", "the card's", "in one call:  happy",
-                        "decompression bomb", "steadied: changes of word", "'code': 'unreadable_picture'",
+                        "decompression bomb", "steadied: changes of word", "'code': 'unreadable_image'",
                         "ended with exit code 0"],
 }  # fmt: skip
 LEARNT = {"digits.py": r"digits-conv +105,866 parameters, ([\d.]+)%",
           "first_expression_network.py": r"([\d.]+)% right, 95 % interval",
           "overfitting.py": r"nothing: best ([\d.]+)%"}  # fmt: skip
-"""Where a lesson that teaches says how many of the held-out pictures its network gets right."""
+"""Where a lesson that teaches says how many of the held-out images its network gets right."""
 
 CHANCE = {"digits.py": 10, "first_expression_network.py": 14, "overfitting.py": 14}
 """Per cent that guessing gets right."""

@@ -1,4 +1,4 @@
-"""A picture goes in, in any form; its faces and the expression each shows come out, in order."""
+"""An image goes in, in any form; its faces and the expression each shows come out, in order."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ from mien.classification.face_crop import crop
 from mien.detection import HaarDetector, OwnDetector, WholeDetector, YuNetDetector
 from mien.detection.yunet import OUTPUTS
 from mien.emotions import FER2013, FERPLUS
-from mien.errors import ModelError, ModelMissingError, PictureError, UsageError
+from mien.errors import ImageError, ModelError, ModelMissingError, UsageError
 from mien.media.video import FileSource, Sampling, VideoFrame
-from mien.models.card import Answer, CropRule, Head, ModelCard
+from mien.models.card import CropRule, FusedOutput, Head, ModelCard
 from mien.models.manifest import Entry, to_json
 from mien.models.store import MANIFEST, ModelStore
 from mien.recognizer import SHIPPED_DETECTOR, Recognizer, find_detector
 from mien.structures import Box, Face, FrameResult, Prediction
 from mien.tracking import Curves, Timeline
-from mien.tracking.tracker import Steadiness, Tracker
+from mien.tracking.tracker import Tracker, TrackerConfig
 from videos import swaying_face, write_frames
 
 CARD = ModelCard(
@@ -38,7 +38,7 @@ CARD = ModelCard(
     channels=1,
     crop=CropRule(factor=2.0),
     heads=(Head("doors", ("open", "shut"), unsure_below=0.9), Head("gates", ("shut", "open"), unsure_below=0.1)),
-    answer=Answer(("open", "shut"), (("doors", 1.0),), unsure_below=0.7),
+    answer=FusedOutput(("open", "shut"), (("doors", 1.0),), unsure_below=0.7),
 )
 BOX = Box(178, 65, 270, 176)
 
@@ -56,20 +56,20 @@ class Finds:
 
 
 class Reads:
-    """A classifier that calls a chip "open" by its mean brightness, and keeps the chips."""
+    """A classifier that calls a face crop "open" by its mean brightness, and keeps the face crops."""
 
     card = CARD
 
     def __init__(self):
-        self.chips = []
+        self.crops = []
         self.label_sets = []
 
-    def predict(self, chips, labels="answer"):
-        self.chips.append(chips)
-        self.label_sets.append(labels)
-        bright = chips.reshape(len(chips), 64).mean(axis=1) / 255
+    def predict(self, crops, head="fused"):
+        self.crops.append(crops)
+        self.label_sets.append(head)
+        bright = crops.reshape(len(crops), 64).mean(axis=1) / 255
         rows = np.stack([bright, 1 - bright], axis=1).astype(np.float32)
-        return rows if CARD.reading(labels).labels[0] == "open" else rows[:, ::-1]
+        return rows if CARD.output(head).labels[0] == "open" else rows[:, ::-1]
 
 
 @pytest.fixture(scope="module")
@@ -120,9 +120,9 @@ def store_with_yunet(tmp_path):
     return ModelStore(shipped, tmp_path / "cache")
 
 
-def encoded(picture, name="PNG", **options):
+def encoded(image, name="PNG", **options):
     target = io.BytesIO()
-    picture.save(target, name, **options)
+    image.save(target, name, **options)
     return target.getvalue()
 
 
@@ -142,8 +142,8 @@ def test_the_detector_s_faces_are_cropped_by_the_card_and_read_in_their_order():
     assert [prediction.face for prediction in result.predictions] == detector.faces
     assert [prediction.emotion for prediction in result.predictions] == ["open", "shut", "open"]
     assert all(isinstance(value, float) for value in result.predictions[0].probabilities)
-    (chips,) = classifier.chips
-    assert np.array_equal(chips, np.stack([crop(frame, face, CARD.crop, 8, 1) for face in detector.faces]))
+    (crops,) = classifier.crops
+    assert np.array_equal(crops, np.stack([crop(frame, face, CARD.crop, 8, 1) for face in detector.faces]))
 
 
 def test_no_faces_give_no_predictions():
@@ -153,7 +153,7 @@ def test_no_faces_give_no_predictions():
 
 @pytest.mark.parametrize(
     ("labels", "names", "unsure_below"),
-    [("answer", ("open", "shut"), 0.7), ("doors", ("open", "shut"), 0.9), ("gates", ("shut", "open"), 0.1)],
+    [("fused", ("open", "shut"), 0.7), ("doors", ("open", "shut"), 0.9), ("gates", ("shut", "open"), 0.1)],
 )
 def test_the_label_set_gives_the_labels_and_the_threshold(labels, names, unsure_below):
     classifier = Reads()
@@ -164,7 +164,9 @@ def test_the_label_set_gives_the_labels_and_the_threshold(labels, names, unsure_
     assert prediction.unsure_below == unsure_below
     assert prediction.emotion == "open"
     assert prediction.probability == pytest.approx(0.8)
-    assert dataclasses.replace(prediction, flaws=()).unsure == (unsure_below > 0.8)  # a flat picture counts as blurred
+    assert dataclasses.replace(prediction, quality_issues=()).unsure == (
+        unsure_below > 0.8
+    )  # a flat image counts as blurred
 
 
 def test_an_unknown_label_set_is_refused_with_the_choices():
@@ -209,23 +211,23 @@ def test_more_faces_than_go_to_the_runtime_at_once(recognizer):
     assert predictions[135].probabilities == pytest.approx(alone.probabilities, abs=1e-5)
 
 
-# -- whole pictures
+# -- whole images
 
 
-def test_whole_hands_a_chip_on_untouched_and_own_boxes_are_cropped_by_the_card():
-    picture = np.random.default_rng(0).integers(0, 256, (8, 8), np.uint8)
-    frame = np.repeat(picture[..., None], 3, axis=2)
+def test_whole_hands_a_crop_on_untouched_and_own_boxes_are_cropped_by_the_card():
+    image = np.random.default_rng(0).integers(0, 256, (8, 8), np.uint8)
+    frame = np.repeat(image[..., None], 3, axis=2)
     classifier = Reads()
     recognizer = Recognizer(WholeDetector(), classifier)
     recognizer.predict(frame)
     recognizer.predict(frame, boxes=[Box(0, 0, 8, 8)])
-    found, given = classifier.chips
-    assert np.array_equal(found[0, ..., 0], picture)
+    found, given = classifier.crops
+    assert np.array_equal(found[0, ..., 0], image)
     assert np.array_equal(given[0], crop(frame, Face(Box(0, 0, 8, 8)), CARD.crop, 8, 1))
     assert not np.array_equal(found, given)
 
 
-# -- any form of a picture
+# -- any form of an image
 
 
 def test_a_path_bytes_and_an_array_give_the_same(recognizer, tmp_path):
@@ -241,28 +243,28 @@ def test_a_path_bytes_and_an_array_give_the_same(recognizer, tmp_path):
 
 @pytest.mark.parametrize(("colour", "luma"), [((255, 0, 0), 76), ((0, 255, 0), 150), ((0, 0, 255), 29)])
 @pytest.mark.parametrize("form", ["path", "bytes", "array"])
-def test_red_and_blue_swapped_anywhere_on_the_way_would_show_in_the_chip(tmp_path, form, colour, luma):
+def test_red_and_blue_swapped_anywhere_on_the_way_would_show_in_the_crop(tmp_path, form, colour, luma):
     frame = flat(colour)
     (tmp_path / "flat.png").write_bytes(encoded(Image.fromarray(frame)))
     forms = {"path": tmp_path / "flat.png", "bytes": encoded(Image.fromarray(frame)), "array": frame}
     detector, classifier = Finds(Box(2, 2, 9, 9)), Reads()
     Recognizer(detector, classifier).predict(forms[form])
     assert tuple(detector.frames[0][0, 0]) == colour
-    assert np.unique(classifier.chips[0]) == [luma]
+    assert np.unique(classifier.crops[0]) == [luma]
 
 
 @pytest.mark.parametrize(
     ("wrong", "message"),
     [
-        (b"no picture", "the 10 bytes given"),
+        (b"no image", "the 10 bytes given"),
         ("absent.jpg", "'absent.jpg'.*no such file"),
         (np.zeros((4, 4), np.uint8), "in RGB order; received an array of uint8 with shape"),
         (np.zeros((4, 4, 3)), "received an array of float64"),
         (7, "received a int"),
     ],
 )
-def test_what_is_no_picture_is_refused(wrong, message):
-    with pytest.raises(PictureError, match=message):
+def test_what_is_no_image_is_refused(wrong, message):
+    with pytest.raises(ImageError, match=message):
         Recognizer(Finds(), Reads()).predict(wrong)
 
 
@@ -280,7 +282,7 @@ UNDO = {
 
 @pytest.mark.parametrize("orientation", UNDO)
 def test_the_eight_orientations_of_exif_give_the_same(recognizer, orientation):
-    """Reliability 4; PNG, so that the pixels are the same however the picture is stored."""
+    """Reliability 4; PNG, so that the pixels are the same however the image is stored."""
     upright = Image.fromarray(astronaut()[:400])
     stored = upright if UNDO[orientation] is None else upright.transpose(UNDO[orientation])
     exif = Image.Exif()
@@ -292,7 +294,7 @@ def test_the_eight_orientations_of_exif_give_the_same(recognizer, orientation):
 
 
 def in_mode(frame, mode):
-    """An encoded picture that holds a frame in one of Pillow's modes."""
+    """An encoded image that holds a frame in one of Pillow's modes."""
     if mode == "I;16":
         grey = np.asarray(Image.fromarray(frame).convert("L")).astype(np.uint16) * 257
         return encoded(Image.fromarray(grey))
@@ -304,10 +306,10 @@ MODES = ["1", "L", "LA", "P", "RGBA", "CMYK", "I;16"]
 
 @pytest.mark.parametrize("mode", MODES)
 @pytest.mark.parametrize(("height", "width"), [(1, 1), (1, 10_000), (10_000, 1)])
-def test_the_smallest_and_thinnest_pictures_of_every_mode_give_defined_results(recognizer, whole, mode, height, width):
-    picture = in_mode(np.random.default_rng(0).integers(0, 256, (height, width, 3), np.uint8), mode)
-    assert recognizer.predict(picture) == FrameResult("<bytes>")
-    (prediction,) = whole.predict(picture).predictions
+def test_the_smallest_and_thinnest_images_of_every_mode_give_defined_results(recognizer, whole, mode, height, width):
+    image = in_mode(np.random.default_rng(0).integers(0, 256, (height, width, 3), np.uint8), mode)
+    assert recognizer.predict(image) == FrameResult("<bytes>")
+    (prediction,) = whole.predict(image).predictions
     assert prediction.face == Face(Box(0, 0, width, height))
     assert sum(prediction.probabilities) == pytest.approx(1, abs=1e-6)
 
@@ -322,7 +324,7 @@ def test_a_face_in_every_mode_is_found_and_read(recognizer, mode):
 # -- real faces
 
 
-@pytest.mark.parametrize(("labels", "names"), [("answer", FER2013), ("fer2013", FER2013), ("ferplus", FERPLUS)])
+@pytest.mark.parametrize(("labels", "names"), [("fused", FER2013), ("fer2013", FER2013), ("ferplus", FERPLUS)])
 def test_the_astronaut_shows_a_smile(haar, classifier, labels, names):
     recognizer = Recognizer(haar, classifier, labels)
     (prediction,) = recognizer.predict(astronaut()).predictions
@@ -330,7 +332,7 @@ def test_the_astronaut_shows_a_smile(haar, classifier, labels, names):
     assert {type(label) for label in prediction.labels} == {str}
     assert prediction.face.box.overlap(BOX) > 0.5
     assert (prediction.emotion, prediction.unsure) == ("happy", False)
-    assert prediction.unsure_below == classifier.card.reading(labels).unsure_below
+    assert prediction.unsure_below == classifier.card.output(labels).unsure_below
 
 
 def test_the_largest_face_comes_first(recognizer):
@@ -350,23 +352,23 @@ def test_a_photograph_by_its_path(recognizer):
     assert result.error is None
 
 
-# -- many pictures
+# -- many images
 
 
-def test_many_pictures_keep_their_order_and_one_that_fails_stops_none(tmp_path):
+def test_many_images_keep_their_order_and_one_that_fails_stops_none(tmp_path):
     good = encoded(Image.fromarray(flat(255)))
     (tmp_path / "good.png").write_bytes(good)
     (tmp_path / "cut.png").write_bytes(good[:40])
-    pictures = [
+    images = [
         tmp_path / "good.png",
         str(tmp_path / "absent.png"),
         good,
-        b"no picture",
+        b"no image",
         tmp_path / "cut.png",
         np.zeros((3, 3), np.uint8),
         flat(0),
     ]
-    results = list(Recognizer(Finds(Box(2, 2, 9, 9)), Reads()).predict_many(pictures))
+    results = list(Recognizer(Finds(Box(2, 2, 9, 9)), Reads()).predict_many(images))
     names = [str(tmp_path / name) for name in ("good.png", "absent.png", "cut.png")]
     assert [result.source for result in results] == [*names[:2], "<bytes>", "<bytes>", names[2], "<array>", "<array>"]
     assert [result.error is None for result in results] == [True, False, True, False, False, False, True]
@@ -375,7 +377,7 @@ def test_many_pictures_keep_their_order_and_one_that_fails_stops_none(tmp_path):
     assert [results[at].predictions[0].emotion for at in (0, 2, 6)] == ["open", "open", "shut"]
 
 
-def test_many_pictures_are_read_one_at_a_time():
+def test_many_images_are_read_one_at_a_time():
     detector = Finds()
     results = Recognizer(detector, Reads()).predict_many(itertools.repeat(flat(7)))
     assert len(list(itertools.islice(results, 3))) == 3
@@ -463,7 +465,9 @@ def test_a_video_is_read_frame_by_frame_as_its_frames_alone(tmp_path):
     frames = [flat(20 * number, 24, 32) for number in range(11)]
     clip = write_frames(tmp_path / "clip.avi", frames, rate=10)
     detector, classifier = Finds(Box(2, 2, 14, 14), Box(18, 2, 30, 14)), Reads()
-    results = list(Recognizer(detector, classifier).stream(clip, tracker=Tracker(Steadiness(0.0, 1.0, 0.0, 0.0, 0.0))))
+    results = list(
+        Recognizer(detector, classifier).stream(clip, tracker=Tracker(TrackerConfig(0.0, 1.0, 0.0, 0.0, 0.0)))
+    )
     assert [result.index for result in results] == list(range(11))
     assert [result.seconds for result in results] == pytest.approx([number / 10 for number in range(11)], abs=1e-3)
     assert {result.source for result in results} == {str(clip)}
@@ -471,7 +475,7 @@ def test_a_video_is_read_frame_by_frame_as_its_frames_alone(tmp_path):
     for number, result in enumerate(results):
         for one in result.predictions:
             assert one.probability_of("open") == pytest.approx(max(20 * number / 255, 1e-3), abs=0.02)
-    assert max(len(chips) for chips in classifier.chips) > 2  # faces of several frames in one go
+    assert max(len(crops) for crops in classifier.crops) > 2  # faces of several frames in one go
 
 
 def test_of_a_video_those_frames_are_read_that_are_wanted(tmp_path):
@@ -522,7 +526,7 @@ class Looped:
             source = FileSource(self.clip)
             for frame in source.frames(sampling):
                 last = begun + frame.seconds
-                yield VideoFrame(next(numbers), last, frame.picture)
+                yield VideoFrame(next(numbers), last, frame.image)
             source.close()
             begun = last + 1 / source.rate
 
@@ -541,7 +545,7 @@ def test_ten_minutes_of_video_leave_memory_threads_and_files_as_they_were(tmp_pa
     source = Looped(write_frames(tmp_path / "face.avi", swaying_face(250), rate=25))
     for frame, result in Recognizer.load().watch(source, "loop"):
         timeline.add(result)
-        curves.add(frame.picture, result)
+        curves.add(frame.image, result)
         if frame.index % 1000 == 500:  # the threads are there yet
             figures.append(used())
     assert frame.index == 14_999

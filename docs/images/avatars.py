@@ -13,7 +13,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from mien.emotions import Emotion
 from mien.visualization.avatar import pose
-from mien.visualization.avatar.painter import avatar_picture
+from mien.visualization.avatar.painter import avatar_image
 
 EXPRESSIONS = (
     Emotion.HAPPY,
@@ -51,7 +51,7 @@ def main() -> None:
         top = row * (SIDE + HEAD)
         for column, blend in enumerate(blends):
             shares = {label: share for label, share in blend.items() if share > 0}
-            face = Image.fromarray(avatar_picture(pose(list(shares), list(shares.values())), SIDE - 8))
+            face = Image.fromarray(avatar_image(pose(list(shares), list(shares.values())), SIDE - 8))
             sheet.paste(face, (column * SIDE + 4, top + HEAD), face)
             title = f"{EXPRESSIONS[column]} {words}" if row < len(STRENGTHS) else " + ".join(shares)
             pen.text((column * SIDE + SIDE / 2, top + HEAD / 2), title, fill=(60, 64, 72), font=font, anchor="mm")

@@ -1,4 +1,4 @@
-"""Draws the pictures of docs/detector.md: what mien's own detector finds in two public-domain portraits.
+"""Draws the images of docs/detector.md: what mien's own detector finds in two public-domain portraits.
 
 Run from the root: ``python docs/images/faces_found.py``; needs scikit-image and matplotlib.
 """
@@ -44,7 +44,7 @@ def hard() -> np.ndarray:
 
 
 def main() -> None:
-    """Writes the three pictures beside this file."""
+    """Writes the three images beside this file."""
     detector = find_detector("auto", ModelStore())
     for name, frame in {"astronaut": astronaut(), "hopper": hopper(), "hard": hard()}.items():
         drawn = np.ascontiguousarray(frame)

@@ -1,4 +1,4 @@
-"""Draws the pictures of docs/learning.md and docs/explain.md.
+"""Draws the images of docs/learning.md and docs/explain.md.
 
 Run from the root: ``python docs/images/learning_gallery.py [RUN DATA]``; needs scikit-image and matplotlib. With a run
 directory of ``mien train`` (of a network with convolutions) and the data to show it, also those of a network: kernels,
@@ -23,7 +23,7 @@ from mien.models.card import CropRule
 from mien.models.store import ModelStore
 from mien.recognizer import Recognizer, find_detector
 from mien.structures import Box, Face
-from mien.tutorial.figures import activations_picture, convolution_animation, convolution_step, pooling_picture
+from mien.tutorial.figures import activations_image, convolution_animation, convolution_step, pooling_image
 
 HERE = Path(__file__).parent
 EDGE = np.array([[-1, 0, 1], [-2, 0, 2], [-1, 0, 1]])
@@ -35,17 +35,17 @@ SEVEN = np.kron(
 """A seven of 8x8 pixels."""
 
 SHOWN = 8
-"""Filters of a layer in a picture, and chips that please each."""
+"""Filters of a layer in an image, and face crops that please each."""
 
 
 def main() -> None:
-    """Writes the pictures beside this file."""
+    """Writes the images beside this file."""
     seven = np.pad(SEVEN, 1)[:9, :9].astype(float)
     write(HERE / "convolution.png", convolution_step(seven, EDGE, 33))
     convolution_animation(HERE / "convolution.gif", seven[:7, :7], EDGE, stride=1)
     numbers = np.random.default_rng(4).integers(0, 10, (8, 8))
-    write(HERE / "pooling.png", pooling_picture(numbers))
-    write(HERE / "activations.png", activations_picture())
+    write(HERE / "pooling.png", pooling_image(numbers))
+    write(HERE / "activations.png", activations_image())
     write(HERE / "explained.jpg", explained())
     if len(sys.argv) == 3:
         of_network(*map(Path, sys.argv[1:]))
@@ -62,22 +62,22 @@ def explained() -> np.ndarray:
     store = ModelStore()
     occlusion = Occlusion(store.load("compact"))
     recognizer = Recognizer(find_detector("auto", store), occlusion.classifier)
-    pictures = [beside(explain(recognizer, frame, [occlusion])[0]) for frame in (astronaut(), hopper())]
-    return np.hstack([pictures[0], np.full((len(pictures[0]), 24, 3), 255, np.uint8), pictures[1]])
+    images = [beside(explain(recognizer, frame, [occlusion])[0]) for frame in (astronaut(), hopper())]
+    return np.hstack([images[0], np.full((len(images[0]), 24, 3), 255, np.uint8), images[1]])
 
 
 def of_network(run: Path, data: Path) -> None:
-    """The pictures of a taught network."""
+    """The images of a taught network."""
     from mien.data import PUBLIC_TEST, load
     from mien.explain.network import load_network, map_layers
-    from mien.tutorial.filters import synthesise, top_chips
-    from mien.tutorial.hidden import hidden, map_picture, tsne
+    from mien.tutorial.filters import synthesise, top_crops
+    from mien.tutorial.hidden import hidden, map_image, tsne
     from mien.tutorial.layers import feature_maps, kernels, tiled
     from mien.visualization.annotate import colour_of
 
     network = load_network(run)
     model, card = network.model, network.card
-    chips = load(data).split(PUBLIC_TEST)
+    crops = load(data).split(PUBLIC_TEST)
     face = crop(astronaut(), Face(Box(175, 65, 275, 185)), CropRule(1.2), card.size, card.channels)
     first = next(iter(kernels(model).values()))
     write(HERE / "kernels.png", grey_rgb(tiled(np.moveaxis(first[:, :, 0], -1, 0), 8, 16, signed=True)))
@@ -88,24 +88,24 @@ def of_network(run: Path, data: Path) -> None:
         for maps in feature_maps(model, face[None], chosen).values()
     ]
     write(HERE / "feature-maps.png", grey_rgb(np.vstack(rows)))
-    strongest = top_chips(model, chosen[1], chips.chips[:2000], SHOWN)
+    strongest = top_crops(model, chosen[1], crops.crops[:2000], SHOWN)
     made = []
     for number in range(SHOWN):
         made.append(synthesise(model, chosen[1], number)[..., 0])
-        made += list(chips.chips[strongest[number]][..., 0])
-    # the data's pictures are not mien's to show: only what was made for each filter is committed
+        made += list(crops.crops[strongest[number]][..., 0])
+    # the data's images are not mien's to show: only what was made for each filter is committed
     write(HERE / "filters.png", grey_rgb(tiled(np.stack(made[:: SHOWN + 1]).astype(np.float32), SHOWN, 2)))
-    write(Path("filters-and-chips.png"), grey_rgb(tiled(np.stack(made).astype(np.float32), SHOWN + 1, 2)))
-    some = np.random.default_rng(0).permutation(len(chips))[:800]
-    colours = [colour_of(str(chips.truths[0].labels[answer])) for answer in chips.truths[0].answers[some]]
-    places = tsne(hidden(model, chips.chips[some]))
-    write(Path("hidden-faces.png"), map_picture(places, chips.chips[some], colours))
+    write(Path("filters-and-crops.png"), grey_rgb(tiled(np.stack(made).astype(np.float32), SHOWN + 1, 2)))
+    some = np.random.default_rng(0).permutation(len(crops))[:800]
+    colours = [colour_of(str(crops.truths[0].labels[answer])) for answer in crops.truths[0].answers[some]]
+    places = tsne(hidden(model, crops.crops[some]))
+    write(Path("hidden-faces.png"), map_image(places, crops.crops[some], colours))
     blank = np.repeat(np.array(colours, np.uint8)[:, None, None], card.size, axis=1).repeat(card.size, axis=2)
-    write(HERE / "hidden.png", map_picture(places, blank, colours, side=640, thumbnail=12))
+    write(HERE / "hidden.png", map_image(places, blank, colours, side=640, thumbnail=12))
 
 
 def grey_rgb(grey: np.ndarray) -> np.ndarray:
-    """A grey picture as RGB."""
+    """A grey image as RGB."""
     return np.repeat(grey[..., None], 3, axis=2)
 
 

@@ -46,7 +46,7 @@ class Swaying:
 
 
 def take(theme: str, name: str, *, covered: bool) -> None:
-    """One picture of the window."""
+    """One image of the window."""
     root = tk.Tk()
     choices = Choices(theme=theme, models=("compact",), detectors=("auto", "haar"))
     window = LiveWindow(choices, Recognizer.load, find_avatar("drawn"), root, (Camera(0, "Integrated Camera"),))

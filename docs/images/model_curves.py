@@ -16,7 +16,7 @@ from matplotlib.ticker import PercentFormatter
 from mien.classification.classifier import Classifier
 from mien.data import load as load_dataset
 from mien.data import photos
-from mien.evaluation.inference import judge_chips, judge_photos
+from mien.evaluation.inference import judge_crops, judge_photos
 from mien.evaluation.metrics import reliability_bins, risk_coverage
 from mien.models.store import ModelStore
 from mien.recognizer import Recognizer, find_detector
@@ -25,23 +25,23 @@ if TYPE_CHECKING:
     from mien.evaluation.predictions import Judged
 
 TARGET = Path(__file__).with_name("unsure.png")
-LABEL_SETS = ("fer2013", "ferplus", "answer")
+LABEL_SETS = ("fer2013", "ferplus", "fused")
 FEW = 20
 """A bin with fewer rows says nothing."""
 
 
-def curves(fer2013: Path, pictures: Path) -> dict[str, Judged]:
-    """What was answered, by what it is called in the picture."""
+def curves(fer2013: Path, images: Path) -> dict[str, Judged]:
+    """What was answered, by what it is called in the image."""
     store = ModelStore()
     classifier = Classifier(store.load("compact"))
     split = load_dataset(fer2013).split("PublicTest")
-    found = {f"PublicTest, {labels}": judge_chips(classifier, split, labels) for labels in LABEL_SETS}
+    found = {f"PublicTest, {labels}": judge_crops(classifier, split, labels) for labels in LABEL_SETS}
     recognizer = Recognizer(find_detector("auto", store), classifier)
-    return found | {"photos, answer": judge_photos(recognizer, photos.read(pictures), ["disgust"])}
+    return found | {"photos, answer": judge_photos(recognizer, photos.read(images), ["disgust"])}
 
 
 def draw(found: dict[str, Judged]) -> None:
-    """Both plots, as a picture."""
+    """Both plots, as an image."""
     figure, (risk, trust) = plt.subplots(1, 2, figsize=(10, 4.2), layout="constrained")
     for name, judged in found.items():
         rows, truth = judged.probabilities[judged.found], judged.answers[judged.found]

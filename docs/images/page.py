@@ -78,33 +78,33 @@ def draw_states(page: Page, folder: Path, name: str, photos: list[Path]) -> None
 
 
 def write_photos(folder: Path) -> list[Path]:
-    """Two portraits, one picture of both, and what is no picture."""
+    """Two portraits, one image of both, and what is no image."""
     whole = astronaut()
     with Image.open(matplotlib.cbook.get_sample_data("grace_hopper.jpg", asfileobj=False)) as file:
         other = np.asarray(file.convert("RGB"))
-    pictures = {"grace_hopper": other, "astronaut": whole, "both": np.hstack([whole[:400], other[:400]])}
-    for name, picture in pictures.items():
-        Image.fromarray(picture).save(folder / f"{name}.jpg")
+    images = {"grace_hopper": other, "astronaut": whole, "both": np.hstack([whole[:400], other[:400]])}
+    for name, image in images.items():
+        Image.fromarray(image).save(folder / f"{name}.jpg")
     broken = folder / "notes.txt"
-    broken.write_text("no picture", encoding="utf-8")
-    return [*(folder / f"{name}.jpg" for name in pictures), broken]
+    broken.write_text("no image", encoding="utf-8")
+    return [*(folder / f"{name}.jpg" for name in images), broken]
 
 
-def in_few_colours(picture: Image.Image) -> Image.Image:
+def in_few_colours(image: Image.Image) -> Image.Image:
     """At most 256: those of the whole, and those of small things, such as the legend's dots."""
-    whole = picture.quantize(176, Image.Quantize.MEDIANCUT).getpalette() or []
-    small = picture.quantize(80, Image.Quantize.MAXCOVERAGE).getpalette() or []
+    whole = image.quantize(176, Image.Quantize.MEDIANCUT).getpalette() or []
+    small = image.quantize(80, Image.Quantize.MAXCOVERAGE).getpalette() or []
     palette = Image.new("P", (1, 1))
     palette.putpalette(whole[: 3 * 176] + small[: 3 * 80])
-    return picture.quantize(palette=palette, dither=Image.Dither.FLOYDSTEINBERG)
+    return image.quantize(palette=palette, dither=Image.Dither.FLOYDSTEINBERG)
 
 
 def keep(folder: Path) -> None:
     """The chosen two, in few colours so that they are small."""
     for name, kept in CHOSEN.items():
-        with Image.open(folder / f"{name}.png") as picture:
-            size = WIDTHS[kept], round(picture.height * WIDTHS[kept] / picture.width)
-            small = picture.convert("RGB").resize(size, Image.Resampling.LANCZOS)
+        with Image.open(folder / f"{name}.png") as image:
+            size = WIDTHS[kept], round(image.height * WIDTHS[kept] / image.width)
+            small = image.convert("RGB").resize(size, Image.Resampling.LANCZOS)
             in_few_colours(small).save(HERE / kept, optimize=True)
 
 

@@ -13,7 +13,7 @@
 # # Three dense networks and a convolution
 #
 # Digits of 28x28 pixels, and four networks that learn to name them. Three see a row of 784 numbers; the fourth sees a
-# picture. This lesson compares them fairly, looks at what they get wrong, and finds out what the dense ones never knew.
+# image. This lesson compares them fairly, looks at what they get wrong, and finds out what the dense ones never knew.
 #
 # It needs `pip install 'mien[train,plots]'`. The figures of this page are of MNIST: put its files
 # (`t10k-images-idx3-ubyte.gz` and `t10k-labels-idx1-ubyte.gz` are enough) into a folder `mnist` and name the folder
@@ -42,7 +42,7 @@ print(tutorial_data.origin())
 # %% [markdown]
 # ## The data
 #
-# A digit is a label and a picture. A fifth is held out: the networks never learn from it, and it is what they are
+# A digit is a label and an image. A fifth is held out: the networks never learn from it, and it is what they are
 # judged by.
 
 # %%
@@ -51,15 +51,15 @@ from mien.data.contact_sheet import overview
 FULL = tutorial_data.folder() is not None
 training, validation = tutorial_data.digits(8000, 2000) if FULL else tutorial_data.digits(600, 300)
 truth = training.truths[0]
-print(f"{len(training)} digits to learn from, {len(validation)} held out; chips are {training.chips.shape[1:]}")
+print(f"{len(training)} digits to learn from, {len(validation)} held out; face crops are {training.crops.shape[1:]}")
 
 rows = [np.flatnonzero(truth.answers == label) for label in range(10)]
-display(Image.fromarray(overview(training.chips, truth.labels, rows)).reduce(2))
+display(Image.fromarray(overview(training.crops, truth.labels, rows)).reduce(2))
 
 # %% [markdown]
 # ## Four networks
 #
-# `dense-64-tanh` flattens the picture and has one hidden layer; `dense-64-32-tanh` has two; `dense-64-32-relu` has two
+# `dense-64-tanh` flattens the image and has one hidden layer; `dense-64-32-tanh` has two; `dense-64-32-relu` has two
 # with another activation. `digits-conv` looks through 3x3 windows first. `mien models show digits-conv` prints the same
 # on a terminal.
 #
@@ -85,38 +85,38 @@ first = summary_of(DENSE[0], shape).layers
 assert (784 + 1) * 64 in [layer.parameters for layer in first]
 
 # %% [markdown]
-# ## One recipe for all
+# ## One config for all
 #
-# A comparison is fair when one thing changes at a time. So all four are taught by the same recipe: same optimizer, same
+# A comparison is fair when one thing changes at a time. So all four are taught by the same config: same optimizer, same
 # rate, same number of epochs, no augmentation, no dropout. Only the network differs.
 
 # %%
 from mien.training.engine.fit import fit
-from mien.training.config import recipe_for
+from mien.training.config import config_for
 
 RUNS = Path(tempfile.mkdtemp(prefix="digits-"))
 EPOCHS = 10 if FULL else 6
-recipe = replace(recipe_for("dense-64-32-relu"), epochs=EPOCHS, batch=64 if FULL else 32)
+config = replace(config_for("dense-64-32-relu"), epochs=EPOCHS, batch=64 if FULL else 32)
 
 
-def teach(name, recipe, learnt=training, held=validation):
-    """The network of a recipe, taught into a run directory of its own."""
-    run = fit(learnt, held, recipe, RUNS / name, lambda _: None)
+def teach(name, config, learnt=training, held=validation):
+    """The network of a config, taught into a run directory of its own."""
+    run = fit(learnt, held, config, RUNS / name, lambda _: None)
     best = max(epoch.scores[0].accuracy for epoch in run.history)
     print(f"{name:26} {run.model.count_params():8,} parameters, {best:.1%} right", flush=True)
     return run
 
 
-taught = {name: teach(name, replace(recipe, network=name)) for name in (*DENSE, CONV)}
+taught = {name: teach(name, replace(config, network=name)) for name in (*DENSE, CONV)}
 
 # %% [markdown]
 # Side by side: dashed is what a network gets right of the digits that it learns from, the line what it gets right of
 # those it never saw. The gap between them is what it learnt by heart.
 
 # %% tags=["public"]
-from mien.tutorial.comparison_figures import accuracies_picture, histories_picture
+from mien.tutorial.comparison_figures import accuracies_image, histories_image
 
-display(Image.fromarray(histories_picture({name: run.history for name, run in taught.items()})))
+display(Image.fromarray(histories_image({name: run.history for name, run in taught.items()})))
 
 # %% [markdown]
 # Which differences are real? All were judged on the same digits, so count those that only one of two gets right. The
@@ -132,7 +132,7 @@ from mien.training.engine.validation import predict_logits
 
 def answers_of(name):
     """What a network says each held-out digit is."""
-    return predict_logits(taught[name].model, validation.chips)["classes"].argmax(axis=1)
+    return predict_logits(taught[name].model, validation.crops)["classes"].argmax(axis=1)
 
 
 truths = validation.truths[0].answers
@@ -151,27 +151,27 @@ for name, one in found.items():
 # have known?
 
 # %% tags=["public"]
-from mien.tutorial.figures import confusion_picture
+from mien.tutorial.figures import confusion_image
 
-display(Image.fromarray(confusion_picture([found[CONV]])))
+display(Image.fromarray(confusion_image([found[CONV]])))
 
 # %%
 from mien.data.contact_sheet import captioned
 from mien.classification.probabilities import softmax
 
-shares = softmax(predict_logits(taught[CONV].model, validation.chips)["classes"])
+shares = softmax(predict_logits(taught[CONV].model, validation.crops)["classes"])
 answers = shares.argmax(axis=1)
 wrong = np.flatnonzero(answers != truths)
 surest = wrong[np.argsort(-shares[wrong].max(axis=1))][:12]
 print(f"{len(wrong)} of {len(validation)} are wrong; the surest first:")
 if len(surest):
     words = [f"{truths[row]}, said {answers[row]} {shares[row].max():.0%}" for row in surest]
-    display(Image.fromarray(captioned(validation.chips[surest], words, columns=6)))
+    display(Image.fromarray(captioned(validation.crops[surest], words, columns=6)))
 
 # %% [markdown]
 # ## What the flatten throws away
 #
-# **Places.** Give every pixel a new place, the same one in all pictures. Nothing is lost, yet no one could read the
+# **Places.** Give every pixel a new place, the same one in all images. Nothing is lost, yet no one could read the
 # digits any more.
 
 # %%
@@ -180,12 +180,12 @@ order = np.random.default_rng(0).permutation(28 * 28)
 
 def shuffled(data):
     """The same digits with their pixels in another order."""
-    return replace(data, chips=data.chips.reshape(len(data), -1)[:, order].reshape(data.chips.shape))
+    return replace(data, crops=data.crops.reshape(len(data), -1)[:, order].reshape(data.crops.shape))
 
 
-display(Image.fromarray(overview(shuffled(training).chips, truth.labels[:3], rows[:3])).reduce(2))
+display(Image.fromarray(overview(shuffled(training).crops, truth.labels[:3], rows[:3])).reduce(2))
 for name in ("dense-64-32-relu", CONV):
-    teach(f"{name}, shuffled", replace(recipe, network=name), shuffled(training), shuffled(validation))
+    teach(f"{name}, shuffled", replace(config, network=name), shuffled(training), shuffled(validation))
 
 # %% [markdown]
 # The dense network learns about as well as before: it never knew which pixels are neighbours. The convolution loses
@@ -199,7 +199,7 @@ SHIFTS = (0, 1, 2, 3, 4)
 
 def moved(data, pixels):
     """The same digits, further to the right; the rim is black, so nothing comes in again on the left."""
-    return replace(data, chips=np.roll(data.chips, pixels, axis=2))
+    return replace(data, crops=np.roll(data.crops, pixels, axis=2))
 
 
 def under_shifts(model):
@@ -207,25 +207,25 @@ def under_shifts(model):
 
 
 shifted = {name: under_shifts(taught[name].model) for name in ("dense-64-32-relu", CONV)}
-chips = np.concatenate([moved(validation, pixels).chips[:1] for pixels in SHIFTS])
-display(Image.fromarray(captioned(chips, [f"{pixels} px" for pixels in SHIFTS])))
+crops = np.concatenate([moved(validation, pixels).crops[:1] for pixels in SHIFTS])
+display(Image.fromarray(captioned(crops, [f"{pixels} px" for pixels in SHIFTS])))
 
 # %% [markdown]
 # A dense unit has a weight for each place, so a stroke two pixels further right is met by weights that were learnt for
 # something else. A kernel goes with the stroke: the same map, moved. Pooling then forgets a pixel or two. But the dense
 # layer at the convolution's end has places too, so it falls as well, only later.
 #
-# What helps further is to *show* it digits elsewhere. The recipe that `digits-conv` comes with turns, scales and moves
+# What helps further is to *show* it digits elsewhere. The config that `digits-conv` comes with turns, scales and moves
 # each digit a little, anew in each epoch. That is the one thing taken over from it here.
 
 # %% tags=["public"]
-own = recipe_for(CONV).augmentation
+own = config_for(CONV).augmentation
 print(f"turned by up to {own.rotate:g} degrees, {own.scale} times as large, moved by up to {own.shift:.0%}")
-augmented = teach("digits-conv, augmented", replace(recipe, network=CONV, augmentation=own))
+augmented = teach("digits-conv, augmented", replace(config, network=CONV, augmentation=own))
 shifted["digits-conv, augmented"] = under_shifts(augmented.model)
 for name, each in shifted.items():
     print(f"{name:24}", "  ".join(f"{pixels} px {one.accuracy:5.1%}" for pixels, one in zip(SHIFTS, each, strict=True)))
-display(Image.fromarray(accuracies_picture(SHIFTS, shifted, "pixels moved to the right")))
+display(Image.fromarray(accuracies_image(SHIFTS, shifted, "pixels moved to the right")))
 
 # %% [markdown]
 # ## What to keep
@@ -238,5 +238,5 @@ display(Image.fromarray(accuracies_picture(SHIFTS, shifted, "pixels moved to the
 #   (augmentation). Best both.
 #
 # To try: `mien train --data data/mnist --model digits-conv --out runs/digits` teaches it from the command line, by its
-# own recipe; `np.roll(..., axis=1)` moves the digits down; a dense network with `augmentation=own`: does augmentation
+# own config; `np.roll(..., axis=1)` moves the digits down; a dense network with `augmentation=own`: does augmentation
 # alone do it?

@@ -59,7 +59,7 @@ from mien.data.dataset import training_and_validation
 FULL = tutorial_data.folder() is not None
 csv = tutorial_data.faces_csv(Path("faces.csv"), training=700, validation=280)
 data = fer2013.read(csv)
-print(f"{len(data):,} faces of {data.chips.shape[1:]}; {len(data.rejected)} lines can't be read")
+print(f"{len(data):,} faces of {data.crops.shape[1:]}; {len(data.rejected)} lines can't be read")
 print({name: int((data.splits == name).sum()) for name in data.split_names()})
 
 # %% [markdown]
@@ -76,7 +76,7 @@ training, validation = training_and_validation(data)
 training = training.select(np.arange(min(len(training), 10_000)))
 truth = training.truths[0]
 rows = [np.flatnonzero(truth.answers == label) for label in range(len(truth.labels))]
-display(Image.fromarray(overview(training.chips, truth.labels, rows)).reduce(2))
+display(Image.fromarray(overview(training.crops, truth.labels, rows)).reduce(2))
 
 # %%
 counts = np.bincount(truth.answers, minlength=len(truth.labels))
@@ -107,27 +107,27 @@ for words, shares in {
     print(f"  {words:20} loss {cross_entropy(target, shares)[0]:.2f}")
 
 # %% [markdown]
-# ## The network and its recipe
+# ## The network and its config
 #
 # `two-conv` is the classic first one: two convolutions with pooling, a dense layer, seven answers. Nearly all of its
 # numbers are in one place, where the maps are flattened into the dense layer.
 
 # %%
 from mien.training.engine.compilation import plain, shape_of
-from mien.training.config import recipe_for
+from mien.training.config import config_for
 from mien.training.architectures.complexity import summary
 
-own = recipe_for("two-conv")
-recipe = replace(own, epochs=14) if FULL else replace(own, epochs=6, gentle_epochs=1, batch=16, precision="float32")
-for layer in summary(plain(shape_of(training, recipe), "two-conv")).layers:
+own = config_for("two-conv")
+config = replace(own, epochs=14) if FULL else replace(own, epochs=6, gentle_epochs=1, batch=16, precision="float32")
+for layer in summary(plain(shape_of(training, config), "two-conv")).layers:
     print(f"{layer.kind:13} -> {layer.output!s:14} {layer.parameters:9,} parameters")
 
 # %% [markdown]
-# The recipe holds every choice: how fast it learns, for how long, and how each face is changed before it is learnt from
+# The config holds every choice: how fast it learns, for how long, and how each face is changed before it is learnt from
 # (mirrored, turned, moved, lit otherwise), so that no face comes twice. `mien train` saves it beside the weights.
 
 # %%
-print(recipe.to_toml())
+print(config.to_toml())
 
 # %% [markdown]
 # ## Teach it
@@ -149,7 +149,7 @@ def told(news):
         print(f"epoch {news.number:2}: loss {news.loss:.3f}, right of PublicTest {score.accuracy:.1%}", flush=True)
 
 
-run = fit(training, validation, recipe, RUN, told, Options(resume=is_run(RUN), source=Source(str(csv.absolute()))))
+run = fit(training, validation, config, RUN, told, Options(resume=is_run(RUN), source=Source(str(csv.absolute()))))
 
 # %% [markdown]
 # What the network saw: the same faces as they are, and as four epochs changed them.
@@ -165,8 +165,8 @@ curves = Image.open(RUN / "curves.png")
 display(curves.resize((curves.width * 3 // 4, curves.height * 3 // 4)))
 
 # %% [markdown]
-# How to read it: the loss of the training pictures and that of the validation pictures fall together while what is
-# learnt holds for faces not seen. The training line may stay *above*: those pictures are changed, and a part of the
+# How to read it: the loss of the training images and that of the validation images fall together while what is
+# learnt holds for faces not seen. The training line may stay *above*: those images are changed, and a part of the
 # network is dropped while it learns. Macro-F1 is the mean over the seven expressions, each counted alike; where it lies
 # far under the accuracy, a rare expression is hardly ever named.
 
@@ -177,7 +177,7 @@ display(curves.resize((curves.width * 3 // 4, curves.height * 3 // 4)))
 
 # %% tags=["public"]
 from mien.tutorial.confusions import judged
-from mien.tutorial.figures import confusion_picture
+from mien.tutorial.figures import confusion_image
 
 found = judged(run.model, validation, 0)
 low, high = found.interval
@@ -187,7 +187,7 @@ for at, (label, row) in enumerate(zip(found.labels, found.counts, strict=True)):
     print(
         f"{label:9} {row[at] / max(row.sum(), 1):4.0%} found; {others.max()} taken for {found.labels[others.argmax()]}"
     )
-display(Image.fromarray(confusion_picture([found])))
+display(Image.fromarray(confusion_image([found])))
 
 # %% [markdown]
 # ## A model file
@@ -203,10 +203,10 @@ from mien.classification.probabilities import softmax
 from mien.training.export.export import export
 from mien.training.engine.validation import predict_logits
 
-card = export(run.model, training, validation, recipe, RUN / "model.onnx")
+card = export(run.model, training, validation, config, RUN / "model.onnx")
 head = card.heads[0]
 print(f"{RUN / 'model.onnx'}: {(RUN / 'model.onnx').stat().st_size / 1e6:.1f} MB, labels {[*map(str, head.labels)]}")
-logits = predict_logits(run.model, validation.chips)["fer2013"]
+logits = predict_logits(run.model, validation.crops)["fer2013"]
 for words, calibration in {"as learnt": (1.0,), "calibrated": (head.temperature, head.offsets, head.scales)}.items():
     metrics = judge(softmax(logits, *calibration), validation.truths[0].answers, head.labels)
     print(
@@ -217,7 +217,7 @@ print(f"sure answers are those of {head.unsure_below:.0%} and more")
 
 # %% [markdown]
 # A temperature moves no maximum. *Offsets* do, a little, which the card has where they mend the calibration: each label
-# is told as often as it is true. (Both were fitted on the pictures they are judged on here, so the figures are a little
+# is told as often as it is true. (Both were fitted on the images they are judged on here, so the figures are a little
 # kind.) `mien models show runs/first/model.onnx` prints the card; `mien evaluate --data fer2013.csv --model runs/first
 # --out report` writes a page with all of this.
 #
@@ -250,7 +250,7 @@ display(Image.fromarray(draw(portrait, result.predictions)))
 #
 # Taught on all 28,709 faces for its 20 epochs, and on FER+ votes beside, `two-conv` gets 56 % of PublicTest right; the
 # shipped `compact` 71 %; one person about 65 %, since the labels themselves are disputed. What any of them names is the
-# expression *shown*. What a person feels is not in the picture.
+# expression *shown*. What a person feels is not in the image.
 #
 # To try: all faces and 20 epochs (`mien train --data fer2013.csv --model two-conv --out runs/all`);
 # `--model deep-conv`; your own faces in folders, `faces/happy/*.jpg`, which `mien collect` helps to take;

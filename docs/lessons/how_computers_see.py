@@ -12,7 +12,7 @@
 # %% [markdown]
 # # How computers see
 #
-# A picture is a grid of numbers. This lesson follows them through a network: a convolution that answers to an edge,
+# An image is a grid of numbers. This lesson follows them through a network: a convolution that answers to an edge,
 # an activation that drops what is negative, pooling that forgets where exactly, and a softmax that turns sums into
 # shares. Then it looks at a network that reads faces, and asks what its answer hung on.
 #
@@ -37,7 +37,7 @@ except ImportError:  # run as a plain script there is nothing to show on
 from PIL import Image
 
 # %% [markdown]
-# ## A picture is numbers
+# ## An image is numbers
 #
 # 0 is black, 255 is white. Here is a portrait, and eight by eight pixels of it.
 
@@ -63,7 +63,7 @@ for step in list(steps(stripe, edge))[:5]:
 display(Image.fromarray(convolution_step(stripe, edge, 2)))
 
 # %% [markdown]
-# With padding "same" zeros are put around, and the map keeps the picture's size. A stride of 2 halves it.
+# With padding "same" zeros are put around, and the map keeps the image's size. A stride of 2 halves it.
 
 # %%
 for stride, padding in ((1, "valid"), (1, "same"), (2, "same")):
@@ -126,6 +126,6 @@ for one in explain(recognizer, portrait, [occlusion]):
     display(Image.fromarray(beside(one)))
 
 # %% [markdown]
-# The answer names the expression *shown*. What a person feels is not in the picture.
+# The answer names the expression *shown*. What a person feels is not in the image.
 #
-# To try: another kernel (turn Sobel's by a quarter), your own picture in place of `PORTRAIT`, `explain(..., "sad")`.
+# To try: another kernel (turn Sobel's by a quarter), your own image in place of `PORTRAIT`, `explain(..., "sad")`.

@@ -12,12 +12,12 @@
 # %% [markdown]
 # # Judging a model honestly
 #
-# "98 % accurate" can be true and worthless: the test pictures were in the training data, nine in ten had the same
-# label, the faces that were not found were not counted, or it was 50 pictures. This lesson goes through the ways in
+# "98 % accurate" can be true and worthless: the test images were in the training data, nine in ten had the same
+# label, the faces that were not found were not counted, or it was 50 images. This lesson goes through the ways in
 # which a figure misleads, one by one, and what to do about each.
 #
 # It judges mien's shipped model and teaches nothing; it needs `pip install 'mien[plots]'`. `MIEN_LESSON_DATA=FOLDER`
-# names a folder with `fer2013/` (FER2013) and `photos/` (pictures with a `legend.csv`). Without it the faces are
+# names a folder with `fer2013/` (FER2013) and `photos/` (images with a `legend.csv`). Without it the faces are
 # *drawn*, which the model was never taught. It is bad at them and does not know it, and that is a good thing to learn
 # to see.
 
@@ -39,7 +39,7 @@ from mien.evaluation import plots
 from mien.evaluation.bootstrap import bootstrap
 from mien.evaluation.calibration import fit_vector_scaling, unsure_threshold
 from mien.evaluation.evaluation import Evaluation
-from mien.evaluation.inference import judge_chips, judge_photos
+from mien.evaluation.inference import judge_crops, judge_photos
 from mien.evaluation.metrics import judge, reliability_bins, risk_coverage
 from mien.evaluation.page import report_page
 from mien.evaluation.robustness import SUITE, changed_by
@@ -76,9 +76,9 @@ def told(name, metrics):
 # %% [markdown]
 # ## Leaks
 #
-# Data from the web holds copies: the same picture twice, at another size, mirrored. When one lies in Training and the
+# Data from the web holds copies: the same image twice, at another size, mirrored. When one lies in Training and the
 # other in the test, the test asks what the network has seen. The drawn data has none, so a few are planted: twenty
-# pictures of Training and twenty mirrored ones are put into the test, as the web would have done.
+# images of Training and twenty mirrored ones are put into the test, as the web would have done.
 
 
 # %%
@@ -91,55 +91,55 @@ def joined(one, other):
     splits = np.concatenate([one.splits, other.splits])
     rows = np.array([str(row) for row in range(len(splits))])
     return Dataset(
-        one.name, np.concatenate([one.chips, other.chips]), (replace(truth, **together),), splits, rows, one.digest
+        one.name, np.concatenate([one.crops, other.crops]), (replace(truth, **together),), splits, rows, one.digest
     )
 
 
 training, test = tutorial_data.faces(100_000, 3_589) if REAL else tutorial_data.faces(700, 400)
 if not REAL:
     planted = training.select(np.arange(40))
-    planted.chips[20:] = planted.chips[20:, :, ::-1]
+    planted.crops[20:] = planted.crops[20:, :, ::-1]
     test = joined(test, replace(planted, splits=np.full(40, PUBLIC_TEST)))
 data = joined(training, test)
 findings = audit(data, alike=0.93 if REAL else 0.99)
 print(f"{data.name}: {len(training):,} to learn from, {len(test):,} to judge by")
 print("found:", findings.counts())
-print(f"{findings.leaked(PUBLIC_TEST)} pictures of the test have a copy in Training")
+print(f"{findings.leaked(PUBLIC_TEST)} images of the test have a copy in Training")
 if not REAL:
     pairs = [group.rows for group in findings.leaks[:3] + findings.leaks[-3:]]
-    stacked = [np.vstack([data.chips[row][..., 0] for row in pair[:2]]) for pair in pairs]
+    stacked = [np.vstack([data.crops[row][..., 0] for row in pair[:2]]) for pair in pairs]
     display(Image.fromarray(np.hstack(stacked)).resize((576, 192)))
     assert 38 <= findings.leaked(PUBLIC_TEST) <= 42
 
 # %% [markdown]
-# What do copies do to a figure? Here is a "model" that has learnt nothing but its pictures by heart: it answers with
-# the label of the most similar picture of Training. Look at what it gets on the copies, and what is left without
+# What do copies do to a figure? Here is a "model" that has learnt nothing but its images by heart: it answers with
+# the label of the most similar image of Training. Look at what it gets on the copies, and what is left without
 # them. (`mien data audit DATA --out DIR` does this for your data, with a page to look at and a list of rows to leave
 # out: `mien train --without`.)
 
 # %%
 truth = test.truths[0]
-nearest = copies(test.chips, training.chips, alike=0.93 if REAL else 0.99)
+nearest = copies(test.crops, training.crops, alike=0.93 if REAL else 0.99)
 by_heart = np.eye(len(truth.labels))[training.truths[0].answers[nearest.nearest]]
 copied = nearest.found
 for name, rows in (("all", copied | True), ("without the copies", ~copied), ("the copies alone", copied)):
     told(f"by heart, {name}", judge(by_heart[rows], truth.answers[rows], truth.labels))
 classifier = Classifier(ModelStore().load("compact"))
-judged = judge_chips(classifier, test)
+judged = judge_crops(classifier, test)
 for name, rows in (("all", copied | True), ("without the copies", ~copied), ("the copies alone", copied)):
     told(f"compact, {name}", judged.report_on(rows).metrics)
 
 # %% [markdown]
-# On FER2013, 511 of the 3,589 pictures of PublicTest have a copy in Training. Learnt by heart "reads" 0.43 of all,
+# On FER2013, 511 of the 3,589 images of PublicTest have a copy in Training. Learnt by heart "reads" 0.43 of all,
 # 0.92 of the copies and 0.35 of the others; mien's network 0.72, 0.87 and 0.69. So even an honest network gains
 # nearly three points. The fairer figure is the one without the copies; published accuracies of FER2013 are with
 # them, so mien gives both.
 #
 # ## How sure is the figure itself?
 #
-# A test is a sample: other pictures of the same kind would have given another figure. For a share there is a formula
+# A test is a sample: other images of the same kind would have given another figure. For a share there is a formula
 # (Wilson 1927); for the mean of F1s there is none, so the rows are *drawn again and again* with repetition, and the
-# middle 95 % of what comes out is the interval (the bootstrap, Efron 1979). Watch how wide it is with 100 pictures.
+# middle 95 % of what comes out is the interval (the bootstrap, Efron 1979). Watch how wide it is with 100 images.
 
 # %%
 dice = np.random.default_rng(0)
@@ -165,7 +165,7 @@ for count in (50, 100, 200, len(judged)):
 #
 # ## Accuracy hides the rare
 #
-# Users' pictures are mostly neutral or happy. Here is the test with a tenth of all labels but one, and a "model" that
+# Users' images are mostly neutral or happy. Here is the test with a tenth of all labels but one, and a "model" that
 # always says that one.
 
 # %%
@@ -197,10 +197,10 @@ show("confusion", plots.confusion(judged.metrics))
 
 # %% tags=["public"]
 head = classifier.card.head(truth.head)
-logits = classifier.logits(test.chips)[head.name]
+logits = classifier.logits(test.crops)[head.name]
 first = np.arange(len(test)) % 2 == 0
 fitted = fit_vector_scaling(logits[first], answers[first])
-print(f"temperature in the card: {head.temperature:.2f}; fitted on half of these pictures: {fitted[0]:.2f}")
+print(f"temperature in the card: {head.temperature:.2f}; fitted on half of these images: {fitted[0]:.2f}")
 for name, calibration in (("as-shipped", (head.temperature, head.offsets, head.scales)), ("fitted", fitted)):
     rows = softmax(logits[~first], *calibration)
     metrics = judge(rows, answers[~first], truth.labels)
@@ -208,7 +208,7 @@ for name, calibration in (("as-shipped", (head.temperature, head.offsets, head.s
     show(f"reliability-{name}", plots.reliability(reliability_bins(rows, answers[~first], bins=10)))
 
 # %% [markdown]
-# Calibration belongs to a *kind of pictures*, not to a model for ever. On FER2013's own PublicTest, where the card's
+# Calibration belongs to a *kind of images*, not to a model for ever. On FER2013's own PublicTest, where the card's
 # temperature and scales were fitted, there is nothing to mend; on photos the same model is too sure by 8 points, and
 # on drawings far more.
 #
@@ -246,15 +246,11 @@ def spoilt(folder):
     hopper = Path(mpl.get_data_path()) / "sample_data" / "grace_hopper.jpg"
     named = []
     for source, expression in ((PORTRAIT, "happy"), (hopper, "neutral")):
-        picture = Image.fromarray(read(source))
-        ways = {f"turned-{angle}": picture.rotate(angle) for angle in (0, 20, 45, 90, 180)}
-        ways |= {f"blurred-{radius}": picture.filter(ImageFilter.GaussianBlur(radius)) for radius in (4, 10, 16)}
-        ways |= {
-            f"height-{side}": picture.resize((side * picture.width // picture.height, side)) for side in (24, 40, 80)
-        }
-        ways |= {
-            f"light-{light}": picture.point(lambda level, light=light: level * light) for light in (0.3, 0.1, 0.02)
-        }
+        image = Image.fromarray(read(source))
+        ways = {f"turned-{angle}": image.rotate(angle) for angle in (0, 20, 45, 90, 180)}
+        ways |= {f"blurred-{radius}": image.filter(ImageFilter.GaussianBlur(radius)) for radius in (4, 10, 16)}
+        ways |= {f"height-{side}": image.resize((side * image.width // image.height, side)) for side in (24, 40, 80)}
+        ways |= {f"light-{light}": image.point(lambda level, light=light: level * light) for light in (0.3, 0.1, 0.02)}
         for way, changed in ways.items():
             path = folder / f"{expression}-{way}.png"
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -276,8 +272,8 @@ assert whole.metrics.accuracy <= whole.report_on(whole.found).metrics.accuracy
 # ## Who pays for the average?
 #
 # An average hides its parts. Which groups of *people* a model reads how well can't be told from data that names no
-# ages, origins or skin tones, and it must not be guessed. Groups of *pictures* can be told: by the size of the face,
-# by how far it is turned away, by what happened to the chip.
+# ages, origins or skin tones, and it must not be guessed. Groups of *images* can be told: by the size of the face,
+# by how far it is turned away, by what happened to the face crop.
 
 # %%
 sides = np.array([face.box.side if face else np.nan for face in whole.faces])
@@ -296,38 +292,38 @@ for name, rows in groups.items():
 
 # %%
 some = test.select(np.arange(min(len(test), 1000 if REAL else 200)))
-told("chips as they are", judge_chips(classifier, some).metrics)
-for hardship in (one for one in SUITE if one.kind in {"blur", "noise", "small", "covered"}):
+told("face crops as they are", judge_crops(classifier, some).metrics)
+for corruption in (one for one in SUITE if one.kind in {"blur", "noise", "small", "covered"}):
     told(
-        f"{hardship.kind}: {hardship.step}",
-        judge_chips(classifier, replace(some, chips=changed_by(hardship, some.chips))).metrics,
+        f"{corruption.kind}: {corruption.step}",
+        judge_crops(classifier, replace(some, crops=changed_by(corruption, some.crops))).metrics,
     )
 
 # %% [markdown]
 # ## All of it on one page
 #
-# `mien evaluate` writes these figures and plots, the surest mistakes as pictures, and what can't be told from them:
+# `mien evaluate` writes these figures and plots, the surest mistakes as images, and what can't be told from them:
 #
 # ```
-# mien evaluate --data fer2013.csv --split PublicTest --out report   # chips; --model RUN for your own
+# mien evaluate --data fer2013.csv --split PublicTest --out report   # face crops; --model RUN for your own
 # mien evaluate --data PHOTOS --photos --out report                  # the whole chain
-# mien bench robustness fer2013.csv                                  # all 27 ways to spoil a chip
+# mien bench robustness fer2013.csv                                  # all 27 ways to spoil a face crop
 # ```
 
 # %%
-evaluation = Evaluation((judged,), lambda row: test.chips[judged.rows[row]])
+evaluation = Evaluation((judged,), lambda row: test.crops[judged.rows[row]])
 write_text(OUT / "report.html", report_page(evaluation, copied[judged.rows]))
 print(f"{OUT / 'report.html'}: open it in a browser")
 
 # %% [markdown]
 # ## What to ask of any figure
 #
-# 1. On which pictures, how many, and from where? Were any of them, or copies, learnt from?
+# 1. On which images, how many, and from where? Were any of them, or copies, learnt from?
 # 2. Was anything chosen on them: an epoch, a threshold, a crop, the figure itself out of many?
 # 3. What does "always the commonest" reach there? What does one person reach? (On FER2013 about 65 %.)
 # 4. What is the interval, and the figure for the rarest label?
 # 5. Were faces that were not found counted?
-# 6. Does the probability mean what it says, on *these* pictures?
+# 6. Does the probability mean what it says, on *these* images?
 # 7. For whom and for what was it never measured?
 #
 # To try: plant 200 copies; `PROMISE = 0.05`; photos of your own in folders by expression

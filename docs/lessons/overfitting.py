@@ -55,15 +55,15 @@ print(f"{len(training):,} faces to learn from, {len(validation):,} held out")
 # ## Learnt by heart
 #
 # `two-conv`, without anything that would hold it back: no augmentation, no dropout, no softened labels, no weight
-# decay, a learning rate that stays. All that follows is this recipe with one thing changed.
+# decay, a learning rate that stays. All that follows is this config with one thing changed.
 
 # %%
 from mien.training.engine.fit import fit
-from mien.training.config import PLAIN, recipe_for
+from mien.training.config import PLAIN, config_for
 
 RUNS = Path(tempfile.mkdtemp(prefix="overfitting-"))
 bare = replace(
-    recipe_for("two-conv"),
+    config_for("two-conv"),
     epochs=15 if FULL else 8,
     gentle_epochs=0,
     batch=32,
@@ -79,9 +79,9 @@ bare = replace(
 histories = {}
 
 
-def teach(name, recipe, learnt=training):
-    """The network of a recipe, taught into a run directory of its own; its history is kept under the name."""
-    run = fit(learnt, validation, recipe, RUNS / name, lambda _: None)
+def teach(name, config, learnt=training):
+    """The network of a config, taught into a run directory of its own; its history is kept under the name."""
+    run = fit(learnt, validation, config, RUNS / name, lambda _: None)
     histories[name] = run.history
     best = max(epoch.scores[0].accuracy for epoch in run.history)
     last = run.history[-1]
@@ -98,16 +98,16 @@ taught = {"nothing": teach("nothing", bare)}
 # on faces not seen it falls, turns, and *rises*, while accuracy hardly moves. The network gets surer of its mistakes.
 
 # %% tags=["public"]
-from mien.tutorial.comparison_figures import accuracies_picture, histories_picture
+from mien.tutorial.comparison_figures import accuracies_image, histories_image
 
-display(Image.fromarray(histories_picture(histories)))
+display(Image.fromarray(histories_image(histories)))
 
 # %% [markdown]
 # ## Stop in time
 #
 # Early stopping ends a run when some epochs in a row brought nothing better. mien keeps the best epoch's weights in any
 # case, so a run that is stopped gives the very same network, sooner. (What early stopping is compared with elsewhere is
-# often the *last* epoch, which nobody should use.) In a recipe it is `patience`, on the command line `--patience 4`.
+# often the *last* epoch, which nobody should use.) In a config it is `patience`, on the command line `--patience 4`.
 
 # %%
 from mien.training.engine.schedule import best_epoch, is_finished
@@ -132,10 +132,10 @@ taught["dropout"] = teach("dropout", replace(bare, dropout=0.5))
 #
 # A mirrored face shows the same expression; so does one turned by ten degrees, moved, or in other light. Each epoch
 # shows each face otherwise, so none comes twice. Look at what it makes of the faces before you believe in it: a face
-# upside down, or one whose mouth is out of the picture, teaches nonsense.
+# upside down, or one whose mouth is out of the image, teaches nonsense.
 
 # %%
-gentle = recipe_for("two-conv").augmentation
+gentle = config_for("two-conv").augmentation
 print({name: value for name, value in vars(gentle).items() if value != getattr(PLAIN, name)})
 taught["augmentation"] = teach("augmentation", replace(bare, augmentation=gentle))
 display(Image.open(RUNS / "augmentation" / "augmentation.png"))
@@ -149,13 +149,13 @@ taught["both"] = teach("both", replace(bare, augmentation=gentle, dropout=0.5))
 
 # %% tags=["public"]
 shown = ("nothing", "dropout", "augmentation", "both")
-display(Image.fromarray(histories_picture({name: histories[name] for name in shown})))
+display(Image.fromarray(histories_image({name: histories[name] for name in shown})))
 
 # %% [markdown]
 # ## More data
 #
-# The oldest cure. The same recipe on fewer faces and on more, bare and augmented: a *learning curve*. It answers what
-# students ask first, "how many pictures do I need?": look at how much each doubling brings.
+# The oldest cure. The same config on fewer faces and on more, bare and augmented: a *learning curve*. It answers what
+# students ask first, "how many images do I need?": look at how much each doubling brings.
 
 # %% tags=["public"]
 from mien.tutorial.confusions import judged
@@ -165,10 +165,10 @@ more = tutorial_data.faces(max(SIZES), 1)[0] if FULL else training
 curve = {"nothing": [], "augmentation": []}
 for size in SIZES:
     few = more.select(np.arange(size))
-    for name, recipe in {"nothing": bare, "augmentation": replace(bare, augmentation=gentle)}.items():
-        done = taught[name] if size == len(training) else teach(f"{name}, {size:,} faces", recipe, few)
+    for name, config in {"nothing": bare, "augmentation": replace(bare, augmentation=gentle)}.items():
+        done = taught[name] if size == len(training) else teach(f"{name}, {size:,} faces", config, few)
         curve[name].append(judged(done.model, validation, 0))
-display(Image.fromarray(accuracies_picture(SIZES, curve, "faces learnt from")))
+display(Image.fromarray(accuracies_image(SIZES, curve, "faces learnt from")))
 
 # %% [markdown]
 # ## What helped
@@ -184,7 +184,7 @@ from mien.training.engine.validation import predict_logits
 
 def right(model, data):
     """Which faces of a split a network names right."""
-    return predict_logits(model, data.chips)["fer2013"].argmax(axis=1) == data.truths[0].answers
+    return predict_logits(model, data.crops)["fer2013"].argmax(axis=1) == data.truths[0].answers
 
 
 before = right(taught["nothing"].model, validation)
@@ -201,8 +201,8 @@ for name, run in taught.items():
 #
 # - A small gap is not the aim: a network that learnt nothing has none. The aim is what it gets right of faces held out.
 # - **Augmentation** won three points, as much as twice the faces did: in the learning curve its line at 750 is where
-#   the bare one is at 1,500. It shows new pictures of the same expressions, for nothing but time.
-# - **Dropout** lost three, though it made the gap smaller. It hides a part of what is made of the same old pictures, it
+#   the bare one is at 1,500. It shows new images of the same expressions, for nothing but time.
+# - **Dropout** lost three, though it made the gap smaller. It hides a part of what is made of the same old images, it
 #   learns slower, and its best epoch was the last: 15 were too few for it. What holds a network back must be given
 #   time. So this is no verdict on dropout, but one on dropout in the time that the others had.
 # - **Early stopping** won nothing but time, since the best epoch is kept anyway. That one is chosen by accuracy. By the

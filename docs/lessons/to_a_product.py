@@ -13,10 +13,10 @@
 # # From a network to a product
 #
 # A network that scores well is a part, as an engine is a part of a car. This lesson is about the rest: a file that
-# knows how it is to be used, the chain around the network, input that is no picture, milliseconds, a word that does
+# knows how it is to be used, the chain around the network, input that is no image, milliseconds, a word that does
 # not flicker, a server, and what people must be told.
 #
-# It runs offline in half a minute, needs no data, and `pip install 'mien[serve,plots]'`. All pictures are two
+# It runs offline in half a minute, needs no data, and `pip install 'mien[serve,plots]'`. All images are two
 # portraits that come with mien and with matplotlib.
 
 # %%
@@ -47,7 +47,7 @@ from mien.models.card import CropRule
 from mien.models.store import ModelStore
 from mien.recognizer import Recognizer
 from mien.tracking import timeline, to_srt
-from mien.tracking.tracker import Steadiness, Tracker
+from mien.tracking.tracker import TrackerConfig, Tracker
 
 try:
     from IPython.display import display
@@ -70,22 +70,22 @@ store = ModelStore()
 file = store.load("compact")
 card = Classifier(file).card
 print(f"{card.name}: {card.size}x{card.size} pixels, {card.channels} channel, {len(file) / 1e6:.1f} MB")
-print("labels:  ", ", ".join(card.answer.labels))
+print("labels:  ", ", ".join(card.fused.labels))
 print("crop:    ", f"{card.crop.factor} times the longer side of the face's box")
 print(
     "sure:    ",
-    f"from a probability of {card.answer.unsure_below:.2f}, at a temperature of {card.answer.temperature:.2f}",
+    f"from a probability of {card.fused.unsure_below:.2f}, at a temperature of {card.fused.temperature:.2f}",
 )
 print("made of: ", card.origin.data[:60] + "...")
 print("made by: ", card.origin.made_with)
 for score in card.scores:
     if (score.head, score.metric) == ("fer2013", "accuracy"):
-        print("measured:", f"{score.value:.3f} on {score.count} pictures of {score.split}, labels of {score.head}")
+        print("measured:", f"{score.value:.3f} on {score.count} images of {score.split}, labels of {score.head}")
 
 # %% [markdown]
-# A *seal* (a SHA-256 of the file over itself) shows whether a byte was changed since the file was written. Chips that
-# are not as the card says are refused, not guessed at: pixels stay whole numbers up to the graph, where scaling is a
-# layer, so nobody can scale them twice or forget to.
+# A *seal* (a SHA-256 of the file over itself) shows whether a byte was changed since the file was written. Face crops
+# that are not as the card says are refused, not guessed at: pixels stay whole numbers up to the graph, where scaling is
+# a layer, so nobody can scale them twice or forget to.
 
 # %%
 classifier = Classifier(file)
@@ -94,7 +94,7 @@ changed[len(file) // 2] ^= 1
 attempts = {
     "one bit of the file changed": lambda: Classifier(bytes(changed)),
     "pixels scaled by hand": lambda: classifier.predict(np.zeros((1, 48, 48, 1), np.float32)),
-    "a chip of another size": lambda: classifier.predict(np.zeros((1, 64, 64, 1), np.uint8)),
+    "a face crop of another size": lambda: classifier.predict(np.zeros((1, 64, 64, 1), np.uint8)),
     "labels that it has not": lambda: classifier.predict(np.zeros((1, 48, 48, 1), np.uint8), "affectnet"),
 }
 for name, attempt in attempts.items():
@@ -112,29 +112,29 @@ for name, attempt in attempts.items():
 recognizer = Recognizer.load()
 face = recognizer.predict(sober).predictions[0].face
 factors = (0.6, 0.8, card.crop.factor, 1.5, 2.0, 3.0)
-chips = np.stack([crop(sober, face, CropRule(factor), card.size, card.channels) for factor in factors])
+crops = np.stack([crop(sober, face, CropRule(factor), card.size, card.channels) for factor in factors])
 said = []
-for factor, row in zip(factors, classifier.predict(chips), strict=True):
-    said.append(card.answer.labels[int(row.argmax())])
+for factor, row in zip(factors, classifier.predict(crops), strict=True):
+    said.append(card.fused.labels[int(row.argmax())])
     told = "the card's" if factor == card.crop.factor else ""
     print(f"{factor:.1f} times the box: {said[-1]:8} {row.max():.2f} {told}")
-display(Image.fromarray(np.hstack(list(chips[..., 0]))).resize((6 * 144, 144)))
+display(Image.fromarray(np.hstack(list(crops[..., 0]))).resize((6 * 144, 144)))
 assert said[2] == "neutral"
 
 # %% [markdown]
 # ## The chain
 #
-# A picture becomes an answer in four steps. Each is a function with a type of its own between: frame, faces, chips,
+# An image becomes an answer in four steps. Each is a function with a type of its own between: frame, faces, face crops,
 # probabilities. `Recognizer.predict` does all four; it is the *only* way that the command line, the window, the page
-# and the server read a picture, so they can't disagree.
+# and the server read an image, so they can't disagree.
 
 # %%
 frame = read(PORTRAIT)  # uint8 (height, width, 3), RGB: 1. decode
 faces = recognizer.detector.detect(frame)  # 2. find
-chips = crop_faces(frame, faces, card.crop, card.size, card.channels)  # 3. cut
-row = classifier.predict(chips)[0]  # 4. classify
+crops = crop_faces(frame, faces, card.crop, card.size, card.channels)  # 3. cut
+row = classifier.predict(crops)[0]  # 4. classify
 answer = recognizer.predict(PORTRAIT).predictions[0]
-print(f"step by step: {card.answer.labels[int(row.argmax())]} {row.max():.4f}")
+print(f"step by step: {card.fused.labels[int(row.argmax())]} {row.max():.4f}")
 print(f"in one call:  {answer.emotion} {answer.probability:.4f}")
 assert np.allclose(row, answer.probabilities, atol=1e-6)
 display(Image.fromarray(draw(frame, [answer])))
@@ -143,7 +143,7 @@ display(Image.fromarray(draw(frame, [answer])))
 # The fifth step is to *say* it. An honest answer says how sure it is, and what may have spoilt it. A network can be
 # sure of a face that it can hardly see; so a blurred one is `unsure` whatever the probability. Look at the last column,
 # too: a tiny face still gets an answer, at times a sure and wrong one. So a product shows `unsure`, `reasons` and
-# `flaws`, and does not just print the word.
+# `quality_issues`, and does not just print the word.
 
 
 # %%
@@ -161,11 +161,11 @@ tried |= {
     "a tenth of the light": (sober * 0.1).astype(np.uint8),
     "sky": sober[:80, -120:],
 }
-for name, picture in tried.items():
-    found = recognizer.predict(picture).predictions
+for name, image in tried.items():
+    found = recognizer.predict(image).predictions
     for one in found:
         unsure = "unsure: " + ", ".join(one.reasons) if one.unsure else "sure"
-        print(f"{name:21} {one.emotion:8} {one.probability:.2f}  {unsure:18} {', '.join(one.flaws)}")
+        print(f"{name:21} {one.emotion:8} {one.probability:.2f}  {unsure:18} {', '.join(one.quality_issues)}")
     if not found:
         print(f"{name:21} no face found, which is an answer too")
 
@@ -173,8 +173,8 @@ for name, picture in tried.items():
 # ## Bad input
 #
 # Users send empty files, half downloads, holiday videos, and once in a while something made to break you: the PNG
-# below is a few kilobytes and claims 36 million pixels. `predict` raises one kind of error (`mien.PictureError`) that
-# says what was expected, what came and what to do; `predict_many` puts it beside that picture and goes on with the
+# below is a few kilobytes and claims 36 million pixels. `predict` raises one kind of error (`mien.ImageError`) that
+# says what was expected, what came and what to do; `predict_many` puts it beside that image and goes on with the
 # next.
 
 # %%
@@ -218,7 +218,7 @@ stages = {
     "decode": lambda: read(PORTRAIT),
     "find faces": lambda: recognizer.detector.detect(frame),
     "cut": lambda: crop_faces(frame, faces, card.crop, card.size, card.channels),
-    "classify": lambda: recognizer.classifier.predict(chips),
+    "classify": lambda: recognizer.classifier.predict(crops),
 }
 times = {name: milliseconds(work) for name, work in stages.items()}
 whole = milliseconds(lambda: recognizer.predict(PORTRAIT))
@@ -228,11 +228,11 @@ print(f"{'together':11} {sum(times.values()):6.2f} ms; in one call {whole:.2f} m
 
 # %% [markdown]
 # Three habits follow. Look at the largest stage first: making the classifier twice as fast would hardly be felt. Load
-# once, not for each picture. And measure what everybody knows: giving the network many faces in one call, which is
+# once, not for each image. And measure what everybody knows: giving the network many faces in one call, which is
 # half of the art on a GPU, gains little on a processor.
 
 # %%
-many = np.repeat(chips, 64, axis=0)
+many = np.repeat(crops, 64, axis=0)
 alone = milliseconds(lambda: [recognizer.classifier.predict(many[at : at + 1]) for at in range(64)], rounds=5)
 together = milliseconds(lambda: recognizer.classifier.predict(many), rounds=5)
 loading = milliseconds(Recognizer.load, rounds=3)
@@ -252,8 +252,8 @@ print(f"64 faces, all in one:     {together:7.1f} ms")
 RATE, NOISE = 15, 70.0
 dice = np.random.default_rng(0)
 first, last = (
-    crop(picture, recognizer.predict(picture).predictions[0].face, CropRule(2.2), 240, 3).astype(float)
-    for picture in (sober, smiling)
+    crop(image, recognizer.predict(image).predictions[0].face, CropRule(2.2), 240, 3).astype(float)
+    for image in (sober, smiling)
 )
 
 
@@ -272,7 +272,7 @@ def followed(steadiness):
     return [tracker.follow(found, moment) for found, moment in zip(read_alone, moments, strict=True)]
 
 
-raw, steadied = followed(Steadiness(seconds=0, margin=0, sureness=0)), followed(Steadiness())
+raw, steadied = followed(TrackerConfig(seconds=0, margin=0, sureness=0)), followed(TrackerConfig())
 display(Image.fromarray(np.hstack([frames[at] for at in (5, 37, 70)])))
 
 
@@ -313,7 +313,7 @@ print(to_srt(timeline(results)))
 # %% [markdown]
 # ## Served over HTTP
 #
-# `mien serve` is a page for people and an API for programs, at 127.0.0.1 unless you say otherwise; no picture is
+# `mien serve` is a page for people and an API for programs, at 127.0.0.1 unless you say otherwise; no image is
 # kept, none is sent on. Here it is started as a process of its own, as you would from a terminal.
 
 # %%
@@ -326,12 +326,12 @@ print(told)
 address = next(word for word in told.split() if word.startswith("http"))
 
 # %% [markdown]
-# The client needs no package of mien's: a picture goes as the body, JSON comes back.
+# The client needs no package of mien's: an image goes as the body, JSON comes back.
 
 
 # %%
-def ask(picture):
-    with urllib.request.urlopen(urllib.request.Request(f"{address}v1/predict", picture)) as reply:
+def ask(image):
+    with urllib.request.urlopen(urllib.request.Request(f"{address}v1/predict", image)) as reply:
         return json.load(reply)["faces"]
 
 
@@ -340,7 +340,7 @@ for one in ask(PORTRAIT.read_bytes()):
     assert one["emotion"] == answer.emotion
 
 # %% [markdown]
-# The same picture gives the same answer as above, since the server holds the same `Recognizer`. What is no picture is
+# The same image gives the same answer as above, since the server holds the same `Recognizer`. What is no image is
 # refused with a status and a code that programs can rely on, and the server goes on.
 
 # %%
@@ -351,7 +351,7 @@ for name in ("text", "half a JPEG"):
         print(refusal.code, json.load(refusal)["error"])
 over_http = milliseconds(lambda: ask(jpeg), rounds=15)
 in_process = milliseconds(lambda: recognizer.predict(jpeg), rounds=15)
-print(f"one picture over HTTP {over_http:.1f} ms, in this process {in_process:.1f} ms")
+print(f"one image over HTTP {over_http:.1f} ms, in this process {in_process:.1f} ms")
 
 # %%
 server.send_signal(signal.SIGTERM)  # as Ctrl-C: what was accepted is answered first
@@ -360,7 +360,7 @@ server.stderr.close()
 
 # %% [markdown]
 # What a server of your own would still need, mien's has: a body is counted as it comes and left when it is too large,
-# pictures are read in processes that may die of one without the others noticing, a place is taken before a byte is
+# images are read in processes that may die of one without the others noticing, a place is taken before a byte is
 # read, and without one the answer is 503 at once. All of it, with figures: [the server](../server.md).
 #
 # ## What people must be told
@@ -385,8 +385,8 @@ server.stderr.close()
 
 # %%
 NOTICE = f"""A camera here reads what expression your face shows, to steer the drawn face on the screen.
-It knows {", ".join(card.answer.labels)}.
-It does not know who you are, how old you are or what you feel. Pictures are read on this machine and not kept.
+It knows {", ".join(card.fused.labels)}.
+It does not know who you are, how old you are or what you feel. Images are read on this machine and not kept.
 It is often wrong: on labelled photos of faces more than one answer in four. Do not want this? Stay behind the line.
 Who to ask: NAME, ADDRESS."""
 print(NOTICE)
@@ -409,11 +409,11 @@ print("From the card of the model:", card.origin.notes)
 # ## Before it is shipped
 #
 # 1. Is it allowed, and would you like to be looked at by it?
-# 2. Is it judged on pictures like your users', whole chain, with missed faces counted as wrong? ([Judging a model
+# 2. Is it judged on images like your users', whole chain, with missed faces counted as wrong? ([Judging a model
 #    honestly](judging_honestly.py))
 # 3. Does the screen show when it is unsure, and does nothing happen then?
 # 4. What does it do with an empty file, a bomb, ten times the load, no camera?
-# 5. Can anybody say, from the file alone, which data, which recipe and which version made this answer?
+# 5. Can anybody say, from the file alone, which data, which config and which version made this answer?
 #
-# To try: your own portrait in place of `HOPPER`; `NOISE = 30`; `Steadiness(seconds=2)`, and look at what becomes of
+# To try: your own portrait in place of `HOPPER`; `NOISE = 30`; `TrackerConfig(seconds=2)`, and look at what becomes of
 # the delay; `mien serve` in a terminal and the page in a browser.

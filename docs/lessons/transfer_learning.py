@@ -13,7 +13,7 @@
 # # Transfer learning
 #
 # You have few faces. A network that begins with random numbers learns them by heart and little else. So you take one
-# that has learnt *another task* on many pictures, keep its convolutions, which know edges, corners and spots already,
+# that has learnt *another task* on many images, keep its convolutions, which know edges, corners and spots already,
 # and teach new layers on what they say. First you see with a small network what that brings and what it hangs on,
 # with figures. Then you do it with MobileNet and ResNet50.
 #
@@ -44,7 +44,7 @@ from mien.tutorial.figures import figure, frame_of
 from mien.classification.probabilities import softmax
 from mien.training.engine.compilation import plain, shape_of
 from mien.training.engine.fit import Options, fit, predict_logits
-from mien.training.config import recipe_for
+from mien.training.config import config_for
 from mien.training.run.directory import read_run
 from mien.training.transfer.choices import IMAGENET, fine_tuned
 from mien.training.transfer.teaching import teach, unfreeze
@@ -62,10 +62,10 @@ RUNS = Path(mkdtemp(prefix="transfer-"))  # runs of this lesson: a fresh folder 
 print(tutorial_data.origin())
 
 # %% [markdown]
-# ## Two tasks, one of them with few pictures
+# ## Two tasks, one of them with few images
 #
 # The task we want: fear, sad or surprise, from **20 faces each** (drawn ones are easier: six). Two others, with many
-# pictures, are there to learn from: digits, which look nothing like it, and faces of *other* expressions, which do.
+# images, are there to learn from: digits, which look nothing like it, and faces of *other* expressions, which do.
 #
 # The epoch is chosen on as many more faces, and the figures are of those that nothing was chosen on.
 
@@ -108,28 +108,28 @@ print(
 # %% [markdown]
 # ## The first network, taught on the other task
 #
-# Two convolutions and two dense layers (`digits-conv` of the zoo). What it reaches on its own task is no matter; its
-# convolutions are what we want.
+# Two convolutions and two dense layers (`digits-conv` of the architectures). What it reaches on its own task is no
+# matter; its convolutions are what we want.
 
 # %%
-recipe = replace(recipe_for("digits-conv"), precision="float32", epochs=15 if FULL else 10, gentle_epochs=0, batch=64)
+config = replace(config_for("digits-conv"), precision="float32", epochs=15 if FULL else 10, gentle_epochs=0, batch=64)
 
 
-def learn(name, training, validation, recipe, start=None):
+def learn(name, training, validation, config, start=None):
     """A run of mien's; ``start`` may give the fresh network weights and freeze layers."""
-    run = fit(training, validation, recipe, RUNS / name, lambda _: None, Options(start=start))
+    run = fit(training, validation, config, RUNS / name, lambda _: None, Options(start=start))
     return run.model
 
 
 def accuracy(model, data):
     """The metrics of a network on some data."""
     truth = data.truths[0]
-    return judge(softmax(predict_logits(model, data.chips)["classes"]), truth.answers, truth.labels)
+    return judge(softmax(predict_logits(model, data.crops)["classes"]), truth.answers, truth.labels)
 
 
 first = {
-    "digits": learn("digits", digits, held_digits, recipe),
-    "other expressions": learn("near", near, held_near, recipe),
+    "digits": learn("digits", digits, held_digits, config),
+    "other expressions": learn("near", near, held_near, config),
 }
 for name, data in (("digits", held_digits), ("other expressions", held_near)):
     print(f"{name}: {accuracy(first[name], data).accuracy:.1%} right, of {len(data.truths[0].labels)} labels")
@@ -145,7 +145,7 @@ for name, data in (("digits", held_digits), ("other expressions", held_near)):
 #   the first wild steps of new layers. That is why the new layers come first.
 
 # %%
-few_recipe = replace(recipe, batch=16, epochs=20)
+few_config = replace(config, batch=16, epochs=20)
 
 
 def convolutions(model):
@@ -170,13 +170,13 @@ def going_on_with(model):
 
 def tried(few, draw):
     """The accuracy of each way on what was not learnt from."""
-    found = {"from scratch": accuracy(learn(f"{draw} scratch", few, choosing, few_recipe), test)}
+    found = {"from scratch": accuracy(learn(f"{draw} scratch", few, choosing, few_config), test)}
     for name, source in {"random": None, **first}.items():
-        features = learn(f"{draw} {name} frozen", few, choosing, few_recipe, frozen_from(source))
+        features = learn(f"{draw} {name} frozen", few, choosing, few_config, frozen_from(source))
         found[f"{name}, frozen + MLP"] = accuracy(features, test)
         if source:
             start = going_on_with(features)
-            tuned = learn(f"{draw} {name} tuned", few, choosing, fine_tuned(few_recipe), start)
+            tuned = learn(f"{draw} {name} tuned", few, choosing, fine_tuned(few_config), start)
             found[f"{name}, fine-tuned"] = accuracy(tuned, test)
     return found
 
@@ -223,12 +223,12 @@ display(Image.fromarray(frame_of(drawn)))
 # ## MobileNet and ResNet50
 #
 # Networks of this size were taught 1.2 million photos of a thousand kinds of things (ImageNet). mien has six of them
-# in its zoo. Grey 48x48 becomes their size, colours and scaling inside the graph, so the model file takes chips like
-# any other. (`mien models show resnet50 --network` prints it layer by layer.)
+# in its architectures. Grey 48x48 becomes their size, colours and scaling inside the graph, so the model file takes
+# face crops like any other. (`mien models show resnet50 --network` prints it layer by layer.)
 
 # %%
 for name in ("mobilenet", "resnet50") if FULL else ("mobilenet",):
-    model = plain(shape_of(few, recipe_for(name)), name)
+    model = plain(shape_of(few, config_for(name)), name)
     base, family = base_of(model), FAMILIES[name]
     learnt = []
     for count in (0, 3, len(blocks(base, family))):
@@ -240,7 +240,7 @@ for name in ("mobilenet", "resnet50") if FULL else ("mobilenet",):
     print(f"  learnt: new layers alone {learnt[0]} M, the last three blocks too {learnt[1]} M, all {learnt[2]} M")
 
 # %% [markdown]
-# Stage 1: `teach` computes what the frozen base makes of each picture and of its mirror image *once*, keeps it on
+# Stage 1: `teach` computes what the frozen base makes of each image and of its mirror image *once*, keeps it on
 # disk, and teaches `Dense 256` and the answer on that. The second run of the same data has its features already. With
 # so few faces, building the network takes most of both runs; with all of FER2013 the features take minutes, and each
 # further try of the new layers seconds. So try ten settings of them, not one.
@@ -251,38 +251,38 @@ WEIGHTS = os.environ.get("MIEN_LESSON_WEIGHTS", "")
 
 
 def random_base(network):
-    """A file of weights as Keras publishes them, but random; batch normalisation knows how these pictures spread."""
+    """A file of weights as Keras publishes them, but random; batch normalisation knows how these images spread."""
     keras.utils.set_random_seed(0)
-    model = plain(shape_of(few, recipe_for(network)), network)
-    estimate_batch_norm(model, few.chips)
+    model = plain(shape_of(few, config_for(network)), network)
+    estimate_batch_norm(model, few.crops)
     base_of(model).save_weights(RUNS / f"random-{network}.weights.h5")
     return str(RUNS / f"random-{network}.weights.h5")
 
 
-def transferred(name, recipe):
+def transferred(name, config):
     """A run of mien's transfer room, how many seconds it took, and its accuracy."""
     started = time.perf_counter()
-    model = teach(few, choosing, recipe, RUNS / name, lambda _: None).model
+    model = teach(few, choosing, config, RUNS / name, lambda _: None).model
     seconds = time.perf_counter() - started
     print(f"{name}: {seconds:.1f} s, accuracy {accuracy(model, test).accuracy:.3f} on {len(test):,} faces")
 
 
 print("MobileNet's weights:", WEIGHTS or "RANDOM. The accuracy below is that of random features, not of ImageNet's")
-mobilenet = replace(recipe_for("mobilenet"), weights=WEIGHTS or random_base("mobilenet"), batch=16)
+mobilenet = replace(config_for("mobilenet"), weights=WEIGHTS or random_base("mobilenet"), batch=16)
 transferred("new layers", mobilenet)
 transferred("new layers again, features kept", replace(mobilenet, dropout=0.3))
 print("in the run's facts, and in the card of its model file:", read_run(RUNS / "new layers").facts.source.weights)
 
 # %% [markdown]
 # Stage 2, with `fine_tune`, unfreezes the last blocks, at a tenth of the rate. Batch normalisation stays as it came:
-# with few pictures its statistics would be worse than those of a million. Here it runs where you named weights:
+# with few images its statistics would be worse than those of a million. Here it runs where you named weights:
 # random ones aren't worth it.
 
 # %%
 if WEIGHTS:
     transferred("the last three blocks too", fine_tuned(replace(mobilenet, fine_tune=3, epochs=10)))
     if WEIGHTS == IMAGENET:
-        transferred("resnet50, new layers", replace(recipe_for("resnet50"), batch=16))
+        transferred("resnet50, new layers", replace(config_for("resnet50"), batch=16))
 else:
     print("no weights were named: set MIEN_LESSON_WEIGHTS to imagenet, or to an .h5 file without top")
 
@@ -305,7 +305,7 @@ else:
 #
 # | you have | take |
 # |---|---|
-# | under a hundred pictures a label | frozen features + MLP, of the *nearest* task you can get |
+# | under a hundred images a label | frozen features + MLP, of the *nearest* task you can get |
 # | some hundreds to thousands | fine-tuning, from the last blocks backwards, at a tenth of the rate |
 # | tens of thousands | a network of the right size from scratch beside it, and compare |
 #

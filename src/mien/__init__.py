@@ -1,4 +1,4 @@
-"""mien reads facial expressions: a picture in; the faces, the expression each shows, and how sure that is out.
+"""mien reads facial expressions: an image in; the faces, the expression each shows, and how sure that is out.
 
     >>> import mien
     >>> result = mien.Recognizer.load().predict("team.jpg")  # doctest: +SKIP
@@ -20,11 +20,11 @@ if TYPE_CHECKING:
     from mien.errors import (
         DatasetError,
         FetchError,
+        ImageError,
         MienError,
         MissingExtraError,
         ModelError,
         ModelMissingError,
-        PictureError,
         TrainingError,
         UsageError,
     )
@@ -50,6 +50,7 @@ __all__ = [
     "Face",
     "FetchError",
     "FrameResult",
+    "ImageError",
     "Landmarks",
     "MienError",
     "MissingExtraError",
@@ -57,7 +58,6 @@ __all__ = [
     "ModelError",
     "ModelMissingError",
     "ModelStore",
-    "PictureError",
     "Point",
     "Prediction",
     "Recognizer",

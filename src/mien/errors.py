@@ -1,8 +1,8 @@
 """Every error that mien raises on purpose.
 
     MienError
-    ├── PictureError         a picture can't be read, or an array is no picture
-    ├── VideoError           a camera or a video can't be opened, or stopped giving pictures
+    ├── ImageError         an image can't be read, or an array is no image
+    ├── VideoError           a camera or a video can't be opened, or stopped giving images
     ├── DatasetError         a data set, csv or folder can't be read or used
     ├── ModelError           a model file is no model of mien's, or was changed
     │   └── ModelMissingError    a named model is not on this machine
@@ -22,12 +22,12 @@ class MienError(Exception):
     """The base of all: ``except MienError`` catches whatever mien refuses."""
 
 
-class PictureError(MienError):
-    """A picture can't be read: unknown format, damaged, too large; or an array is no RGB picture."""
+class ImageError(MienError):
+    """An image can't be read: unknown format, damaged, too large; or an array is no RGB image."""
 
 
 class VideoError(MienError):
-    """A camera or a video can't be opened, or stopped giving pictures."""
+    """A camera or a video can't be opened, or stopped giving images."""
 
 
 class DatasetError(MienError):

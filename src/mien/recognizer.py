@@ -1,4 +1,4 @@
-"""Recognizer: a picture in, the faces and the expression each shows out. Every front end holds one."""
+"""Recognizer: an image in, the faces and the expression each shows out. Every front end holds one."""
 
 from __future__ import annotations
 
@@ -11,13 +11,14 @@ import numpy as np
 
 from mien.classification.classifier import Classifier
 from mien.classification.face_crop import crop_faces
-from mien.classification.quality import flaws
+from mien.classification.quality import quality_issues
 from mien.detection import Detector, HaarDetector, OwnDetector, WholeDetector, YuNetDetector, rule_for
-from mien.errors import PictureError, UsageError
+from mien.errors import ImageError, UsageError
 from mien.media.image import read
-from mien.media.prefetch import ahead, cores, mapped
+from mien.media.prefetch import cores, parallel_map, prefetch
 from mien.media.video import FileSource, Sampling
-from mien.models.card import ANSWER
+from mien.models.card import FUSED
+from mien.models.legacy import head_named
 from mien.models.store import ModelStore
 from mien.structures import Box, Face, FrameResult, Prediction
 from mien.tracking.tracker import Tracker
@@ -26,9 +27,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 
     from mien.media.video import VideoFrame
-    from mien.structures import Chips, Frame, Probabilities
+    from mien.structures import Crops, Frame, Probabilities
 
-    Picture = str | os.PathLike[str] | bytes | bytearray | memoryview | Frame
+    Image = str | os.PathLike[str] | bytes | bytearray | memoryview | Frame
 
 DEFAULT_MODEL = "compact"
 SHIPPED_DETECTOR = "faces"
@@ -38,10 +39,10 @@ DECODED, FOUND = 4, 4
 
 
 class _Cut(NamedTuple):
-    """The faces of a frame and their chips."""
+    """The faces of a frame and their face crops."""
 
     faces: tuple[Face, ...]
-    chips: Chips
+    crops: Crops
 
 
 class _Found(NamedTuple):
@@ -57,24 +58,24 @@ class Recognizer:
     Args:
         detector: anything with ``detect(frame) -> list[Face]``.
         classifier: a loaded model.
-        labels: "answer", what users are told; or the name of one head, "fer2013" or "ferplus".
+        head: "fused", the default output, or one head of the model, "fer2013" or "ferplus".
 
     Raises:
-        ModelError: the model has no such label set.
+        ModelError: the model has no such head.
     """
 
-    def __init__(self, detector: Detector, classifier: Classifier, labels: str = ANSWER) -> None:
+    def __init__(self, detector: Detector, classifier: Classifier, head: str = FUSED) -> None:
         self.detector = detector
         self.classifier = classifier
-        self.reading = classifier.card.reading(labels)
-        self.label_set = labels
+        self.output = classifier.card.output(head)
+        self.head = head_named(head)
 
     @classmethod
     def load(
         cls,
         model: str | Path = DEFAULT_MODEL,
         detector: str = "auto",
-        labels: str = ANSWER,
+        head: str = FUSED,
         store: ModelStore | None = None,
         threads: int | None = 1,
     ) -> Recognizer:
@@ -82,8 +83,8 @@ class Recognizer:
 
         Args:
             model: a name in the model store, or the path of an .onnx file that mien wrote.
-            detector: "auto", "yunet", "haar", "whole" (each picture is a face), or the .onnx of one that you taught.
-            labels: "answer", or the name of one head.
+            detector: "auto", "yunet", "haar", "whole" (each image is a face), or the .onnx of one that you taught.
+            head: "fused", or the name of one head.
             store: where models are found; the default one if None.
             threads: that the classifier may use; None leaves it to ONNX Runtime. More than one gains only where many
                 faces are read at once.
@@ -93,34 +94,34 @@ class Recognizer:
             UsageError: the detector is unknown.
         """
         store = store or ModelStore()
-        return cls(find_detector(detector, store), Classifier(store.load(model), threads), labels)
+        return cls(find_detector(detector, store), Classifier(store.load(model), threads), head)
 
     @property
     def labels(self) -> tuple[str, ...]:
         """The names of the expressions, in the order of every prediction's probabilities."""
-        return tuple(map(str, self.reading.labels))
+        return tuple(map(str, self.output.labels))
 
-    def predict(self, picture: Picture, boxes: Sequence[Box | Face] | None = None) -> FrameResult:
-        """The expressions shown in one picture.
+    def predict(self, image: Image, boxes: Sequence[Box | Face] | None = None) -> FrameResult:
+        """The expressions shown in one image.
 
         Args:
-            picture: a path, the bytes of an encoded picture, or a uint8 (height, width, 3) RGB array.
+            image: a path, the bytes of an encoded image, or a uint8 (height, width, 3) RGB array.
             boxes: the faces, where you know them already; None: the detector finds them.
 
         Raises:
-            PictureError: the picture can't be read.
+            ImageError: the image can't be read.
         """
-        frame = read(picture)
+        frame = read(image)
         faces = self.detector.detect(frame) if boxes is None else [_as_face(box) for box in boxes]
-        return FrameResult(_name(picture), predictions=self.classify(frame, faces, detected=boxes is None))
+        return FrameResult(_name(image), predictions=self.classify(frame, faces, detected=boxes is None))
 
-    def predict_many(self, pictures: Iterable[Picture]) -> Iterator[FrameResult]:
-        """The expressions shown in each picture, in order; one that can't be read has its ``error`` set."""
-        for picture in pictures:
+    def predict_many(self, images: Iterable[Image]) -> Iterator[FrameResult]:
+        """The expressions shown in each image, in order; one that can't be read has its ``error`` set."""
+        for image in images:
             try:
-                yield self.predict(picture)
-            except PictureError as error:
-                yield FrameResult(_name(picture), error=str(error))
+                yield self.predict(image)
+            except ImageError as error:
+                yield FrameResult(_name(image), error=str(error))
 
     def stream(
         self, video: str | os.PathLike[str], sampling: Sampling | None = None, tracker: Tracker | None = None
@@ -130,7 +131,7 @@ class Recognizer:
         Args:
             video: the path of a file.
             sampling: which frames; all if None.
-            tracker: follows the faces; one with the usual steadiness if None.
+            tracker: follows the faces; one with the usual tracker config if None.
 
         Raises:
             VideoError: the file is no video that can be read.
@@ -165,19 +166,19 @@ class Recognizer:
             source.close()
 
     def _found_ahead(self, source: FileSource, sampling: Sampling) -> Generator[_Found]:
-        frames = ahead(source.frames(sampling), DECODED)
+        frames = prefetch(source.frames(sampling), DECODED)
 
         def find(frame: VideoFrame) -> _Found:
-            faces = self.detector.detect(frame.picture)
-            return _Found(frame, self._cut(frame.picture, faces, detected=True))
+            faces = self.detector.detect(frame.image)
+            return _Found(frame, self._cut(frame.image, faces, detected=True))
 
         def found() -> Iterator[_Found]:
             try:
-                yield from mapped(find, frames, cores())
+                yield from parallel_map(find, frames, cores())
             finally:
                 frames.close()
 
-        return ahead(found(), FOUND)
+        return prefetch(found(), FOUND)
 
     def classify(self, frame: Frame, faces: Sequence[Face], *, detected: bool = True) -> tuple[Prediction, ...]:
         """The expression of each face of a frame, in the order of the faces.
@@ -185,7 +186,7 @@ class Recognizer:
         Args:
             frame: uint8 (height, width, 3), RGB.
             faces: where they are.
-            detected: whether this recognizer's detector framed them (one that frames whole pictures has a crop
+            detected: whether this recognizer's detector framed them (one that frames whole images has a crop
                 rule of its own); False: they are tight around the face.
         """
         return self._classify_all([self._cut(frame, faces, detected=detected)])[0]
@@ -197,11 +198,17 @@ class Recognizer:
 
     def _classify_all(self, cuts: Sequence[_Cut]) -> list[tuple[Prediction, ...]]:
         """The expressions of the faces of several frames, frame by frame."""
-        rows = iter(self.classifier.predict(np.concatenate([cut.chips for cut in cuts]), self.label_set))
+        rows = iter(self.classifier.predict(np.concatenate([cut.crops for cut in cuts]), self.head))
         return [tuple(self._predicted(*pair, next(rows)) for pair in zip(*cut, strict=True)) for cut in cuts]
 
-    def _predicted(self, face: Face, chip: Chips, row: Probabilities) -> Prediction:
-        return Prediction(face, self.labels, tuple(map(float, row)), self.reading.unsure_below, flaws=flaws(face, chip))
+    def _predicted(self, face: Face, face_crop: Crops, row: Probabilities) -> Prediction:
+        return Prediction(
+            face,
+            self.labels,
+            tuple(map(float, row)),
+            self.output.unsure_below,
+            quality_issues=quality_issues(face, face_crop),
+        )
 
 
 def detectors_here(store: ModelStore) -> tuple[str, ...]:
@@ -213,7 +220,7 @@ def find_detector(name: str, store: ModelStore, threads: int = 1) -> Detector:
     """A detector by name, with its model from the store.
 
     Args:
-        name: "auto" or "faces" (mien's own), "yunet", "haar", "whole" (each picture is a face), or the path of a
+        name: "auto" or "faces" (mien's own), "yunet", "haar", "whole" (each image is a face), or the path of a
             detector that mien train wrote.
         store: where models are.
         threads: of ONNX Runtime within one call; 0: one a core.
@@ -244,7 +251,7 @@ def _as_face(box: Any) -> Face:
     raise UsageError(f"expected boxes as mien.Box(left, top, right, bottom) or mien.Face; received {box!r}")
 
 
-def _name(picture: Picture) -> str:
-    if isinstance(picture, str | os.PathLike):
-        return os.fspath(picture)
-    return "<bytes>" if isinstance(picture, bytes | bytearray | memoryview) else "<array>"
+def _name(image: Image) -> str:
+    if isinstance(image, str | os.PathLike):
+        return os.fspath(image)
+    return "<bytes>" if isinstance(image, bytes | bytearray | memoryview) else "<array>"

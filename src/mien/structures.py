@@ -1,13 +1,13 @@
 """The values that pass between the stages: frames, face crops, boxes, faces, predictions, a frame's result.
 
 =============  =====================================  =============================================
-Frame          uint8 (height, width, 3), RGB          one picture
-Chips          uint8 (count, size, size, channels)    cropped faces; grey (1) or RGB (3)
+Frame          uint8 (height, width, 3), RGB          one image
+Face crops          uint8 (count, size, size, channels)    cropped faces; grey (1) or RGB (3)
 Probabilities  float32 (count, labels)                rows sum to 1
 Targets        float32 (count, labels)                rows sum to 1: one-hot, or shares of votes
 =============  =====================================  =============================================
 
-Chips stay uint8 at every border: scaling happens inside the network's graph, so it can be neither
+Face crops stay uint8 at every border: scaling happens inside the network's graph, so it can be neither
 forgotten nor done twice.
 """
 
@@ -20,10 +20,10 @@ from typing import Any, NamedTuple, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from mien.errors import PictureError, UsageError
+from mien.errors import ImageError, UsageError
 
 Frame: TypeAlias = npt.NDArray[np.uint8]
-Chips: TypeAlias = npt.NDArray[np.uint8]
+Crops: TypeAlias = npt.NDArray[np.uint8]
 Probabilities: TypeAlias = npt.NDArray[np.float32]
 Targets: TypeAlias = npt.NDArray[np.float32]
 
@@ -38,34 +38,34 @@ def describe(array: object) -> str:
 
 
 def check_frame(array: Any) -> Frame:
-    """A picture from a Python user, checked.
+    """An image from a Python user, checked.
 
     Args:
         array: uint8 (height, width, 3) in RGB order, at least 1x1.
 
     Raises:
-        PictureError: the array is anything else.
+        ImageError: the array is anything else.
     """
     good = isinstance(array, np.ndarray) and array.dtype == np.uint8 and array.ndim == 3 and array.shape[2] == 3
     if not good or 0 in array.shape:
-        raise PictureError(
-            "expected a picture as uint8 (height, width, 3) in RGB order; "
+        raise ImageError(
+            "expected an image as uint8 (height, width, 3) in RGB order; "
             f"received {describe(array)}. Convert floats with (x * 255).astype('uint8'), "
             "grey with numpy.repeat(x[..., None], 3, axis=2), OpenCV's BGR with x[..., ::-1]"
         )
     return np.ascontiguousarray(array)
 
 
-def check_chips(array: Any) -> Chips:
+def check_crops(array: Any) -> Crops:
     """Cropped faces from a Python user: uint8 (count, size, size, 1 or 3).
 
     Raises:
-        PictureError: the array is anything else.
+        ImageError: the array is anything else.
     """
     good = isinstance(array, np.ndarray) and array.dtype == np.uint8 and array.ndim == 4
     if not good or array.shape[1] != array.shape[2] or array.shape[1] == 0 or array.shape[3] not in (1, 3):
-        raise PictureError(
-            f"expected chips as uint8 (count, size, size, 1 or 3); received {describe(array)}. "
+        raise ImageError(
+            f"expected face crops as uint8 (count, size, size, 1 or 3); received {describe(array)}. "
             "Crop faces with mien.classification.face_crop.crop"
         )
     return np.ascontiguousarray(array)
@@ -97,7 +97,7 @@ as sure (0.80 and 0.76 on average)."""
 
 
 BLURRED = "blurred"
-FLAWS = ("small", BLURRED, "dark")
+QUALITY_ISSUES = ("small", BLURRED, "dark")
 """What may spoil the reading of a face."""
 
 TURNED, AMBIGUOUS = "turned away", "ambiguous"
@@ -171,7 +171,7 @@ class Point(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Landmarks:
-    """Five points of a face; right and left as the person sees them (the right eye is on the picture's left)."""
+    """Five points of a face; right and left as the person sees them (the right eye is on the image's left)."""
 
     right_eye: Point
     left_eye: Point
@@ -181,12 +181,12 @@ class Landmarks:
 
     @property
     def roll(self) -> float:
-        """Degrees that the head leans in the picture: positive when turned clockwise."""
+        """Degrees that the head leans in the image: positive when turned clockwise."""
         return math.degrees(math.atan2(self.left_eye.y - self.right_eye.y, self.left_eye.x - self.right_eye.x))
 
     @property
     def yaw(self) -> float:
-        """Degrees that the head is turned aside, roughly: positive towards the picture's right, 0 facing the camera.
+        """Degrees that the head is turned aside, roughly: positive towards the image's right, 0 facing the camera.
 
         The nose moves along the line of the eyes by the sine, the eyes draw together by the cosine.
         """
@@ -232,7 +232,7 @@ class Prediction:
         probabilities: calibrated, sum to 1, never rounded.
         unsure_below: the model's threshold: a best probability under it means "unsure".
         track: the same number for the same face over the frames of a video; None for photos.
-        flaws: what may spoil the reading: "small", "blurred", "dark".
+        quality_issues: what may spoil the reading: "small", "blurred", "dark".
         held: the expression that is named while no other is clearly likelier, so that a word does not flicker over
             frames; None: the most probable one is named.
     """
@@ -242,7 +242,7 @@ class Prediction:
     probabilities: tuple[float, ...]
     unsure_below: float = 0.0
     track: int | None = None
-    flaws: tuple[str, ...] = ()
+    quality_issues: tuple[str, ...] = ()
     held: str | None = None
 
     def __post_init__(self) -> None:
@@ -269,14 +269,14 @@ class Prediction:
     @property
     def unsure(self) -> bool:
         """Whether not to rely on the answer: the best probability is low, or the face is turned away or blurred."""
-        return self.probability < self.unsure_below or self.face.turned_away or BLURRED in self.flaws
+        return self.probability < self.unsure_below or self.face.turned_away or BLURRED in self.quality_issues
 
     @property
     def reasons(self) -> tuple[str, ...]:
         """Why the answer is unsure: "turned away" and its flaws, or where there are none "ambiguous"."""
         if not self.unsure:
             return ()
-        return (*([TURNED] if self.face.turned_away else []), *self.flaws) or (AMBIGUOUS,)
+        return (*([TURNED] if self.face.turned_away else []), *self.quality_issues) or (AMBIGUOUS,)
 
     def probability_of(self, label: str) -> float:
         """The probability of one expression by name; 0.0 where the model does not know it."""
@@ -285,14 +285,14 @@ class Prediction:
 
 @dataclass(frozen=True, slots=True)
 class FrameResult:
-    """What was found in one picture or video frame.
+    """What was found in one image or video frame.
 
     Attributes:
-        source: the path or name that the picture came under.
+        source: the path or name that the image came under.
         index: number of the frame in its source, 0 for a photo.
         seconds: time of the frame in its video; None for a photo.
         predictions: one a face, largest face first; empty where no face was found.
-        error: why the picture could not be read; None where it could.
+        error: why the image could not be read; None where it could.
     """
 
     source: str

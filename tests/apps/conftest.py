@@ -1,4 +1,4 @@
-"""What tests of the command line share: the command inside this process or in one of its own, and pictures for it."""
+"""What tests of the command line share: the command inside this process or in one of its own, and images for it."""
 
 from __future__ import annotations
 
@@ -94,7 +94,7 @@ def portrait() -> np.ndarray:
 
 @pytest.fixture
 def paint(tmp_path: Path, portrait: np.ndarray) -> Callable[..., Path]:
-    """Writes a picture under a name in ``tmp_path``; by default a grey one without a face."""
+    """Writes an image under a name in ``tmp_path``; by default a grey one without a face."""
 
     def write(name: str | bytes, frame: np.ndarray | None = None) -> Path:
         path = tmp_path / os.fsdecode(name)

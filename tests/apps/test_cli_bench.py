@@ -1,4 +1,4 @@
-"""``mien bench``: detectors side by side, and a model under hardships, on drawn pictures."""
+"""``mien bench``: detectors side by side, and a model under corruptions, on drawn images."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def test_detectors_stand_side_by_side(mien, tmp_path):
     [
         (["detectors", "gone"], "labels.jsonl"),
         (["robustness", "gone.csv"], "gone.csv"),
-        (["robustness", "fer2013.csv", "--labels", "affectnet"], "affectnet"),
+        (["robustness", "fer2013.csv", "--head", "affectnet"], "affectnet"),
         (["robustness", "fer2013.csv", "--split", "None"], "None"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",

@@ -24,10 +24,10 @@ def statuses(out):
 
 
 def test_photos_become_a_data_set(mien, photos, tmp_path):
-    out = tmp_path / "chips"
+    out = tmp_path / "crops"
     done = mien("data", "crop", photos, "--out", out, "--detector", "haar")
     assert (done.code, done.out) == (0, "")
-    assert "1 chips" in done.err
+    assert "1 face crops" in done.err
     assert "not cut: 1 no face, 1 several faces" in done.err
     assert statuses(out) == {
         "happy/one.png": "cropped",
@@ -38,7 +38,7 @@ def test_photos_become_a_data_set(mien, photos, tmp_path):
 
 
 def test_largest_and_size_are_obeyed(mien, photos, tmp_path):
-    out = tmp_path / "chips"
+    out = tmp_path / "crops"
     done = mien("data", "crop", photos, "--out", out, "--detector", "haar", "--largest", "--size", 64)
     assert done.code == 0
     assert sorted(path.name for path in (out / "happy").iterdir()) == ["one.png", "two.png"]
@@ -47,10 +47,10 @@ def test_largest_and_size_are_obeyed(mien, photos, tmp_path):
 
 def test_an_unreadable_photo_exits_with_1_and_the_rest_is_there(mien, photos, tmp_path):
     (photos / "sad" / "torn.png").write_bytes(b"\x89PNG\r\n\x1a\n torn")
-    done = mien("data", "crop", photos, "--out", tmp_path / "chips", "--detector", "haar")
+    done = mien("data", "crop", photos, "--out", tmp_path / "crops", "--detector", "haar")
     assert done.code == 1
     assert "1 unreadable" in done.err
-    assert statuses(tmp_path / "chips")["happy/one.png"] == "cropped"
+    assert statuses(tmp_path / "crops")["happy/one.png"] == "cropped"
 
 
 @pytest.mark.parametrize(
@@ -62,13 +62,13 @@ def test_an_unreadable_photo_exits_with_1_and_the_rest_is_there(mien, photos, tm
     ],
 )
 def test_what_no_run_could_use_is_wrong_usage(mien, photos, tmp_path, options, word):
-    done = mien("data", "crop", photos, "--out", tmp_path / "chips", *options)
+    done = mien("data", "crop", photos, "--out", tmp_path / "crops", *options)
     assert done.code == 2
     assert word in done.err
-    assert not (tmp_path / "chips").exists()
+    assert not (tmp_path / "crops").exists()
 
 
 def test_a_folder_that_is_not_there_is_told(mien, tmp_path):
-    done = mien("data", "crop", tmp_path / "absent", "--out", tmp_path / "chips", "--detector", "haar")
+    done = mien("data", "crop", tmp_path / "absent", "--out", tmp_path / "crops", "--detector", "haar")
     assert done.code == 2
     assert "absent" in done.err

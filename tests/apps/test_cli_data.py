@@ -19,15 +19,15 @@ ROWS = (
     (5, 3, "PublicTest"),
     (6, None, "Training"),
 )
-"""Label, number of the picture (None: black) and split: a copy across splits, a conflict, a blank one."""
+"""Label, number of the image (None: black) and split: a copy across splits, a conflict, a blank one."""
 
 
 @pytest.fixture
 def fer2013(tmp_path, cache_folder):
     """A FER2013 csv with faults and a row that can't be read."""
-    pictures = np.random.default_rng(0).integers(0, 256, (4, 16 * 16))
+    images = np.random.default_rng(0).integers(0, 256, (4, 16 * 16))
     lines = [
-        f"{label},{' '.join(map(str, np.zeros(256, int) if number is None else pictures[number]))},{split}"
+        f"{label},{' '.join(map(str, np.zeros(256, int) if number is None else images[number]))},{split}"
         for label, number, split in ROWS
     ]
     path = tmp_path / "fer2013.csv"
@@ -38,7 +38,7 @@ def fer2013(tmp_path, cache_folder):
 def test_info_for_people(mien, fer2013):
     code, out, err = mien("data", "info", fer2013)
     assert code == 0
-    assert "7 pictures of 16x16, grey" in out
+    assert "7 images of 16x16, grey" in out
     assert "Training 5, PublicTest 2" in out
     assert [line.split() for line in out.splitlines() if line.startswith("happy")] == [["happy", "2", "1"]]
     assert "1 rows can't be read" in err
@@ -71,8 +71,8 @@ def test_audit_for_people(mien, fer2013, tmp_path):
     assert code == 0
     assert told["groups of copies; 2 of the same pixels throughout"] == 2
     assert told["groups with conflicting labels"] == 1
-    assert told["pictures of PublicTest with a copy in another split"] == 1
-    assert told["blank pictures"] == 1
+    assert told["images of PublicTest with a copy in another split"] == 1
+    assert told["blank images"] == 1
     assert told["rows of Training are better left out: without.txt"] == 4
 
 
@@ -92,7 +92,7 @@ def test_faces_are_looked_for_when_asked(mien, fer2013, tmp_path, options, unsee
     assert json.loads(out)["unseen"] == unseen
 
 
-def test_folders_of_pictures(mien, paint, portrait, tmp_path):
+def test_folders_of_images(mien, paint, portrait, tmp_path):
     paint("faces/train/happy/a.png", portrait)
     paint("faces/train/sad/b.png", portrait[:, ::-1])
     paint("faces/test/happy/c.png", portrait)

@@ -1,4 +1,4 @@
-"""``mien evaluate``: scores of the shipped model on drawn chips and on photos through the whole chain."""
+"""``mien evaluate``: scores of the shipped model on drawn face crops and on photos through the whole chain."""
 
 from __future__ import annotations
 
@@ -77,11 +77,11 @@ def test_json_is_one_object_of_all_figures(mien, fer2013):
         ("", "fer2013", FER2013),
         ("fer2013", "fer2013", FER2013),
         ("ferplus", "ferplus", FERPLUS),
-        ("answer", "answer", FER2013),
+        ("fused", "fused", FER2013),
     ],
 )
 def test_label_sets(mien, with_votes, labels, head, names):
-    report = json.loads(mien("evaluate", "--data", with_votes, "--json", "--labels", labels).out)
+    report = json.loads(mien("evaluate", "--data", with_votes, "--json", "--head", labels).out)
     assert report["head"] == head
     assert set(report["labels"]) == set(names)
 
@@ -151,16 +151,16 @@ def test_photos_have_a_page_too(mien, photos, tmp_path):
     assert "In 1 of 3 photos no face was found" in page
 
 
-def test_class_folders_of_chips(mien, paint, portrait, tmp_path):
-    paint("chips/happy/a.png", portrait[50:180, 60:200])
-    report = json.loads(mien("evaluate", "--data", tmp_path / "chips", "--json").out)
+def test_class_folders_of_crops(mien, paint, portrait, tmp_path):
+    paint("crops/happy/a.png", portrait[50:180, 60:200])
+    report = json.loads(mien("evaluate", "--data", tmp_path / "crops", "--json").out)
     assert (report["accuracy"], report["n"], report["head"]) == (1.0, 1, "fer2013")
 
 
 def test_photos_go_through_the_whole_chain(mien, photos):
     report = json.loads(mien("evaluate", "--data", photos, "--photos", "--json").out)
     assert set(report) == FIELDS
-    assert (report["n"], report["missed"], report["head"]) == (3, 1, "answer")
+    assert (report["n"], report["missed"], report["head"]) == (3, 1, "fused")
     assert report["per_class"]["happy"]["recall"] == 1
     assert report["per_class"]["neutral"] == {"precision": 0, "recall": 0, "f1": 0, "count": 1, "missed": 1}
 
@@ -176,8 +176,8 @@ def test_expressions_left_out(mien, photos):
     ("options", "words"),
     [
         (["--split", "Bogus"], ["Training", "PublicTest", "PrivateTest", "'Bogus'"]),
-        (["--labels", "nope"], ["answer", "fer2013", "ferplus", "'nope'"]),
-        (["--labels", "ferplus"], ["'ferplus'"]),
+        (["--head", "nope"], ["fused", "fer2013", "ferplus", "'nope'"]),
+        (["--head", "ferplus"], ["'ferplus'"]),
         (["--model", "nope"], ["compact", "'nope'"]),
         (["--model", "compact", "--model", "compact"], ["different models", "compact, compact"]),
         (["--leave-out", "sad"], ["--photos"]),
@@ -202,7 +202,7 @@ def test_a_split_that_the_only_one_is_not(mien, fer2013):
     assert (code, "'PrivateTest'" in err) == (2, True)
 
 
-def test_chips_of_another_size_are_refused(mien, tmp_path):
+def test_crops_of_another_size_are_refused(mien, tmp_path):
     (tmp_path / "fer2013.csv").write_text("emotion,pixels,Usage\n3," + " ".join(["7"] * 64) + ",PublicTest\n")
     code, _, err = mien("evaluate", "--data", tmp_path)
-    assert (code, "expected chips of (48, 48, 1)" in err) == (2, True)
+    assert (code, "expected face crops of (48, 48, 1)" in err) == (2, True)

@@ -16,7 +16,7 @@ taught = pytest.mark.skipif(find_spec("keras") is None, reason="needs keras: pip
 
 @pytest.fixture
 def run(here, tmp_path):
-    """A short run of a network too small to gain by int8, on pictures whose shade tells their class."""
+    """A short run of a network too small to gain by int8, on images whose shade tells their class."""
     dice = np.random.default_rng(0)
     rows = [
         f"{row % 7},{' '.join(map(str, dice.integers(20, 50, 256) + 30 * (row % 7)))},{split}"
@@ -37,7 +37,7 @@ def test_the_data_is_found_where_the_run_read_it(here, run, tmp_path):
     done = here("export", "run")
     assert done.code == 0, done.err
     again = card_of(ModelStore().load(run / "model.onnx"))
-    assert (again.heads, again.answer, again.scores) == (card.heads, card.answer, card.scores)
+    assert (again.heads, again.answer, again.scores) == (card.heads, card.fused, card.scores)
 
     (tmp_path / "fer2013.csv").rename(tmp_path / "moved.csv")
     gone = here("export", "run")
@@ -63,7 +63,7 @@ def test_int8_that_is_not_faster_is_not_written(here, run):
 def test_int8_of_the_shipped_model_is_written_and_used(*, ran, mien, paint, portrait, shipped_model, shared, tmp_path):
     pytest.importorskip("onnx", reason="needs onnx: pip install 'mien[train]'")
     (tmp_path / "run").mkdir()
-    (tmp_path / "run" / "recipe.toml").write_text('network = "compact"\n')
+    (tmp_path / "run" / "config.toml").write_text('network = "compact"\n')
     (tmp_path / "run" / "model.onnx").write_bytes(shipped_model)
     done = ran("export", "run", "--int8", "--data", shared / "data" / "fer2013")
     assert done.code == 0, done.err
@@ -79,6 +79,6 @@ def test_int8_of_the_shipped_model_is_written_and_used(*, ran, mien, paint, port
 
 
 def test_a_run_that_does_not_tell_of_its_data_asks_for_it(mien, tmp_path):
-    (tmp_path / "recipe.toml").write_text('network = "two-conv"\n')
+    (tmp_path / "config.toml").write_text('network = "two-conv"\n')
     code, _, err = mien("export", tmp_path)
     assert (code, "expected --data" in err) == (2, True)

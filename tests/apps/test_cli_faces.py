@@ -24,7 +24,7 @@ def test_a_detector_is_taught_exported_judged_and_used(here, tmp_path):
     done = here("train", "--data", "drawn", "--out", "run", *QUICK, "--teacher", "none")
     assert (done.code, done.out) == (0, ""), done.err
     assert "a face from a score of" in done.err
-    assert tomllib.loads((run / "recipe.toml").read_text())["teacher"] == ""
+    assert tomllib.loads((run / "config.toml").read_text())["teacher"] == ""
     assert ModelStore().describe(run / "model.onnx").kind == "detector"
 
     (run / "model.onnx").unlink()
@@ -40,16 +40,16 @@ def test_a_detector_is_taught_exported_judged_and_used(here, tmp_path):
 
 
 @taught
-def test_chips_are_pasted_and_remembered(here, tmp_path):
+def test_crops_are_pasted_and_remembered(here, tmp_path):
     write_scenes(tmp_path / "drawn")
     for name in ("happy", "sad"):
-        (tmp_path / "chips" / name).mkdir(parents=True)
+        (tmp_path / "crops" / name).mkdir(parents=True)
         face = Image.fromarray(astronaut()[66:166, 172:272]).convert("L").resize((48, 48))
-        face.save(tmp_path / "chips" / name / "1.png")
-    done = here("train", "--data", "drawn", "--out", "run", *QUICK, "--teacher", "faces", "--paste", "chips")
+        face.save(tmp_path / "crops" / name / "1.png")
+    done = here("train", "--data", "drawn", "--out", "run", *QUICK, "--teacher", "faces", "--paste", "crops")
     assert done.code == 0, done.err
-    recipe = tomllib.loads((tmp_path / "run" / "recipe.toml").read_text())
-    assert (recipe["teacher"], recipe["pasted"]) == ("faces", str(tmp_path / "chips"))
+    config = tomllib.loads((tmp_path / "run" / "config.toml").read_text())
+    assert (config["teacher"], config["pasted"]) == ("faces", str(tmp_path / "crops"))
 
 
 @taught
@@ -67,8 +67,8 @@ def test_the_teacher_is_asked_for_by_name(here, tmp_path):
         (["--teacher", "haar"], "expected yunet, or a detector's .onnx file, to learn from; received 'haar'"),
         (["--teacher", "gone.onnx"], "gone.onnx"),
         (
-            ["--teacher", "none", "--paste", "chips"],
-            "expected chips to paste with the face detector",
+            ["--teacher", "none", "--paste", "crops"],
+            "expected face crops to paste with the face detector",
         ),
         (["--teacher", "faces", "--paste", "gone"], "expected a data set at"),
         (["--search", "2"], "received the face detector"),

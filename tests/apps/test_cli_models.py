@@ -12,7 +12,8 @@ import pytest
 from mien.apps.cli.demo import PORTRAIT
 from mien.emotions import FER2013
 from mien.media.image import read
-from mien.models.card import CARD_KEY, SEAL_KEY, UNSEALED, ModelCard, seal
+from mien.models.card import CARD_KEY, ModelCard
+from mien.models.seal import SEAL_KEY, UNSEALED, seal
 
 needs_keras = pytest.mark.skipif(find_spec("keras") is None, reason="needs keras: pip install 'mien[train]'")
 
@@ -68,19 +69,19 @@ def test_show_prints_what_a_model_file_is(mien, own_model, classifier, own_score
     code, out, _ = mien("models", "show", own_model("héron"))
     assert code == 0
     card = classifier.card
-    for words in ("héron", "48x48x1", ", ".join(card.answer.labels), card.origin.network, card.origin.licence):
+    for words in ("héron", "48x48x1", ", ".join(card.fused.labels), card.origin.network, card.origin.licence):
         assert words in " ".join(out.split())
     assert f"PublicTest, fer2013: accuracy {own_scores['accuracy']:.4f} of" in out
-    assert "input  chips: tensor(uint8) ['batch', 48, 48, 1]" in out
+    assert "input  face crops: tensor(uint8) ['batch', 48, 48, 1]" in out
     assert "Conv " in out
-    assert "59,630,304 multiply-adds a chip" in out
+    assert "59,630,304 multiply-adds a face crop" in out
 
 
 def test_show_as_json_holds_the_whole_card_and_the_layers(mien, classifier):
     pytest.importorskip("onnx", reason="needs onnx: pip install 'mien[train]'")
     told = json.loads(mien("models", "show", "compact", "--json").out)
     assert ModelCard.from_json(json.dumps(told["card"])) == classifier.card
-    assert told["inputs"] == [{"name": "chips", "type": "tensor(uint8)", "shape": ["batch", 48, 48, 1]}]
+    assert told["inputs"] == [{"name": "crops", "type": "tensor(uint8)", "shape": ["batch", 48, 48, 1]}]
     assert [output["shape"][1] for output in told["outputs"]] == [7, 8]
     assert told["parameters"] == sum(layer["parameters"] for layer in told["layers"])
     assert {"name": "/Conv", "kind": "Conv", "output": [48, 48, 16]}.items() <= told["layers"][9].items()
@@ -114,7 +115,7 @@ def test_show_prints_a_network_of_the_zoo_layer_by_layer(ran):
     rows = [line.split() for line in out.splitlines() if line.strip()]
     assert rows[0] == ["layer", "kind", "output", "parameters", "multiply-adds"]
     assert ["conv2d_1", "Conv2D", "24", "x", "24", "x", "64", "18,496", "10,616,832"] in rows
-    assert out.endswith("1,199,495 parameters, 12,460,928 multiply-adds a chip\n")
+    assert out.endswith("1,199,495 parameters, 12,460,928 multiply-adds a face crop\n")
 
 
 @needs_keras
@@ -138,11 +139,11 @@ def test_a_network_with_a_model_s_name_is_shown_when_asked_for(mien, options, sh
 @needs_keras
 @pytest.mark.train
 def test_networks_lists_the_zoo(mien):
-    from mien.training.architectures import ZOO
+    from mien.training.architectures import ARCHITECTURES
 
     code, out, _ = mien("models", "networks")
     assert code == 0
-    assert set(ZOO) | {"face-detector"} <= set(rows_of(out))
+    assert set(ARCHITECTURES) | {"face-detector"} <= set(rows_of(out))
 
 
 @needs_keras
@@ -227,7 +228,7 @@ def test_doctor_of_a_sound_installation(mien):
     code, out, err = mien("doctor")
     assert code == 0, out
     assert err == ""
-    for topic in ("Python", "OpenCV", "ONNX Runtime", "model compact", "ms a chip"):
+    for topic in ("Python", "OpenCV", "ONNX Runtime", "model compact", "ms a face crop"):
         assert topic in out
 
 

@@ -67,7 +67,7 @@ def test_several_faces_are_several_entries_of_one_line(mien, paint, portrait):
 
 def test_none_unreadable_and_missing_among_good(mien, paint, portrait, tmp_path):
     (tmp_path / "torn.jpg").write_bytes(paint("whole.jpg", portrait).read_bytes()[:2000])
-    (tmp_path / "text.jpg").write_text("no picture")
+    (tmp_path / "text.jpg").write_text("no image")
     paint("grey.png")
     names = ["whole.jpg", "torn.jpg", "gone.jpg", "grey.png", "text.jpg"]
     code, out, _ = mien("predict", *(tmp_path / name for name in names), "--json")
@@ -79,19 +79,17 @@ def test_none_unreadable_and_missing_among_good(mien, paint, portrait, tmp_path)
     assert "no such file" in lines[2]["error"]
 
 
-def test_the_table_names_every_picture_and_what_it_shows(mien, paint, portrait, tmp_path, monkeypatch):
+def test_the_table_names_every_image_and_what_it_shows(mien, paint, portrait, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)  # long paths would be cut to the terminal's width
     code, out, _ = mien("predict", paint("a.png", portrait).name, paint("b.png").name, "c.png")
     assert code == 1
-    for picture, words in (("a.png", "happy"), ("b.png", "no face found"), ("c.png", "no such file")):
-        assert any(picture in line and words in line for line in out.splitlines()), out
+    for image, words in (("a.png", "happy"), ("b.png", "no face found"), ("c.png", "no such file")):
+        assert any(image in line and words in line for line in out.splitlines()), out
 
 
-@pytest.mark.parametrize(
-    ("labels", "names"), [("answer", FER2013), ("fer2013", FER2013), ("ferplus", FERPLUS)], ids=str
-)
+@pytest.mark.parametrize(("labels", "names"), [("fused", FER2013), ("fer2013", FER2013), ("ferplus", FERPLUS)], ids=str)
 def test_label_sets(mien, paint, labels, names):
-    (line,) = lines_of(mien("predict", paint("a.png"), "--json", "-d", "whole", "--labels", labels).out)
+    (line,) = lines_of(mien("predict", paint("a.png"), "--json", "-d", "whole", "--head", labels).out)
     assert set(line["faces"][0]["probabilities"]) == set(names)
 
 
@@ -116,11 +114,11 @@ class InterruptedAtTheThird:
 
 
 def test_ctrl_c_leaves_the_table_so_far(paint, capsys):
-    pictures = [paint(f"{number}.png") for number in range(4)]
+    images = [paint(f"{number}.png") for number in range(4)]
     with pytest.raises(KeyboardInterrupt):
-        FileReader(InterruptedAtTheThird(), Sampling(), [], [], table=True).read(pictures)
+        FileReader(InterruptedAtTheThird(), Sampling(), [], [], table=True).read(images)
     out = capsys.readouterr().out
-    assert [path.name in out for path in pictures] == [True, True, False, False]
+    assert [path.name in out for path in images] == [True, True, False, False]
 
 
 # -- what it is given
@@ -130,7 +128,7 @@ def test_folders_are_searched_in_natural_order_without_what_is_hidden(mien, pain
     wanted = ["photos/2.png", "photos/10.png", "photos/b/1.png", "photos/b/c/2.JPG"]
     for name in [*wanted, "photos/.hidden.png", "photos/.git/3.png"]:
         paint(name)
-    (tmp_path / "photos" / "notes.txt").write_text("no picture")
+    (tmp_path / "photos" / "notes.txt").write_text("no image")
     lines = lines_of(mien("predict", tmp_path / "photos", "--json").out)
     assert [line["source"] for line in lines] == [str(tmp_path / name) for name in wanted]
 
@@ -183,7 +181,7 @@ def test_a_name_of_undecodable_bytes(ran, paint, tmp_path):
         (["--model", "no/such.onnx"], ["no/such.onnx"]),
         (["--detector", "nope"], ["auto", "yunet", "haar", "whole", "'nope'"]),
         (["--detector", "yunet"], ["mien models pull yunet"]),
-        (["--labels", "nope"], ["answer", "fer2013", "ferplus", "'nope'"]),
+        (["--head", "nope"], ["fused", "fer2013", "ferplus", "'nope'"]),
         (["--csv", "first.jpg"], ["expected a file for results", "first.jpg"]),
         (["--parquet", "FIRST.JPEG"], ["expected a file for results", "FIRST.JPEG"]),
         (["--csv", "."], ["expected a file for results", "a folder"]),
@@ -197,9 +195,9 @@ def test_wrong_usage_is_2_and_says_what_would_be_right(mien, paint, options, wor
     assert all(word in err for word in words), err
 
 
-def test_no_source_and_no_picture_in_the_sources(mien, tmp_path):
+def test_no_source_and_no_image_in_the_sources(mien, tmp_path):
     assert mien("predict").code == 2
-    (tmp_path / "notes.txt").write_text("no picture")
+    (tmp_path / "notes.txt").write_text("no image")
     code, _, err = mien("predict", tmp_path)
     assert code == 2
     assert str(tmp_path) in err
@@ -271,28 +269,28 @@ def test_drawings_keep_originals_and_share_no_name(mien, paint, tmp_path):
     ],
     ids=" ".join,
 )
-def test_no_drawing_takes_the_place_of_a_picture(mien, paint, tmp_path, monkeypatch, names, folder):
+def test_no_drawing_takes_the_place_of_a_image(mien, paint, tmp_path, monkeypatch, names, folder):
     paths = [paint(name).relative_to(tmp_path) for name in names]
     before = files_in(tmp_path)
     monkeypatch.chdir(tmp_path)
     code, out, err = mien("predict", *paths, "--draw", folder)
     assert (code, out) == (2, "")
-    assert "other than that of the pictures" in err
+    assert "other than that of the images" in err
     assert files_in(tmp_path) == before
 
 
-def test_a_link_to_a_picture_saves_it_from_a_drawing(paint, tmp_path):
+def test_a_link_to_a_image_saves_it_from_a_drawing(paint, tmp_path):
     (tmp_path / "links").mkdir()
     link = tmp_path / "links" / "a.png"
     link.symlink_to(paint("photos/a.png"))
-    with pytest.raises(UsageError, match="other than that of the pictures"):
+    with pytest.raises(UsageError, match="other than that of the images"):
         Drawings(tmp_path / "photos", [link])
 
 
 def test_names_that_differ_in_case_are_numbered_too(tmp_path, portrait):
-    pictures = [tmp_path / "x" / "A.png", tmp_path / "y" / "a.png"]
-    drawings = Drawings(tmp_path / "drawn", pictures)
-    names = [drawings.write(path, portrait, FrameResult("a")).name for path in pictures]
+    images = [tmp_path / "x" / "A.png", tmp_path / "y" / "a.png"]
+    drawings = Drawings(tmp_path / "drawn", images)
+    names = [drawings.write(path, portrait, FrameResult("a")).name for path in images]
     assert names == ["A.png", "a-2.png"]
 
 
@@ -315,7 +313,7 @@ def test_a_closed_folder_is_named(mien, paint, tmp_path):
     assert str(closed) in err
 
 
-def test_a_full_folder_of_pictures_and_only_faults_is_1(mien, tmp_path):
+def test_a_full_folder_of_images_and_only_faults_is_1(mien, tmp_path):
     (tmp_path / "a.jpg").write_bytes(b"")
     code, out, _ = mien("predict", tmp_path, "--json")
     assert code == 1

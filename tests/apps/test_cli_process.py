@@ -32,7 +32,7 @@ COMMANDS = [
 
 @pytest.fixture
 def many(paint, tmp_path):
-    """A folder of more pictures than a pipe holds lines of JSON for, so that who does not read on stops the command."""
+    """A folder of more images than a pipe holds lines of JSON for, so that who does not read on stops the command."""
     first = paint("many/0.png")
     for number in range(1, 400):
         os.link(first, tmp_path / "many" / f"{number}.png")
@@ -177,11 +177,11 @@ def test_help_fits_80_columns_and_cuts_nothing(mien, monkeypatch, command):
 @pytest.mark.parametrize(
     ("command", "options"),
     [
-        ("predict", "SOURCE --model -m --detector -d --labels --json --csv --parquet --draw"),
+        ("predict", "SOURCE --model -m --detector -d --head --json --csv --parquet --draw"),
         ("demo", "--out"),
-        ("train", "--data --out --recipe --model -m --epochs --batch --seed --precision"),
+        ("train", "--data --out --config --model -m --epochs --batch --seed --precision"),
         ("export", "RUN --data"),
-        ("evaluate", "--data --model --split --labels --photos --detector --leave-out --json --out"),
+        ("evaluate", "--data --model --split --head --photos --detector --leave-out --json --out"),
     ],
 )
 def test_help_names_each_option(mien, monkeypatch, command, options):

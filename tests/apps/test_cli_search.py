@@ -14,7 +14,7 @@ from mien.training.config import from_toml, read
 
 @pytest.fixture
 def digits(tmp_path):
-    """A csv of 12x12 pictures of three classes, told by their shade."""
+    """A csv of 12x12 images of three classes, told by their shade."""
     dice = np.random.default_rng(0)
     rows = [f"{row % 3},{' '.join(map(str, dice.integers(20, 60, 144) + 60 * (row % 3)))}" for row in range(90)]
     (tmp_path / "digits.csv").write_text("\n".join(["label,pixels", *rows]) + "\n")
@@ -37,9 +37,9 @@ def test_a_search_ends_with_the_best_of_its_models(here, digits, tmp_path):
     assert [trial["trial"] for trial in trials] == ["1", "2", "3"]
     best = max(trials, key=lambda trial: float(trial["merit"]) * (trial["state"] == "finished"))
     run = tmp_path / "found" / f"trial-{int(best['trial']):04d}"
-    recipe = read(tmp_path / "found" / "best.toml")
-    assert read(run / "recipe.toml") == recipe
-    assert from_toml(card_of((run / "model.onnx").read_bytes()).origin.recipe) == recipe
+    config = read(tmp_path / "found" / "best.toml")
+    assert read(run / "config.toml") == config
+    assert from_toml(card_of((run / "model.onnx").read_bytes()).origin.config) == config
     other = here("train", "--data", "digits.csv", "--out", "found", "--search", 3, *options, "--seed", 9)
     assert other.code == 2
     assert "received another (seed)" in other.err

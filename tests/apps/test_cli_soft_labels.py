@@ -21,9 +21,9 @@ def fer2013(tmp_path):
     """A folder with a FER2013 csv of 16x16 pixels, in which the shade tells the label."""
     dice = np.random.default_rng(0)
     shade = 30 * (np.arange(168) % 7) + 30
-    chips = np.clip(dice.normal(shade[:, None], 5, (168, SIDE * SIDE)), 0, 255).astype(np.uint8)
+    crops = np.clip(dice.normal(shade[:, None], 5, (168, SIDE * SIDE)), 0, 255).astype(np.uint8)
     splits = ("Training", "Training", "Training", "PublicTest")
-    lines = [f"{row % 7},{' '.join(map(str, chip))},{splits[row // 7 % 4]}" for row, chip in enumerate(chips)]
+    lines = [f"{row % 7},{' '.join(map(str, crop))},{splits[row // 7 % 4]}" for row, crop in enumerate(crops)]
     (tmp_path / "data").mkdir()
     (tmp_path / "data" / "fer2013.csv").write_text("\n".join(["emotion,pixels,Usage", *lines]) + "\n")
     return tmp_path / "data"
@@ -34,7 +34,7 @@ def facts(run):
 
 
 def soft_labels_of(run):
-    return tomllib.loads((run / "recipe.toml").read_text())["soft_labels"]
+    return tomllib.loads((run / "config.toml").read_text())["soft_labels"]
 
 
 @taught
@@ -69,13 +69,13 @@ def test_from_folds_to_a_network_that_learns_from_soft_labels(here, fer2013, tmp
 
     done = here("train", "--data", fer2013, "--out", "taught", *TINY, "--soft-labels", "soft.npz", "--soft-share", 0.7)
     assert done.code == 0, done.err
-    recipe = tomllib.loads((tmp_path / "taught" / "recipe.toml").read_text())
-    assert (recipe["soft_labels"], recipe["soft_share"]) == (str(tmp_path / "soft.npz"), 0.7)
+    config = tomllib.loads((tmp_path / "taught" / "config.toml").read_text())
+    assert (config["soft_labels"], config["soft_share"]) == (str(tmp_path / "soft.npz"), 0.7)
     refused = here("soft-labels", "taught", "--out", "b.npz")
     assert (refused.code, "which left no fold out" in refused.err) == (2, True)
 
-    (tmp_path / "my.toml").write_text((tmp_path / "taught" / "recipe.toml").read_text())
-    asked = ["train", "--data", fer2013, "--recipe", "my.toml", "--fold", "0/3"]
+    (tmp_path / "my.toml").write_text((tmp_path / "taught" / "config.toml").read_text())
+    asked = ["train", "--data", fer2013, "--config", "my.toml", "--fold", "0/3"]
     left = here(*asked, "--out", "left")
     assert (left.code, "are left aside: their teachers have seen the fold" in left.err) == (0, True), left.err
     assert soft_labels_of(tmp_path / "left") == ""
@@ -111,7 +111,7 @@ def test_a_network_learns_from_teachers_that_it_asks(here, fer2013, tmp_path):
     told = facts(tmp_path / "taught")["source"]["teacher"]
     assert [part.split(" ")[0] for part in told.split(", ")] == ["model.onnx", "model.onnx"]
     card = json.loads(here("models", "show", "taught/model.onnx", "--json").out)["card"]
-    assert f"Learnt from what these say of the same pictures, too: {told}." in card["origin"]["notes"]
+    assert f"Learnt from what these say of the same images, too: {told}." in card["origin"]["notes"]
     assert str(tmp_path) not in json.dumps(card)
     alone = here("train", "--data", fer2013, "--out", "alone", *TINY)
     assert alone.code == 0, alone.err
@@ -124,10 +124,10 @@ def test_a_network_learns_from_teachers_that_it_asks(here, fer2013, tmp_path):
     other = here("train", "--out", "taught", "--resume")
     assert (other.code, "expected teacher = model.onnx sha256:" in other.err) == (2, True), other.err
 
-    left = here("train", "--data", fer2013, "--recipe", "taught/recipe.toml", "--fold", "0/3", "--out", "left")
+    left = here("train", "--data", fer2013, "--config", "taught/config.toml", "--fold", "0/3", "--out", "left")
     assert (left.code, "is left aside: it has seen the fold" in left.err) == (0, True), left.err
     assert facts(tmp_path / "left")["source"]["teacher"] == ""
-    for name, words in (("nano", "expected teachers that read chips of 16 px"), ("nobody", "'nobody'")):
+    for name, words in (("nano", "expected teachers that read face crops of 16 px"), ("nobody", "'nobody'")):
         refused = here("train", "--data", fer2013, "--out", "b", *TINY, "--teacher", name)
         assert (refused.code, words in refused.err) == (2, True), refused.err
     assert not (tmp_path / "b").exists()
@@ -138,7 +138,7 @@ def test_a_network_learns_from_teachers_that_it_asks(here, fer2013, tmp_path):
 def test_soft_labels_that_are_not_there_leave_no_run(here, fer2013, tmp_path):
     done = here("train", "--data", fer2013, "--out", "run", *TINY, "--soft-labels", "gone.npz")
     assert (done.code, "expected a file of soft labels at" in done.err) == (2, True)
-    assert not (tmp_path / "run" / "recipe.toml").exists()
+    assert not (tmp_path / "run" / "config.toml").exists()
 
 
 def test_soft_labels_of_no_run(mien, tmp_path):

@@ -1,4 +1,4 @@
-"""``mien train`` and ``mien export``: from drawn pictures to a model file that the other commands take."""
+"""``mien train`` and ``mien export``: from drawn images to a model file that the other commands take."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ SIDE = 16
 
 
 def shades(count, side, seed=0):
-    """Pictures of one of seven shades each, uint8 (count, side, side), the shades in turn."""
+    """Images of one of seven shades each, uint8 (count, side, side), the shades in turn."""
     dice = np.random.default_rng(seed)
     shade = 30 * (np.arange(count) % 7) + 30
     return np.clip(dice.normal(shade[:, None, None], 5, (count, side, side)), 0, 255).astype(np.uint8)
@@ -31,8 +31,8 @@ def fer2013(tmp_path):
     """A folder with a FER2013 csv of 16x16 pixels, in which the shade tells the label; its last row can't be read."""
     splits = ("Training", "Training", "Training", "PublicTest")
     lines = [
-        f"{row % 7},{' '.join(map(str, chip.ravel()))},{splits[row // 7 % 4]}"
-        for row, chip in enumerate(shades(168, SIDE))
+        f"{row % 7},{' '.join(map(str, crop.ravel()))},{splits[row // 7 % 4]}"
+        for row, crop in enumerate(shades(168, SIDE))
     ]
     (tmp_path / "data").mkdir()
     (tmp_path / "data" / "fer2013.csv").write_text("\n".join(["emotion,pixels,Usage", *lines, "9,1,Training"]) + "\n")
@@ -53,15 +53,15 @@ def test_a_run_and_all_that_takes_it(ran, here, paint, fer2013, tmp_path):
 
     assert {path.name for path in run.iterdir()} >= {
         "augmentation.png", "best.weights.h5", "checkpoints", "history.csv", "history.jsonl", "lock", "model.onnx",
-        "recipe.toml", "run.json",
+        "config.toml", "run.json",
     }  # fmt: skip
     assert (run / "curves.png").is_file() == (find_spec("matplotlib") is not None)
-    recipe = tomllib.loads((run / "recipe.toml").read_text())
-    assert [recipe[name] for name in ("network", "epochs", "batch", "seed", "precision")] == options[1::2]
+    config = tomllib.loads((run / "config.toml").read_text())
+    assert [config[name] for name in ("network", "epochs", "batch", "seed", "precision")] == options[1::2]
     with (run / "history.csv").open(newline="") as file:
         assert [row["epoch"] for row in csv.DictReader(file)] == ["1", "2"]
     card = card_of(ModelStore().load(str(run / "model.onnx")))
-    assert (card.name, card.size, tuple(card.answer.labels)) == ("two-conv", SIDE, FER2013)
+    assert (card.name, card.size, tuple(card.fused.labels)) == ("two-conv", SIDE, FER2013)
 
     code, out, _ = here("predict", paint("a.png"), "--model", run, "--json", "-d", "whole")
     assert code == 0
@@ -77,7 +77,7 @@ def test_a_run_and_all_that_takes_it(ran, here, paint, fer2013, tmp_path):
     (run / "model.onnx").unlink()
     assert here("export", "run", "--data", fer2013).code == 0
     exported = card_of(ModelStore().load(str(run / "model.onnx")))
-    assert (exported.heads, exported.answer, exported.scores) == (card.heads, card.answer, card.scores)
+    assert (exported.heads, exported.answer, exported.scores) == (card.heads, card.fused, card.scores)
 
 
 LONG = ["--model", "dense-64-32-relu", "--epochs", 40, "--batch", 16, "--seed", 3]
@@ -86,7 +86,7 @@ LONG = ["--model", "dense-64-32-relu", "--epochs", 40, "--batch", 16, "--seed", 
 def timeless(run):
     with (run / "history.csv").open(newline="") as file:
         return [
-            [value for name, value in row.items() if name not in ("seconds", "pictures_a_second", "waiting")]
+            [value for name, value in row.items() if name not in ("seconds", "images_per_second", "waiting")]
             for row in csv.DictReader(file)
         ]
 
@@ -145,8 +145,8 @@ def test_choices_of_a_run(here, fer2013, tmp_path):
         "--without", "out.txt", "--checkpoint-minutes", 0,
     )  # fmt: skip
     assert done.code == 0, done.err
-    recipe = tomllib.loads((tmp_path / "run" / "recipe.toml").read_text())
-    assert {name: recipe[name] for name in choices} == choices
+    config = tomllib.loads((tmp_path / "run" / "config.toml").read_text())
+    assert {name: config[name] for name in choices} == choices
     facts = json.loads((tmp_path / "run" / "run.json").read_text())
     assert (facts["training_rows"], facts["validation_rows"]) == (124, 42)
     assert facts["source"]["without"] == str(tmp_path / "out.txt")
@@ -154,9 +154,9 @@ def test_choices_of_a_run(here, fer2013, tmp_path):
 
 @taught
 @pytest.mark.train
-def test_a_folder_of_class_pictures(here, paint, tmp_path):
-    for number, picture in enumerate(shades(42, 48)):
-        paint(f"pets/{('cat', 'dog')[number % 7 > 3]}/{number}.png", np.repeat(picture[..., None], 3, axis=2))
+def test_a_folder_of_class_images(here, paint, tmp_path):
+    for number, image in enumerate(shades(42, 48)):
+        paint(f"pets/{('cat', 'dog')[number % 7 > 3]}/{number}.png", np.repeat(image[..., None], 3, axis=2))
     done = here("train", "--data", "pets", "--out", "run", "--model", "two-conv", "--epochs", 1, "--batch", 8)
     assert done.code == 0, done.err
     code, out, _ = here("predict", tmp_path / "pets", "--model", tmp_path / "run", "--json", "-d", "whole")
@@ -180,7 +180,7 @@ def test_a_folder_of_class_pictures(here, paint, tmp_path):
 )
 def test_what_no_model_comes_of_is_refused(here, fer2013, tmp_path, arguments, words):
     (tmp_path / "run").mkdir()
-    (tmp_path / "run" / "recipe.toml").write_text('network = "two-conv"\n')
+    (tmp_path / "run" / "config.toml").write_text('network = "two-conv"\n')
     done = here(*arguments, "--data", fer2013)
     assert (done.code, done.out) == (2, "")
     assert words in done.err
@@ -204,7 +204,7 @@ def test_without_keras_the_pip_line_is_named(process, fer2013):
         (["--precision", "half"], "'half'"),
         (["--batch", "0"], "batch"),
         (["--seed", "-1"], "seed"),
-        (["--recipe", "gone.toml"], "gone.toml"),
+        (["--config", "gone.toml"], "gone.toml"),
         (["--epochs", "many"], "--epochs"),
         (["--schedule", "steps"], "expected schedule as one of"),
         (["--optimizer", "lion"], "expected optimizer as one of"),
@@ -233,7 +233,7 @@ def test_wrong_usage_is_2_and_leaves_no_run(mien, fer2013, tmp_path, options, wo
 
 def test_export_of_no_run(mien, fer2013, tmp_path):
     code, _, err = mien("export", tmp_path, "--data", fer2013)
-    assert (code, "recipe.toml" in err) == (2, True)
+    assert (code, "config.toml" in err) == (2, True)
 
 
 def test_a_new_run_needs_data(mien, tmp_path):

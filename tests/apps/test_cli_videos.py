@@ -132,7 +132,7 @@ def test_a_video_is_drawn_and_masked_with_all_its_frames(mien, clip, tmp_path):
     for folder in (drawn, masked):
         frames = read_all(folder / "face.mp4")
         assert [frame.seconds for frame in frames] == pytest.approx([frame.seconds for frame in plain], abs=1e-3)
-        changed = [np.abs(one.picture.astype(int) - two.picture) for one, two in zip(frames, plain, strict=True)]
+        changed = [np.abs(one.image.astype(int) - two.image) for one, two in zip(frames, plain, strict=True)]
         assert all((change.max(axis=2) > 40).mean() > 0.02 for change in changed)
     face = (slice(80, 160), slice(185, 262))
     hidden = read(masked / "one.png").astype(int)
@@ -140,12 +140,12 @@ def test_a_video_is_drawn_and_masked_with_all_its_frames(mien, clip, tmp_path):
 
 
 def test_a_mask_wears_what_is_asked_for(mien, tmp_path):
-    pictures = tmp_path / "mine"
-    pictures.mkdir()
+    images = tmp_path / "mine"
+    images.mkdir()
     for label in ("angry", "disgust", "fear", "happy", "sad", "surprise", "neutral"):
-        Image.new("RGB", (9, 9), (0, 255, 0) if label == "happy" else (255, 0, 0)).save(pictures / f"{label}.png")
+        Image.new("RGB", (9, 9), (0, 255, 0) if label == "happy" else (255, 0, 0)).save(images / f"{label}.png")
     Image.fromarray(astronaut()).save(tmp_path / "one.png")
-    assert mien("predict", tmp_path / "one.png", "--mask", tmp_path / "out", "--avatar", pictures).code == 0
+    assert mien("predict", tmp_path / "one.png", "--mask", tmp_path / "out", "--avatar", images).code == 0
     assert read(tmp_path / "out" / "one.png")[120, 224].tolist() == [0, 255, 0]
 
 

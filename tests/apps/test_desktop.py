@@ -150,7 +150,7 @@ def test_a_face_is_boxed_and_the_avatar_wears_its_expression(opened, clip):
     shown = window.shown.predictions[0]
     assert shown.emotion == "happy"
     assert f"{shown.emotion} {100 * shown.probability:.0f} %" in words_of(window)
-    assert "Expression analysis is on. Pictures stay on this machine." in words_of(window)
+    assert "Expression analysis is on. Images stay on this machine." in words_of(window)
     pump(window.root, lambda: "a second; faces" in words_of(window))
 
 
@@ -183,7 +183,7 @@ def test_what_came_to_its_end_can_be_started_again(opened, clip):
     pump(window.root, lambda: window.engine is not ended and is_running(window))
 
 
-def test_a_picture_can_be_opened(opened, tmp_path):
+def test_a_image_can_be_opened(opened, tmp_path):
     Image.fromarray(astronaut()).save(tmp_path / "one.png")
     window = opened()
     window.open(tmp_path / "one.png")
@@ -237,10 +237,10 @@ def test_covered_faces_are_neither_shown_nor_named_nor_in_a_snapshot(opened, cli
     window.engine.stop()
     press(window.root, "key", "s")
     (written,) = (tmp_path / "out").glob("*.png")
-    picture, frame = np.array(Image.open(written)).astype(int), window.shown.frame.picture.astype(int)
+    image, frame = np.array(Image.open(written)).astype(int), window.shown.frame.image.astype(int)
     box = window.shown.predictions[0].face.box
     face = (slice(round(box.top) + 8, round(box.bottom) - 8), slice(round(box.left) + 8, round(box.right) - 8))
-    assert (np.abs(picture[face] - frame[face]).max(axis=2) > 3).mean() > 0.97
+    assert (np.abs(image[face] - frame[face]).max(axis=2) > 3).mean() > 0.97
 
 
 def test_a_face_that_is_lost_stays_covered_for_a_while(opened, clip):
@@ -249,13 +249,13 @@ def test_a_face_that_is_lost_stays_covered_for_a_while(opened, clip):
     window.engine.stop()
     window.tools.covered.set(True)
     reading = window.shown
-    covered = window._picture(reading)
-    later = VideoFrame(reading.frame.index + 1, reading.frame.seconds + 0.5, reading.frame.picture)
+    covered = window._image(reading)
+    later = VideoFrame(reading.frame.index + 1, reading.frame.seconds + 0.5, reading.frame.image)
     nobody = type(reading)(later, type(reading.result)("live"), 1.0, 1.0, reading.taken, reading.done)
-    np.testing.assert_array_equal(window._picture(nobody), covered)
-    much_later = VideoFrame(later.index, reading.frame.seconds + 1.5, reading.frame.picture)
+    np.testing.assert_array_equal(window._image(nobody), covered)
+    much_later = VideoFrame(later.index, reading.frame.seconds + 1.5, reading.frame.image)
     nobody = type(reading)(much_later, type(reading.result)("live"), 1.0, 1.0, reading.taken, reading.done)
-    np.testing.assert_array_equal(window._picture(nobody), reading.frame.picture)
+    np.testing.assert_array_equal(window._image(nobody), reading.frame.image)
 
 
 def test_a_recording_is_a_table_of_what_was_read(opened, clip, tmp_path):
@@ -319,7 +319,7 @@ def test_the_face_that_is_clicked_on_is_followed(opened, display, recognizer):
 
 
 class Still:
-    """A camera that shows the same grey picture, thirty times a second."""
+    """A camera that shows the same grey image, thirty times a second."""
 
     live = True
 
@@ -335,7 +335,7 @@ class Still:
         self.closed = True
 
 
-def test_the_picture_is_mirrored_and_the_boxes_with_it(opened):
+def test_the_image_is_mirrored_and_the_boxes_with_it(opened):
     window = opened()
     window.root.update()
     prediction = Prediction(Face(Box(10, 20, 50, 60)), ("happy",), (1.0,), track=1)
@@ -441,7 +441,7 @@ class Swaying(Still):
 # -- the window that collects
 
 
-def test_pictures_are_collected_after_consent_in_folders_that_are_read(display, recognizer, clip, tmp_path):
+def test_images_are_collected_after_consent_in_folders_that_are_read(display, recognizer, clip, tmp_path):
     collection = Collection(tmp_path / "mine", recognizer.classifier.card.crop, wanted=2)
     still = Still()
     still.read = lambda: (time.sleep(0.02), VideoFrame(0, time.monotonic(), astronaut()))[1]
@@ -452,7 +452,7 @@ def test_pictures_are_collected_after_consent_in_folders_that_are_read(display, 
     root.update()
     click(window, "Begin")
     assert not opened
-    click(window, "Everybody in the picture knows this and agrees")
+    click(window, "Everybody in the image knows this and agrees")
     click(window, "Begin")
     pump(root, lambda: window._shown is not None)
     assert opened
@@ -471,8 +471,8 @@ def test_pictures_are_collected_after_consent_in_folders_that_are_read(display, 
     assert window.label == "disgust"
     window.close()
     assert still.closed
-    chips = sorted((tmp_path / "mine" / "angry").iterdir())
-    assert [read(chip).shape for chip in chips] == [(96, 96, 3)] * 2
+    crops = sorted((tmp_path / "mine" / "angry").iterdir())
+    assert [read(crop).shape for crop in crops] == [(96, 96, 3)] * 2
     again = Collection(tmp_path / "mine", None, wanted=2)
     assert (again.missing("angry"), again.missing("fear"), again.delete_last()) == (0, 2, None)
 
@@ -507,7 +507,7 @@ def test_the_command_runs_from_start_to_leaving(display, clip, tmp_path):
     [
         (["--camera", 1, "--video", "a.mp4"], "expected --camera or --video; received both"),
         (["--theme", "pink"], "expected a theme of auto, light, dark; received 'pink'"),
-        (["--avatar", "cat"], "expected drawn, emoji, or a folder of pictures as an avatar"),
+        (["--avatar", "cat"], "expected drawn, emoji, or a folder of images as an avatar"),
     ],
 )
 def test_wrong_usage_is_one_line(display, mien, arguments, words):

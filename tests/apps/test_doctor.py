@@ -213,7 +213,7 @@ def test_the_other_extras_are_no_fault_when_absent():
 @pytest.mark.parametrize(("took", "state"), [(2.04, "ok"), (80.0, "warn")])
 def test_speed(took, state):
     (finding,) = speed(lambda: took)
-    assert (finding.state, finding.detail) == (state, f"{took:.1f} ms a chip")
+    assert (finding.state, finding.detail) == (state, f"{took:.1f} ms a face crop")
 
 
 def test_what_is_installed_includes_what_runs_this_test():

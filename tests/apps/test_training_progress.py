@@ -22,14 +22,12 @@ def test_a_time_in_words(seconds: float, words: str) -> None:
 def test_an_epoch_in_words() -> None:
     assert epoch_line(EPOCH, 40) == (
         "epoch 3/40: loss 1.2000, accuracy 0.5000; fer2013 0.6100, macro-F1 0.5500; "
-        "ferplus 0.7000, macro-F1 0.6000; 512 pictures/s, 1:02"
+        "ferplus 0.7000, macro-F1 0.6000; 512 images/s, 1:02"
     )
 
 
 def test_a_step_in_words() -> None:
-    assert live_words(STEP) == (
-        "loss 1.235  accuracy 0.500  512 pictures/s  0:55 left of the epoch, 1:06:40 of the run"
-    )
+    assert live_words(STEP) == ("loss 1.235  accuracy 0.500  512 images/s  0:55 left of the epoch, 1:06:40 of the run")
 
 
 def test_without_a_terminal_steps_are_silent(capsys: pytest.CaptureFixture[str]) -> None:
@@ -52,5 +50,5 @@ def test_a_terminal_has_a_live_line(capsys: pytest.CaptureFixture[str], monkeypa
     out, err = capsys.readouterr()
     assert out == ""
     assert "epoch 3/40" in err
-    assert "512 pictures/s  0:55 left of the epoch, 1:06:40 of the run" in err
+    assert "512 images/s  0:55 left of the epoch, 1:06:40 of the run" in err
     assert epoch_line(EPOCH, 40) in err

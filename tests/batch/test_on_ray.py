@@ -20,15 +20,15 @@ pq = pytest.importorskip("pyarrow.parquet", reason="needs pyarrow: pip install '
 PATIENCE = 300
 
 
-def encoded(picture):
+def encoded(image):
     content = io.BytesIO()
-    Image.fromarray(picture).save(content, "PNG")
+    Image.fromarray(image).save(content, "PNG")
     return content.getvalue()
 
 
 @pytest.fixture
-def pictures(tmp_path):
-    """Twelve pictures in a Parquet file, one torn, and two files."""
+def images(tmp_path):
+    """Twelve images in a Parquet file, one torn, and two files."""
     import pyarrow as pa
 
     face = astronaut()[20:220, 130:330]
@@ -39,12 +39,12 @@ def pictures(tmp_path):
     return [tmp_path / name for name in ("a.png", "b.png", "many.parquet")]
 
 
-def test_ray_and_the_pool_write_the_same_table(pictures, tmp_path):
+def test_ray_and_the_pool_write_the_same_table(images, tmp_path):
     pytest.importorskip("ray", reason="needs Ray Data: pip install 'mien[scale]'")
     tables = []
     for engine in ("local", "ray"):
         table = tmp_path / f"{engine}.csv"
-        command = [sys.executable, "-m", "mien", "predict", *map(str, pictures), "--out", str(table)]
+        command = [sys.executable, "-m", "mien", "predict", *map(str, images), "--out", str(table)]
         run = subprocess.run(
             [*command, "--engine", engine, "--processes", "2"],
             capture_output=True,
@@ -64,4 +64,4 @@ def test_ray_and_the_pool_write_the_same_table(pictures, tmp_path):
 def test_a_machine_with_other_models_is_refused(monkeypatch, tmp_path):
     monkeypatch.setenv("MIEN_CACHE", str(tmp_path))
     with pytest.raises(ModelError, match="expected the same mien and models on every machine"):
-        _Actor(Reader("compact", "0" * 64, "auto", "answer", "0.1.0"))
+        _Actor(Reader("compact", "0" * 64, "auto", "fused", "0.1.0"))

@@ -1,16 +1,16 @@
-"""Pictures in Parquet files: found, counted, read forward and back, damaged or of another kind."""
+"""Images in Parquet files: found, counted, read forward and back, damaged or of another kind."""
 
 from __future__ import annotations
 
 import pytest
 
-from mien.batch.sources import Pictures, references
-from mien.errors import PictureError, UsageError
+from mien.batch.sources import Images, references
+from mien.errors import ImageError, UsageError
 
 pa = pytest.importorskip("pyarrow", reason="needs pyarrow: pip install 'mien[parquet]'")
 pq = pytest.importorskip("pyarrow.parquet")
 
-CONTENTS = [f"picture {number}".encode() for number in range(300)]
+CONTENTS = [f"image {number}".encode() for number in range(300)]
 
 
 def written(path, group=128, **columns):
@@ -25,36 +25,36 @@ def written(path, group=128, **columns):
         {"label": list(range(300)), "jpeg": CONTENTS},
         {"mask": CONTENTS[::-1], "image": CONTENTS},
         {"image": [{"bytes": content, "path": None} for content in CONTENTS]},
-        {"picture": pa.array(CONTENTS, pa.large_binary())},
+        {"image": pa.array(CONTENTS, pa.large_binary())},
     ],
     ids=["bytes", "one", "several", "huggingface", "large"],
 )
-def test_each_row_is_a_picture(tmp_path, columns):
+def test_each_row_is_a_image(tmp_path, columns):
     path = written(tmp_path / "a.parquet", **columns)
-    pictures = Pictures()
-    assert [pictures.get(reference) for reference in references([path])] == CONTENTS
+    images = Images()
+    assert [images.get(reference) for reference in references([path])] == CONTENTS
 
 
 def test_files_and_tables_go_together_in_their_order(tmp_path):
     table = written(tmp_path / "a.parquet", bytes=CONTENTS[:2])
     assert list(references([tmp_path / "x.jpg", table])) == [str(tmp_path / "x.jpg"), f"{table}#0", f"{table}#1"]
-    assert Pictures().get(str(tmp_path / "x.jpg")) == str(tmp_path / "x.jpg")
+    assert Images().get(str(tmp_path / "x.jpg")) == str(tmp_path / "x.jpg")
 
 
 def test_rows_are_found_in_any_order_and_of_several_files(tmp_path):
     one, other = written(tmp_path / "a.parquet"), written(tmp_path / "b.parquet", group=7)
-    pictures = Pictures()
+    images = Images()
     for path, row in ((one, 299), (one, 0), (other, 64), (one, 130), (one, 127), (other, 6), (other, 7), (other, 299)):
-        assert pictures.get(f"{path}#{row}") == CONTENTS[row]
+        assert images.get(f"{path}#{row}") == CONTENTS[row]
 
 
 def test_an_empty_row_and_one_that_is_not_there_are_errors_of_that_row(tmp_path):
     path = written(tmp_path / "a.parquet", bytes=[b"one", None, b""])
-    pictures = Pictures()
-    for row, words in ((1, "holds no picture"), (2, "holds no picture"), (3, "expected a row from 0 to 2")):
-        with pytest.raises(PictureError, match=words):
-            pictures.get(f"{path}#{row}")
-    assert pictures.get(f"{path}#0") == b"one"
+    images = Images()
+    for row, words in ((1, "holds no image"), (2, "holds no image"), (3, "expected a row from 0 to 2")):
+        with pytest.raises(ImageError, match=words):
+            images.get(f"{path}#{row}")
+    assert images.get(f"{path}#0") == b"one"
 
 
 def test_a_damaged_part_spoils_its_own_rows_only(tmp_path):
@@ -64,20 +64,20 @@ def test_a_damaged_part_spoils_its_own_rows_only(tmp_path):
     at = first.dictionary_page_offset or first.data_page_offset
     content[at : at + first.total_compressed_size] = bytes(first.total_compressed_size)
     path.write_bytes(content)
-    pictures = Pictures()
-    with pytest.raises(PictureError, match="can't be read"):
-        pictures.get(f"{path}#3")
-    assert pictures.get(f"{path}#103") == CONTENTS[103]
+    images = Images()
+    with pytest.raises(ImageError, match="can't be read"):
+        images.get(f"{path}#3")
+    assert images.get(f"{path}#103") == CONTENTS[103]
 
 
 @pytest.mark.parametrize(
     ("columns", "words"),
     [
-        ({"label": [1, 2]}, "expected one column of encoded pictures .* received label"),
-        ({"left": [b"1"], "right": [b"2"]}, "one of several called bytes or image or picture; received left, right"),
+        ({"label": [1, 2]}, "expected one column of encoded images .* received label"),
+        ({"left": [b"1"], "right": [b"2"]}, "one of several called bytes or image or image; received left, right"),
     ],
 )
-def test_a_table_without_pictures_is_refused(tmp_path, columns, words):
+def test_a_table_without_images_is_refused(tmp_path, columns, words):
     with pytest.raises(UsageError, match=words):
         list(references([written(tmp_path / "a.parquet", **columns)]))
 

@@ -1,4 +1,4 @@
-"""Chips become probabilities as the model's card says, however many come at once, and nothing else is loaded."""
+"""Face crops become probabilities as the model's card says, however many come at once, and nothing else is loaded."""
 
 from __future__ import annotations
 
@@ -15,8 +15,9 @@ from skimage.data import astronaut
 from mien.classification.classifier import LARGEST_BATCH, Classifier, blend, read_logits
 from mien.classification.face_crop import crop_faces
 from mien.emotions import FER2013, FERPLUS
-from mien.errors import ModelError, PictureError
-from mien.models.card import CARD_KEY, SEAL_KEY, UNSEALED, Answer, CropRule, Head, ModelCard, seal
+from mien.errors import ImageError, ModelError
+from mien.models.card import CARD_KEY, CropRule, FusedOutput, Head, ModelCard
+from mien.models.seal import SEAL_KEY, UNSEALED, seal
 from mien.structures import Box, Face
 
 CARD = ModelCard(
@@ -28,11 +29,11 @@ CARD = ModelCard(
         Head("doors", ("open", "shut"), temperature=1.7),
         Head("gates", ("shut", "ajar", "open"), temperature=0.6, offsets=(0.4, -0.1, 0.2), scales=(1.2, 0.9, 0.5)),
     ),
-    answer=Answer(
+    answer=FusedOutput(
         ("open", "shut"), (("doors", 0.25), ("gates", 0.75)), temperature=0.8, unsure_below=0.6, offsets=(0.3, -0.2)
     ),
 )
-LABEL_SETS = ["answer", "fer2013", "ferplus"]
+LABEL_SETS = ["fused", "fer2013", "ferplus"]
 
 
 @pytest.fixture(scope="module")
@@ -41,8 +42,8 @@ def onnx():
 
 
 @pytest.fixture(scope="module")
-def chips(classifier):
-    """More chips than go to the runtime at once: pieces of a photograph, faces and others."""
+def crops(classifier):
+    """More face crops than go to the runtime at once: pieces of a photograph, faces and others."""
     dice = np.random.default_rng(5)
     corners = dice.uniform((0, 0, 30), (400, 400, 110), (LARGEST_BATCH + 12, 3))
     faces = [Face(Box(left, top, left + side, top + side)) for left, top, side in corners]
@@ -51,10 +52,10 @@ def chips(classifier):
 
 
 def graph_of(onnx, *, size=8, kind="UINT8", batch="batch", widths=(2, 3), weight=0.01, logarithm=False, out="FLOAT"):
-    """A linear network over all pixels of a chip; by default just what ``CARD`` says."""
+    """A linear network over all pixels of a face crop; by default just what ``CARD`` says."""
     make, types = onnx.helper, onnx.TensorProto
     weights = np.random.default_rng(1).normal(0, 1, (size * size, sum(widths))).astype(np.float32) * np.float32(weight)
-    nodes = [make.make_node("Cast", ["chips"], ["pixels"], to=types.FLOAT)]
+    nodes = [make.make_node("Cast", ["crops"], ["pixels"], to=types.FLOAT)]
     if logarithm:  # 0 for a black pixel, minus infinity or NaN for any other
         nodes += [make.make_node("Sub", ["one", "pixels"], ["rest"]), make.make_node("Log", ["rest"], ["pixels2"])]
     nodes.append(make.make_node("Flatten", ["pixels2" if logarithm else "pixels"], ["flat"]))
@@ -63,9 +64,9 @@ def graph_of(onnx, *, size=8, kind="UINT8", batch="batch", widths=(2, 3), weight
         values.append(onnx.numpy_helper.from_array(np.ascontiguousarray(part), f"w{index}"))
         nodes.append(make.make_node("MatMul", ["flat", f"w{index}"], [f"m{index}"]))
         nodes.append(make.make_node("Cast", [f"m{index}"], [f"y{index}"], to=getattr(types, out)))
-    chips = make.make_tensor_value_info("chips", getattr(types, kind), [batch, size, size, 1])
+    crops = make.make_tensor_value_info("crops", getattr(types, kind), [batch, size, size, 1])
     outputs = [make.make_tensor_value_info(f"y{index}", getattr(types, out), None) for index in range(len(widths))]
-    return make.make_graph(nodes, "tiny", [chips], outputs, values)
+    return make.make_graph(nodes, "tiny", [crops], outputs, values)
 
 
 def model_of(onnx, graph, properties):
@@ -78,7 +79,7 @@ def sealed(onnx, card=CARD, **graph):
     return seal(model_of(onnx, graph_of(onnx, **graph), {CARD_KEY: card.to_json(), SEAL_KEY: UNSEALED}))
 
 
-def random_chips(count, size=8, channels=1, seed=0):
+def random_crops(count, size=8, channels=1, seed=0):
     return np.random.default_rng(seed).integers(0, 256, (count, size, size, channels), np.uint8)
 
 
@@ -93,8 +94,14 @@ def random_logits(count=20, seed=0):
 @pytest.mark.parametrize(
     ("wrong", "message"),
     [
-        (np.zeros((2, 47, 47, 1), np.uint8), r"expected chips of \(48, 48, 1\).*received \(47, 47, 1\). Crop with"),
-        (np.zeros((2, 48, 48, 3), np.uint8), r"expected chips of \(48, 48, 1\).*received \(48, 48, 3\). Crop with"),
+        (
+            np.zeros((2, 47, 47, 1), np.uint8),
+            r"expected face crops of \(48, 48, 1\).*received \(47, 47, 1\). Crop with",
+        ),
+        (
+            np.zeros((2, 48, 48, 3), np.uint8),
+            r"expected face crops of \(48, 48, 1\).*received \(48, 48, 3\). Crop with",
+        ),
         (np.zeros((2, 48, 47, 1), np.uint8), r"uint8 \(count, size, size, 1 or 3\); received .*\(2, 48, 47, 1\)"),
         (np.zeros((2, 48, 48, 1), np.float32), r"uint8 .*; received an array of float32"),
         (np.zeros((2, 48, 48, 1), np.int64), r"uint8 .*; received an array of int64"),
@@ -105,19 +112,19 @@ def random_logits(count=20, seed=0):
         (None, "received a NoneType"),
     ],
 )
-def test_chips_of_another_kind_are_refused_by_name(classifier, wrong, message):
-    with pytest.raises(PictureError, match=message):
+def test_crops_of_another_kind_are_refused_by_name(classifier, wrong, message):
+    with pytest.raises(ImageError, match=message):
         classifier.predict(wrong)
 
 
 @pytest.mark.parametrize("labels", LABEL_SETS)
-def test_no_chips_give_no_rows(classifier, labels):
+def test_no_crops_give_no_rows(classifier, labels):
     rows = classifier.predict(np.zeros((0, 48, 48, 1), np.uint8), labels)
-    assert (rows.shape, rows.dtype) == ((0, len(classifier.card.reading(labels).labels)), np.float32)
+    assert (rows.shape, rows.dtype) == ((0, len(classifier.card.output(labels).labels)), np.float32)
 
 
-def test_chips_that_are_a_view_are_read_as_their_copy(classifier, chips):
-    view = chips[::-3, ::-1, ::-1]
+def test_crops_that_are_a_view_are_read_as_their_copy(classifier, crops):
+    view = crops[::-3, ::-1, ::-1]
     assert np.array_equal(classifier.predict(view), classifier.predict(view.copy()))
 
 
@@ -127,65 +134,65 @@ def test_chips_that_are_a_view_are_read_as_their_copy(classifier, chips):
 def test_the_shipped_model_knows_the_label_sets_of_fer2013_and_ferplus(classifier):
     card = classifier.card
     assert (card.size, card.channels) == (48, 1)
-    assert [card.reading(labels).labels for labels in LABEL_SETS] == [FER2013, FER2013, FERPLUS]
+    assert [card.output(labels).labels for labels in LABEL_SETS] == [FER2013, FER2013, FERPLUS]
 
 
 @pytest.mark.parametrize("labels", LABEL_SETS)
-def test_rows_are_distributions_in_the_order_of_the_chips(classifier, chips, labels):
-    rows = classifier.predict(chips, labels)
-    assert (rows.shape, rows.dtype) == ((len(chips), len(classifier.card.reading(labels).labels)), np.float32)
+def test_rows_are_distributions_in_the_order_of_the_crops(classifier, crops, labels):
+    rows = classifier.predict(crops, labels)
+    assert (rows.shape, rows.dtype) == ((len(crops), len(classifier.card.output(labels).labels)), np.float32)
     assert (rows >= 0).all()
     assert np.abs(rows.sum(axis=1) - 1).max() < 1e-6
-    assert len(np.unique(rows, axis=0)) == len(chips)
+    assert len(np.unique(rows, axis=0)) == len(crops)
 
 
-@pytest.mark.parametrize("labels", ["nobody", "", "ANSWER"])
-def test_an_unknown_label_set_is_refused_with_the_choices(classifier, chips, labels):
+@pytest.mark.parametrize("labels", ["nobody", "", "FUSED"])
+def test_an_unknown_label_set_is_refused_with_the_choices(classifier, crops, labels):
     with pytest.raises(ModelError, match=r"\['answer', 'fer2013', 'ferplus'\].*received '" + labels):
-        classifier.predict(chips[:1], labels)
+        classifier.predict(crops[:1], labels)
 
 
 def test_logits_come_by_head_uncalibrated(onnx):
-    tiny, chips = Classifier(sealed(onnx)), random_chips(5)
+    tiny, crops = Classifier(sealed(onnx)), random_crops(5)
     weights = np.random.default_rng(1).normal(0, 1, (64, 5)).astype(np.float32) * np.float32(0.01)
-    expected = chips.reshape(5, 64).astype(np.float64) @ weights
-    logits = tiny.logits(chips)
+    expected = crops.reshape(5, 64).astype(np.float64) @ weights
+    logits = tiny.logits(crops)
     assert list(logits) == ["doors", "gates"]
     assert np.hstack([logits["doors"], logits["gates"]]) == pytest.approx(expected, abs=1e-4)
 
 
-def test_a_card_that_says_so_has_chips_read_in_their_mirror_image_too(onnx):
-    chips = random_chips(5)
+def test_a_card_that_says_so_has_crops_read_in_their_mirror_image_too(onnx):
+    crops = random_crops(5)
     plain, both = Classifier(sealed(onnx)), Classifier(sealed(onnx, dataclasses.replace(CARD, mirrored=True)))
-    logits, turned = plain.logits(chips), plain.logits(chips[:, :, ::-1])
+    logits, turned = plain.logits(crops), plain.logits(crops[:, :, ::-1])
     mean = {head: (logits[head] + turned[head]) / 2 for head in logits}
-    assert both.predict(chips, "doors") == pytest.approx(read_logits(CARD, mean, "doors"), abs=1e-6)
-    assert both.predict(chips) == pytest.approx(both.predict(chips[:, :, ::-1]), abs=1e-6)
-    assert both.logits(chips)["doors"] == pytest.approx(logits["doors"])
-    assert np.abs(both.predict(chips, "doors") - plain.predict(chips, "doors")).max() > 1e-3
+    assert both.predict(crops, "doors") == pytest.approx(read_logits(CARD, mean, "doors"), abs=1e-6)
+    assert both.predict(crops) == pytest.approx(both.predict(crops[:, :, ::-1]), abs=1e-6)
+    assert both.logits(crops)["doors"] == pytest.approx(logits["doors"])
+    assert np.abs(both.predict(crops, "doors") - plain.predict(crops, "doors")).max() > 1e-3
 
 
-# -- one chip's row does not hang on its company (reliability 13)
+# -- one face crop's row does not hang on its company (reliability 13)
 
 
 @pytest.mark.parametrize("labels", LABEL_SETS)
-def test_alone_in_a_batch_and_permuted_give_the_same(classifier, chips, labels):
-    batch = classifier.predict(chips, labels)
-    order = np.random.default_rng(2).permutation(len(chips))
-    assert np.abs(classifier.predict(chips[order], labels) - batch[order]).max() < 1e-5
-    some = [0, 1, LARGEST_BATCH - 1, LARGEST_BATCH, len(chips) - 1]
-    alone = np.concatenate([classifier.predict(chips[index : index + 1], labels) for index in some])
+def test_alone_in_a_batch_and_permuted_give_the_same(classifier, crops, labels):
+    batch = classifier.predict(crops, labels)
+    order = np.random.default_rng(2).permutation(len(crops))
+    assert np.abs(classifier.predict(crops[order], labels) - batch[order]).max() < 1e-5
+    some = [0, 1, LARGEST_BATCH - 1, LARGEST_BATCH, len(crops) - 1]
+    alone = np.concatenate([classifier.predict(crops[index : index + 1], labels) for index in some])
     assert np.abs(alone - batch[some]).max() < 1e-5
 
 
 @pytest.mark.parametrize("threads", [None, *range(1, 9)])
-def test_any_number_of_threads_gives_the_same(shipped_model, classifier, chips, threads):
-    rows = Classifier(shipped_model, threads).predict(chips[:24])
-    assert np.abs(rows - classifier.predict(chips[:24])).max() < 1e-5
+def test_any_number_of_threads_gives_the_same(shipped_model, classifier, crops, threads):
+    rows = Classifier(shipped_model, threads).predict(crops[:24])
+    assert np.abs(rows - classifier.predict(crops[:24])).max() < 1e-5
 
 
-def test_several_threads_share_a_classifier(classifier, chips):
-    parts = [chips[start : start + 8] for start in range(0, 80, 8)]
+def test_several_threads_share_a_classifier(classifier, crops):
+    parts = [crops[start : start + 8] for start in range(0, 80, 8)]
     with ThreadPoolExecutor(4) as pool:
         together = list(pool.map(classifier.predict, parts))
     assert np.array_equal(np.concatenate(together), np.concatenate([classifier.predict(part) for part in parts]))
@@ -221,11 +228,11 @@ def test_the_answer_is_the_weighted_geometric_mean_of_the_heads(seed):
     assert np.array_equal(read_logits(CARD, logits), blend(CARD, logits, CARD.answer))
 
 
-def test_the_shipped_answer_is_the_mean_of_the_shipped_heads(classifier, chips):
-    logits, mirrored = (classifier.logits(some) for some in (chips[:30], chips[:30, :, ::-1]))
+def test_the_shipped_answer_is_the_mean_of_the_shipped_heads(classifier, crops):
+    logits, mirrored = (classifier.logits(some) for some in (crops[:30], crops[:30, :, ::-1]))
     logits = {head: (rows + mirrored[head]) / 2 for head, rows in logits.items()}
-    assert classifier.predict(chips[:30]) == pytest.approx(
-        restated(classifier.card, logits, classifier.card.answer), abs=1e-6
+    assert classifier.predict(crops[:30]) == pytest.approx(
+        restated(classifier.card, logits, classifier.card.fused), abs=1e-6
     )
 
 
@@ -244,7 +251,7 @@ def test_the_answer_knows_no_scales_and_offsets_of_its_heads():
 
 @pytest.mark.parametrize(("weights", "head"), [((1.0, 0.0), "doors"), ((0.0, 1.0), "gates")])
 def test_a_head_without_weight_has_no_say(weights, head):
-    answer = Answer(("open", "shut"), tuple(zip(("doors", "gates"), weights, strict=True)))
+    answer = FusedOutput(("open", "shut"), tuple(zip(("doors", "gates"), weights, strict=True)))
     logits = random_logits()
     other = {name: values if name == head else -values for name, values in logits.items()}
     assert np.array_equal(blend(CARD, logits, answer), blend(CARD, other, answer))
@@ -275,12 +282,12 @@ def test_a_graph_that_is_not_what_its_card_says_is_refused_when_it_is_loaded(onn
         Classifier(sealed(onnx, **graph))
 
 
-def test_a_graph_that_gives_nan_for_some_chips_is_refused_at_those(onnx):
-    tiny, chips = Classifier(sealed(onnx, logarithm=True)), np.zeros((200, 8, 8, 1), np.uint8)
-    assert tiny.predict(chips).shape == (200, 2)
-    chips[170, 3, 3] = 2
+def test_a_graph_that_gives_nan_for_some_crops_is_refused_at_those(onnx):
+    tiny, crops = Classifier(sealed(onnx, logarithm=True)), np.zeros((200, 8, 8, 1), np.uint8)
+    assert tiny.predict(crops).shape == (200, 2)
+    crops[170, 3, 3] = 2
     with pytest.raises(ModelError, match="values not finite"):
-        tiny.predict(chips)
+        tiny.predict(crops)
 
 
 FOREIGN = {

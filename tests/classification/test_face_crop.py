@@ -1,4 +1,4 @@
-"""Chips are cut as training cuts them: where, how large, in what colour, and beyond the frame."""
+"""Face crops are cut as training cuts them: where, how large, in what colour, and beyond the frame."""
 
 from __future__ import annotations
 
@@ -40,18 +40,18 @@ def ramp(height: int, width: int) -> np.ndarray:
 
 
 @pytest.mark.parametrize("pixels", [48, 96, 144, 60, 77, 200])
-def test_a_shrunk_chip_is_opencv_s_area_mean(pixels):
+def test_a_shrunk_crop_is_opencv_s_area_mean(pixels):
     frame = noise(220, 220)
     expected = cv2.resize(frame[5 : 5 + pixels, 9 : 9 + pixels], (48, 48), interpolation=cv2.INTER_AREA)
-    chip = crop(frame, square(9, 5, pixels), PLAIN, 48, 3)
-    assert np.abs(chip.astype(int) - expected).max() <= 1
+    face_crop = crop(frame, square(9, 5, pixels), PLAIN, 48, 3)
+    assert np.abs(face_crop.astype(int) - expected).max() <= 1
 
 
-def test_an_enlarged_chip_is_opencv_s_bilinear_one():
+def test_an_enlarged_crop_is_opencv_s_bilinear_one():
     frame = cv2.GaussianBlur(noise(80, 80), (9, 9), 0)
     expected = cv2.resize(frame, (320, 320), interpolation=cv2.INTER_LINEAR)[80:176, 80:176]
-    chip = crop(frame, square(20, 20, 24), PLAIN, 96, 3)
-    assert np.abs(chip.astype(int) - expected).max() <= 1
+    face_crop = crop(frame, square(20, 20, 24), PLAIN, 96, 3)
+    assert np.abs(face_crop.astype(int) - expected).max() <= 1
 
 
 @pytest.mark.parametrize(
@@ -66,29 +66,29 @@ def test_an_enlarged_chip_is_opencv_s_bilinear_one():
     ],
 )
 def test_the_square_is_factor_times_the_longer_side_about_the_box_s_centre(box, factor, left, top, side):
-    chip = crop(ramp(150, 150), Face(box), CropRule(factor), 20, 3).astype(float)
+    face_crop = crop(ramp(150, 150), Face(box), CropRule(factor), 20, 3).astype(float)
     step = side / 20
     centres = (np.arange(20) + 0.5) * step - 0.5
-    assert np.abs(chip[:, :, 0] - (left + centres)[None, :]).max() <= 0.51
-    assert np.abs(chip[:, :, 1] - (top + centres)[:, None]).max() <= 0.51
+    assert np.abs(face_crop[:, :, 0] - (left + centres)[None, :]).max() <= 0.51
+    assert np.abs(face_crop[:, :, 1] - (top + centres)[:, None]).max() <= 0.51
 
 
-def test_a_fraction_of_a_pixel_moves_the_chip():
-    chips = [crop(ramp(100, 100) * 2, square(30 + shift, 30, 20), PLAIN, 20, 3) for shift in (0.0, 0.5, 1.0)]
-    assert [int(chip[0, 0, 0]) for chip in chips] == [60, 61, 62]
+def test_a_fraction_of_a_pixel_moves_the_crop():
+    crops = [crop(ramp(100, 100) * 2, square(30 + shift, 30, 20), PLAIN, 20, 3) for shift in (0.0, 0.5, 1.0)]
+    assert [int(face_crop[0, 0, 0]) for face_crop in crops] == [60, 61, 62]
 
 
 def test_red_and_blue_stay_where_they_are():
     red = np.zeros((40, 40, 3), np.uint8)
     red[:, :, 0] = 200
-    chip = crop(red, square(5, 5, 30), PLAIN, 16, 3)
-    assert chip[8, 8].tolist() == [200, 0, 0]
+    face_crop = crop(red, square(5, 5, 30), PLAIN, 16, 3)
+    assert face_crop[8, 8].tolist() == [200, 0, 0]
 
 
 @pytest.mark.parametrize(("colour", "luma"), [((255, 0, 0), 76), ((0, 255, 0), 150), ((0, 0, 255), 29)])
 def test_grey_is_the_luma_of_bt_601(colour, luma):
-    chip = crop(np.full((30, 30, 3), colour, np.uint8), square(0, 0, 30), PLAIN, 12, 1)
-    assert np.unique(chip).tolist() == [luma]
+    face_crop = crop(np.full((30, 30, 3), colour, np.uint8), square(0, 0, 30), PLAIN, 12, 1)
+    assert np.unique(face_crop).tolist() == [luma]
 
 
 def test_grey_comes_before_the_size():
@@ -119,20 +119,20 @@ def test_a_box_far_outside_shows_the_nearest_corner(left, top, side, corner, rol
     frame = noise(30, 40)
     face = square(left, top, side)
     face = Face(face.box, None if roll is None else rolled(face.box.centre, roll, side / 4))
-    chip = crop(frame, face, CropRule(1.0, None if roll is None else 10.0), 8, 3)
-    assert (chip == frame[corner]).all()
+    face_crop = crop(frame, face, CropRule(1.0, None if roll is None else 10.0), 8, 3)
+    assert (face_crop == frame[corner]).all()
 
 
 @pytest.mark.parametrize("shape", [(1, 1), (1, 10_000), (10_000, 1)])
 @pytest.mark.parametrize("channels", [1, 3])
 @pytest.mark.parametrize("side", [0.01, 1.0, 1e9])
 def test_odd_frames_give_their_one_colour(shape, channels, side):
-    chip = crop(np.full((*shape, 3), 77, np.uint8), square(0.2, 0.2, side), PLAIN, 48, channels)
-    assert chip.shape == (48, 48, channels)
-    assert np.unique(chip).tolist() == [77]
+    face_crop = crop(np.full((*shape, 3), 77, np.uint8), square(0.2, 0.2, side), PLAIN, 48, channels)
+    assert face_crop.shape == (48, 48, channels)
+    assert np.unique(face_crop).tolist() == [77]
 
 
-def test_a_poster_sized_face_is_the_same_picture():
+def test_a_poster_sized_face_is_the_same_image():
     small = cv2.resize(astronaut(), (480, 480), interpolation=cv2.INTER_AREA)
     poster = np.repeat(np.repeat(small, 9, axis=0), 9, axis=1)
     expected = crop(small, square(120, 40, 200), PLAIN, 48, 3).astype(int)
@@ -173,8 +173,8 @@ def test_a_face_is_left_as_it_is_without_rule_roll_or_landmarks(rule, landmarks)
 def test_faces_come_in_order_and_none_make_an_empty_batch():
     faces = [square(10, 10, 30), square(50, 60, 40)]
     frame = noise(120, 120)
-    chips = crop_faces(frame, faces, PLAIN, 24, 1)
-    assert np.array_equal(chips, np.stack([crop(frame, face, PLAIN, 24, 1) for face in faces]))
+    crops = crop_faces(frame, faces, PLAIN, 24, 1)
+    assert np.array_equal(crops, np.stack([crop(frame, face, PLAIN, 24, 1) for face in faces]))
     assert crop_faces(frame, [], PLAIN, 24, 3).shape == (0, 24, 24, 3)
 
 
@@ -183,15 +183,15 @@ def test_two_channels_are_refused():
         crop(noise(9, 9), square(0, 0, 9), PLAIN, 8, 2)
 
 
-def in_chip(face: Face, point: Point) -> np.ndarray:
-    """Where a point of the frame lies in a chip of 48 cut at factor 1."""
+def in_crop(face: Face, point: Point) -> np.ndarray:
+    """Where a point of the frame lies in a face crop of 48 cut at factor 1."""
     side = max(face.box.width, face.box.height)
     return 24 + (np.array(point) - np.array(face.box.centre)) * 48 / side
 
 
-def eyes_in_chip(face: Face) -> tuple[float, float, float]:
-    """Eye midpoint x and y, and the distance between the eyes, in a chip of 48."""
-    right, left = in_chip(face, face.landmarks.right_eye), in_chip(face, face.landmarks.left_eye)
+def eyes_in_crop(face: Face) -> tuple[float, float, float]:
+    """Eye midpoint x and y, and the distance between the eyes, in a face crop of 48."""
+    right, left = in_crop(face, face.landmarks.right_eye), in_crop(face, face.landmarks.left_eye)
     return (*((right + left) / 2).tolist(), float(np.linalg.norm(left - right)))
 
 
@@ -203,7 +203,7 @@ def test_photos_are_framed_as_fer2013_is():
 
     detector = YuNetDetector(YUNET, threads=1)
     found = [detector.detect(read(path)) for path in sorted((SHARED / "data" / "photos").glob("*.jpg"))[::8]]
-    measured = np.mean([eyes_in_chip(faces[0]) for faces in found if faces], axis=0)
+    measured = np.mean([eyes_in_crop(faces[0]) for faces in found if faces], axis=0)
     assert measured == pytest.approx(FER2013_EYES, abs=2.0)
 
 
@@ -213,4 +213,4 @@ def test_the_astronaut_is_framed_as_fer2013_is():
     from mien.detection import YuNetDetector
 
     face = YuNetDetector(YUNET, threads=1).detect(astronaut())[0]
-    assert eyes_in_chip(face) == pytest.approx(FER2013_EYES, abs=3.0)
+    assert eyes_in_crop(face) == pytest.approx(FER2013_EYES, abs=3.0)

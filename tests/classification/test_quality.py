@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 import pytest
 
-from mien.classification.quality import flaws
+from mien.classification.quality import quality_issues
 from mien.structures import Box, Face, Prediction
 
 SHARP = cv2.circle(np.full((48, 48, 1), 30, np.uint8), (24, 24), 15, 220, 3)
@@ -17,7 +17,7 @@ def face(side: float) -> Face:
 
 
 @pytest.mark.parametrize(
-    ("side", "chip", "found"),
+    ("side", "crop", "found"),
     [
         (60, SHARP, ()),
         (20, SHARP, ()),
@@ -34,8 +34,8 @@ def face(side: float) -> Face:
         (60, cv2.resize(SHARP, (224, 224))[..., None], ()),
     ],
 )
-def test_flaws_of_a_chip(side: float, chip: np.ndarray, found: tuple[str, ...]) -> None:
-    assert flaws(face(side), chip) == found
+def test_quality_issues_of_a_crop(side: float, crop: np.ndarray, found: tuple[str, ...]) -> None:
+    assert quality_issues(face(side), crop) == found
 
 
 @pytest.mark.parametrize(
@@ -48,4 +48,4 @@ def test_flaws_of_a_chip(side: float, chip: np.ndarray, found: tuple[str, ...]) 
     ],
 )
 def test_an_unsure_answer_says_why(best: float, known: tuple[str, ...], reasons: tuple[str, ...]) -> None:
-    assert Prediction(face(60), ("happy", "sad"), (best, 1 - best), 0.6, flaws=known).reasons == reasons
+    assert Prediction(face(60), ("happy", "sad"), (best, 1 - best), 0.6, quality_issues=known).reasons == reasons

@@ -17,7 +17,7 @@ from mien.structures import Box, Face
 
 
 class Bright:
-    """Takes every bright picture for a face."""
+    """Takes every bright image for a face."""
 
     def __init__(self):
         self.shapes = set()
@@ -44,7 +44,7 @@ def test_each_group_with_what_is_wrong_with_it(findings):
     assert findings.groups[0].score == 1 > findings.groups[2].score > 0.99
 
 
-def test_pictures_that_show_nothing(findings):
+def test_images_that_show_nothing(findings):
     assert (findings.blank, findings.faceless, findings.unseen) == ((4,), (8,), None)
 
 
@@ -73,8 +73,8 @@ def test_what_training_can_leave_out(findings):
 
 
 def test_several_reasons_stand_together():
-    chips = np.zeros((3, 8, 8, 1), np.uint8)
-    left_out = without(audit(labelled(chips, [0, 1, 1], [PUBLIC_TEST, TRAINING, TRAINING])))
+    crops = np.zeros((3, 8, 8, 1), np.uint8)
+    left_out = without(audit(labelled(crops, [0, 1, 1], [PUBLIC_TEST, TRAINING, TRAINING])))
     assert set(left_out) == {"1.png", "2.png"}
     assert left_out["1.png"] == "blank; copies are labelled happy, sad; copy of 0.png in PublicTest"
 
@@ -105,7 +105,7 @@ def test_clean_data_has_no_findings():
 
 
 @pytest.mark.parametrize(("count", "crowded"), [(CROWD, False), (CROWD + 1, True)])
-def test_pictures_that_are_alike_by_nature(count, crowded):
+def test_images_that_are_alike_by_nature(count, crowded):
     drawings = np.zeros((count, 16, 16, 1), np.uint8)
     drawings[:, 4:12, 4:12] = 200
     drawings[np.arange(count), 0, np.arange(count) % 16] = 1 + np.arange(count)[:, None]
@@ -116,11 +116,11 @@ def test_pictures_that_are_alike_by_nature(count, crowded):
 
 
 @pytest.mark.parametrize(("size", "channels", "searched"), [(25, 1, 192), (48, 3, 192), (200, 3, 200)])
-def test_faces_are_looked_for_in_enlarged_pictures(size, channels, searched):
+def test_faces_are_looked_for_in_enlarged_images(size, channels, searched):
     detector, data = Bright(), faulty(size, channels)
     findings = audit(data, detector)
     assert detector.shapes == {(searched, searched, 3)}
-    assert findings.unseen == tuple(np.flatnonzero(data.chips.mean(axis=(1, 2, 3)) < 60))
+    assert findings.unseen == tuple(np.flatnonzero(data.crops.mean(axis=(1, 2, 3)) < 60))
     assert 4 in findings.unseen
     assert findings.counts()["unseen"] == len(findings.unseen)
 
@@ -154,9 +154,9 @@ def test_fer2013(real_data):
     assert 1900 <= found["groups"] <= 2050
     assert 150 <= found["conflicts"] <= 200
     assert findings.leaked(PUBLIC_TEST) >= 500
-    # the pictures whose equals stand in the other split are among those to leave out
-    public = {chip.tobytes() for chip in real_data.split(PUBLIC_TEST).chips}
+    # the images whose equals stand in the other split are among those to leave out
+    public = {crop.tobytes() for crop in real_data.split(PUBLIC_TEST).crops}
     training = real_data.split(TRAINING)
-    same = {row for row, chip in zip(training.rows.tolist(), training.chips, strict=True) if chip.tobytes() in public}
+    same = {row for row, crop in zip(training.rows.tolist(), training.crops, strict=True) if crop.tobytes() in public}
     assert len(same) >= 280
     assert same <= set(without(findings))

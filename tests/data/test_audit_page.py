@@ -63,7 +63,7 @@ def test_what_the_data_says_is_text(html):
 def test_clean_data_is_said_to_be():
     noise = np.random.default_rng(0).integers(0, 256, (4, 16, 16, 3)).astype(np.uint8)
     html = audit_page(audit(labelled(noise, [0, 1, 1, 1], ["Training"] * 4)))
-    for words in ("All copies have the same label.", "No picture has a copy in another split.", "There are none."):
+    for words in ("All copies have the same label.", "No image has a copy in another split.", "There are none."):
         assert words in html
     assert "No expression by vote" not in html
 

@@ -60,7 +60,7 @@ def kept_csv(make_rows, write_csv):
 
 def same(first, second) -> bool:
     return (
-        first.chips.tobytes() == second.chips.tobytes()
+        first.crops.tobytes() == second.crops.tobytes()
         and first.rows.tolist() == second.rows.tolist()
         and first.splits.tolist() == second.splits.tolist()
         and first.truths[0].answers.tolist() == second.truths[0].answers.tolist()
@@ -72,8 +72,8 @@ def test_the_second_reading_is_the_cache_s_and_equal(kept_csv):
     path, data, _ = kept_csv
     assert same(fer2013.read(path), data)
     found = cache.kept("fer2013", data.digest)
-    cache.keep("fer2013", data.digest, {**found, "chips": 255 - found["chips"]})
-    assert fer2013.read(path).chips.tobytes() == (255 - data.chips).tobytes()
+    cache.keep("fer2013", data.digest, {**found, "crops": 255 - found["crops"]})
+    assert fer2013.read(path).crops.tobytes() == (255 - data.crops).tobytes()
 
 
 @pytest.mark.parametrize("share", [0.0, 0.01, 0.3, 0.5, 0.9, 0.99])
@@ -98,8 +98,8 @@ def test_flipped_bytes_are_never_believed(kept_csv, seed):
 @pytest.mark.parametrize(
     "harm",
     [
-        {"chips": np.zeros((40, 8, 8, 1), np.float32)},
-        {"chips": np.zeros((3, 8, 8, 1), np.uint8)},
+        {"crops": np.zeros((40, 8, 8, 1), np.float32)},
+        {"crops": np.zeros((3, 8, 8, 1), np.uint8)},
         {"labels": np.full(40, 7)},
         {"labels": np.zeros(40, np.float32)},
         {"rejected": np.array(["alone"])},
@@ -112,7 +112,7 @@ def test_foreign_arrays_are_made_anew(kept_csv, harm):
     assert same(fer2013.read(path), data)
 
 
-@pytest.mark.parametrize("content", [b"", b"text", pickle.dumps({"chips": 1}), b"PK\x05\x06" + bytes(18)])
+@pytest.mark.parametrize("content", [b"", b"text", pickle.dumps({"crops": 1}), b"PK\x05\x06" + bytes(18)])
 def test_foreign_files_are_made_anew(kept_csv, content):
     path, data, file = kept_csv
     file.write_bytes(content)

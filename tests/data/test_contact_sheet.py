@@ -1,4 +1,4 @@
-"""Contact sheets: every chip where it belongs, in any size and colour, under any label."""
+"""Contact sheets: every face crop where it belongs, in any size and colour, under any label."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from mien.media.image import read as read_image
 
 
 def shades(count, size, channels):
-    chips = np.empty((count, size, size, channels), np.uint8)
-    chips[:] = np.arange(count)[:, None, None, None] * 3
-    return chips
+    crops = np.empty((count, size, size, channels), np.uint8)
+    crops[:] = np.arange(count)[:, None, None, None] * 3
+    return crops
 
 
 @pytest.mark.parametrize(
     ("size", "side"), [(8, SMALLEST), (48, 96), (64, 64), (100, 100), (LARGEST, LARGEST), (224, LARGEST)]
 )
 @pytest.mark.parametrize("channels", [1, 3])
-def test_chips_lie_in_rows(size, side, channels):
+def test_crops_lie_in_rows(size, side, channels):
     made = sheet(shades(7, size, channels), columns=3)
     step = side + GAP
     assert made.shape == (3 * step + GAP, 3 * step + GAP, 3)
@@ -43,22 +43,22 @@ def test_colours_stay():
 
 
 def test_a_sheet_of_nothing_is_refused():
-    with pytest.raises(UsageError, match="at least one picture"):
+    with pytest.raises(UsageError, match="at least one image"):
         sheet(np.empty((0, 8, 8, 1), np.uint8))
 
 
-def test_words_stand_under_each_chip():
-    chips = np.zeros((3, 48, 48, 1), np.uint8)
-    bare, told = (captioned(chips, words, columns=2) for words in (["", "", ""], ["4, said 9", "", ""]))
+def test_words_stand_under_each_crop():
+    crops = np.zeros((3, 48, 48, 1), np.uint8)
+    bare, told = (captioned(crops, words, columns=2) for words in (["", "", ""], ["4, said 9", "", ""]))
     assert told.shape == bare.shape
     down, across = np.nonzero((told != bare).any(axis=2))
     tall = len(told) // 2
     assert len(down)
-    assert tile(chips[0]).shape[0] < down.min()
+    assert tile(crops[0]).shape[0] < down.min()
     assert down.max() < tall
     assert across.max() < told.shape[1] // 2
     with pytest.raises(UsageError, match="received 3 and 1"):
-        captioned(chips, ["one"])
+        captioned(crops, ["one"])
 
 
 def test_a_sheet_for_each_label_and_one_for_all(tmp_path):

@@ -10,7 +10,7 @@ from PIL import Image
 from skimage.data import lfw_subset
 
 from mien.data.duplicates import COPY, copies, fingerprints, links
-from mien.errors import PictureError, UsageError
+from mien.errors import ImageError, UsageError
 
 
 @pytest.fixture(scope="module")
@@ -19,40 +19,40 @@ def faces():
     return np.rint(lfw_subset()[:100, ..., None] * 255).astype(np.uint8)
 
 
-def resized(chips, size, channels=1):
-    pictures = [np.asarray(Image.fromarray(chip[..., 0]).resize((size, size))) for chip in chips]
-    return np.repeat(np.stack(pictures)[..., None], channels, axis=3)
+def resized(crops, size, channels=1):
+    images = [np.asarray(Image.fromarray(crop[..., 0]).resize((size, size))) for crop in crops]
+    return np.repeat(np.stack(images)[..., None], channels, axis=3)
 
 
-def as_jpeg(chips, quality):
-    pictures = []
-    for chip in chips:
+def as_jpeg(crops, quality):
+    images = []
+    for crop in crops:
         file = io.BytesIO()
-        Image.fromarray(chip.squeeze()).save(file, "JPEG", quality=quality)
-        pictures.append(np.asarray(Image.open(file)).reshape(chip.shape))
-    return np.stack(pictures)
+        Image.fromarray(crop.squeeze()).save(file, "JPEG", quality=quality)
+        images.append(np.asarray(Image.open(file)).reshape(crop.shape))
+    return np.stack(images)
 
 
-def linear(chips, gain, lift):
-    return (chips * np.float64(gain) + lift).clip(0, 255).astype(np.uint8)
+def linear(crops, gain, lift):
+    return (crops * np.float64(gain) + lift).clip(0, 255).astype(np.uint8)
 
 
-def noisy(chips, spread):
-    return (chips + np.random.default_rng(0).normal(0, spread, chips.shape)).clip(0, 255).astype(np.uint8)
+def noisy(crops, spread):
+    return (crops + np.random.default_rng(0).normal(0, spread, crops.shape)).clip(0, 255).astype(np.uint8)
 
 
 @pytest.mark.parametrize(
     "change",
     [
-        pytest.param(lambda chips: chips.copy(), id="same"),
-        pytest.param(lambda chips: as_jpeg(chips, 75), id="jpeg 75"),
-        pytest.param(lambda chips: as_jpeg(chips, 40), id="jpeg 40"),
-        pytest.param(lambda chips: linear(chips, 1, 30), id="brighter"),
-        pytest.param(lambda chips: linear(chips, 0.5, 30), id="less contrast"),
-        pytest.param(lambda chips: (255 * (chips / 255) ** 0.6).astype(np.uint8), id="gamma"),
-        pytest.param(lambda chips: noisy(chips, 5), id="noise"),
-        pytest.param(lambda chips: chips[:, :, ::-1], id="mirrored"),
-        pytest.param(lambda chips: as_jpeg(chips[:, :, ::-1], 75), id="mirrored jpeg"),
+        pytest.param(lambda crops: crops.copy(), id="same"),
+        pytest.param(lambda crops: as_jpeg(crops, 75), id="jpeg 75"),
+        pytest.param(lambda crops: as_jpeg(crops, 40), id="jpeg 40"),
+        pytest.param(lambda crops: linear(crops, 1, 30), id="brighter"),
+        pytest.param(lambda crops: linear(crops, 0.5, 30), id="less contrast"),
+        pytest.param(lambda crops: (255 * (crops / 255) ** 0.6).astype(np.uint8), id="gamma"),
+        pytest.param(lambda crops: noisy(crops, 5), id="noise"),
+        pytest.param(lambda crops: crops[:, :, ::-1], id="mirrored"),
+        pytest.param(lambda crops: as_jpeg(crops[:, :, ::-1], 75), id="mirrored jpeg"),
     ],
 )
 def test_a_changed_copy_is_found(faces, change):
@@ -64,9 +64,9 @@ def test_a_changed_copy_is_found(faces, change):
 @pytest.mark.parametrize(
     "change",
     [
-        pytest.param(lambda chips: 255 - chips, id="negative"),
-        pytest.param(lambda chips: np.roll(chips, 3, axis=2), id="another crop"),
-        pytest.param(lambda chips: chips[:, ::-1], id="upside down"),
+        pytest.param(lambda crops: 255 - crops, id="negative"),
+        pytest.param(lambda crops: np.roll(crops, 3, axis=2), id="another crop"),
+        pytest.param(lambda crops: crops[:, ::-1], id="upside down"),
     ],
 )
 def test_what_is_beyond_the_method(faces, change):
@@ -93,8 +93,8 @@ def test_exact_and_mirrored_are_told_apart(faces):
 @pytest.mark.parametrize("size", [16, 24, 25, 48, 100])
 @pytest.mark.parametrize("channels", [1, 3])
 def test_any_size_and_colour(faces, size, channels):
-    chips = resized(faces[:20], size, channels)
-    found = copies(as_jpeg(chips, 60), chips)
+    crops = resized(faces[:20], size, channels)
+    found = copies(as_jpeg(crops, 60), crops)
     assert found.found.all()
     assert found.nearest.tolist() == list(range(20))
 
@@ -106,7 +106,7 @@ def test_sizes_and_colours_may_differ(faces):
     assert found.nearest.tolist() == list(range(20))
 
 
-def test_blank_pictures_are_like_no_other_but_the_same(faces):
+def test_blank_images_are_like_no_other_but_the_same(faces):
     black, grey = np.zeros_like(faces[:1]), np.full_like(faces[:1], 128)
     found = copies(np.concatenate([black, grey]), np.concatenate([faces, black]))
     assert found.found.tolist() == [True, False]
@@ -123,7 +123,7 @@ def test_none_among_none(faces, order):
 
 
 def test_other_arrays_are_refused():
-    with pytest.raises(PictureError, match="expected chips"):
+    with pytest.raises(ImageError, match="expected face crops"):
         copies(np.zeros((2, 8, 8), np.uint8), np.zeros((2, 8, 8, 1), np.uint8))
 
 
@@ -137,7 +137,7 @@ def test_drawings_can_ask_for_more_likeness(faces):
 
 @pytest.mark.parametrize("alike", [0.4, 1.01, float("nan")])
 @pytest.mark.parametrize(
-    "find", [lambda chips, alike: copies(chips, chips, alike=alike), lambda chips, alike: links(chips, alike=alike)]
+    "find", [lambda crops, alike: copies(crops, crops, alike=alike), lambda crops, alike: links(crops, alike=alike)]
 )
 def test_a_similarity_that_tells_nothing_is_refused(faces, find, alike):
     with pytest.raises(UsageError, match=r"from 0\.5 to 1"):
@@ -151,9 +151,9 @@ def test_fingerprints_don_t_change_with_brightness_and_contrast(faces):
 
 
 def test_groups_over_several_blocks():
-    chips = np.random.default_rng(0).integers(0, 256, (4200, 8, 8, 1)).astype(np.uint8)
-    chips[4100], chips[2100], chips[4199] = chips[7], chips[7, :, ::-1], linear(chips[2090], 0.9, 5)
-    found = links(chips)
+    crops = np.random.default_rng(0).integers(0, 256, (4200, 8, 8, 1)).astype(np.uint8)
+    crops[4100], crops[2100], crops[4199] = crops[7], crops[7, :, ::-1], linear(crops[2090], 0.9, 5)
+    found = links(crops)
     assert np.flatnonzero(found.group != np.arange(4200)).tolist() == [2100, 4100, 4199]
     assert found.group[[2100, 4100, 4199]].tolist() == [7, 7, 2090]
     assert found.score[[7, 4100]].tolist() == [1, 1]
@@ -168,7 +168,7 @@ def test_copies_of_copies_are_one_group(faces):
     assert set(links(morph[::-1]).group) == {0}
 
 
-@pytest.mark.parametrize("find", [lambda chips, tell: copies(chips, chips, tell), links], ids=["copies", "links"])
+@pytest.mark.parametrize("find", [lambda crops, tell: copies(crops, crops, tell), links], ids=["copies", "links"])
 def test_progress_ends_at_one(faces, find):
     told = []
     find(faces, told.append)
@@ -179,12 +179,12 @@ def test_progress_ends_at_one(faces, find):
 @pytest.mark.shared
 def test_the_copies_between_the_splits_of_fer2013(real_data):
     training, public = real_data.split("Training"), real_data.split("PublicTest")
-    pixels = {chip.tobytes() for chip in training.chips}
-    same = np.array([chip.tobytes() in pixels for chip in public.chips])
-    found = copies(public.chips, training.chips)
+    pixels = {crop.tobytes() for crop in training.crops}
+    same = np.array([crop.tobytes() in pixels for crop in public.crops])
+    found = copies(public.crops, training.crops)
     assert same.sum() == 280
     assert (found.exact == same).all()
     assert 500 <= found.found.sum() <= 520
     # the fingerprints alone find them, too, but the blank one
-    likeness = (fingerprints(public.chips[same]) * fingerprints(training.chips[found.nearest[same]])).sum(axis=1)
+    likeness = (fingerprints(public.crops[same]) * fingerprints(training.crops[found.nearest[same]])).sum(axis=1)
     assert (likeness >= COPY).sum() >= 0.95 * 280

@@ -36,16 +36,16 @@ class Marked:
 
 
 class Recording:
-    """A classifier that keeps the chips it is given."""
+    """A classifier that keeps the face crops it is given."""
 
     def __init__(self, classifier) -> None:
         self.card = classifier.card
         self.classifier = classifier
-        self.chips = []
+        self.face_crops = []
 
-    def predict(self, chips, labels):
-        self.chips.append(chips)
-        return self.classifier.predict(chips, labels)
+    def predict(self, face_crops, labels):
+        self.face_crops.append(face_crops)
+        return self.classifier.predict(face_crops, labels)
 
 
 def photo(faces: int = 1, seed: int = 0) -> np.ndarray:
@@ -92,7 +92,7 @@ def tree(out):
 
 def test_what_can_be_cut_is_cut_and_everything_is_listed(photos, cutting, tmp_path):
     root = photos(**{"happy/a.png": 1, "happy/b.png": 0, "sad/c.png": 2, "sad/d.png": None, "sad/e.txt": None})
-    out = tmp_path / "chips"
+    out = tmp_path / "crops"
     fates = crop_photos(root, out, cutting)
     expected = {
         "happy/a.png": CROPPED,
@@ -118,40 +118,40 @@ def test_what_can_be_cut_is_cut_and_everything_is_listed(photos, cutting, tmp_pa
         (["test/sad/b.png", "train/happy/a.png"], ["PrivateTest", "Training"]),
     ],
 )
-def test_the_chips_are_a_data_set(photos, cutting, tmp_path, names, splits):
-    crop_photos(photos(**dict.fromkeys(names, 1)), tmp_path / "chips", cutting)
-    data = load_dataset(tmp_path / "chips")
+def test_the_crops_are_a_data_set(photos, cutting, tmp_path, names, splits):
+    crop_photos(photos(**dict.fromkeys(names, 1)), tmp_path / "crops", cutting)
+    data = load_dataset(tmp_path / "crops")
     assert data.rows.tolist() == names
     assert data.splits.tolist() == splits
     assert data.rejected == ()
-    assert data.chips.shape == (2, 48, 48, 1)
+    assert data.face_crops.shape == (2, 48, 48, 1)
 
 
 @pytest.mark.parametrize("kind", [HaarDetector, WholeDetector])
-def test_the_chips_are_those_that_predict_classifies(tmp_path, classifier, kind):
+def test_the_crops_are_those_that_predict_classifies(tmp_path, classifier, kind):
     for place, frame in {"happy/a.png": PORTRAIT, "sad/b.png": PORTRAIT[:, ::-1], "sad/c.png": PORTRAIT // 2}.items():
         write_image(tmp_path / "photos" / place, frame)
     detector = kind()
-    crop_photos(tmp_path / "photos", tmp_path / "chips", Cutting(detector, classifier.card.crop, classifier.card.size))
-    data = load_dataset(tmp_path / "chips")
+    crop_photos(tmp_path / "photos", tmp_path / "crops", Cutting(detector, classifier.card.crop, classifier.card.size))
+    data = load_dataset(tmp_path / "crops")
     assert len(data) == 3
     seen = Recording(classifier)
     recognizer = Recognizer(detector, seen)
     for row in data.rows:
         recognizer.predict(tmp_path / "photos" / row)
-    np.testing.assert_array_equal(np.concatenate(seen.chips), data.chips)
+    np.testing.assert_array_equal(np.concatenate(seen.face_crops), data.face_crops)
 
 
 def test_a_legend_gives_the_folders(photos, cutting, tmp_path):
     root = photos(**{"a.png": 1, "b.png": 1, "c.png": 0})
     (root / "legend.csv").write_text("image,emotion\na.png,HAPPINESS\nb.png,anger\nc.png,fear\nd.png,sad\n")
-    fates = crop_photos(root, tmp_path / "chips", cutting)
-    assert list(tree(tmp_path / "chips")) == ["angry/b.png", "happy/a.png"]
+    fates = crop_photos(root, tmp_path / "crops", cutting)
+    assert list(tree(tmp_path / "crops")) == ["angry/b.png", "happy/a.png"]
     assert [(fate.source, fate.status) for fate in fates if fate.status == UNREADABLE] == [("legend.csv:5", UNREADABLE)]
 
 
 def test_the_largest_of_several_is_taken_on_request(photos, cutting, detector, tmp_path):
-    root, out = photos(**{"happy/a.png": 3, "happy/b.png": 1}), tmp_path / "chips"
+    root, out = photos(**{"happy/a.png": 3, "happy/b.png": 1}), tmp_path / "crops"
     crop_photos(root, out, cutting)
     first = tree(out)
     crop_photos(root, out, replace(cutting, largest=True))
@@ -163,7 +163,7 @@ def test_the_largest_of_several_is_taken_on_request(photos, cutting, detector, t
 
 def test_a_run_that_was_broken_off_goes_on(photos, detector, tmp_path):
     names = [f"happy/{at}.png" for at in range(6)]
-    root, out = photos(**dict.fromkeys(names, 1)), tmp_path / "chips"
+    root, out = photos(**dict.fromkeys(names, 1)), tmp_path / "crops"
     crop_photos(root, tmp_path / "whole", Cutting(Marked(), RULE))
 
     def break_off(share):
@@ -181,8 +181,8 @@ def test_a_run_that_was_broken_off_goes_on(photos, detector, tmp_path):
     assert shares == pytest.approx([at / 6 for at in range(1, 7)])
 
 
-def test_a_run_killed_before_its_list_was_written_makes_no_second_chips(photos, cutting, tmp_path):
-    root, out = photos(**{"happy/a.png": 1, "sad/b.png": 1}), tmp_path / "chips"
+def test_a_run_killed_before_its_list_was_written_makes_no_second_crops(photos, cutting, tmp_path):
+    root, out = photos(**{"happy/a.png": 1, "sad/b.png": 1}), tmp_path / "crops"
     crop_photos(root, out, cutting)
     before = tree(out)
     (out / "crops.csv").unlink()
@@ -191,8 +191,8 @@ def test_a_run_killed_before_its_list_was_written_makes_no_second_chips(photos, 
     assert len(listed(out)) == 2
 
 
-def test_a_lost_chip_is_made_again_under_its_name(photos, cutting, tmp_path):
-    root, out = photos(**{"happy/a.png": 1, "happy/b.png": 1}), tmp_path / "chips"
+def test_a_lost_crop_is_made_again_under_its_name(photos, cutting, tmp_path):
+    root, out = photos(**{"happy/a.png": 1, "happy/b.png": 1}), tmp_path / "crops"
     crop_photos(root, out, cutting)
     before = tree(out)
     (out / "happy" / "a.png").unlink()
@@ -200,18 +200,18 @@ def test_a_lost_chip_is_made_again_under_its_name(photos, cutting, tmp_path):
     assert tree(out) == before
 
 
-def test_photos_of_one_stem_have_a_chip_each(photos, cutting, tmp_path):
-    root, out = photos(**{"happy/a.png": 1, "happy/a.bmp": 1, "happy/A.gif": 1, "happy/a-2.png": 1}), tmp_path / "chips"
+def test_photos_of_one_stem_have_a_crop_each(photos, cutting, tmp_path):
+    root, out = photos(**{"happy/a.png": 1, "happy/a.bmp": 1, "happy/A.gif": 1, "happy/a-2.png": 1}), tmp_path / "crops"
     for _ in range(2):
         crop_photos(root, out, cutting)
         files = [row["file"] for row in listed(out).values()]
         assert len({file.lower() for file in files}) == len(tree(out)) == 4
-    chips = {source: tree(out)[row["file"]] for source, row in listed(out).items()}
-    assert len(set(chips.values())) == 4
+    face_crops = {source: tree(out)[row["file"]] for source, row in listed(out).items()}
+    assert len(set(face_crops.values())) == 4
 
 
 def test_no_file_that_is_there_is_written_over(photos, cutting, tmp_path):
-    root, out = photos(**{"happy/a.png": 1}), tmp_path / "chips"
+    root, out = photos(**{"happy/a.png": 1}), tmp_path / "crops"
     (out / "happy").mkdir(parents=True)
     (out / "happy" / "a.png").write_bytes(b"mine")
     crop_photos(root, out, cutting)
@@ -220,7 +220,7 @@ def test_no_file_that_is_there_is_written_over(photos, cutting, tmp_path):
 
 
 def test_a_photo_that_changed_and_one_from_elsewhere_are_new_ones(photos, cutting, tmp_path):
-    out = tmp_path / "chips"
+    out = tmp_path / "crops"
     crop_photos(photos(**{"happy/a.png": 1}), out, cutting)
     before = tree(out)
     crop_photos(photos("others", seed=9, **{"happy/a.png": 1}), out, cutting)
@@ -230,7 +230,7 @@ def test_a_photo_that_changed_and_one_from_elsewhere_are_new_ones(photos, cuttin
 
 
 def test_a_photo_that_is_mended_is_listed_once(photos, cutting, tmp_path):
-    out = tmp_path / "chips"
+    out = tmp_path / "crops"
     crop_photos(photos(**{"happy/a.png": None, "happy/b.png": 1}), out, cutting)
     assert listed(out)["happy/a.png"]["status"] == UNREADABLE
     crop_photos(photos(**{"happy/a.png": 1}), out, cutting)
@@ -239,8 +239,8 @@ def test_a_photo_that_is_mended_is_listed_once(photos, cutting, tmp_path):
 
 
 @pytest.mark.parametrize("change", [{"size": 64}, {"rule": CropRule(1.1)}, {"detector": WholeDetector()}])
-def test_chips_cut_otherwise_are_not_mixed(photos, cutting, tmp_path, change):
-    root, out = photos(**{"happy/a.png": 1}), tmp_path / "chips"
+def test_crops_cut_otherwise_are_not_mixed(photos, cutting, tmp_path, change):
+    root, out = photos(**{"happy/a.png": 1}), tmp_path / "crops"
     crop_photos(root, out, cutting)
     before = tree(out)
     with pytest.raises(DatasetError, match="Name another folder"):
@@ -250,8 +250,8 @@ def test_chips_cut_otherwise_are_not_mixed(photos, cutting, tmp_path, change):
 
 @pytest.mark.parametrize("size", [8, 64, 256])
 def test_the_size_is_that_asked_for(photos, detector, tmp_path, size):
-    crop_photos(photos(**{"happy/a.png": 1}), tmp_path / "chips", Cutting(detector, RULE, size))
-    assert read_image(tmp_path / "chips" / "happy" / "a.png").shape == (size, size, 3)
+    crop_photos(photos(**{"happy/a.png": 1}), tmp_path / "crops", Cutting(detector, RULE, size))
+    assert read_image(tmp_path / "crops" / "happy" / "a.png").shape == (size, size, 3)
 
 
 @pytest.mark.parametrize("size", [0, 7, 257, -48])
@@ -260,7 +260,7 @@ def test_sizes_that_no_data_set_has_are_refused(detector, size):
         Cutting(detector, RULE, size)
 
 
-@pytest.mark.parametrize("out", ["photos", "photos/chips", "."])
+@pytest.mark.parametrize("out", ["photos", "photos/crops", "."])
 def test_folders_within_each_other_are_refused(photos, cutting, tmp_path, out):
     root = photos(**{"happy/a.png": 1})
     before = sorted(tmp_path.rglob("*"))
@@ -269,8 +269,8 @@ def test_folders_within_each_other_are_refused(photos, cutting, tmp_path, out):
     assert sorted(tmp_path.rglob("*")) == before
 
 
-def test_a_link_in_the_chips_folder_leads_nowhere(photos, cutting, tmp_path):
-    root, out, elsewhere = photos(**{"happy/a.png": 1}), tmp_path / "chips", tmp_path / "elsewhere"
+def test_a_link_in_the_crops_folder_leads_nowhere(photos, cutting, tmp_path):
+    root, out, elsewhere = photos(**{"happy/a.png": 1}), tmp_path / "crops", tmp_path / "elsewhere"
     elsewhere.mkdir()
     out.mkdir()
     (out / "happy").symlink_to(elsewhere)
@@ -292,7 +292,7 @@ def test_a_link_in_the_chips_folder_leads_nowhere(photos, cutting, tmp_path):
     ],
 )
 def test_another_file_by_the_list_s_name_is_kept_and_refused(photos, cutting, tmp_path, content):
-    root, out = photos(**{"happy/a.png": 1}), tmp_path / "chips"
+    root, out = photos(**{"happy/a.png": 1}), tmp_path / "crops"
     out.mkdir()
     (out / "crops.csv").write_bytes(content)
     with pytest.raises(DatasetError, match="list of an earlier run"):
@@ -304,12 +304,12 @@ def test_another_file_by_the_list_s_name_is_kept_and_refused(photos, cutting, tm
 def test_a_folder_without_photos_is_refused(cutting, tmp_path):
     (tmp_path / "photos" / "happy").mkdir(parents=True)
     with pytest.raises(DatasetError, match="there are none"):
-        crop_photos(tmp_path / "photos", tmp_path / "chips", cutting)
-    assert not (tmp_path / "chips").exists()
+        crop_photos(tmp_path / "photos", tmp_path / "crops", cutting)
+    assert not (tmp_path / "crops").exists()
 
 
 @pytest.mark.shared
-def test_real_photos_become_chips(shared_data, tmp_path):
+def test_real_photos_become_crops(shared_data, tmp_path):
     photos = tmp_path / "photos"
     photos.mkdir()
     names = sorted(path.name for path in (shared_data / "photos").glob("*.jpg"))[:12]
@@ -318,9 +318,9 @@ def test_real_photos_become_chips(shared_data, tmp_path):
     legend = (shared_data / "photos" / "legend.csv").read_text(encoding="utf-8").splitlines()
     chosen = [line for line in legend if any(name in line for name in names)]
     (photos / "legend.csv").write_text("\n".join([legend[0], *chosen]))
-    fates = crop_photos(photos, tmp_path / "chips", Cutting(HaarDetector(), RULE))
+    fates = crop_photos(photos, tmp_path / "crops", Cutting(HaarDetector(), RULE))
     assert len(fates) == 12
     assert counted(fates)[CROPPED] >= 10
-    data = load_dataset(tmp_path / "chips")
+    data = load_dataset(tmp_path / "crops")
     assert len(data) == counted(fates)[CROPPED]
     assert data.truths[0].head == "fer2013"

@@ -12,15 +12,15 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 
-def made(answers: Sequence[int], splits: Sequence[str] | None = None, pictures: Sequence[int] | None = None) -> Dataset:
-    """Rows with these labels; ``pictures`` numbers the different pictures, by default all are."""
-    numbers = np.arange(len(answers)) if pictures is None else np.array(pictures)
-    chips = np.zeros((len(answers), 8, 8, 1), np.uint8)
-    chips[:, 0, 0, 0], chips[:, 0, 1, 0] = numbers % 256, numbers // 256
+def made(answers: Sequence[int], splits: Sequence[str] | None = None, images: Sequence[int] | None = None) -> Dataset:
+    """Rows with these labels; ``images`` numbers the different images, by default all are."""
+    numbers = np.arange(len(answers)) if images is None else np.array(images)
+    crops = np.zeros((len(answers), 8, 8, 1), np.uint8)
+    crops[:, 0, 0, 0], crops[:, 0, 1, 0] = numbers % 256, numbers // 256
     labels = tuple(str(label) for label in range(max(answers) + 1))
     return Dataset(
         name="made",
-        chips=chips,
+        crops=crops,
         truths=(one_hot("classes", labels, np.array(answers)),),
         splits=np.array(["Training"] * len(answers) if splits is None else splits),
         rows=np.array([str(row) for row in range(len(answers))]),
@@ -58,16 +58,16 @@ def test_rows_keep_their_order():
 @pytest.mark.parametrize("seed", range(20))
 def test_the_same_pixels_never_lie_on_both_sides(seed):
     random = np.random.default_rng(seed)
-    pictures = random.integers(0, 60, 120)
-    data = made(random.integers(0, 4, 120).tolist(), pictures=pictures.tolist())
+    images = random.integers(0, 60, 120)
+    data = made(random.integers(0, 4, 120).tolist(), images=images.tolist())
     learnt, validation = training_and_validation(data, seed, share=0.3)
-    sides = [{chip.tobytes() for chip in part.chips} for part in (learnt, validation)]
+    sides = [{crop.tobytes() for crop in part.crops} for part in (learnt, validation)]
     assert not sides[0] & sides[1]
     assert len(validation) > 20
 
 
-def test_one_picture_many_times_is_learnt_from_and_not_chosen_on():
-    data = made([0] * 30, pictures=[0] * 20 + list(range(1, 11)))
+def test_one_image_many_times_is_learnt_from_and_not_chosen_on():
+    data = made([0] * 30, images=[0] * 20 + list(range(1, 11)))
     learnt, validation = training_and_validation(data)
     assert (len(learnt), len(validation)) == (27, 3)
 
@@ -101,7 +101,7 @@ def test_a_share_that_is_none_is_refused(share):
 
 @pytest.mark.parametrize(
     ("data", "word"),
-    [(made([0] * 9), "at least 10"), (made([0] * 10, pictures=[0] * 10), "two different pictures")],
+    [(made([0] * 9), "at least 10"), (made([0] * 10, images=[0] * 10), "two different images")],
 )
 def test_too_little_to_learn_from_is_refused(data, word):
     with pytest.raises(DatasetError, match=word):
@@ -113,4 +113,4 @@ def test_fer2013_without_its_splits_is_held_out_by_label(real_data):
     data = real_data.split("Training")
     learnt, validation = training_and_validation(data, share=0.1)
     np.testing.assert_allclose(counts(validation), np.array(counts(data)) / 10, atol=5)  # copies under two labels
-    assert not {chip.tobytes() for chip in learnt.chips} & {chip.tobytes() for chip in validation.chips}
+    assert not {crop.tobytes() for crop in learnt.crops} & {crop.tobytes() for crop in validation.crops}

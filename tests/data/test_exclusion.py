@@ -72,7 +72,7 @@ def test_a_file_too_large_for_a_list_is_refused_unread(tmp_path):
 
 @pytest.fixture
 def data(tmp_path):
-    """Four pictures in two classes, and a file that is none."""
+    """Four images in two classes, and a file that is none."""
     root = tmp_path / "faces"
     for at, name in enumerate(("happy/a.png", "happy/b.png", "sad/a.png", "sad/b.png")):
         write_image(root / name, np.full((9, 9, 3), at * 40, np.uint8))
@@ -85,7 +85,7 @@ def test_rows_of_a_list_are_left_out_and_the_digest_tells(data, tmp_path):
     exclusion.write_list(path, {"sad/a.png": "a copy", "sad/torn.png": "it was never read"})
     less = exclusion.leave_out(data, path)
     assert less.rows.tolist() == ["happy/a.png", "happy/b.png", "sad/b.png"]
-    assert less.chips.tobytes() == data.chips[[0, 1, 3]].tobytes()
+    assert less.crops.tobytes() == data.crops[[0, 1, 3]].tobytes()
     assert less.truths[0].answers.tolist() == data.truths[0].answers[[0, 1, 3]].tolist()
     assert less.digest != data.digest
     assert len(less.digest) == len(hashlib.sha256().hexdigest())

@@ -55,8 +55,8 @@ def check(data, rows, lines):
     """The data holds exactly these rows, at these lines."""
     side = int(len(rows[0].pixels) ** 0.5)
     assert data.rows.tolist() == [str(line) for line in lines]
-    assert data.chips.shape == (len(rows), side, side, 1)
-    assert data.chips.tobytes() == b"".join(row.pixels for row in rows)
+    assert data.crops.shape == (len(rows), side, side, 1)
+    assert data.crops.tobytes() == b"".join(row.pixels for row in rows)
     assert data.truths[0].answers.tolist() == [row.emotion for row in rows]
     assert data.splits.tolist() == [row.usage for row in rows]
 
@@ -121,7 +121,7 @@ def test_without_usage_all_rows_are_training(make_rows, write_csv):
     rows = make_rows(4)
     data = fer2013.read(write_csv([row.line("emotion,pixels") for row in rows], b"emotion,pixels"))
     assert data.split_names() == ("Training",)
-    assert data.chips.tobytes() == b"".join(row.pixels for row in rows)
+    assert data.crops.tobytes() == b"".join(row.pixels for row in rows)
 
 
 @pytest.mark.parametrize(
@@ -197,7 +197,7 @@ def test_the_first_good_row_sets_the_side(make_rows, write_csv):
 
 
 @pytest.mark.parametrize("side", [1, 7, 257])
-def test_sides_out_of_bounds_are_no_chips(make_rows, write_csv, side):
+def test_sides_out_of_bounds_are_no_crops(make_rows, write_csv, side):
     with pytest.raises(DatasetError, match="none could be read"):
         fer2013.read(write_csv([row.line() for row in make_rows(2, side)]))
 
@@ -305,10 +305,10 @@ def test_the_truth_is_one_hot_and_all_rows_count(make_rows, write_csv):
 
 @pytest.mark.shared
 def test_the_real_file(real_data):
-    assert real_data.chips.shape == (28_709 + 3_589, 48, 48, 1)
+    assert real_data.crops.shape == (28_709 + 3_589, 48, 48, 1)
     assert real_data.rejected == ()
     assert real_data.splits.tolist() == ["Training"] * 28_709 + ["PublicTest"] * 3_589
     assert real_data.rows.tolist() == [str(line) for line in range(2, len(real_data) + 2)]
     counts = np.bincount(real_data.split("Training").truths[0].answers)
     assert counts.tolist() == [3995, 436, 4097, 7215, 4830, 3171, 4965]
-    assert real_data.chips[0, 0, :8, 0].tolist() == [70, 80, 82, 72, 58, 58, 60, 63]
+    assert real_data.crops[0, 0, :8, 0].tolist() == [70, 80, 82, 72, 58, 58, 60, 63]

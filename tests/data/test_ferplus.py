@@ -37,7 +37,7 @@ def drawn(count: int) -> np.ndarray:
 
 
 def by_the_protocol(votes: list[int]) -> int | None:
-    """The winner's column as FER+ decides it, spelled out vote by vote; None where the picture is dropped."""
+    """The winner's column as FER+ decides it, spelled out vote by vote; None where the image is dropped."""
     left = [count if count > 1 else 0 for count in votes]
     total = 0
     for count in left:
@@ -110,7 +110,7 @@ def test_the_data_stays_as_it_was_and_its_digest_covers_the_votes(pair):
     data, votes = pair(drawn(9))
     both = ferplus.attach(data, votes)
     assert [truth.head for truth in both.truths] == ["fer2013", "ferplus"]
-    assert both.chips.tobytes() == data.chips.tobytes()
+    assert both.crops.tobytes() == data.crops.tobytes()
     votes.write_text(votes.read_text().replace("fer.png", "other.png"))
     assert len({data.digest, both.digest, ferplus.attach(data, votes).digest}) == 3
 

@@ -19,7 +19,7 @@ def drawn(height: int = 48, width: int = 48, seed: int = 0, colours: int = 1) ->
 
 @pytest.fixture
 def tree(tmp_path):
-    """Writes small pictures at the paths given, below a folder that is returned."""
+    """Writes small images at the paths given, below a folder that is returned."""
 
     def make(*names: str):
         root = tmp_path / "faces"
@@ -42,10 +42,10 @@ def test_class_folders_are_read_in_the_order_of_names(tree):
     assert (data.rejected, truth.judged.all(), truth.weights.tolist()) == ((), True, [1.0, 1.0, 1.0])
 
 
-def test_a_grey_picture_of_the_size_is_the_chip_itself(tree):
+def test_a_grey_image_of_the_size_is_the_crop_itself(tree):
     data = folder.read(tree("happy/a.png", "happy/b.png"))
-    for seed, chip in enumerate(data.chips):
-        np.testing.assert_array_equal(chip, drawn(seed=seed)[..., :1])
+    for seed, crop in enumerate(data.crops):
+        np.testing.assert_array_equal(crop, drawn(seed=seed)[..., :1])
 
 
 @pytest.mark.parametrize(
@@ -71,7 +71,7 @@ def test_split_folders(tree, name, split):
 def test_a_split_without_classes_is_rejected_not_taken_for_a_class(tree):
     data = folder.read(tree("train/happy/a.png", "test/b.png", "train/stray.png"))
     assert data.rows.tolist() == ["train/happy/a.png"]
-    assert [(bad.place, "root/split/class/picture" in bad.reason) for bad in data.rejected] == [
+    assert [(bad.place, "root/split/class/image" in bad.reason) for bad in data.rejected] == [
         ("test/b.png", True),
         ("train/stray.png", True),
     ]
@@ -104,12 +104,12 @@ def test_synonyms_are_one_label(tree):
 
 
 @pytest.mark.parametrize(("size", "channels"), [(48, 1), (64, 3), (8, 1)])
-def test_any_picture_becomes_a_chip_of_the_size(tree, size, channels):
+def test_any_image_becomes_a_crop_of_the_size(tree, size, channels):
     root = tree("happy/a.png")
     for name, shape in {"b.jpg": (300, 200), "c.webp": (5, 31), "d.png": (1, 1)}.items():
         write_image(root / "happy" / name, drawn(*shape, colours=3))
     data = folder.read(root, size, channels)
-    assert data.chips.shape == (4, size, size, channels)
+    assert data.crops.shape == (4, size, size, channels)
     assert data.rejected == ()
 
 
@@ -117,25 +117,25 @@ def test_areas_are_averaged(tmp_path):
     frame = drawn(96, 96, colours=3)
     write_image(tmp_path / "a" / "x.png", frame)
     means = frame.reshape(48, 2, 48, 2, 3).mean(axis=(1, 3))
-    chips = folder.read(tmp_path, channels=3).chips
-    assert np.abs(chips[0] - means).max() <= 0.5
+    crops = folder.read(tmp_path, channels=3).crops
+    assert np.abs(crops[0] - means).max() <= 0.5
 
 
 def test_grey_is_the_luma_of_bt_601(tmp_path):
     frame = np.broadcast_to(np.array([200, 100, 50], np.uint8), (48, 48, 3))
     write_image(tmp_path / "a" / "x.png", frame)
-    assert np.unique(folder.read(tmp_path).chips).tolist() == [round(0.299 * 200 + 0.587 * 100 + 0.114 * 50)]
+    assert np.unique(folder.read(tmp_path).crops).tolist() == [round(0.299 * 200 + 0.587 * 100 + 0.114 * 50)]
 
 
-def test_a_picture_that_is_no_square_is_centred_and_its_edge_repeated(tmp_path):
+def test_a_image_that_is_no_square_is_centred_and_its_edge_repeated(tmp_path):
     frame = drawn(48, 24)
     write_image(tmp_path / "a" / "x.png", frame)
-    chip = folder.read(tmp_path).chips[0, :, :, 0]
+    crop = folder.read(tmp_path).crops[0, :, :, 0]
     grey = frame[:, :, 0]
-    np.testing.assert_array_equal(chip, np.pad(grey, ((0, 0), (12, 12)), mode="edge"))
+    np.testing.assert_array_equal(crop, np.pad(grey, ((0, 0), (12, 12)), mode="edge"))
 
 
-def test_what_is_no_picture_is_rejected_with_its_reason(tree):
+def test_what_is_no_image_is_rejected_with_its_reason(tree):
     root = tree("happy/a.png", "happy/cut.png")
     cut = root / "happy" / "cut.png"
     cut.write_bytes(cut.read_bytes()[:500])
@@ -181,12 +181,12 @@ def test_a_pipe_is_not_waited_for(tree):
 
 
 @pytest.mark.parametrize("name", ["absent", "a file", "empty", "bad"])
-def test_a_folder_without_pictures_is_refused(tmp_path, name):
+def test_a_folder_without_images_is_refused(tmp_path, name):
     (tmp_path / "a file").touch()
     (tmp_path / "empty").mkdir()
     (tmp_path / "bad" / "happy").mkdir(parents=True)
-    (tmp_path / "bad" / "happy" / "x.png").write_text("no picture")
-    with pytest.raises(DatasetError, match="pictures"):
+    (tmp_path / "bad" / "happy" / "x.png").write_text("no image")
+    with pytest.raises(DatasetError, match="images"):
         folder.read(tmp_path / name)
 
 

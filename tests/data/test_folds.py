@@ -18,13 +18,13 @@ LABELS = ("a", "b", "c")
 def noise(count: int, copied: int = 0) -> Dataset:
     """Noise under three labels, 3 to 2 to 1; the last ``copied`` rows are copies of the first, every other mirrored."""
     random = np.random.default_rng(0)
-    chips = random.integers(0, 256, (count, 12, 12, 1)).astype(np.uint8)
+    crops = random.integers(0, 256, (count, 12, 12, 1)).astype(np.uint8)
     for row in range(copied):
-        chips[count - 1 - row] = chips[row, :, :: -1 if row % 2 else 1] // 2
+        crops[count - 1 - row] = crops[row, :, :: -1 if row % 2 else 1] // 2
     answers = np.array([0, 0, 0, 1, 1, 2])[np.arange(count) % 6]
     truth = one_hot("classes", LABELS, random.permutation(answers))
     rows = np.array([str(row) for row in range(count)])
-    return Dataset("noise", chips, (truth,), np.full(count, TRAINING), rows, "d" * 64)
+    return Dataset("noise", crops, (truth,), np.full(count, TRAINING), rows, "d" * 64)
 
 
 @pytest.mark.parametrize("count", [2, 3, 5, 10])
@@ -72,10 +72,10 @@ def test_the_copies_are_looked_for_once() -> None:
     assert told
 
 
-def test_copies_of_one_picture_fill_no_folds() -> None:
+def test_copies_of_one_image_fill_no_folds() -> None:
     data = noise(12)
-    same = replace(data, chips=np.repeat(data.chips[:1], 12, axis=0))
-    with pytest.raises(DatasetError, match="copies of 1 pictures"):
+    same = replace(data, crops=np.repeat(data.crops[:1], 12, axis=0))
+    with pytest.raises(DatasetError, match="copies of 1 images"):
         dealt(same, 2)
 
 

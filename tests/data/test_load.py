@@ -38,7 +38,7 @@ def test_a_csv_is_found_with_its_votes(make_rows, tmp_path, ending, votes, by_fo
     assert [truth.head for truth in data.truths] == (["fer2013", "ferplus"] if votes else ["fer2013"])
 
 
-def test_any_other_folder_is_one_of_pictures(tmp_path):
+def test_any_other_folder_is_one_of_images(tmp_path):
     write_image(tmp_path / "happy" / "a.png", np.zeros((9, 9, 3), np.uint8))
     assert load_dataset(tmp_path).rows.tolist() == ["happy/a.png"]
 

@@ -46,8 +46,8 @@ def test_idx_files_are_read_byte_for_byte(tmp_path, mark, ending, single):
     write_set(tmp_path, mark=mark, ending=ending)
     data = load_dataset(tmp_path / f"t10k-labels{mark}idx1-ubyte{ending}" if single else tmp_path)
     pixels, labels = digits()
-    assert data.chips.tobytes() == pixels.tobytes()
-    assert data.chips.shape == (12, 8, 8, 1)
+    assert data.crops.tobytes() == pixels.tobytes()
+    assert data.crops.shape == (12, 8, 8, 1)
     truth = data.truths[0]
     assert (truth.head, truth.labels) == ("classes", tuple("0123456789"))
     assert truth.answers.tolist() == labels.tolist()
@@ -59,8 +59,8 @@ def test_the_test_set_is_private_beside_a_training_set(tmp_path):
     write_set(write_set(tmp_path, "train", seed=1), "t10k", seed=2)
     data = load_dataset(tmp_path)
     assert data.split_names() == ("Training", "PrivateTest")
-    assert data.split("Training").chips.tobytes() == digits(seed=1)[0].tobytes()
-    assert data.split("PrivateTest").chips.tobytes() == digits(seed=2)[0].tobytes()
+    assert data.split("Training").crops.tobytes() == digits(seed=1)[0].tobytes()
+    assert data.split("PrivateTest").crops.tobytes() == digits(seed=2)[0].tobytes()
     assert data.rows[[0, 12]].tolist() == ["train/0", "t10k/0"]
     learnt, held = training_and_validation(data)
     assert not {row for row in [*learnt.rows, *held.rows] if row.startswith("t10k")}
@@ -68,7 +68,7 @@ def test_the_test_set_is_private_beside_a_training_set(tmp_path):
 
 def test_a_plain_file_goes_before_its_packed_twin(tmp_path):
     write_set(write_set(tmp_path, seed=1), ending=".gz", seed=2)
-    assert mnist.read(tmp_path).chips.tobytes() == digits(seed=1)[0].tobytes()
+    assert mnist.read(tmp_path).crops.tobytes() == digits(seed=1)[0].tobytes()
 
 
 @pytest.mark.parametrize("by_folder", [False, True])
@@ -76,7 +76,7 @@ def test_an_npz_in_keras_layout_is_read(tmp_path, by_folder):
     arrays = dict(zip(("x_train", "y_train", "x_test", "y_test"), (*digits(seed=1), *digits(seed=2)), strict=True))
     np.savez_compressed(tmp_path / "mnist.npz", **arrays)
     data = load_dataset(tmp_path if by_folder else tmp_path / "mnist.npz")
-    assert data.split("Training").chips.tobytes() == arrays["x_train"].tobytes()
+    assert data.split("Training").crops.tobytes() == arrays["x_train"].tobytes()
     assert data.split("PrivateTest").truths[0].answers.tolist() == arrays["y_test"].tolist()
     assert data.rows[[0, 12]].tolist() == ["train/0", "test/0"]
 
@@ -223,7 +223,7 @@ def test_the_digest_follows_the_bytes(tmp_path):
 @pytest.mark.shared
 def test_the_real_digits(shared_data):
     data = load_dataset(shared_data / "mnist")
-    assert data.chips.shape == (10_000, 28, 28, 1)
+    assert data.crops.shape == (10_000, 28, 28, 1)
     counts = np.bincount(data.truths[0].answers)
     assert counts.tolist() == [980, 1135, 1032, 1010, 982, 892, 958, 1028, 974, 1009]
     learnt, held = training_and_validation(data, share=0.2)

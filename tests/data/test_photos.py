@@ -12,7 +12,7 @@ FRAME = np.zeros((4, 4, 3), np.uint8)
 
 @pytest.fixture
 def album(tmp_path):
-    """A folder with a.png, b.png and sub/c.png, a picture outside it, and the legend given."""
+    """A folder with a.png, b.png and sub/c.png, an image outside it, and the legend given."""
     root = tmp_path / "album"
     for name in ("a.png", "b.png", "sub/c.png", "../outside.png"):
         write_image(root / name, FRAME)

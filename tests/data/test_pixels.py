@@ -10,8 +10,8 @@ from mien.data import load as load_dataset
 from mien.emotions import FER2013
 from mien.errors import DatasetError
 
-PICTURES = np.random.default_rng(0).integers(0, 256, (6, 8, 8), np.uint8)
-SPACED = [" ".join(map(str, picture.ravel())) for picture in PICTURES]
+IMAGES = np.random.default_rng(0).integers(0, 256, (6, 8, 8), np.uint8)
+SPACED = [" ".join(map(str, image.ravel())) for image in IMAGES]
 COMMAS = [text.replace(" ", ",") for text in SPACED]
 NUMBERED = ",".join(f"pixel{at}" for at in range(64))
 FROM_ONE = ",".join(f"pixel{at}" for at in range(1, 65))
@@ -39,7 +39,7 @@ def test_pixels_in_one_column(write, header, end):
     names = [name.strip(' "').lower() for name in header.split(",")]
     rows = [",".join(values.get(name, text) for name in names) for text in SPACED]
     data = load_dataset(write(header, rows, end=end))
-    assert data.chips.tobytes() == PICTURES.tobytes()
+    assert data.crops.tobytes() == IMAGES.tobytes()
     assert data.rows.tolist() == ["2", "3", "4", "5", "6", "7"]
     assert (data.truths[0].head, data.truths[0].labels, data.rejected) == ("classes", ("cat",), ())
     assert (data.name, data.split_names()) == ("faces", ("Training",))
@@ -54,7 +54,7 @@ def test_a_column_a_pixel(write, names, label_first, end):
     order = (lambda label, rest: f"{label},{rest}") if label_first else (lambda label, rest: f"{rest},{label}")
     path = write(order("label", names), [order(at, text) for at, text in enumerate(COMMAS)], end=end)
     data = load_dataset(path)
-    assert data.chips.tobytes() == PICTURES.tobytes()
+    assert data.crops.tobytes() == IMAGES.tobytes()
     assert data.truths[0].labels == ("0", "1", "2", "3", "4", "5")
     assert data.truths[0].answers.tolist() == [0, 1, 2, 3, 4, 5]
 
@@ -63,8 +63,8 @@ def test_columns_of_pixels_are_ordered_by_their_names(write):
     names = NUMBERED.split(",")
     order = np.random.default_rng(1).permutation(64)
     header = ",".join(["label", *(names[at] for at in order)])
-    rows = [",".join(["1", *(str(picture.ravel()[at]) for at in order)]) for picture in PICTURES]
-    assert load_dataset(write(header, rows)).chips.tobytes() == PICTURES.tobytes()
+    rows = [",".join(["1", *(str(image.ravel()[at]) for at in order)]) for image in IMAGES]
+    assert load_dataset(write(header, rows)).crops.tobytes() == IMAGES.tobytes()
 
 
 @pytest.mark.parametrize(
@@ -151,7 +151,7 @@ def test_a_fault_costs_its_own_row_only(tmp_path, kind):
     path = tmp_path / "pets.csv"
     path.write_bytes("\n".join(lines).encode(errors="surrogateescape"))
     data = load_dataset(path)
-    assert data.chips.tobytes() == PICTURES[[0, 2]].tobytes()
+    assert data.crops.tobytes() == IMAGES[[0, 2]].tobytes()
     assert data.rows.tolist() == ["2", "4"]
     (found,) = data.rejected
     assert found.place == "3"
@@ -169,7 +169,7 @@ def test_a_fault_costs_its_own_row_only(tmp_path, kind):
 def test_a_pixel_that_is_missing_shifts_no_other(write, bad, word):
     line = f"cat,{bad},{COMMAS[0].split(',', 3)[3]}"
     data = load_dataset(write(f"label,{NUMBERED}", [f"cat,{COMMAS[0]}", line, f"cat,{COMMAS[2]}"]))
-    assert data.chips.tobytes() == PICTURES[[0, 2]].tobytes()
+    assert data.crops.tobytes() == IMAGES[[0, 2]].tobytes()
     assert [(found.place, word in found.reason) for found in data.rejected] == [("3", True)]
 
 
@@ -238,7 +238,7 @@ def test_a_kept_csv_is_the_same_again(write, header):
     (stored,) = cache.folder().iterdir()
     assert stored.name.startswith("pixels-")
     second = load_dataset(path)
-    assert second.chips.tobytes() == first.chips.tobytes() == PICTURES.tobytes()
+    assert second.crops.tobytes() == first.crops.tobytes() == IMAGES.tobytes()
     assert second.truths[0].labels == first.truths[0].labels
     np.testing.assert_array_equal(second.truths[0].targets, first.truths[0].targets)
     assert (second.digest, second.rejected) == (first.digest, first.rejected)
@@ -248,8 +248,8 @@ def test_a_kept_csv_is_the_same_again(write, header):
 def test_a_foreign_file_under_the_cache_s_name_is_no_answer(write):
     path = write("label,pixels", [f"dog,{text}" for text in SPACED])
     digest = load_dataset(path).digest
-    cache.keep("pixels", digest, {"chips": np.zeros((1, 8, 8, 1), np.uint8), "words": np.array(["a"])})
-    assert load_dataset(path).chips.tobytes() == PICTURES.tobytes()
+    cache.keep("pixels", digest, {"crops": np.zeros((1, 8, 8, 1), np.uint8), "words": np.array(["a"])})
+    assert load_dataset(path).crops.tobytes() == IMAGES.tobytes()
 
 
 @pytest.mark.parametrize(
@@ -281,8 +281,8 @@ def test_the_real_digits_as_a_csv_are_the_digits(shared_data, tmp_path):
     digits = load_dataset(shared_data / "mnist").select(np.arange(300))
     answers = digits.truths[0].answers
     header = ",".join(["label", *(f"{row}x{column}" for row in range(1, 29) for column in range(1, 29))])
-    lines = [",".join(map(str, [answer, *chip.ravel()])) for answer, chip in zip(answers, digits.chips, strict=True)]
+    lines = [",".join(map(str, [answer, *crop.ravel()])) for answer, crop in zip(answers, digits.crops, strict=True)]
     (tmp_path / "digits.csv").write_text("\n".join([header, *lines]))
     data = load_dataset(tmp_path)
-    assert data.chips.tobytes() == digits.chips.tobytes()
+    assert data.crops.tobytes() == digits.crops.tobytes()
     assert [data.truths[0].labels[answer] for answer in data.truths[0].answers] == [str(answer) for answer in answers]

@@ -1,4 +1,4 @@
-"""Pictures with boxed faces: read as they are labelled, or refused with the line."""
+"""Images with boxed faces: read as they are labelled, or refused with the line."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ FACE = {"box": [10, 20, 30, 50], "landmarks": [15, 30, 25, 30, 20, 36, 16, 42, 2
 
 
 def write(root: Path, *labels: object, size: tuple[int, int] = (64, 64)) -> Path:
-    """A folder with a grey picture a label."""
+    """A folder with a grey image a label."""
     root.mkdir(exist_ok=True)
     for number in range(len(labels)):
         Image.new("RGB", size, (128, 128, 128)).save(root / f"{number}.png")
@@ -34,18 +34,18 @@ def label(number: int, *faces: dict[str, object]) -> dict[str, object]:
 def test_faces_are_read_as_labelled(tmp_path):
     hand = {key: value for key, value in FACE.items() if key != "score"}
     scenes = read(write(tmp_path / "set", label(0, FACE, hand), label(1)))
-    frame, faces = scenes.pictures[0]
+    frame, faces = scenes.images[0]
     assert (scenes.name, len(scenes), frame.shape) == ("set", 2, (64, 64, 3))
     np.testing.assert_array_equal(faces.boxes, [FACE["box"]] * 2)
     np.testing.assert_array_equal(faces.points[0], np.reshape(FACE["landmarks"], (5, 2)))
     np.testing.assert_allclose(faces.scores, [0.9, 1.0])
     np.testing.assert_array_equal(faces.sides, [30, 30])
-    assert len(scenes.pictures[1][1]) == 0
+    assert len(scenes.images[1][1]) == 0
 
 
-def test_large_pictures_are_kept_small_and_their_faces_with_them(tmp_path):
+def test_large_images_are_kept_small_and_their_faces_with_them(tmp_path):
     scenes = read(write(tmp_path / "set", label(0, FACE), size=(LONGEST * 2, LONGEST)))
-    frame, faces = scenes.pictures[0]
+    frame, faces = scenes.images[0]
     assert frame.shape == (LONGEST // 2, LONGEST, 3)
     np.testing.assert_allclose(faces.boxes, [[5, 10, 15, 25]])
     np.testing.assert_allclose(faces.points[0, 0], [7.5, 15])
@@ -93,7 +93,7 @@ def test_a_folder_without_labels_is_refused(tmp_path, content):
         read(tmp_path)
 
 
-def test_too_few_pictures_to_hold_any_out(tmp_path):
+def test_too_few_images_to_hold_any_out(tmp_path):
     with pytest.raises(DatasetError, match="hold a tenth out"):
         read(write(tmp_path / "set", label(0))).halves()
 

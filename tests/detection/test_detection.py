@@ -16,7 +16,7 @@ from mien.detection import HaarDetector, OwnDetector, WholeDetector, YuNetDetect
 from mien.detection.boxes import largest_first, overlaps, scaled, suppress
 from mien.detection.grid import decode
 from mien.detection.yunet import OUTPUTS, cells_from
-from mien.errors import ModelError, PictureError
+from mien.errors import ImageError, ModelError
 from mien.media.image import read
 from mien.models.card import CropRule
 from mien.models.store import ModelStore
@@ -90,9 +90,9 @@ def test_overlaps(other, nested, share):
         ((80, 40), 2.0, (100, 50), (0.8, 0.8)),
     ],
 )
-def test_pictures_are_scaled_to_the_longest_side(shape, enlarge, small, spans):
-    picture, found = scaled(np.zeros((*shape, 3), np.uint8), 100, enlarge)
-    assert picture.shape == (*small, 3)
+def test_images_are_scaled_to_the_longest_side(shape, enlarge, small, spans):
+    image, found = scaled(np.zeros((*shape, 3), np.uint8), 100, enlarge)
+    assert image.shape == (*small, 3)
     assert found == pytest.approx(spans)
 
 
@@ -105,7 +105,7 @@ def test_the_largest_face_comes_first():
 
 
 def maps(width: int, height: int) -> dict[str, np.ndarray]:
-    """YuNet's twelve outputs for a picture in which it sees nothing."""
+    """YuNet's twelve outputs for an image in which it sees nothing."""
     sizes = {"cls": 1, "obj": 1, "bbox": 4, "kps": 10}
     return {
         name: np.zeros((1, (width // int(stride)) * (height // int(stride)), sizes[kind]), np.float32)
@@ -172,7 +172,7 @@ def test_red_and_blue_reach_yunet_the_right_way_round(detectors):
 def test_yunet_s_landmarks_lie_on_the_astronaut_s_face(detectors):
     marks = detectors["yunet"].detect(astronaut())[0].landmarks
     found = np.array([marks.right_eye, marks.left_eye, marks.nose, marks.right_mouth, marks.left_mouth])
-    seen = np.array([(203, 104), (247, 104), (224, 128), (204, 143), (243, 144)])  # read off the picture
+    seen = np.array([(203, 104), (247, 104), (224, 128), (204, 143), (243, 144)])  # read off the image
     assert np.abs(found - seen).max() < 8
 
 
@@ -199,7 +199,7 @@ def test_the_astronaut_has_one_face_framed_brow_to_chin(detectors, name):
 
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("factor", [2, 6])
-def test_a_large_picture_gives_the_same_box(detectors, name, factor):
+def test_a_large_image_gives_the_same_box(detectors, name, factor):
     large = cv2.resize(astronaut(), None, fx=factor, fy=factor, interpolation=cv2.INTER_LINEAR)
     box = detectors[name].detect(large)[0].box
     edges = np.array([box.left, box.top, box.right, box.bottom]) / factor
@@ -219,7 +219,7 @@ def test_faces_come_largest_first(detectors, name):
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("shape", [(1, 1), (2, 3), (1, 10_000), (10_000, 1), (31, 33), (3000, 4000)])
 @pytest.mark.parametrize("level", [0, 255])
-def test_a_blank_picture_of_any_size_has_no_face(detectors, name, shape, level):
+def test_a_blank_image_of_any_size_has_no_face(detectors, name, shape, level):
     assert detectors[name].detect(np.full((*shape, 3), level, np.uint8)) == []
 
 
@@ -230,8 +230,8 @@ def test_a_cup_of_coffee_has_no_face(detectors, name):
 
 @pytest.mark.parametrize("name", [*NAMES, "whole"])
 @pytest.mark.parametrize("wrong", [np.zeros((9, 9), np.uint8), np.zeros((9, 9, 3)), np.zeros((0, 9, 3), np.uint8)])
-def test_an_array_that_is_no_picture_is_refused(detectors, name, wrong):
-    with pytest.raises(PictureError):
+def test_an_array_that_is_no_image_is_refused(detectors, name, wrong):
+    with pytest.raises(ImageError):
         detectors[name].detect(wrong)
 
 
@@ -247,15 +247,15 @@ def test_threads_share_a_detector(detectors, name):
 
 
 @pytest.mark.parametrize("shape", [(48, 48), (1, 1), (30, 60)])
-def test_whole_takes_the_picture_as_the_face_whatever_the_card_says(shape):
+def test_whole_takes_the_image_as_the_face_whatever_the_card_says(shape):
     frame = np.random.default_rng(3).integers(0, 256, (*shape, 3), dtype=np.uint8)
     detector = WholeDetector()
     (face,) = detector.detect(frame)
     assert face == Face(Box(0, 0, shape[1], shape[0]))
     side = max(shape)
-    chip = crop(frame, face, rule_for(detector, CropRule(factor=1.3, align_beyond=5)), side, 3)
+    face_crop = crop(frame, face, rule_for(detector, CropRule(factor=1.3, align_beyond=5)), side, 3)
     top, left = (side - shape[0]) // 2, (side - shape[1]) // 2
-    assert np.array_equal(chip[top : top + shape[0], left : left + shape[1]], frame)
+    assert np.array_equal(face_crop[top : top + shape[0], left : left + shape[1]], frame)
 
 
 def test_the_card_s_rule_holds_for_other_detectors():
@@ -263,7 +263,7 @@ def test_the_card_s_rule_holds_for_other_detectors():
     assert rule_for(HaarDetector(), rule) is rule
 
 
-# -- real pictures
+# -- real images
 
 
 GROUPS = {"couple": 2, "crowd": 1, "no-faces": 0, "selfie-many-people": 5, "stage": 1}
@@ -272,11 +272,11 @@ GROUPS = {"couple": 2, "crowd": 1, "no-faces": 0, "selfie-many-people": 5, "stag
 
 @pytest.mark.shared
 @needs_shared
-@pytest.mark.parametrize(("picture", "faces"), GROUPS.items())
+@pytest.mark.parametrize(("image", "faces"), GROUPS.items())
 @pytest.mark.parametrize("name", ["own", "yunet"])
-def test_every_frontal_face_of_a_group_is_found(detectors, name, picture, faces):
-    found = detectors[name].detect(read(SHARED / "data" / "groups" / f"{picture}.jpg"))
-    others = {"crowd": 3, "selfie-many-people": 2}.get(picture, 0)
+def test_every_frontal_face_of_a_group_is_found(detectors, name, image, faces):
+    found = detectors[name].detect(read(SHARED / "data" / "groups" / f"{image}.jpg"))
+    others = {"crowd": 3, "selfie-many-people": 2}.get(image, 0)
     assert faces <= len(found) <= faces + others
 
 
@@ -351,9 +351,9 @@ def test_a_doubtful_face_that_nothing_is_seen_of_again_goes():
     class Forgetful(OwnDetector):
         doubtful = (0.0, 1.0)
 
-        def cells(self, pictures):
-            cells = super().cells(pictures)
-            if pictures.shape[1] < 256:
+        def cells(self, images):
+            cells = super().cells(images)
+            if images.shape[1] < 256:
                 cells[..., 0] = 0.0
             return cells
 

@@ -8,7 +8,7 @@ import pytest
 from mien.structures import NOSE, Box, Face, Landmarks, Point, Prediction
 
 HEAD = np.array([[-0.5, 0, 0], [0.5, 0, 0], [0, 0.6, NOSE], [-0.4, 1.1, 0], [0.4, 1.1, 0]])
-"""Right eye, left eye, nose, right and left corner of the mouth: x to the picture's right, y down, z to the camera."""
+"""Right eye, left eye, nose, right and left corner of the mouth: x to the image's right, y down, z to the camera."""
 
 
 def turned(yaw: float, roll: float = 0.0, scale: float = 40.0) -> Landmarks:

@@ -8,13 +8,13 @@ from mien.emotions import FER2013
 from mien.evaluation.metrics import judge
 from mien.evaluation.predictions import Judged
 from mien.evaluation.report import Report
-from mien.models.card import Answer, CropRule, Head, ModelCard, Origin
+from mien.models.card import CropRule, FusedOutput, Head, ModelCard, Origin
 from mien.structures import Box, Face
 
 
 def card_of(name="drawn", labels=FER2013, unsure_below=0.6, **origin):
     head = Head("fer2013", tuple(labels), unsure_below=unsure_below)
-    answer = Answer(tuple(labels), (("fer2013", 1.0),), unsure_below=unsure_below)
+    answer = FusedOutput(tuple(labels), (("fer2013", 1.0),), unsure_below=unsure_below)
     return ModelCard(name, 48, 1, CropRule(), (head,), answer, Origin(**origin))
 
 

@@ -107,7 +107,7 @@ def test_json_tells_every_figure():
     [
         ([judged_of("a")], r"two or more models .* received \['a'\]"),
         ([judged_of("a"), judged_of("a")], "different names"),
-        ([judged_of("a"), judged_of("b", FER2013[:6])], r"same labels.*--labels"),
+        ([judged_of("a"), judged_of("b", FER2013[:6])], r"same labels.*--head"),
         ([judged_of("a"), judged_of("b", rows=100)], "same rows; 'a' and 'b' were not"),
         ([judged_as(ROWS, TRUTH, "a", "xy"), judged_as(ROWS, 1 - TRUTH, "b", "xy")], "same rows"),
     ],

@@ -1,4 +1,4 @@
-"""From models and data to what is told: names, JSON, and the pictures of the rows."""
+"""From models and data to what is told: names, JSON, and the images of the rows."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from skimage.data import astronaut
 from mien.data.dataset import Dataset, Rejected, Truth
 from mien.data.photos import LabelledPhotos
 from mien.errors import UsageError
-from mien.evaluation.evaluation import FACE_SIZE, evaluate_chips, evaluate_photos
-from mien.models.card import Answer, CropRule, Head, ModelCard
+from mien.evaluation.evaluation import FACE_SIZE, evaluate_crops, evaluate_photos
+from mien.models.card import CropRule, FusedOutput, Head, ModelCard
 from mien.structures import Box, Face, FrameResult, Prediction
 
 LABELS = ("happy", "sad")
-CARD = ModelCard("drawn", 8, 1, CropRule(), (Head("classes", LABELS),), Answer(LABELS, (("classes", 1.0),)))
+CARD = ModelCard("drawn", 8, 1, CropRule(), (Head("classes", LABELS),), FusedOutput(LABELS, (("classes", 1.0),)))
 
 
 class Guesses:
@@ -27,17 +27,17 @@ class Guesses:
 
     def __init__(self, seed, name="drawn", labels=LABELS):
         heads = (Head("classes", labels),)
-        self.card = dataclasses.replace(CARD, name=name, heads=heads, answer=Answer(labels, (("classes", 1.0),)))
+        self.card = dataclasses.replace(CARD, name=name, heads=heads, answer=FusedOutput(labels, (("classes", 1.0),)))
         self.seed = seed
 
-    def logits(self, chips):
-        shape = (len(chips), len(self.card.answer.labels))
+    def logits(self, crops):
+        shape = (len(crops), len(self.card.fused.labels))
         return {"classes": np.random.default_rng(self.seed).normal(size=shape).astype(np.float32)}
 
 
 @pytest.fixture
 def data():
-    """Forty chips, of which every fourth is not judged."""
+    """Forty face crops, of which every fourth is not judged."""
     dice = np.random.default_rng(0)
     truth = Truth(
         "classes",
@@ -46,20 +46,20 @@ def data():
         np.ones(40, np.float32),
         np.arange(40) % 4 != 0,
     )
-    chips = dice.integers(0, 256, (40, 8, 8, 1)).astype(np.uint8)
+    crops = dice.integers(0, 256, (40, 8, 8, 1)).astype(np.uint8)
     places = np.array([str(row + 2) for row in range(40)])
-    return Dataset("made", chips, (truth,), np.full(40, "test"), places, "0" * 64, (Rejected("9", "torn"),))
+    return Dataset("made", crops, (truth,), np.full(40, "test"), places, "0" * 64, (Rejected("9", "torn"),))
 
 
 def test_one_model_s_json_is_its_report(data):
-    evaluation = evaluate_chips({"a": Guesses(0)}, data)
+    evaluation = evaluate_crops({"a": Guesses(0)}, data)
     assert evaluation.comparison is None
     assert evaluation.to_json() == evaluation.models[0].report.to_json()
     assert evaluation.rejected == data.rejected
 
 
 def test_several_models_json_has_each_and_their_comparison(data):
-    values = json.loads(evaluate_chips({"a": Guesses(0, "x"), "b": Guesses(1, "y")}, data).to_json())
+    values = json.loads(evaluate_crops({"a": Guesses(0, "x"), "b": Guesses(1, "y")}, data).to_json())
     assert set(values) == {"models", "comparison"}
     assert [report["model"] for report in values["models"]] == ["x", "y"]
     assert (values["comparison"]["baseline"], values["comparison"]["n"]) == ("x", 30)
@@ -67,12 +67,12 @@ def test_several_models_json_has_each_and_their_comparison(data):
 
 def test_models_of_one_name_are_called_as_the_user_does(data):
     models = {"runs/1": Guesses(0), "runs/2": Guesses(1), "runs/3": Guesses(2, "other")}
-    reports = [judged.report.model for judged in evaluate_chips(models, data).models]
+    reports = [judged.report.model for judged in evaluate_crops(models, data).models]
     assert reports == ["runs/1", "runs/2", "other"]
 
 
 def test_scores_without_copies_stand_beside_the_others(data):
-    evaluation = evaluate_chips({"a": Guesses(0)}, data)
+    evaluation = evaluate_crops({"a": Guesses(0)}, data)
     copied = np.arange(30) < 10
     values = evaluation.to_dict(copied)
     without = values.pop("without_copies")
@@ -82,27 +82,27 @@ def test_scores_without_copies_stand_beside_the_others(data):
     assert evaluation.to_dict(np.ones(30, bool))["without_copies"] is None
 
 
-def test_rows_are_shown_by_their_chips(data):
-    evaluation = evaluate_chips({"a": Guesses(0)}, data)
-    assert np.array_equal(evaluation.shown(3), data.chips[5])  # rows 0 and 4 of the data are not judged
+def test_rows_are_shown_by_their_crops(data):
+    evaluation = evaluate_crops({"a": Guesses(0)}, data)
+    assert np.array_equal(evaluation.shown(3), data.crops[5])  # rows 0 and 4 of the data are not judged
 
 
 def test_models_of_other_labels_are_not_compared(data):
     with pytest.raises(UsageError, match="name the same labels"):
-        evaluate_chips({"a": Guesses(0), "b": Guesses(1, "wide", (*LABELS, "fear"))}, data)
+        evaluate_crops({"a": Guesses(0), "b": Guesses(1, "wide", (*LABELS, "fear"))}, data)
 
 
 class Finds:
     """A recognizer that finds the same face in every photo but those whose names say otherwise."""
 
     labels = LABELS
-    label_set = "answer"
+    label_set = "fused"
 
     def __init__(self, name="drawn"):
         self.classifier = SimpleNamespace(card=dataclasses.replace(CARD, name=name))
 
-    def predict_many(self, pictures):
-        for path in pictures:
+    def predict_many(self, images):
+        for path in images:
             shown = Prediction(Face(Box(60, 20, 180, 160)), LABELS, (0.7, 0.3))
             yield FrameResult(str(path), predictions=() if "none" in path.stem else (shown,))
 
@@ -112,7 +112,7 @@ def photos(tmp_path):
     paths = [tmp_path / f"{name}.png" for name in ("face", "none", "torn-none")]
     for path in paths[:2]:
         Image.fromarray(astronaut()[:256, 96:352]).save(path)
-    paths[2].write_bytes(b"no picture")
+    paths[2].write_bytes(b"no image")
     return LabelledPhotos(tuple(paths), ("happy", "sad", "sad"))
 
 

@@ -48,7 +48,7 @@ ELSEWHERE = ((200, 200, 240, 240), 0.8)
 def test_counts(boxes, faces, counts):
     seen = agreement(found(*boxes), known(*faces))
     assert (seen.found, seen.missed, seen.false) == counts
-    assert seen.pictures == 1
+    assert seen.images == 1
 
 
 @pytest.mark.parametrize(("sizes", "counts"), [((20, 50), (1, 0, 1)), ((50, np.inf), (0, 0, 0)), ((0, 30), (0, 0, 0))])
@@ -63,21 +63,21 @@ def test_overlap_and_landmark_error_of_what_was_found():
     assert seen.landmarks == pytest.approx([np.sqrt(2) / 10])
 
 
-def test_figures_of_all_pictures():
+def test_figures_of_all_images():
     all_ = total([Agreement(8, 2, 1, 1), Agreement(1, 0, 0, 1)])
-    assert (all_.recall, all_.false_a_picture) == (pytest.approx(9 / 11), 0.5)
+    assert (all_.recall, all_.false_positives_per_image) == (pytest.approx(9 / 11), 0.5)
     assert (all_.accuracy, all_.f1) == (pytest.approx(9 / 12), pytest.approx(18 / 21))
     nothing = total([])
-    assert (nothing.recall, nothing.false_a_picture, nothing.accuracy) == (1.0, 0.0, 0.0)
+    assert (nothing.recall, nothing.false_positives_per_image, nothing.accuracy) == (1.0, 0.0, 0.0)
 
 
-def test_a_detector_is_judged_picture_by_picture():
+def test_a_detector_is_judged_image_by_image():
     frame = np.zeros((50, 40, 3), np.uint8)
     told: list[float] = []
     finding = judge_detector(
         WholeDetector(), [(frame, known(((0, 0, 40, 50), 0.9))), (frame, known())], tell=told.append
     )
-    assert (finding.whole.found, finding.whole.false, finding.whole.pictures) == (1, 1, 2)
+    assert (finding.whole.found, finding.whole.false, finding.whole.images) == (1, 1, 2)
     assert [part.found for _, part in finding.by_size] == [0, 1]
     assert np.isnan(finding.whole.landmarks[0])
     assert finding.milliseconds > 0
@@ -92,7 +92,7 @@ def test_faces_as_arrays():
 
 
 class Bright:
-    """Finds one face, the frame, where the picture is bright."""
+    """Finds one face, the frame, where the image is bright."""
 
     def detect(self, frame):
         return WholeDetector().detect(frame) if frame.max() > 100 else []

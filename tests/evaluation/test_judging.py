@@ -11,8 +11,8 @@ import pytest
 from mien.data.dataset import Dataset, Rejected, Truth
 from mien.data.photos import LabelledPhotos
 from mien.errors import DatasetError, ModelError, UsageError
-from mien.evaluation.inference import judge_chips, judge_photos, truth_under
-from mien.models.card import Answer, CropRule, Head, ModelCard
+from mien.evaluation.inference import judge_crops, judge_photos, truth_under
+from mien.models.card import CropRule, FusedOutput, Head, ModelCard
 from mien.structures import Box, Face, FrameResult, Prediction
 
 CARD = ModelCard(
@@ -21,21 +21,22 @@ CARD = ModelCard(
     channels=1,
     crop=CropRule(),
     heads=(Head("fer2013", ("happy", "sad")), Head("ferplus", ("sad", "contempt", "happy"))),
-    answer=Answer(("sad", "happy"), (("fer2013", 0.5), ("ferplus", 0.5))),
+    answer=FusedOutput(("sad", "happy"), (("fer2013", 0.5), ("ferplus", 0.5))),
 )
 LABELS = ("happy", "sad", "fear")
 
 
 class Speaks:
-    """A classifier that gives, for every head, the label whose number the chip's pixels have."""
+    """A classifier that gives, for every head, the label whose number the face crop's pixels have."""
 
     card = CARD
 
-    def logits(self, chips):
+    def logits(self, crops):
         said = {0: "happy", 1: "sad", 2: "contempt"}
         return {
             head.name: np.array(
-                [[8.0 * (label == said[int(chip[0, 0, 0])]) for label in head.labels] for chip in chips], np.float32
+                [[8.0 * (label == said[int(face_crop[0, 0, 0])]) for label in head.labels] for face_crop in crops],
+                np.float32,
             )
             for head in CARD.heads
         }
@@ -56,7 +57,7 @@ def data_of(said, *truths):
     count = len(said)
     return Dataset(
         name="made",
-        chips=np.tile(np.array(said, np.uint8)[:, None, None, None], (1, 8, 8, 1)),
+        crops=np.tile(np.array(said, np.uint8)[:, None, None, None], (1, 8, 8, 1)),
         truths=truths,
         splits=np.full(count, "PublicTest"),
         rows=np.array([str(row) for row in range(count)]),
@@ -71,28 +72,28 @@ VOTES = truth(
 )
 
 
-class TestChips:
+class TestCrops:
     def test_the_head_of_the_data_s_own_labels_is_judged_unless_told(self):
-        report = judge_chips(Speaks(), data_of([0, 1, 0, 0], OWN, VOTES)).report
+        report = judge_crops(Speaks(), data_of([0, 1, 0, 0], OWN, VOTES)).report
         assert (report.head, report.model, report.data, report.split) == ("fer2013", "drawn", "made", "PublicTest")
         assert (report.metrics.accuracy, report.metrics.n, report.excluded, report.rejected) == (0.75, 4, 0, 1)
         assert report.metrics.labels == ("happy", "sad")
         assert report.metrics.confusion.tolist() == [[2, 0], [1, 1]]
 
     def test_a_head_is_judged_by_its_own_truth_on_the_rows_that_count(self):
-        report = judge_chips(Speaks(), data_of([1, 2, 2, 2], OWN, VOTES), "ferplus").report
+        report = judge_crops(Speaks(), data_of([1, 2, 2, 2], OWN, VOTES), "ferplus").report
         assert (report.metrics.n, report.excluded) == (3, 1)
         assert report.metrics.labels == ("sad", "contempt", "happy")
         assert report.metrics.confusion.tolist() == [[1, 1, 0], [0, 1, 0], [0, 0, 0]]
 
     def test_the_answer_is_judged_by_votes_on_the_labels_that_it_names(self):
-        report = judge_chips(Speaks(), data_of([1, 0, 2, 0], OWN, VOTES), "answer").report
-        assert (report.head, report.metrics.labels) == ("answer", ("sad", "happy"))
+        report = judge_crops(Speaks(), data_of([1, 0, 2, 0], OWN, VOTES), "fused").report
+        assert (report.head, report.metrics.labels) == ("fused", ("sad", "happy"))
         assert (report.metrics.n, report.excluded) == (2, 2)  # contempt is no answer; the last row is not judged
         assert report.metrics.confusion.tolist() == [[1, 1], [0, 0]]
 
     def test_the_rows_behind_the_report_are_kept(self):
-        judged = judge_chips(Speaks(), data_of([1, 2, 2, 2], OWN, VOTES), "ferplus")
+        judged = judge_crops(Speaks(), data_of([1, 2, 2, 2], OWN, VOTES), "ferplus")
         assert judged.rows.tolist() == [0, 1, 2]
         assert judged.places.tolist() == ["0", "1", "2"]
         assert [judged.labels[at] for at in judged.answers] == ["sad", "sad", "contempt"]
@@ -100,7 +101,7 @@ class TestChips:
         assert (judged.card, judged.faces, judged.found.all()) == (CARD, (), True)
 
     def test_without_votes_the_answer_is_judged_by_the_data_s_labels(self):
-        assert judge_chips(Speaks(), data_of([0, 1, 1, 1], OWN), "answer").metrics.accuracy == 0.75
+        assert judge_crops(Speaks(), data_of([0, 1, 1, 1], OWN), "fused").metrics.accuracy == 0.75
 
     def test_labels_that_the_model_does_not_know_are_left_out(self):
         data = data_of([0, 0, 0], truth("fer2013", LABELS, ["happy", "fear", "sad"]))
@@ -120,7 +121,7 @@ class TestChips:
     )
     def test_what_can_t_be_judged_is_refused(self, truths, labels, error, words):
         with pytest.raises(error, match=words):
-            judge_chips(Speaks(), data_of([0, 0, 0, 0], *truths), labels)
+            judge_crops(Speaks(), data_of([0, 0, 0, 0], *truths), labels)
 
 
 def shows(happy, side=10.0):
@@ -131,14 +132,14 @@ class Recognises:
     """A recognizer that has its results by the photo's name, and reads no file."""
 
     labels = ("sad", "happy")
-    label_set = "answer"
+    label_set = "fused"
     classifier = SimpleNamespace(card=CARD)
 
     def __init__(self, **results):
         self.results = results
 
-    def predict_many(self, pictures):
-        for path in pictures:
+    def predict_many(self, images):
+        for path in images:
             found = self.results[path.stem]
             unread = isinstance(found, str)
             yield FrameResult(str(path), predictions=() if unread else found, error=found if unread else None)
@@ -156,7 +157,7 @@ class TestPhotos:
         report = judge_photos(recognizer, photos(a="happy", b="happy", c="sad", d="sad")).report
         assert (report.metrics.n, report.metrics.accuracy, report.missed, report.rejected) == (4, 0.5, 2, 1)
         assert report.metrics.missed.tolist() == [1, 1]
-        assert (report.model, report.head, report.data, report.split) == ("drawn", "answer", "4 photos", "all")
+        assert (report.model, report.head, report.data, report.split) == ("drawn", "fused", "4 photos", "all")
 
     @pytest.mark.parametrize("order", [1, -1])
     def test_the_largest_face_is_the_one_spoken_of(self, order):

@@ -143,10 +143,10 @@ def test_scores_of_probabilities_know_only_the_rows_found(rows, seed):
     found = np.random.default_rng(seed).random(len(answers)) < 0.7
     found[0] = True
     chain = judge(probabilities, answers, names(probabilities), found)
-    chips = judge(probabilities[found], answers[found], names(probabilities))
-    assert (chain.ece, chain.nll, chain.brier) == (chips.ece, chips.nll, chips.brier)
-    assert [score.precision for score in chain.per_class] == [score.precision for score in chips.per_class]
-    assert chain.accuracy <= chips.accuracy
+    crops = judge(probabilities[found], answers[found], names(probabilities))
+    assert (chain.ece, chain.nll, chain.brier) == (crops.ece, crops.nll, crops.brier)
+    assert [score.precision for score in chain.per_class] == [score.precision for score in crops.per_class]
+    assert chain.accuracy <= crops.accuracy
     assert chain.confusion.sum() + chain.missed.sum() == chain.n == sum(score.count for score in chain.per_class)
 
 

@@ -39,7 +39,7 @@ def sections(page):
     return {part.find("h2").text: " ".join(" ".join(part.itertext()).split()) for part in parsed(page).iter("section")}
 
 
-def pictures(page, heading):
+def images(page, heading):
     part = next(part for part in parsed(page).iter("section") if part.find("h2").text == heading)
     data = [image.get("src").removeprefix("data:image/png;base64,") for image in part.iter("img")]
     return [np.asarray(Image.open(io.BytesIO(base64.b64decode(one)))) for one in data]
@@ -93,7 +93,7 @@ def test_the_surest_mistakes_are_shown_as_they_are():
     page = report_page(evaluation_of(judged))
     rows = judged.surest_mistakes(24)
     assert len(rows) == 24
-    for row, shown in zip(rows, pictures(page, "The surest mistakes"), strict=True):
+    for row, shown in zip(rows, images(page, "The surest mistakes"), strict=True):
         assert np.array_equal(shown, PIXELS[row, ..., 0])
     first = rows[0]
     caption = (
@@ -158,7 +158,7 @@ class TestPhotos:
         assert "No face found 4 of 200 photos; counted as wrong" in told["At a glance"]
         assert "In 4 of 200 photos no face was found" in told["No face found"]
         assert "sad/p50.jpg" in told["No face found"]
-        assert len(pictures(page, "No face found")) == 4
+        assert len(images(page, "No face found")) == 4
 
     def test_where_all_are_missed_nothing_is_said_of_probabilities(self):
         missed = judged_of(rows=ROWS, found=np.zeros(ROWS, bool), photos=PHOTOS)
@@ -199,7 +199,7 @@ class TestComparison:
     def test_rows_that_only_one_gets_right_are_shown(self, compared):
         told = sections(compared)["Where a and b part"]
         assert re.search(r"Only a is right: \d+ rows", told)
-        assert len(pictures(compared, "Where a and b part")) > 8
+        assert len(images(compared, "Where a and b part")) > 8
 
 
 @pytest.mark.parametrize(("p", "words"), [(0.0004, "< 0.001"), (0.04, "0.040"), (1.0, "1.000")])

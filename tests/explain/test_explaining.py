@@ -12,7 +12,7 @@ from mien.explain import Occlusion, explain
 from mien.explain.deletion import centre_first, erase, foremost
 from mien.explain.explanation import rank_correlation
 from mien.explain.occlusion import blurred, mixed, soft_patches
-from mien.explain.odds import log_odds, odds_of_chips
+from mien.explain.odds import log_odds, odds_of_crops
 from mien.explain.overlay import beside, overlay, strongest_parts
 from mien.explain.page import explanation_page, sheet_page
 from mien.explain.randomization import shuffled_model
@@ -43,12 +43,12 @@ def test_a_smile_is_told_by_the_mouth(explained):
 
 
 def test_the_answer_hangs_on_what_is_marked(explained, occlusion):
-    chip, (shown,) = explained.chip, explained.maps
+    crop, (shown,) = explained.crop, explained.maps
     label = explained.prediction.labels.index("happy")
 
     def left(order):
-        marked = mixed(chip, blurred(chip), foremost(order, 0.2))
-        return odds_of_chips(occlusion.classifier, marked[None], "answer", label)[0]
+        marked = mixed(crop, blurred(crop), foremost(order, 0.2))
+        return odds_of_crops(occlusion.classifier, marked[None], "fused", label)[0]
 
     chance = np.random.default_rng(0).random(shown.values.shape, np.float32)
     # against centre first, which a smile this sure does not decide: benchmarks/explaining.py, over 200 photos
@@ -67,7 +67,7 @@ def test_a_mirrored_face_has_a_mirrored_map(explained, occlusion):
     if not occlusion.classifier.card.mirrored:
         pytest.skip("the shipped model reads one image")
     label = explained.prediction.labels.index("happy")
-    mirrored = occlusion.heat(np.ascontiguousarray(explained.chip[:, ::-1]), label)
+    mirrored = occlusion.heat(np.ascontiguousarray(explained.crop[:, ::-1]), label)
     assert np.abs(mirrored[:, ::-1] - explained.maps[0].values).max() < 0.02 * np.abs(explained.maps[0].values).max()
 
 
@@ -88,8 +88,8 @@ def test_curves_begin_and_end_where_they_must(checked):
 def test_shuffling_keeps_the_numbers_and_loses_their_meaning(shipped_model, classifier, explained):
     onnx = pytest.importorskip("onnx", reason="needs onnx: pip install 'mien[train]'")
     some, every = (Occlusion(shuffled_model(shipped_model, share), threads=1) for share in (0.1, 1.0))
-    rows = [one.classifier.predict(explained.chip[None])[0] for one in (some, every)]
-    assert all(np.abs(row - classifier.predict(explained.chip[None])[0]).max() > 0.05 for row in rows)
+    rows = [one.classifier.predict(explained.crop[None])[0] for one in (some, every)]
+    assert all(np.abs(row - classifier.predict(explained.crop[None])[0]).max() > 0.05 for row in rows)
     before, after = (
         sorted(np.sort(onnx.numpy_helper.to_array(one).ravel()).tobytes() for one in graph.graph.initializer)
         for graph in map(onnx.load_from_string, (shipped_model, shuffled_model(shipped_model, 1.0)))
@@ -105,26 +105,26 @@ def test_foremost_takes_as_many_as_asked(share):
 
 
 def test_a_map_that_knows_what_is_read_deletes_at_once():
-    def predict(chips):
-        shown = (chips[:, 2, 2, 0] == 200).astype(np.float32)
+    def predict(crops):
+        shown = (crops[:, 2, 2, 0] == 200).astype(np.float32)
         return np.stack([shown, 1 - shown], axis=1)
 
-    chip = np.zeros((12, 12, 1), np.uint8)
-    chip[2, 2] = 200
-    heat = (chip[..., 0] > 0).astype(np.float32)
-    curves = erase(predict, chip, 0, heat)
+    crop = np.zeros((12, 12, 1), np.uint8)
+    crop[2, 2] = 200
+    heat = (crop[..., 0] > 0).astype(np.float32)
+    curves = erase(predict, crop, 0, heat)
     assert curves.deletion.probabilities == (1.0, *[0.0] * 20)
     assert curves.insertion.probabilities == (0.0, *[1.0] * 20)
     assert curves.deletion.area < 0.05 < curves.centre.area
 
 
-@pytest.mark.parametrize("labels", ["answer", "fer2013", "ferplus"])
+@pytest.mark.parametrize("labels", ["fused", "fer2013", "ferplus"])
 def test_log_odds_are_those_of_what_users_are_told(classifier, explained, labels):
-    chips = np.stack([explained.chip, blurred(explained.chip)])
-    told = classifier.predict(chips, labels).astype(float)
+    crops = np.stack([explained.crop, blurred(explained.crop)])
+    told = classifier.predict(crops, labels).astype(float)
     for label in range(told.shape[1]):
         expected = np.log(told[:, label] / np.delete(told, label, axis=1).sum(axis=1))
-        np.testing.assert_allclose(odds_of_chips(classifier, chips, labels, label), expected, atol=1e-2)
+        np.testing.assert_allclose(odds_of_crops(classifier, crops, labels, label), expected, atol=1e-2)
 
 
 def test_log_odds_move_where_probabilities_no_longer_do(classifier):
@@ -163,7 +163,7 @@ def test_colours_say_for_and_against():
     assert overlay(view, heat, side=40).shape == (40, 40, 3)
 
 
-def test_pictures_stand_side_by_side(explained):
+def test_images_stand_side_by_side(explained):
     assert beside(explained).shape == (336, 2 * 336 + 8, 3)
 
 

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from mien.classification.face_crop import crop, in_chip
+from mien.classification.face_crop import crop, in_crop
 from mien.errors import UsageError
 from mien.explain.face_parts import PARTS, part_places, parts_of
 from mien.models.card import CropRule
@@ -25,15 +25,15 @@ def turned(degrees):
 
 @pytest.mark.parametrize("roll", [0, 20, -35])
 @pytest.mark.parametrize("rule", [CropRule(1.2), CropRule(1.0, align_beyond=10)])
-def test_a_point_lies_in_the_chip_where_crop_puts_it(roll, rule):
+def test_a_point_lies_in_the_crop_where_crop_puts_it(roll, rule):
     face = turned(roll)
     frame = np.zeros((240, 300, 3), np.uint8)
     x, y = np.rint(face.landmarks.nose).astype(int)
     frame[y - 3 : y + 3, x - 3 : x + 3] = 255
-    chip = crop(frame, face, rule, 96, 1)[..., 0].astype(float)
+    face_crop = crop(frame, face, rule, 96, 1)[..., 0].astype(float)
     rows, columns = np.mgrid[:96, :96] + 0.5
-    found = ((chip * columns).sum() / chip.sum(), (chip * rows).sum() / chip.sum())
-    assert found == pytest.approx(in_chip(Point(x, y), face, rule, 96), abs=0.3)
+    found = ((face_crop * columns).sum() / face_crop.sum(), (face_crop * rows).sum() / face_crop.sum())
+    assert found == pytest.approx(in_crop(Point(x, y), face, rule, 96), abs=0.3)
 
 
 @pytest.mark.parametrize("roll", [0, 25, -25])
@@ -42,7 +42,7 @@ def test_landmarks_lie_in_their_parts(roll):
     places = part_places(face, rule, 48)
 
     def part_at(point):
-        x, y = in_chip(point, face, rule, 48)
+        x, y = in_crop(point, face, rule, 48)
         return PARTS[places[int(y), int(x)]]
 
     marks = face.landmarks

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from PIL import Image
 
-from fuzz.pictures import encoded, fault_of, peak_memory, with_checksums
+from fuzz.images import encoded, fault_of, peak_memory, with_checksums
 
 GREY = Image.new("RGB", (64, 64), (90, 120, 150))
 
@@ -24,7 +24,7 @@ def chunk(kind: bytes, body: bytes) -> bytes:
 
 
 def blank_png(side: int, *, bits: int = 1) -> bytes:
-    """A whole, valid picture: black, one bit a pixel."""
+    """A whole, valid image: black, one bit a pixel."""
     row = bytes(1 + side * bits // 8)
     header = struct.pack(">IIBBBBB", side, side, bits, 0, 0, 0, 0)
     pixels = zlib.compress(row * side, 9)
@@ -32,7 +32,7 @@ def blank_png(side: int, *, bits: int = 1) -> bytes:
 
 
 def png_with(*chunks: bytes) -> bytes:
-    """The small picture with further chunks behind its header."""
+    """The small image with further chunks behind its header."""
     png = encoded(GREY, "PNG", {})
     return png[:33] + b"".join(chunks) + png[33:]
 
@@ -68,7 +68,7 @@ def webp_canvas(side: int) -> bytes:
 
 
 def bmp_of_runs() -> bytes:
-    """Each four bytes skip 255 rows of a very wide picture."""
+    """Each four bytes skip 255 rows of a very wide image."""
     header = struct.pack("<IiiHHIIiiII", 40, 2_000_000, 1, 1, 8, 1, 0, 0, 0, 256, 0)
     return b"BM" + struct.pack("<IHHI", 0, 0, 0, 14 + 40 + 1024) + header + bytes(1024) + b"\0\x02\xff\xff" * 20
 
@@ -86,7 +86,7 @@ def tiff_plain(*more: tuple[int, int, int, int], width: int = 8, height: int = 8
 
 
 def tiff_of_tile(side: int) -> bytes:
-    """A picture of 64 x 64 in one tile that is unpacked whole."""
+    """An image of 64 x 64 in one tile that is unpacked whole."""
     body = zlib.compress(bytes(side * side), 9)
     size = [(256, 4, 1, 64), (257, 4, 1, 64), (258, 3, 1, 8), (259, 3, 1, 8), (262, 3, 1, 1), (277, 3, 1, 1)]
     return tiff_of([*size, (322, 4, 1, side), (323, 4, 1, side), (324, 4, 1, 8), (325, 4, 1, len(body))], body)
@@ -122,7 +122,7 @@ def refused() -> dict[str, bytes]:
 
 
 def harmless() -> dict[str, bytes]:
-    """Small pictures with a bomb in what mien never unpacks."""
+    """Small images with a bomb in what mien never unpacks."""
     megabyte, profile = zlib.compress(bytes(1_000_000), 9), zlib.compress(bytes(100_000_000), 1)
     loop = bytearray(tiff_plain())
     loop[-4:] = loop[4:8]

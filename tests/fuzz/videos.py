@@ -17,7 +17,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from fuzz.pictures import mutated, peak_memory
+from fuzz.images import mutated, peak_memory
 from mien.errors import VideoError
 from mien.media.video import FileSource, Sampling
 from mien.media.video_writer import open_video
@@ -55,7 +55,7 @@ def end_of(path: Path) -> str:
     except BaseException as escaped:  # noqa: BLE001 - what escapes is what is looked for
         return f"{type(escaped).__name__}: {escaped}"
     times = [frame.seconds for frame in frames]
-    good = all(frame.picture.dtype == np.uint8 and frame.picture.ndim == 3 for frame in frames)
+    good = all(frame.image.dtype == np.uint8 and frame.image.ndim == 3 for frame in frames)
     rising = all(one < other for one, other in pairwise(times))
     if not (good and rising):
         return "bad frames" if rising else "times that do not rise"

@@ -28,7 +28,7 @@ class Frames:
     def read(self):
         if self.given == self.count:
             if self.lost:
-                raise VideoError("camera 1 stopped giving pictures")
+                raise VideoError("camera 1 stopped giving images")
             return None
         self.given += 1
         if self.live:
@@ -137,7 +137,7 @@ def test_a_camera_that_was_lost_is_found_again():
     engine = Engine(Reads, open_next, again=0.15)
     engine.start()
     until(lambda: engine.status.state is State.LOST)
-    assert engine.status.words == "camera 1 stopped giving pictures. Trying again"
+    assert engine.status.words == "camera 1 stopped giving images. Trying again"
     until(lambda: engine.status.state is State.ENDED)
     until(lambda: engine.newest().frame.index == 3)
     assert len(opened) == 4
@@ -153,7 +153,7 @@ def test_a_silent_camera_is_told_of(monkeypatch):
     source.read = lambda first=source.read: first() if source.given == 0 else hanging.read()
     engine = run(Reads(), source)
     until(lambda: engine.status.state is State.SILENT)
-    assert "No picture for" in engine.status.words
+    assert "No image for" in engine.status.words
     hanging.go.set()
     engine.stop()
 

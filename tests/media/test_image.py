@@ -15,8 +15,8 @@ import skimage.data
 from PIL import Image, ImageFile
 
 from fuzz import bombs
-from mien.errors import PictureError, UsageError
-from mien.media.image import FORMATS, MAX_BYTES, PICTURE_SUFFIXES, encode, find_pictures, read, write
+from mien.errors import ImageError, UsageError
+from mien.media.image import FORMATS, IMAGE_SUFFIXES, MAX_BYTES, encode, find_images, read, write
 
 SIZES = [(1, 1), (7, 5), (1, 10_000), (10_000, 1)]
 
@@ -26,9 +26,9 @@ def face():
     return np.ascontiguousarray(skimage.data.astronaut()[:256, 96:320])
 
 
-def encoded(picture, name, **options):
+def encoded(image, name, **options):
     target = io.BytesIO()
-    picture.save(target, name, **options)
+    image.save(target, name, **options)
     return target.getvalue()
 
 
@@ -81,13 +81,13 @@ def test_paths_in_every_form(face, form, tmp_path):
 
 def test_an_array_is_checked_and_returned(face):
     assert read(face) is face
-    with pytest.raises(PictureError, match="float64"):
+    with pytest.raises(ImageError, match="float64"):
         read(face / 255)
 
 
 @pytest.mark.parametrize("source", [None, 7, ["a.png"], io.BytesIO(b"")])
 def test_other_types_are_refused(source):
-    with pytest.raises(PictureError, match="expected a path, the bytes of a picture or a numpy array"):
+    with pytest.raises(ImageError, match="expected a path, the bytes of an image or a numpy array"):
         read(source)
 
 
@@ -99,7 +99,7 @@ def test_an_animation_gives_its_first_frame():
         assert (read(animation) == (255, 0, 0)).all(), name
 
 
-def test_a_phone_photo_with_a_second_picture_behind_gives_the_first(face):
+def test_a_phone_photo_with_a_second_image_behind_gives_the_first(face):
     first, second = Image.fromarray(face), Image.new("RGB", (64, 64))
     photo = encoded(first, "MPO", save_all=True, append_images=[second], quality=95)
     assert read(photo).shape == face.shape
@@ -121,9 +121,9 @@ def rgb16(size, colour):
 
 
 def palette(size, **options):
-    picture = Image.new("P", size, 1)
-    picture.putpalette([0, 0, 0, 200, 40, 10])
-    return encoded(picture, "PNG", **options)
+    image = Image.new("P", size, 1)
+    image.putpalette([0, 0, 0, 200, 40, 10])
+    return encoded(image, "PNG", **options)
 
 
 MODES = {
@@ -169,19 +169,19 @@ def test_every_mode_and_size_has_a_defined_result(mode, size):
 
 
 @pytest.mark.parametrize(
-    ("picture", "words"),
+    ("image", "words"),
     [
         (Image.new("F", (4, 4), 0.5), "floating point"),
         (Image.new("I", (4, 4), 70_000), "values from 70000 to 70000"),
         (Image.new("I", (4, 4), -1), "values from -1 to -1"),
     ],
 )
-def test_pixels_without_an_agreed_white_are_refused(picture, words):
-    with pytest.raises(PictureError, match=words):
-        read(encoded(picture, "TIFF"))
+def test_pixels_without_an_agreed_white_are_refused(image, words):
+    with pytest.raises(ImageError, match=words):
+        read(encoded(image, "TIFF"))
 
 
-def test_a_picture_larger_than_a_strip_is_whole():
+def test_a_image_larger_than_a_strip_is_whole():
     frame = np.random.default_rng(0).integers(0, 256, (700, 900, 3), np.uint8)
     assert np.array_equal(read(encode(frame, "png")), frame)
 
@@ -201,24 +201,24 @@ STORED = {
 
 
 def stored(face, orientation):
-    """The picture as a camera held that way stores it, and its EXIF."""
-    picture, turn, exif = Image.fromarray(face), STORED[orientation], Image.Exif()
+    """The image as a camera held that way stores it, and its EXIF."""
+    image, turn, exif = Image.fromarray(face), STORED[orientation], Image.Exif()
     exif[274] = orientation
-    return (picture if turn is None else picture.transpose(turn)), exif
+    return (image if turn is None else image.transpose(turn)), exif
 
 
 @pytest.mark.parametrize("orientation", STORED)
 @pytest.mark.parametrize("name", ["PNG", "TIFF", "WEBP"])
 def test_eight_orientations_give_the_same_frame(face, name, orientation):
-    picture, exif = stored(face, orientation)
+    image, exif = stored(face, orientation)
     options = {"lossless": True} if name == "WEBP" else {}
-    assert np.array_equal(read(encoded(picture, name, exif=exif, **options)), face)
+    assert np.array_equal(read(encoded(image, name, exif=exif, **options)), face)
 
 
 @pytest.mark.parametrize("orientation", STORED)
 def test_eight_orientations_of_a_jpeg(face, orientation):
-    picture, exif = stored(face, orientation)
-    frame = read(encoded(picture, "JPEG", exif=exif, quality=100, subsampling=0)).astype(int)
+    image, exif = stored(face, orientation)
+    frame = read(encoded(image, "JPEG", exif=exif, quality=100, subsampling=0)).astype(int)
     assert frame.shape == face.shape
     assert np.abs(frame - face).mean() < 1
 
@@ -234,7 +234,7 @@ def test_eight_orientations_of_a_jpeg(face, orientation):
         bombs.exif_of_overlaps(),
     ],
 )
-def test_damaged_exif_leaves_the_picture_as_it_is(face, exif):
+def test_damaged_exif_leaves_the_image_as_it_is(face, exif):
     assert np.array_equal(read(encoded(Image.fromarray(face), "PNG", exif=exif)), face)
 
 
@@ -261,13 +261,13 @@ def test_strangers_are_refused_by_name_at_every_door(kind, tmp_path):
     path = tmp_path / "photo.jpg"
     path.write_bytes(STRANGERS[kind])
     for source in (STRANGERS[kind], path, str(path)):
-        with pytest.raises(PictureError, match=f"expected a JPEG.*received .*{kind}"):
+        with pytest.raises(ImageError, match=f"expected a JPEG.*received .*{kind}"):
             read(source)
 
 
 def test_what_pillow_could_open_besides_is_refused():
     for name in ("EPS", "PPM", "TGA", "ICO", "PCX"):
-        with pytest.raises(PictureError, match="expected a JPEG"):
+        with pytest.raises(ImageError, match="expected a JPEG"):
             read(encoded(Image.new("RGB", (64, 64)), name))
 
 
@@ -275,23 +275,23 @@ def test_what_pillow_could_open_besides_is_refused():
 @pytest.mark.parametrize("share", [0.02, 0.3, 0.6, 0.95])
 def test_a_file_cut_short_is_refused_not_half_grey(face, name, share):
     whole = encoded(Image.fromarray(face), name)
-    with pytest.raises(PictureError, match="bytes given"):
+    with pytest.raises(ImageError, match="bytes given"):
         read(whole[: int(len(whole) * share)])
 
 
 def test_the_message_names_the_file_what_came_and_what_to_do(face, tmp_path):
     path = tmp_path / "team.png"
     path.write_bytes(encode(face, "png")[:5000])
-    with pytest.raises(PictureError, match=r"team\.png': expected a whole picture; received .*\. Copy or download"):
+    with pytest.raises(ImageError, match=r"team\.png': expected a whole image; received .*\. Copy or download"):
         read(path)
 
 
 def test_missing_folder_and_empty_have_their_own_words(tmp_path):
     (tmp_path / "empty.jpg").touch()
     for name, words in {"none.jpg": "no such file", "": "a folder", "empty.jpg": "an empty file"}.items():
-        with pytest.raises(PictureError, match=words):
+        with pytest.raises(ImageError, match=words):
             read(tmp_path / name)
-    with pytest.raises(PictureError, match="null byte"):
+    with pytest.raises(ImageError, match="null byte"):
         read("a\0.jpg")
 
 
@@ -299,7 +299,7 @@ def test_missing_folder_and_empty_have_their_own_words(tmp_path):
 def test_a_locked_file_has_its_own_words(face, tmp_path):
     write(tmp_path / "locked.png", face)
     (tmp_path / "locked.png").chmod(0)
-    with pytest.raises(PictureError, match="no permission"):
+    with pytest.raises(ImageError, match="no permission"):
         read(tmp_path / "locked.png")
 
 
@@ -307,14 +307,14 @@ def test_a_locked_file_has_its_own_words(face, tmp_path):
 def test_a_pipe_or_device_neither_hangs_nor_fills_memory(tmp_path):
     os.mkfifo(tmp_path / "pipe.jpg")
     for path in (tmp_path / "pipe.jpg", Path("/dev/zero")):
-        with pytest.raises(PictureError, match="pipe or device"):
+        with pytest.raises(ImageError, match="pipe or device"):
             read(path)
 
 
 def test_a_file_over_the_limit_is_refused_unread(tmp_path):
     with (tmp_path / "huge.png").open("wb") as file:
         file.truncate(MAX_BYTES + 1)
-    with pytest.raises(PictureError, match="at most 200,000,000 bytes; received 200,000,001"):
+    with pytest.raises(ImageError, match="at most 200,000,000 bytes; received 200,000,001"):
         read(tmp_path / "huge.png")
 
 
@@ -325,7 +325,7 @@ def test_pillow_is_left_as_the_host_set_it(face):
     before = settings()
     read(encode(face, "png"))
     for bomb in bombs.refused().values():
-        with pytest.raises(PictureError):
+        with pytest.raises(ImageError):
             read(bomb)
     assert settings() == before
 
@@ -353,8 +353,8 @@ def test_a_bomb_costs_at_most_100_ms_and_50_mb(costs):
     assert dear == {}
 
 
-def test_50_000_damaged_pictures_are_read_or_refused():
-    outcome = run("pictures", 50_000)
+def test_50_000_damaged_images_are_read_or_refused():
+    outcome = run("images", 50_000)
     assert set(outcome["ends"]) == {"valid", "refused"}
     assert sum(outcome["ends"].values()) == 50_000
     assert min(outcome["ends"].values()) > 10_000  # both ways are taken, or the damage is too great or too small
@@ -365,18 +365,18 @@ def test_50_000_damaged_pictures_are_read_or_refused():
 # finding
 
 
-def test_a_folder_gives_its_pictures_in_natural_order(tmp_path):
+def test_a_folder_gives_its_images_in_natural_order(tmp_path):
     names = ["10.jpg", "9.JPG", "a/2.png", "a/1.webp", "[x]*?.gif", "B.tiff", ".hidden.jpg", ".git/1.jpg", "notes.txt"]
     for name in names:
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).touch()
-    found = [path.relative_to(tmp_path).as_posix() for path in find_pictures([tmp_path])]
+    found = [path.relative_to(tmp_path).as_posix() for path in find_images([tmp_path])]
     assert found == ["9.JPG", "10.jpg", "[x]*?.gif", "a/1.webp", "a/2.png", "B.tiff"]
 
 
 def test_files_come_as_they_are(tmp_path):
     paths = [tmp_path / "notes.txt", tmp_path / "missing.jpg", tmp_path / ".hidden.jpg"]
-    assert list(find_pictures(paths)) == paths
+    assert list(find_images(paths)) == paths
 
 
 def test_loops_of_links_end_and_a_folder_is_walked_once(tmp_path):
@@ -385,17 +385,17 @@ def test_loops_of_links_end_and_a_folder_is_walked_once(tmp_path):
     (tmp_path / "a" / "again").symlink_to(tmp_path)
     (tmp_path / "b").symlink_to(tmp_path / "a")
     (tmp_path / "me").symlink_to(tmp_path / "me")
-    assert list(find_pictures([tmp_path, tmp_path / "a"])) == [tmp_path / "a" / "1.jpg"]
+    assert list(find_images([tmp_path, tmp_path / "a"])) == [tmp_path / "a" / "1.jpg"]
 
 
 def test_a_broken_link_is_found_so_that_reading_it_says_so(tmp_path):
     (tmp_path / "gone.jpg").symlink_to(tmp_path / "nowhere.jpg")
-    assert list(find_pictures([tmp_path])) == [tmp_path / "gone.jpg"]
+    assert list(find_images([tmp_path])) == [tmp_path / "gone.jpg"]
 
 
 def test_every_format_has_a_suffix_that_is_found():
     extensions = Image.registered_extensions()
-    assert {extensions[suffix] for suffix in PICTURE_SUFFIXES} == set(FORMATS)
+    assert {extensions[suffix] for suffix in IMAGE_SUFFIXES} == set(FORMATS)
 
 
 # writing
@@ -415,8 +415,8 @@ def test_what_cant_be_written_leaves_nothing(face, tmp_path):
     for name, frame, error in [
         ("a.bmp", face, UsageError),
         ("a", face, UsageError),
-        ("a.png", face / 255, PictureError),
-        ("a.webp", np.zeros((1, 20_000, 3), np.uint8), PictureError),
+        ("a.png", face / 255, ImageError),
+        ("a.webp", np.zeros((1, 20_000, 3), np.uint8), ImageError),
     ]:
         with pytest.raises(error, match="expected"):
             write(tmp_path / name, frame)

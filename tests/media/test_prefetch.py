@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from mien.media.prefetch import ahead, mapped
+from mien.media.prefetch import parallel_map, prefetch
 
 
 def threads():
@@ -15,8 +15,8 @@ def threads():
 
 
 def test_all_items_come_in_order():
-    assert list(ahead(range(1000), 3)) == list(range(1000))
-    assert list(ahead([], 3)) == []
+    assert list(prefetch(range(1000), 3)) == list(range(1000))
+    assert list(prefetch([], 3)) == []
     assert not threads()
 
 
@@ -28,7 +28,7 @@ def test_no_more_wait_than_may():
             made.append(number)
             yield number
 
-    items = ahead(make(), 3)
+    items = prefetch(make(), 3)
     assert next(items) == 0
     time.sleep(0.2)
     assert len(made) <= 1 + 3 + 1  # taken, waiting, and the one that waits to wait
@@ -42,7 +42,7 @@ def test_an_error_comes_after_the_items_before_it():
         yield 1
         raise ValueError("torn")
 
-    items = ahead(make(), 3)
+    items = prefetch(make(), 3)
     assert next(items) == 1
     with pytest.raises(ValueError, match="torn"):
         next(items)
@@ -57,7 +57,7 @@ def test_the_next_item_is_made_while_one_is_used():
         second.set()
         yield 2
 
-    for item in ahead(make(), 2):
+    for item in prefetch(make(), 2):
         assert item == 2 or second.wait(10)
 
 
@@ -69,19 +69,19 @@ def test_items_are_mapped_in_their_order_by_several_threads():
             both.wait()  # passed only if two calls run at once
         return item * item
 
-    assert list(mapped(call, range(20), 2)) == [item * item for item in range(20)]
+    assert list(parallel_map(call, range(20), 2)) == [item * item for item in range(20)]
 
 
 def test_few_items_are_mapped_before_they_are_asked_for():
     taken = []
-    squares = mapped(lambda item: item * item, (taken.append(item) or item for item in range(100)), 2)
+    squares = parallel_map(lambda item: item * item, (taken.append(item) or item for item in range(100)), 2)
     assert next(squares) == 0
     assert len(taken) == 5
     squares.close()
 
 
 def test_what_a_call_raises_comes_where_its_result_would():
-    inverses = mapped(lambda item: 1 / item, [4, 2, 0, 1], 2)
+    inverses = parallel_map(lambda item: 1 / item, [4, 2, 0, 1], 2)
     assert [next(inverses), next(inverses)] == [0.25, 0.5]
     with pytest.raises(ZeroDivisionError):
         next(inverses)

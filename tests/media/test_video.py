@@ -1,4 +1,4 @@
-"""Frames with their times, from a clip that was drawn, a picture, and cameras that are fakes."""
+"""Frames with their times, from a clip that was drawn, an image, and cameras that are fakes."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import pytest
 from PIL import Image
 
 from mien.errors import UsageError, VideoError
-from mien.media.video import Camera, CameraSource, FileSource, PictureSource, Sampling, cameras, open_file
+from mien.media.video import Camera, CameraSource, FileSource, ImageSource, Sampling, cameras, open_file
 from videos import write_frames
 
 LINUX = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="only Linux says which cameras there are")
@@ -75,8 +75,8 @@ def test_a_clip_gives_its_frames_in_order_with_their_times(tmp_path):
     assert [frame.index for frame in frames] == list(range(12))
     assert [frame.seconds for frame in frames] == pytest.approx([number / 10 for number in range(12)], abs=1e-3)
     for number, frame in enumerate(frames):
-        assert (frame.picture.shape, frame.picture.dtype) == ((48, 64, 3), np.uint8)
-        red, green, blue = frame.picture.reshape(-1, 3).mean(axis=0)
+        assert (frame.image.shape, frame.image.dtype) == ((48, 64, 3), np.uint8)
+        red, green, blue = frame.image.reshape(-1, 3).mean(axis=0)
         assert abs(red - 20 * number) < 8
         assert green < 8
         assert blue < 8
@@ -90,12 +90,12 @@ def test_times_that_a_file_does_not_tell_follow_its_rate(tmp_path):
     assert source.read() is None
 
 
-def test_a_picture_is_a_video_of_one_frame(tmp_path):
+def test_a_image_is_a_video_of_one_frame(tmp_path):
     Image.new("RGB", (6, 4), (200, 10, 20)).save(tmp_path / "one.png")
     source = open_file(tmp_path / "one.png")
-    assert isinstance(source, PictureSource)
+    assert isinstance(source, ImageSource)
     frame = source.read()
-    assert (frame.index, frame.seconds, frame.picture[0, 0].tolist()) == (0, 0.0, [200, 10, 20])
+    assert (frame.index, frame.seconds, frame.image[0, 0].tolist()) == (0, 0.0, [200, 10, 20])
     assert source.read() is None
 
 
@@ -106,7 +106,7 @@ def test_a_picture_is_a_video_of_one_frame(tmp_path):
         ("gone.png", None, "gone.png"),
         ("text.mp4", b"no video at all", "holds none"),
         ("empty.mp4", b"", "holds none"),
-        ("text.png", b"no picture", "text.png"),
+        ("text.png", b"no image", "text.png"),
     ],
 )
 def test_what_is_no_video_is_refused_by_name(tmp_path, name, content, words):
@@ -131,8 +131,8 @@ def test_a_camera_gives_frames_as_rgb_until_it_is_lost(devices):
     assert capture.source == 0
     assert (first.index, first.seconds, second.index) == (0, 0.0, 1)
     assert second.seconds >= 0
-    assert first.picture[0, 0].tolist() == [3, 2, 1]
-    with pytest.raises(VideoError, match="camera 1 stopped giving pictures"):
+    assert first.image[0, 0].tolist() == [3, 2, 1]
+    with pytest.raises(VideoError, match="camera 1 stopped giving images"):
         camera.read()
     camera.close()
     assert capture.released
@@ -191,7 +191,7 @@ def test_the_frames_that_are_wanted_are_taken(tmp_path, sampling, wanted):
     assert [frame.index for frame in frames] == wanted
     for frame in frames:
         assert frame.seconds == pytest.approx(frame.index / 10, abs=1e-3)
-        assert abs(frame.picture[..., 0].mean() - 20 * frame.index) < 8
+        assert abs(frame.image[..., 0].mean() - 20 * frame.index) < 8
 
 
 @pytest.mark.parametrize(

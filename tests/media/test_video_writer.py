@@ -33,14 +33,14 @@ def sounding(tmp_path):
     """A second of video with a second of a tone."""
     path = tmp_path / "sounding.mp4"
     with av.open(str(path), "w") as target:
-        pictures, sound = target.add_stream("libx264", rate=10), target.add_stream("aac", rate=8000, layout="mono")
-        pictures.height, pictures.width, pictures.pix_fmt = 48, 64, "yuv420p"
+        images, sound = target.add_stream("libx264", rate=10), target.add_stream("aac", rate=8000, layout="mono")
+        images.height, images.width, images.pix_fmt = 48, 64, "yuv420p"
         for number in range(10):
-            target.mux(pictures.encode(av.VideoFrame.from_ndarray(grey(number % 8), format="rgb24")))
+            target.mux(images.encode(av.VideoFrame.from_ndarray(grey(number % 8), format="rgb24")))
         tone = (8000 * np.sin(np.arange(8000) * 0.3)).astype(np.int16)
         frame = av.AudioFrame.from_ndarray(tone[None], format="s16", layout="mono")
         frame.sample_rate, frame.pts, frame.time_base = 8000, 0, Fraction(1, 8000)
-        for packet in [*sound.encode(frame), *sound.encode(None), *pictures.encode(None)]:
+        for packet in [*sound.encode(frame), *sound.encode(None), *images.encode(None)]:
             target.mux(packet)
     return path
 
@@ -54,24 +54,24 @@ def test_frames_of_any_rhythm_keep_their_times_to_a_millisecond(tmp_path, suffix
     frames = read_all(path)
     assert [frame.seconds for frame in frames] == pytest.approx(TIMES, abs=1e-3)
     for number, frame in enumerate(frames):
-        assert frame.picture.shape == (48, 64, 3)
-        assert abs(frame.picture.mean() - 30 * number) < 6
+        assert frame.image.shape == (48, 64, 3)
+        assert abs(frame.image.mean() - 30 * number) < 6
 
 
 @pytest.mark.parametrize(("turned", "shape"), [(0, (48, 64)), (90, (64, 48)), (180, (48, 64)), (270, (64, 48))])
 def test_a_turned_video_is_read_upright_at_its_times(tmp_path, turned, shape):
     plain, path = tmp_path / "plain.mp4", tmp_path / "turned.mp4"
-    picture = np.zeros((48, 64, 3), np.uint8)
-    picture[:, :32] = 220
+    image = np.zeros((48, 64, 3), np.uint8)
+    image[:, :32] = 220
     with open_video(plain) as writer:
         for seconds in TIMES:
-            writer.write(picture, seconds)
+            writer.write(image, seconds)
     turn(plain, path, turned)
     frames = read_all(path)
     assert [frame.seconds for frame in frames] == pytest.approx(TIMES, abs=1e-3)
-    assert {frame.picture.shape[:2] for frame in frames} == {shape}
-    upright = np.rot90(picture, -turned // 90)
-    assert np.abs(frames[0].picture.astype(int) - upright).mean() < 12
+    assert {frame.image.shape[:2] for frame in frames} == {shape}
+    upright = np.rot90(image, -turned // 90)
+    assert np.abs(frames[0].image.astype(int) - upright).mean() < 12
 
 
 def turn(source, target, degrees):
@@ -89,7 +89,7 @@ def test_the_sound_is_kept_as_it_is(tmp_path, sounding):
     source = FileSource(sounding)
     with open_video(path, sounding) as writer:
         for frame in source.frames(Sampling()):
-            writer.write(255 - frame.picture, frame.seconds)
+            writer.write(255 - frame.image, frame.seconds)
     source.close()
 
     def sound_of(video):
@@ -104,7 +104,7 @@ def test_the_sound_is_kept_as_it_is(tmp_path, sounding):
 def test_odd_edges_lose_a_row_and_a_column(tmp_path):
     with open_video(tmp_path / "odd.mp4") as writer:
         writer.write(grey(3, (49, 65)), 0.0)
-    assert read_all(tmp_path / "odd.mp4")[0].picture.shape == (48, 64, 3)
+    assert read_all(tmp_path / "odd.mp4")[0].image.shape == (48, 64, 3)
 
 
 def test_an_error_leaves_no_file(tmp_path):

@@ -6,7 +6,8 @@ import pytest
 
 from mien.emotions import FER2013, FERPLUS
 from mien.errors import ModelError
-from mien.models.card import SEAL_MARK, UNSEALED, Answer, CropRule, Head, ModelCard, Origin, Score, check_seal, seal
+from mien.models.card import CropRule, FusedOutput, Head, ModelCard, Origin, Score
+from mien.models.seal import SEAL_MARK, UNSEALED, check_seal, seal
 
 CARD = ModelCard(
     name="compact",
@@ -14,10 +15,10 @@ CARD = ModelCard(
     channels=1,
     crop=CropRule(factor=1.05, align_beyond=12.0),
     heads=(Head("fer2013", FER2013, 1.3, 0.4, (0.1,) * 7, (1.2,) * 7), Head("ferplus", FERPLUS)),
-    answer=Answer(
+    answer=FusedOutput(
         FER2013, (("fer2013", 0.4), ("ferplus", 0.6)), temperature=0.9, unsure_below=0.45, offsets=(0.5,) * 7
     ),
-    origin=Origin(network="compact", data="fer2013 abc", recipe='name = "ü"\n', licence="MIT"),
+    origin=Origin(network="compact", data="fer2013 abc", config='name = "ü"\n', licence="MIT"),
     scores=(Score("fer2013", "PublicTest", "accuracy", 0.7, 3589),),
 )
 PLAIN = ModelCard(
@@ -26,7 +27,7 @@ PLAIN = ModelCard(
     channels=3,
     crop=CropRule(),
     heads=(Head("classes", ("open", "shut")),),
-    answer=Answer(("open", "shut"), (("classes", 1.0),)),
+    answer=FusedOutput(("open", "shut"), (("classes", 1.0),)),
 )
 UNSEALED_MODEL = b"\x08\x08 weights " + SEAL_MARK + UNSEALED.encode() + b" more weights"
 
@@ -62,10 +63,10 @@ def test_a_head_is_found_by_name():
         (lambda: Head("h", ("a", "b"), offsets=(1.0,)), "an offset for each of 2 labels"),
         (lambda: Head("h", ("a", "b"), scales=(1.0,)), "a scale for each of 2 labels"),
         (lambda: Head("h", ("a",), scales=(float("inf"),)), "a scale for each of 1 labels"),
-        (lambda: Answer(("a",), (("h", 0.5),)), "sum to 1"),
-        (lambda: Answer(("a", "b"), (("h", 1.0),), offsets=(1.0,)), "an offset for each of 2 labels"),
-        (lambda: Answer(("a",), (("h", 1.0),), offsets=(float("nan"),)), "an offset for each of 1 labels"),
-        (lambda: Answer(("a",), (("h", 1.0),), temperature=-1.0), "temperature above 0"),
+        (lambda: FusedOutput(("a",), (("h", 0.5),)), "sum to 1"),
+        (lambda: FusedOutput(("a", "b"), (("h", 1.0),), offsets=(1.0,)), "an offset for each of 2 labels"),
+        (lambda: FusedOutput(("a",), (("h", 1.0),), offsets=(float("nan"),)), "an offset for each of 1 labels"),
+        (lambda: FusedOutput(("a",), (("h", 1.0),), temperature=-1.0), "temperature above 0"),
         (lambda: dataclasses.replace(CARD, size=7), "8 to 1024 pixels"),
         (lambda: dataclasses.replace(CARD, size=1025), "8 to 1024 pixels"),
         (lambda: dataclasses.replace(CARD, channels=2), "1 or 3 channels"),
@@ -73,7 +74,7 @@ def test_a_head_is_found_by_name():
         (lambda: dataclasses.replace(CARD, heads=(CARD.heads[0],) * 2), "heads with distinct names"),
         (lambda: dataclasses.replace(CARD, heads=CARD.heads[:1]), "received 'ferplus'"),
         (
-            lambda: dataclasses.replace(CARD, answer=Answer(FERPLUS, (("fer2013", 1.0),))),
+            lambda: dataclasses.replace(CARD, answer=FusedOutput(FERPLUS, (("fer2013", 1.0),))),
             "names .*contempt.* which the head 'fer2013' does not",
         ),
     ],

@@ -8,17 +8,17 @@ from mien.classification.classifier import Classifier
 from mien.data import load as load_dataset
 from mien.data import photos
 from mien.data.photos import LabelledPhotos
-from mien.evaluation.inference import judge_chips, judge_photos
+from mien.evaluation.inference import judge_crops, judge_photos
 from mien.models.manifest import read_entries
 from mien.models.onnx_file import card_of
 from mien.models.store import SHIPPED, ModelStore
 from mien.recognizer import Recognizer, find_detector
-from mien.training.config import from_toml, recipe_named
+from mien.training.config import config_named, from_toml
 
 pytestmark = pytest.mark.shared
 
-RECIPES = {"compact": "compact-taught", "compact-int8": "compact-taught", "nano": "nano", "large-int8": "large"}
-"""The models, and the shipped recipe of the run that each came from."""
+CONFIGS = {"compact": "compact-taught", "compact-int8": "compact-taught", "nano": "nano", "large-int8": "large"}
+"""The models, and the shipped config of the run that each came from."""
 
 
 @pytest.fixture
@@ -36,20 +36,20 @@ def public_test(shared):
     [
         ("compact", "fer2013", 0.715, 0.695),
         ("compact", "ferplus", 0.875, 0.73),
-        ("compact", "answer", 0.865, 0.79),
+        ("compact", "fused", 0.865, 0.79),
         ("compact-int8", "fer2013", 0.71, 0.69),
         ("compact-int8", "ferplus", 0.875, 0.73),
-        ("compact-int8", "answer", 0.865, 0.79),
+        ("compact-int8", "fused", 0.865, 0.79),
         ("nano", "fer2013", 0.66, 0.6),
         ("nano", "ferplus", 0.845, 0.64),
-        ("nano", "answer", 0.84, 0.74),
+        ("nano", "fused", 0.84, 0.74),
         ("large-int8", "fer2013", 0.7, 0.675),
         ("large-int8", "ferplus", 0.88, 0.69),
     ],
 )
 def test_it_reads_public_test_as_its_card_tells(store, public_test, model, labels, accuracy, macro_f1):
     classifier = Classifier(store.load(model))
-    metrics = judge_chips(classifier, public_test, labels).metrics
+    metrics = judge_crops(classifier, public_test, labels).metrics
     assert metrics.accuracy >= accuracy
     assert metrics.macro_f1 >= macro_f1
     assert metrics.ece <= 0.02
@@ -70,12 +70,12 @@ def test_it_reads_photos_through_the_whole_chain(classifier, shared, store, name
     assert report.metrics.accuracy >= (0.62 if name == "haar" else 0.70)
 
 
-@pytest.mark.parametrize("model", RECIPES)
-def test_its_card_is_complete_and_its_recipe_one_that_ships(model):
+@pytest.mark.parametrize("model", CONFIGS)
+def test_its_card_is_complete_and_its_config_one_that_ships(model):
     store_entry = next(entry for entry in read_entries(SHIPPED / "manifest.json") if entry.name == model)
     card = card_of((SHIPPED / store_entry.file).read_bytes())
-    assert from_toml(card.origin.recipe) == recipe_named(RECIPES[model])
+    assert from_toml(card.origin.config) == config_named(CONFIGS[model])
     assert card.origin.licence
     assert card.origin.notes
-    assert card.origin.recipe
-    assert card.answer.unsure_below > 0
+    assert card.origin.config
+    assert card.fused.unsure_below > 0

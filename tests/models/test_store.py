@@ -10,8 +10,9 @@ import pytest
 from mien.emotions import FER2013
 from mien.errors import FetchError, ModelError, ModelMissingError
 from mien.media.files import cache_folder
-from mien.models.card import CARD_KEY, SEAL_KEY, SEAL_MARK, UNSEALED, Answer, CropRule, Head, ModelCard, Origin, seal
+from mien.models.card import CARD_KEY, CropRule, FusedOutput, Head, ModelCard, Origin
 from mien.models.manifest import Entry, read_entries, to_json
+from mien.models.seal import SEAL_KEY, SEAL_MARK, UNSEALED, seal
 from mien.models.store import MANIFEST, SHIPPED, Check, ModelStore
 
 CONTENT = b"\x08\x08" + random.Random(1).randbytes(5000)
@@ -42,7 +43,7 @@ def store(house):
 def card(name="mine", notes=""):
     heads = (Head("fer2013", FER2013),)
     origin = Origin(network="compact", licence="MIT", notes=notes)
-    return ModelCard(name, 48, 1, CropRule(), heads, Answer(FER2013, (("fer2013", 1.0),)), origin)
+    return ModelCard(name, 48, 1, CropRule(), heads, FusedOutput(FER2013, (("fer2013", 1.0),)), origin)
 
 
 def model_of(model_card):

@@ -39,15 +39,19 @@ ASIDE = Landmarks(Point(5, 10), Point(15, 10), Point(14.123, 15), Point(6, 20), 
 UNDECODABLE = os.fsdecode(b"caf\xe9.jpg")
 
 
-def prediction(probabilities=(0.125, 0.75, 0.125), box=BOX, track=None, unsure_below=0.4, landmarks=None, flaws=()):
-    return Prediction(Face(box, landmarks, confidence=0.5), LABELS, probabilities, unsure_below, track, flaws)
+def prediction(
+    probabilities=(0.125, 0.75, 0.125), box=BOX, track=None, unsure_below=0.4, landmarks=None, quality_issues=()
+):
+    return Prediction(Face(box, landmarks, confidence=0.5), LABELS, probabilities, unsure_below, track, quality_issues)
 
 
 RESULTS = [
     FrameResult("team.jpg", predictions=(prediction(),)),
-    FrameResult("clip.mp4", 12, 0.4, (prediction(track=3), prediction(DOUBTFUL, track=4, flaws=("small", "dark")))),
+    FrameResult(
+        "clip.mp4", 12, 0.4, (prediction(track=3), prediction(DOUBTFUL, track=4, quality_issues=("small", "dark")))
+    ),
     FrameResult("nobody.png"),
-    FrameResult("torn.jpg", error="expected a picture; received 3 bytes"),
+    FrameResult("torn.jpg", error="expected an image; received 3 bytes"),
     FrameResult('odd, "name"\r[bold]x.jpg', predictions=(prediction(box=Box(-20.5, -3, -20.2, 900)),)),
     FrameResult("=1+1.jpg", predictions=(prediction(),)),
     FrameResult("aside.jpg", predictions=(prediction(landmarks=ASIDE),)),
@@ -120,7 +124,7 @@ def shown(results, width=110):
             RESULTS[3],
             (
                 '{"schema": 1, "source": "torn.jpg", "index": 0, "seconds": null, '
-                '"error": "expected a picture; received 3 bytes", "faces": []}'
+                '"error": "expected an image; received 3 bytes", "faces": []}'
             ),
         ),
         (
@@ -315,7 +319,7 @@ def test_a_missing_pyarrow_is_named(tmp_path):
         (RESULTS[0], ["team.jpg", "1", "😄 happy", "━━━━━━━━", "75%", "12%"]),
         (RESULTS[1], ["clip.mp4 @ 0.40 s", "2", "😢 sad?", "33%", "neutral 33%, small, dark"]),
         (RESULTS[2], ["nobody.png", "no face found"]),
-        (RESULTS[3], ["torn.jpg", "expected a picture"]),
+        (RESULTS[3], ["torn.jpg", "expected an image"]),
         (RESULTS[4], ['odd, "name"\\r[bold]x.jpg']),
         (FrameResult(UNDECODABLE), ["caf\\udce9.jpg"]),
         (FrameResult("\x1b[31mred.jpg"), ["\\x1b[31mred.jpg"]),

@@ -173,7 +173,7 @@ def test_elan_gets_a_tier_a_face_and_an_annotation_a_segment(tmp_path):
 
 
 def watched(*words, every=0.1, track=1):
-    """Curves of frames as ``frames`` makes them; the picture grows brighter."""
+    """Curves of frames as ``frames`` makes them; the image grows brighter."""
     curves = Curves()
     for number, result in enumerate(frames(*words, every=every, track=track)):
         curves.add(np.full((20, 20, 3), min(number, 255), np.uint8), result)
@@ -187,17 +187,17 @@ def test_curves_are_the_means_of_readings_near_each_other():
     assert row == pytest.approx([0.45, 0.45, 0.1])
 
 
-def test_curves_and_pictures_do_not_grow_with_the_length_of_the_video():
+def test_curves_and_images_do_not_grow_with_the_length_of_the_video():
     curves = watched(*["happy", "sad"] * 4000, every=0.5)
-    rows, pictures = curves.rows(1), curves.thumbnails(1)
+    rows, images = curves.rows(1), curves.thumbnails(1)
     assert 300 < len(rows) <= 720
-    assert 12 <= len(pictures) <= 49
+    assert 12 <= len(images) <= 49
     assert rows[-1][1] == pytest.approx(4000, rel=0.01)
     assert sum(row[2].sum() for row in rows) == pytest.approx(len(rows))
-    assert max(pictures) > 3000
+    assert max(images) > 3000
 
 
-def test_without_thumbnails_no_picture_of_a_face_is_kept():
+def test_without_thumbnails_no_image_of_a_face_is_kept():
     curves = Curves(thumbnails=False)
     curves.add(np.zeros((20, 20, 3), np.uint8), frames("happy")[0])
     assert curves.thumbnails(1) == {}

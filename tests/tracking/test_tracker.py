@@ -10,10 +10,10 @@ import pytest
 from mien.errors import UsageError
 from mien.outputs.schema import from_dict, to_dict
 from mien.structures import Box, Face, FrameResult, Landmarks, Point, Prediction
-from mien.tracking.tracker import Steadiness, Tracker, logits_of
+from mien.tracking.tracker import Tracker, TrackerConfig, logits_of
 
 LABELS = ("happy", "sad", "neutral")
-AT_ONCE = Steadiness(seconds=0.0, margin=0.0, sureness=0.0)
+AT_ONCE = TrackerConfig(seconds=0.0, margin=0.0, sureness=0.0)
 
 
 def seen(
@@ -58,7 +58,7 @@ def test_a_face_keeps_its_number(frames, wanted):
 def test_probabilities_follow_with_the_time_constant_at_any_frame_rate():
     ends = []
     for every in (0.5, 0.1, 0.02):
-        tracker = Tracker(Steadiness(seconds=0.5))
+        tracker = Tracker(TrackerConfig(seconds=0.5))
         tracker.follow([seen(100, happy=0.1)], 0.0)
         for at in range(1, round(0.5 / every) + 1):
             (told,) = tracker.follow([seen(100, happy=0.9)], at * every)
@@ -152,8 +152,8 @@ def test_only_a_label_of_the_model_can_be_held():
         dataclasses.replace(seen(100), held="bored")
 
 
-def test_landmarks_and_flaws_stay_with_the_face():
+def test_landmarks_and_quality_issues_stay_with_the_face():
     marks = Landmarks(Point(80, 90), Point(120, 90), Point(100, 110), Point(85, 125), Point(115, 125))
-    one = dataclasses.replace(seen(100), face=Face(seen(100).face.box, marks, 0.7), flaws=("dark",))
+    one = dataclasses.replace(seen(100), face=Face(seen(100).face.box, marks, 0.7), quality_issues=("dark",))
     (told,) = Tracker().follow([one], 0.0)
-    assert (told.face, told.flaws) == (one.face, one.flaws)
+    assert (told.face, told.quality_issues) == (one.face, one.quality_issues)

@@ -17,5 +17,5 @@ def single(tmp_path_factory: pytest.TempPathFactory) -> Taught:
 @pytest.fixture(scope="session")
 def double(tmp_path_factory: pytest.TempPathFactory) -> Taught:
     """``nano`` taught them under two sets of labels."""
-    recipe = replace(QUICK, network="nano", epochs=2, rate=0.1)
-    return taught(tmp_path_factory.mktemp("double") / "run", drawn_with_votes(each=64), recipe)
+    config = replace(QUICK, network="nano", epochs=2, rate=0.1)
+    return taught(tmp_path_factory.mktemp("double") / "run", drawn_with_votes(each=64), config)

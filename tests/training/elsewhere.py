@@ -34,7 +34,7 @@ STEPPED = {
     ),
     "asked": replace(QUICK, epochs=2, teacher="nano", augmentation=replace(PLAIN, mixup=0.2, mixup_share=1.0)),
 }
-"""The recipes of ``step``'s runs."""
+"""The configs of ``step``'s runs."""
 
 START = "start.weights.h5"
 
@@ -71,15 +71,15 @@ def finished(process: subprocess.Popen[str]) -> str:
 
 
 def teach(folder: Path, devices: int) -> None:
-    """A run over three steps of 32 an epoch, in FOLDER; the validation split has an odd number of chips."""
+    """A run over three steps of 32 an epoch, in FOLDER; the validation split has an odd number of face crops."""
     from mien.training.engine.devices import own_directory
     from mien.training.engine.fit import Options, fit
 
     data = drawn(each=16)
-    recipe = replace(QUICK, network="nano", epochs=2)
+    config = replace(QUICK, network="nano", epochs=2)
     validation = data.split("PublicTest").select(range(31))
     with own_directory(folder, go_on=False) as own:
-        fit(data.split("Training"), validation, recipe, own, lambda _: None, Options(devices=devices))
+        fit(data.split("Training"), validation, config, own, lambda _: None, Options(devices=devices))
     sys.stdout.write(str(own == folder))
 
 
@@ -94,10 +94,10 @@ def step(folder: Path, on_device: bool) -> None:
         from mien.training.jax import steps
 
         steps.TOGETHER = 4
-    for name, recipe in STEPPED.items():
-        data = drawn_with_votes(each=16, size=48 if recipe.teacher else 24)
+    for name, config in STEPPED.items():
+        data = drawn_with_votes(each=16, size=48 if config.teacher else 24)
         options = Options(on_device=on_device)
-        fit(data.split("Training"), data.split("PublicTest"), recipe, folder / name, lambda _: None, options)
+        fit(data.split("Training"), data.split("PublicTest"), config, folder / name, lambda _: None, options)
 
 
 def refuse(_folder: Path) -> None:
@@ -125,7 +125,7 @@ def save(folder: Path) -> None:
         keras.utils.set_random_seed(seed)
         model = build(network, NetworkShape(*shape))
         model.save_weights(folder / f"{network}.weights.h5")
-        np.savez(folder / f"{network}.npz", **predict_logits(model, _chips(network)))
+        np.savez(folder / f"{network}.npz", **predict_logits(model, _crops(network)))
     build("nano", NetworkShape(24, 1, (("classes", 8),))).save_weights(folder / START)
 
 
@@ -143,7 +143,7 @@ def _differences(folder: Path) -> dict[str, float]:
         model = build(network, NetworkShape(*shape))
         model.load_weights(folder / f"{network}.weights.h5")
         expected = np.load(folder / f"{network}.npz")
-        logits = predict_logits(model, _chips(network))
+        logits = predict_logits(model, _crops(network))
         worst[network] = max(float(np.abs(logits[head] - expected[head]).max()) for head in expected.files)
     return worst
 
@@ -153,13 +153,13 @@ def learn(folder: Path, weights: Path) -> None:
     from mien.training.engine.fit import Options, fit
 
     data = drawn(each=16)
-    recipe = replace(QUICK, network="nano", epochs=3, dropout=0.0, rate=0.02)
+    config = replace(QUICK, network="nano", epochs=3, dropout=0.0, rate=0.02)
     options = Options(start=lambda model: model.load_weights(weights))
-    done = fit(data.split("Training"), data.split("PublicTest"), recipe, folder, lambda _: None, options)
+    done = fit(data.split("Training"), data.split("PublicTest"), config, folder, lambda _: None, options)
     sys.stdout.write(json.dumps([[epoch.loss, epoch.scores[0].nll] for epoch in done.history]))
 
 
-def _chips(network: str) -> np.ndarray:
+def _crops(network: str) -> np.ndarray:
     size, channels, _ = QUICK_NETWORKS[network]
     return stripes(np.arange(6), size, channels, seed=1)
 

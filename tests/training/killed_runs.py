@@ -19,7 +19,7 @@ from mien.data.dataset import PUBLIC_TEST, TRAINING
 from mien.training import prepare_backend
 from mien.training.run.directory import is_run
 
-RECIPE = replace(QUICK, network="dense-64-32-relu", epochs=4, batch=16, dropout=0.3, optimizer="adamw", rate=0.003)
+CONFIG = replace(QUICK, network="dense-64-32-relu", epochs=4, batch=16, dropout=0.3, optimizer="adamw", rate=0.003)
 
 
 def teach(run: Path, fatal: int) -> None:
@@ -38,7 +38,7 @@ def teach(run: Path, fatal: int) -> None:
 
     data = drawn(each=8)
     options = Options(resume=is_run(run), checkpoint_minutes=0.0, write=write)
-    fit(data.split(TRAINING), data.split(PUBLIC_TEST), RECIPE, run, lambda _: None, options)
+    fit(data.split(TRAINING), data.split(PUBLIC_TEST), CONFIG, run, lambda _: None, options)
 
 
 def main() -> None:

@@ -9,7 +9,7 @@ import numpy as np
 
 from mien.data.dataset import PUBLIC_TEST, TRAINING, Dataset, Truth
 from mien.emotions import FER2013, FERPLUS
-from mien.training.config import PLAIN, Recipe
+from mien.training.config import PLAIN, TrainingConfig
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 PATTERNS = tuple(f"stripes-{turn}" for turn in range(8))
 
-QUICK = Recipe(
+QUICK = TrainingConfig(
     network="two-conv",
     epochs=3,
     gentle_epochs=0,
@@ -32,7 +32,7 @@ QUICK = Recipe(
 
 
 def stripes(turns: np.ndarray, size: int, channels: int, seed: int) -> np.ndarray:
-    """Chips of noisy stripes, uint8 (count, size, size, channels): ``turns`` are in eighths."""
+    """Face crops of noisy stripes, uint8 (count, size, size, channels): ``turns`` are in eighths."""
     random = np.random.default_rng(seed)
     down, across = np.mgrid[:size, :size]
     angles = np.pi * turns[:, None, None] / 8
@@ -47,14 +47,15 @@ def one_hot(answers: np.ndarray, labels: int) -> np.ndarray:
 
 
 def drawn(each: int, size: int = 24, channels: int = 1, seed: int = 0) -> Dataset:
-    """Eight classes in their order, as a folder has them: ``each`` chips a class, a quarter of them for validation."""
+    """Eight classes in their order, as a folder has them: ``each`` face crops a class, a quarter of them for
+    validation."""
     turns = np.repeat(np.arange(8), each)
     count = len(turns)
     splits = np.where(np.arange(count) % 4 == 3, PUBLIC_TEST, TRAINING)
     truth = Truth("classes", PATTERNS, one_hot(turns, 8), np.ones(count, np.float32), np.ones(count, np.bool_))
     return Dataset(
         name="drawn",
-        chips=stripes(turns, size, channels, seed),
+        crops=stripes(turns, size, channels, seed),
         truths=(truth,),
         splits=splits,
         rows=np.array([str(row) for row in range(count)]),
@@ -63,7 +64,7 @@ def drawn(each: int, size: int = 24, channels: int = 1, seed: int = 0) -> Datase
 
 
 def drawn_with_votes(each: int, size: int = 24) -> Dataset:
-    """The same chips under FER2013's labels and FER+ votes; every fifth row has no votes that count."""
+    """The same face crops under FER2013's labels and FER+ votes; every fifth row has no votes that count."""
     data = drawn(each, size)
     turns = data.truths[0].answers
     own = np.array([FER2013.index(label) if label in FER2013 else FER2013.index("neutral") for label in FERPLUS])[turns]
@@ -86,16 +87,16 @@ class Taught:
     folder: Path
     training: Dataset
     validation: Dataset
-    recipe: Recipe
+    config: TrainingConfig
     run: Run
     told: tuple[News, ...]
 
 
-def taught(folder: Path, data: Dataset, recipe: Recipe) -> Taught:
+def taught(folder: Path, data: Dataset, config: TrainingConfig) -> Taught:
     from mien.training.engine.fit import fit
 
     told: list[News] = []
     training, validation = data.split(TRAINING), data.split(PUBLIC_TEST)
     return Taught(
-        folder, training, validation, recipe, fit(training, validation, recipe, folder, told.append), tuple(told)
+        folder, training, validation, config, fit(training, validation, config, folder, told.append), tuple(told)
     )

@@ -28,7 +28,7 @@ def write_weights(path: Path, network: str = SMALL) -> Path:
     """
     keras.utils.set_random_seed(0)
     model = build(network, NetworkShape(SIZE, 1, (("classes", 8),)))
-    estimate_batch_norm(model, drawn(each=8, size=SIZE).chips)
+    estimate_batch_norm(model, drawn(each=8, size=SIZE).crops)
     whole = path.with_suffix(".whole.h5")
     base_of(model).save(whole)
     with h5py.File(whole) as source, h5py.File(path, "w") as target:

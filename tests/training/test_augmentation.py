@@ -30,34 +30,34 @@ def test_a_row_of_draws_depends_on_nothing_but_seed_epoch_and_row() -> None:
 @pytest.mark.parametrize(
     "strength", [Augmentation(), STRONG, Augmentation().softened()], ids=["default", "strong", "soft"]
 )
-def test_a_picture_is_the_same_in_any_order_and_batch(strength: Augmentation, channels: int) -> None:
-    chips, table = noise(channels=channels), draws(0, 4, 12)
-    before = chips.copy()
-    together = augment(chips, table, strength)
+def test_a_image_is_the_same_in_any_order_and_batch(strength: Augmentation, channels: int) -> None:
+    crops, table = noise(channels=channels), draws(0, 4, 12)
+    before = crops.copy()
+    together = augment(crops, table, strength)
     assert together.dtype == np.uint8
-    assert together.shape == chips.shape
-    assert not np.array_equal(together, chips)
-    np.testing.assert_array_equal(chips, before)
+    assert together.shape == crops.shape
+    assert not np.array_equal(together, crops)
+    np.testing.assert_array_equal(crops, before)
     order = np.random.default_rng(0).permutation(12)
-    np.testing.assert_array_equal(augment(chips[order], table[order], strength), together[order])
+    np.testing.assert_array_equal(augment(crops[order], table[order], strength), together[order])
     for row in (0, 11):
-        np.testing.assert_array_equal(augment(chips[row : row + 1], table[row : row + 1], strength)[0], together[row])
+        np.testing.assert_array_equal(augment(crops[row : row + 1], table[row : row + 1], strength)[0], together[row])
 
 
 @pytest.mark.parametrize("size", [24, 47, 48])
 @pytest.mark.parametrize("channels", [1, 3])
-def test_plain_leaves_chips_as_they_are(size: int, channels: int) -> None:
-    chips = noise(size=size, channels=channels)
-    np.testing.assert_array_equal(augment(chips, draws(0, 0, 12), PLAIN), chips)
+def test_plain_leaves_crops_as_they_are(size: int, channels: int) -> None:
+    crops = noise(size=size, channels=channels)
+    np.testing.assert_array_equal(augment(crops, draws(0, 0, 12), PLAIN), crops)
 
 
 @pytest.mark.parametrize("size", [24, 47, 48])
 def test_flip_mirrors_to_the_pixel_where_its_draw_says_so(size: int) -> None:
-    chips, table = noise(count=40, size=size, channels=3), draws(0, 0, 40)
-    out = augment(chips, table, replace(PLAIN, flip=0.5))
+    crops, table = noise(count=40, size=size, channels=3), draws(0, 0, 40)
+    out = augment(crops, table, replace(PLAIN, flip=0.5))
     mirrored = table[:, Draw.FLIP] < 0.5
     assert 0 < mirrored.sum() < 40
-    np.testing.assert_array_equal(out, np.where(mirrored[:, None, None, None], chips[:, :, ::-1], chips))
+    np.testing.assert_array_equal(out, np.where(mirrored[:, None, None, None], crops[:, :, ::-1], crops))
 
 
 @pytest.mark.parametrize("size", [48, 49])
@@ -69,11 +69,11 @@ def test_all_but_the_shift_turns_about_the_middle(size: int) -> None:
 
 
 def test_a_dot_in_the_middle_stays_there() -> None:
-    chip = np.zeros((1, 49, 49, 1), np.uint8)
-    chip[0, 23:26, 23:26] = 255
+    crop = np.zeros((1, 49, 49, 1), np.uint8)
+    crop[0, 23:26, 23:26] = 255
     warped = replace(PLAIN, flip=0.5, rotate=180, scale=(0.8, 2.0), shear=0.3)
     for row in draws(0, 0, 20):
-        out = augment(chip, row[None], warped)[0, :, :, 0].astype(float)
+        out = augment(crop, row[None], warped)[0, :, :, 0].astype(float)
         down, across = np.mgrid[:49, :49]
         assert (down * out).sum() / out.sum() == pytest.approx(24, abs=0.1)
         assert (across * out).sum() / out.sum() == pytest.approx(24, abs=0.1)
@@ -108,17 +108,17 @@ def test_a_brighter_grey_never_becomes_the_darker(light: float) -> None:
 
 @pytest.mark.parametrize("choice", ["blur", "shrink", "jpeg", "erase"])
 @pytest.mark.parametrize("channels", [1, 3])
-def test_a_share_of_pictures_is_changed(choice: str, channels: int) -> None:
-    chips, table = noise(count=60, channels=channels), draws(0, 0, 60)
-    out = augment(chips, table, replace(PLAIN, **{choice: 0.3}))
-    changed = (out != chips).any(axis=(1, 2, 3))
+def test_a_share_of_images_is_changed(choice: str, channels: int) -> None:
+    crops, table = noise(count=60, channels=channels), draws(0, 0, 60)
+    out = augment(crops, table, replace(PLAIN, **{choice: 0.3}))
+    changed = (out != crops).any(axis=(1, 2, 3))
     np.testing.assert_array_equal(changed, table[:, Draw[choice.upper()]] < 0.3)
 
 
 def test_erasing_covers_3_to_20_per_cent_with_one_grey() -> None:
-    chips = noise(count=60)
-    out = augment(chips, draws(0, 0, 60), replace(PLAIN, erase=1))
-    for before, after in zip(chips, out, strict=True):
+    crops = noise(count=60)
+    out = augment(crops, draws(0, 0, 60), replace(PLAIN, erase=1))
+    for before, after in zip(crops, out, strict=True):
         down, across = np.nonzero((before != after)[:, :, 0])
         block = after[down.min() : down.max() + 1, across.min() : across.max() + 1]
         assert len(np.unique(block)) == 1

@@ -11,7 +11,7 @@ pytest.importorskip("keras", reason="needs Keras and a backend: pip install 'mie
 import keras
 from lessons import QUICK, drawn, drawn_with_votes, one_hot
 
-from mien.training.config import Recipe
+from mien.training.config import TrainingConfig
 from mien.training.engine.compilation import AdjustedCrossentropy, balanced, class_shares, compiled
 from mien.training.run.state import captured
 
@@ -36,7 +36,7 @@ def test_shares_of_classes_count_rows_by_their_weights() -> None:
 
 
 def test_balanced_by_weights_every_class_counts_the_same_and_all_as_much_as_before() -> None:
-    data = balanced(uneven(), Recipe(balance="weights"))
+    data = balanced(uneven(), TrainingConfig(balance="weights"))
     truth = data.truths[0]
     totals = truth.weights @ truth.targets
     assert totals[[0, 3, 7]] == pytest.approx([32 / 3] * 3, rel=1e-5)
@@ -47,12 +47,12 @@ def test_balanced_by_weights_every_class_counts_the_same_and_all_as_much_as_befo
 @pytest.mark.parametrize("balance", ["none", "logits"])
 def test_other_balances_leave_the_rows_alone(balance: str) -> None:
     data = uneven()
-    assert balanced(data, Recipe(balance=balance)) is data
+    assert balanced(data, TrainingConfig(balance=balance)) is data
 
 
 def test_the_votes_keep_their_weights() -> None:
     data = drawn_with_votes(each=8)
-    changed = balanced(data, Recipe(balance="weights"))
+    changed = balanced(data, TrainingConfig(balance="weights"))
     assert changed.truths[1] is data.truths[1]
     assert not np.array_equal(changed.truths[0].weights, data.truths[0].weights)
 

@@ -23,11 +23,11 @@ def channels_last():
 
 
 def around(*inside, shape):
-    chips = keras.Input(shape)
-    x = chips
+    crops = keras.Input(shape)
+    x = crops
     for layer in inside:
         x = layer(x)
-    return keras.Model(chips, x, name="around")
+    return keras.Model(crops, x, name="around")
 
 
 @pytest.mark.parametrize(
@@ -113,5 +113,5 @@ def test_a_network_inside_is_one_row_unless_it_is_expanded():
 
 
 def test_a_network_for_any_size_has_no_count():
-    with pytest.raises(UsageError, match="built for chips of one size"):
+    with pytest.raises(UsageError, match="built for face crops of one size"):
         multiply_adds(around(layers.Conv2D(4, 3), shape=(None, None, 3)))

@@ -12,10 +12,10 @@ from mien.training.run.curves import FAINT, HEAD_COLOURS, draw_curves
 
 
 def colours_of(path):
-    """The RGB triples that occur in a picture."""
-    with Image.open(path) as picture:
-        assert picture.format == "PNG"
-        return set(map(tuple, np.asarray(picture.convert("RGB")).reshape(-1, 3)))
+    """The RGB triples that occur in an image."""
+    with Image.open(path) as image:
+        assert image.format == "PNG"
+        return set(map(tuple, np.asarray(image.convert("RGB")).reshape(-1, 3)))
 
 
 @pytest.mark.parametrize("epochs", [1, 2, 72, 500])
@@ -28,7 +28,7 @@ def test_each_head_is_drawn_in_its_colour(tmp_path, epochs, heads):
         assert (tuple(bytes.fromhex(colour[1:])) in drawn) == (at < len(heads)), colour
 
 
-def test_the_picture_replaces_the_one_before_and_leaves_no_other_file(tmp_path):
+def test_the_image_replaces_the_one_before_and_leaves_no_other_file(tmp_path):
     pytest.importorskip("matplotlib")
     (tmp_path / "curves.png").write_bytes(b"torn")
     draw_curves(tmp_path / "curves.png", history((0.5,)))
@@ -37,9 +37,9 @@ def test_the_picture_replaces_the_one_before_and_leaves_no_other_file(tmp_path):
 
 
 def dashed_columns(path):
-    """Where upright dashed lines stand in a picture."""
-    with Image.open(path) as picture:
-        pixels = np.asarray(picture.convert("RGB")).astype(int)
+    """Where upright dashed lines stand in an image."""
+    with Image.open(path) as image:
+        pixels = np.asarray(image.convert("RGB")).astype(int)
     faint = np.abs(pixels - np.array(tuple(bytes.fromhex(FAINT[1:])))).max(axis=2) < 12
     return np.flatnonzero(faint.sum(axis=0) > 80)
 

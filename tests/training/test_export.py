@@ -15,10 +15,10 @@ from mien.classification.classifier import Classifier
 from mien.data import load as load_data
 from mien.emotions import FER2013, FERPLUS
 from mien.errors import MissingExtraError, ModelError, TrainingError
-from mien.evaluation.inference import judge_chips
-from mien.models.card import ANSWER
+from mien.evaluation.inference import judge_crops
+from mien.models.card import FUSED
 from mien.training import architectures
-from mien.training.config import Recipe, from_toml
+from mien.training.config import TrainingConfig, from_toml
 from mien.training.engine.fit import Logits, predict_logits, shape_of
 from mien.training.export.card import calibrated, calibrated_card, sealed
 from mien.training.export.conversion import _exported_elsewhere, to_onnx
@@ -45,7 +45,7 @@ class Exported:
 
 def exported(done: Taught, folder: Path) -> Exported:
     path = folder / "new" / "model.onnx"
-    card = export(done.run.model, done.training, done.validation, done.recipe, path)
+    card = export(done.run.model, done.training, done.validation, done.config, path)
     assert [file.name for file in path.parent.iterdir()] == ["model.onnx"]
     return Exported(done, path.read_bytes(), card)
 
@@ -72,9 +72,9 @@ def test_the_file_holds_the_card_that_export_gives(file: Exported) -> None:
 
 def test_the_card_says_how_the_model_is_used(file: Exported) -> None:
     card, done = file.card, file.taught
-    assert (card.name, card.size, card.channels) == (done.recipe.network, 24, 1)
-    assert card.crop.factor == done.recipe.crop_factor
-    assert card.mirrored == (done.recipe.augmentation.flip > 0)
+    assert (card.name, card.size, card.channels) == (done.config.network, 24, 1)
+    assert card.crop.factor == done.config.crop_factor
+    assert card.mirrored == (done.config.augmentation.flip > 0)
     for head in card.heads:
         assert head.labels == done.training.truth(head.name).labels
         assert head.temperature > 0
@@ -85,25 +85,25 @@ def test_the_card_says_how_the_model_is_used(file: Exported) -> None:
 
 def test_the_card_says_where_the_model_came_from(file: Exported) -> None:
     origin, done = file.card.origin, file.taught
-    assert from_toml(origin.recipe) == done.recipe
-    assert origin.network == done.recipe.network
-    assert origin.data == f"drawn sha256:{'d' * 64}, {len(done.training)} pictures"
-    assert origin.licence == done.recipe.licence
+    assert from_toml(origin.config) == done.config
+    assert origin.network == done.config.network
+    assert origin.data == f"drawn sha256:{'d' * 64}, {len(done.training)} images"
+    assert origin.licence == done.config.licence
     for word in ("mien ", f"keras {keras.__version__}", "onnx ", f"backend {keras.backend.backend()}"):
         assert word in origin.made_with
 
 
 def test_one_head_answers_for_itself(one_head: Exported) -> None:
     assert [head.name for head in one_head.card.heads] == ["classes"]
-    assert one_head.card.answer.labels == PATTERNS
-    assert one_head.card.answer.weights == (("classes", 1.0),)
+    assert one_head.card.fused.labels == PATTERNS
+    assert one_head.card.fused.weights == (("classes", 1.0),)
 
 
 def test_two_heads_answer_with_the_seven_labels_they_share(two_heads: Exported) -> None:
     card = two_heads.card
     assert {head.name: head.labels for head in card.heads} == {"fer2013": FER2013, "ferplus": FERPLUS}
-    assert card.answer.labels == FER2013
-    assert dict(card.answer.weights) == pytest.approx({"fer2013": 0.2, "ferplus": 0.8})
+    assert card.fused.labels == FER2013
+    assert dict(card.fused.weights) == pytest.approx({"fer2013": 0.2, "ferplus": 0.8})
 
 
 def test_the_card_s_scores_are_those_of_the_file_on_the_validation_split(file: Exported) -> None:
@@ -111,30 +111,30 @@ def test_the_card_s_scores_are_those_of_the_file_on_the_validation_split(file: E
     scores = {(score.head, score.metric): score for score in file.card.scores}
     heads = [truth.head for truth in data.truths]
     assert set(scores) == {
-        (head, metric) for head in (*heads, ANSWER) for metric in ("accuracy", "macro_f1", "ece", "nll")
+        (head, metric) for head in (*heads, FUSED) for metric in ("accuracy", "macro_f1", "ece", "nll")
     }
     for (head, metric), score in scores.items():
-        metrics = judge_chips(classifier, data, head).metrics
+        metrics = judge_crops(classifier, data, head).metrics
         assert (score.split, score.count) == ("PublicTest", metrics.n)
         assert score.value == pytest.approx(getattr(metrics, metric), abs=2e-5)
 
 
 def test_a_card_calibrated_again_on_the_same_logits_is_the_same(file: Exported) -> None:
     validation = file.taught.validation
-    logits = predict_logits(file.taught.run.model, validation.chips)
+    logits = predict_logits(file.taught.run.model, validation.crops)
     again = calibrated(file.card, logits, validation)
     assert again.scores == file.card.scores
-    for one, other in zip((*again.heads, again.answer), (*file.card.heads, file.card.answer), strict=True):
+    for one, other in zip((*again.heads, again.answer), (*file.card.heads, file.card.fused), strict=True):
         assert one.temperature == pytest.approx(other.temperature, rel=1e-3)
         assert one.offsets == pytest.approx(other.offsets, abs=1e-2)
         assert one.unsure_below == pytest.approx(other.unsure_below, rel=1e-3)
 
 
-def test_keras_and_the_file_agree_on_every_chip(file: Exported) -> None:
+def test_keras_and_the_file_agree_on_every_crop(file: Exported) -> None:
     classifier = Classifier(file.content, threads=1)
     for data in (file.taught.training, file.taught.validation):
-        expected = predict_logits(file.taught.run.model, data.chips)
-        for head, logits in classifier.logits(data.chips).items():
+        expected = predict_logits(file.taught.run.model, data.crops)
+        for head, logits in classifier.logits(data.crops).items():
             np.testing.assert_allclose(logits, expected[head], rtol=0, atol=AGREEMENT)
             np.testing.assert_array_equal(logits.argmax(axis=1), expected[head].argmax(axis=1))
 
@@ -151,8 +151,8 @@ def test_a_changed_byte_is_refused(one_head: Exported) -> None:
 def test_another_process_exports_the_same_graph(double: Taught) -> None:
     """The way from JAX; the other process has a backend that exports, which may be this one's."""
     model, data = double.run.model, double.validation
-    card = calibrated_card(predict_logits(model, data.chips), double.training, data, double.recipe, "jax")
-    check_agreement(Classifier(sealed(_exported_elsewhere(model), card)), data.chips, predict_logits(model, data.chips))
+    card = calibrated_card(predict_logits(model, data.crops), double.training, data, double.config, "jax")
+    check_agreement(Classifier(sealed(_exported_elsewhere(model), card)), data.crops, predict_logits(model, data.crops))
 
 
 def test_where_no_backend_exports_the_message_says_what_to_do(double: Taught) -> None:
@@ -172,17 +172,17 @@ class Fake:
     def __init__(self, logits: Logits) -> None:
         self._logits = logits
 
-    def logits(self, _chips: object) -> Logits:
+    def logits(self, _crops: object) -> Logits:
         return self._logits
 
 
-CHIPS = np.zeros((2, 8, 8, 1), np.uint8)
+CROPS = np.zeros((2, 8, 8, 1), np.uint8)
 LOGITS = np.array([[1.0, 0.99999, 0.0], [0.0, 2.0, 3.0]], np.float32)
 
 
 @pytest.mark.parametrize("off", [0.0, 5e-5])
 def test_a_graph_that_agrees_passes(off: float) -> None:
-    check_agreement(Fake({"own": LOGITS + np.float32(off)}), CHIPS, {"own": LOGITS})  # type: ignore[arg-type]
+    check_agreement(Fake({"own": LOGITS + np.float32(off)}), CROPS, {"own": LOGITS})  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
@@ -201,16 +201,16 @@ def test_a_graph_that_does_not_agree_is_refused(change: tuple[int, int, float]) 
     with pytest.raises(TrainingError, match="the head 'votes'"):
         check_agreement(
             Fake({"own": good, "votes": other}),
-            CHIPS,
+            CROPS,
             {"own": LOGITS, "votes": LOGITS},  # type: ignore[arg-type]
         )
 
 
 def test_a_network_that_is_not_float32_leaves_no_file(single: Taught, tmp_path: Path) -> None:
     keras.config.set_dtype_policy("mixed_bfloat16")
-    coarse = architectures.build("two-conv", shape_of(single.training, single.recipe))
+    coarse = architectures.build("two-conv", shape_of(single.training, single.config))
     with pytest.raises(TrainingError, match="float32 precision"):
-        export(coarse, single.training, single.validation, single.recipe, tmp_path / "model.onnx")
+        export(coarse, single.training, single.validation, single.config, tmp_path / "model.onnx")
     assert list(tmp_path.iterdir()) == []
 
 
@@ -220,16 +220,16 @@ def test_keras_and_the_file_agree_on_every_face_of_public_test(shared: Path) -> 
     heads = tuple((truth.head, len(truth.labels)) for truth in public_test.truths)
     keras.utils.set_random_seed(0)
     model = architectures.build("nano", architectures.NetworkShape(48, 1, heads))
-    logits = predict_logits(model, public_test.chips)
-    card = calibrated_card(logits, public_test, public_test, Recipe(network="nano"), keras.backend.backend())
-    check_agreement(Classifier(sealed(to_onnx(model), card)), public_test.chips, logits)
+    logits = predict_logits(model, public_test.crops)
+    card = calibrated_card(logits, public_test, public_test, TrainingConfig(network="nano"), keras.backend.backend())
+    check_agreement(Classifier(sealed(to_onnx(model), card)), public_test.crops, logits)
 
 
 def test_an_evened_answer_takes_out_how_common_each_label_was(double: Taught) -> None:
     model, data = double.run.model, double.validation
-    logits = predict_logits(model, data.chips)
+    logits = predict_logits(model, data.crops)
     plain, evened = (
-        calibrated_card(logits, double.training, data, replace(double.recipe, answer_even=part), "torch").answer
+        calibrated_card(logits, double.training, data, replace(double.config, answer_even=part), "torch").answer
         for part in (0.0, 0.5)
     )
     assert plain.offsets == ()

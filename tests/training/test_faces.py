@@ -26,12 +26,12 @@ from mien.errors import ModelError
 from mien.models.store import ModelStore
 from mien.training.architectures.complexity import multiply_adds
 from mien.training.architectures.detector import CELLS, face_detector
-from mien.training.config import recipe_for
+from mien.training.config import config_for
 from mien.training.engine.augmentation import generator
 from mien.training.engine.fit import Options, teach
 from mien.training.run.directory import MODEL, read_run
 from mien.training.tasks.detection.composition import Composer
-from mien.training.tasks.detection.copy_paste import boxed_chips
+from mien.training.tasks.detection.copy_paste import boxed_crops
 from mien.training.tasks.detection.export import export_detector
 from mien.training.tasks.detection.losses import CellLoss
 from mien.training.tasks.detection.targets import BOX, COUNTED, LEARNT, NUMBERS, POINTS, SCORE, targets_of
@@ -153,18 +153,18 @@ def test_a_face_that_the_teacher_does_not_see_is_learnt_as_without_one() -> None
     assert (tiny[:, COUNTED] == 0).any()
 
 
-def test_the_teacher_sees_the_picture_before_it_is_spoilt(drawn: scenes.Scenes) -> None:
+def test_the_teacher_sees_the_image_before_it_is_spoilt(drawn: scenes.Scenes) -> None:
     class Teacher:
         seen: ClassVar[list[np.ndarray]] = []
 
-        def cells(self, pictures: np.ndarray) -> np.ndarray:
-            self.seen.append(pictures)
-            return np.stack([said_by_a_teacher((MIDDLE, 0.15, FACE))] * len(pictures))
+        def cells(self, images: np.ndarray) -> np.ndarray:
+            self.seen.append(images)
+            return np.stack([said_by_a_teacher((MIDDLE, 0.15, FACE))] * len(images))
 
-    recipe = replace(recipe_for("face-detector"), batch=8)
-    lesson = Faces(*drawn.halves(), recipe, Teacher())  # type: ignore[arg-type]  # as much of one as is asked
+    config = replace(config_for("face-detector"), batch=8)
+    lesson = Faces(*drawn.halves(), config, Teacher())  # type: ignore[arg-type]  # as much of one as is asked
     batch = next(iter(lesson.epoch(0, 0)))
-    assert (Teacher.seen[0] != batch.chips).any()
+    assert (Teacher.seen[0] != batch.crops).any()
     assert (batch.targets[CELLS][:, MIDDLE, SCORE] > 0.1).all()
 
 
@@ -188,47 +188,47 @@ def test_the_loss_is_none_where_all_is_right_and_grows_with_each_error() -> None
     assert loss(false) > 0.5
 
 
-def test_pictures_are_a_function_of_their_number(drawn: scenes.Scenes) -> None:
+def test_images_are_a_function_of_their_number(drawn: scenes.Scenes) -> None:
     composer = Composer(drawn, 128)
     for number in range(20):
-        picture, _, known = composer.compose(generator(0, 1, number))
+        image, _, known = composer.compose(generator(0, 1, number))
         again, _, same = composer.compose(generator(0, 1, number))
-        np.testing.assert_array_equal(picture, again)
+        np.testing.assert_array_equal(image, again)
         np.testing.assert_array_equal(known.boxes, same.boxes)
-        assert (picture.shape, picture.dtype) == ((128, 128, 3), np.uint8)
+        assert (image.shape, image.dtype) == ((128, 128, 3), np.uint8)
         assert (known.boxes[:, 2:] > known.boxes[:, :2]).all()
     other, *_ = composer.compose(generator(1, 1, 0))
     assert not np.array_equal(composer.compose(generator(0, 1, 0))[0], other)
 
 
 def test_composing_leaves_the_scenes_as_they_are(drawn: scenes.Scenes) -> None:
-    before = [frame.copy() for frame, _ in drawn.pictures]
+    before = [frame.copy() for frame, _ in drawn.images]
     composer = Composer(drawn, 128)
     for number in range(40):
         composer.compose(generator(3, 1, number))
-    for frame, (after, _) in zip(before, drawn.pictures, strict=True):
+    for frame, (after, _) in zip(before, drawn.images, strict=True):
         np.testing.assert_array_equal(frame, after)
 
 
-def test_composed_faces_lie_where_the_picture_shows_them(drawn: scenes.Scenes) -> None:
+def test_composed_faces_lie_where_the_image_shows_them(drawn: scenes.Scenes) -> None:
     """The drawn discs are bright: what is inside a box is brighter than what is around it."""
     composer = Composer(drawn, 256)
     brighter = []
     for number in range(60):
-        _, picture, known = composer.compose(generator(5, 1, number))
+        _, image, known = composer.compose(generator(5, 1, number))
         for box, score in zip(known.boxes, known.scores, strict=True):
             left, top, right, bottom = box.clip(0, 256).astype(int)
             if score > 0 and right - left > 16 and bottom - top > 16:
                 x, y = (left + right) // 2, (top + bottom) // 2
-                brighter.append(picture[y - 3 : y + 3, x - 3 : x + 3].mean() > picture.mean())
+                brighter.append(image[y - 3 : y + 3, x - 3 : x + 3].mean() > image.mean())
     assert len(brighter) > 20
     assert np.mean(brighter) > 0.8
 
 
-def test_chips_are_pasted_into_scenes_and_known_there(drawn: scenes.Scenes) -> None:
+def test_crops_are_pasted_into_scenes_and_known_there(drawn: scenes.Scenes) -> None:
     white = np.full((48, 48, 1), 255, np.uint8), faces((4, 2, 44, 46))
-    plain, with_chips = Composer(drawn, 256), Composer(drawn, 256, [white])
-    pairs = [[of.compose(generator(7, 1, number)) for of in (plain, with_chips)] for number in range(40)]
+    plain, with_crops = Composer(drawn, 256), Composer(drawn, 256, [white])
+    pairs = [[of.compose(generator(7, 1, number)) for of in (plain, with_crops)] for number in range(40)]
     changed = [one for other, one in pairs if (one.clear != other.clear).any()]
     assert 2 < len(changed) < 30
     for one in changed:
@@ -237,13 +237,13 @@ def test_chips_are_pasted_into_scenes_and_known_there(drawn: scenes.Scenes) -> N
         assert brightest > 100
 
 
-def test_chips_are_kept_that_the_teacher_is_sure_of_with_the_face_that_it_sees() -> None:
+def test_crops_are_kept_that_the_teacher_is_sure_of_with_the_face_that_it_sees() -> None:
     face = cv2.resize(astronaut()[66:166, 172:272], (48, 48), interpolation=cv2.INTER_AREA)
-    chips = np.stack([face, np.full_like(face, 90), face])
+    crops = np.stack([face, np.full_like(face, 90), face])
     splits = np.array(["Training", "Training", "PublicTest"])
-    data = Dataset("made", chips, (truth_of_words(["happy"] * 3),), splits, np.array(["1", "2", "3"]), "0" * 64)
-    ((chip, known),) = boxed_chips(data, OwnDetector(ModelStore().load("faces")))
-    assert (chip.shape, chip.dtype) == ((48, 48, 1), np.uint8)
+    data = Dataset("made", crops, (truth_of_words(["happy"] * 3),), splits, np.array(["1", "2", "3"]), "0" * 64)
+    ((crop, known),) = boxed_crops(data, OwnDetector(ModelStore().load("faces")))
+    assert (crop.shape, crop.dtype) == ((48, 48, 1), np.uint8)
     (box,) = known.boxes
     assert ((box[2:] - box[:2]) > 20).all()
     assert (np.abs((box[:2] + box[2:]) / 2 - 24) < 6).all()
@@ -253,9 +253,9 @@ def test_chips_are_kept_that_the_teacher_is_sure_of_with_the_face_that_it_sees()
 
 
 def test_a_run_ends_in_a_detector_that_can_be_used(drawn: scenes.Scenes, tmp_path: Path) -> None:
-    recipe = replace(recipe_for("face-detector"), epochs=1, warmup_epochs=0.0, batch=8, precision="float32")
+    config = replace(config_for("face-detector"), epochs=1, warmup_epochs=0.0, batch=8, precision="float32")
     halves = drawn.halves()
-    lesson = Faces(*halves, recipe)
+    lesson = Faces(*halves, config)
     done = teach(lesson, tmp_path / "run", lambda _: None)
     record = read_run(tmp_path / "run")
     assert record.finished
@@ -264,11 +264,11 @@ def test_a_run_ends_in_a_detector_that_can_be_used(drawn: scenes.Scenes, tmp_pat
     again = teach(lesson, tmp_path / "run", lambda _: None, Options(resume=True))
     assert again.history == done.history
 
-    card = export_detector(done.model, *halves, recipe, tmp_path / "run" / MODEL)
+    card = export_detector(done.model, *halves, config, tmp_path / "run" / MODEL)
     detector = OwnDetector(ModelStore().load(tmp_path / "run" / MODEL))
     assert detector.card == card
     assert "drawn" not in card.name
-    assert isinstance(detector.detect(drawn.pictures[1][0]), list)
+    assert isinstance(detector.detect(drawn.images[1][0]), list)
     assert (tmp_path / "run" / MODEL).stat().st_size <= 450_000
     operators = [node.op_type for node in onnx.load(tmp_path / "run" / MODEL).graph.node]
     assert "Conv" in operators

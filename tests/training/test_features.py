@@ -10,49 +10,49 @@ from mien.training.transfer.features import BLOCK, features_of, folder
 if TYPE_CHECKING:
     from pathlib import Path
 
-CHIPS = np.random.default_rng(0).integers(0, 256, (2 * BLOCK + 10, 4, 4, 1), dtype=np.uint8)
-EXPECTED = CHIPS.reshape(len(CHIPS), -1).astype(np.float32)
+CROPS = np.random.default_rng(0).integers(0, 256, (2 * BLOCK + 10, 4, 4, 1), dtype=np.uint8)
+EXPECTED = CROPS.reshape(len(CROPS), -1).astype(np.float32)
 
 
 class Extractor:
-    """Flattens pictures, and counts how many it was given; it fails once that number is reached."""
+    """Flattens images, and counts how many it was given; it fails once that number is reached."""
 
     def __init__(self, fails_after: int = 10**9) -> None:
         self.given = 0
         self._fails_after = fails_after
 
-    def __call__(self, chips: np.ndarray) -> np.ndarray:
+    def __call__(self, crops: np.ndarray) -> np.ndarray:
         if self.given >= self._fails_after:
             raise KeyboardInterrupt
-        self.given += len(chips)
-        return chips.reshape(len(chips), -1).astype(np.float32)
+        self.given += len(crops)
+        return crops.reshape(len(crops), -1).astype(np.float32)
 
 
-def computed(kept: Path, chips: np.ndarray = CHIPS) -> int:
-    """How many of the chips' features were not kept; those that came are right."""
+def computed(kept: Path, crops: np.ndarray = CROPS) -> int:
+    """How many of the face crops' features were not kept; those that came are right."""
     extract = Extractor()
     np.testing.assert_array_equal(
-        features_of(extract, chips, kept, print), chips.reshape(len(chips), -1).astype(np.float32)
+        features_of(extract, crops, kept, print), crops.reshape(len(crops), -1).astype(np.float32)
     )
     return extract.given
 
 
 def test_features_are_computed_once(tmp_path: Path) -> None:
-    assert (computed(tmp_path), computed(tmp_path)) == (len(CHIPS), 0)
+    assert (computed(tmp_path), computed(tmp_path)) == (len(CROPS), 0)
 
 
 def test_an_interrupted_computation_goes_on_where_it_was(tmp_path: Path) -> None:
     with pytest.raises(KeyboardInterrupt):
-        features_of(Extractor(fails_after=BLOCK), CHIPS, tmp_path, print)
-    assert computed(tmp_path) == len(CHIPS) - BLOCK
+        features_of(Extractor(fails_after=BLOCK), CROPS, tmp_path, print)
+    assert computed(tmp_path) == len(CROPS) - BLOCK
 
 
-def test_other_pictures_have_other_features(tmp_path: Path) -> None:
+def test_other_images_have_other_features(tmp_path: Path) -> None:
     computed(tmp_path)
-    changed = CHIPS.copy()
+    changed = CROPS.copy()
     changed[0, 0, 0, 0] ^= 1
     assert computed(tmp_path, changed) == BLOCK
-    assert computed(tmp_path, CHIPS[:, :, ::-1]) == len(CHIPS)
+    assert computed(tmp_path, CROPS[:, :, ::-1]) == len(CROPS)
 
 
 @pytest.mark.parametrize(
@@ -76,7 +76,7 @@ def test_a_damaged_block_is_computed_again(damage, tmp_path: Path) -> None:
 
 def test_a_cache_that_can_t_be_written_is_no_error(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    assert computed(tmp_path / "file" / "folder") == len(CHIPS)
+    assert computed(tmp_path / "file" / "folder") == len(CROPS)
 
 
 def test_the_folder_tells_network_size_and_weights() -> None:

@@ -17,9 +17,9 @@ from mien.training import architectures
 from mien.training.config import Augmentation, read
 from mien.training.engine.fit import BEST, Epoch, Options, fit, load, predict_logits, shape_of
 from mien.training.engine.schedule import rate_at
-from mien.training.engine.validation import STATISTICS_PICTURES, estimate_batch_norm, judge_heads
+from mien.training.engine.validation import STATISTICS_IMAGES, estimate_batch_norm, judge_heads
 from mien.training.run.checkpoint import Checkpoints
-from mien.training.run.directory import CHECKPOINTS, FACTS, HISTORY, HISTORY_CSV, LOCK, RECIPE, SAMPLES, read_run
+from mien.training.run.directory import CHECKPOINTS, CONFIG, FACTS, HISTORY, HISTORY_CSV, LOCK, SAMPLES, read_run
 from mien.training.run.progress import Progress
 from mien.training.tasks.classification import Expressions
 
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from lessons import Taught
 
-    from mien.training.config import Recipe
+    from mien.training.config import TrainingConfig
 
 pytestmark = pytest.mark.train
 
@@ -40,11 +40,11 @@ def test_a_run_learns(single: Taught, double: Taught) -> None:
     assert single.run.history[-1].loss < single.run.history[0].loss
 
 
-def test_a_run_directory_holds_recipe_facts_history_samples_and_weights(single: Taught) -> None:
+def test_a_run_directory_holds_config_facts_history_samples_and_weights(single: Taught) -> None:
     assert {path.name for path in single.folder.iterdir()} == {
-        BEST, CHECKPOINTS, FACTS, HISTORY, HISTORY_CSV, LOCK, RECIPE, SAMPLES
+        BEST, CHECKPOINTS, FACTS, HISTORY, HISTORY_CSV, LOCK, CONFIG, SAMPLES
     }  # fmt: skip
-    assert read(single.folder / RECIPE) == single.recipe
+    assert read(single.folder / CONFIG) == single.config
     assert [path.name for path in sorted((single.folder / CHECKPOINTS).iterdir())] == [
         f"epoch-{number:04d}" for number in (1, 2, 3)
     ]
@@ -52,7 +52,7 @@ def test_a_run_directory_holds_recipe_facts_history_samples_and_weights(single: 
 
 def test_a_run_directory_tells_of_its_run(double: Taught) -> None:
     run = read_run(double.folder)
-    assert (run.recipe, run.history, run.finished) == (double.recipe, double.run.history, True)
+    assert (run.config, run.history, run.finished) == (double.config, double.run.history, True)
     facts = run.facts
     assert (facts.network, facts.backend, facts.data) == ("nano", keras.backend.backend(), "drawn")
     assert (facts.training_rows, facts.validation_rows) == (len(double.training), len(double.validation))
@@ -62,7 +62,7 @@ def test_a_run_directory_tells_of_its_run(double: Taught) -> None:
 
 
 def test_what_is_told_is_each_step_and_each_epoch(single: Taught) -> None:
-    steps = 384 // single.recipe.batch
+    steps = 384 // single.config.batch
     steps_told = [(news.epoch, news.step) for news in single.told if isinstance(news, Progress)]
     assert steps_told == [(epoch, step) for epoch in (1, 2, 3) for step in range(1, steps + 1)]
     assert [news for news in single.told if not isinstance(news, Progress)] == list(single.run.history)
@@ -75,7 +75,7 @@ def test_progress_is_that_of_the_epoch_so_far(single: Taught) -> None:
         assert (progress.epochs, progress.steps) == (3, 12)
         assert 0 <= progress.accuracy <= 1
         assert 0 <= progress.waiting < 1
-        assert progress.pictures_a_second > 0
+        assert progress.images_per_second > 0
         assert progress.run_seconds_left >= progress.seconds_left >= 0
         if progress.step == progress.steps:
             epoch = single.run.history[progress.epoch - 1]
@@ -85,7 +85,7 @@ def test_progress_is_that_of_the_epoch_so_far(single: Taught) -> None:
 
 def test_the_history_tells_the_rate_of_the_last_step(single: Taught) -> None:
     for epoch in single.run.history:
-        expected = rate_at(single.recipe, 12, 12 * epoch.number - 1, single.run.history[: epoch.number - 1])
+        expected = rate_at(single.config, 12, 12 * epoch.number - 1, single.run.history[: epoch.number - 1])
         assert epoch.rate == expected
 
 
@@ -93,9 +93,9 @@ def test_the_history_tells_the_rate_of_the_last_step(single: Taught) -> None:
 def test_the_best_epoch_is_what_is_kept(run: str, request: pytest.FixtureRequest) -> None:
     done: Taught = request.getfixturevalue(run)
     best = max(done.run.history, key=lambda epoch: epoch.merit)
-    again = load(done.folder / BEST, shape_of(done.training, done.recipe), done.recipe.network)
+    again = load(done.folder / BEST, shape_of(done.training, done.config), done.config.network)
     for model in (done.run.model, again):
-        scores = judge_heads(predict_logits(model, done.validation.chips), done.validation)
+        scores = judge_heads(predict_logits(model, done.validation.crops), done.validation)
         for score, expected in zip(scores, best.scores, strict=True):
             assert (score.head, score.accuracy) == (expected.head, expected.accuracy)
             assert score.nll == pytest.approx(expected.nll, abs=1e-5)
@@ -104,15 +104,15 @@ def test_the_best_epoch_is_what_is_kept(run: str, request: pytest.FixtureRequest
 def test_a_directory_with_a_run_is_refused(single: Taught) -> None:
     before = {file: file.read_bytes() for file in single.folder.rglob("*") if file.is_file()}
     with pytest.raises(TrainingError, match="holds one: go on with it by --resume, or choose another --out"):
-        fit(single.training, single.validation, single.recipe, single.folder, lambda _: None)
+        fit(single.training, single.validation, single.config, single.folder, lambda _: None)
     assert {file: file.read_bytes() for file in single.folder.rglob("*") if file.is_file()} == before
 
 
 def test_the_same_seed_gives_the_same_weights_and_history(tmp_path: Path) -> None:
-    recipe = replace(QUICK, network="nano", epochs=2, batch=16, augmentation=Augmentation(mixup_share=1.0))
+    config = replace(QUICK, network="nano", epochs=2, batch=16, augmentation=Augmentation(mixup_share=1.0))
     data = drawn_with_votes(each=8)
     runs = [taught(tmp_path / name, data, chosen) for name, chosen in
-            (("one", recipe), ("same", recipe), ("other", replace(recipe, seed=1)))]  # fmt: skip
+            (("one", config), ("same", config), ("other", replace(config, seed=1)))]  # fmt: skip
     ends = [Checkpoints(done.folder / CHECKPOINTS).newest(print) for done in runs]
     weights = [[values.tobytes() for part in end.arrays.values() for values in part.values()] for end in ends if end]
     scores = [[(epoch.loss, epoch.scores) for epoch in done.run.history] for done in runs]
@@ -128,8 +128,8 @@ def test_layers_that_start_frozen_stay_as_they_were_given(tmp_path: Path) -> Non
         frozen.kernel.assign(given)
         frozen.trainable = False
 
-    data, recipe = drawn(each=8), replace(QUICK, network="dense-64-tanh", epochs=1)
-    done = fit(data.split(TRAINING), data.split(PUBLIC_TEST), recipe, tmp_path / "run", print, Options(start=start))
+    data, config = drawn(each=8), replace(QUICK, network="dense-64-tanh", epochs=1)
+    done = fit(data.split(TRAINING), data.split(PUBLIC_TEST), config, tmp_path / "run", print, Options(start=start))
     np.testing.assert_array_equal(done.model.get_weights()[0], given)
     assert np.abs(done.model.get_weights()[-2]).max() > 0
 
@@ -161,8 +161,8 @@ def test_a_validation_split_without_judged_rows_is_refused() -> None:
 @pytest.mark.parametrize("policy", ["float32", "mixed_bfloat16"])
 def test_keras_settings_are_left_as_they_were(policy: str, tmp_path: Path) -> None:
     keras.config.set_dtype_policy(policy)
-    recipe: Recipe = replace(QUICK, epochs=1, precision="mixed_bfloat16")
-    done = taught(tmp_path / "run", drawn(each=8), recipe)
+    config: TrainingConfig = replace(QUICK, epochs=1, precision="mixed_bfloat16")
+    done = taught(tmp_path / "run", drawn(each=8), config)
     assert keras.config.dtype_policy().name == policy
     assert done.run.model.dtype_policy.name == "float32"
 
@@ -172,11 +172,11 @@ def test_statistics_are_those_of_all_the_data_though_it_comes_in_the_order_of_it
     data = drawn(each=96)
     model = architectures.build("nano", shape_of(data, QUICK))
     norms = [layer for layer in model.layers if isinstance(layer, keras.layers.BatchNormalization)]
-    estimate_batch_norm(model, Expressions(data, data, QUICK).plain_pictures(STATISTICS_PICTURES))
+    estimate_batch_norm(model, Expressions(data, data, QUICK).plain_images(STATISTICS_IMAGES))
     estimated = [np.array(layer.moving_variance) for layer in norms]
     assert {layer.momentum for layer in norms} == {0.99}
     for layer in norms:
         layer.momentum = 0.0
-    model(data.chips, training=True)
+    model(data.crops, training=True)
     for layer, variance in zip(norms, estimated, strict=True):
         np.testing.assert_allclose(variance.mean(), np.array(layer.moving_variance).mean(), rtol=0.05)

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from mien.errors import MissingExtraError
-from mien.models.card import CARD_KEY, SEAL_KEY, UNSEALED, seal
+from mien.models.card import CARD_KEY
+from mien.models.seal import SEAL_KEY, UNSEALED, seal
 from mien.training.export.graph import graph_summary
 
 
@@ -24,15 +25,15 @@ def test_the_shipped_model_has_the_cost_that_its_page_tells(shipped_model):
 
 
 def made(classifier, nodes, weights):
-    """A model of an own graph: chips of 8x8x1 in, a row of logits out."""
+    """A model of an own graph: face crops of 8x8x1 in, a row of logits out."""
     onnx = pytest.importorskip("onnx", reason="needs onnx: pip install 'mien[train]'")
-    chips = onnx.helper.make_tensor_value_info("chips", onnx.TensorProto.UINT8, ["batch", 8, 8, 1])
+    crops = onnx.helper.make_tensor_value_info("crops", onnx.TensorProto.UINT8, ["batch", 8, 8, 1])
     logits = onnx.helper.make_tensor_value_info("logits", onnx.TensorProto.FLOAT, ["batch", 2])
     constants = [onnx.numpy_helper.from_array(value, name) for name, value in weights.items()]
     listed = [
         onnx.helper.make_node(kind, inputs, [output], name=output, **options) for kind, inputs, output, options in nodes
     ]
-    graph = onnx.helper.make_graph(listed, "g", [chips], [logits], constants)
+    graph = onnx.helper.make_graph(listed, "g", [crops], [logits], constants)
     model = onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", 17)], ir_version=8)
     card = replace(classifier.card, name="made", size=8, channels=1)
     onnx.helper.set_model_props(model, {CARD_KEY: card.to_json(), SEAL_KEY: UNSEALED})
@@ -44,7 +45,7 @@ def test_quantized_weights_belong_to_the_layer_that_uses_them(classifier):
     model = made(
         classifier,
         [
-            ("Cast", ["chips"], "float", {"to": 1}),
+            ("Cast", ["crops"], "float", {"to": 1}),
             ("Div", ["float", "scale"], "scaled", {}),
             ("Transpose", ["scaled"], "turned", {"perm": [0, 3, 1, 2]}),
             ("DequantizeLinear", ["kernel", "scales", "zeros"], "kernel_float", {"axis": 0}),

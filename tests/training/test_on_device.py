@@ -46,19 +46,19 @@ CHANGES = {
 @on_jax
 @pytest.mark.parametrize("change", CHANGES)
 @pytest.mark.parametrize("size", [24, 45])
-def test_the_device_changes_pictures_as_the_host_does(change: str, size: int) -> None:
+def test_the_device_changes_images_as_the_host_does(change: str, size: int) -> None:
     import jax
 
     from mien.training.jax.augmentation import changed, inverse_maps, strengths_of
 
     strength, most = CHANGES[change]
-    chips, table = stripes(np.arange(64) % 8, size, 1, seed=1), draws(0, 0, 64)
-    expected = augment(chips, table, strength).astype(int)
+    crops, table = stripes(np.arange(64) % 8, size, 1, seed=1), draws(0, 0, 64)
+    expected = augment(crops, table, strength).astype(int)
     maps = inverse_maps(table, strength, size)
-    received = np.asarray(jax.jit(changed)(chips, maps, table, strengths_of(strength))).astype(int)
+    received = np.asarray(jax.jit(changed)(crops, maps, table, strengths_of(strength))).astype(int)
     assert np.abs(received - expected).mean() <= most
     if change != "none":
-        assert np.abs(received - chips).mean() > 2 * most
+        assert np.abs(received - crops).mean() > 2 * most
 
 
 @on_jax
@@ -66,9 +66,9 @@ def test_the_device_changes_each_channel_of_colour() -> None:
     from mien.training.jax.augmentation import changed, inverse_maps, strengths_of
 
     strength, table = replace(Augmentation(), jpeg=0.0), draws(0, 0, 16)
-    chips = np.stack([stripes(np.arange(16) % 8, 24, 1, seed)[..., 0] for seed in range(3)], axis=-1)
-    expected = augment(chips, table, strength).astype(int)
-    received = np.asarray(changed(chips, inverse_maps(table, strength, 24), table, strengths_of(strength))).astype(int)
+    crops = np.stack([stripes(np.arange(16) % 8, 24, 1, seed)[..., 0] for seed in range(3)], axis=-1)
+    expected = augment(crops, table, strength).astype(int)
+    received = np.asarray(changed(crops, inverse_maps(table, strength, 24), table, strengths_of(strength))).astype(int)
     assert np.abs(received - expected).mean() <= 1.0
 
 
@@ -82,7 +82,7 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
 
 
 NEAR = {"plain": 1e-4, "changed": 5e-3, "asked": 1e-4}
-"""How near losses come: pictures are changed the same but for rounding."""
+"""How near losses come: images are changed the same but for rounding."""
 
 
 @on_jax

@@ -33,25 +33,25 @@ pytestmark = pytest.mark.train
 
 
 def noise_over_shades() -> Dataset:
-    """Eight shades under noise, so that no picture is a copy of another."""
+    """Eight shades under noise, so that no image is a copy of another."""
     data = drawn(each=16)
     shade = 24 * data.truths[0].answers + 40
-    chips = np.random.default_rng(0).normal(shade[:, None, None, None], 12, data.chips.shape)
-    return replace(data, chips=chips.clip(0, 255).astype(np.uint8))
+    crops = np.random.default_rng(0).normal(shade[:, None, None, None], 12, data.crops.shape)
+    return replace(data, crops=crops.clip(0, 255).astype(np.uint8))
 
 
 def run_of(data: Dataset, folder: Path, fold: str, seed: int) -> Record:
-    recipe, source = replace(QUICK, epochs=1, seed=seed), Source(fold=fold)
-    fit(*splits_of(data, source, recipe), recipe, folder, lambda _: None, Options(source=source))
+    config, source = replace(QUICK, epochs=1, seed=seed), Source(fold=fold)
+    fit(*splits_of(data, source, config), config, folder, lambda _: None, Options(source=source))
     return read_run(folder)
 
 
 def told_by(record: Record, data: Dataset, rows: np.ndarray) -> np.ndarray:
     """The calibrated log-probabilities that a run gives to training rows, seen as they are."""
     training, validation = splits_of(data, Source(), QUICK)
-    model = load(record.path / BEST, shape_of(training, record.recipe), "two-conv")
-    temperature = fit_temperature(predict_logits(model, validation.chips)["classes"], validation.truths[0].answers)
-    return log_softmax(predict_logits(model, training.chips[rows])["classes"] / temperature)
+    model = load(record.path / BEST, shape_of(training, record.config), "two-conv")
+    temperature = fit_temperature(predict_logits(model, validation.crops)["classes"], validation.truths[0].answers)
+    return log_softmax(predict_logits(model, training.crops[rows])["classes"] / temperature)
 
 
 def test_each_row_is_told_by_the_runs_that_left_it_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -63,7 +63,7 @@ def test_each_row_is_told_by_the_runs_that_left_it_out(tmp_path: Path, monkeypat
     )
     soft, scores = soft_labels_by([second, first, again], data, 1, done.append)
     training = splits_of(data, Source(), QUICK)[0]
-    found = soft.heads[0].probabilities[soft.rows_of(training.chips)]
+    found = soft.heads[0].probabilities[soft.rows_of(training.crops)]
     place = dealt(training, 2)
     zero, one = np.flatnonzero(place == 0), np.flatnonzero(place == 1)
     assert found[zero] == pytest.approx(np.exp(told_by(first, data, zero)), abs=2e-3)
@@ -75,21 +75,21 @@ def test_each_row_is_told_by_the_runs_that_left_it_out(tmp_path: Path, monkeypat
 
 
 @pytest.mark.parametrize(("flip", "mirrored"), [(0.5, True), (0.0, False)])
-def test_the_second_view_is_the_mirror_image_where_the_recipe_mirrors(
+def test_the_second_view_is_the_mirror_image_where_the_config_mirrors(
     single: Taught, flip: float, mirrored: bool
 ) -> None:
-    chips, model = single.validation.chips[:16], single.run.model
-    recipe = replace(single.recipe, augmentation=replace(PLAIN, flip=flip))
-    plain, other = (predict_logits(model, seen)["classes"] for seen in (chips, chips[:, :, ::-1]))
+    crops, model = single.validation.crops[:16], single.run.model
+    config = replace(single.config, augmentation=replace(PLAIN, flip=flip))
+    plain, other = (predict_logits(model, seen)["classes"] for seen in (crops, crops[:, :, ::-1]))
     expected = (plain + other) / 2 if mirrored else plain
-    assert mean_logits(model, chips, recipe, 2, lambda _: None)["classes"] == pytest.approx(expected, abs=1e-4)
+    assert mean_logits(model, crops, config, 2, lambda _: None)["classes"] == pytest.approx(expected, abs=1e-4)
 
 
 def test_more_views_are_changed_but_not_covered(single: Taught) -> None:
-    chips, model, seen = single.validation.chips[:16], single.run.model, []
-    covered = replace(single.recipe, augmentation=replace(PLAIN, erase=1.0))
-    turned = replace(single.recipe, augmentation=replace(PLAIN, rotate=20.0))
-    plain = predict_logits(model, chips)["classes"]
-    assert mean_logits(model, chips, covered, 3, seen.append)["classes"] == pytest.approx(plain, abs=1e-4)
-    assert np.abs(mean_logits(model, chips, turned, 3, seen.append)["classes"] - plain).max() > 0.01
+    crops, model, seen = single.validation.crops[:16], single.run.model, []
+    covered = replace(single.config, augmentation=replace(PLAIN, erase=1.0))
+    turned = replace(single.config, augmentation=replace(PLAIN, rotate=20.0))
+    plain = predict_logits(model, crops)["classes"]
+    assert mean_logits(model, crops, covered, 3, seen.append)["classes"] == pytest.approx(plain, abs=1e-4)
+    assert np.abs(mean_logits(model, crops, turned, 3, seen.append)["classes"] - plain).max() > 0.01
     assert sum(seen) == 2 * 3 * 16

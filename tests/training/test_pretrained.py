@@ -11,7 +11,7 @@ pytest.importorskip("keras", reason="needs Keras and a backend: pip install 'mie
 import keras
 from lessons import stripes
 
-from mien.training.architectures import ZOO, NetworkShape, build
+from mien.training.architectures import ARCHITECTURES, NetworkShape, build
 from mien.training.architectures.pretrained import FAMILIES, FEATURES, base_of, blocks
 from mien.training.transfer.choices import TRANSFER
 
@@ -21,14 +21,14 @@ COUNTS = {"mobilenet": 13, "resnet50": 16, "vgg16": 5, "inceptionv3": 11, "mobil
 SHAPE = NetworkShape(24, 1, (("own", 7),))
 
 
-def features(model: keras.Model, chips: np.ndarray) -> np.ndarray:
-    found: np.ndarray = keras.Model(model.input, model.get_layer(FEATURES).output).predict_on_batch(chips)
+def features(model: keras.Model, crops: np.ndarray) -> np.ndarray:
+    found: np.ndarray = keras.Model(model.input, model.get_layer(FEATURES).output).predict_on_batch(crops)
     return found
 
 
 def test_the_networks_are_named_alike_everywhere() -> None:
     assert tuple(FAMILIES) == TRANSFER == tuple(COUNTS)
-    assert set(TRANSFER) < set(ZOO)
+    assert set(TRANSFER) < set(ARCHITECTURES)
 
 
 @pytest.mark.parametrize("network", FAMILIES)
@@ -60,21 +60,21 @@ def test_each_weight_of_a_base_is_in_one_block(network: str) -> None:
     ],
 )
 def test_pixels_are_scaled_as_the_weights_were_taught(network: str, prepare) -> None:
-    """Keras' own function on the same pictures, at the base's own size."""
+    """Keras' own function on the same images, at the base's own size."""
     size = FAMILIES[network].size
-    chips = np.random.default_rng(0).integers(0, 256, (2, size, size, 3), dtype=np.uint8)
+    crops = np.random.default_rng(0).integers(0, 256, (2, size, size, 3), dtype=np.uint8)
     model = build(network, NetworkShape(size, 3, SHAPE.heads))
-    pictures, places = chips.astype(np.float32), (1, 2)
+    images, places = crops.astype(np.float32), (1, 2)
     if keras.config.image_data_format() == "channels_first":
-        pictures, places = pictures.transpose(0, 3, 1, 2), (2, 3)
-    expected = base_of(model).predict_on_batch(prepare(pictures.copy())).mean(axis=places)
+        images, places = images.transpose(0, 3, 1, 2), (2, 3)
+    expected = base_of(model).predict_on_batch(prepare(images.copy())).mean(axis=places)
     assert expected.std() > 0
-    np.testing.assert_allclose(features(model, chips), expected, rtol=0, atol=1e-4 * np.abs(expected).max())
+    np.testing.assert_allclose(features(model, crops), expected, rtol=0, atol=1e-4 * np.abs(expected).max())
 
 
-def test_grey_chips_are_seen_as_pictures_of_three_equal_channels() -> None:
-    chips = stripes(np.arange(2), 24, 1, seed=0)
+def test_grey_crops_are_seen_as_images_of_three_equal_channels() -> None:
+    crops = stripes(np.arange(2), 24, 1, seed=0)
     grey, colour = (build("mobilenetv3", NetworkShape(24, channels, SHAPE.heads)) for channels in (1, 3))
     colour.set_weights(grey.get_weights())
-    expected = features(colour, np.repeat(chips, 3, axis=3))
-    np.testing.assert_allclose(features(grey, chips), expected, rtol=0, atol=1e-5 * np.abs(expected).max())
+    expected = features(colour, np.repeat(crops, 3, axis=3))
+    np.testing.assert_allclose(features(grey, crops), expected, rtol=0, atol=1e-5 * np.abs(expected).max())

@@ -33,18 +33,18 @@ pytestmark = pytest.mark.train
 def windows(count: int, seed: int) -> np.ndarray:
     """Windows of a photo, uint8 (count, 48, 48, 1): they bring a network's every layer to life."""
     grey, random = cv2.cvtColor(astronaut(), cv2.COLOR_RGB2GRAY), np.random.default_rng(seed)
-    chips = []
+    crops = []
     for _ in range(count):
         side = int(random.integers(48, 160))
         top, left = random.integers(0, 512 - side, 2)
         window = grey[top : top + side, left : left + side]
-        chips.append(cv2.resize(window, (48, 48), interpolation=cv2.INTER_AREA))
-    return np.array(chips)[..., None]
+        crops.append(cv2.resize(window, (48, 48), interpolation=cv2.INTER_AREA))
+    return np.array(crops)[..., None]
 
 
-def answered(classifier: Classifier, chips: np.ndarray, split: str) -> Dataset:
-    """The chips that the model has no doubt of, with the labels that it gives them."""
-    logits = classifier.logits(chips)
+def answered(classifier: Classifier, crops: np.ndarray, split: str) -> Dataset:
+    """The face crops that the model has no doubt of, with the labels that it gives them."""
+    logits = classifier.logits(crops)
     margins = [np.diff(np.sort(values, axis=1)[:, -2:]).min(axis=1) for values in logits.values()]
     sure = np.min(margins, axis=0) > 0.7
     ones = np.ones(sure.sum(), np.float32)
@@ -52,7 +52,7 @@ def answered(classifier: Classifier, chips: np.ndarray, split: str) -> Dataset:
     answers = {head.name: one_hot(logits[head.name][sure].argmax(axis=1), len(head.labels)) for head in heads}
     return Dataset(
         name="windows",
-        chips=chips[sure],
+        crops=crops[sure],
         truths=tuple(Truth(head.name, head.labels, answers[head.name], ones, ones > 0) for head in heads),
         splits=np.full(sure.sum(), split),
         rows=np.flatnonzero(sure).astype(str),
@@ -72,14 +72,14 @@ def validation(classifier: Classifier) -> Dataset:
 
 @pytest.fixture(scope="module")
 def quantized(shipped_model: bytes, training: Dataset) -> onnx.ModelProto:
-    return onnx.load_from_string(quantize(shipped_model, training.chips))
+    return onnx.load_from_string(quantize(shipped_model, training.crops))
 
 
-def fast(_model: bytes, _quantized: bytes, _chips: np.ndarray) -> Mapping[int, float]:
+def fast(_model: bytes, _quantized: bytes, _crops: np.ndarray) -> Mapping[int, float]:
     return {1: 1.3, 64: 2.0}
 
 
-def slow(_model: bytes, _quantized: bytes, _chips: np.ndarray) -> Mapping[int, float]:
+def slow(_model: bytes, _quantized: bytes, _crops: np.ndarray) -> Mapping[int, float]:
     return {1: 1.29, 64: 2.0}
 
 
@@ -95,7 +95,7 @@ def slow(_model: bytes, _quantized: bytes, _chips: np.ndarray) -> Mapping[int, f
     ],
 )
 def test_the_gate(fall: float, gains: dict[int, float], passed: bool) -> None:
-    assert Trial(fall, "answer", gains).passed is passed
+    assert Trial(fall, "fused", gains).passed is passed
 
 
 def test_a_trial_is_told_in_points_and_times() -> None:
@@ -119,11 +119,11 @@ def test_what_passes_is_written_and_used_as_any_model(
     assert int8.card == card
     assert [file.name for file in path.parent.iterdir()] == [INT8]
     assert path.stat().st_size < 0.4 * 4_622_752
-    # by one card: each has a calibration of its own, fitted on few pictures here
-    rows, same = int8.logits(validation.chips), classifier.logits(validation.chips)
+    # by one card: each has a calibration of its own, fitted on few images here
+    rows, same = int8.logits(validation.crops), classifier.logits(validation.crops)
     told, wanted = (read_logits(classifier.card, logits).argmax(axis=1) for logits in (rows, same))
     assert (told == wanted).mean() > 0.97
-    assert int8.predict(validation.chips).shape == (len(validation), 7)
+    assert int8.predict(validation.crops).shape == (len(validation), 7)
 
 
 def test_the_card_says_int8_and_is_calibrated_anew(
@@ -134,7 +134,7 @@ def test_the_card_says_int8_and_is_calibrated_anew(
     assert card.name == f"{before.name}-int8"
     assert "int8 by onnxruntime" in card.origin.made_with
     assert replace(card.origin, made_with="") == replace(before.origin, made_with="")
-    assert (card.crop, card.answer.labels, card.answer.weights) == (
+    assert (card.crop, card.fused.labels, card.fused.weights) == (
         before.crop,
         before.answer.labels,
         before.answer.weights,
@@ -159,8 +159,8 @@ def test_what_is_not_fast_enough_is_not_written(
 def test_what_loses_too_much_is_not_written(
     shipped_model: bytes, training: Dataset, validation: Dataset, tmp_path: Path
 ) -> None:
-    """Ranges seen on blank chips cut off whatever a face brings."""
-    blank = replace(training, chips=np.zeros_like(training.chips))
+    """Ranges seen on blank face crops cut off whatever a face brings."""
+    blank = replace(training, crops=np.zeros_like(training.crops))
     with pytest.raises(TrainingError, match=r"at most 1 point of macro-F1.*received: macro-F1 of \w+ -\d\d\."):
         export_int8(shipped_model, blank, validation, tmp_path / INT8, measure=fast)
     assert list(tmp_path.iterdir()) == []
@@ -182,7 +182,7 @@ def test_weights_are_of_seven_bits_and_scaled_by_channel(quantized: onnx.ModelPr
     assert all(scales[name].shape == (len(values),) for name, values in weights.items())
 
 
-def test_chips_are_standardised_and_logits_given_in_float(quantized: onnx.ModelProto) -> None:
+def test_crops_are_standardised_and_logits_given_in_float(quantized: onnx.ModelProto) -> None:
     kinds = [node.op_type for node in quantized.graph.node]
     front = kinds[: kinds.index("QuantizeLinear")]
     assert {"Cast", "Sqrt", "Div"} <= set(front)
@@ -191,11 +191,11 @@ def test_chips_are_standardised_and_logits_given_in_float(quantized: onnx.ModelP
     assert quantized.graph.input[0].type.tensor_type.elem_type == onnx.TensorProto.UINT8
 
 
-def test_the_same_chips_give_the_same_file(shipped_model: bytes, training: Dataset) -> None:
-    assert quantize(shipped_model, training.chips) == quantize(shipped_model, training.chips)
+def test_the_same_crops_give_the_same_file(shipped_model: bytes, training: Dataset) -> None:
+    assert quantize(shipped_model, training.crops) == quantize(shipped_model, training.crops)
 
 
-def test_speed_is_measured_one_chip_at_a_time_and_64(shipped_model: bytes) -> None:
+def test_speed_is_measured_one_crop_at_a_time_and_64(shipped_model: bytes) -> None:
     gains = speed_gains(shipped_model, shipped_model, windows(3, seed=2))
     assert list(gains) == [batch for batch, _ in TIMED] == [1, 64]
     assert all(0.67 < gain < 1.5 for gain in gains.values())

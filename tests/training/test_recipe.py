@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING
 import pytest
 
 from mien.errors import UsageError
-from mien.training.config import PLAIN, Augmentation, Recipe, from_toml, read, recipe_for, recipe_named
+from mien.training.config import PLAIN, Augmentation, TrainingConfig, config_for, config_named, from_toml, read
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-OTHER = Recipe(
+OTHER = TrainingConfig(
     network="nano",
     seed=7,
     epochs=3,
@@ -23,17 +23,17 @@ OTHER = Recipe(
 
 
 @pytest.mark.parametrize(
-    "recipe", [Recipe(), OTHER, replace(OTHER, augmentation=PLAIN)], ids=["default", "own", "plain"]
+    "config", [TrainingConfig(), OTHER, replace(OTHER, augmentation=PLAIN)], ids=["default", "own", "plain"]
 )
-def test_a_saved_recipe_is_read_back_whole(recipe: Recipe, tmp_path: Path) -> None:
+def test_a_saved_config_is_read_back_whole(config: TrainingConfig, tmp_path: Path) -> None:
     pytest.importorskip("tomli_w")
-    recipe.save(tmp_path / "run" / "recipe.toml")
-    assert read(tmp_path / "run" / "recipe.toml") == recipe
+    config.save(tmp_path / "run" / "config.toml")
+    assert read(tmp_path / "run" / "config.toml") == config
 
 
 def test_what_the_text_does_not_name_keeps_its_default() -> None:
     text = "epochs = 20\n[augmentation]\nrotate = 5\nscale = [0.9, 1.1]\n"
-    assert from_toml(text) == Recipe(epochs=20, augmentation=Augmentation(rotate=5, scale=(0.9, 1.1)))
+    assert from_toml(text) == TrainingConfig(epochs=20, augmentation=Augmentation(rotate=5, scale=(0.9, 1.1)))
 
 
 @pytest.mark.parametrize(
@@ -41,7 +41,7 @@ def test_what_the_text_does_not_name_keeps_its_default() -> None:
     [
         ("epoch = 3", r"received \['epoch'\]"),
         ("[augmentation]\nspin = 3", r"received \['spin'\]"),
-        ("epochs: 3", "expected a recipe as TOML"),
+        ("epochs: 3", "expected a config as TOML"),
         ("augmentation = 3", "expected augmentation as a table"),
         ("[augmentation]\nscale = 1.2", "does not fit"),
         ("[augmentation]\nflip = 'often'", "does not fit"),
@@ -50,7 +50,7 @@ def test_what_the_text_does_not_name_keeps_its_default() -> None:
         ("seed = 'x'", "expected seed as a whole number"),
     ],
 )
-def test_a_text_that_is_no_recipe_is_refused(text: str, words: str) -> None:
+def test_a_text_that_is_no_config_is_refused(text: str, words: str) -> None:
     with pytest.raises(UsageError, match=words):
         from_toml(text)
 
@@ -58,9 +58,9 @@ def test_a_text_that_is_no_recipe_is_refused(text: str, words: str) -> None:
 @pytest.mark.parametrize("content", [None, b"\xff\xfe"], ids=["absent", "no text"])
 def test_a_file_that_cannot_be_read_is_refused(content: bytes | None, tmp_path: Path) -> None:
     if content is not None:
-        (tmp_path / "recipe.toml").write_bytes(content)
+        (tmp_path / "config.toml").write_bytes(content)
     with pytest.raises(UsageError, match="could not read"):
-        read(tmp_path / "recipe.toml")
+        read(tmp_path / "config.toml")
 
 
 @pytest.mark.parametrize(
@@ -90,7 +90,7 @@ def test_a_file_that_cannot_be_read_is_refused(content: bytes | None, tmp_path: 
 )
 def test_a_choice_outside_its_range_is_refused(choice: str, value: object) -> None:
     with pytest.raises(UsageError, match=choice):
-        Recipe(**{choice: value})  # type: ignore[arg-type]
+        TrainingConfig(**{choice: value})  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
@@ -99,15 +99,21 @@ def test_a_choice_outside_its_range_is_refused(choice: str, value: object) -> No
         ({"teacher": "large", "soft_labels": "fer2013"}, "a teacher or soft labels; received both"),
         ({"teacher": "yunet,a.onnx", "network": "face-detector"}, "one for the face detector"),
         ({"teacher": "large", "soft_share": 0.0}, "a soft_share above 0 with a teacher"),
-        ({"pasted": "fer2013.csv"}, "chips to paste with the face detector and a teacher only"),
-        ({"pasted": "fer2013.csv", "network": "face-detector"}, "chips to paste with the face detector and a teacher"),
-        ({"pasted": "fer2013.csv", "teacher": "large"}, "chips to paste with the face detector and a teacher only"),
+        ({"pasted": "fer2013.csv"}, "face crops to paste with the face detector and a teacher only"),
+        (
+            {"pasted": "fer2013.csv", "network": "face-detector"},
+            "face crops to paste with the face detector and a teacher",
+        ),
+        (
+            {"pasted": "fer2013.csv", "teacher": "large"},
+            "face crops to paste with the face detector and a teacher only",
+        ),
     ],
     ids=str,
 )
 def test_what_teaches_beside_the_labels_fits_the_network(choices: dict[str, object], words: str) -> None:
     with pytest.raises(UsageError, match=words):
-        Recipe(**choices)  # type: ignore[arg-type]
+        TrainingConfig(**choices)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
@@ -147,36 +153,36 @@ def test_softened_is_nowhere_stronger_and_never_mixes() -> None:
 
 @pytest.mark.parametrize(("epoch", "gentle"), [(0, False), (6, False), (7, True), (9, True)])
 def test_the_last_epochs_are_gentle(epoch: int, gentle: bool) -> None:
-    recipe = Recipe(epochs=10, gentle_epochs=3)
-    assert recipe.augmentation_of(epoch) == (recipe.augmentation.softened() if gentle else recipe.augmentation)
+    config = TrainingConfig(epochs=10, gentle_epochs=3)
+    assert config.augmentation_of(epoch) == (config.augmentation.softened() if gentle else config.augmentation)
 
 
-def test_a_recipe_that_ships_is_found_by_its_name() -> None:
-    assert recipe_named("large-fold") == recipe_for("large-fold")
-    assert recipe_named("large-fold").network == "large"
+def test_a_config_that_ships_is_found_by_its_name() -> None:
+    assert config_named("large-fold") == config_for("large-fold")
+    assert config_named("large-fold").network == "large"
 
 
 def test_a_file_of_a_shipped_name_comes_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "nano").write_text("epochs = 30\n", encoding="utf-8")
-    assert recipe_named("nano") == Recipe(epochs=30)
+    assert config_named("nano") == TrainingConfig(epochs=30)
 
 
 def test_a_folder_of_a_shipped_name_hides_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "large-fold").mkdir()
-    assert recipe_named("large-fold").network == "large"
+    assert config_named("large-fold").network == "large"
 
 
-@pytest.mark.parametrize("words", ["no-such-recipe", "../recipes/nano", ""])
-def test_a_recipe_that_there_is_not_is_told(words: str) -> None:
+@pytest.mark.parametrize("words", ["no-such-config", "../configs/nano", ""])
+def test_a_config_that_there_is_not_is_told(words: str) -> None:
     with pytest.raises(UsageError, match=f"or one that ships: compact, .*; received {words!r}"):
-        recipe_named(words)
+        config_named(words)
 
 
-def test_a_recipe_for_others_names_no_folders() -> None:
-    own = Recipe(weights="/home/ann/runs/base", soft_labels="/home/ann/soft.npz")
-    assert own.without_folders() == Recipe(weights="base", soft_labels="soft.npz")
-    asked = Recipe(teacher="large, /home/ann/wide.onnx")
-    assert asked.without_folders() == Recipe(teacher="large,wide.onnx")
-    assert Recipe(soft_labels="fer2013").without_folders() == Recipe(soft_labels="fer2013")
+def test_a_config_for_others_names_no_folders() -> None:
+    own = TrainingConfig(weights="/home/ann/runs/base", soft_labels="/home/ann/soft.npz")
+    assert own.without_folders() == TrainingConfig(weights="base", soft_labels="soft.npz")
+    asked = TrainingConfig(teacher="large, /home/ann/wide.onnx")
+    assert asked.without_folders() == TrainingConfig(teacher="large,wide.onnx")
+    assert TrainingConfig(soft_labels="fer2013").without_folders() == TrainingConfig(soft_labels="fer2013")

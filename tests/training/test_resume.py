@@ -18,10 +18,10 @@ from lessons import QUICK, drawn, drawn_with_votes
 
 from mien.data.dataset import PUBLIC_TEST, TRAINING, Dataset
 from mien.errors import TrainingError
-from mien.training.config import Augmentation, Recipe, read
+from mien.training.config import Augmentation, TrainingConfig, read
 from mien.training.engine.fit import Interrupted, Options, Run, fit
 from mien.training.run.checkpoint import Checkpoint, Checkpoints, write_synced
-from mien.training.run.directory import BEST, RECIPE, Epoch, read_facts, read_history
+from mien.training.run.directory import BEST, CONFIG, Epoch, read_facts, read_history
 from mien.training.run.progress import Progress
 from mien.training.run.state import captured
 
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.train
 
-TIMES = ("seconds", "pictures_a_second", "waiting")
+TIMES = ("seconds", "images_per_second", "waiting")
 DENSE = replace(QUICK, network="dense-64-32-relu", batch=16, dropout=0.3)
 
 
@@ -42,8 +42,8 @@ def small(votes: bool = False) -> Dataset:
     return drawn_with_votes(each=16) if votes else drawn(each=8)
 
 
-def taught(run: Path, recipe: Recipe, data: Dataset, tell: Callable[[News], None], **options: object) -> Run:
-    return fit(data.split(TRAINING), data.split(PUBLIC_TEST), recipe, run, tell, Options(**options))
+def taught(run: Path, config: TrainingConfig, data: Dataset, tell: Callable[[News], None], **options: object) -> Run:
+    return fit(data.split(TRAINING), data.split(PUBLIC_TEST), config, run, tell, Options(**options))
 
 
 def stopping(*places: tuple[int, int]) -> Callable[[News], None]:
@@ -87,7 +87,7 @@ def assert_same_run(one: Path, other: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("recipe", "votes"),
+    ("config", "votes"),
     [
         (replace(DENSE, optimizer="adamw", rate=0.003), False),
         (replace(DENSE, precision="mixed_float16", schedule="plateau", balance="weights"), False),
@@ -106,22 +106,24 @@ def assert_same_run(one: Path, other: Path) -> None:
     ],
     ids=["adamw", "float16 plateau weights", "batch norm bfloat16 mixup votes"],
 )
-def test_a_run_that_was_stopped_thrice_ends_as_one_that_was_not(recipe: Recipe, votes: bool, tmp_path: Path) -> None:
+def test_a_run_that_was_stopped_thrice_ends_as_one_that_was_not(
+    config: TrainingConfig, votes: bool, tmp_path: Path
+) -> None:
     data = small(votes)
-    whole = taught(tmp_path / "whole", recipe, data, quiet)
+    whole = taught(tmp_path / "whole", config, data, quiet)
     run = tmp_path / "stopped"
     for attempt, place in enumerate([(1, 2), (2, 1), (2, 3)]):
         with pytest.raises(Interrupted):
-            taught(run, recipe, data, stopping(place), resume=attempt > 0)
+            taught(run, config, data, stopping(place), resume=attempt > 0)
         assert last(run).moment.place == (place[0] - 1, place[1])
-    done = taught(run, recipe, data, quiet, resume=True)
+    done = taught(run, config, data, quiet, resume=True)
     assert_same_run(tmp_path / "whole", run)
     for name, values in captured(done.model.weights).items():
         assert values.tobytes() == captured(whole.model.weights)[name].tobytes()
 
 
 class Striking(np.ndarray):
-    """Chips that bring SIGTERM when they are first taken from."""
+    """Face crops that bring SIGTERM when they are first taken from."""
 
     struck = False
 
@@ -133,17 +135,17 @@ class Striking(np.ndarray):
 
 
 def test_a_run_that_was_stopped_while_it_was_judged_ends_as_one_that_was_not(tmp_path: Path) -> None:
-    recipe = replace(QUICK, network="nano", epochs=2, batch=16)
+    config = replace(QUICK, network="nano", epochs=2, batch=16)
     training = small().split(TRAINING)
     validation = drawn(each=300, seed=1).split(PUBLIC_TEST)  # more than one batch of evaluation
-    fit(training, validation, recipe, tmp_path / "whole", quiet)
+    fit(training, validation, config, tmp_path / "whole", quiet)
     Striking.struck = False
-    striking = replace(validation, chips=validation.chips.view(Striking))
+    striking = replace(validation, crops=validation.crops.view(Striking))
     with pytest.raises(Interrupted) as raised:
-        fit(training, striking, recipe, tmp_path / "stopped", quiet)
+        fit(training, striking, config, tmp_path / "stopped", quiet)
     assert raised.value.number == signal.SIGTERM
     assert last(tmp_path / "stopped").moment.place == (0, 3)
-    fit(training, validation, recipe, tmp_path / "stopped", quiet, Options(resume=True))
+    fit(training, validation, config, tmp_path / "stopped", quiet, Options(resume=True))
     assert_same_run(tmp_path / "whole", tmp_path / "stopped")
 
 
@@ -245,12 +247,12 @@ def test_what_lies_beside_the_checkpoints_is_mended(tmp_path: Path) -> None:
 
 
 def test_more_epochs_can_be_had_where_nothing_before_depends_on_their_number(tmp_path: Path) -> None:
-    recipe = replace(DENSE, schedule="constant")
-    taught(tmp_path / "whole", replace(recipe, epochs=5), small(), quiet)
-    taught(tmp_path / "run", recipe, small(), quiet)
-    done = taught(tmp_path / "run", replace(recipe, epochs=5), small(), quiet, resume=True)
+    config = replace(DENSE, schedule="constant")
+    taught(tmp_path / "whole", replace(config, epochs=5), small(), quiet)
+    taught(tmp_path / "run", config, small(), quiet)
+    done = taught(tmp_path / "run", replace(config, epochs=5), small(), quiet, resume=True)
     assert len(done.history) == 5
-    assert read(tmp_path / "run" / RECIPE).epochs == 5
+    assert read(tmp_path / "run" / CONFIG).epochs == 5
     assert_same_run(tmp_path / "whole", tmp_path / "run")
 
 
@@ -274,10 +276,10 @@ def stopped(tmp_path_factory: pytest.TempPathFactory) -> Path:
     ],
     ids=lambda changed: next(iter(changed)) if isinstance(changed, dict) else "",
 )
-def test_another_recipe_is_refused(changed: dict[str, object], words: str, stopped: Path) -> None:
+def test_another_config_is_refused(changed: dict[str, object], words: str, stopped: Path) -> None:
     with pytest.raises(TrainingError, match=words):
         taught(stopped, replace(DENSE, **changed), small(), quiet, resume=True)
-    assert read(stopped / RECIPE) == DENSE
+    assert read(stopped / CONFIG) == DENSE
 
 
 @pytest.mark.parametrize(

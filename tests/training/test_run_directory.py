@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 import pytest
 
 from mien.errors import TrainingError
-from mien.training.config import Recipe
+from mien.training.config import TrainingConfig
 from mien.training.run.directory import (
+    CONFIG,
     FACTS,
     HISTORY,
     HISTORY_CSV,
-    RECIPE,
     Epoch,
     Facts,
     HeadScore,
@@ -53,43 +53,47 @@ def epochs(*merits: float) -> tuple[Epoch, ...]:
             scores=(HeadScore("fer2013", merit - 0.1, 1 / 3, 1.1), HeadScore("ferplus", merit + 0.1, 0.5, 0.9)),
             rate=0.1 / 3,
             seconds=60.0,
-            pictures_a_second=512.3,
+            images_per_second=512.3,
             waiting=0.012,
         )
         for number, merit in enumerate(merits, 1)
     )
 
 
-def begun(folder: Path, recipe: Recipe, history: tuple[Epoch, ...] = ()) -> Path:
+def begun(folder: Path, config: TrainingConfig, history: tuple[Epoch, ...] = ()) -> Path:
     FACTS_OF_A_RUN.save(folder)
-    recipe.save(folder / RECIPE)
+    config.save(folder / CONFIG)
     if history:
         write_history(folder, history)
     return folder
 
 
 def test_a_run_is_read_as_it_was_written(tmp_path: Path) -> None:
-    recipe = Recipe(network="nano", epochs=40)
-    run = read_run(begun(tmp_path, recipe, epochs(0.4, 0.6, 0.5)))
-    assert (run.path, run.recipe, run.facts, run.history) == (
-        tmp_path, recipe, FACTS_OF_A_RUN, epochs(0.4, 0.6, 0.5)
+    config = TrainingConfig(network="nano", epochs=40)
+    run = read_run(begun(tmp_path, config, epochs(0.4, 0.6, 0.5)))
+    assert (run.path, run.config, run.facts, run.history) == (
+        tmp_path, config, FACTS_OF_A_RUN, epochs(0.4, 0.6, 0.5)
     )  # fmt: skip
     assert run.best == run.history[1]
     assert (run.finished, run.minutes) == (False, 3.0)
 
 
 def test_a_run_in_its_first_epoch(tmp_path: Path) -> None:
-    run = read_run(begun(tmp_path, Recipe(network="nano")))
+    run = read_run(begun(tmp_path, TrainingConfig(network="nano")))
     assert (run.history, run.best, run.finished, run.minutes) == ((), None, False, 0.0)
 
 
 @pytest.mark.parametrize(
-    ("recipe", "finished"),
-    [(Recipe(), False), (Recipe(epochs=3, gentle_epochs=0, warmup_epochs=1), True), (Recipe(patience=2), True)],
+    ("config", "finished"),
+    [
+        (TrainingConfig(), False),
+        (TrainingConfig(epochs=3, gentle_epochs=0, warmup_epochs=1), True),
+        (TrainingConfig(patience=2), True),
+    ],
     ids=["goes on", "all epochs", "patience"],
 )
-def test_when_a_run_is_finished(recipe: Recipe, finished: bool, tmp_path: Path) -> None:
-    assert read_run(begun(tmp_path, recipe, epochs(0.6, 0.5, 0.5))).finished == finished
+def test_when_a_run_is_finished(config: TrainingConfig, finished: bool, tmp_path: Path) -> None:
+    assert read_run(begun(tmp_path, config, epochs(0.6, 0.5, 0.5))).finished == finished
 
 
 def test_the_history_in_json_keeps_every_digit(tmp_path: Path) -> None:
@@ -106,14 +110,14 @@ def test_the_history_in_csv_has_a_row_an_epoch(tmp_path: Path) -> None:
         "epoch": "2", "loss": "0.25000", "accuracy": "0.40000",
         "fer2013_accuracy": "0.50000", "fer2013_macro_f1": "0.33333", "fer2013_nll": "1.10000",
         "ferplus_accuracy": "0.70000", "ferplus_macro_f1": "0.50000", "ferplus_nll": "0.90000",
-        "rate": "0.03333", "seconds": "60.0", "pictures_a_second": "512", "waiting": "0.0120",
+        "rate": "0.03333", "seconds": "60.0", "images_per_second": "512", "waiting": "0.0120",
     }  # fmt: skip
     assert [row["epoch"] for row in rows] == ["1", "2"]
 
 
-@pytest.mark.parametrize("lacking", [RECIPE, FACTS])
+@pytest.mark.parametrize("lacking", [CONFIG, FACTS])
 def test_a_folder_without_a_run_is_told_of(lacking: str, tmp_path: Path) -> None:
-    (begun(tmp_path, Recipe()) / lacking).unlink()
+    (begun(tmp_path, TrainingConfig()) / lacking).unlink()
     assert not is_run(tmp_path)
     with pytest.raises(TrainingError, match="expected a run directory with"):
         read_run(tmp_path)
@@ -122,7 +126,7 @@ def test_a_folder_without_a_run_is_told_of(lacking: str, tmp_path: Path) -> None
 @pytest.mark.parametrize(
     ("name", "content"),
     [
-        (RECIPE, "epochs = 'many'"),
+        (CONFIG, "epochs = 'many'"),
         (FACTS, "{}"),
         (FACTS, "no json"),
         (FACTS, "[1]"),
@@ -131,13 +135,13 @@ def test_a_folder_without_a_run_is_told_of(lacking: str, tmp_path: Path) -> None
     ],
 )
 def test_a_run_that_can_not_be_read_is_told_of(name: str, content: str, tmp_path: Path) -> None:
-    (begun(tmp_path, Recipe(), epochs(0.5)) / name).write_text(content)
+    (begun(tmp_path, TrainingConfig(), epochs(0.5)) / name).write_text(content)
     with pytest.raises(TrainingError, match="can't be read"):
         read_run(tmp_path)
 
 
 def test_facts_of_before_there_were_folds_are_read(tmp_path: Path) -> None:
-    path = begun(tmp_path, Recipe()) / FACTS
+    path = begun(tmp_path, TrainingConfig()) / FACTS
     told = json.loads(path.read_text())
     assert told["source"].pop("fold") == ""
     path.write_text(json.dumps(told))
@@ -146,5 +150,5 @@ def test_facts_of_before_there_were_folds_are_read(tmp_path: Path) -> None:
 
 def test_facts_may_name_no_source(tmp_path: Path) -> None:
     replace(FACTS_OF_A_RUN, source=Source()).save(tmp_path)
-    Recipe().save(tmp_path / RECIPE)
+    TrainingConfig().save(tmp_path / CONFIG)
     assert read_run(tmp_path).facts.source == Source("", "", 0.1)

@@ -8,7 +8,7 @@ import pytest
 from lessons import drawn
 from PIL import Image
 
-from mien.training.config import PLAIN, Augmentation, Recipe
+from mien.training.config import PLAIN, Augmentation, TrainingConfig
 from mien.training.engine.augmentation import augment, draws
 from mien.training.run.samples import GAP, HEADING, SIDE, write_samples
 
@@ -16,10 +16,10 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-def sheet(path: Path, recipe: Recipe, channels: int = 1, size: int = 28) -> np.ndarray:
-    write_samples(path / "samples.png", drawn(each=4, size=size, channels=channels), recipe)
-    with Image.open(path / "samples.png") as picture:
-        return np.array(picture)
+def sheet(path: Path, config: TrainingConfig, channels: int = 1, size: int = 28) -> np.ndarray:
+    write_samples(path / "samples.png", drawn(each=4, size=size, channels=channels), config)
+    with Image.open(path / "samples.png") as image:
+        return np.array(image)
 
 
 def cell(pixels: np.ndarray, column: int, row: int) -> np.ndarray:
@@ -29,21 +29,21 @@ def cell(pixels: np.ndarray, column: int, row: int) -> np.ndarray:
 
 @pytest.mark.parametrize("channels", [1, 3])
 def test_what_is_shown_is_what_the_run_learns_from(channels: int, tmp_path: Path) -> None:
-    recipe = Recipe(epochs=31, gentle_epochs=5, augmentation=replace(Augmentation(), mixup=0.0))
-    pixels = sheet(tmp_path, recipe, channels)
+    config = TrainingConfig(epochs=31, gentle_epochs=5, augmentation=replace(Augmentation(), mixup=0.0))
+    pixels = sheet(tmp_path, config, channels)
     data = drawn(each=4, size=28, channels=channels)
     rows = np.linspace(0, len(data) - 1, 6).round().astype(int)[1:-1]
     four = SIDE // 28
     for row, place in enumerate(rows):
-        np.testing.assert_array_equal(cell(pixels, 0, row)[::four, ::four, :channels], data.chips[place])
+        np.testing.assert_array_equal(cell(pixels, 0, row)[::four, ::four, :channels], data.crops[place])
         for column, epoch in enumerate((0, 10, 20, 30), 1):
-            changed = augment(data.chips[[place]], draws(0, epoch, 32)[[place]], recipe.augmentation_of(epoch))[0]
+            changed = augment(data.crops[[place]], draws(0, epoch, 32)[[place]], config.augmentation_of(epoch))[0]
             np.testing.assert_array_equal(cell(pixels, column, row)[::four, ::four, :channels], changed)
 
 
 @pytest.mark.parametrize(("size", "epochs", "columns"), [(28, 1, 2), (48, 3, 4), (160, 40, 5), (8, 2, 3)])
 def test_any_size_and_length_has_a_sheet(size: int, epochs: int, columns: int, tmp_path: Path) -> None:
-    recipe = Recipe(epochs=epochs, gentle_epochs=0, warmup_epochs=0, augmentation=PLAIN)
-    pixels = sheet(tmp_path, recipe, size=size)
+    config = TrainingConfig(epochs=epochs, gentle_epochs=0, warmup_epochs=0, augmentation=PLAIN)
+    pixels = sheet(tmp_path, config, size=size)
     assert pixels.shape == (HEADING + 4 * (SIDE + GAP), columns * (SIDE + GAP) + 3 * GAP, 3)
     np.testing.assert_array_equal(cell(pixels, 0, 0), cell(pixels, columns - 1, 0))

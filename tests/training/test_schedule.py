@@ -3,12 +3,12 @@ from __future__ import annotations
 import pytest
 from test_run_directory import epochs
 
-from mien.training.config import Recipe
+from mien.training.config import TrainingConfig
 from mien.training.engine.schedule import averaging_decay, best_epoch, is_finished, plateaus, rate_at
 
 
-def recipe(schedule: str, warmup: float = 0.0) -> Recipe:
-    return Recipe(epochs=10, gentle_epochs=0, rate=0.2, warmup_epochs=warmup, schedule=schedule)
+def config(schedule: str, warmup: float = 0.0) -> TrainingConfig:
+    return TrainingConfig(epochs=10, gentle_epochs=0, rate=0.2, warmup_epochs=warmup, schedule=schedule)
 
 
 @pytest.mark.parametrize(
@@ -22,12 +22,12 @@ def recipe(schedule: str, warmup: float = 0.0) -> Recipe:
 )
 def test_the_rate_goes_as_its_schedule_says(schedule: str, rates: dict[int, float]) -> None:
     for step, rate in rates.items():
-        assert rate_at(recipe(schedule), 10, step, ()) == pytest.approx(rate, abs=1e-7)
+        assert rate_at(config(schedule), 10, step, ()) == pytest.approx(rate, abs=1e-7)
 
 
 @pytest.mark.parametrize("schedule", ["cosine", "linear", "constant", "plateau"])
 def test_the_rate_rises_at_first(schedule: str) -> None:
-    chosen = recipe(schedule, warmup=2.0)
+    chosen = config(schedule, warmup=2.0)
     assert rate_at(chosen, 10, 0, ()) == pytest.approx(0.002)
     assert rate_at(chosen, 10, 10, ()) == pytest.approx(0.101)
     assert rate_at(chosen, 10, 20, ()) == pytest.approx(0.2)
@@ -36,7 +36,7 @@ def test_the_rate_rises_at_first(schedule: str) -> None:
 
 
 def test_a_run_that_is_all_warm_up_never_divides_by_nothing() -> None:
-    chosen = Recipe(epochs=1, gentle_epochs=0, warmup_epochs=1.0, rate=0.2)
+    chosen = TrainingConfig(epochs=1, gentle_epochs=0, warmup_epochs=1.0, rate=0.2)
     assert rate_at(chosen, 1, 0, ()) == pytest.approx(0.2)
     assert rate_at(chosen, 2, 0, ()) == pytest.approx(0.002)
 
@@ -55,7 +55,7 @@ def test_a_run_that_is_all_warm_up_never_divides_by_nothing() -> None:
 )
 def test_a_plateau_is_three_epochs_without_a_better_one(merits: tuple[float, ...], count: int) -> None:
     assert plateaus(epochs(*merits)) == count
-    assert rate_at(recipe("plateau"), 10, 80, epochs(*merits)) == pytest.approx(0.2 / 3**count)
+    assert rate_at(config("plateau"), 10, 80, epochs(*merits)) == pytest.approx(0.2 / 3**count)
 
 
 @pytest.mark.parametrize(
@@ -71,7 +71,7 @@ def test_a_plateau_is_three_epochs_without_a_better_one(merits: tuple[float, ...
     ],
 )
 def test_a_run_ends_after_its_epochs_or_its_patience(merits: tuple[float, ...], patience: int, finished: bool) -> None:
-    chosen = Recipe(epochs=10, gentle_epochs=0, patience=patience)
+    chosen = TrainingConfig(epochs=10, gentle_epochs=0, patience=patience)
     assert is_finished(chosen, epochs(*merits)) == finished
 
 
@@ -84,5 +84,5 @@ def test_the_best_epoch_is_the_first_of_the_highest_merit() -> None:
     [(72, 224, 0.999), (6, 31, 1 - 5 / 186), (1, 5, 0.0), (1, 1, 0.0)],
 )
 def test_averages_reach_back_over_a_fifth_of_the_run_at_most(epochs: int, steps: int, decay: float) -> None:
-    recipe = Recipe(epochs=epochs, gentle_epochs=0, warmup_epochs=0.0, average=0.999)
-    assert averaging_decay(recipe, steps) == pytest.approx(decay)
+    config = TrainingConfig(epochs=epochs, gentle_epochs=0, warmup_epochs=0.0, average=0.999)
+    assert averaging_decay(config, steps) == pytest.approx(decay)

@@ -16,7 +16,7 @@ pytest.importorskip("optuna", reason="needs Optuna: pip install 'mien[search]'")
 from lessons import QUICK, drawn
 
 from mien.errors import DivergedError, MissingExtraError, TrainingError, UsageError
-from mien.training.config import PLAIN, Augmentation, Recipe, read, recipe_for
+from mien.training.config import PLAIN, Augmentation, TrainingConfig, config_for, read
 from mien.training.run.directory import Epoch, HeadScore, read_run, write_history
 from mien.training.search.space import own_choices, space, strengthened
 from mien.training.search.trials import UNPRUNED, Search, Trial, search
@@ -26,48 +26,48 @@ if TYPE_CHECKING:
 
     from mien.training.run.progress import News
 
-BASE = Recipe(network="two-conv", epochs=6, gentle_epochs=0, rate=0.1)
+BASE = TrainingConfig(network="two-conv", epochs=6, gentle_epochs=0, rate=0.1)
 
 
 def epoch(number: int, merit: float) -> Epoch:
     score = HeadScore("classes", accuracy=merit, macro_f1=merit, nll=1.0)
-    return Epoch(number, 1.0, merit, (score,), 0.1, seconds=1.0, pictures_a_second=100.0, waiting=0.0)
+    return Epoch(number, 1.0, merit, (score,), 0.1, seconds=1.0, images_per_second=100.0, waiting=0.0)
 
 
-def goodness(recipe: Recipe) -> float:
+def goodness(config: TrainingConfig) -> float:
     """Best at a third of the base's rate and a dropout of 0.4; the rate matters most."""
-    return 0.9 - 0.3 * abs(math.log10(recipe.rate / 0.033)) - 0.2 * abs(recipe.dropout - 0.4)
+    return 0.9 - 0.3 * abs(math.log10(config.rate / 0.033)) - 0.2 * abs(config.dropout - 0.4)
 
 
 @dataclass
 class Fake:
-    """Stands for a run: each epoch comes a little closer to what the recipe is good for.
+    """Stands for a run: each epoch comes a little closer to what the config is good for.
 
     Attributes:
         stopped: numbers of calls, from 0, that end with Ctrl-C after the first epoch.
         diverging: rates above it diverge.
-        taught: directory and recipe of each call.
+        taught: directory and config of each call.
     """
 
     stopped: tuple[int, ...] = ()
     diverging: float = math.inf
-    taught: list[tuple[str, Recipe]] = field(default_factory=list)
+    taught: list[tuple[str, TrainingConfig]] = field(default_factory=list)
 
-    def __call__(self, recipe: Recipe, run: Path, tell: Callable[[News], None]) -> None:
-        self.taught.append((run.name, recipe))
-        for number in range(1, recipe.epochs + 1):
-            if recipe.rate > self.diverging:
+    def __call__(self, config: TrainingConfig, run: Path, tell: Callable[[News], None]) -> None:
+        self.taught.append((run.name, config))
+        for number in range(1, config.epochs + 1):
+            if config.rate > self.diverging:
                 raise DivergedError("the loss is nan")
-            tell(epoch(number, goodness(recipe) * (1 - 0.5**number)))
+            tell(epoch(number, goodness(config) * (1 - 0.5**number)))
             if len(self.taught) - 1 in self.stopped:
                 raise KeyboardInterrupt
 
 
-def searched(out: Path, count: int, teach: Fake | None = None, recipe: Recipe = BASE) -> Search:
-    return search(recipe, count, out, teach or Fake(), lambda _: None, data="d" * 64)
+def searched(out: Path, count: int, teach: Fake | None = None, config: TrainingConfig = BASE) -> Search:
+    return search(config, count, out, teach or Fake(), lambda _: None, data="d" * 64)
 
 
-def test_the_recipe_itself_is_tried_first(tmp_path: Path) -> None:
+def test_the_config_itself_is_tried_first(tmp_path: Path) -> None:
     fake = Fake()
     found = searched(tmp_path, 3, fake)
     assert [name for name, _ in fake.taught] == ["trial-0001", "trial-0002", "trial-0003"]
@@ -77,13 +77,13 @@ def test_the_recipe_itself_is_tried_first(tmp_path: Path) -> None:
 
 def test_the_same_seed_makes_the_same_suggestions(tmp_path: Path) -> None:
     one, same, other = (
-        searched(tmp_path / name, 12, recipe=replace(BASE, seed=seed)) for name, seed in (("a", 5), ("b", 5), ("c", 6))
+        searched(tmp_path / name, 12, config=replace(BASE, seed=seed)) for name, seed in (("a", 5), ("b", 5), ("c", 6))
     )
     assert one.trials == same.trials
     assert {trial.choices for trial in one.trials[1:]}.isdisjoint(trial.choices for trial in other.trials[1:])
 
 
-def test_a_search_finds_a_better_recipe(tmp_path: Path) -> None:
+def test_a_search_finds_a_better_config(tmp_path: Path) -> None:
     found = searched(tmp_path, 30)
     assert goodness(found.best.choices.applied(BASE)) > goodness(BASE) + 0.1
     later = [goodness(trial.choices.applied(BASE)) for trial in found.trials[-10:]]
@@ -117,7 +117,7 @@ def test_epochs_before_an_interruption_count(tmp_path: Path) -> None:
     (tmp_path / "trial-0001").mkdir()
     write_history(tmp_path / "trial-0001", [epoch(1, 0.1), epoch(2, 0.8)])
 
-    def go_on(recipe: Recipe, run: Path, tell: Callable[[News], None]) -> None:
+    def go_on(config: TrainingConfig, run: Path, tell: Callable[[News], None]) -> None:
         tell(epoch(3, 0.3))
 
     found = search(BASE, 1, tmp_path, go_on, lambda _: None)
@@ -140,7 +140,7 @@ def test_what_diverges_counts_and_is_not_tried_again(tmp_path: Path) -> None:
     diverged = [trial for trial in found.trials if trial.state == "diverged"]
     assert diverged
     assert all(trial.choices.rate > 0.1 and trial.merits == () for trial in diverged)
-    assert len({recipe.rate for _, recipe in fake.taught}) == 12
+    assert len({config.rate for _, config in fake.taught}) == 12
     assert found.best.choices.rate <= 0.1
 
 
@@ -149,7 +149,7 @@ def test_a_search_in_which_all_diverge_says_so(tmp_path: Path) -> None:
         searched(tmp_path, 2, Fake(diverging=0.0))
 
 
-def test_the_directory_holds_the_best_recipe_and_a_table(tmp_path: Path) -> None:
+def test_the_directory_holds_the_best_config_and_a_table(tmp_path: Path) -> None:
     found = searched(tmp_path, 10)
     assert read(tmp_path / "best.toml") == found.best.choices.applied(BASE)
     with (tmp_path / "trials.csv").open(encoding="utf-8", newline="") as file:
@@ -180,16 +180,16 @@ def test_what_matters_most_is_found() -> None:
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        ({"recipe": replace(BASE, epochs=7, dropout=0.3)}, r"received another \(epochs, dropout\)"),
+        ({"config": replace(BASE, epochs=7, dropout=0.3)}, r"received another \(epochs, dropout\)"),
         ({"data": "e" * 64}, "received other data"),
         ({"count": 0}, "expected at least 1 trial"),
     ],
-    ids=["recipe", "data", "count"],
+    ids=["config", "data", "count"],
 )
 def test_another_search_is_refused(tmp_path: Path, change: dict[str, Any], words: str) -> None:
     searched(tmp_path, 1)
     before = (tmp_path / "search.json").read_bytes()
-    arguments = {"recipe": BASE, "count": 2, "out": tmp_path, "teach": Fake(), "tell": print, "data": "d" * 64}
+    arguments = {"config": BASE, "count": 2, "out": tmp_path, "teach": Fake(), "tell": print, "data": "d" * 64}
     with pytest.raises((TrainingError, UsageError), match=words):
         search(**(arguments | change))
     assert (tmp_path / "search.json").read_bytes() == before
@@ -210,21 +210,21 @@ def test_without_optuna_the_pip_line_is_named(tmp_path: Path, monkeypatch: pytes
         searched(tmp_path, 1)
 
 
-RECIPES = sorted(path.stem for path in (Path(__file__).parents[2] / "src/mien/training/configs").glob("*.toml"))
+CONFIGS = sorted(path.stem for path in (Path(__file__).parents[2] / "src/mien/training/configs").glob("*.toml"))
 
 
-@pytest.mark.parametrize("network", [*RECIPES, "anything"])
-def test_every_recipe_of_the_zoo_has_a_space_around_it(network: str) -> None:
-    recipe = recipe_for(network)
-    around, own = space(recipe), own_choices(recipe)
-    assert own.applied(recipe) == recipe
-    assert own.parameters(recipe).keys() == around.keys()
-    for name, value in own.parameters(recipe).items():
+@pytest.mark.parametrize("network", [*CONFIGS, "anything"])
+def test_every_config_of_the_zoo_has_a_space_around_it(network: str) -> None:
+    config = config_for(network)
+    around, own = space(config), own_choices(config)
+    assert own.applied(config) == config
+    assert own.parameters(config).keys() == around.keys()
+    for name, value in own.parameters(config).items():
         assert around[name].to_internal_repr(value) is not None
         assert around[name]._contains(around[name].to_internal_repr(value))
 
 
-def test_what_a_recipe_has_none_of_is_not_varied() -> None:
+def test_what_a_config_has_none_of_is_not_varied() -> None:
     bare = replace(BASE, augmentation=replace(PLAIN, flip=0.5), weight_decay=0.0)
     assert sorted(space(bare)) == ["batch", "dropout", "label_smoothing", "rate"]
 
@@ -246,11 +246,11 @@ def test_a_search_over_real_runs(tmp_path: Path) -> None:
 
     data = drawn(each=4)
 
-    def teach(recipe: Recipe, run: Path, tell: Callable[[News], None]) -> None:
-        fit(data.split("Training"), data.split("PublicTest"), recipe, run, tell)
+    def teach(config: TrainingConfig, run: Path, tell: Callable[[News], None]) -> None:
+        fit(data.split("Training"), data.split("PublicTest"), config, run, tell)
 
     found = search(replace(QUICK, epochs=1), 2, tmp_path, teach, lambda _: None, data.digest)
     for trial in found.trials:
         record = read_run(tmp_path / trial.directory)
-        assert record.recipe == trial.choices.applied(found.recipe)
+        assert record.config == trial.choices.applied(found.config)
         assert [epoch.merit for epoch in record.history] == pytest.approx(list(trial.merits))

@@ -40,7 +40,7 @@ def told_of(data: Dataset, seed: int = 0) -> SoftLabels:
         truth.head: (tuple(map(str, truth.labels)), random.dirichlet(np.ones(len(truth.labels)), len(data)))
         for truth in data.truths
     }
-    return collected(data.chips, heads, MADE)
+    return collected(data.crops, heads, MADE)
 
 
 def blended(own: list[float], weight: float, soft: list[float], share: float) -> tuple[list[float], float]:
@@ -49,7 +49,7 @@ def blended(own: list[float], weight: float, soft: list[float], share: float) ->
     truth = replace(data.truths[0], labels=("a", "b"), targets=np.array([own], np.float32),
                     weights=np.array([weight], np.float32))  # fmt: skip
     data = replace(data, truths=(truth,))
-    taught = softened(data, collected(data.chips, {truth.head: (("a", "b"), np.array([soft]))}, MADE), share).truths[0]
+    taught = softened(data, collected(data.crops, {truth.head: (("a", "b"), np.array([soft]))}, MADE), share).truths[0]
     return taught.targets[0].tolist(), float(taught.weights[0])
 
 
@@ -108,16 +108,16 @@ def test_heads_that_are_not_known_stay_as_they_are() -> None:
 @pytest.mark.parametrize("labels", [PATTERNS[::-1], PATTERNS[1:]], ids=["order", "number"])
 def test_other_labels_are_refused(labels: tuple[str, ...]) -> None:
     data = drawn(each=2)
-    soft = collected(data.chips, {"classes": (labels, np.full((16, len(labels)), 1 / len(labels)))}, MADE)
+    soft = collected(data.crops, {"classes": (labels, np.full((16, len(labels)), 1 / len(labels)))}, MADE)
     with pytest.raises(TrainingError, match="in this order"):
         softened(data, soft, 0.5)
 
 
-def test_of_equal_pictures_the_first_is_kept() -> None:
-    chips = np.repeat(drawn(each=1).chips[:1], 3, axis=0)
-    soft = collected(chips, {"classes": (("a", "b"), np.array([[1.0, 0.0], [0.0, 1.0], [0.0, 1.0]]))}, MADE)
+def test_of_equal_images_the_first_is_kept() -> None:
+    crops = np.repeat(drawn(each=1).crops[:1], 3, axis=0)
+    soft = collected(crops, {"classes": (("a", "b"), np.array([[1.0, 0.0], [0.0, 1.0], [0.0, 1.0]]))}, MADE)
     assert soft.heads[0].probabilities.tolist() == [[1.0, 0.0]]
-    assert soft.rows_of(chips).tolist() == [0, 0, 0]
+    assert soft.rows_of(crops).tolist() == [0, 0, 0]
 
 
 # -- the file
@@ -195,25 +195,25 @@ def test_torn_absent_and_pickled_files_are_refused(tmp_path: Path) -> None:
 
 def test_a_file_that_ships_is_left_aside_where_it_is_of_other_data(tmp_path: Path) -> None:
     data = drawn(each=4)
-    recipe = replace(QUICK, soft_labels="mine")
+    config = replace(QUICK, soft_labels="mine")
     for known, fits in ((32, True), (16, True), (15, False)):
         told_of(data.select(np.arange(known))).save(tmp_path / "mine-soft-labels.npz")
-        assert (soft_labels_for(recipe, data, tmp_path) is not None) == fits
-        assert fitting(recipe, data, tmp_path) == (recipe if fits else QUICK)
+        assert (soft_labels_for(config, data, tmp_path) is not None) == fits
+        assert fitting(config, data, tmp_path) == (config if fits else QUICK)
 
 
 def test_a_file_that_was_named_must_be_of_the_data(tmp_path: Path) -> None:
     data = drawn(each=4)
-    recipe = replace(QUICK, soft_labels=str(tmp_path / "mine.npz"))
+    config = replace(QUICK, soft_labels=str(tmp_path / "mine.npz"))
     told_of(data.select([0])).save(tmp_path / "mine.npz")
-    assert fitting(recipe, data) == recipe
+    assert fitting(config, data) == config
     told_of(drawn(each=4, seed=1)).save(tmp_path / "mine.npz")
     with pytest.raises(TrainingError, match="know 0% of its rows"):
-        fitting(recipe, data)
+        fitting(config, data)
     told = told_of(data)
     replace(told, heads=(replace(told.heads[0], head="other"),)).save(tmp_path / "mine.npz")
     with pytest.raises(TrainingError, match=r"these of its heads: \[\]"):
-        fitting(recipe, data)
+        fitting(config, data)
 
 
 def test_no_soft_labels_are_none() -> None:
@@ -249,8 +249,8 @@ def test_only_learning_sees_them(tmp_path: Path) -> None:
 
     data = drawn(each=4)
     told_of(data).save(tmp_path / "mine.npz")
-    recipe = replace(QUICK, balance="weights", soft_labels=str(tmp_path / "mine.npz"), soft_share=0.5)
-    own, taught = balanced(data, recipe).truths[0], taught_by(data, recipe).truths[0]
+    config = replace(QUICK, balance="weights", soft_labels=str(tmp_path / "mine.npz"), soft_share=0.5)
+    own, taught = balanced(data, config).truths[0], taught_by(data, config).truths[0]
     assert taught.weights == pytest.approx(0.5 * own.weights + 0.5)
     assert (data.truths[0].targets.max(axis=1) == 1).all()
     assert taught_by(data, QUICK) is data

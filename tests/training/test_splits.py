@@ -22,17 +22,17 @@ def without_splits() -> Dataset:
 
 
 def noise_in_place_of(data: Dataset) -> Dataset:
-    """The same rows with pictures none of which is like another: stripes are copies of stripes."""
-    return replace(data, chips=np.random.default_rng(0).integers(0, 256, data.chips.shape).astype(np.uint8))
+    """The same rows with images none of which is like another: stripes are copies of stripes."""
+    return replace(data, crops=np.random.default_rng(0).integers(0, 256, data.crops.shape).astype(np.uint8))
 
 
 def record_of(data: Dataset, source: Source, seed: int = 0) -> Record:
-    recipe = replace(QUICK, seed=seed)
-    training, validation = splits_of(data, source, recipe)
+    config = replace(QUICK, seed=seed)
+    training, validation = splits_of(data, source, config)
     heads = (("classes", data.truths[0].labels),)
     facts = Facts("two-conv", "torch", 1, 1, data.name, training.digest, len(training), len(validation), heads, "", (),
                   source)  # fmt: skip
-    return Record(Path("run"), recipe, facts, ())
+    return Record(Path("run"), config, facts, ())
 
 
 def test_the_splits_of_the_data_are_used_where_it_has_them() -> None:
@@ -47,7 +47,7 @@ def test_what_a_run_held_out_is_found_again(share: float) -> None:
     found = held_out(record, data)
     assert found is not None
     assert [part.rows.tolist() for part in found] == [
-        part.rows.tolist() for part in splits_of(data, record.facts.source, record.recipe)
+        part.rows.tolist() for part in splits_of(data, record.facts.source, record.config)
     ]
     assert found[1].split_names() == (HELD_OUT,)
     assert len(found[1]) == record.facts.validation_rows

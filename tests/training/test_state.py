@@ -61,7 +61,7 @@ def test_what_does_not_fit_changes_nothing(change: object) -> None:
     before = captured(model.weights)
     arrays = {name: values + 1 for name, values in before.items()}
     change(arrays)
-    with pytest.raises(TrainingError, match="expected the variables of the recipe's network"):
+    with pytest.raises(TrainingError, match="expected the variables of the config's network"):
         restore(model.weights, arrays)
     for name, values in captured(model.weights).items():
         np.testing.assert_array_equal(values, before[name])
@@ -78,14 +78,14 @@ def test_a_count_of_steps_is_read_from_any_backend(dtype: type) -> None:
 
 def test_dropout_depends_on_seed_epoch_and_step_alone() -> None:
     model = layers()
-    chips = np.random.default_rng(0).normal(size=(4, 6, 6, 2)).astype(np.float32)
+    crops = np.random.default_rng(0).normal(size=(4, 6, 6, 2)).astype(np.float32)
 
     def dropped(*numbers: int) -> np.ndarray:
         reseed(model, *numbers)
         return keras.ops.convert_to_numpy(model.layers[-2](np.ones((8, 64), np.float32), training=True))
 
     first = dropped(0, 1, 2)
-    model(chips, training=True)
+    model(crops, training=True)
     np.testing.assert_array_equal(dropped(0, 1, 2), first)
     for numbers in ((1, 1, 2), (0, 2, 2), (0, 1, 3)):
         assert not np.array_equal(dropped(*numbers), first)

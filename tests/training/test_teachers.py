@@ -1,4 +1,4 @@
-"""Teachers that are asked while a network learns: what they say together, of which pictures, and who can be one."""
+"""Teachers that are asked while a network learns: what they say together, of which images, and who can be one."""
 
 from __future__ import annotations
 
@@ -12,78 +12,78 @@ from lessons import drawn, drawn_with_votes
 from mien.classification.classifier import Classifier
 from mien.errors import ModelError, TrainingError
 from mien.models.store import ModelStore
-from mien.training.config import PLAIN, Augmentation, Recipe
+from mien.training.config import PLAIN, Augmentation, TrainingConfig
 from mien.training.distillation.online import Teachers, teachers_for
 from mien.training.distillation.soft_labels import collected, softened
 from mien.training.engine.batches import Batches
 
 if TYPE_CHECKING:
     from mien.data.dataset import Dataset
-    from mien.structures import Chips, Probabilities
+    from mien.structures import Crops, Probabilities
 
 
 @dataclass(frozen=True)
 class Told:
-    """A teacher that says the same of every chip, and keeps what it was shown."""
+    """A teacher that says the same of every face crop, and keeps what it was shown."""
 
-    seen: list[Chips]
+    seen: list[Crops]
     share: float = 0.5
 
-    def told(self, chips: Chips) -> dict[str, Probabilities]:
-        self.seen.append(chips)
-        return {"classes": np.tile(np.float32([0.3, 0.7, 0, 0, 0, 0, 0, 0]), (len(chips), 1))}
+    def told(self, crops: Crops) -> dict[str, Probabilities]:
+        self.seen.append(crops)
+        return {"classes": np.tile(np.float32([0.3, 0.7, 0, 0, 0, 0, 0, 0]), (len(crops), 1))}
 
 
 def faces(each: int = 4) -> Dataset:
-    """Chips of 48 px under FER2013's labels and FER+ votes, as the shipped models read them."""
+    """Face crops of 48 px under FER2013's labels and FER+ votes, as the shipped models read them."""
     return drawn_with_votes(each, size=48)
 
 
 def test_teachers_say_the_mean_of_what_each_says_as_its_card_has_it() -> None:
-    chips, models = faces().chips, [Classifier(ModelStore().load(name)) for name in ("nano", "compact-int8")]
-    told = Teachers(models, 0.5).told(chips)
+    crops, models = faces().crops, [Classifier(ModelStore().load(name)) for name in ("nano", "compact-int8")]
+    told = Teachers(models, 0.5).told(crops)
     for head in ("fer2013", "ferplus"):
-        each = [replace_mirrored(model).predict(chips, head) for model in models]
+        each = [replace_mirrored(model).predict(crops, head) for model in models]
         np.testing.assert_allclose(told[head], (each[0] + each[1]) / 2, atol=1e-6)
         assert np.abs(each[0] - each[1]).max() > 0.05
         assert told[head].dtype == np.float32
 
 
 def replace_mirrored(model: Classifier) -> Classifier:
-    """The model, reading each chip as it is alone."""
+    """The model, reading each face crop as it is alone."""
     model.card = replace(model.card, mirrored=False)
     return model
 
 
-def test_a_teacher_is_asked_of_the_changed_and_mixed_pictures_of_each_batch() -> None:
-    data, recipe = drawn(each=4), Recipe(batch=16, augmentation=Augmentation(mixup_share=1.0))
+def test_a_teacher_is_asked_of_the_changed_and_mixed_images_of_each_batch() -> None:
+    data, config = drawn(each=4), TrainingConfig(batch=16, augmentation=Augmentation(mixup_share=1.0))
     teacher = Told([])
-    learnt = list(Batches(data, recipe, teacher).epoch(1))  # type: ignore[arg-type]  # a fake
-    alone = list(Batches(data, recipe).epoch(1))
+    learnt = list(Batches(data, config, teacher).epoch(1))  # type: ignore[arg-type]  # a fake
+    alone = list(Batches(data, config).epoch(1))
     for seen, batch, other in zip(teacher.seen, learnt, alone, strict=True):
-        assert (seen == batch.chips).all()
-        assert (batch.chips == other.chips).all()
+        assert (seen == batch.crops).all()
+        assert (batch.crops == other.crops).all()
         expected = 0.5 * other.targets["classes"] + 0.5 * np.float32([0.3, 0.7, 0, 0, 0, 0, 0, 0])
         np.testing.assert_allclose(batch.targets["classes"], expected, atol=1e-6)
         np.testing.assert_allclose(batch.weights["classes"], 1, atol=1e-6)
 
 
-def test_of_plain_pictures_teachers_and_their_soft_labels_teach_the_same() -> None:
-    data, recipe = faces(), Recipe(batch=32, augmentation=PLAIN)
+def test_of_plain_images_teachers_and_their_soft_labels_teach_the_same() -> None:
+    data, config = faces(), TrainingConfig(batch=32, augmentation=PLAIN)
     teachers = Teachers([Classifier(ModelStore().load("nano"))], 0.7)
-    told = teachers.told(data.chips)
+    told = teachers.told(data.crops)
     by_head = {truth.head: (tuple(map(str, truth.labels)), told[truth.head]) for truth in data.truths}
-    soft = collected(data.chips, by_head, made="")
-    asked = next(Batches(data, recipe, teachers).epoch(0))
-    kept = next(Batches(softened(data, soft, 0.7), recipe).epoch(0))
+    soft = collected(data.crops, by_head, made="")
+    asked = next(Batches(data, config, teachers).epoch(0))
+    kept = next(Batches(softened(data, soft, 0.7), config).epoch(0))
     for head in told:
         np.testing.assert_allclose(asked.targets[head], kept.targets[head], atol=1e-3)  # the file keeps float16
         np.testing.assert_allclose(asked.weights[head], kept.weights[head], atol=1e-6)
 
 
-def test_a_recipe_names_its_teachers() -> None:
-    recipe = Recipe(teacher="nano, compact-int8", soft_share=0.7)
-    teachers = teachers_for(recipe, faces())
+def test_a_config_names_its_teachers() -> None:
+    config = TrainingConfig(teacher="nano, compact-int8", soft_share=0.7)
+    teachers = teachers_for(config, faces())
     assert teachers is not None
     assert teachers.share == 0.7
     sums = [ModelStore().entry(name).sha256 for name in ("nano", "compact-int8")]
@@ -91,7 +91,7 @@ def test_a_recipe_names_its_teachers() -> None:
 
 
 def test_no_teacher_is_none() -> None:
-    assert teachers_for(Recipe(), faces()) is None
+    assert teachers_for(TrainingConfig(), faces()) is None
 
 
 def other_labels(data: Dataset) -> Dataset:
@@ -102,18 +102,21 @@ def other_labels(data: Dataset) -> Dataset:
 @pytest.mark.parametrize(
     ("data", "words"),
     [
-        (drawn(each=4), "expected teachers that read chips of 24 px, 1 channels; received nano, which reads 48 px"),
+        (
+            drawn(each=4),
+            "expected teachers of face crops of 24 px, 1 channels; received nano, which reads 48 px",
+        ),
         (drawn(each=4, size=48), "expected teachers with the head 'classes'"),
         (other_labels(faces()), "expected teachers with the head 'fer2013' for .*'neutral', .*; received nano, which"),
     ],
     ids=["size", "heads", "order of labels"],
 )
-def test_a_teacher_of_other_pictures_or_labels_is_refused(data: Dataset, words: str) -> None:
+def test_a_teacher_of_other_images_or_labels_is_refused(data: Dataset, words: str) -> None:
     with pytest.raises(TrainingError, match=words):
-        teachers_for(Recipe(teacher="nano"), data)
+        teachers_for(TrainingConfig(teacher="nano"), data)
 
 
 @pytest.mark.parametrize("name", ["nobody", "gone.onnx"])
 def test_a_teacher_that_is_not_there_is_refused(name: str) -> None:
     with pytest.raises(ModelError, match=name):
-        teachers_for(Recipe(teacher=name), faces())
+        teachers_for(TrainingConfig(teacher=name), faces())

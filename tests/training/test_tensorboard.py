@@ -34,7 +34,7 @@ def test_tensorboard_reads_every_figure_of_every_epoch(tmp_path):
         "macro_f1/fer2013": [(1, 0.4), (2, 0.5)],
         "macro_f1/ferplus": [(1, 0.4), (2, 0.5)],
         "run/learning_rate": [(1, 0.1), (2, 0.05)],
-        "run/pictures_a_second": [(1, 600.0), (2, 600.0)],
+        "run/images_per_second": [(1, 600.0), (2, 600.0)],
         "run/seconds": [(1, 30.0), (2, 30.0)],
     }
 

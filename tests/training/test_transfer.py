@@ -20,7 +20,7 @@ from mien.errors import TrainingError, UsageError
 from mien.media.files import sha256_of
 from mien.models.onnx_file import card_of, read_onnx
 from mien.training.architectures.pretrained import FAMILIES, base_of
-from mien.training.config import PLAIN, Recipe
+from mien.training.config import PLAIN, TrainingConfig
 from mien.training.engine.compilation import plain, shape_of
 from mien.training.engine.fit import BEST, Options, load
 from mien.training.export.export import export
@@ -63,7 +63,7 @@ def cache(folder: Path) -> Iterator[Path]:
 
 
 @pytest.fixture(scope="module")
-def recipe(weights: Path) -> Recipe:
+def config(weights: Path) -> TrainingConfig:
     return replace(
         QUICK, network=SMALL, weights=str(weights), optimizer="adamw", rate=0.003, epochs=4, average=0.5,
         augmentation=replace(PLAIN, flip=0.5),
@@ -79,20 +79,20 @@ class Transferred:
     told: list[object]
 
 
-def taught(run: Path, recipe: Recipe, *, resume: bool = False) -> Transferred:
+def taught(run: Path, config: TrainingConfig, *, resume: bool = False) -> Transferred:
     told: list[object] = []
-    return Transferred(run, teach(TRAIN, VALID, recipe, run, told.append, Options(resume=resume)), told)
+    return Transferred(run, teach(TRAIN, VALID, config, run, told.append, Options(resume=resume)), told)
 
 
 @pytest.fixture(scope="module")
-def first(recipe: Recipe, folder: Path) -> Transferred:
+def first(config: TrainingConfig, folder: Path) -> Transferred:
     """New layers taught on the frozen base."""
-    return taught(folder / "first", recipe)
+    return taught(folder / "first", config)
 
 
-def begun(recipe: Recipe, weights: Path) -> keras.Model:
+def begun(config: TrainingConfig, weights: Path) -> keras.Model:
     """The network before it was taught anything."""
-    model = plain(shape_of(TRAIN, recipe), SMALL)
+    model = plain(shape_of(TRAIN, config), SMALL)
     load_base(base_of(model), weights, FAMILY)
     return model
 
@@ -103,63 +103,65 @@ def changed(before: keras.Model, after: keras.Model) -> set[str]:
     return {name for name in old if not all(map(np.array_equal, old[name], new[name]))}
 
 
-def test_new_layers_learn_on_the_frozen_base(first: Transferred, recipe: Recipe, weights: Path) -> None:
+def test_new_layers_learn_on_the_frozen_base(first: Transferred, config: TrainingConfig, weights: Path) -> None:
     assert max(epoch.merit for epoch in first.run.history) > 0.3  # chance is 1 in 8
-    assert not changed(begun(recipe, weights), first.run.model)
+    assert not changed(begun(config, weights), first.run.model)
     assert [news for news in first.told if isinstance(news, Epoch)] == list(first.run.history)
 
 
-def test_the_run_directory_is_complete(first: Transferred, recipe: Recipe, weights: Path) -> None:
+def test_the_run_directory_is_complete(first: Transferred, config: TrainingConfig, weights: Path) -> None:
     record = read_run(first.folder)
-    assert (record.recipe, record.history, record.finished) == (settled(recipe), first.run.history, True)
+    assert (record.config, record.history, record.finished) == (settled(config), first.run.history, True)
     assert record.facts.source.weights == f"base.h5 sha256:{sha256_of(weights)}"
-    again = load(first.folder / BEST, shape_of(TRAIN, recipe), SMALL)
-    logits = again.predict_on_batch(VALID.chips)["classes"]
-    np.testing.assert_allclose(logits, first.run.model.predict_on_batch(VALID.chips)["classes"], rtol=1e-4, atol=1e-5)
+    again = load(first.folder / BEST, shape_of(TRAIN, config), SMALL)
+    logits = again.predict_on_batch(VALID.crops)["classes"]
+    np.testing.assert_allclose(logits, first.run.model.predict_on_batch(VALID.crops)["classes"], rtol=1e-4, atol=1e-5)
     accuracy = float((logits.argmax(axis=1) == VALID.truths[0].answers).mean())
     assert accuracy == record.best.scores[0].accuracy
 
 
-def test_the_model_file_tells_what_the_run_began_with(first: Transferred, recipe: Recipe, weights: Path) -> None:
-    card = export(first.run.model, TRAIN, VALID, recipe, first.folder / MODEL)
+def test_the_model_file_tells_what_the_run_began_with(
+    first: Transferred, config: TrainingConfig, weights: Path
+) -> None:
+    card = export(first.run.model, TRAIN, VALID, config, first.folder / MODEL)
     assert card.origin.notes == f"Began with the weights base.h5 sha256:{sha256_of(weights)}."
     assert card_of(read_onnx(first.folder / MODEL)) == card
 
 
-def test_a_finished_run_is_only_read(first: Transferred, recipe: Recipe) -> None:
-    again = taught(first.folder, recipe, resume=True)
+def test_a_finished_run_is_only_read(first: Transferred, config: TrainingConfig) -> None:
+    again = taught(first.folder, config, resume=True)
     assert again.run.history == first.run.history
     assert "finished" in str(again.told[-1])
     with pytest.raises(TrainingError, match="--resume"):
-        taught(first.folder, recipe)
+        taught(first.folder, config)
 
 
 def test_a_stopped_run_ends_with_the_same_weights_and_computes_no_feature_twice(
-    first: Transferred, recipe: Recipe, cache: Path, tmp_path: Path
+    first: Transferred, config: TrainingConfig, cache: Path, tmp_path: Path
 ) -> None:
     files = {path: path.stat().st_mtime_ns for path in cache.rglob("*.npy")}
-    assert len(files) == 3  # pictures learnt from, the same mirrored, and those judged on
+    assert len(files) == 3  # images learnt from, the same mirrored, and those judged on
     shutil.copytree(first.folder, tmp_path / "run")
     (tmp_path / "run" / BEST).unlink()  # as after a kill while it learnt
-    last = taught(tmp_path / "run", recipe, resume=True)
+    last = taught(tmp_path / "run", config, resume=True)
     assert [epoch.scores for epoch in last.run.history] == [epoch.scores for epoch in first.run.history]
     for one, other in zip(first.run.model.get_weights(), last.run.model.get_weights(), strict=True):
         np.testing.assert_array_equal(one, other)
     assert {path: path.stat().st_mtime_ns for path in cache.rglob("*.npy")} == files
 
 
-def test_blocks_are_taught_on_from_the_new_layers(recipe: Recipe, tmp_path: Path) -> None:
+def test_blocks_are_taught_on_from_the_new_layers(config: TrainingConfig, tmp_path: Path) -> None:
     """At no rate to speak of the first epoch is as good as the new layers were."""
-    done = taught(tmp_path, replace(recipe, fine_tune=2, epochs=1, rate=1e-9, average=0.0))
+    done = taught(tmp_path, replace(config, fine_tune=2, epochs=1, rate=1e-9, average=0.0))
     told = next(news for news in done.told if "new layers taught" in str(news))
     assert told == f"new layers taught on the frozen base, 1 epochs: classes {done.run.history[0].merit:.4f}"
     assert done.run.history[0].loss < 3 * done.run.history[0].scores[0].nll  # dropout apart, they are the same network
 
 
-def test_the_last_blocks_alone_change(recipe: Recipe, weights: Path, tmp_path: Path) -> None:
-    tuned = replace(recipe, fine_tune=2, epochs=1)
+def test_the_last_blocks_alone_change(config: TrainingConfig, weights: Path, tmp_path: Path) -> None:
+    tuned = replace(config, fine_tune=2, epochs=1)
     done = taught(tmp_path, tuned)
-    before = begun(recipe, weights)
+    before = begun(config, weights)
     assert changed(before, done.run.model) == {
         layer.name
         for layer in base_of(before).layers
@@ -170,8 +172,8 @@ def test_the_last_blocks_alone_change(recipe: Recipe, weights: Path, tmp_path: P
     assert not any("new layers" in str(news) for news in again.told)
 
 
-def test_all_blocks_at_most_are_unfrozen(recipe: Recipe, weights: Path) -> None:
-    base = base_of(begun(recipe, weights))
+def test_all_blocks_at_most_are_unfrozen(config: TrainingConfig, weights: Path) -> None:
+    base = base_of(begun(config, weights))
     unfreeze(base, FAMILY, 12)
     assert all(layer.trainable != layer.name.endswith("_bn") for layer in base.layers if layer.weights)
     unfreeze(base, FAMILY, 0)
@@ -180,8 +182,8 @@ def test_all_blocks_at_most_are_unfrozen(recipe: Recipe, weights: Path) -> None:
         unfreeze(base, FAMILY, 13)
 
 
-def test_random_weights_are_taught_whole(recipe: Recipe, tmp_path: Path) -> None:
-    run = taught(tmp_path, replace(recipe, weights="none", epochs=1, rate=1e-3, warmup_epochs=0.5)).run
+def test_random_weights_are_taught_whole(config: TrainingConfig, tmp_path: Path) -> None:
+    run = taught(tmp_path, replace(config, weights="none", epochs=1, rate=1e-3, warmup_epochs=0.5)).run
     record = json.loads((tmp_path / "run.json").read_text())
     assert record["source"]["weights"] == ""
     statistics = base_weights(run.model)["conv_bn"][2]
@@ -198,13 +200,13 @@ def test_random_weights_are_taught_whole(recipe: Recipe, tmp_path: Path) -> None
     ids=["random", "blocks elsewhere", "too many"],
 )
 def test_choices_that_don_t_fit_are_refused_before_a_run_begins(
-    choice: dict[str, object], message: str, recipe: Recipe, tmp_path: Path
+    choice: dict[str, object], message: str, config: TrainingConfig, tmp_path: Path
 ) -> None:
     with pytest.raises(UsageError, match=message):
-        taught(tmp_path / "run", replace(recipe, **choice))
-    assert not (tmp_path / "run" / "recipe.toml").exists()
+        taught(tmp_path / "run", replace(config, **choice))
+    assert not (tmp_path / "run" / "config.toml").exists()
 
 
-def test_weights_of_another_network_are_refused(recipe: Recipe, tmp_path: Path) -> None:
+def test_weights_of_another_network_are_refused(config: TrainingConfig, tmp_path: Path) -> None:
     with pytest.raises(TrainingError, match="MobileNet without its top"):
-        taught(tmp_path / "run", replace(recipe, network="mobilenet"))
+        taught(tmp_path / "run", replace(config, network="mobilenet"))

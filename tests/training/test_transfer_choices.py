@@ -5,33 +5,33 @@ from pathlib import Path
 
 import pytest
 
-from mien.training.config import PLAIN, recipe_for
+from mien.training.config import PLAIN, config_for
 from mien.training.transfer.choices import TRANSFER, chosen_weights, fine_tuned, settled
 
 
 @pytest.mark.parametrize("network", TRANSFER)
-def test_every_transfer_network_has_a_recipe_that_begins_with_imagenet(network: str) -> None:
-    recipe = recipe_for(network)
-    assert (recipe.network, recipe.weights, recipe.fine_tune, recipe.optimizer) == (network, "imagenet", 0, "adamw")
+def test_every_transfer_network_has_a_config_that_begins_with_imagenet(network: str) -> None:
+    config = config_for(network)
+    assert (config.network, config.weights, config.fine_tune, config.optimizer) == (network, "imagenet", 0, "adamw")
 
 
-def test_new_layers_alone_learn_from_plain_and_mirrored_pictures() -> None:
-    recipe = settled(recipe_for("vgg16"))
-    assert recipe.augmentation == replace(PLAIN, flip=1.0)
-    assert settled(recipe) == recipe
-    unmirrored = replace(recipe, augmentation=PLAIN)
+def test_new_layers_alone_learn_from_plain_and_mirrored_images() -> None:
+    config = settled(config_for("vgg16"))
+    assert config.augmentation == replace(PLAIN, flip=1.0)
+    assert settled(config) == config
+    unmirrored = replace(config, augmentation=PLAIN)
     assert settled(unmirrored) == unmirrored
 
 
 @pytest.mark.parametrize("choice", [{"weights": "none"}, {"fine_tune": 2}, {"network": "nano"}], ids=str)
-def test_what_learns_from_pictures_keeps_its_augmentation(choice: dict[str, object]) -> None:
-    recipe = replace(recipe_for("vgg16"), **choice)
-    assert settled(recipe) == recipe
+def test_what_learns_from_images_keeps_its_augmentation(choice: dict[str, object]) -> None:
+    config = replace(config_for("vgg16"), **choice)
+    assert settled(config) == config
 
 
 def test_blocks_are_taught_on_at_a_tenth_of_the_rate() -> None:
-    recipe = recipe_for("vgg16")
-    assert fine_tuned(recipe).rate == pytest.approx(recipe.rate / 10)
+    config = config_for("vgg16")
+    assert fine_tuned(config).rate == pytest.approx(config.rate / 10)
 
 
 @pytest.mark.parametrize(

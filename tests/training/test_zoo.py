@@ -13,7 +13,7 @@ from lessons import one_hot, stripes
 
 from mien.errors import UsageError
 from mien.training import prepare_backend
-from mien.training.architectures import ZOO, NetworkShape, build
+from mien.training.architectures import ARCHITECTURES, NetworkShape, build
 from mien.training.architectures.complexity import multiply_adds
 from mien.training.architectures.parts import BatchNormalization, Standardize
 from mien.training.architectures.pretrained import FAMILIES
@@ -59,10 +59,10 @@ def data_format(request: pytest.FixtureRequest) -> str:
 
 @pytest.mark.parametrize(
     ("name", "shape"),
-    [(name, shape) for name in ZOO for shape in (SHAPES[:1] if name in FAMILIES else SHAPES)],
+    [(name, shape) for name in ARCHITECTURES for shape in (SHAPES[:1] if name in FAMILIES else SHAPES)],
     ids=lambda part: part if isinstance(part, str) else f"{part.size}x{part.channels}",
 )
-def test_a_network_takes_uint8_chips_and_gives_float32_logits_by_head(name: str, shape: NetworkShape) -> None:
+def test_a_network_takes_uint8_crops_and_gives_float32_logits_by_head(name: str, shape: NetworkShape) -> None:
     keras.config.set_dtype_policy("mixed_bfloat16")
     model = build(name, shape)
     assert model.name == name
@@ -83,7 +83,7 @@ def test_a_network_costs_what_its_docstring_says(name: str, parameters: int, wor
 
 
 def test_every_network_has_its_cost_checked_above() -> None:
-    assert set(ZOO) == {*COSTS, *FAMILIES}
+    assert set(ARCHITECTURES) == {*COSTS, *FAMILIES}
 
 
 @pytest.mark.parametrize(
@@ -97,8 +97,8 @@ def test_every_network_has_its_cost_checked_above() -> None:
     ],
 )
 def test_multiply_adds_of_a_layer(layer: keras.layers.Layer, shape: tuple[int, ...], work: int) -> None:
-    chips = keras.Input(shape)
-    assert multiply_adds(keras.Model(chips, layer(chips))) == work
+    crops = keras.Input(shape)
+    assert multiply_adds(keras.Model(crops, layer(crops))) == work
 
 
 def large() -> list[Any]:
@@ -123,18 +123,18 @@ def learns_and_agrees(name: str) -> None:
     """One step reaches every weight; the graph's outputs are in the order of the heads' names."""
     model = build(name, NetworkShape(24, 1, HEADS))
     turns = np.arange(16) % 7
-    chips = stripes(turns, 24, 1, seed=0)
+    crops = stripes(turns, 24, 1, seed=0)
     before = [np.array(weight) for weight in model.trainable_variables]
     model.compile(
         keras.optimizers.Adam(1e-3), {head: keras.losses.CategoricalCrossentropy(from_logits=True) for head, _ in HEADS}
     )
-    loss = model.train_on_batch(chips, {head: one_hot(turns, labels) for head, labels in HEADS})
+    loss = model.train_on_batch(crops, {head: one_hot(turns, labels) for head, labels in HEADS})
     assert np.isfinite(loss).all()
     for weight, old in zip(model.trainable_variables, before, strict=True):
         assert not np.array_equal(np.array(weight), old), f"{weight.path} was not reached"
-    expected = predict_logits(model, chips)
+    expected = predict_logits(model, crops)
     session = onnxruntime.InferenceSession(to_onnx(model), providers=["CPUExecutionProvider"])
-    for head, exported in zip(sorted(expected), session.run(None, {session.get_inputs()[0].name: chips}), strict=True):
+    for head, exported in zip(sorted(expected), session.run(None, {session.get_inputs()[0].name: crops}), strict=True):
         # fresh networks without normalisation give logits of any size
         np.testing.assert_allclose(exported, expected[head], rtol=0, atol=AGREEMENT * max(1, np.abs(exported).max()))
 
@@ -143,15 +143,15 @@ def learns_and_agrees(name: str) -> None:
 def test_weights_serve_either_order_of_axes(name: str, tmp_path: Path) -> None:
     if keras.backend.backend() == "tensorflow":
         pytest.skip("TensorFlow has no channels_first on a CPU")
-    chips, shape = stripes(np.arange(8), 24, 3, seed=0), NetworkShape(24, 3, HEADS)
+    crops, shape = stripes(np.arange(8), 24, 3, seed=0), NetworkShape(24, 3, HEADS)
     keras.config.set_image_data_format("channels_first")
     first = build(name, shape)
     first.save_weights(tmp_path / "of.weights.h5")
     keras.config.set_image_data_format("channels_last")
     last = build(name, shape)
     last.load_weights(tmp_path / "of.weights.h5")
-    for head, logits in predict_logits(first, chips).items():
-        np.testing.assert_allclose(predict_logits(last, chips)[head], logits, atol=1e-5)
+    for head, logits in predict_logits(first, crops).items():
+        np.testing.assert_allclose(predict_logits(last, crops)[head], logits, atol=1e-5)
 
 
 @pytest.mark.parametrize("side", [1, 2, 4, 5, 6, 23])
@@ -163,7 +163,7 @@ def test_pooling_that_can_be_exported_is_that_of_keras(side: int, data_format: s
     np.testing.assert_array_equal(own.predict_on_batch(maps), theirs.predict_on_batch(maps))
 
 
-def test_chips_that_are_too_small_for_a_network_are_refused() -> None:
+def test_crops_that_are_too_small_for_a_network_are_refused() -> None:
     with pytest.raises(UsageError, match="'deep-conv' can be built for; received 16x16"):
         build("deep-conv", NetworkShape(16, 1, HEADS))
 
@@ -237,23 +237,23 @@ def test_saved_weights_serve_either_normalisation(saved: int, loaded: int, tmp_p
     np.testing.assert_allclose(other.predict_on_batch(x), one.predict_on_batch(x), atol=1e-5)
 
 
-def test_a_flat_chip_becomes_zeros() -> None:
-    chips = np.broadcast_to(np.array([0, 7, 255], np.uint8)[:, None, None, None], (3, 16, 16, 3))
-    np.testing.assert_array_equal(np.array(Standardize()(chips)), 0)
+def test_a_flat_crop_becomes_zeros() -> None:
+    crops = np.broadcast_to(np.array([0, 7, 255], np.uint8)[:, None, None, None], (3, 16, 16, 3))
+    np.testing.assert_array_equal(np.array(Standardize()(crops)), 0)
 
 
 @pytest.mark.parametrize("channels", [1, 3])
-def test_standardised_chips_forget_brightness_and_nearly_contrast(channels: int) -> None:
-    chips = np.random.default_rng(0).integers(60, 120, (4, 16, 16, channels), dtype=np.uint8)
-    out = np.array(Standardize()(chips))
+def test_standardised_crops_forget_brightness_and_nearly_contrast(channels: int) -> None:
+    crops = np.random.default_rng(0).integers(60, 120, (4, 16, 16, channels), dtype=np.uint8)
+    out = np.array(Standardize()(crops))
     assert out.dtype == np.float32
     np.testing.assert_allclose(out.mean(axis=(1, 2, 3)), 0, atol=1e-5)
-    deviation = chips.std(axis=(1, 2, 3))
+    deviation = crops.std(axis=(1, 2, 3))
     np.testing.assert_allclose(out.std(axis=(1, 2, 3)), deviation / (deviation + 8), rtol=1e-4)
-    np.testing.assert_allclose(np.array(Standardize()(chips + np.uint8(90))), out, atol=1e-5)
+    np.testing.assert_allclose(np.array(Standardize()(crops + np.uint8(90))), out, atol=1e-5)
 
 
-def test_standardised_chips_are_float32_under_any_policy() -> None:
+def test_standardised_crops_are_float32_under_any_policy() -> None:
     keras.config.set_dtype_policy("mixed_bfloat16")
-    chips = np.random.default_rng(0).integers(0, 256, (2, 16, 16, 1), dtype=np.uint8)
-    assert np.array(Standardize()(chips)).dtype == np.float32
+    crops = np.random.default_rng(0).integers(0, 256, (2, 16, 16, 1), dtype=np.uint8)
+    assert np.array(Standardize()(crops)).dtype == np.float32

@@ -17,16 +17,16 @@ CORNERS = ("lower", "upper")
 
 @pytest.fixture(scope="session")
 def squares() -> Dataset:
-    """Noisy chips of 16 pixels with a bright square in the upper or the lower half, which names the class."""
+    """Noisy face crops of 16 pixels with a bright square in the upper or the lower half, which names the class."""
     dice = np.random.default_rng(0)
     answers = np.arange(160) % 2
-    chips = dice.integers(90, 120, (160, 16, 16, 1)).astype(np.uint8)
-    for chip, upper in zip(chips, answers, strict=True):
+    crops = dice.integers(90, 120, (160, 16, 16, 1)).astype(np.uint8)
+    for crop, upper in zip(crops, answers, strict=True):
         top, left = dice.integers(1, 4) + (0 if upper else 8), dice.integers(1, 11)
-        chip[top : top + 4, left : left + 4] = 220
+        crop[top : top + 4, left : left + 4] = 220
     splits = np.where(np.arange(160) % 4 >= 2, PUBLIC_TEST, TRAINING)
     rows = np.array([str(row) for row in range(160)])
-    return Dataset("squares", chips, (one_hot("classes", CORNERS, answers),), splits, rows, "d" * 64)
+    return Dataset("squares", crops, (one_hot("classes", CORNERS, answers),), splits, rows, "d" * 64)
 
 
 @pytest.fixture(scope="session")
@@ -36,12 +36,12 @@ def run(squares, tmp_path_factory) -> Path:
     from mien.training import prepare_backend
 
     prepare_backend()
-    from mien.training.config import PLAIN, Recipe
+    from mien.training.config import PLAIN, TrainingConfig
     from mien.training.engine.fit import fit
     from mien.training.export.export import export
 
     folder = tmp_path_factory.mktemp("learning") / "run"
-    recipe = Recipe(
+    config = TrainingConfig(
         network="digits-conv",
         epochs=4,
         gentle_epochs=0,
@@ -53,8 +53,8 @@ def run(squares, tmp_path_factory) -> Path:
         precision="float32",
     )
     training, validation = squares.split(TRAINING), squares.split(PUBLIC_TEST)
-    taught = fit(training, validation, recipe, folder, lambda _: None)
-    export(taught.model, training, validation, recipe, folder / "model.onnx")
+    taught = fit(training, validation, config, folder, lambda _: None)
+    export(taught.model, training, validation, config, folder / "model.onnx")
     return folder
 
 

@@ -41,17 +41,15 @@ def random(seed, *shape):
 )
 def test_convolution(size, window, depths, stride, padding, seed):
     channels, filters = depths
-    picture, kernels = random(seed, *size, channels), random(seed + 1, *window, channels, filters)
+    image, kernels = random(seed, *size, channels), random(seed + 1, *window, channels, filters)
     bias = random(seed + 2, filters)
     layer = keras.layers.Conv2D(filters, window, stride, padding, data_format="channels_last")
     layer.build((None, *size, channels))
     layer.set_weights([kernels, bias])
-    expected = numpy_of(layer(picture[None]))[0]
-    np.testing.assert_allclose(convolution(picture, kernels, bias, stride, padding), expected, rtol=1e-6, atol=1e-5)
-    exact = keras.ops.conv(
-        picture[None].astype(np.float64), kernels.astype(np.float64), stride, padding, "channels_last"
-    )
-    np.testing.assert_allclose(convolution(picture, kernels, None, stride, padding), numpy_of(exact)[0], atol=1e-6)
+    expected = numpy_of(layer(image[None]))[0]
+    np.testing.assert_allclose(convolution(image, kernels, bias, stride, padding), expected, rtol=1e-6, atol=1e-5)
+    exact = keras.ops.conv(image[None].astype(np.float64), kernels.astype(np.float64), stride, padding, "channels_last")
+    np.testing.assert_allclose(convolution(image, kernels, None, stride, padding), numpy_of(exact)[0], atol=1e-6)
 
 
 @FEW
@@ -63,7 +61,7 @@ def test_convolution(size, window, depths, stride, padding, seed):
     seed=SEEDS,
 )
 def test_pooling(size, window, stride, padding, seed):
-    picture = random(seed, *size, 2)
+    image = random(seed, *size, 2)
     for ours, theirs in [
         (max_pooling, keras.layers.MaxPooling2D),
         (average_pooling, keras.layers.AveragePooling2D),
@@ -71,8 +69,8 @@ def test_pooling(size, window, stride, padding, seed):
         if ours is average_pooling and padding == "same" and keras.backend.backend() == "torch":
             continue  # there Keras repeats the edge and counts it, unlike on TensorFlow and JAX
         layer = theirs(window, stride, padding, data_format="channels_last")
-        expected = numpy_of(layer(picture[None]))[0]
-        np.testing.assert_allclose(ours(picture, window, stride, padding), expected, atol=1e-6)
+        expected = numpy_of(layer(image[None]))[0]
+        np.testing.assert_allclose(ours(image, window, stride, padding), expected, atol=1e-6)
 
 
 @FEW
@@ -95,10 +93,10 @@ def test_one_hot_and_cross_entropy(labels, seed):
 
 
 def test_steps_tell_how_each_value_came_about():
-    picture, kernel = np.arange(16.0).reshape(4, 4), np.array([[1.0, 0], [0, -1]])
-    made = list(steps(picture, kernel, stride=2))
+    image, kernel = np.arange(16.0).reshape(4, 4), np.array([[1.0, 0], [0, -1]])
+    made = list(steps(image, kernel, stride=2))
     assert [(step.row, step.column, step.top, step.left) for step in made] == [
         (0, 0, 0, 0), (0, 1, 0, 2), (1, 0, 2, 0), (1, 1, 2, 2),
     ]  # fmt: skip
     assert all(step.total == -5.0 for step in made)
-    assert np.array_equal(convolve(picture, kernel, stride=2), np.full((2, 2), -5.0))
+    assert np.array_equal(convolve(image, kernel, stride=2), np.full((2, 2), -5.0))

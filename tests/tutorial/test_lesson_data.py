@@ -29,18 +29,18 @@ def named(monkeypatch, tmp_path):
 )
 def test_drawn_data_has_the_form_of_the_real(draw, side, labels):
     data = draw(training=140, validation=70)
-    assert data.chips.shape == (210, side, side, 1)
+    assert data.crops.shape == (210, side, side, 1)
     assert data.truths[0].labels == labels
     assert set(data.truths[0].answers.tolist()) == set(range(len(labels)))
     assert (len(data.split(TRAINING)), len(data.split(PUBLIC_TEST))) == (140, 70)
     again, other = draw(training=140, validation=70), draw(training=140, validation=70, seed=1)
-    assert (again.chips == data.chips).all()
+    assert (again.crops == data.crops).all()
     assert again.digest == data.digest != other.digest
 
 
-def test_no_drawn_picture_is_like_another():
-    chips = drawn_faces(training=60, validation=10).chips
-    assert len(np.unique(chips.reshape(len(chips), -1), axis=0)) == len(chips)
+def test_no_drawn_image_is_like_another():
+    crops = drawn_faces(training=60, validation=10).crops
+    assert len(np.unique(crops.reshape(len(crops), -1), axis=0)) == len(crops)
 
 
 def test_without_a_folder_all_is_drawn_and_said_to_be(nowhere, tmp_path):
@@ -54,7 +54,7 @@ def test_without_a_folder_all_is_drawn_and_said_to_be(nowhere, tmp_path):
 def test_a_drawn_csv_is_read_as_it_was_drawn(nowhere, tmp_path):
     read = fer2013.read(tutorial_data.faces_csv(tmp_path / "fer2013.csv", training=20, validation=10))
     drawn = drawn_faces(20, 10)
-    assert (read.chips == drawn.chips).all()
+    assert (read.crops == drawn.crops).all()
     assert (read.truths[0].answers == drawn.truths[0].answers).all()
     assert (read.splits == drawn.splits).all()
 
@@ -66,7 +66,7 @@ def test_a_folder_that_is_named_is_taken(named, tmp_path):
     assert tutorial_data.faces_csv(tmp_path / "not.csv", 5, 5) == named / "fer2013" / "fer2013.csv"
     learnt, held = tutorial_data.faces(training=30, validation=99)
     assert (len(learnt), len(held)) == (30, 20)
-    assert (learnt.chips == data.chips[:30]).all()
+    assert (learnt.crops == data.crops[:30]).all()
 
 
 @pytest.mark.shared

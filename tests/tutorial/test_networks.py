@@ -22,14 +22,14 @@ from mien.explain.gradients import GradCam, IntegratedGradients
 from mien.explain.network import Network, array_of, load_network
 from mien.explain.occlusion import Occlusion
 from mien.explain.odds import log_odds
-from mien.models.card import Answer, CropRule, Head, ModelCard
+from mien.models.card import CropRule, FusedOutput, Head, ModelCard
 from mien.models.onnx_file import read_onnx
 from mien.training.architectures import NetworkShape
 from mien.training.engine.compilation import plain
 from mien.tutorial.confusions import confusions
 from mien.tutorial.convolution import convolution
-from mien.tutorial.filters import synthesise, top_chips
-from mien.tutorial.hidden import hidden, map_picture, pca, tsne
+from mien.tutorial.filters import synthesise, top_crops
+from mien.tutorial.hidden import hidden, map_image, pca, tsne
 from mien.tutorial.layers import feature_maps, kernels, tiled
 
 pytestmark = pytest.mark.train
@@ -51,14 +51,14 @@ def blend() -> Network:
         1,
         CropRule(),
         (Head("fer", FER, 1.3), Head("plus", PLUS, 0.8, offsets=(0.3, -0.1, 0.2, 0.0), scales=(1.1, 0.7, 1.0, 1.4))),
-        Answer(FER, (("fer", 0.2), ("plus", 0.8)), 1.1, 0.0, (0.1, -0.2, 0.1)),
+        FusedOutput(FER, (("fer", 0.2), ("plus", 0.8)), 1.1, 0.0, (0.1, -0.2, 0.1)),
         mirrored=True,
     )
     keras.utils.set_random_seed(0)
     return Network(plain(NetworkShape(16, 1, (("fer", 3), ("plus", 4))), "nano"), card, "nano")
 
 
-def chip(seed=0):
+def crop(seed=0):
     return np.random.default_rng(seed).integers(0, 256, (16, 16, 1)).astype(np.uint8)
 
 
@@ -67,9 +67,9 @@ def test_a_gradient_is_that_of_calculus():
     np.testing.assert_allclose(gradient(lambda at: keras.ops.sum(at**3), x), 3 * x**2, rtol=1e-5)
 
 
-@pytest.mark.parametrize("labels", ["answer", "fer", "plus"])
+@pytest.mark.parametrize("labels", ["fused", "fer", "plus"])
 def test_log_odds_are_those_that_users_are_told(blend, labels):
-    logits = {name: array_of(rows) for name, rows in blend.model(np.stack([chip(1), chip(2)])).items()}
+    logits = {name: array_of(rows) for name, rows in blend.model(np.stack([crop(1), crop(2)])).items()}
     expected = log_odds(blend.card, logits, labels, 1)
     told = read_logits(blend.card, logits, labels)[:, 1].astype(float)
     np.testing.assert_allclose(expected, np.log(told / (1 - told)), atol=1e-4)
@@ -82,7 +82,7 @@ def test_integrated_gradients_add_up_to_the_change_of_the_answer(blend, mirrored
     """Completeness, proposition 1 of the paper, in what users are told."""
     card = dataclasses.replace(blend.card, mirrored=mirrored)
     network = Network(blend.model, card, "nano")
-    heat = IntegratedGradients(network, steps=128).heat(chip(), 1)
+    heat = IntegratedGradients(network, steps=128).heat(crop(), 1)
 
     def told(one):
         rows = np.stack([one, one[:, ::-1]]) if mirrored else one[None]
@@ -90,17 +90,17 @@ def test_integrated_gradients_add_up_to_the_change_of_the_answer(blend, mirrored
             name: array_of(values).mean(axis=0, keepdims=True)
             for name, values in network.model(np.ascontiguousarray(rows)).items()
         }
-        return log_odds(card, logits, "answer", 1)[0]
+        return log_odds(card, logits, "fused", 1)[0]
 
-    flat = np.full_like(chip(), np.rint(chip().mean()))
+    flat = np.full_like(crop(), np.rint(crop().mean()))
     assert heat.shape == (16, 16)
-    assert heat.sum() == pytest.approx(told(chip()) - told(flat), rel=0.03, abs=0.01)
+    assert heat.sum() == pytest.approx(told(crop()) - told(flat), rel=0.03, abs=0.01)
 
 
-def test_a_mirrored_chip_has_a_mirrored_map(blend):
+def test_a_mirrored_crop_has_a_mirrored_map(blend):
     for explainer in (GradCam(blend), IntegratedGradients(blend)):
-        one = explainer.heat(chip(), 0)
-        other = explainer.heat(np.ascontiguousarray(chip()[:, ::-1]), 0)
+        one = explainer.heat(crop(), 0)
+        other = explainer.heat(np.ascontiguousarray(crop()[:, ::-1]), 0)
         np.testing.assert_allclose(one, other[:, ::-1], atol=1e-4 * max(np.abs(one).max(), 1e-6))
 
 
@@ -110,7 +110,7 @@ def test_maps_lie_on_what_tells_the_classes_apart(network, run, squares):
     # Grad-CAM drops what speaks against a label, and one of two classes may be told by what is not there
     for explainer, least in ((occlusion, 0.85), (GradCam(network), 0.65), (IntegratedGradients(network), 0.85)):
         hits = 0
-        for one, label in zip(squares.chips[:rows], squares.truths[0].answers[:rows], strict=True):
+        for one, label in zip(squares.crops[:rows], squares.truths[0].answers[:rows], strict=True):
             heat = explainer.heat(one, int(label))
             inside = one[..., 0] > 200
             hits += heat[inside].mean() > heat[~inside].mean()
@@ -119,14 +119,14 @@ def test_maps_lie_on_what_tells_the_classes_apart(network, run, squares):
 
 def test_random_weights_change_gradient_maps(network, squares):
     explainer = IntegratedGradients(network)
-    heat = explainer.heat(squares.chips[0], 0)
-    assert rank_correlation(heat, explainer.shuffled(1.0).heat(squares.chips[0], 0)) < 0.8
-    np.testing.assert_array_equal(explainer.heat(squares.chips[0], 0), heat)  # the network itself is as it was
+    heat = explainer.heat(squares.crops[0], 0)
+    assert rank_correlation(heat, explainer.shuffled(1.0).heat(squares.crops[0], 0)) < 0.8
+    np.testing.assert_array_equal(explainer.heat(squares.crops[0], 0), heat)  # the network itself is as it was
 
 
 def test_the_network_is_the_one_of_the_model_file(network, run, squares):
-    exported = Classifier(read_onnx(run / "model.onnx")).logits(squares.chips[:5])["classes"]
-    np.testing.assert_allclose(array_of(network.model(squares.chips[:5])["classes"]), exported, atol=1e-4)
+    exported = Classifier(read_onnx(run / "model.onnx")).logits(squares.crops[:5])["classes"]
+    np.testing.assert_allclose(array_of(network.model(squares.crops[:5])["classes"]), exported, atol=1e-4)
 
 
 def test_a_run_without_fitting_weights_is_told(run, tmp_path):
@@ -142,39 +142,39 @@ def test_dense_networks_have_no_maps(blend):
     model = plain(NetworkShape(16, 1, (("fer", 3), ("plus", 4))), "dense-64-tanh")
     with pytest.raises(UsageError, match="a network with convolutions"):
         GradCam(Network(model, blend.card, "dense-64-tanh"))
-    assert IntegratedGradients(Network(model, blend.card, "dense-64-tanh")).heat(chip(), 0).shape == (16, 16)
+    assert IntegratedGradients(Network(model, blend.card, "dense-64-tanh")).heat(crop(), 0).shape == (16, 16)
 
 
-def test_maps_of_the_first_layer_are_its_kernels_over_the_chip(network, squares):
+def test_maps_of_the_first_layer_are_its_kernels_over_the_crop(network, squares):
     name = convolutions(network)[0]
     layer = network.model.get_layer(name)
-    one = squares.chips[:1]
+    one = squares.crops[:1]
     standard = array_of(keras.Model(network.model.input, network.model.get_layer("standardize").output)(one))[0]
     ours = np.maximum(convolution(standard, kernels(network.model)[name], array_of(layer.bias), 1, "same"), 0)
     np.testing.assert_allclose(feature_maps(network.model, one, [name])[name][0], ours, atol=1e-4)
 
 
 def test_all_maps_have_their_channels_last(network, squares):
-    maps = feature_maps(network.model, squares.chips[:2])
+    maps = feature_maps(network.model, squares.crops[:2])
     shapes = {name: value.shape for name, value in maps.items()}
-    assert next(iter(shapes)) == convolutions(network)[0]  # the standardised chip is none
+    assert next(iter(shapes)) == convolutions(network)[0]  # the standardised face crop is none
     assert [shapes[name] for name in convolutions(network)] == [(2, 16, 16, 16), (2, 8, 8, 32)]
     with pytest.raises(UsageError, match="no-such"):
-        feature_maps(network.model, squares.chips[:2], ["no-such"])
+        feature_maps(network.model, squares.crops[:2], ["no-such"])
 
 
-def test_top_chips_are_those_of_the_strongest_answer(network, squares):
+def test_top_crops_are_those_of_the_strongest_answer(network, squares):
     name = convolutions(network)[1]
-    order = top_chips(network.model, name, squares.chips, 3)
-    strength = feature_maps(network.model, squares.chips, [name])[name].max(axis=(1, 2))
+    order = top_crops(network.model, name, squares.crops, 3)
+    strength = feature_maps(network.model, squares.crops, [name])[name].max(axis=(1, 2))
     assert order.shape == (32, 3)
     for filter_, rows in enumerate(order):
         np.testing.assert_allclose(strength[rows, filter_], np.sort(strength[:, filter_])[::-1][:3], rtol=1e-5)
 
 
-def test_a_synthesised_picture_pleases_its_filter_more_than_noise(network, squares):
+def test_a_synthesised_image_pleases_its_filter_more_than_noise(network, squares):
     name = convolutions(network)[1]
-    strength = feature_maps(network.model, squares.chips, [name])[name].mean(axis=(0, 1, 2))
+    strength = feature_maps(network.model, squares.crops, [name])[name].mean(axis=(0, 1, 2))
     filter_ = int(strength.argmax())
     made = synthesise(network.model, name, filter_, steps=24)
     noise = np.random.default_rng(0).integers(0, 256, (8, 16, 16, 1)).astype(np.uint8)
@@ -197,8 +197,8 @@ def test_confusion_is_judged_at_each_checkpoint_and_the_network_is_left_as_it_wa
         np.testing.assert_array_equal(array_of(weight), was)
 
 
-def test_the_hidden_space_holds_like_chips_together(network, squares):
-    features = hidden(network.model, squares.chips)
+def test_the_hidden_space_holds_like_crops_together(network, squares):
+    features = hidden(network.model, squares.crops)
     assert features.shape == (160, 64)
     answers = squares.truths[0].answers
     for places in (pca(features), tsne(features[:60], perplexity=10)):
@@ -219,7 +219,7 @@ def test_pca_is_that_of_scikit_learn():
 
 def test_a_map_shows_thumbnails_that_do_not_overlap(squares):
     places = np.array([[0.0, 0.0], [1.0, 1.0], [1.0, 1.001]])
-    drawn = map_picture(places, squares.chips[:3], [(255, 0, 0), (0, 255, 0), (0, 0, 255)], side=200, thumbnail=28)
+    drawn = map_image(places, squares.crops[:3], [(255, 0, 0), (0, 255, 0), (0, 0, 255)], side=200, thumbnail=28)
     assert drawn.shape == (200, 200, 3)
     colours = [int((drawn == colour).all(axis=2).sum()) for colour in [(255, 0, 0), (0, 255, 0)]]
     assert colours == [28**2 - 24**2] * 2
@@ -240,7 +240,7 @@ def test_the_command_explains_a_run_by_all_methods(run, squares, tmp_path, capsy
     from mien.media.image import write
 
     row = int(np.flatnonzero(squares.truths[0].answers == 1)[0])
-    write(tmp_path / "upper.png", np.repeat(squares.chips[row], 3, axis=2))
+    write(tmp_path / "upper.png", np.repeat(squares.crops[row], 3, axis=2))
     methods = ["occlusion", "grad-cam", "integrated-gradients"]
     asked = [part for method in methods for part in ("--method", method)]
     with pytest.raises(SystemExit) as left:

@@ -6,62 +6,62 @@ from PIL import Image
 
 from histories import history
 from mien.errors import UsageError
-from mien.tutorial.comparison_figures import LINES, accuracies_picture, histories_picture
+from mien.tutorial.comparison_figures import LINES, accuracies_image, histories_image
 from mien.tutorial.confusions import Confusion
 from mien.tutorial.figures import (
-    activations_picture,
-    confusion_picture,
+    activations_image,
+    confusion_image,
     convolution_animation,
     convolution_step,
-    pooling_picture,
+    pooling_image,
     write_gif,
 )
 
-PICTURE, KERNEL = np.arange(25).reshape(5, 5), np.array([[0, 1], [-1, 0]])
+IMAGE, KERNEL = np.arange(25).reshape(5, 5), np.array([[0, 1], [-1, 0]])
 
 
 def test_each_place_looks_different():
-    first, second = (convolution_step(PICTURE, KERNEL, place) for place in (0, 1))
+    first, second = (convolution_step(IMAGE, KERNEL, place) for place in (0, 1))
     assert first.shape == second.shape
     assert first.dtype == np.uint8
     assert (first != second).any()
     with pytest.raises(UsageError, match="0 to 15"):
-        convolution_step(PICTURE, KERNEL, 16)
+        convolution_step(IMAGE, KERNEL, 16)
 
 
 def test_an_animation_has_a_frame_a_place(tmp_path):
-    convolution_animation(tmp_path / "a.gif", PICTURE, KERNEL, stride=2, padding="same")
+    convolution_animation(tmp_path / "a.gif", IMAGE, KERNEL, stride=2, padding="same")
     with Image.open(tmp_path / "a.gif") as gif:
         assert (gif.n_frames, gif.info["loop"]) == (9, 0)
     with pytest.raises(UsageError, match="one size"):
         write_gif(tmp_path / "b.gif", [])
 
 
-def test_what_is_drawn_is_a_picture():
+def test_what_is_drawn_is_a_image():
     counts = np.array([[8, 2], [1, 9]])
     found = [Confusion(1, counts, ("a", "b")), Confusion(0, counts, ("a", "b"))]
-    for drawn in (pooling_picture(PICTURE), activations_picture(), confusion_picture(found)):
+    for drawn in (pooling_image(IMAGE), activations_image(), confusion_image(found)):
         assert drawn.ndim == 3
         assert len(np.unique(drawn.reshape(-1, 3), axis=0)) > 20
     assert found[0].accuracy == pytest.approx(0.85)
     with pytest.raises(UsageError, match="received none"):
-        confusion_picture([])
+        confusion_image([])
 
 
 def test_histories_and_accuracies_are_drawn_beside_each_other():
-    one = histories_picture({"short": history((0.4, 0.6))})
-    two = histories_picture({"short": history((0.4, 0.6)), "long": history((0.1, 0.2, 0.3))})
+    one = histories_image({"short": history((0.4, 0.6))})
+    two = histories_image({"short": history((0.4, 0.6)), "long": history((0.1, 0.2, 0.3))})
     assert two.shape[1] > 1.5 * one.shape[1]
     better, worse = (Confusion(0, np.array([[hits, 10 - hits], [1, 9]]), ("a", "b")) for hits in (9, 4))
     steps = (250, 500, 4000)
-    drawn = accuracies_picture(steps, {"bare": [worse, worse, better], "augmented": [worse, better, better]}, "faces")
+    drawn = accuracies_image(steps, {"bare": [worse, worse, better], "augmented": [worse, better, better]}, "faces")
     colours = set(map(tuple, drawn.reshape(-1, 3)))
     assert {tuple(bytes.fromhex(colour[1:])) for colour in LINES[:2]} <= colours
     assert tuple(bytes.fromhex(LINES[2][1:])) not in colours
     with pytest.raises(UsageError, match="3 confusions"):
-        accuracies_picture(steps, {"bare": [worse]}, "faces")
+        accuracies_image(steps, {"bare": [worse]}, "faces")
     with pytest.raises(UsageError, match="at least one epoch"):
-        histories_picture({"empty": ()})
+        histories_image({"empty": ()})
 
 
 def test_a_confusion_has_an_interval_around_its_accuracy():

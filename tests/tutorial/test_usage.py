@@ -8,7 +8,7 @@ import pytest
 from mien.errors import MissingExtraError, UsageError
 from mien.explain.randomization import shuffled_model
 from mien.tutorial.convolution import convolution, convolve
-from mien.tutorial.figures import activations_picture
+from mien.tutorial.figures import activations_image
 from mien.tutorial.hidden import tsne
 from mien.tutorial.pooling import max_pooling
 from mien.tutorial.targets import cross_entropy, one_hot
@@ -19,13 +19,13 @@ SQUARE = np.ones((4, 4))
 @pytest.mark.parametrize(
     ("called", "words"),
     [
-        (lambda: convolve(SQUARE, np.ones((5, 5))), "no larger than the picture"),
+        (lambda: convolve(SQUARE, np.ones((5, 5))), "no larger than the image"),
         (lambda: convolve(SQUARE, np.ones((2, 2)), padding="full"), "a padding of"),
         (lambda: convolve(SQUARE, np.ones((2, 2)), stride=0), "a stride from 1"),
-        (lambda: convolve(SQUARE[..., None], np.ones((2, 2))), "a picture of 2 axes"),
+        (lambda: convolve(SQUARE[..., None], np.ones((2, 2))), "an image of 2 axes"),
         (lambda: convolution(np.ones((4, 4, 3)), np.ones((2, 2, 1, 5))), "3 channels"),
         (lambda: max_pooling(SQUARE, 0), "a size from 1"),
-        (lambda: max_pooling(SQUARE, 5), "no larger than the picture"),
+        (lambda: max_pooling(SQUARE, 5), "no larger than the image"),
         (lambda: one_hot(np.array([7]), 7), "from 0 to 6"),
         (lambda: cross_entropy(np.eye(2), np.eye(3)), "alike"),
     ],
@@ -38,7 +38,7 @@ def test_what_nothing_could_use_is_told(called, words):
 @pytest.mark.parametrize(
     ("module", "called", "extra"),
     [
-        ("matplotlib.figure", activations_picture, "plots"),
+        ("matplotlib.figure", activations_image, "plots"),
         ("sklearn.manifold", lambda: tsne(np.eye(9)), "learn"),
         ("onnx", lambda: shuffled_model(b"", 1.0), "train"),
     ],

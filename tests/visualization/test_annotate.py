@@ -11,9 +11,9 @@ import skimage.data
 from PIL import Image
 
 from mien.emotions import COLOURS, FER2013
-from mien.errors import PictureError, UsageError
+from mien.errors import ImageError, UsageError
 from mien.structures import Box, Face, Prediction
-from mien.visualization.annotate import avatar_picture, colour_of, draw, draw_avatar
+from mien.visualization.annotate import avatar_image, colour_of, draw, draw_avatar
 from mien.visualization.avatar import POSES
 
 SHARED = Path(__file__).resolve().parents[3] / "shared" / "data"
@@ -163,7 +163,7 @@ def test_own_classes_have_colours_of_their_own():
 
 @pytest.mark.parametrize("frame", [np.zeros((4, 4), np.uint8), np.zeros((4, 4, 3)), None])
 def test_what_is_no_frame_is_refused(frame):
-    with pytest.raises(PictureError, match="expected a picture"):
+    with pytest.raises(ImageError, match="expected an image"):
         draw(frame, [])
 
 
@@ -180,16 +180,16 @@ def test_an_avatar_outside_the_frame_changes_nothing(astronaut, box):
     assert (draw_avatar(astronaut, POSES["sad"], box) == astronaut).all()
 
 
-def test_an_avatar_picture_is_a_disc_on_nothing():
-    picture = avatar_picture(POSES["neutral"], 64)
-    assert (picture.shape, picture.dtype) == ((64, 64, 4), np.uint8)
-    assert picture[0, 0, 3] == 0
-    assert picture[40, 32, 3] == 255
+def test_an_avatar_image_is_a_disc_on_nothing():
+    image = avatar_image(POSES["neutral"], 64)
+    assert (image.shape, image.dtype) == ((64, 64, 4), np.uint8)
+    assert image[0, 0, 3] == 0
+    assert image[40, 32, 3] == 255
 
 
 def test_an_avatar_of_no_pixels_is_refused():
     with pytest.raises(UsageError, match="at least 1 pixel"):
-        avatar_picture(POSES["neutral"], 0)
+        avatar_image(POSES["neutral"], 0)
 
 
 def test_a_portrait_is_drawn():
@@ -202,7 +202,7 @@ def test_a_portrait_is_drawn():
 
 @pytest.mark.shared
 @pytest.mark.skipif(not SHARED.exists(), reason="the data set folder ../shared/data is absent")
-def test_a_crowded_picture_is_drawn_and_its_largest_face_stays_visible():
+def test_a_crowded_image_is_drawn_and_its_largest_face_stays_visible():
     frame = np.asarray(Image.open(SHARED / "groups" / "selfie-many-people.jpg").convert("RGB"))
     boxes = [Box(345, 110, 470, 290), Box(90, 295, 205, 440), Box(205, 120, 305, 265), Box(0, 240, 75, 355)]
     drawn = draw(frame, [prediction(box) for box in boxes])

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from mien.emotions import FER2013, FERPLUS, Emotion
 from mien.errors import UsageError
 from mien.visualization.avatar import POSES, Pose, pose, shapes, to_svg
-from mien.visualization.avatar.painter import avatar_picture
+from mien.visualization.avatar.painter import avatar_image
 
 EVERY = tuple(Emotion)
 weights = st.lists(st.floats(0, 1), min_size=len(EVERY), max_size=len(EVERY)).filter(lambda row: sum(row) > 1e-6)
@@ -89,17 +89,17 @@ def test_a_small_change_moves_the_face_a_little(row, place):
 
 @pytest.mark.parametrize("size", [32, 256])
 def test_every_expression_looks_different(size):
-    pictures = {emotion: avatar_picture(POSES[emotion], size).astype(float) for emotion in EVERY}
+    images = {emotion: avatar_image(POSES[emotion], size).astype(float) for emotion in EVERY}
     apart = {
-        (one, other): np.abs(pictures[one] - pictures[other]).mean() for one in EVERY for other in EVERY if one < other
+        (one, other): np.abs(images[one] - images[other]).mean() for one in EVERY for other in EVERY if one < other
     }
     assert min(apart.values()) > 4, min(apart, key=apart.get)
 
 
 def test_both_halves_of_a_calm_face_mirror_each_other():
-    picture = avatar_picture(Pose(), 128).astype(int)
+    image = avatar_image(Pose(), 128).astype(int)
     brows_and_mouth = np.r_[38:50, 84:100]
-    assert np.abs(picture - picture[:, ::-1])[brows_and_mouth][:, 40:88].mean() < 8
+    assert np.abs(image - image[:, ::-1])[brows_and_mouth][:, 40:88].mean() < 8
 
 
 @pytest.mark.parametrize("emotion", EVERY)

@@ -1,4 +1,4 @@
-"""The drawn avatar, emoji, and pictures of one's own; and they over a face."""
+"""The drawn avatar, emoji, and images of one's own; and they over a face."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from mien.emotions import FER2013
 from mien.errors import UsageError
 from mien.structures import Box, Face, Landmarks, Point, Prediction
 from mien.visualization.avatar import styles
-from mien.visualization.avatar.styles import DrawnAvatar, PictureAvatar, cover_faces, find_avatar
+from mien.visualization.avatar.styles import DrawnAvatar, ImageAvatar, cover_faces, find_avatar
 
 LABELS = tuple(map(str, FER2013))
 FACE = Box(178, 65, 270, 176)
@@ -33,49 +33,49 @@ def folder(tmp_path):
 
 
 def test_the_drawn_avatar_blends_by_the_probabilities():
-    pictures = [
-        DrawnAvatar().picture(("happy", "sad"), row, 64).astype(int) for row in ((1.0, 0.0), (0.5, 0.5), (0.0, 1.0))
+    images = [
+        DrawnAvatar().image(("happy", "sad"), row, 64).astype(int) for row in ((1.0, 0.0), (0.5, 0.5), (0.0, 1.0))
     ]
-    assert all(picture.shape == (64, 64, 4) for picture in pictures)
-    assert all((one != other).any() for one, other in pairwise(pictures))
+    assert all(image.shape == (64, 64, 4) for image in images)
+    assert all((one != other).any() for one, other in pairwise(images))
 
 
-def test_a_folder_of_one_s_own_pictures_shows_the_likeliest(folder):
+def test_a_folder_of_one_s_own_images_shows_the_likeliest(folder):
     avatar = find_avatar(str(folder))
     for number, label in enumerate(LABELS):
         row = [0.1] * len(LABELS)
         row[number] = 0.9
-        picture = avatar.picture(LABELS, row, 32)
-        assert picture.shape == (32, 32, 4)
-        assert picture[16, 16].tolist() == [number, 0, 0, 255], label
-        assert picture[16, 0, 3] == 0  # a tall picture stands in the middle of a square
+        image = avatar.image(LABELS, row, 32)
+        assert image.shape == (32, 32, 4)
+        assert image[16, 16].tolist() == [number, 0, 0, 255], label
+        assert image[16, 0, 3] == 0  # a tall image stands in the middle of a square
 
 
-def test_what_has_no_picture_is_shown_as_neutral(folder):
+def test_what_has_no_image_is_shown_as_neutral(folder):
     avatar = find_avatar(str(folder))
     neutral = LABELS.index("neutral")
-    assert avatar.picture(("contempt", "happy"), (0.9, 0.1), 8)[4, 4, 0] == neutral
-    assert avatar.picture(("bored",), (1.0,), 8)[4, 4, 0] == neutral
+    assert avatar.image(("contempt", "happy"), (0.9, 0.1), 8)[4, 4, 0] == neutral
+    assert avatar.image(("bored",), (1.0,), 8)[4, 4, 0] == neutral
 
 
 @pytest.mark.parametrize(
     ("change", "words"),
     [
         (lambda folder: (folder / "Happy.png").unlink(), "there is none for happy"),
-        (lambda folder: (folder / "Sad.png").write_bytes(b"no picture"), "Sad.png; it can't be read"),
+        (lambda folder: (folder / "Sad.png").write_bytes(b"no image"), "Sad.png; it can't be read"),
     ],
 )
-def test_a_folder_that_lacks_a_picture_is_refused(folder, change, words):
+def test_a_folder_that_lacks_a_image_is_refused(folder, change, words):
     change(folder)
     with pytest.raises(UsageError, match=words):
         find_avatar(str(folder))
 
 
 def test_an_unknown_kind_is_refused_with_the_choices():
-    with pytest.raises(UsageError, match="expected drawn, emoji, or a folder of pictures as an avatar; received 'cat'"):
+    with pytest.raises(UsageError, match="expected drawn, emoji, or a folder of images as an avatar; received 'cat'"):
         find_avatar("cat")
-    with pytest.raises(UsageError, match="a picture for neutral"):
-        PictureAvatar({"happy": np.zeros((4, 4, 4), np.uint8)})
+    with pytest.raises(UsageError, match="an image for neutral"):
+        ImageAvatar({"happy": np.zeros((4, 4, 4), np.uint8)})
 
 
 def test_emoji_without_a_font_name_the_package(monkeypatch):
@@ -89,8 +89,8 @@ def test_emoji_differ():
         avatar = find_avatar("emoji")
     except UsageError as error:
         pytest.skip(str(error))
-    pictures = {avatar.picture((label,), (1.0,), 48).tobytes() for label in LABELS}
-    assert len(pictures) == len(LABELS)
+    images = {avatar.image((label,), (1.0,), 48).tobytes() for label in LABELS}
+    assert len(images) == len(LABELS)
 
 
 def test_a_face_is_covered_and_nothing_far_from_it():

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from mien.errors import PictureError, UsageError
+from mien.errors import ImageError, UsageError
 from mien.visualization.report import (
     Figure,
     Markup,
@@ -20,10 +20,10 @@ from mien.visualization.report import (
     captioned,
     figures,
     gallery,
+    image,
     join,
     note,
     page,
-    picture,
     section,
     stacked_bar,
     table,
@@ -75,7 +75,7 @@ def test_text_stays_text_wherever_it_goes(text):
         text,
         text,
         section(text, table([text, "n"], [[text, 1]], caption=text), terms({text: text}), note(text), about=text),
-        section("s", figures([Figure(text, text, text)]), gallery([captioned(picture(pixels, text), text)])),
+        section("s", figures([Figure(text, text, text)]), gallery([captioned(image(pixels, text), text)])),
         section("p", svg((9, 9), text, label(text, (1, 2)))),
         foot=text,
     )
@@ -156,9 +156,9 @@ def test_bars_have_colours():
 
 
 @pytest.mark.parametrize("shape", [(6, 9), (6, 9, 1), (6, 9, 3)])
-def test_pictures_are_in_the_page_to_the_pixel(shape):
+def test_images_are_in_the_page_to_the_pixel(shape):
     pixels = np.random.default_rng(0).integers(0, 256, shape).astype(np.uint8)
-    shown = parsed(picture(pixels, "noise", width=90))
+    shown = parsed(image(pixels, "noise", width=90))
     kind, data = shown.get("src").split(",")
     assert (kind, shown.get("alt"), shown.get("width"), shown.get("height")) == (
         "data:image/png;base64",
@@ -175,9 +175,9 @@ def test_pictures_are_in_the_page_to_the_pixel(shape):
     [np.zeros((4, 4)), np.zeros((4, 4, 4), np.uint8), np.zeros((0, 4), np.uint8), np.zeros(4, np.uint8)],
     ids=["floats", "four channels", "empty", "a line"],
 )
-def test_what_is_no_picture_is_refused(pixels):
-    with pytest.raises(PictureError, match=r"expected a picture as uint8 .*; received an array of"):
-        picture(pixels, "x")
+def test_what_is_no_image_is_refused(pixels):
+    with pytest.raises(ImageError, match=r"expected an image as uint8 .*; received an array of"):
+        image(pixels, "x")
 
 
 def test_axes_put_shares_in_their_places():
@@ -202,7 +202,7 @@ def test_shares_read_as_percents(share, digits, words):
     assert percent(share, digits) == words
 
 
-def test_a_drawing_alone_is_a_picture_file_with_its_colours():
+def test_a_drawing_alone_is_a_image_file_with_its_colours():
     root = parsed(alone(svg((20, 10), "words", label("<b> & more", (1, 2), "quiet"))))
     space = "{http://www.w3.org/2000/svg}"
     assert (root.tag, root.get("viewBox")) == (f"{space}svg", "0 0 20 10")

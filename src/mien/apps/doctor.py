@@ -26,13 +26,13 @@ TELEMETRY_STORE = ".cache/Microsoft/DeveloperTools/.onnxruntime"
 """Where ONNX Runtime 1.31 and later keep a device id and events, under the home directory."""
 
 ENOUGH_DISK = 500_000_000
-SLOW_CHIP = 50.0
+SLOW_CROP = 50.0
 OPTIONAL = (
     ("pyarrow", "parquet", "Parquet tables"),
     ("matplotlib", "plots", "plots"),
     ("ray", "scale", "many machines, by Ray Data"),
     ("tensorboard", "tensorboard", "logs for TensorBoard"),
-    ("optuna", "search", "search for recipes"),
+    ("optuna", "search", "search for configs"),
     ("fastapi", "serve", "the web page and the API"),
 )
 """Package, extra, and what it is for."""
@@ -55,7 +55,7 @@ def checks(store: ModelStore, milliseconds: Callable[[], float] | None = None) -
 
     Args:
         store: the models to look at.
-        milliseconds: measures how long the shipped classifier takes for a chip; None: speed is left out.
+        milliseconds: measures how long the shipped classifier takes for a face crop; None: speed is left out.
     """
     versions = installed()
     looks: list[tuple[str, Callable[[], Iterator[Finding]]]] = [
@@ -280,10 +280,10 @@ def _training(versions: Mapping[str, str], backend: str) -> Finding:
 
 
 def speed(milliseconds: Callable[[], float]) -> Iterator[Finding]:
-    """How long the shipped classifier takes for one chip."""
+    """How long the shipped classifier takes for one face crop."""
     took = milliseconds()
-    detail = f"{took:.1f} ms a chip"
-    if took > SLOW_CHIP:
+    detail = f"{took:.1f} ms a face crop"
+    if took > SLOW_CROP:
         yield Finding("speed", "warn", detail, "close other programs")
     else:
         yield Finding("speed", "ok", detail)

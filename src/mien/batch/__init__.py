@@ -1,4 +1,4 @@
-"""The same reading over many pictures: in shards that survive being killed, by processes here or on a cluster."""
+"""The same reading over many images: in shards that survive being killed, by processes here or on a cluster."""
 
 from mien.batch.plan import Plan, Reader
 from mien.batch.run import Report, read_all

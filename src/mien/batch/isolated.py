@@ -1,4 +1,4 @@
-"""Reading in a process beside this one, which may die of a picture."""
+"""Reading in a process beside this one, which may die of an image."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ ENDED = "the process that read it ended without a word: the file may be made to 
 
 
 class Apart:
-    """Reads pictures in a process of its own; where that ends of one, its result says so and the others are read.
+    """Reads images in a process of its own; where that ends of one, its result says so and the others are read.
 
     Args:
         reader: what reads them.
@@ -31,7 +31,7 @@ class Apart:
         self._process = Beside(command, dataclasses.asdict(reader))
 
     def read(self, references: Sequence[str]) -> str:
-        """What is read in pictures: JSON Lines, one a picture, in order.
+        """What is read in images: JSON Lines, one an image, in order.
 
         Raises:
             MienError: the process can't begin, or this was closed.

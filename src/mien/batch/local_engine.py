@@ -46,7 +46,7 @@ def read_here(
     def read(shard: int) -> tuple[int, str]:
         reader = free.get()
         try:
-            return shard, reader.read(plan.pictures_of(shard))
+            return shard, reader.read(plan.images_of(shard))
         finally:
             free.put(reader)
 

@@ -1,4 +1,4 @@
-"""What a run over many pictures is to do, and what of it is done: a folder beside the table that will come of it."""
+"""What a run over many images is to do, and what of it is done: a folder beside the table that will come of it."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 PLAN = "plan.json"
 PARTS = ".parts"
 LEAST, MOST = 4, 64
-"""Pictures of a shard: at most seconds of work, which is what a kill costs each process."""
+"""Images of a shard: at most seconds of work, which is what a kill costs each process."""
 
 SHARDS = 32
 """Of a run, as long as they stay that small: so that no process is left without work long before the end."""
@@ -27,13 +27,13 @@ SHARDS = 32
 
 @dataclass(frozen=True)
 class Reader:
-    """What reads the pictures; two runs with the same one say the same.
+    """What reads the images; two runs with the same one say the same.
 
     Attributes:
         model: a model's name or path.
         seal: SHA-256 of the files that read.
         detector: a detector's name or path.
-        labels: "answer", or the name of a head.
+        labels: "fused", or the name of a head.
         version: of mien.
     """
 
@@ -44,7 +44,7 @@ class Reader:
     version: str
 
     @classmethod
-    def of(cls, model: str, detector: str, labels: str) -> Reader:
+    def of(cls, model: str, detector: str, head: str) -> Reader:
         """What reads with these names on this machine.
 
         Raises:
@@ -55,37 +55,37 @@ class Reader:
         store = ModelStore()
         files: list[str | Path] = [model, *([Path(detector)] if detector.lower().endswith(".onnx") else [])]
         seal = hashlib.sha256(b"".join(map(store.load, files))).hexdigest()
-        return cls(model, seal, detector, labels, __version__)
+        return cls(model, seal, detector, head, __version__)
 
 
 @dataclass(frozen=True)
 class Plan:
-    """The pictures of a run in their order, and what reads them.
+    """The images of a run in their order, and what reads them.
 
     Attributes:
         reader: what reads them.
-        pictures: paths as they will stand in the table.
-        shard: pictures that are read and written in one go; 0: as many as fit their number.
+        images: paths as they will stand in the table.
+        shard: images that are read and written in one go; 0: as many as fit their number.
     """
 
     reader: Reader
-    pictures: tuple[str, ...]
+    images: tuple[str, ...]
     shard: int = 0
 
     def __post_init__(self) -> None:
-        if self.shard < 0 or not self.pictures:
-            raise UsageError(f"expected pictures to read; received {len(self.pictures)}, in shards of {self.shard}")
-        fitting = min(max(len(self.pictures) // SHARDS, LEAST), MOST)
+        if self.shard < 0 or not self.images:
+            raise UsageError(f"expected images to read; received {len(self.images)}, in shards of {self.shard}")
+        fitting = min(max(len(self.images) // SHARDS, LEAST), MOST)
         object.__setattr__(self, "shard", self.shard or fitting)
 
     @property
     def shards(self) -> range:
         """The numbers of the shards."""
-        return range(-(-len(self.pictures) // self.shard))
+        return range(-(-len(self.images) // self.shard))
 
-    def pictures_of(self, shard: int) -> tuple[str, ...]:
-        """The pictures of a shard."""
-        return self.pictures[shard * self.shard : (shard + 1) * self.shard]
+    def images_of(self, shard: int) -> tuple[str, ...]:
+        """The images of a shard."""
+        return self.images[shard * self.shard : (shard + 1) * self.shard]
 
 
 class Folder:
@@ -111,7 +111,7 @@ class Folder:
             write_text(listing, told)
         elif listing.read_text(encoding="utf-8") != told:
             raise UsageError(
-                f"expected to go on with the run begun in {self.path}; received other pictures, another model, or "
+                f"expected to go on with the run begun in {self.path}; received other images, another model, or "
                 "another mien. Finish it with the command that began it, remove the folder, or choose another --out"
             )
 

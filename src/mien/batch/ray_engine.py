@@ -36,7 +36,7 @@ LOOPBACK_ONLY = {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"}
 def read_on_ray(plan: Plan, shards: Sequence[int], put: Put, processes: int | None = None) -> None:
     """Reads shards by actors of Ray, one a core of the cluster that RAY_ADDRESS names, or of this machine.
 
-    Every machine must have this mien, the same models, and the pictures under the same paths.
+    Every machine must have this mien, the same models, and the images under the same paths.
 
     Args:
         plan: of the run.
@@ -65,7 +65,7 @@ def read_on_ray(plan: Plan, shards: Sequence[int], put: Put, processes: int | No
         _be_quiet()
         there = ray.cluster_resources()["CPU"]  # type: ignore[no-untyped-call]
         count = min(processes or int(there), len(shards))
-        items = [{"shard": shard, "pictures": list(plan.pictures_of(shard))} for shard in shards]
+        items = [{"shard": shard, "images": list(plan.images_of(shard))} for shard in shards]
         read = ray.data.from_items(items, override_num_blocks=min(len(items), BLOCKS)).map(
             _Actor,  # type: ignore[arg-type]  # a class is what makes actors of it
             fn_constructor_args=[plan.reader],
@@ -107,7 +107,7 @@ def _be_quiet() -> None:
 
 
 class _Actor:
-    """Reads shards, in a process beside its own: a picture may end it.
+    """Reads shards, in a process beside its own: an image may end it.
 
     Args:
         reader: what reads them; its files must be the same here as where the run was begun.
@@ -122,4 +122,4 @@ class _Actor:
         self._apart = Apart(reader)
 
     def __call__(self, row: dict[str, Any]) -> dict[str, Any]:
-        return {"shard": row["shard"], "lines": self._apart.read(list(row["pictures"]))}
+        return {"shard": row["shard"], "lines": self._apart.read(list(row["images"]))}

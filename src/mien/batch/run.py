@@ -1,6 +1,6 @@
-"""A run over many pictures: shards read by an engine, then one table.
+"""A run over many images: shards read by an engine, then one table.
 
-Each shard is a file that is there whole or not at all, so a run that was killed goes on where it was: no picture is
+Each shard is a file that is there whole or not at all, so a run that was killed goes on where it was: no image is
 missing, none is there twice. One that ends the process which reads it becomes a row with an error, as a torn one does.
 """
 
@@ -35,20 +35,20 @@ class Report:
     """What came of a run.
 
     Attributes:
-        pictures: in the table.
+        images: in the table.
         failed: of them, that could not be read.
-        seconds: that this call took, for the pictures that were still to be read.
+        seconds: that this call took, for the images that were still to be read.
         read: how many those were.
     """
 
-    pictures: int
+    images: int
     failed: int
     seconds: float
     read: int
 
     @property
     def rate(self) -> float:
-        """Pictures a second."""
+        """Images a second."""
         return self.read / self.seconds if self.seconds else 0.0
 
 
@@ -60,14 +60,14 @@ def read_all(
     tell: Callable[[int, int], None] = lambda _done, _all: None,
     engine: str = "local",
 ) -> Report:
-    """Reads all pictures of a plan and writes their table.
+    """Reads all images of a plan and writes their table.
 
     Args:
-        plan: the pictures and what reads them.
+        plan: the images and what reads them.
         table: .parquet, .csv or .jsonl.
         labels: of the model, which fix the columns.
         processes: that read; None: one a core.
-        tell: called with the pictures that are done and those there are.
+        tell: called with the images that are done and those there are.
         engine: "local", or "ray": Ray Data, on this machine or on the cluster that RAY_ADDRESS names.
 
     Raises:
@@ -81,25 +81,25 @@ def read_all(
     begun = time.monotonic()
     folder = Folder(table, plan)
     missing = folder.missing()
-    read = sum(len(plan.pictures_of(shard)) for shard in missing)
-    done = len(plan.pictures) - read
-    tell(done, len(plan.pictures))
+    read = sum(len(plan.images_of(shard)) for shard in missing)
+    done = len(plan.images) - read
+    tell(done, len(plan.images))
 
     def put(shard: int, lines: str) -> None:
         nonlocal done
         folder.put(shard, lines)
-        done += len(plan.pictures_of(shard))
-        tell(done, len(plan.pictures))
+        done += len(plan.images_of(shard))
+        tell(done, len(plan.images))
 
     if missing:
         ENGINES[engine](plan, missing, put, processes)
     failed = _write(folder, table, labels)
     folder.remove()
-    return Report(len(plan.pictures), failed, time.monotonic() - begun, read)
+    return Report(len(plan.images), failed, time.monotonic() - begun, read)
 
 
 def _write(folder: Folder, table: Path, labels: Sequence[str]) -> int:
-    """Writes the table of all shards; how many pictures could not be read."""
+    """Writes the table of all shards; how many images could not be read."""
     failed = 0
     if table.suffix.lower() == ".jsonl":
         with written_whole(table) as aside, aside.open("w", encoding="utf-8", newline="\n") as file:

@@ -1,4 +1,4 @@
-"""Where the pictures of a run are: files, and rows of Parquet files that hold encoded pictures."""
+"""Where the images of a run are: files, and rows of Parquet files that hold encoded images."""
 
 from __future__ import annotations
 
@@ -6,28 +6,28 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mien.errors import MissingExtraError, PictureError, UsageError
+from mien.errors import ImageError, MissingExtraError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
 PARQUET = ".parquet"
 ROW = re.compile(r"(?P<file>.*\.parquet)#(?P<row>\d+)", re.IGNORECASE | re.DOTALL)
-NAMES = ("bytes", "image", "picture")
-"""Columns that are taken for the pictures where several could be."""
+NAMES = ("bytes", "image", "image")
+"""Columns that are taken for the images where several could be."""
 
 TAKEN, BUFFER = 64, 1 << 20
 """Rows of a Parquet file in memory, and bytes read of a column in one go."""
 
 
 def references(sources: Iterable[Path]) -> Iterator[str]:
-    """What each picture is called in a plan: the path of a file, or ``FILE.parquet#ROW``, rows from 0.
+    """What each image is called in a plan: the path of a file, or ``FILE.parquet#ROW``, rows from 0.
 
     Args:
         sources: files; Parquet files stand for all their rows.
 
     Raises:
-        UsageError: a Parquet file can't be read, or has no column of pictures.
+        UsageError: a Parquet file can't be read, or has no column of images.
         MissingExtraError: there is a Parquet file, and pyarrow is not installed.
     """
     for source in sources:
@@ -38,17 +38,17 @@ def references(sources: Iterable[Path]) -> Iterator[str]:
         yield from (f"{source}#{row}" for row in range(table.rows))
 
 
-class Pictures:
-    """Gives pictures by reference; Parquet files are read forward, so that references in order are read once."""
+class Images:
+    """Gives images by reference; Parquet files are read forward, so that references in order are read once."""
 
     def __init__(self) -> None:
         self._table: _Table | None = None
 
     def get(self, reference: str) -> str | bytes:
-        """The path of a picture, or its encoded bytes.
+        """The path of an image, or its encoded bytes.
 
         Raises:
-            PictureError: the row of a Parquet file can't be read.
+            ImageError: the row of a Parquet file can't be read.
         """
         found = ROW.fullmatch(reference)
         if found is None:
@@ -57,9 +57,9 @@ class Pictures:
         try:
             if self._table is None or self._table.path != path:
                 self._table = _Table(path)
-            return self._table.picture(int(found["row"]))
+            return self._table.image(int(found["row"]))
         except (UsageError, OSError) as error:
-            raise PictureError(f"{reference} can't be read ({error})") from error
+            raise ImageError(f"{reference} can't be read ({error})") from error
 
 
 class _Table:
@@ -80,7 +80,7 @@ class _Table:
             # a row group may be larger than memory: its column is streamed
             self._file = pq.ParquetFile(path, pre_buffer=False, buffer_size=BUFFER)
         except (pa.ArrowException, OSError) as error:
-            raise UsageError(f"expected a Parquet file of pictures; {path} can't be read ({error})") from error
+            raise UsageError(f"expected a Parquet file of images; {path} can't be read ({error})") from error
         self.rows: int = self._file.metadata.num_rows
         self._column = _column_of(self._file.schema_arrow, path)
         self._errors = pa.ArrowException
@@ -88,8 +88,8 @@ class _Table:
         self._group, self._next, self._batches = -1, 0, iter(())
         self._held: list[bytes | None] = []
 
-    def picture(self, row: int) -> bytes:
-        """The encoded picture of a row.
+    def image(self, row: int) -> bytes:
+        """The encoded image of a row.
 
         Raises:
             UsageError: it is damaged, or the row is empty or none of the file's.
@@ -101,7 +101,7 @@ class _Table:
             raise UsageError(f"damaged Parquet: {error}") from error
         held = self._held[row - self._next]
         if not held:
-            raise UsageError("the row holds no picture")
+            raise UsageError("the row holds no image")
         return held
 
     def _go_to(self, row: int) -> None:
@@ -121,7 +121,7 @@ class _Table:
 
 
 def _bytes_of(column: Any) -> list[bytes | None]:
-    """A column's values; Hugging Face's pictures are a struct of ``bytes`` and ``path``."""
+    """A column's values; Hugging Face's images are a struct of ``bytes`` and ``path``."""
     if hasattr(column, "field"):
         column = column.field("bytes")
     values: list[bytes | None] = column.to_pylist()
@@ -129,7 +129,7 @@ def _bytes_of(column: Any) -> list[bytes | None]:
 
 
 def _column_of(schema: Any, path: Path) -> str:
-    """The path of the column that holds pictures.
+    """The path of the column that holds images.
 
     Raises:
         UsageError: there is none, or several and none has a usual name.
@@ -146,7 +146,7 @@ def _column_of(schema: Any, path: Path) -> str:
     name = next((name for name in NAMES if name in fields), next(iter(fields)) if len(fields) == 1 else None)
     if name is None:
         raise UsageError(
-            f"expected one column of encoded pictures (binary, or Hugging Face's image) in {path}, or one of several "
+            f"expected one column of encoded images (binary, or Hugging Face's image) in {path}, or one of several "
             f"called {' or '.join(NAMES)}; received {', '.join(map(str, schema.names))}"
         )
     return f"{name}.bytes" if kinds.is_struct(fields[name].type) else str(name)

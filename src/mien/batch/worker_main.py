@@ -1,7 +1,7 @@
-"""The process that reads pictures for another one: lists of pictures come on its stdin, their results go to stdout.
+"""The process that reads images for another one: lists of images come on its stdin, their results go to stdout.
 
 It is begun by ``apart``, and told the reader first. A message comes back when it is ready, and one for each list: the
-JSON Lines of its pictures. It ends when its stdin does.
+JSON Lines of its images. It ends when its stdin does.
 """
 
 from __future__ import annotations
@@ -10,8 +10,8 @@ import dataclasses
 from typing import TYPE_CHECKING
 
 from mien.batch.plan import Reader
-from mien.batch.sources import Pictures
-from mien.errors import PictureError
+from mien.batch.sources import Images
+from mien.errors import ImageError
 from mien.outputs import to_json_line
 from mien.recognizer import Recognizer
 from mien.structures import FrameResult
@@ -34,10 +34,10 @@ def main() -> None:
         if first is None:
             return
         reader = Reader(**first.said)
-        recognizer, pictures = Recognizer.load(reader.model, reader.detector, reader.labels), Pictures()
+        recognizer, images = Recognizer.load(reader.model, reader.detector, reader.labels), Images()
         protocol.put(pipes.answers, READY)
         for message in asked:
-            lines = lines_of(_read(recognizer, pictures, reference) for reference in message.said)
+            lines = lines_of(_read(recognizer, images, reference) for reference in message.said)
             protocol.put(pipes.answers, None, lines.encode())
 
 
@@ -46,8 +46,8 @@ def lines_of(results: Iterable[FrameResult]) -> str:
     return "".join(to_json_line(result) + "\n" for result in results)
 
 
-def _read(recognizer: Recognizer, pictures: Pictures, reference: str) -> FrameResult:
+def _read(recognizer: Recognizer, images: Images, reference: str) -> FrameResult:
     try:
-        return dataclasses.replace(recognizer.predict(pictures.get(reference)), source=reference)
-    except PictureError as error:
+        return dataclasses.replace(recognizer.predict(images.get(reference)), source=reference)
+    except ImageError as error:
         return FrameResult(reference, error=str(error))

@@ -1,4 +1,4 @@
-"""From chips to probabilities, on ONNX Runtime, as the model's own card says."""
+"""From face crops to probabilities, on ONNX Runtime, as the model's own card says."""
 
 from __future__ import annotations
 
@@ -8,20 +8,21 @@ import numpy as np
 import numpy.typing as npt
 
 from mien.classification.probabilities import geometric_mean, reorder, softmax
-from mien.errors import ModelError, PictureError
-from mien.models.card import ANSWER, Answer, Head, ModelCard, check_seal
+from mien.errors import ImageError, ModelError
+from mien.models.card import FUSED, FusedOutput, Head, ModelCard
 from mien.models.onnx_file import card_in, check_onnx, open_session
-from mien.structures import Chips, Probabilities, check_chips, describe
+from mien.models.seal import check_seal
+from mien.structures import Crops, Probabilities, check_crops, describe
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-# chips a call of the runtime: bounds the memory of feature maps; more makes no chip faster
+# face crops a call of the runtime: bounds the memory of feature maps; more makes no face crop faster
 LARGEST_BATCH = 128
 
 
 class Classifier:
-    """A model of mien's, ready to read chips. Safe to call from several threads.
+    """A model of mien's, ready to read face crops. Safe to call from several threads.
 
     Args:
         model: the bytes of an .onnx file written by mien.
@@ -43,62 +44,62 @@ class Classifier:
         # a graph that can't do what its card says is refused here, not at the first face
         self._run(np.zeros((2, self.card.size, self.card.size, self.card.channels), np.uint8))
 
-    def logits(self, chips: Chips) -> Mapping[str, npt.NDArray[np.float32]]:
-        """What the graph says of the chips as they are, by head: float32 (count, labels of the head).
+    def logits(self, crops: Crops) -> Mapping[str, npt.NDArray[np.float32]]:
+        """What the graph says of the face crops as they are, by head: float32 (count, labels of the head).
 
         Args:
-            chips: uint8 (count, size, size, channels), as the card says.
+            crops: uint8 (count, size, size, channels), as the card says.
 
         Raises:
             ModelError: the graph gives what its card does not say, or values that are not finite.
-            PictureError: the chips are of another kind.
+            ImageError: the face crops are of another kind.
         """
         card = self.card
         expected = (card.size, card.size, card.channels)
-        chips = check_chips(chips)
-        if chips.shape[1:] != expected:
-            raise PictureError(
-                f"expected chips of {expected} for the model {card.name!r}; received {chips.shape[1:]}. "
+        crops = check_crops(crops)
+        if crops.shape[1:] != expected:
+            raise ImageError(
+                f"expected face crops of {expected} for the model {card.name!r}; received {crops.shape[1:]}. "
                 "Crop with mien.classification.face_crop.crop_faces and the card's size and channels"
             )
-        parts = [self._run(chips[at : at + LARGEST_BATCH]) for at in range(0, len(chips), LARGEST_BATCH)]
+        parts = [self._run(crops[at : at + LARGEST_BATCH]) for at in range(0, len(crops), LARGEST_BATCH)]
         return {
             head.name: np.concatenate([np.zeros((0, len(head.labels)), np.float32), *(part[index] for part in parts)])
             for index, head in enumerate(card.heads)
         }
 
-    def predict(self, chips: Chips, labels: str = ANSWER) -> Probabilities:
+    def predict(self, crops: Crops, head: str = FUSED) -> Probabilities:
         """Calibrated probabilities under one label set, of both mirror images where the card says so.
 
         Args:
-            chips: uint8 (count, size, size, channels), as the card says.
-            labels: "answer", what users are told; or the name of one head.
+            crops: uint8 (count, size, size, channels), as the card says.
+            head: "fused", what users are told; or the name of one head.
 
         Returns:
-            float32 (count, labels), rows sum to 1; the labels are ``card.reading(labels).labels``.
+            float32 (count, labels), rows sum to 1; the labels are ``card.output(head).labels``.
 
         Raises:
             ModelError: the model has no such label set, or fails as under ``logits``.
-            PictureError: the chips are of another kind.
+            ImageError: the face crops are of another kind.
         """
-        return read_logits(self.card, self.told_logits(chips), labels)
+        return read_logits(self.card, self.told_logits(crops), head)
 
-    def told_logits(self, chips: Chips) -> Mapping[str, npt.NDArray[np.float32]]:
-        """As ``logits``; where the card says so, the mean over chips and their mirror images."""
+    def told_logits(self, crops: Crops) -> Mapping[str, npt.NDArray[np.float32]]:
+        """As ``logits``; where the card says so, the mean over face crops and their mirror images."""
         if not self.card.mirrored:
-            return self.logits(chips)
-        chips = check_chips(chips)
-        both = self.logits(np.concatenate([chips, chips[:, :, ::-1]]))
-        return {head: np.float32(0.5) * (rows[: len(chips)] + rows[len(chips) :]) for head, rows in both.items()}
+            return self.logits(crops)
+        crops = check_crops(crops)
+        both = self.logits(np.concatenate([crops, crops[:, :, ::-1]]))
+        return {head: np.float32(0.5) * (rows[: len(crops)] + rows[len(crops) :]) for head, rows in both.items()}
 
-    def _run(self, chips: Chips) -> list[npt.NDArray[np.float32]]:
+    def _run(self, crops: Crops) -> list[npt.NDArray[np.float32]]:
         """What the graph gives, checked against the card: float32 (count, labels of the head) for each head."""
         heads = self.card.heads
         try:
-            outputs: list[Any] = self._session.run(None, dict.fromkeys(self._inputs, chips))
+            outputs: list[Any] = self._session.run(None, dict.fromkeys(self._inputs, crops))
         except Exception as error:  # onnxruntime raises a dozen kinds that share no base but this one
             raise ModelError(
-                f"expected a graph that reads {describe(chips)}, as the model's card says; received one that can't "
+                f"expected a graph that reads {describe(crops)}, as the model's card says; received one that can't "
                 f"({error})"
             ) from error
         if len(outputs) != len(heads):
@@ -106,7 +107,7 @@ class Classifier:
                 f"expected an output for each of the {len(heads)} heads in the model's card; received {len(outputs)}"
             )
         for head, output in zip(heads, outputs, strict=True):
-            expected = (len(chips), len(head.labels))
+            expected = (len(crops), len(head.labels))
             if np.shape(output) != expected or output.dtype != np.float32 or not np.isfinite(output).all():
                 raise ModelError(
                     f"expected finite float32 {expected} from the head {head.name!r}; "
@@ -115,15 +116,15 @@ class Classifier:
         return outputs
 
 
-def read_logits(card: ModelCard, logits: Mapping[str, npt.NDArray[np.float32]], labels: str = ANSWER) -> Probabilities:
+def read_logits(card: ModelCard, logits: Mapping[str, npt.NDArray[np.float32]], head: str = FUSED) -> Probabilities:
     """Logits by head to calibrated probabilities under one label set, as the card says."""
-    reading = card.reading(labels)
+    reading = card.output(head)
     if isinstance(reading, Head):
         return softmax(logits[reading.name], reading.temperature, reading.offsets, reading.scales)
     return blend(card, logits, reading)
 
 
-def blend(card: ModelCard, logits: Mapping[str, npt.NDArray[np.float32]], answer: Answer) -> Probabilities:
+def blend(card: ModelCard, logits: Mapping[str, npt.NDArray[np.float32]], answer: FusedOutput) -> Probabilities:
     """The answer of several heads: the geometric mean of what each says of the answer's labels."""
     parts = [
         (

@@ -1,4 +1,4 @@
-"""From a frame and a face to a chip: one way, in training, evaluation and use alike."""
+"""From a frame and a face to a face crop: one way, in training, evaluation and use alike."""
 
 from __future__ import annotations
 
@@ -16,42 +16,42 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from mien.models.card import CropRule
-    from mien.structures import Chips, Face, Frame
+    from mien.structures import Crops, Face, Frame
 
-# pixels averaged into one pixel of a chip, along a side, before the picture is halved first to save memory
+# pixels averaged into one pixel of a face crop, along a side, before the image is halved first to save memory
 FINEST = 16
 
 
 class _Cut(NamedTuple):
     """A part of the frame (height, width, channels), and where the square to cut starts in it and how long it is."""
 
-    picture: npt.NDArray[np.uint8]
+    image: npt.NDArray[np.uint8]
     left: float
     top: float
     width: float
     height: float
 
 
-def crop_faces(frame: Frame, faces: Sequence[Face], rule: CropRule, size: int, channels: int) -> Chips:
-    """The chips of the faces of one frame, each as ``crop`` cuts it: uint8 (count, size, size, channels)."""
-    chips = np.empty((len(faces), size, size, channels), np.uint8)
+def crop_faces(frame: Frame, faces: Sequence[Face], rule: CropRule, size: int, channels: int) -> Crops:
+    """The face crops of the faces of one frame, each as ``crop`` cuts it: uint8 (count, size, size, channels)."""
+    crops = np.empty((len(faces), size, size, channels), np.uint8)
     for index, face in enumerate(faces):
-        chips[index] = crop(frame, face, rule, size, channels)
-    return chips
+        crops[index] = crop(frame, face, rule, size, channels)
+    return crops
 
 
 def crop(frame: Frame, face: Face, rule: CropRule, size: int, channels: int) -> npt.NDArray[np.uint8]:
-    """The square around a face, ``rule.factor`` times the longer side of its box, resampled to a chip.
+    """The square around a face, ``rule.factor`` times the longer side of its box, resampled to a face crop.
 
-    Its centre is the box's to a fraction of a pixel. Each pixel of the chip is the mean over its area, or a
-    bilinear value where the chip is the larger. Beyond the frame the frame's edge is repeated. Grey is the luma
+    Its centre is the box's to a fraction of a pixel. Each pixel of the face crop is the mean over its area, or a
+    bilinear value where the face crop is the larger. Beyond the frame the frame's edge is repeated. Grey is the luma
     of ITU-R BT.601 and is taken before the size changes.
 
     Args:
         frame: uint8 (height, width, 3), RGB.
         face: the face; turned upright about its box's centre if it rolls more than ``rule.align_beyond`` degrees.
         rule: from the model's card.
-        size: side of the chip in pixels.
+        size: side of the face crop in pixels.
         channels: 1 (grey) or 3 (RGB).
 
     Returns:
@@ -61,26 +61,26 @@ def crop(frame: Frame, face: Face, rule: CropRule, size: int, channels: int) -> 
         UsageError: channels is neither 1 nor 3.
     """
     if channels not in (1, 3):
-        raise UsageError(f"expected chips of 1 (grey) or 3 (RGB) channels; received {channels}")
+        raise UsageError(f"expected face crops of 1 (grey) or 3 (RGB) channels; received {channels}")
     side = rule.factor * face.box.side
     roll = _roll_to_undo(face, rule)
     cut = _cut(frame, face.box.centre, side, margin=1.0 if roll is None else 1.0 + side / 4)
     if channels == 1:
-        cut = cut._replace(picture=np.atleast_3d(cv2.cvtColor(cut.picture, cv2.COLOR_RGB2GRAY)))
+        cut = cut._replace(image=np.atleast_3d(cv2.cvtColor(cut.image, cv2.COLOR_RGB2GRAY)))
     cut = _shrunk(cut, FINEST * size)
     if roll is not None:
         cut = _turned(cut, roll, FINEST * size)
     return _resampled(cut, size)
 
 
-def in_chip(point: Point, face: Face, rule: CropRule, size: int) -> Point:
-    """Where a point of the frame lies in the chip that ``crop`` cuts, in the chip's pixels; it may lie outside.
+def in_crop(point: Point, face: Face, rule: CropRule, size: int) -> Point:
+    """Where a point of the frame lies in the face crop, in its pixels; it may lie outside.
 
     Args:
         point: in pixels of the frame.
-        face: whose chip it is.
+        face: whose face crop it is.
         rule: from the model's card.
-        size: side of the chip in pixels.
+        size: side of the face crop in pixels.
     """
     turn = math.radians(_roll_to_undo(face, rule) or 0.0)
     x, y = point.x - face.box.centre[0], point.y - face.box.centre[1]
@@ -112,14 +112,14 @@ def _touched(start: float, end: float, length: int) -> tuple[int, int]:
 
 def _shrunk(cut: _Cut, longest: int) -> _Cut:
     """The same with its longest side within a bound, so that a face of a poster needs no more memory than others."""
-    height, width = cut.picture.shape[:2]
+    height, width = cut.image.shape[:2]
     scale = longest / max(height, width)
     if scale >= 1:
         return cut
     size = (max(1, round(width * scale)), max(1, round(height * scale)))
     x, y = size[0] / width, size[1] / height
-    picture = np.atleast_3d(cv2.resize(cut.picture, size, interpolation=cv2.INTER_AREA))
-    return _Cut(picture.astype(np.uint8, copy=False), cut.left * x, cut.top * y, cut.width * x, cut.height * y)
+    image = np.atleast_3d(cv2.resize(cut.image, size, interpolation=cv2.INTER_AREA))
+    return _Cut(image.astype(np.uint8, copy=False), cut.left * x, cut.top * y, cut.width * x, cut.height * y)
 
 
 def _turned(cut: _Cut, degrees: float, longest: int) -> _Cut:
@@ -130,25 +130,25 @@ def _turned(cut: _Cut, degrees: float, longest: int) -> _Cut:
     cosine, sine = math.cos(math.radians(degrees)), math.sin(math.radians(degrees))
     x = cut.left + cut.width / 2 - 0.5 + cosine * across - sine * down
     y = cut.top + cut.height / 2 - 0.5 + sine * across + cosine * down
-    height, width = cut.picture.shape[:2]
+    height, width = cut.image.shape[:2]
     # clipped coordinates repeat the edge however far outside they lie; OpenCV's own border overflows there
     maps = (x.clip(0, width - 1).astype(np.float32), y.clip(0, height - 1).astype(np.float32))
-    turned: Any = cv2.remap(cut.picture, *maps, interpolation=cv2.INTER_LINEAR)
+    turned: Any = cv2.remap(cut.image, *maps, interpolation=cv2.INTER_LINEAR)
     return _Cut(np.atleast_3d(turned), 0, 0, pixels, pixels)
 
 
 def _resampled(cut: _Cut, size: int) -> npt.NDArray[np.uint8]:
-    height, width, channels = cut.picture.shape
+    height, width, channels = cut.image.shape
     down = _shares(cut.top, cut.height / size, size, height)
     across = _shares(cut.left, cut.width / size, size, width)
-    rows = (down @ cut.picture.reshape(height, width * channels)).reshape(size, width, channels)
+    rows = (down @ cut.image.reshape(height, width * channels)).reshape(size, width, channels)
     return np.rint(across @ rows).clip(0, 255).astype(np.uint8)
 
 
 def _shares(start: float, step: float, size: int, length: int) -> npt.NDArray[np.float32]:
-    """How much each pixel of a line contributes to each pixel of a chip, (size, length); rows sum to 1.
+    """How much each pixel of a line contributes to each pixel of a face crop, (size, length); rows sum to 1.
 
-    A chip's pixel spans ``step`` pixels of the line, but never less than one: that is the mean over an area when
+    A face crop's pixel spans ``step`` pixels of the line, but never less than one: that is the mean over an area when
     shrinking and linear interpolation when enlarging. The first and last pixels of the line go on for ever.
     """
     centres = start + (np.arange(size)[:, None] + 0.5) * step

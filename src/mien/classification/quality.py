@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import cv2
 import numpy as np
 
-from mien.structures import FLAWS
+from mien.structures import QUALITY_ISSUES
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -24,34 +24,34 @@ SMALL = 20.0
 """Longer side of the face's box in pixels of the frame."""
 
 BLURRED = 2.25
-"""A chip is blurred whose edges are not so many times as strong as after one pixel more of blur (the idea: Crete et al.
-2007). Labelled photos have 3.3 to 15, blurred by 1 pixel in 48 2.1 to 3.2, by 1.5 pixels 1.7 to 2.2, by 2 pixels 1.5 to
-2.1 (hundredths 1 and 99); faces of 12 pixels 2.1 to 2.4."""
+"""A face crop is blurred whose edges are not so many times as strong as after one pixel more of blur (the idea: Crete
+et al. 2007). Labelled photos have 3.3 to 15, blurred by 1 pixel in 48 2.1 to 3.2, by 1.5 pixels 1.7 to 2.2, by 2 pixels
+1.5 to 2.1 (hundredths 1 and 99); faces of 12 pixels 2.1 to 2.4."""
 
 SIDE = 48
-"""Pixels of the side that a chip is judged at."""
+"""Pixels of the side that a face crop is judged at."""
 
 RADIUS = 4
-"""Pixels that a blur of one pixel reaches; as many at the border of a chip say nothing of its sharpness."""
+"""Pixels that a blur of one pixel reaches; as many at the border of a face crop say nothing of its sharpness."""
 
 ROUNDING = 20 / 12
 """Variance of the Laplacian of what rounding to whole numbers adds."""
 
 DARK = 35.0
-"""Mean brightness of the chip, 0 to 255."""
+"""Mean brightness of the face crop, 0 to 255."""
 
 
-def flaws(face: Face, chip: Frame) -> tuple[str, ...]:
+def quality_issues(face: Face, crop: Frame) -> tuple[str, ...]:
     """What may spoil the reading: "small", "blurred", "dark".
 
     Args:
         face: in its frame.
-        chip: uint8 (size, size, channels), as it was cut for the classifier.
+        crop: uint8 (size, size, channels), as it was cut for the classifier.
     """
-    # sharpness is a matter of scale: every chip is judged at the same
-    grey = cv2.resize(chip.astype(np.float32).mean(axis=2), (SIDE, SIDE), interpolation=cv2.INTER_AREA)
+    # sharpness is a matter of scale: every face crop is judged at the same
+    grey = cv2.resize(crop.astype(np.float32).mean(axis=2), (SIDE, SIDE), interpolation=cv2.INTER_AREA)
     found = (face.box.side < SMALL, _sharpness(grey) < BLURRED, float(grey.mean()) < DARK)
-    return tuple(name for name, is_so in zip(FLAWS, found, strict=True) if is_so)
+    return tuple(name for name, is_so in zip(QUALITY_ISSUES, found, strict=True) if is_so)
 
 
 def _sharpness(grey: npt.NDArray[np.float32]) -> float:

@@ -1,4 +1,4 @@
-"""Labelled chips to learn from and judge by: FER2013, FER+, MNIST, anyone's csv, and folders of pictures."""
+"""Labelled face crops to learn from and judge by: FER2013, FER+, MNIST, anyone's csv, and folders of images."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def load(path: Path) -> Dataset:
 
     Args:
         path: a csv of pixels (or .gz, .xz, .zip), FER2013's or any other that ``pixels`` reads; a file of MNIST's; or
-            a folder with fer2013.csv, with the files of MNIST, with one csv and no folders, or with pictures by
+            a folder with fer2013.csv, with the files of MNIST, with one csv and no folders, or with images by
             class. FER+ votes (fer2013new.csv) that lie beside FER2013's csv are attached.
 
     Raises:

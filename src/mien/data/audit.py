@@ -1,6 +1,6 @@
-"""What may be wrong with a data set: copies, labels that conflict, pictures that are blank or show no face.
+"""What may be wrong with a data set: copies, labels that conflict, images that are blank or show no face.
 
-An audit only points: whether a picture should go is for people to say, who have the page of ``audit_page`` to look at.
+An audit only points: whether an image should go is for people to say, who have the page of ``audit_page`` to look at.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 __all__ = ["Audit", "Copies", "Group", "audit", "copies", "without"]
 
 BLANK = 5.0
-"""The standard deviation of a picture's grey levels, of 0 to 255, under which it shows nothing."""
+"""The standard deviation of an image's grey levels, of 0 to 255, under which it shows nothing."""
 
 CROWD = 50
 """The largest group of photos that are no exact copies has 22 in FER2013; digits have over a thousand."""
@@ -37,12 +37,12 @@ VOTED = "ferplus"
 """The labels whose voters could also say that there is no face."""
 
 SEARCHED = 192
-"""Side in pixels to which a chip is enlarged before a face is looked for."""
+"""Side in pixels to which a face crop is enlarged before a face is looked for."""
 
 
 @dataclass(frozen=True)
 class Group:
-    """Pictures that are copies of each other, or of another in the group.
+    """Images that are copies of each other, or of another in the group.
 
     Attributes:
         rows: indexes in the data, ascending.
@@ -78,11 +78,11 @@ class Audit:
     Attributes:
         data: what was looked at.
         groups: of copies: conflicts first, then those across splits, then the largest.
-        blank: pictures of nearly one shade.
-        faceless: pictures in which no one who voted named an expression; None where the data has no votes.
-        unseen: pictures in which a detector found no face, which proves nothing; None where none was asked.
-        balance: the pictures of each label, for each split and set of labels.
-        alike: the similarity from which on two pictures were taken for the same.
+        blank: images of nearly one shade.
+        faceless: images in which no one who voted named an expression; None where the data has no votes.
+        unseen: images in which a detector found no face, which proves nothing; None where none was asked.
+        balance: the images of each label, for each split and set of labels.
+        alike: the similarity from which on two images were taken for the same.
     """
 
     data: Dataset = field(repr=False)
@@ -95,7 +95,7 @@ class Audit:
 
     @property
     def crowded(self) -> bool:
-        """Whether so many pictures fall into one group that they may be alike by nature, as drawings are."""
+        """Whether so many images fall into one group that they may be alike by nature, as drawings are."""
         largest = max((len(group.rows) for group in self.groups if not group.exact), default=0)
         return largest > max(CROWD, len(self.data) // 100)
 
@@ -110,7 +110,7 @@ class Audit:
         return tuple(group for group in self.groups if group.leak)
 
     def leaked(self, split: str) -> int:
-        """How many pictures of a split have a copy in another."""
+        """How many images of a split have a copy in another."""
         return sum(group.splits.count(split) for group in self.leaks)
 
     def counts(self) -> dict[str, int]:
@@ -166,19 +166,19 @@ def audit(
     tell: Callable[[float], None] = nobody,
     alike: float = COPY,
 ) -> Audit:
-    """Looks through a whole data set; 32,000 pictures of 48x48 take some ten seconds on two cores without a detector.
+    """Looks through a whole data set; 32,000 images of 48x48 take some ten seconds on two cores without a detector.
 
     Args:
         data: all splits together.
-        detector: is asked for a face in each picture, which takes tens of milliseconds each; None asks none.
+        detector: is asked for a face in each image, which takes tens of milliseconds each; None asks none.
         tell: is told the share that is done, 0 to 1.
-        alike: the similarity from which on two pictures are taken for the same.
+        alike: the similarity from which on two images are taken for the same.
 
     Raises:
         UsageError: the similarity is none that tells copies from others.
     """
     share = 1.0 if detector is None else 0.05
-    found = links(data.chips, lambda done: tell(share * done), alike)
+    found = links(data.crops, lambda done: tell(share * done), alike)
     votes = [truth for truth in data.truths if truth.head == VOTED]
     unseen = None if detector is None else _unseen(data, detector, lambda done: tell(share + (1 - share) * done))
     return Audit(
@@ -195,7 +195,7 @@ def audit(
 def without(findings: Audit) -> dict[str, str]:
     """The rows of Training that are better left out, each by its place with the reason, in the order of the data.
 
-    They are those that copy a row of another split, all rows of groups with conflicting labels, and pictures that
+    They are those that copy a row of another split, all rows of groups with conflicting labels, and images that
     are blank or without a face by the votes. What a detector did not see stays: it misses too many.
     """
     data = findings.data
@@ -227,17 +227,17 @@ def _group(data: Dataset, found: Links, rows: npt.NDArray[np.int64]) -> Group:
         labels=tuple(truth.labels[answer] for answer in truth.answers[rows].tolist()),
         splits=tuple(data.splits[rows].tolist()),
         score=float(found.score[rows].min()),
-        exact=bool((data.chips[rows] == data.chips[rows[0]]).all()),
+        exact=bool((data.crops[rows] == data.crops[rows[0]]).all()),
         mirrored=bool(found.mirrored[rows].any()),
     )
 
 
 def _unseen(data: Dataset, detector: Detector, tell: Callable[[float], None]) -> tuple[int, ...]:
-    """The pictures in which the detector finds no face when they are enlarged to what it is used to."""
+    """The images in which the detector finds no face when they are enlarged to what it is used to."""
     whole, side = Face(Box(0, 0, data.size, data.size)), max(SEARCHED, data.size)
     found = []
-    for row, chip in enumerate(data.chips):
-        frame = np.broadcast_to(chip, (data.size, data.size, 3))
+    for row, face_crop in enumerate(data.crops):
+        frame = np.broadcast_to(face_crop, (data.size, data.size, 3))
         if not detector.detect(crop(frame, whole, CropRule(factor=1.0), side, 3)):
             found.append(row)
         tell((row + 1) / len(data))
@@ -245,8 +245,8 @@ def _unseen(data: Dataset, detector: Detector, tell: Callable[[float], None]) ->
 
 
 def _spread(data: Dataset) -> npt.NDArray[np.float64]:
-    """The standard deviation of each picture's pixels, (count,); one by one, for memory's sake."""
-    return np.fromiter((chip.std() for chip in data.chips), dtype=np.float64, count=len(data))
+    """The standard deviation of each image's pixels, (count,); one by one, for memory's sake."""
+    return np.fromiter((face_crop.std() for face_crop in data.crops), dtype=np.float64, count=len(data))
 
 
 def _indexes(mask: npt.NDArray[np.bool_]) -> tuple[int, ...]:

@@ -1,4 +1,4 @@
-"""An audit as a page with the pictures in it, to look at before anything is left out."""
+"""An audit as a page with the images in it, to look at before anything is left out."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from mien.visualization.report import (
     captioned,
     figures,
     gallery,
+    image,
     note,
     page,
-    picture,
     section,
     table,
     tag,
@@ -33,21 +33,21 @@ MOST_GROUPS = 60
 """Groups shown of one kind; the JSON has all."""
 
 MOST_OF_A_GROUP = 8
-MOST_PICTURES = 96
-"""Pictures shown that are blank, or that show no face."""
+MOST_IMAGES = 96
+"""Images shown that are blank, or that show no face."""
 
 ACROSS = 72
-"""CSS pixels of a picture in a group."""
+"""CSS pixels of an image in a group."""
 
 
 CROWDED = (
-    "One group holds so many pictures that they may well be alike without being copies, as drawings and digits are. "
+    "One group holds so many images that they may well be alike without being copies, as drawings and digits are. "
     "Look at it, and audit again with a higher --alike, say 0.99."
 )
 
 
 class _Kind(NamedTuple):
-    """A kind of finding that is shown as pictures: its heading, how to take it, and what was found."""
+    """A kind of finding that is shown as images: its heading, how to take it, and what was found."""
 
     title: str
     about: str
@@ -62,7 +62,7 @@ CONFLICTS = _Kind(
 LEAKS = _Kind(
     "Copies across splits",
     "What was learnt by heart from one split is judged on in another, and scores come out too high.",
-    "No picture has a copy in another split.",
+    "No image has a copy in another split.",
 )
 OTHERS = _Kind(
     "Other copies",
@@ -81,7 +81,7 @@ def audit_page(findings: Audit) -> str:
     more = f" {shared:,} more of them stand above, as their labels differ too." if shared else ""
     return page(
         f"Audit of {data.name}",
-        f"{len(data):,} pictures of {data.size}x{data.size}: {splits}",
+        f"{len(data):,} images of {data.size}x{data.size}: {splits}",
         section("At a glance", figures(_glance(findings)), *_method(findings)),
         _groups(findings, CONFLICTS, findings.conflicts),
         _groups(findings, LEAKS._replace(about=LEAKS.about + more), leaks),
@@ -96,7 +96,7 @@ def audit_page(findings: Audit) -> str:
 def _method(findings: Audit) -> Iterable[Markup]:
     yield note(
         "Copies are found by the pixels, and by their ranks averaged to 24x24, as they are and mirrored: from a "
-        f"similarity of {findings.alike:g} on two pictures are taken for the same. Brightness, contrast, JPEG and blur "
+        f"similarity of {findings.alike:g} on two images are taken for the same. Brightness, contrast, JPEG and blur "
         "don't hide a copy; a shift by a pixel of 48 hides one in five, another crop of the same photo most."
     )
     if findings.crowded:
@@ -106,11 +106,11 @@ def _method(findings: Audit) -> Iterable[Markup]:
 def _glance(findings: Audit) -> Iterable[Figure]:
     found, data = findings.counts(), findings.data
     yield Figure("Groups of copies", f"{found['groups']:,}", f"{found['exact_groups']:,} of the same pixels throughout")
-    yield Figure("Spare pictures", f"{found['spare']:,}", f"{found['spare'] / len(data):.1%} of all")
+    yield Figure("Spare images", f"{found['spare']:,}", f"{found['spare'] / len(data):.1%} of all")
     yield Figure("Conflicting labels", f"{found['conflicts']:,}", "groups")
     for split in data.split_names():
         if findings.leaked(split) and split != TRAINING:
-            yield Figure(f"{split} leaked", f"{findings.leaked(split):,}", "pictures with a copy in another split")
+            yield Figure(f"{split} leaked", f"{findings.leaked(split):,}", "images with a copy in another split")
     yield Figure("Blank", f"{found['blank']:,}", "nearly one shade")
     if findings.faceless is not None:
         yield Figure("No expression", f"{found['faceless']:,}", "by any vote")
@@ -141,33 +141,33 @@ def _shown(group: Group) -> list[int]:
 
 
 def _captioned(findings: Audit, row: int) -> Markup:
-    """A picture over its label, its split and its place."""
+    """An image over its label, its split and its place."""
     data = findings.data
     truth = data.truths[0]
     label = truth.labels[int(truth.answers[row])]
-    shown = picture(shrunk(data.chips[row]), f"{label}, {data.splits[row]} {data.rows[row]}", ACROSS)
+    shown = image(shrunk(data.crops[row]), f"{label}, {data.splits[row]} {data.rows[row]}", ACROSS)
     return captioned(shown, tag("b", label), data.splits[row], data.rows[row])
 
 
 def _singles(findings: Audit) -> Iterable[Markup]:
-    yield _pictures(findings, "Blank", "Pictures of nearly one shade.", findings.blank)
+    yield _images(findings, "Blank", "Images of nearly one shade.", findings.blank)
     if findings.faceless is not None:
         about = "Every vote was for no face or for an expression that can't be told: there is none, or it is badly cut."
-        yield _pictures(findings, "No expression by vote", about, findings.faceless)
+        yield _images(findings, "No expression by vote", about, findings.faceless)
     if findings.unseen is not None:
         about = (
             "The detector found no face, which proves nothing: profiles, hands before the face and drawings defeat it. "
-            "On FER2013 YuNet finds none in 4 of 100 good pictures, and one in a third of those in which no vote names "
+            "On FER2013 YuNet finds none in 4 of 100 good images, and one in a third of those in which no vote names "
             "an expression. without.txt names none for that."
         )
-        yield _pictures(findings, "No face found", about, findings.unseen)
+        yield _images(findings, "No face found", about, findings.unseen)
 
 
-def _pictures(findings: Audit, title: str, about: str, rows: Sequence[int]) -> Markup:
+def _images(findings: Audit, title: str, about: str, rows: Sequence[int]) -> Markup:
     if not rows:
         return section(title, note("There are none."))
-    shown = gallery(_captioned(findings, row) for row in rows[:MOST_PICTURES])
-    return section(f"{title}: {len(rows):,}", shown, *_cut(len(rows), MOST_PICTURES, "pictures"), about=about)
+    shown = gallery(_captioned(findings, row) for row in rows[:MOST_IMAGES])
+    return section(f"{title}: {len(rows):,}", shown, *_cut(len(rows), MOST_IMAGES, "images"), about=about)
 
 
 def _cut(count: int, most: int, what: str) -> list[Markup]:
@@ -180,17 +180,17 @@ def _balance(held: Balance) -> Markup:
         (label, bar(count / most, colour_of(label)), f"{count:,}", f"{count / total:.1%}", f"{share:,.0f}")
         for label, count, share in zip(held.labels, held.counts, held.shares, strict=True)
     ]
-    header = ("label", "", "pictures", "share", "by votes")
+    header = ("label", "", "images", "share", "by votes")
     cells = 5 if held.by_votes else 4
     ratio = f"; the most frequent label has {held.ratio:,.1f} times as many as the rarest" if held.ratio > 1 else ""
     unlabelled = f"; {held.unlabelled:,} without a label" if held.unlabelled else ""
-    caption = f"{held.head}, {held.split}: {total:,} pictures{ratio}{unlabelled}"
+    caption = f"{held.head}, {held.split}: {total:,} images{ratio}{unlabelled}"
     return table(header[:cells], [row[:cells] for row in rows], words=2, caption=caption)
 
 
 def _rejected(findings: Audit) -> Iterable[Markup]:
     rejected = findings.data.rejected
     if rejected:
-        lines = table(("place", "reason"), [(bad.place, bad.reason) for bad in rejected[:MOST_PICTURES]], words=2)
+        lines = table(("place", "reason"), [(bad.place, bad.reason) for bad in rejected[:MOST_IMAGES]], words=2)
         title = f"Rows that can't be read: {len(rejected):,}"
-        yield section(title, lines, *_cut(len(rejected), MOST_PICTURES, "rows"))
+        yield section(title, lines, *_cut(len(rejected), MOST_IMAGES, "rows"))

@@ -1,9 +1,10 @@
-"""Folders of photos become a data set of face chips, by the very code that ``mien predict`` finds and cuts faces with.
+"""Folders of photos become a data set of face crops, by the very code that ``mien predict`` finds and cuts faces with.
 
-``photos/class/a.jpg`` becomes ``chips/class/a.png``, ``photos/split/class/a.jpg`` keeps its split, and the photos of a
-``legend.csv`` go to a folder for their expression. ``chips/crops.csv`` tells what became of every photo. A run that
+``photos/class/a.jpg`` becomes ``crops/class/a.png``, ``photos/split/class/a.jpg`` keeps its split, and the photos of a
+``legend.csv`` go to a folder for their expression. ``crops/crops.csv`` tells what became of every photo. A run that
 was broken off goes on where it was, and no file that is there is written over: a photo is known by its name and its
-SHA-256, a chip with the very bytes that it would get is its own, and another file's name is passed over (``a-2.png``).
+SHA-256, a face crop with the very bytes that it would get is its own, and another file's name is passed over
+(``a-2.png``).
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from mien.data import photos as labelled_photos
 from mien.data.csv_rows import SIDES
 from mien.data.folder import CROPS, survey
 from mien.detection import Detector, rule_for
-from mien.errors import DatasetError, PictureError, UsageError
+from mien.errors import DatasetError, ImageError, UsageError
 from mien.media.files import sha256_of, write_bytes
 from mien.media.image import read as read_image
 
@@ -51,8 +52,8 @@ class Cutting:
 
     Attributes:
         detector: finds them.
-        rule: of the model that the chips are for.
-        size: side of the chips in pixels.
+        rule: of the model that the face crops are for.
+        size: side of the face crops in pixels.
         largest: takes the largest of several faces; else such photos are only listed.
     """
 
@@ -63,18 +64,18 @@ class Cutting:
 
     def __post_init__(self) -> None:
         if self.size not in SIDES:
-            raise UsageError(f"expected chips of {SIDES[0]} to {SIDES[-1]} pixels a side; received {self.size}")
+            raise UsageError(f"expected face crops of {SIDES[0]} to {SIDES[-1]} pixels a side; received {self.size}")
 
     def __str__(self) -> str:
-        """All that a chip depends on besides its photo."""
+        """All that a face crop depends on besides its photo."""
         rule = rule_for(self.detector, self.rule)
         return f"{type(self.detector).__name__} factor={rule.factor} align={rule.align_beyond} size={self.size}"
 
     def cut(self, photo: Path) -> tuple[list[Face], npt.NDArray[np.uint8] | None]:
-        """The faces of a photo, largest first, and the grey chip (size, size) of the one that is wanted, or None.
+        """The faces of a photo, largest first, and the grey face crop (size, size) of the one that is wanted, or None.
 
         Raises:
-            PictureError: the photo can't be read.
+            ImageError: the photo can't be read.
         """
         frame = read_image(photo)
         faces = self.detector.detect(frame)
@@ -90,14 +91,14 @@ class Fate:
     Attributes:
         source: path within the folder of photos.
         status: "cropped", "no face", "several faces" or "unreadable".
-        file: the chip's path within its folder; empty where there is none.
-        left: of the face's box in pixels of the photo, as the next three; empty where no chip was cut.
+        file: the face crop's path within its folder; empty where there is none.
+        left: of the face's box in pixels of the photo, as the next three; empty where no face crop was cut.
         top: see left.
         right: see left.
         bottom: see left.
         sha256: of the photo's bytes.
         cutting: how the face was found and cut.
-        reason: why there is no chip.
+        reason: why there is no face crop.
     """
 
     source: str
@@ -122,7 +123,7 @@ def crop_photos(
 
     Args:
         photos: ``root/class/*``, ``root/split/class/*``, or a folder with ``legend.csv``; only read.
-        out: the folder of chips, new or of an earlier run with the same cutting; nothing is written outside it.
+        out: the folder of face crops, new or of an earlier run with the same cutting; nothing is written outside it.
         cutting: how.
         tell: is told the share that is done.
 
@@ -130,11 +131,11 @@ def crop_photos(
         the fate of every photo of this folder, in the order of their names.
 
     Raises:
-        DatasetError: there are no photos, one folder lies in the other, or ``out`` holds chips cut otherwise.
+        DatasetError: there are no photos, one folder lies in the other, or ``out`` holds face crops cut otherwise.
     """
     here, there = photos.resolve(), out.resolve()
     if here.is_relative_to(there) or there.is_relative_to(here):
-        raise DatasetError(f"expected a folder for the chips apart from the photos at {photos}; received {out}")
+        raise DatasetError(f"expected a folder for the face crops apart from the photos at {photos}; received {out}")
     sources, fates = _sources(photos)
     listing = _Listing(out, str(cutting))
     for fate in fates:
@@ -156,7 +157,7 @@ def counted(fates: tuple[Fate, ...]) -> Mapping[str, int]:
 
 
 def _sources(photos: Path) -> tuple[dict[str, str], list[Fate]]:
-    """Each photo's path within the folder and the folder that its chip goes to; and what is no photo."""
+    """Each photo's path within the folder and the folder that its face crop goes to; and what is no photo."""
     if (photos / labelled_photos.LEGEND).is_file():
         legend = labelled_photos.read(photos)
         names = [path.relative_to(photos).as_posix() for path in legend.paths]
@@ -180,22 +181,22 @@ def _fate(photo: Path, source: str, folder: str, cutting: Cutting, listing: _Lis
         before = listing.done(source, digest, again=cutting.largest)
         if before:
             return before
-        faces, chip = cutting.cut(photo)
-    except (PictureError, OSError) as error:
+        faces, crop = cutting.cut(photo)
+    except (ImageError, OSError) as error:
         return Fate(source, UNREADABLE, reason=str(error))
     known = {"source": source, "sha256": digest, "cutting": str(cutting)}
-    if chip is None:
+    if crop is None:
         reason = f"{len(faces)} faces" if faces else "no face was found"
         return Fate(**known, status=SEVERAL if faces else NO_FACE, reason=reason)
-    file = listing.write(folder, PurePosixPath(source).stem, _png(chip))
+    file = listing.write(folder, PurePosixPath(source).stem, _png(crop))
     box = faces[0].box
     left, top, right, bottom = map(str, (box.left, box.top, box.right, box.bottom))
     return Fate(**known, status=CROPPED, file=file, left=left, top=top, right=right, bottom=bottom)
 
 
-def _png(chip: npt.NDArray[np.uint8]) -> bytes:
+def _png(crop: npt.NDArray[np.uint8]) -> bytes:
     content = io.BytesIO()
-    Image.fromarray(chip).save(content, "PNG")
+    Image.fromarray(crop).save(content, "PNG")
     return content.getvalue()
 
 
@@ -210,7 +211,7 @@ class _Listing:
         for fate in _read(out / CROPS):
             if fate.cutting not in ("", cutting):
                 raise DatasetError(
-                    f"expected chips in {out} that were cut as now ({cutting}); {fate.source} was cut otherwise "
+                    f"expected face crops in {out} that were cut as now ({cutting}); {fate.source} was cut otherwise "
                     f"({fate.cutting}). Name another folder"
                 )
             self._know(fate)
@@ -225,8 +226,8 @@ class _Listing:
             return None
         return fate
 
-    def write(self, folder: str, stem: str, chip: bytes) -> str:
-        """Writes a chip under the first name that is free, or finds it there; the path within ``out``."""
+    def write(self, folder: str, stem: str, crop: bytes) -> str:
+        """Writes a face crop under the first name that is free, or finds it there; the path within ``out``."""
         for number in count(1):
             file = f"{folder}/{stem}{f'-{number}' if number > 1 else ''}.png"
             path = self.out / file
@@ -235,9 +236,9 @@ class _Listing:
             if file.casefold() in self.taken:
                 continue
             if not (path.exists() or path.is_symlink()):
-                write_bytes(path, chip)
+                write_bytes(path, crop)
                 break
-            if path.is_file() and path.stat().st_size == len(chip) and path.read_bytes() == chip:
+            if path.is_file() and path.stat().st_size == len(crop) and path.read_bytes() == crop:
                 break
         self.taken.add(file.casefold())
         return file
@@ -279,7 +280,7 @@ def _read(listing: Path) -> list[Fate]:
         problem = str(error)
     raise DatasetError(
         f"expected the list of an earlier run at {listing}; received another file ({problem}). "
-        "Name another folder for the chips, or move that file away"
+        "Name another folder for the face crops, or move that file away"
     )
 
 

@@ -1,4 +1,4 @@
-"""Reading csv files of pixels, a picture a line: exactly, or with the line numbers of what could not be read.
+"""Reading csv files of pixels, an image a line: exactly, or with the line numbers of what could not be read.
 
 The file may be plain, .gz, .xz or .zip (its first csv). Lines that hold nothing but space are passed over. Which
 columns there are, and what a label is, is for each format to say (``fer2013``, ``pixels``).
@@ -56,11 +56,11 @@ class Rows:
     """What was read so far.
 
     Attributes:
-        side: of the pictures, in pixels; 0 before the first good row, which sets it.
-        pixels: of all pictures, one after the other.
-        labels: of each picture, as its format reads them.
-        splits: of each picture.
-        lines: the line number of each picture.
+        side: of the images, in pixels; 0 before the first good row, which sets it.
+        pixels: of all images, one after the other.
+        labels: of each image, as its format reads them.
+        splits: of each image.
+        lines: the line number of each image.
         rejected: line numbers of the others, and why.
     """
 
@@ -72,9 +72,9 @@ class Rows:
     rejected: list[tuple[int, str]] = field(default_factory=list)
 
     def arrays(self) -> Arrays:
-        """All but the labels: chips uint8 (count, side, side, 1), splits, rows, and rejected (bad rows, 2)."""
+        """All but the labels: face crops uint8 (count, side, side, 1), splits, rows, and rejected (bad rows, 2)."""
         return {
-            "chips": np.frombuffer(self.pixels, dtype=np.uint8).reshape(len(self.lines), self.side, self.side, 1),
+            "crops": np.frombuffer(self.pixels, dtype=np.uint8).reshape(len(self.lines), self.side, self.side, 1),
             "splits": np.array(self.splits, dtype=np.str_),
             "rows": np.array(self.lines, dtype=np.int64).astype(np.str_),
             "rejected": np.array(self.rejected, dtype=np.str_).reshape(-1, 2),
@@ -137,7 +137,7 @@ class Format:
     def _dataset(self, arrays: Arrays, name: str, digest: str) -> Dataset:
         return Dataset(
             name=name,
-            chips=arrays["chips"],
+            crops=arrays["crops"],
             truths=(self.truth(arrays),),
             splits=arrays["splits"],
             rows=arrays["rows"],
@@ -261,11 +261,11 @@ def split_of(usage: bytes, line: bytes, before: Rows) -> str:
 
 
 def pixels_of(numbers: Sequence[bytes], side: int) -> bytes:
-    """The pixels of a square picture.
+    """The pixels of a square image.
 
     Args:
         numbers: as written, row by row.
-        side: that the picture has to have; 0: any of ``SIDES``.
+        side: that the image has to have; 0: any of ``SIDES``.
 
     Raises:
         BadRowError: they are no whole numbers from 0 to 255, or no such square.

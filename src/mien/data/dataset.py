@@ -1,4 +1,4 @@
-"""A labelled data set in memory: chips, and what is known of each for every head of a network."""
+"""A labelled data set in memory: face crops, and what is known of each for every head of a network."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from mien.emotions import FER2013, Emotion, emotion_named
 from mien.errors import DatasetError
-from mien.structures import Chips, Targets, check_chips, check_distribution
+from mien.structures import Crops, Targets, check_crops, check_distribution
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
@@ -36,7 +36,7 @@ SPLITS: Mapping[str, str] = MappingProxyType(
 
 @dataclass(frozen=True)
 class Truth:
-    """What is known of each chip under one set of labels: one per head of a network.
+    """What is known of each face crop under one set of labels: one per head of a network.
 
     Attributes:
         head: name of the head that learns it: "fer2013", "ferplus", or "classes" for a user's own.
@@ -72,7 +72,7 @@ def truth_of_words(words: Sequence[str]) -> Truth:
     makes all of them the user's own: sorted (whole numbers by their value), under "classes".
 
     Args:
-        words: one a chip.
+        words: one a face crop.
     """
     emotions = {word: emotion_named(word) for word in words}
     named = {emotion for emotion in emotions.values() if emotion is not None}
@@ -118,20 +118,20 @@ class Rejected:
 
 @dataclass(frozen=True)
 class Dataset:
-    """Chips with their truths.
+    """Face crops with their truths.
 
     Attributes:
         name: what the data is called in cards and reports.
-        chips: uint8 (count, size, size, channels).
+        crops: uint8 (count, size, size, channels).
         truths: one per set of labels; the first is the data's own.
         splits: str (count,), the split of each row: "Training", "PublicTest", ...
-        rows: str (count,), where each row came from: line number of a csv, path of a picture.
+        rows: str (count,), where each row came from: line number of a csv, path of an image.
         digest: SHA-256 over the files that were read.
         rejected: the rows that could not be read, in order.
     """
 
     name: str
-    chips: Chips
+    crops: Crops
     truths: tuple[Truth, ...]
     splits: npt.NDArray[np.str_]
     rows: npt.NDArray[np.str_]
@@ -139,23 +139,23 @@ class Dataset:
     rejected: tuple[Rejected, ...] = ()
 
     def __post_init__(self) -> None:
-        check_chips(self.chips)
+        check_crops(self.crops)
         lengths = {len(self.splits), len(self.rows), *(len(truth.targets) for truth in self.truths)}
-        if lengths != {len(self.chips)} or not self.truths:
-            raise DatasetError(f"expected a split, a row and a target for each of the {len(self.chips)} chips")
+        if lengths != {len(self.crops)} or not self.truths:
+            raise DatasetError(f"expected a split, a row and a target for each of the {len(self.crops)} face crops")
 
     def __len__(self) -> int:
-        return len(self.chips)
+        return len(self.crops)
 
     @property
     def size(self) -> int:
-        """Side of the chips in pixels."""
-        return int(self.chips.shape[1])
+        """Side of the face crops in pixels."""
+        return int(self.crops.shape[1])
 
     @property
     def channels(self) -> int:
         """1 (grey) or 3 (RGB)."""
-        return int(self.chips.shape[3])
+        return int(self.crops.shape[3])
 
     def split_names(self) -> tuple[str, ...]:
         """The splits that have rows, in order of first appearance."""
@@ -177,7 +177,7 @@ class Dataset:
         """The rows of a mask or of indexes, as a data set of their own."""
         return dataclasses.replace(
             self,
-            chips=self.chips[rows],
+            crops=self.crops[rows],
             truths=tuple(
                 dataclasses.replace(
                     truth, targets=truth.targets[rows], weights=truth.weights[rows], judged=truth.judged[rows]
@@ -226,7 +226,7 @@ class Dataset:
         )
 
     def with_truth(self, truth: Truth) -> Dataset:
-        """The same chips with one more set of labels."""
+        """The same face crops with one more set of labels."""
         return dataclasses.replace(self, truths=(*self.truths, truth))
 
 
@@ -234,8 +234,8 @@ def training_and_validation(data: Dataset, seed: int = 0, share: float = 0.1) ->
     """What is learnt from, and what choices are made on.
 
     The splits Training and PublicTest where the data has both; else a share of Training (or of everything, where
-    no split has that name) is held out by chance: the same share of every label, at least one picture of any label
-    that has two, and pictures with the same pixels all on one side; its split is then ``HELD_OUT``. PrivateTest is
+    no split has that name) is held out by chance: the same share of every label, at least one image of any label
+    that has two, and images with the same pixels all on one side; its split is then ``HELD_OUT``. PrivateTest is
     never touched.
 
     Args:
@@ -253,12 +253,12 @@ def training_and_validation(data: Dataset, seed: int = 0, share: float = 0.1) ->
     if TRAINING in names and PUBLIC_TEST in names:
         return training, data.split(PUBLIC_TEST)
     if len(training) < 10:
-        raise DatasetError(f"expected at least 10 pictures to learn from in {data.name}; received {len(training)}")
+        raise DatasetError(f"expected at least 10 images to learn from in {data.name}; received {len(training)}")
     held = _held_out(training, np.random.default_rng(seed), share)
     if not held.any():
         raise DatasetError(
-            f"expected two different pictures of some label in {data.name}, to learn from and to choose on; "
-            "received none. Add pictures, or mark a split PublicTest"
+            f"expected two different images of some label in {data.name}, to learn from and to choose on; "
+            "received none. Add images, or mark a split PublicTest"
         )
     chosen_on = training.select(held)
     return training.select(~held), dataclasses.replace(chosen_on, splits=np.full(len(chosen_on), HELD_OUT))
@@ -268,7 +268,7 @@ def _held_out(data: Dataset, random: np.random.Generator, share: float) -> npt.N
     """The rows to hold out, (count,): of each label its share, in whole groups of rows with the same pixels."""
     groups: dict[bytes, list[int]] = {}
     for row in random.permutation(len(data)).tolist():
-        groups.setdefault(hashlib.sha256(data.chips[row]).digest(), []).append(row)
+        groups.setdefault(hashlib.sha256(data.crops[row]).digest(), []).append(row)
     by_label: dict[int, list[list[int]]] = {}
     answers = data.truths[0].answers
     for rows in groups.values():

@@ -1,10 +1,10 @@
-"""Pictures that are there more than once: the same pixels, nearly the same, or mirrored.
+"""Images that are there more than once: the same pixels, nearly the same, or mirrored.
 
-Two pictures are nearly the same where their fingerprints are. A fingerprint is the picture in ranks instead of grey
+Two images are nearly the same where their fingerprints are. A fingerprint is the image in ranks instead of grey
 levels, so that brightness, contrast and gamma don't count, averaged to 24x24, so that noise and JPEG don't either,
-centred, and scaled to length 1. The dot product of two is their similarity, 1 for the same picture.
+centred, and scaled to length 1. The dot product of two is their similarity, 1 for the same image.
 
-Of 1,000 pictures of FER2013 changed in one way, these shares are found among all 32,298: JPEG of quality 30 0.999 and
+Of 1,000 images of FER2013 changed in one way, these shares are found among all 32,298: JPEG of quality 30 0.999 and
 10 0.98, brightness, contrast or gamma 0.99, half the resolution 0.998, mirrored 1.0, noise of 25 grey levels 0.84,
 turned by 3 degrees 0.96 and by 5 0.45, shifted by one pixel 0.81 and by two 0.02, enlarged by a tenth 0.05. So the same
 photo in another crop mostly goes unseen. All of the hundred found pairs of the lowest similarity are copies to the eye.
@@ -23,7 +23,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mien.errors import UsageError
-from mien.structures import Chips, check_chips
+from mien.structures import Crops, check_crops
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -49,11 +49,11 @@ def nobody(_: float) -> None:
 
 @dataclass(frozen=True)
 class Copies:
-    """For each of some pictures, whether it is among others.
+    """For each of some images, whether it is among others.
 
     Attributes:
-        found: bool (count,), whether the picture has a copy there.
-        nearest: int64 (count,), the index of the most similar picture there; -1 where there are none.
+        found: bool (count,), whether the image has a copy there.
+        nearest: int64 (count,), the index of the most similar image there; -1 where there are none.
         score: float32 (count,), its similarity, -1 to 1; exactly 1 for the same pixels only.
         exact: bool (count,), whether that has the same pixels.
         mirrored: bool (count,), whether it is alike when one of the two is mirrored.
@@ -68,11 +68,11 @@ class Copies:
 
 @dataclass(frozen=True)
 class Links:
-    """Which pictures of one collection are the same.
+    """Which images of one collection are the same.
 
     Attributes:
-        group: int64 (count,), the index of the first picture of each one's group; its own where it has no copy.
-        score: float32 (count,), the similarity to the most similar picture of the collection; 1 for the same pixels.
+        group: int64 (count,), the index of the first image of each one's group; its own where it has no copy.
+        score: float32 (count,), the similarity to the most similar image of the collection; 1 for the same pixels.
         mirrored: bool (count,), whether that one is alike when mirrored.
     """
 
@@ -81,23 +81,23 @@ class Links:
     mirrored: npt.NDArray[np.bool_]
 
 
-def copies(chips: Chips, among: Chips, tell: Callable[[float], None] = nobody, alike: float = COPY) -> Copies:
-    """Which pictures have a copy among others, be it exact, nearly so, or mirrored.
+def copies(crops: Crops, among: Crops, tell: Callable[[float], None] = nobody, alike: float = COPY) -> Copies:
+    """Which images have a copy among others, be it exact, nearly so, or mirrored.
 
-    Memory beside the pictures: 2.3 kB a picture, and one block of similarities.
+    Memory beside the images: 2.3 kB an image, and one block of similarities.
 
     Args:
-        chips: uint8 (count, size, size, channels), asked about.
+        crops: uint8 (count, size, size, channels), asked about.
         among: uint8 (others, size, size, channels), searched; the sizes may differ, then no copy is exact.
         tell: is told the share that is done, 0 to 1.
-        alike: the similarity from which on two pictures are taken for the same.
+        alike: the similarity from which on two images are taken for the same.
 
     Raises:
-        PictureError: one of the arrays is no array of chips.
+        ImageError: one of the arrays is no array of face crops.
         UsageError: the similarity is none that tells copies from others.
     """
     _check_similarity(alike)
-    asked, searched = fingerprints(chips), fingerprints(among)
+    asked, searched = fingerprints(crops), fingerprints(among)
     score = np.full(len(asked), -1, np.float32)
     nearest = np.full(len(asked), -1, np.int64)
     mirrored = np.zeros(len(asked), np.bool_)
@@ -110,30 +110,30 @@ def copies(chips: Chips, among: Chips, tell: Callable[[float], None] = nobody, a
         score[rows], nearest[rows], mirrored[rows] = value, block.columns + best, block.mirrored
     exact = np.zeros(len(asked), np.bool_)
     where = {digest: row for row, digest in reversed(list(enumerate(_digests(among))))}
-    for row, digest in enumerate(_digests(chips)):
+    for row, digest in enumerate(_digests(crops)):
         if digest in where:
             exact[row], nearest[row], mirrored[row] = True, where[digest], False
     score = np.where(exact, np.float32(1), np.minimum(score, np.nextafter(np.float32(1), np.float32(0))))
     return Copies(score >= alike, nearest, score, exact, mirrored)
 
 
-def links(chips: Chips, tell: Callable[[float], None] = nobody, alike: float = COPY) -> Links:
-    """Groups of pictures that are the same: copies, copies of copies, and so on.
+def links(crops: Crops, tell: Callable[[float], None] = nobody, alike: float = COPY) -> Links:
+    """Groups of images that are the same: copies, copies of copies, and so on.
 
     Args:
-        chips: uint8 (count, size, size, channels).
+        crops: uint8 (count, size, size, channels).
         tell: is told the share that is done, 0 to 1.
-        alike: the similarity from which on two pictures are taken for the same.
+        alike: the similarity from which on two images are taken for the same.
 
     Raises:
-        PictureError: the array is none of chips.
+        ImageError: the array is none of face crops.
         UsageError: the similarity is none that tells copies from others.
     """
     _check_similarity(alike)
     first: dict[bytes, int] = {}
-    group = np.array([first.setdefault(digest, row) for row, digest in enumerate(_digests(chips))], dtype=np.int64)
-    single = np.fromiter(first.values(), dtype=np.int64)  # one of each set of equal pictures
-    prints = fingerprints(chips[single])
+    group = np.array([first.setdefault(digest, row) for row, digest in enumerate(_digests(crops))], dtype=np.int64)
+    single = np.fromiter(first.values(), dtype=np.int64)  # one of each set of equal images
+    prints = fingerprints(crops[single])
     score = np.full(len(single), -1, np.float32)
     mirrored = np.zeros(len(single), np.bool_)
     same = np.arange(len(single))
@@ -146,33 +146,33 @@ def links(chips: Chips, tell: Callable[[float], None] = nobody, alike: float = C
         same = _joined(same, block.rows + across, block.columns + down)
     score = np.minimum(score, np.nextafter(np.float32(1), np.float32(0)))
     at = np.searchsorted(single, group)
-    again = np.bincount(group, minlength=len(chips))[group] > 1
+    again = np.bincount(group, minlength=len(crops))[group] > 1
     return Links(single[same[at]], np.where(again, np.float32(1), score[at]), mirrored[at] & ~again)
 
 
-def fingerprints(chips: Chips) -> Fingerprints:
-    """What two copies of a picture have in common: float32 (count, 576), rows of length 1; 0 where all is one shade.
+def fingerprints(crops: Crops) -> Fingerprints:
+    """What two copies of an image have in common: float32 (count, 576), rows of length 1; 0 where all is one shade.
 
     Equal grey levels share their mean rank, so that a large flat area looks like itself and not like its order.
 
     Raises:
-        PictureError: the array is none of chips.
+        ImageError: the array is none of face crops.
     """
-    chips = check_chips(chips)
-    prints = np.empty((len(chips), GRID * GRID), np.float32)
-    average = _averaging(chips.shape[1])
-    step = max(1, (1 << 22) // chips[0].size) if len(chips) else 1
-    for start in range(0, len(chips), step):
-        cells = average @ _ranks(_grey(chips[start : start + step])) @ average.T
+    crops = check_crops(crops)
+    prints = np.empty((len(crops), GRID * GRID), np.float32)
+    average = _averaging(crops.shape[1])
+    step = max(1, (1 << 22) // crops[0].size) if len(crops) else 1
+    for start in range(0, len(crops), step):
+        cells = average @ _ranks(_grey(crops[start : start + step])) @ average.T
         prints[start : start + step] = cells.reshape(len(cells), -1)
     prints -= prints.mean(axis=1, keepdims=True)
     length = np.linalg.norm(prints, axis=1, keepdims=True)
-    # what is left of one shade is rounding, which must not be blown up to a picture
+    # what is left of one shade is rounding, which must not be blown up to an image
     return np.where(length > 1e-3, prints / np.maximum(length, 1e-3), 0).astype(np.float32)
 
 
 class _Block(NamedTuple):
-    """Similarities of the pictures from ``rows`` on with those from ``columns`` on, float32 (rows, columns)."""
+    """Similarities of the images from ``rows`` on with those from ``columns`` on, float32 (rows, columns)."""
 
     rows: int
     columns: int
@@ -219,22 +219,22 @@ def _check_similarity(alike: float) -> None:
         raise UsageError(f"expected a similarity of copies from 0.5 to 1; received {alike}. For photos take {COPY}")
 
 
-def _digests(chips: Chips) -> list[bytes]:
-    """A hash of the pixels and the shape of each picture."""
-    shape = repr(chips.shape[1:]).encode()
-    return [hashlib.sha256(shape + chip.tobytes()).digest() for chip in chips]
+def _digests(crops: Crops) -> list[bytes]:
+    """A hash of the pixels and the shape of each image."""
+    shape = repr(crops.shape[1:]).encode()
+    return [hashlib.sha256(shape + crop.tobytes()).digest() for crop in crops]
 
 
-def _grey(chips: Chips) -> npt.NDArray[np.uint8]:
+def _grey(crops: Crops) -> npt.NDArray[np.uint8]:
     """(count, size, size)."""
-    if chips.shape[3] == 1:
-        return chips[..., 0]
-    grey: npt.NDArray[np.uint8] = np.rint(chips @ LUMA).astype(np.uint8)
+    if crops.shape[3] == 1:
+        return crops[..., 0]
+    grey: npt.NDArray[np.uint8] = np.rint(crops @ LUMA).astype(np.uint8)
     return grey
 
 
 def _ranks(grey: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
-    """Each pixel's mean rank within its picture, 0 to 1, in the shape of the pictures."""
+    """Each pixel's mean rank within its image, 0 to 1, in the shape of the images."""
     count, pixels = len(grey), grey[0].size
     levels = grey.reshape(count, pixels) + 256 * np.arange(count)[:, None]
     histogram = np.bincount(levels.ravel(), minlength=256 * count).reshape(count, 256)

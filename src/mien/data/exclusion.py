@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 HEADING = "# rows to leave out: a place, then a tab and the reason; take out the lines of rows that should stay"
 
 LARGEST = 100_000_000
-"""Bytes; a line for each of a million pictures is less."""
+"""Bytes; a line for each of a million images is less."""
 
 _PLAIN = re.compile(r"[^\s\"#](.*\S)?")
 

@@ -1,4 +1,4 @@
-"""FER2013's own format: a csv of ``emotion,pixels,Usage``, a picture a line (Goodfellow et al. 2013).
+"""FER2013's own format: a csv of ``emotion,pixels,Usage``, an image a line (Goodfellow et al. 2013).
 
 The columns are found by name, so the order and the spaces of Kaggle's ``icml_face_data.csv`` are fine too; without
 ``Usage`` every row is Training. The file may be plain, .gz, .xz or .zip. A row is read exactly or rejected with its
@@ -54,7 +54,7 @@ def read(path: Path) -> Dataset:
         path: a .csv, .csv.gz, .csv.xz, or a .zip whose first csv is read.
 
     Returns:
-        chips uint8 (count, side, side, 1) in the file's order, the side being that of the first good row; rows are
+        face crops uint8 (count, side, side, 1) in the file's order, the side being that of the first good row; rows are
         line numbers from 1, the header's.
 
     Raises:

@@ -1,4 +1,4 @@
-"""FER+: ten votes a picture for the pictures of FER2013 (Barsoum et al. 2016), as a second set of labels."""
+"""FER+: ten votes an image for the images of FER2013 (Barsoum et al. 2016), as a second set of labels."""
 
 from __future__ import annotations
 

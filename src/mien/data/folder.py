@@ -1,8 +1,8 @@
-"""Folders of face pictures, one folder a class: ``root/class/*`` or ``root/split/class/*``.
+"""Folders of face images, one folder a class: ``root/class/*`` or ``root/split/class/*``.
 
-A picture is taken for a face crop of any size: it becomes a chip as ``mien.classification.face_crop.crop`` makes
-one of a face that fills its frame, so a picture that is no square is centred in one and its edge repeated, and
-pixels are averaged over areas (or interpolated, where the chip is the larger). Hidden files and folders are passed
+An image is taken for a face crop of any size: it becomes a face crop as ``mien.classification.face_crop.crop`` makes
+one of a face that fills its frame, so an image that is no square is centred in one and its edge repeated, and
+pixels are averaged over areas (or interpolated, where the face crop is the larger). Hidden files and folders are passed
 over; every other file is a row or is rejected.
 """
 
@@ -18,9 +18,9 @@ import numpy as np
 
 from mien.classification.face_crop import crop
 from mien.data.dataset import SPLITS, TRAINING, Dataset, Rejected, truth_of_words
-from mien.errors import DatasetError, PictureError
+from mien.errors import DatasetError, ImageError
 from mien.media.files import sha256_of
-from mien.media.image import PICTURE_SUFFIXES
+from mien.media.image import IMAGE_SUFFIXES
 from mien.media.image import read as read_image
 from mien.models.card import CropRule
 from mien.structures import Box, Face
@@ -37,7 +37,7 @@ CROPS = "crops.csv"
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """A picture in a class folder, not yet read: its path, the name of its folder, and its split."""
+    """An image in a class folder, not yet read: its path, the name of its folder, and its split."""
 
     path: Path
     label: str
@@ -45,7 +45,7 @@ class Found:
 
 
 def read(root: Path, size: int = 48, channels: int = 1) -> Dataset:
-    """The data set of a folder of pictures, in the order of the names.
+    """The data set of a folder of images, in the order of the names.
 
     Where every class folder names an expression ("happy", "Anger"), the labels are expressions: all seven under the
     head "fer2013" if they are of FER2013, else those found, in the order of ``Emotion``, under "classes". Any other
@@ -53,32 +53,32 @@ def read(root: Path, size: int = 48, channels: int = 1) -> Dataset:
 
     Args:
         root: the folder; links in it that lead outside are rejected.
-        size: side of the chips in pixels.
+        size: side of the face crops in pixels.
         channels: 1 (grey, ITU-R BT.601) or 3 (RGB).
 
     Returns:
-        chips uint8 (count, size, size, channels); rows are paths within ``root``.
+        face crops uint8 (count, size, size, channels); rows are paths within ``root``.
 
     Raises:
-        DatasetError: there is no such folder, or no picture in it can be read.
+        DatasetError: there is no such folder, or no image in it can be read.
     """
     found, rejected = survey(root)
-    kept, chips, digest = [], [], hashlib.sha256()
+    kept, crops, digest = [], [], hashlib.sha256()
     for file in found:
         place = _place(file.path, root)
         try:
-            chips.append(chip(file.path, size, channels))
+            crops.append(face_crop(file.path, size, channels))
             digest.update(f"{place}\0{sha256_of(file.path)}\n".encode(errors="surrogateescape"))
-        except (PictureError, OSError) as error:
+        except (ImageError, OSError) as error:
             rejected.append(Rejected(place, str(error)))
         else:
             kept.append(file)
     if not kept:
         reasons = "; ".join(f"{bad.place}: {bad.reason}" for bad in rejected[:3]) or "there are none"
-        raise DatasetError(f"expected pictures in folders by class in {root}; none could be read ({reasons})")
+        raise DatasetError(f"expected images in folders by class in {root}; none could be read ({reasons})")
     return Dataset(
         name=root.resolve().name,
-        chips=np.stack(chips),
+        crops=np.stack(crops),
         truths=(truth_of_words([file.label for file in kept]),),
         splits=np.array([file.split for file in kept]),
         rows=np.array([_place(file.path, root) for file in kept]),
@@ -87,11 +87,11 @@ def read(root: Path, size: int = 48, channels: int = 1) -> Dataset:
     )
 
 
-def chip(source: Path, size: int, channels: int) -> npt.NDArray[np.uint8]:
-    """A picture that is a face crop, as a chip: uint8 (size, size, channels).
+def face_crop(source: Path, size: int, channels: int) -> npt.NDArray[np.uint8]:
+    """An image that is a face crop, as a face crop: uint8 (size, size, channels).
 
     Raises:
-        PictureError: the picture can't be read.
+        ImageError: the image can't be read.
     """
     frame = read_image(source)
     height, width = frame.shape[:2]
@@ -99,10 +99,10 @@ def chip(source: Path, size: int, channels: int) -> npt.NDArray[np.uint8]:
 
 
 def survey(root: Path) -> tuple[list[Found], list[Rejected]]:
-    """The pictures in class folders, unread, and all that is none, both in the order of their names.
+    """The images in class folders, unread, and all that is none, both in the order of their names.
 
     The layout is ``root/split/class/*`` where a folder named as a split ("train", "val", "test") holds folders, or
-    where no folder in the root holds pictures; else ``root/class/*``, and every row is Training.
+    where no folder in the root holds images; else ``root/class/*``, and every row is Training.
 
     Raises:
         DatasetError: there is no such folder, or it can't be listed.
@@ -118,14 +118,14 @@ def survey(root: Path) -> tuple[list[Found], list[Rejected]]:
             rejected.append(Rejected(_place(path, root), reason))
     depths = {(len(parts), parts[0].lower() in SPLITS) for parts, _ in files}
     depth = 3 if (3, True) in depths or not any(deep == 2 for deep, _ in depths) else 2
-    layout = "root/class/picture" if depth == 2 else "root/split/class/picture"
+    layout = "root/class/image" if depth == 2 else "root/split/class/image"
     found = []
     for parts, path in files:
         if len(parts) == depth:
             split = TRAINING if depth == 2 else SPLITS.get(parts[0].lower(), parts[0])
             found.append(Found(path, parts[-2], split))
         else:
-            rejected.append(Rejected(_place(path, root), f"expected {layout}; the picture lies elsewhere"))
+            rejected.append(Rejected(_place(path, root), f"expected {layout}; the image lies elsewhere"))
     return found, sorted(rejected, key=lambda bad: bad.place)
 
 
@@ -133,7 +133,7 @@ def _walk(root: Path) -> Iterator[Path]:
     """Every file and every linked folder that is not hidden, in the order of names; links are not entered."""
 
     def refuse(error: OSError) -> None:
-        raise DatasetError(f"expected a folder of pictures by class at {root}; it can't be read ({error})") from error
+        raise DatasetError(f"expected a folder of images by class at {root}; it can't be read ({error})") from error
 
     for folder, folders, files in os.walk(root, onerror=refuse):
         here = Path(folder)
@@ -148,8 +148,8 @@ def _refusal(path: Path, home: Path) -> str | None:
         return "a link to a folder is not followed"
     if not path.is_file():
         return "it is no file: a broken link, or a pipe"
-    if path.suffix.lower() not in PICTURE_SUFFIXES:
-        return f"expected a picture ({', '.join(sorted(PICTURE_SUFFIXES))}); received '{path.suffix}'"
+    if path.suffix.lower() not in IMAGE_SUFFIXES:
+        return f"expected an image ({', '.join(sorted(IMAGE_SUFFIXES))}); received '{path.suffix}'"
     if not path.resolve().is_relative_to(home):
         return "a link that leads outside the data's folder is not followed"
     return None

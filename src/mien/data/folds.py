@@ -1,6 +1,6 @@
 """Training rows dealt into folds, so that a network can be asked about rows that it did not learn from.
 
-A network that learnt from a copy of a picture has seen that picture, so copies go into one fold together. How rows are
+A network that learnt from a copy of an image has seen that image, so copies go into one fold together. How rows are
 dealt depends on nothing but the data and the number of folds: runs of other seeds and networks leave out the same rows.
 """
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from mien.data.dataset import Dataset
-    from mien.structures import Chips
+    from mien.structures import Crops
 
 MOST = 100
 """Folds; more are a run a handful of rows."""
@@ -99,7 +99,7 @@ def dealt(training: Dataset, count: int, tell: Callable[[float], None] = nobody)
     Raises:
         DatasetError: a fold would be empty.
     """
-    group, own = _groups(training.chips, tell), training.truths[0]
+    group, own = _groups(training.crops, tell), training.truths[0]
     names, member = np.unique(group, return_inverse=True)
     held = np.zeros((len(names), len(own.labels)), np.int64)  # rows of each label in each group
     np.add.at(held, (member, own.answers), 1)
@@ -111,19 +111,19 @@ def dealt(training: Dataset, count: int, tell: Callable[[float], None] = nobody)
         folds[place[one]] += held[one]
     if not folds.sum(axis=1).all():
         raise DatasetError(
-            f"expected pictures for {count} folds in {training.name}; received {len(training)} rows, copies of "
-            f"{len(names)} pictures. Ask for fewer folds"
+            f"expected images for {count} folds in {training.name}; received {len(training)} rows, copies of "
+            f"{len(names)} images. Ask for fewer folds"
         )
     return place[member]
 
 
-def _groups(chips: Chips, tell: Callable[[float], None]) -> npt.NDArray[np.int64]:
-    """Which group of copies each chip is of, int64 (count,); kept in the cache, as finding them takes a while."""
-    digest = hashlib.sha256(repr(chips.shape).encode())
-    digest.update(chips.tobytes())
+def _groups(crops: Crops, tell: Callable[[float], None]) -> npt.NDArray[np.int64]:
+    """Which group of copies each face crop is of, int64 (count,); kept in the cache, as finding them takes a while."""
+    digest = hashlib.sha256(repr(crops.shape).encode())
+    digest.update(crops.tobytes())
     kept = (cache.kept(KEPT, digest.hexdigest()) or {}).get("group")
-    if kept is not None and kept.shape == (len(chips),) and kept.dtype == np.int64:
+    if kept is not None and kept.shape == (len(crops),) and kept.dtype == np.int64:
         return kept
-    group = links(chips, tell).group
+    group = links(crops, tell).group
     cache.keep(KEPT, digest.hexdigest(), {"group": group})
     return group

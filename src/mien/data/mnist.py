@@ -64,8 +64,8 @@ def read(path: Path) -> Dataset:
         path: in a folder idx files are taken before ``mnist.npz``.
 
     Returns:
-        chips uint8 (count, side, side, 1), labels "0" to "9" under the head "classes"; rows are the set's name and a
-        number from 0, "train/17".
+        face crops uint8 (count, side, side, 1), labels "0" to "9" under the head "classes"; rows are the set's name and
+        a number from 0, "train/17".
 
     Raises:
         DatasetError: there are no such files, they are damaged, or they disagree.
@@ -83,7 +83,7 @@ def read(path: Path) -> Dataset:
     splits = (TRAINING, PRIVATE_TEST) if len(parts) > 1 else (TRAINING,)
     return Dataset(
         name="mnist",
-        chips=np.concatenate([part.images for part in parts])[..., None],
+        crops=np.concatenate([part.images for part in parts])[..., None],
         truths=(one_hot("classes", DIGITS, np.concatenate([part.labels for part in parts]).astype(np.int64)),),
         splits=np.concatenate([np.full(len(part.labels), name) for part, name in zip(parts, splits, strict=True)]),
         rows=np.array([f"{part.name}/{row}" for part in parts for row in range(len(part.labels))]),
@@ -105,7 +105,7 @@ def _check(part: _Part, path: Path) -> None:
         row = int(wrong.argmax())
         raise DatasetError(
             f"expected labels from 0 to 9 in {path}; received {part.labels[row]} at {part.name}/{row}. "
-            "Labels of letters are not read: write the pictures as class folders, or as a csv of label and pixels"
+            "Labels of letters are not read: write the images as class folders, or as a csv of label and pixels"
         )
 
 

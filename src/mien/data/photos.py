@@ -111,7 +111,7 @@ def _refusal(claim: _Claim, root: Path) -> str | None:
     name = claim.name
     windows = PureWindowsPath(name)
     if not name or "\0" in name:
-        return "expected the name of a picture; received none"
+        return "expected the name of an image; received none"
     if PurePosixPath(name).is_absolute() or windows.anchor or ".." in windows.parts:
         return f"expected a name within the folder; received {name!r}"
     try:
@@ -119,7 +119,7 @@ def _refusal(claim: _Claim, root: Path) -> str | None:
     except OSError:  # the name is longer than the file system allows
         there = False
     if not there:
-        return f"expected a picture {name[:100]!r} in the folder; there is none"
+        return f"expected an image {name[:100]!r} in the folder; there is none"
     if not (root / name).resolve().is_relative_to(root.resolve()):
         return "a link that leads outside the folder is not followed"
     return None

@@ -1,4 +1,4 @@
-"""Anyone's csv of pixels: a picture a line, with its label, in any of the forms that are about.
+"""Anyone's csv of pixels: an image a line, with its label, in any of the forms that are about.
 
 - ``label,pixels``: all pixels in one column, with spaces between (as FER2013's);
 - ``label,pixel0,pixel1,...`` or ``label,1x1,1x2,...``: a column a pixel (as Kaggle's digits);
@@ -50,7 +50,7 @@ def read(path: Path) -> Dataset:
         path: a .csv, .csv.gz, .csv.xz, or a .zip whose first csv is read.
 
     Returns:
-        chips uint8 (count, side, side, 1) in the file's order, the side being that of the first good row; rows are
+        face crops uint8 (count, side, side, 1) in the file's order, the side being that of the first good row; rows are
         line numbers from 1, the header's.
 
     Raises:
@@ -87,7 +87,7 @@ class _Layout:
 
     Attributes:
         count: how many there are.
-        pixels: the one column of all pixels, or one for each in the picture's order.
+        pixels: the one column of all pixels, or one for each in the image's order.
         label: the column of labels, or None where there are votes.
         numbers: the expressions that whole numbers in it stand for; empty where they stand for themselves.
         votes: the columns of votes, and the expression of each.
@@ -166,7 +166,7 @@ def _layout(header: bytes, path: Path) -> _Layout:
 
 
 def _pixel_columns(names: list[str]) -> tuple[int, ...]:
-    """The columns of pixels in the picture's order; empty where they are none, or no square's."""
+    """The columns of pixels in the image's order; empty where they are none, or no square's."""
     if PIXELS in names:
         return (names.index(PIXELS),) if names.count(PIXELS) == 1 else ()
     for pattern in (NUMBERED, PLACED):

@@ -1,4 +1,4 @@
-"""Pictures with the faces in them boxed: what a detector is taught with and judged by.
+"""Images with the faces in them boxed: what a detector is taught with and judged by.
 
 A folder with ``labels.jsonl``, an object a line::
 
@@ -23,9 +23,9 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from mien.errors import DatasetError, PictureError
+from mien.errors import DatasetError, ImageError
 from mien.media.files import sha256_of
-from mien.media.image import read as read_picture
+from mien.media.image import read as read_image
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -34,21 +34,21 @@ if TYPE_CHECKING:
 
 LABELS = "labels.jsonl"
 LONGEST = 512
-"""Pixels of the longer side that pictures are kept at in memory."""
+"""Pixels of the longer side that images are kept at in memory."""
 
 HELD_OUT = 10
-"""One picture of so many is held out."""
+"""One image of so many is held out."""
 
 MIRRORED = (1, 0, 2, 4, 3)
 """The landmarks of a mirrored face, right for left."""
 
 MOST_FACES = 10_000
-"""In one picture; more is a damaged file."""
+"""In one image; more is a damaged file."""
 
 
 @dataclass(frozen=True)
 class BoxedFaces:
-    """The faces of one picture, in its pixels.
+    """The faces of one image, in its pixels.
 
     Attributes:
         boxes: float32 (count, 4): left, top, right, bottom.
@@ -110,10 +110,10 @@ def together(parts: Iterable[BoxedFaces]) -> BoxedFaces:
 
 @dataclass(frozen=True)
 class Scene:
-    """A picture and its faces.
+    """An image and its faces.
 
     Attributes:
-        path: the picture.
+        path: the image.
         name: it within the folder.
         faces: what is known of the faces in it.
     """
@@ -125,11 +125,11 @@ class Scene:
 
 @dataclass(frozen=True)
 class Scenes:
-    """Pictures with boxed faces.
+    """Images with boxed faces.
 
     Attributes:
         name: of the folder.
-        scenes: a picture each.
+        scenes: an image each.
         digest: SHA-256 of the labels, in hex.
     """
 
@@ -141,22 +141,22 @@ class Scenes:
         return len(self.scenes)
 
     def halves(self) -> tuple[Scenes, Scenes]:
-        """What is learnt from, and the tenth that is held out: by the picture's name, so it stays the same."""
+        """What is learnt from, and the tenth that is held out: by the image's name, so it stays the same."""
         out = [int(hashlib.sha256(scene.name.encode()).hexdigest(), 16) % HELD_OUT == 0 for scene in self.scenes]
         parts = [
             tuple(s for s, held in zip(self.scenes, out, strict=True) if held is wanted) for wanted in (False, True)
         ]
         if not all(parts):
-            raise DatasetError(f"expected enough pictures in {self.name} to hold a tenth out; received {len(self)}")
+            raise DatasetError(f"expected enough images in {self.name} to hold a tenth out; received {len(self)}")
         learnt, held = (dataclasses.replace(self, scenes=part) for part in parts)
         return learnt, held
 
     @cached_property
-    def pictures(self) -> tuple[tuple[Frame, BoxedFaces], ...]:
-        """Every picture as RGB, its longer side at most ``LONGEST`` pixels, and its faces at that scale.
+    def images(self) -> tuple[tuple[Frame, BoxedFaces], ...]:
+        """Every image as RGB, its longer side at most ``LONGEST`` pixels, and its faces at that scale.
 
         Raises:
-            DatasetError: a picture can't be read.
+            DatasetError: an image can't be read.
         """
         return tuple(map(_loaded, self.scenes))
 
@@ -167,10 +167,10 @@ def is_scenes(root: Path) -> bool:
 
 
 def read(root: Path) -> Scenes:
-    """The pictures that a folder's ``labels.jsonl`` tells of, unread.
+    """The images that a folder's ``labels.jsonl`` tells of, unread.
 
     Raises:
-        DatasetError: there is no such file, a line is no label, or it names a picture that is missing or outside.
+        DatasetError: there is no such file, a line is no label, or it names an image that is missing or outside.
     """
     listing = root / LABELS
     scenes = []
@@ -182,7 +182,7 @@ def read(root: Path) -> Scenes:
     except (OSError, UnicodeDecodeError) as error:
         raise DatasetError(f"expected labels of faces in {listing}; they can't be read ({error})") from error
     if not scenes:
-        raise DatasetError(f"expected a picture a line in {listing}; there is none")
+        raise DatasetError(f"expected an image a line in {listing}; there is none")
     return Scenes(root.name, tuple(scenes), sha256_of(listing))
 
 
@@ -197,14 +197,14 @@ def _scene(line: str, number: int, root: Path) -> Scene:
         ) from error
     path = root / name
     if name.is_absolute() or ".." in name.parts or not path.is_file():
-        raise DatasetError(f"expected the picture {name} that line {number} of {LABELS} names in {root}; there is none")
+        raise DatasetError(f"expected the image {name} that line {number} of {LABELS} names in {root}; there is none")
     return Scene(path, str(name), faces)
 
 
 def _boxed(faces: list[dict[str, Any]]) -> BoxedFaces:
     count = len(faces)
     if count > MOST_FACES:
-        raise DatasetError(f"{count} faces in one picture")
+        raise DatasetError(f"{count} faces in one image")
     boxed = BoxedFaces(
         np.array([face["box"] for face in faces], np.float32).reshape(count, 4),
         np.array([face["landmarks"] for face in faces], np.float32).reshape(count, 5, 2),
@@ -219,9 +219,9 @@ def _boxed(faces: list[dict[str, Any]]) -> BoxedFaces:
 
 def _loaded(scene: Scene) -> tuple[Frame, BoxedFaces]:
     try:
-        frame = read_picture(scene.path)
-    except PictureError as error:
-        raise DatasetError(f"expected a picture at {scene.path}; it can't be read ({error})") from error
+        frame = read_image(scene.path)
+    except ImageError as error:
+        raise DatasetError(f"expected an image at {scene.path}; it can't be read ({error})") from error
     scale = LONGEST / max(frame.shape[:2])
     if scale >= 1:
         return frame, scene.faces

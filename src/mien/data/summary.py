@@ -1,4 +1,4 @@
-"""What is in a data set, in numbers: its splits, and how many pictures of each label they hold."""
+"""What is in a data set, in numbers: its splits, and how many images of each label they hold."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Balance:
-    """How many pictures of each label one split holds, under one set of labels.
+    """How many images of each label one split holds, under one set of labels.
 
     Attributes:
         split: "Training", ...
         head: "fer2013", ...
         labels: their names.
-        counts: pictures whose best label it is, one number a label; a picture without a label counts nowhere.
-        shares: the sum of the pictures' shares of votes, one number a label; as ``counts`` where labels are one-hot.
-        unlabelled: pictures without a label: no one who voted named an expression.
-        judged: pictures that count in evaluation.
+        counts: images whose best label it is, one number a label; an image without a label counts nowhere.
+        shares: the sum of the images' shares of votes, one number a label; as ``counts`` where labels are one-hot.
+        unlabelled: images without a label: no one who voted named an expression.
+        judged: images that count in evaluation.
     """
 
     split: str
@@ -35,12 +35,12 @@ class Balance:
 
     @property
     def by_votes(self) -> bool:
-        """Whether a picture may show several labels in part."""
+        """Whether an image may show several labels in part."""
         return any(abs(share - count) > 0.5 for share, count in zip(self.shares, self.counts, strict=True))
 
     @property
     def ratio(self) -> float:
-        """Pictures of the most frequent label for each of the rarest; labels without pictures are passed over."""
+        """Images of the most frequent label for each of the rarest; labels without images are passed over."""
         held = [count for count in self.counts if count] or [1]
         return max(held) / min(held)
 
@@ -63,7 +63,7 @@ def balance(data: Dataset) -> tuple[Balance, ...]:
 
 
 def split_sizes(data: Dataset) -> dict[str, int]:
-    """The number of pictures in each split, in order of first appearance."""
+    """The number of images in each split, in order of first appearance."""
     return {name: int((data.splits == name).sum()) for name in data.split_names()}
 
 

@@ -1,4 +1,4 @@
-"""From a frame to its faces: mien's own detector or YuNet on ONNX Runtime, Haar cascades, or the whole picture.
+"""From a frame to its faces: mien's own detector or YuNet on ONNX Runtime, Haar cascades, or the whole image.
 
 Every detector frames a face as YuNet does (brow to chin, ear to ear), so one crop rule serves all.
 """
@@ -32,7 +32,7 @@ class Detector(Protocol):
 
 
 class WholeDetector:
-    """The picture is one face: for pictures that are chips already, as those of FER2013 are.
+    """The image is one face: for images that are face crops already, as those of FER2013 are.
 
     Its box is the frame, not a face's tight box, so it is cut by ``rule_for`` and not by a model card's rule.
     """
@@ -41,7 +41,7 @@ class WholeDetector:
         """One face whose box is the frame.
 
         Raises:
-            PictureError: the frame is no uint8 (height, width, 3) array.
+            ImageError: the frame is no uint8 (height, width, 3) array.
         """
         height, width = check_frame(frame).shape[:2]
         return [Face(Box(0, 0, width, height))]

@@ -14,24 +14,24 @@ if TYPE_CHECKING:
 
 
 def scaled(
-    picture: npt.NDArray[np.uint8], longest: int, enlarge: float = 1.0
+    image: npt.NDArray[np.uint8], longest: int, enlarge: float = 1.0
 ) -> tuple[npt.NDArray[np.uint8], tuple[float, float]]:
-    """The picture at the scale at which a detector looks: its longest side at most ``longest``.
+    """The image at the scale at which a detector looks: its longest side at most ``longest``.
 
     Args:
-        picture: uint8 (height, width) or (height, width, channels).
+        image: uint8 (height, width) or (height, width, channels).
         longest: pixels.
-        enlarge: how many times a small picture may be enlarged to come near ``longest``.
+        enlarge: how many times a small image may be enlarged to come near ``longest``.
 
     Returns:
-        The picture, and how many pixels of the original one of its pixels spans in x and in y.
+        The image, and how many pixels of the original one of its pixels spans in x and in y.
     """
-    height, width = picture.shape[:2]
+    height, width = image.shape[:2]
     scale = min(enlarge, longest / max(height, width))
     size = (max(1, round(width * scale)), max(1, round(height * scale)))
     if size == (width, height):
-        return picture, (1.0, 1.0)
-    small: Any = cv2.resize(picture, size, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR)
+        return image, (1.0, 1.0)
+    small: Any = cv2.resize(image, size, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR)
     return small, (width / size[0], height / size[1])
 
 

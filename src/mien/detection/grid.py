@@ -37,14 +37,14 @@ class Found(NamedTuple):
 
 
 def corners_of(height: int, width: int) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
-    """The column and row of each cell of a picture, float32 (cells, 2), and its stride, float32 (cells, 1)."""
+    """The column and row of each cell of an image, float32 (cells, 2), and its stride, float32 (cells, 1)."""
     corners = [np.indices((height // s, width // s))[::-1].reshape(2, -1).T for s in STRIDES]
     strides = np.repeat(STRIDES, [len(part) for part in corners])[:, None]
     return np.concatenate(corners).astype(np.float32), strides.astype(np.float32)
 
 
 def decode(cells: npt.NDArray[np.float32], height: int, width: int, least: float) -> Found:
-    """The candidates in a picture's cells, before suppression.
+    """The candidates in an image's cells, before suppression.
 
     Args:
         cells: float32 (cells, 15), scores from 0 to 1.

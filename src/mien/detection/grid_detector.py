@@ -1,4 +1,4 @@
-"""What the detectors that are networks share: looks at a picture at several scales, and one candidate a face."""
+"""What the detectors that are networks share: looks at an image at several scales, and one candidate a face."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ NESTED = 0.7
 
 
 class Look(NamedTuple):
-    """One scale at which a network sees a picture, since it finds faces of about 10 to 300 pixels.
+    """One scale at which a network sees an image, since it finds faces of about 10 to 300 pixels.
 
     Attributes:
-        longest: side of the picture in pixels.
-        enlarge: how many times a small picture may be enlarged to come near that.
+        longest: side of the image in pixels.
+        enlarge: how many times a small image may be enlarged to come near that.
         border: black pixels around, for faces cut at the edge.
-        least: height of the smallest face that counts, over the picture's longer side.
+        least: height of the smallest face that counts, over the image's longer side.
         most: the same of the largest.
     """
 
@@ -58,11 +58,11 @@ class CellDetector(ABC):
         self._nms = nms
 
     @abstractmethod
-    def cells(self, pictures: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
+    def cells(self, images: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
         """What the network says of each cell, as ``cells`` has it.
 
         Args:
-            pictures: uint8 (count, height, width, 3) RGB, height and width multiples of 32.
+            images: uint8 (count, height, width, 3) RGB, height and width multiples of 32.
 
         Returns:
             float32 (count, cells, 15), scores from 0 to 1.
@@ -75,7 +75,7 @@ class CellDetector(ABC):
             frame: uint8 (height, width, 3), RGB.
 
         Raises:
-            PictureError: the frame is anything else.
+            ImageError: the frame is anything else.
         """
         frame = check_frame(frame)
         faces = self._best(face for look in self.looks for face in self._seen(frame, look))
@@ -88,11 +88,11 @@ class CellDetector(ABC):
 
     def _seen(self, frame: Frame, look: Look) -> list[Face]:
         """The candidates of one look, several a face."""
-        picture, spans = scaled(frame, look.longest, look.enlarge)
-        height, width = picture.shape[:2]
+        image, spans = scaled(frame, look.longest, look.enlarge)
+        height, width = image.shape[:2]
         border, cell = look.border, max(STRIDES)
         right, bottom = border - (width + 2 * border) % -cell, border - (height + 2 * border) % -cell
-        padded = cv2.copyMakeBorder(picture, border, bottom, border, right, cv2.BORDER_CONSTANT)
+        padded = cv2.copyMakeBorder(image, border, bottom, border, right, cv2.BORDER_CONSTANT)
         cells = self.cells(np.asarray(padded, np.uint8)[None])[0]
         found = decode(cells, padded.shape[0], padded.shape[1], self._score)
         faces = [_face(found, row, border, spans) for row in range(len(found.scores))]

@@ -27,7 +27,7 @@ LEAST = 20
 """Longest side searched, factor between two sizes of the search, and the least side of a face in pixels."""
 
 BORDER = 0.2
-"""Repeated edge around the picture, of its longer side: cascades miss faces that are cut close."""
+"""Repeated edge around the image, of its longer side: cascades miss faces that are cut close."""
 
 NEIGHBOURS = 2
 AGREE = 0.3
@@ -38,11 +38,11 @@ CLOSE_UP = 0.3
 VOTES_CLOSE_UP = 5
 VOTES = 8
 """The neighbours, over all cascades that agree, that a face needs; less where it is at least ``CLOSE_UP`` of the
-picture's longer side, since false boxes are small. Of 218 close portraits 3.2 % have no face and none a false one,
-on 150 general pictures there are 0.07 false boxes each; with 2 votes for all it is 2.3 %, 0.04 and 1.13."""
+image's longer side, since false boxes are small. Of 218 close portraits 3.2 % have no face and none a false one,
+on 150 general images there are 0.07 false boxes each; with 2 votes for all it is 2.3 %, 0.04 and 1.13."""
 
 WEAKEST = 0.15
-"""The votes that a face needs as a share of the strongest face's in the picture: beside a clear face, a weak one is
+"""The votes that a face needs as a share of the strongest face's in the image: beside a clear face, a weak one is
 mostly a pattern. It takes the false boxes off a shirt and a rocket, and one true small face in 30."""
 
 
@@ -50,7 +50,7 @@ mostly a pattern. It takes the false boxes off a shirt and a rocket, and one tru
 class Cascade:
     """One of OpenCV's cascades, and how YuNet's box lies to its square, in sides of the square.
 
-    The numbers are medians over the faces that both found in 578 pictures (portraits and everyday scenes).
+    The numbers are medians over the faces that both found in 578 images (portraits and everyday scenes).
 
     Attributes:
         file: its name in OpenCV's folder.
@@ -58,9 +58,9 @@ class Cascade:
         height: of YuNet's box.
         right: from the square's centre to the box's.
         down: the same downwards.
-        least: the smallest square searched, over the picture's longer side. Small profiles cost more than half of
+        least: the smallest square searched, over the image's longer side. Small profiles cost more than half of
             the whole search and found 1 face in 100.
-        mirrored: searches the mirrored picture.
+        mirrored: searches the mirrored image.
     """
 
     file: str
@@ -96,14 +96,14 @@ class HaarDetector:
             frame: uint8 (height, width, 3), RGB.
 
         Raises:
-            PictureError: the frame is anything else.
+            ImageError: the frame is anything else.
         """
         grey: Any = cv2.cvtColor(check_frame(frame), cv2.COLOR_RGB2GRAY)
-        picture, spans = scaled(grey, LONGEST)
+        image, spans = scaled(grey, LONGEST)
         with self._lock:
-            boxes, counts = self._search(picture)
+            boxes, counts = self._search(image)
         boxes, votes = _agreed(boxes, counts)
-        large = boxes[:, 3] - boxes[:, 1] >= CLOSE_UP * max(picture.shape)
+        large = boxes[:, 3] - boxes[:, 1] >= CLOSE_UP * max(image.shape)
         sure = votes >= np.maximum(np.where(large, VOTES_CLOSE_UP, VOTES), WEAKEST * votes.max(initial=0))
         boxes, votes = boxes[sure] * np.array(spans * 2, np.float32), votes[sure]
         return largest_first(
@@ -118,11 +118,11 @@ class HaarDetector:
         folder = Path(cv2.data.haarcascades)
         return {cascade.file: cv2.CascadeClassifier(str(folder / cascade.file)) for cascade in CASCADES}
 
-    def _search(self, picture: npt.NDArray[np.uint8]) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
-        """Boxes in pixels of the picture, (count, 4), and the neighbours of each, (count,)."""
-        longest = max(picture.shape)
+    def _search(self, image: npt.NDArray[np.uint8]) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
+        """Boxes in pixels of the image, (count, 4), and the neighbours of each, (count,)."""
+        longest = max(image.shape)
         border = round(BORDER * longest)
-        padded = cv2.copyMakeBorder(picture, border, border, border, border, cv2.BORDER_REPLICATE)
+        padded = cv2.copyMakeBorder(image, border, border, border, border, cv2.BORDER_REPLICATE)
         found = [np.zeros((0, 5), np.float32)]
         for cascade in CASCADES:
             least = max(LEAST, round(cascade.least * longest))

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from mien.structures import Box, Face, Frame
 
 AGAIN = ((96, 36.0), (96, 48.0), (128, 64.0), (160, 80.0), (192, 100.0))
-"""Sides of the pictures that a doubtful face is looked at in again, and of the face in each."""
+"""Sides of the images that a doubtful face is looked at in again, and of the face in each."""
 
 DWARFED, SURE = 6.0, 0.6
 """A face so many times smaller than a sure one must have this score: beside a portrait it is mostly an emblem, or a
@@ -48,7 +48,7 @@ class OwnDetector(CellDetector):
 
     doubtful = (0.45, 0.65)
     """Scores between which a face is looked at again, at five scales, mirrored too; it keeps the mean of all. On the
-    held-out pictures, where 0.4 a picture are doubtful, recall of small faces rises from 0.80 to 0.86 at as many
+    held-out images, where 0.4 an image are doubtful, recall of small faces rises from 0.80 to 0.86 at as many
     false ones, that of large ones from 0.94 to 0.95."""
 
     def __init__(self, model: Path | bytes, *, score: float | None = None, threads: int = 1) -> None:
@@ -72,9 +72,9 @@ class OwnDetector(CellDetector):
         if len(outputs) != 1 or outputs[0].shape[-1] != CELL:
             raise ModelError(f"expected one output of {CELL} numbers a cell; received {[o.shape for o in outputs]}")
 
-    def cells(self, pictures: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
+    def cells(self, images: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
         """As ``CellDetector`` asks."""
-        cells: npt.NDArray[np.float32] = self._session.run(None, {self._session.get_inputs()[0].name: pictures})[0]
+        cells: npt.NDArray[np.float32] = self._session.run(None, {self._session.get_inputs()[0].name: images})[0]
         cells[..., 0] = sigmoid(cells[..., 0])
         cells[..., 3:5] += np.log(self.card.framing)
         return cells
@@ -96,10 +96,10 @@ class OwnDetector(CellDetector):
         return dataclasses.replace(face, confidence=float(np.mean([face.confidence, *again])))
 
     def _scores_again(self, frame: Frame, around: Box, side: int, large: float) -> list[float]:
-        """What is said of a face in a picture of it and little else, and in its mirror image."""
-        picture, box = _surroundings(frame, around, side, large)
+        """What is said of a face in an image of it and little else, and in its mirror image."""
+        image, box = _surroundings(frame, around, side, large)
         mirrored = box[[2, 1, 0, 3]] * (-1, 1, -1, 1) + (side, 0, side, 0)
-        cells = self.cells(np.stack([picture, picture[:, ::-1]]))
+        cells = self.cells(np.stack([image, image[:, ::-1]]))
         return [_score_at(where, said, side) for where, said in zip((box, mirrored), cells, strict=True)]
 
 
@@ -110,7 +110,7 @@ def _score_at(box: npt.NDArray[np.floating], cells: npt.NDArray[np.float32], sid
 
 
 def _surroundings(frame: Frame, box: Box, side: int, large: float) -> tuple[Frame, npt.NDArray[np.floating]]:
-    """A face made large and what is around it: the picture, and the box in it: left, top, right, bottom."""
+    """A face made large and what is around it: the image, and the box in it: left, top, right, bottom."""
     scale = large / box.side
     reach = side / scale / 2
     left, top, right, bottom = (round(at + by) for by in (-reach, reach) for at in box.centre)

@@ -23,7 +23,7 @@ KINDS = ("cls", "obj", "bbox", "kps")
 OUTPUTS = tuple(f"{kind}_{stride}" for kind in KINDS for stride in STRIDES)
 
 SCORE = 0.7
-"""The least score of a face: on 1,000 pictures of things and animals most of what lies between 0.6 and 0.7 is none."""
+"""The least score of a face: on 1,000 images of things and animals most of what lies between 0.6 and 0.7 is none."""
 
 OVERLAP = 0.3
 
@@ -38,7 +38,7 @@ class YuNetDetector(CellDetector):
             model: the .onnx file, or its bytes.
             score: the least score of a face, 0 to 1.
             nms: intersection over union above which the lesser of two boxes goes.
-            threads: of ONNX Runtime within one call; 0: one a core. One is the fastest for pictures one by one: 17 ms
+            threads: of ONNX Runtime within one call; 0: one a core. One is the fastest for images one by one: 17 ms
                 against 26 on two (docs/benchmarks.md).
 
         Raises:
@@ -47,9 +47,9 @@ class YuNetDetector(CellDetector):
         super().__init__(score, nms)
         self._session = _session(model, threads)
 
-    def cells(self, pictures: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
+    def cells(self, images: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
         """As ``CellDetector`` asks."""
-        blue_first = np.ascontiguousarray(pictures[..., ::-1].transpose(0, 3, 1, 2), np.float32)
+        blue_first = np.ascontiguousarray(images[..., ::-1].transpose(0, 3, 1, 2), np.float32)
         outputs = self._session.run(OUTPUTS, {self._session.get_inputs()[0].name: blue_first})
         return cells_from(dict(zip(OUTPUTS, outputs, strict=True)))
 

@@ -92,7 +92,7 @@ def fit_vector_scaling(logits: npt.NDArray[Any], answers: npt.NDArray[Any]) -> F
 def fit_calibration(logits: npt.NDArray[Any], answers: npt.NDArray[Any]) -> Fitted:
     """A temperature; scales and offsets too where they lower the calibration error of rows not fitted on.
 
-    They make a head keep to the shares of its validation data, which pictures elsewhere don't have: they are taken only
+    They make a head keep to the shares of its validation data, which images elsewhere don't have: they are taken only
     for what they mend.
 
     Args:

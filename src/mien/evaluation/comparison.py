@@ -152,7 +152,7 @@ def _check_alike(baseline: Judged, other: Judged) -> None:
         raise UsageError(
             f"expected models that name the same labels, so that the same rows are judged; {baseline.report.model!r} "
             f"names {list(baseline.labels)} and {other.report.model!r} {list(other.labels)}. "
-            "Compare them under a label set that both know (--labels)"
+            "Compare them under a head that both have (--head)"
         )
     same = np.array_equal(baseline.places, other.places)
     if not same or _names(baseline, baseline.answers) != _names(other, other.answers):

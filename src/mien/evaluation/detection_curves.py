@@ -1,4 +1,4 @@
-"""How a detector's recall falls as pictures get harder: turned, dark, half covered."""
+"""How a detector's recall falls as images get harder: turned, dark, half covered."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from mien.detection import Detector
     from mien.structures import Frame
 
-    Picture = tuple[Frame, BoxedFaces]
+    Image = tuple[Frame, BoxedFaces]
 
 FROM = 40.0
 """Pixels of the longer side from which faces are asked for."""
@@ -29,10 +29,10 @@ HALVES = ("none", "right", "left", "upper", "lower")
 
 @dataclass(frozen=True)
 class Curve:
-    """Recall at each step of one hardship.
+    """Recall at each step of one corruption.
 
     Attributes:
-        name: of the hardship.
+        name: of the corruption.
         steps: what was done.
         recalls: the share of sure faces found, for each step.
     """
@@ -42,31 +42,31 @@ class Curve:
     recalls: tuple[float, ...]
 
 
-def recall_curves(detector: Detector, pictures: Sequence[Picture]) -> tuple[Curve, ...]:
+def recall_curves(detector: Detector, images: Sequence[Image]) -> tuple[Curve, ...]:
     """Recall of faces of ``FROM`` pixels and more over rotation, darkness and covered halves."""
     return (
-        _curve(detector, pictures, "turned by degrees", {f"{angle:g}": _turning(angle) for angle in ANGLES}),
-        _curve(detector, pictures, "brightness", {f"{light:g}": _dimming(light) for light in LIGHTS}),
-        _curve(detector, pictures, "covered half", {half: _covering(half) for half in HALVES}),
+        _curve(detector, images, "turned by degrees", {f"{angle:g}": _turning(angle) for angle in ANGLES}),
+        _curve(detector, images, "brightness", {f"{light:g}": _dimming(light) for light in LIGHTS}),
+        _curve(detector, images, "covered half", {half: _covering(half) for half in HALVES}),
     )
 
 
 def _curve(
     detector: Detector,
-    pictures: Sequence[Picture],
+    images: Sequence[Image],
     name: str,
-    changes: dict[str, Callable[[Frame, BoxedFaces], Picture]],
+    changes: dict[str, Callable[[Frame, BoxedFaces], Image]],
 ) -> Curve:
     recalls = []
     for change in changes.values():
-        changed = (change(frame, faces) for frame, faces in pictures)
+        changed = (change(frame, faces) for frame, faces in images)
         parts = [agreement(found_of(detector.detect(frame)), faces, FROM) for frame, faces in changed]
         recalls.append(total(parts).recall)
     return Curve(name, tuple(changes), tuple(recalls))
 
 
-def _turning(angle: float) -> Callable[[Frame, BoxedFaces], Picture]:
-    def turned(frame: Frame, faces: BoxedFaces) -> Picture:
+def _turning(angle: float) -> Callable[[Frame, BoxedFaces], Image]:
+    def turned(frame: Frame, faces: BoxedFaces) -> Image:
         """About the middle, on a canvas that holds all of it."""
         height, width = frame.shape[:2]
         turn = np.asarray(cv2.getRotationMatrix2D((width / 2, height / 2), angle, 1.0), np.float64)
@@ -79,14 +79,14 @@ def _turning(angle: float) -> Callable[[Frame, BoxedFaces], Picture]:
     return turned
 
 
-def _dimming(light: float) -> Callable[[Frame, BoxedFaces], Picture]:
+def _dimming(light: float) -> Callable[[Frame, BoxedFaces], Image]:
     return lambda frame, faces: (np.rint(frame * light).astype(np.uint8), faces)
 
 
-def _covering(half: str) -> Callable[[Frame, BoxedFaces], Picture]:
+def _covering(half: str) -> Callable[[Frame, BoxedFaces], Image]:
     edge = {"right": 0, "upper": 1, "left": 2, "lower": 3}.get(half)
 
-    def covered(frame: Frame, faces: BoxedFaces) -> Picture:
+    def covered(frame: Frame, faces: BoxedFaces) -> Image:
         """Grey over one half of every face, as the person sees right and left."""
         if edge is None:
             return frame, faces

@@ -1,4 +1,4 @@
-"""How well a detector finds faces: agreement with those that are known, picture by picture."""
+"""How well a detector finds faces: agreement with those that are known, image by image."""
 
 from __future__ import annotations
 
@@ -34,13 +34,13 @@ SAME = 0.4
 
 @dataclass(frozen=True)
 class Agreement:
-    """What was found, missed and found wrongly in some pictures.
+    """What was found, missed and found wrongly in some images.
 
     Attributes:
         found: sure faces that were found.
         missed: sure faces that were not.
         false: boxes where there is no face.
-        pictures: how many.
+        images: how many.
         overlaps: intersection over union of each found face.
         landmarks: mean distance of its landmarks over the distance of its eyes.
     """
@@ -48,7 +48,7 @@ class Agreement:
     found: int = 0
     missed: int = 0
     false: int = 0
-    pictures: int = 0
+    images: int = 0
     overlaps: tuple[float, ...] = ()
     landmarks: tuple[float, ...] = ()
 
@@ -57,7 +57,7 @@ class Agreement:
             self.found + other.found,
             self.missed + other.missed,
             self.false + other.false,
-            self.pictures + other.pictures,
+            self.images + other.images,
             self.overlaps + other.overlaps,
             self.landmarks + other.landmarks,
         )
@@ -68,9 +68,9 @@ class Agreement:
         return self.found / max(self.found + self.missed, 1) if self.found + self.missed else 1.0
 
     @property
-    def false_a_picture(self) -> float:
-        """Boxes without a face, a picture."""
-        return self.false / max(self.pictures, 1)
+    def false_positives_per_image(self) -> float:
+        """Boxes without a face, an image."""
+        return self.false / max(self.images, 1)
 
     @property
     def accuracy(self) -> float:
@@ -97,11 +97,11 @@ class Agreement:
 def agreement(
     found: Found, known: BoxedFaces, least: float = 0.0, most: float = np.inf, sure: float = SURE
 ) -> Agreement:
-    """How boxes found in one picture, best first or not, agree with its faces.
+    """How boxes found in one image, best first or not, agree with its faces.
 
     Args:
         found: after suppression.
-        known: the faces of the picture, doubtful ones too.
+        known: the faces of the image, doubtful ones too.
         least: longer side in pixels from which a known face has to be found; of less it may be. A box of less that
             matches nothing is not counted as false.
         most: the same upwards.
@@ -126,7 +126,7 @@ def agreement(
 
 
 def total(parts: Iterable[Agreement]) -> Agreement:
-    """All pictures together."""
+    """All images together."""
     return sum(parts, Agreement())
 
 
@@ -142,12 +142,12 @@ def _landmark_error(found: npt.NDArray[np.float32], known: npt.NDArray[np.float3
 
 @dataclass(frozen=True)
 class Finding:
-    """How a detector does on some pictures.
+    """How a detector does on some images.
 
     Attributes:
         whole: all sizes together.
         by_size: the same of faces from one side to another, in pixels of the longer one.
-        milliseconds: a picture, the median.
+        milliseconds: an image, the median.
     """
 
     whole: Agreement
@@ -162,21 +162,21 @@ class Finding:
 
 def judge_detector(
     detector: Detector,
-    pictures: Sequence[tuple[Frame, BoxedFaces]],
+    images: Sequence[tuple[Frame, BoxedFaces]],
     sizes: Sequence[tuple[float, float]] = SIZES,
     tell: Callable[[float], None] = lambda _: None,
 ) -> Finding:
-    """Looks for the faces of each picture.
+    """Looks for the faces of each image.
 
     Args:
         detector: whatever finds faces.
-        pictures: RGB, and the faces that are known; doubtful ones (below ``SURE``) may be found or not.
+        images: RGB, and the faces that are known; doubtful ones (below ``SURE``) may be found or not.
         sizes: from which side to which recall is told.
-        tell: called with the share of pictures done.
+        tell: called with the share of images done.
     """
     wholes, seconds = [], []
     parts: list[list[Agreement]] = [[] for _ in sizes]
-    for number, (frame, known) in enumerate(pictures, start=1):
+    for number, (frame, known) in enumerate(images, start=1):
         started = time.perf_counter()
         faces = detector.detect(frame)
         seconds.append(time.perf_counter() - started)
@@ -184,7 +184,7 @@ def judge_detector(
         wholes.append(agreement(found, known))
         for part, size in zip(parts, sizes, strict=True):
             part.append(agreement(found, known, *size))
-        tell(number / len(pictures))
+        tell(number / len(images))
     return Finding(
         total(wholes),
         tuple((size, total(part)) for size, part in zip(sizes, parts, strict=True)),

@@ -1,4 +1,4 @@
-"""Recall curves of detectors as a picture; needs matplotlib."""
+"""Recall curves of detectors as an image; needs matplotlib."""
 
 from __future__ import annotations
 
@@ -14,19 +14,21 @@ if TYPE_CHECKING:
 
 
 def draw_curves(path: Path, curves: Mapping[str, Sequence[Curve]]) -> None:
-    """Writes a PNG with a plot a hardship and a line a detector.
+    """Writes a PNG with a plot a corruption and a line a detector.
 
     Args:
-        path: the picture, written whole.
-        curves: of each detector by name, all of the same hardships.
+        path: the image, written whole.
+        curves: of each detector by name, all of the same corruptions.
     """
     redirect_library_caches()
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    hardships = [curve.name for curve in next(iter(curves.values()))]
-    figure = Figure(figsize=(4.2 * len(hardships), 3.4), layout="constrained")
-    for place, (axes, name) in enumerate(zip(figure.subplots(1, len(hardships), sharey=True), hardships, strict=True)):
+    corruptions = [curve.name for curve in next(iter(curves.values()))]
+    figure = Figure(figsize=(4.2 * len(corruptions), 3.4), layout="constrained")
+    for place, (axes, name) in enumerate(
+        zip(figure.subplots(1, len(corruptions), sharey=True), corruptions, strict=True)
+    ):
         for detector, found in curves.items():
             axes.plot(found[place].steps, found[place].recalls, marker="o", label=detector)
         axes.set(xlabel=name, ylim=(0, 1.02))

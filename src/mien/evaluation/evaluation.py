@@ -7,9 +7,9 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from mien.classification.face_crop import crop
-from mien.errors import PictureError
+from mien.errors import ImageError
 from mien.evaluation.comparison import Comparison, compare
-from mien.evaluation.inference import judge_chips, judge_photos
+from mien.evaluation.inference import judge_crops, judge_photos
 from mien.media.image import read
 from mien.models.card import CropRule
 from mien.structures import Box, Face
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from mien.recognizer import Recognizer
 
 FACE_SIZE = 120
-"""Side in pixels of the pictures cut from photos."""
+"""Side in pixels of the images cut from photos."""
 
 AROUND = CropRule(factor=1.5)
 """A face with what is around it, so that people can judge it too."""
@@ -39,7 +39,7 @@ class Evaluation:
 
     Attributes:
         models: the first is the baseline that the others are compared with; all have names of their own.
-        shown: the picture of a row, by its place among the rows judged: uint8 (height, width, 1 or 3, RGB); None where
+        shown: the image of a row, by its place among the rows judged: uint8 (height, width, 1 or 3, RGB); None where
             it can't be read.
         rejected: rows of the data that could not be read.
         comparison: of the first model with each other one; None where there is only one.
@@ -67,21 +67,21 @@ class Evaluation:
         return json.dumps(self.to_dict(copied), ensure_ascii=False, allow_nan=False)
 
 
-def evaluate_chips(models: Mapping[str, Classifier], data: Dataset, labels: str = "") -> Evaluation:
-    """Models judged on the chips of one split.
+def evaluate_crops(models: Mapping[str, Classifier], data: Dataset, head: str = "") -> Evaluation:
+    """Models judged on the face crops of one split.
 
     Args:
         models: by what the user calls them; a report takes the card's name where that is no other model's too.
         data: one split.
-        labels: as ``judge_chips`` takes it.
+        head: as ``judge_crops`` takes it.
 
     Raises:
         ModelError: a model has no such label set.
         UsageError: no row can be judged, or the models name different labels.
     """
-    judged = _named({name: judge_chips(classifier, data, labels) for name, classifier in models.items()})
+    judged = _named({name: judge_crops(classifier, data, head) for name, classifier in models.items()})
     rows = judged[0].rows
-    return Evaluation(judged, lambda row: data.chips[rows[row]], data.rejected, _comparison(judged))
+    return Evaluation(judged, lambda row: data.crops[rows[row]], data.rejected, _comparison(judged))
 
 
 def evaluate_photos(
@@ -131,7 +131,7 @@ def _face_shown(judged: Judged, row: int) -> npt.NDArray[np.uint8] | None:
     """The face that was judged; where none was found, the middle of the photo."""
     try:
         frame = read(str(judged.places[row]))
-    except PictureError:
+    except ImageError:
         return None
     face = judged.faces[row]
     if face is not None:

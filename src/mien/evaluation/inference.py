@@ -1,4 +1,4 @@
-"""Judges the exported model, as users have it: on labelled chips, or on photos through the whole chain."""
+"""Judges the exported model, as users have it: on labelled face crops, or on photos through the whole chain."""
 
 from __future__ import annotations
 
@@ -13,7 +13,8 @@ from mien.errors import UsageError
 from mien.evaluation.metrics import judge
 from mien.evaluation.predictions import Judged
 from mien.evaluation.report import Report
-from mien.models.card import ANSWER
+from mien.models.card import FUSED
+from mien.models.legacy import head_named
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -27,13 +28,13 @@ if TYPE_CHECKING:
     from mien.structures import Prediction
 
 
-def judge_chips(classifier: Classifier, data: Dataset, labels: str = "") -> Judged:
-    """What a model answers to labelled chips, and its scores.
+def judge_crops(classifier: Classifier, data: Dataset, head: str = "") -> Judged:
+    """What a model answers to labelled face crops, and its scores.
 
     Args:
         classifier: the exported model.
         data: one split.
-        labels: the label set judged: a head's name, or "answer" for what users are told; "" takes the head that
+        head: the label set judged: a head's name, or "fused" for what users are told; "" takes the head that
             was taught on the data's own labels.
 
     Raises:
@@ -41,36 +42,36 @@ def judge_chips(classifier: Classifier, data: Dataset, labels: str = "") -> Judg
         UsageError: the data does not know the truth under it, or leaves no row to judge.
     """
     card = classifier.card
-    labels = labels or data.truths[0].head
-    answers, rows = truth_under(card, data, labels)
-    probabilities = read_logits(card, classifier.logits(data.chips[rows]), labels)
+    head = head_named(head or data.truths[0].head)
+    answers, rows = truth_under(card, data, head)
+    probabilities = read_logits(card, classifier.logits(data.crops[rows]), head)
     report = Report(
         data=data.name,
         split=", ".join(data.split_names()),
         model=card.name,
-        head=labels,
-        metrics=judge(probabilities, answers, card.reading(labels).labels),
+        head=head,
+        metrics=judge(probabilities, answers, card.output(head).labels),
         excluded=len(data) - len(rows),
         rejected=len(data.rejected),
     )
     return Judged(report, card, probabilities, answers, np.ones(len(rows), np.bool_), rows, data.rows[rows])
 
 
-def truth_under(card: ModelCard, data: Dataset, labels: str) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+def truth_under(card: ModelCard, data: Dataset, head: str) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
     """The truth of each row that can be judged under a label set of the model, and which rows those are.
 
     A head is judged by the truth of its own name. The answer is judged by votes where the data has any (its last
     truth), else by the data's own labels; rows whose truth the answer does not name are left out.
 
     Returns:
-        Indexes into ``card.reading(labels).labels`` and the rows' indexes, both int64 (rows,).
+        Indexes into ``card.output(head).labels`` and the rows' indexes, both int64 (rows,).
 
     Raises:
         ModelError: the model has no such label set.
         UsageError: the data does not know the truth under it, or leaves no row to judge.
     """
-    known = list(card.reading(labels).labels)
-    truth = data.truths[-1] if labels == ANSWER else data.truth(labels)
+    known = list(card.output(head).labels)
+    truth = data.truths[-1] if head == FUSED else data.truth(head)
     if not set(truth.labels) & set(known):
         raise UsageError(
             f"expected data with some of the labels {known} of the model {card.name!r}; received {list(truth.labels)}"
@@ -78,7 +79,7 @@ def truth_under(card: ModelCard, data: Dataset, labels: str) -> tuple[npt.NDArra
     places = np.array([known.index(label) if label in known else -1 for label in truth.labels])
     rows = np.flatnonzero(truth.judged & (places[truth.answers] >= 0))
     if len(rows) == 0:
-        raise UsageError(f"expected rows to judge {labels!r} by; {data.name} has none in {list(data.split_names())}")
+        raise UsageError(f"expected rows to judge {head!r} by; {data.name} has none in {list(data.split_names())}")
     return places[truth.answers[rows]], rows
 
 
@@ -115,7 +116,7 @@ def judge_photos(
         data=f"{len(rows)} photos",
         split=f"without {', '.join(left_out)}" if left_out else "all",
         model=card.name,
-        head=recognizer.label_set,
+        head=recognizer.head,
         metrics=judge(probabilities, answers, known, found),
         excluded=len(photos) - len(rows),
         rejected=len(photos.rejected),

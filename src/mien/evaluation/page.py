@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 MOST_REJECTED = 20
 
 LIMITS = (
-    "An interval tells what chance does with so many rows. It does not tell how the model does on other pictures.",
+    "An interval tells what chance does with so many rows. It does not tell how the model does on other images.",
     "Where choices were made on these rows, as mien train makes them on PublicTest, expect a little less on new ones.",
     "The truth is what people wrote. Some of it is wrong, and a right answer may count as a mistake.",
 )
@@ -77,7 +77,7 @@ def _judged_rows(judged: Judged, rejected: Sequence[Rejected]) -> Markup:
 
 def _model(judged: Judged) -> Markup:
     card, origin = judged.card, judged.card.origin
-    reading = card.reading(judged.report.head)
+    reading = card.output(judged.report.head)
     colours = "grey" if card.channels == 1 else "RGB"
     facts = {
         "network": origin.network,
@@ -91,7 +91,7 @@ def _model(judged: Judged) -> Markup:
         "licence": origin.licence,
         "notes": origin.notes,
     }
-    about = f"From the card inside the model file. Its recipe too: mien models show {card.name}"
+    about = f"From the card inside the model file. Its config too: mien models show {card.name}"
     return section(f"The model {card.name}", terms({name: told for name, told in facts.items() if told}), about=about)
 
 

@@ -9,7 +9,7 @@ import numpy as np
 from mien.evaluation import plots
 from mien.evaluation.comparison import RESAMPLES
 from mien.evaluation.page_scores import Shown, figure, place_of
-from mien.visualization.report import Markup, captioned, gallery, picture, section, table, tag
+from mien.visualization.report import Markup, captioned, gallery, image, section, table, tag
 from mien.visualization.report.charts import percent
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from mien.evaluation.predictions import Judged
 
 MOST_DISAGREEMENTS = 6
-"""Pictures of each kind that are shown for a pair."""
+"""Images of each kind that are shown for a pair."""
 
 
 def compared(evaluation: Evaluation) -> list[Markup]:
@@ -111,7 +111,7 @@ def _disagreements(baseline: Judged, other: Judged, shown: Shown) -> Markup:
 
 def _disagreement(winner: Judged, loser: Judged, row: int, shown: Shown) -> Markup:
     pixels = shown(row)
-    seen = tag("p", "can't be shown") if pixels is None else picture(pixels, f"row {winner.places[row]}")
+    seen = tag("p", "can't be shown") if pixels is None else image(pixels, f"row {winner.places[row]}")
     truth = winner.labels[winner.answers[row]]
     wrong = f"not {loser.labels[loser.said[row]]} ({percent(float(loser.probabilities[row].max()))})"
     return captioned(seen, tag("b", truth), wrong, tag("span", place_of(str(winner.places[row])), class_="quiet"))

@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from mien.evaluation import plots
 from mien.evaluation.metrics import ECE_BINS, reliability_bins, risk_coverage
-from mien.visualization.report import Figure, Markup, captioned, figures, gallery, picture, section, table, tag
+from mien.visualization.report import Figure, Markup, captioned, figures, gallery, image, section, table, tag
 from mien.visualization.report.charts import percent
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from mien.evaluation.predictions import Judged
 
 Shown: TypeAlias = "Callable[[int], npt.NDArray[np.uint8] | None]"
-"""The picture of a row judged, by its place among the rows: uint8 (height, width, 1 or 3); None: it can't be shown."""
+"""The image of a row judged, by its place among the rows: uint8 (height, width, 1 or 3); None: it can't be shown."""
 
 MOST_MISTAKES = 24
 MOST_MISSED = 24
@@ -32,7 +32,7 @@ def scores(judged: Judged, shown: Shown, copied: npt.NDArray[np.bool_] | None) -
 
     Args:
         judged: its answers.
-        shown: the picture of each row.
+        shown: the image of each row.
         copied: bool (n,), the rows that have a copy in what may have been learnt from; None: not looked for.
     """
     parts = [_figures(judged), _by_label(judged.metrics), _confusion(judged.metrics)]
@@ -147,7 +147,7 @@ def _mistakes(judged: Judged, shown: Shown) -> Markup:
 
 
 def mistake(judged: Judged, row: int, shown: Shown) -> Markup:
-    """The picture of a row with the answer, the truth, and where the row is found."""
+    """The image of a row with the answer, the truth, and where the row is found."""
     said = judged.labels[judged.said[row]]
     probability = percent(float(judged.probabilities[row].max()), 1)
     answer = tag("span", tag("b", said), " ", tag("span", probability, class_="number"))
@@ -169,9 +169,7 @@ def _missed(judged: Judged, shown: Shown) -> Markup:
 def _pictured(judged: Judged, row: int, shown: Shown, *lines: object) -> Markup:
     pixels = shown(row)
     place = tag("span", place_of(str(judged.places[row])), class_="quiet")
-    seen = (
-        tag("p", "can't be shown", class_="quiet") if pixels is None else picture(pixels, f"row {judged.places[row]}")
-    )
+    seen = tag("p", "can't be shown", class_="quiet") if pixels is None else image(pixels, f"row {judged.places[row]}")
     return captioned(seen, *lines, place)
 
 

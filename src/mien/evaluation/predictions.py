@@ -30,8 +30,8 @@ class Judged:
         answers: int64 (n,), the true label of each row.
         found: bool (n,), the rows that have an answer; a photo in which no face was found has none.
         rows: int64 (n,), the place of each row in the data that was judged.
-        places: str (n,), where each row came from: line number of a csv, path of a picture.
-        faces: the face that each photo was judged by, None where none was found; empty where chips were judged.
+        places: str (n,), where each row came from: line number of a csv, path of an image.
+        faces: the face that each photo was judged by, None where none was found; empty where face crops were judged.
     """
 
     report: Report
@@ -65,7 +65,7 @@ class Judged:
     @property
     def unsure_below(self) -> float:
         """The model's threshold under the label set judged: a best probability under it means "unsure"."""
-        return self.card.reading(self.report.head).unsure_below
+        return self.card.output(self.report.head).unsure_below
 
     @property
     def said(self) -> npt.NDArray[np.int64]:

@@ -34,7 +34,7 @@ class Report:
         data: name of the data set.
         split: "PublicTest", ...
         model: name of the model or path of its file.
-        head: the label set judged: "fer2013", "ferplus", "classes", or "answer" for what users are told.
+        head: the label set judged: "fer2013", "ferplus", "classes", or "fused" for what users are told.
         metrics: the scores.
         excluded: rows of the split that the protocol leaves out.
         rejected: rows of the data that could not be read.
@@ -50,7 +50,7 @@ class Report:
 
     @property
     def missed(self) -> int:
-        """Faces that the detector missed; 0 where chips were judged."""
+        """Faces that the detector missed; 0 where face crops were judged."""
         return int(self.metrics.missed.sum())
 
     def to_dict(self) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 """Deletion and insertion: whether the places that an explanation marks are those that the answer hangs on.
 
 From Petsiuk et al. 2018, "RISE" (arXiv:1806.07421). Pixels are taken in the order of a map. Deletion hides them in the
-chip, insertion shows them in a chip that is all hidden; a good map lets the probability fall, or rise, early.
+face crop, insertion shows them in a face crop that is all hidden; a good map lets the probability fall, or rise, early.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ from mien.explain.occlusion import blurred, mixed
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from mien.structures import Chips, Probabilities
+    from mien.structures import Crops, Probabilities
 
     Plane = npt.NDArray[np.float32]
 
 STEPS = 20
-"""Of a curve, from nothing to the whole chip."""
+"""Of a curve, from nothing to the whole face crop."""
 
 DICE = 8
 """Random orders that the curve of chance is the mean of."""
@@ -30,10 +30,10 @@ DICE = 8
 
 @dataclass(frozen=True)
 class Curve:
-    """The probability of a label as ever more of the chip is hidden, or shown.
+    """The probability of a label as ever more of the face crop is hidden, or shown.
 
     Attributes:
-        shares: of the chip's pixels, 0 to 1.
+        shares: of the face crop's pixels, 0 to 1.
         probabilities: at each.
     """
 
@@ -54,7 +54,7 @@ class Erasing:
         deletion: the map's places hidden first; the lower the better.
         insertion: the map's places shown first; the higher the better.
         random: hidden in random order, the mean of several.
-        centre: hidden from the middle of the chip outwards, where a face has most of what there is to read.
+        centre: hidden from the middle of the face crop outwards, where a face has most of what there is to read.
     """
 
     deletion: Curve
@@ -63,30 +63,30 @@ class Erasing:
     centre: Curve
 
 
-def erase(predict: Callable[[Chips], Probabilities], chip: Chips, label: int, heat: Plane) -> Erasing:
+def erase(predict: Callable[[Crops], Probabilities], crop: Crops, label: int, heat: Plane) -> Erasing:
     """The curves of one explanation; hidden pixels are blurred ones.
 
     Args:
-        predict: chips to probabilities.
-        chip: uint8 (size, size, channels).
+        predict: face crops to probabilities.
+        crop: uint8 (size, size, channels).
         label: place of the explained label.
-        heat: (size, size), of the chip.
+        heat: (size, size), of the face crop.
     """
     shares = np.linspace(0.0, 1.0, STEPS + 1)
-    hidden = blurred(chip)
-    size = len(chip)
+    hidden = blurred(crop)
+    size = len(crop)
 
-    def curve(order: Plane, start: Chips, end: Chips) -> Curve:
-        chips = np.stack([mixed(start, end, foremost(order, share)) for share in shares])
-        return Curve(tuple(map(float, shares)), tuple(map(float, predict(chips)[:, label])))
+    def curve(order: Plane, start: Crops, end: Crops) -> Curve:
+        crops = np.stack([mixed(start, end, foremost(order, share)) for share in shares])
+        return Curve(tuple(map(float, shares)), tuple(map(float, predict(crops)[:, label])))
 
     dice = np.random.default_rng(0)
-    chance = [curve(dice.random((size, size), np.float32), chip, hidden).probabilities for _ in range(DICE)]
+    chance = [curve(dice.random((size, size), np.float32), crop, hidden).probabilities for _ in range(DICE)]
     return Erasing(
-        deletion=curve(heat, chip, hidden),
-        insertion=curve(heat, hidden, chip),
+        deletion=curve(heat, crop, hidden),
+        insertion=curve(heat, hidden, crop),
         random=Curve(tuple(map(float, shares)), tuple(map(float, np.mean(chance, axis=0)))),
-        centre=curve(centre_first(size), chip, hidden),
+        centre=curve(centre_first(size), crop, hidden),
     )
 
 
@@ -99,7 +99,7 @@ def foremost(order: Plane, share: float) -> npt.NDArray[np.bool_]:
 
 
 def centre_first(size: int) -> Plane:
-    """An order of pixels from the middle of the chip outwards: float32 (size, size), higher is sooner."""
+    """An order of pixels from the middle of the face crop outwards: float32 (size, size), higher is sooner."""
     line = (np.arange(size) + 0.5 - size / 2) ** 2
     order: Plane = -(line[:, None] + line[None, :]).astype(np.float32)
     return order

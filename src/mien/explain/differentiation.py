@@ -48,39 +48,39 @@ def gradient(function: Callable[[keras.KerasTensor], keras.KerasTensor], x: Valu
     return array_of(jax.grad(function)(keras.ops.convert_to_tensor(x)))
 
 
-def log_odds(card: ModelCard, logits: Mapping[str, Any], labels: str, label: int) -> keras.KerasTensor:
+def log_odds(card: ModelCard, logits: Mapping[str, Any], head: str, label: int) -> keras.KerasTensor:
     """log(p / (1 - p)) of a label as the card reads the logits, in Keras' operations: (count,).
 
     Args:
         card: of the network.
         logits: of each head, (count, labels of the head).
-        labels: "answer", or the name of a head.
+        head: "fused", or the name of a head.
         label: place in that label set.
     """
     from keras import ops
 
-    scores = _scores(card, logits, labels)
+    scores = _scores(card, logits, head)
     others = [place for place in range(scores.shape[1]) if place != label]
     return scores[:, label] - ops.logsumexp(ops.take(scores, others, axis=1), axis=1)
 
 
-def _scores(card: ModelCard, logits: Mapping[str, Any], labels: str) -> keras.KerasTensor:
+def _scores(card: ModelCard, logits: Mapping[str, Any], head: str) -> keras.KerasTensor:
     """Numbers whose softmax are the probabilities that ``mien.classification.classifier.read_logits`` gives."""
     from keras import ops
 
-    reading = card.reading(labels)
-    offsets = ops.convert_to_tensor(np.array(reading.offsets or [0.0] * len(reading.labels), np.float32)[None])
-    if isinstance(reading, Head):
-        own = logits[reading.name]
-        if reading.scales:
-            scales = ops.convert_to_tensor(np.array(reading.scales, np.float32)[None])
+    output = card.output(head)
+    offsets = ops.convert_to_tensor(np.array(output.offsets or [0.0] * len(output.labels), np.float32)[None])
+    if isinstance(output, Head):
+        own = logits[output.name]
+        if output.scales:
+            scales = ops.convert_to_tensor(np.array(output.scales, np.float32)[None])
             own = (own - ops.mean(own, axis=1, keepdims=True)) * scales
-        return (own + offsets) / reading.temperature
-    total = sum(weight for _, weight in reading.weights)
+        return (own + offsets) / output.temperature
+    total = sum(weight for _, weight in output.weights)
     mean = offsets
-    for name, weight in reading.weights:
-        head = card.head(name)
-        columns = [head.labels.index(word) for word in reading.labels]
-        picked = ops.take(logits[name] / head.temperature, columns, axis=1)
+    for name, weight in output.weights:
+        part = card.head(name)
+        columns = [part.labels.index(word) for word in output.labels]
+        picked = ops.take(logits[name] / part.temperature, columns, axis=1)
         mean = mean + weight / total * ops.log_softmax(picked, axis=1)
-    return mean / reading.temperature
+    return mean / output.temperature

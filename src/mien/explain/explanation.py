@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from mien.recognizer import Recognizer
-    from mien.structures import Chips, Frame, Prediction
+    from mien.structures import Crops, Frame, Prediction
 
     Plane = npt.NDArray[np.float32]
 
@@ -37,8 +37,8 @@ class Explainer(Protocol):
         """Its name."""
         ...
 
-    def heat(self, chip: Chips, label: int) -> Plane:
-        """What each pixel of a chip (size, size, channels) adds to a label: float32 (size, size)."""
+    def heat(self, face_crop: Crops, label: int) -> Plane:
+        """What each pixel of a face crop (size, size, channels) adds to a label: float32 (size, size)."""
         ...
 
     def shuffled(self, share: float) -> Explainer:
@@ -52,7 +52,7 @@ class Check:
 
     Attributes:
         likeness: share of the layers made random, and Spearman's rank correlation of the maps before and after; one
-            that stays near 1 shows the picture, not the model (Adebayo et al. 2018, arXiv:1810.03292).
+            that stays near 1 shows the image, not the model (Adebayo et al. 2018, arXiv:1810.03292).
         erasing: deletion and insertion.
     """
 
@@ -62,7 +62,7 @@ class Check:
 
 @dataclass(frozen=True)
 class HeatMap:
-    """Where in a chip the answer comes from, by one method.
+    """Where in a face crop the answer comes from, by one method.
 
     Attributes:
         method: its name.
@@ -84,15 +84,15 @@ class Explanation:
     Attributes:
         prediction: what users are told of it.
         label: the expression that is explained: the one named, unless another was asked for.
-        view: the face as the chip is cut, in colour and finer: uint8 (336, 336, 3), RGB.
-        chip: what the network is shown: uint8 (size, size, channels).
+        view: the face as the face crop is cut, in colour and finer: uint8 (336, 336, 3), RGB.
+        crop: what the network is shown: uint8 (size, size, channels).
         maps: one a method.
     """
 
     prediction: Prediction
     label: str
     view: Frame
-    chip: Chips
+    face_crop: Crops
     maps: tuple[HeatMap, ...]
 
 
@@ -127,31 +127,33 @@ def _explanations(
     card = recognizer.classifier.card
     rule = rule_for(recognizer.detector, card.crop)
     for prediction in recognizer.predict(frame).predictions:
-        chip = crop(frame, prediction.face, rule, card.size, card.channels)
+        face_crop = crop(frame, prediction.face, rule, card.size, card.channels)
         view = crop(frame, prediction.face, rule, VIEW, 3)
         told = label or prediction.emotion
         at = recognizer.labels.index(told)
         maps = []
         for explainer in explainers:
-            values = explainer.heat(chip, at)
-            checked = check_map(recognizer, explainer, chip, at, values) if check else None
+            values = explainer.heat(face_crop, at)
+            checked = check_map(recognizer, explainer, face_crop, at, values) if check else None
             maps.append(HeatMap(explainer.method, values, parts_of(values, prediction.face, rule), checked))
-        yield Explanation(prediction, told, view, chip, tuple(maps))
+        yield Explanation(prediction, told, view, face_crop, tuple(maps))
 
 
-def check_map(recognizer: Recognizer, explainer: Explainer, chip: Chips, label: int, heat: Plane) -> Check:
+def check_map(recognizer: Recognizer, explainer: Explainer, crops: Crops, label: int, heat: Plane) -> Check:
     """The check of one map.
 
     Args:
         recognizer: whose probabilities the curves are of.
         explainer: that made the map.
-        chip: uint8 (size, size, channels).
+        crops: uint8 (1, size, size, channels).
         label: place of the explained label.
         heat: the map, (size, size).
     """
-    likeness = tuple((share, rank_correlation(heat, explainer.shuffled(share).heat(chip, label))) for share in SHUFFLED)
+    likeness = tuple(
+        (share, rank_correlation(heat, explainer.shuffled(share).heat(crops, label))) for share in SHUFFLED
+    )
     predict = recognizer.classifier.predict
-    return Check(likeness, erase(lambda chips: predict(chips, recognizer.label_set), chip, label, heat))
+    return Check(likeness, erase(lambda erased: predict(erased, recognizer.head), crops, label, heat))
 
 
 def rank_correlation(one: Plane, other: Plane) -> float:

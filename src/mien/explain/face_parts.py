@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from mien.classification.face_crop import in_chip
+from mien.classification.face_crop import in_crop
 from mien.errors import UsageError
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ class Part:
     Attributes:
         name: one of ``PARTS``.
         share: of all that spoke for the answer, 0 to 1; those of all parts sum to 1.
-        area: share of the chip that it takes.
+        area: share of the face crop that it takes.
     """
 
     name: str
@@ -37,7 +37,7 @@ class Part:
 
     @property
     def density(self) -> float:
-        """How much more it gave than a place of its size gives on average; 0 where it has no place in the chip."""
+        """How much more it gave than a place of its size gives on average; 0 where it has no place in the face crop."""
         return self.share / self.area if self.area else 0.0
 
 
@@ -45,9 +45,9 @@ def parts_of(heat: npt.NDArray[np.float32], face: Face, rule: CropRule) -> tuple
     """The positive heat by parts of the face; none where the detector gives no landmarks, or nothing spoke for it.
 
     Args:
-        heat: (size, size), of the face's chip.
+        heat: (size, size), of the face's face crop.
         face: in the frame's pixels.
-        rule: by which the chip was cut.
+        rule: by which the face crop was cut.
     """
     for_it = np.maximum(heat.astype(np.float64), 0.0)
     total = float(for_it.sum())
@@ -61,15 +61,15 @@ def parts_of(heat: npt.NDArray[np.float32], face: Face, rule: CropRule) -> tuple
 
 
 def part_places(face: Face, rule: CropRule, size: int) -> npt.NDArray[np.int64]:
-    """Which part each pixel of a chip belongs to, as a place in ``PARTS``: (size, size).
+    """Which part each pixel of a face crop belongs to, as a place in ``PARTS``: (size, size).
 
     The unit is the distance of the eyes, or from the eyes to the mouth where that is longer (a face turned aside); the
     sizes of the parts in it are those of an average face, so they are rough: five points don't tell where brows are.
 
     Args:
         face: with landmarks.
-        rule: by which the chip is cut.
-        size: side of the chip in pixels.
+        rule: by which the face crop is cut.
+        size: side of the face crop in pixels.
 
     Raises:
         UsageError: the face has no landmarks.
@@ -101,7 +101,7 @@ def part_places(face: Face, rule: CropRule, size: int) -> npt.NDArray[np.int64]:
 
 
 def _points(face: Face, rule: CropRule, size: int) -> list[Plane]:
-    """The landmarks in the chip's pixels.
+    """The landmarks in the face crop's pixels.
 
     Raises:
         UsageError: the face has none.
@@ -118,16 +118,16 @@ def _points(face: Face, rule: CropRule, size: int) -> list[Plane]:
         landmarks.right_mouth,
         landmarks.left_mouth,
     )
-    return [np.array(in_chip(point, face, rule, size)) for point in points]
+    return [np.array(in_crop(point, face, rule, size)) for point in points]
 
 
 def _down(across: Plane) -> Plane:
-    """The direction a quarter turn clockwise of another, in a picture."""
+    """The direction a quarter turn clockwise of another, in an image."""
     return np.array([-across[1], across[0]])
 
 
 def _in_box(box: Box, face: Face, rule: CropRule, grid: Plane) -> npt.NDArray[np.bool_]:
-    """Whether pixels lie in the ellipse that fills the face's box, which stands upright in the chip."""
+    """Whether pixels lie in the ellipse that fills the face's box, which stands upright in the face crop."""
     size = len(grid)
     scale = size / (rule.factor * face.box.side)
     offset = (grid - size / 2) / (np.array([box.width, box.height]) * scale / 2)

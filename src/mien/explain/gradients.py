@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from mien.explain.differentiation import gradient, log_odds
 from mien.explain.network import array_of, both, channels_first, entry, halves, last_maps, load_network, unmirrored
-from mien.models.card import ANSWER
+from mien.models.card import FUSED
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -18,26 +18,27 @@ if TYPE_CHECKING:
     import keras
 
     from mien.explain.network import Network
-    from mien.structures import Chips
+    from mien.structures import Crops
 
     Values = npt.NDArray[np.float32]
 
 STEPS = 32
-"""Points on the way from the flat picture to the chip; the sum of a map is then within a few per cent of what it should
-be."""
+"""Points on the way from the flat image to the face crop; the sum of a map is then within a few per cent of what it
+should be."""
 
 SMOOTHING = 1 / 32
-"""Standard deviation of the blur over a map of single pixels, in sides of the chip: neighbours share what they say."""
+"""Standard deviation of the blur over a map of single pixels, in sides of the face crop: neighbours share what they
+say."""
 
 
-def grad_cam(run: Path, labels: str = ANSWER) -> GradCam:
+def grad_cam(run: Path, head: str = FUSED) -> GradCam:
     """``GradCam`` of a run directory's network."""
-    return GradCam(load_network(run), labels)
+    return GradCam(load_network(run), head)
 
 
-def integrated_gradients(run: Path, labels: str = ANSWER) -> IntegratedGradients:
+def integrated_gradients(run: Path, head: str = FUSED) -> IntegratedGradients:
     """``IntegratedGradients`` of a run directory's network."""
-    return IntegratedGradients(load_network(run), labels)
+    return IntegratedGradients(load_network(run), head)
 
 
 class GradCam:
@@ -47,7 +48,7 @@ class GradCam:
 
     Args:
         network: with convolutions.
-        labels: "answer", what users are told; or the name of one head.
+        labels: "fused", what users are told; or the name of one head.
 
     Raises:
         UsageError: the network has no feature maps.
@@ -56,15 +57,15 @@ class GradCam:
 
     method = "grad-cam"
 
-    def __init__(self, network: Network, labels: str = ANSWER) -> None:
-        network.card.reading(labels)
-        self._network, self._labels = network, labels
+    def __init__(self, network: Network, head: str = FUSED) -> None:
+        network.card.output(head)
+        self._network, self._labels = network, head
         self._to_maps, self._to_logits = halves(network.model, last_maps(network.model))
 
-    def heat(self, chip: Chips, label: int) -> Values:
+    def heat(self, crop: Crops, label: int) -> Values:
         """As ``mien.explain.Explainer`` asks; never negative, since the method keeps what speaks for the label."""
         card = self._network.card
-        maps = array_of(self._to_maps(both(chip, card)))
+        maps = array_of(self._to_maps(both(crop, card)))
         slopes = gradient(
             lambda at: _total(log_odds(card, _mean(self._to_logits(at), len(maps)), self._labels, label)), maps
         )
@@ -81,16 +82,16 @@ class GradCam:
 
 
 class IntegratedGradients:
-    """What each pixel adds on a straight way from a flat picture to the chip.
+    """What each pixel adds on a straight way from a flat image to the face crop.
 
     Sundararajan et al. 2017, "Axiomatic Attribution for Deep Networks" (arXiv:1703.01365).
 
-    The way goes through what the network's first layer makes of the chip, so for most networks through standardised
-    pictures. All values together are the log-odds of the label less those of the flat picture.
+    The way goes through what the network's first layer makes of the face crop, so for most networks through
+    standardised images. All values together are the log-odds of the label less those of the flat image.
 
     Args:
         network: any.
-        labels: "answer", what users are told; or the name of one head.
+        labels: "fused", what users are told; or the name of one head.
         steps: points on the way.
 
     Raises:
@@ -99,23 +100,23 @@ class IntegratedGradients:
 
     method = "integrated-gradients"
 
-    def __init__(self, network: Network, labels: str = ANSWER, steps: int = STEPS) -> None:
-        network.card.reading(labels)
-        self._network, self._labels, self._steps = network, labels, steps
+    def __init__(self, network: Network, head: str = FUSED, steps: int = STEPS) -> None:
+        network.card.output(head)
+        self._network, self._labels, self._steps = network, head, steps
         self._to_entry, self._to_logits = halves(network.model, entry(network.model))
 
-    def heat(self, chip: Chips, label: int) -> Values:
+    def heat(self, crop: Crops, label: int) -> Values:
         """As ``mien.explain.Explainer`` asks."""
         card = self._network.card
-        chips = both(chip, card)
-        flat = np.broadcast_to(np.rint(chips.mean(axis=(1, 2), keepdims=True)).astype(np.uint8), chips.shape)
-        start, end = (array_of(self._to_entry(np.ascontiguousarray(ends))) for ends in (flat, chips))
+        crops = both(crop, card)
+        flat = np.broadcast_to(np.rint(crops.mean(axis=(1, 2), keepdims=True)).astype(np.uint8), crops.shape)
+        start, end = (array_of(self._to_entry(np.ascontiguousarray(ends))) for ends in (flat, crops))
         shares = (np.arange(self._steps, dtype=np.float32) + 0.5) / self._steps
-        way = np.concatenate([start[[i]] + shares[:, None, None, None] * (end - start)[[i]] for i in range(len(chips))])
+        way = np.concatenate([start[[i]] + shares[:, None, None, None] * (end - start)[[i]] for i in range(len(crops))])
         slopes = gradient(
-            lambda at: _total(log_odds(card, _mean(self._to_logits(at), len(chips)), self._labels, label)), way
+            lambda at: _total(log_odds(card, _mean(self._to_logits(at), len(crops)), self._labels, label)), way
         )
-        mean = slopes.reshape(len(chips), self._steps, *end.shape[1:]).mean(axis=1)
+        mean = slopes.reshape(len(crops), self._steps, *end.shape[1:]).mean(axis=1)
         added = unmirrored(((end - start) * mean).sum(axis=-1))
         smooth = cv2.GaussianBlur(added, (0, 0), SMOOTHING * card.size, borderType=cv2.BORDER_REFLECT)
         return np.asarray(smooth, np.float32)
@@ -126,7 +127,7 @@ class IntegratedGradients:
 
 
 def _mean(logits: dict[str, keras.KerasTensor], images: int) -> dict[str, keras.KerasTensor]:
-    """Logits of chips and after them of their mirror images, as one row for both; as they are where there are none."""
+    """The mean over each face crop and its mirror image, as one row; unchanged where there are no mirror images."""
     from keras import ops
 
     return {head: ops.mean(ops.reshape(rows, (images, -1, rows.shape[-1])), axis=0) for head, rows in logits.items()}

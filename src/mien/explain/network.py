@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     import keras
 
     from mien.models.card import ModelCard
-    from mien.structures import Chips
+    from mien.structures import Crops
 
     Values = npt.NDArray[np.float32]
 
@@ -31,9 +31,9 @@ class Network:
     """The network of a run with its best weights.
 
     Attributes:
-        model: uint8 chips in, a dict of logits by head out.
+        model: uint8 face crops in, a dict of logits by head out.
         card: of the run's model file: labels, temperatures, the answer.
-        name: in the zoo.
+        name: in the architectures.
     """
 
     model: keras.Model
@@ -68,14 +68,14 @@ def load_network(run: Path) -> Network:
     prepare_backend()
     record = read_run(run)
     card = card_of(ModelStore().load(run / MODEL))
-    model = _built(card, record.recipe.network)
+    model = _built(card, record.config.network)
     try:
         model.load_weights(run / BEST)
     except (OSError, ValueError) as error:
         raise TrainingError(
-            f"expected weights of {record.recipe.network!r} at {run / BEST}; received none that fit ({error})"
+            f"expected weights of {record.config.network!r} at {run / BEST}; received none that fit ({error})"
         ) from error
-    return Network(model, card, record.recipe.network)
+    return Network(model, card, record.config.network)
 
 
 def _built(card: ModelCard, name: str) -> keras.Model:
@@ -147,9 +147,9 @@ def array_of(tensor: Any) -> Values:
     return np.array(keras.ops.convert_to_numpy(keras.ops.stop_gradient(tensor)), np.float32)
 
 
-def both(chip: Chips, card: ModelCard) -> Chips:
-    """The chip, and its mirror image where the card says that both are read: (1 or 2, size, size, channels)."""
-    return np.stack([chip, chip[:, ::-1]]) if card.mirrored else chip[None]
+def both(crop: Crops, card: ModelCard) -> Crops:
+    """The face crop, and its mirror image where the card says that both are read: (1 or 2, size, size, channels)."""
+    return np.stack([crop, crop[:, ::-1]]) if card.mirrored else crop[None]
 
 
 def unmirrored(maps: Values) -> Values:

@@ -15,17 +15,17 @@ if TYPE_CHECKING:
 
     from mien.classification.classifier import Classifier
     from mien.models.card import ModelCard
-    from mien.structures import Chips
+    from mien.structures import Crops
 
     Values = npt.NDArray[np.float64]
 
 
-def odds_of_chips(classifier: Classifier, chips: Chips, labels: str, label: int) -> Values:
-    """log(p / (1 - p)) of a label for each chip, of both mirror images where the card says so: (count,)."""
-    return log_odds(classifier.card, classifier.told_logits(chips), labels, label)
+def odds_of_crops(classifier: Classifier, crops: Crops, head: str, label: int) -> Values:
+    """log(p / (1 - p)) of a label for each face crop, of both mirror images where the card says so: (count,)."""
+    return log_odds(classifier.card, classifier.told_logits(crops), head, label)
 
 
-def log_odds(card: ModelCard, logits: Mapping[str, npt.NDArray[Any]], labels: str, label: int) -> Values:
+def log_odds(card: ModelCard, logits: Mapping[str, npt.NDArray[Any]], head: str, label: int) -> Values:
     """log(p / (1 - p)) of a label, (count,), with p as ``classifier.read_logits`` makes it of the logits.
 
     It is taken from the logits, since p itself is 1 or 0 to float32 where an answer is very sure.
@@ -33,24 +33,24 @@ def log_odds(card: ModelCard, logits: Mapping[str, npt.NDArray[Any]], labels: st
     Args:
         card: how they are read.
         logits: of each head, (count, labels of the head).
-        labels: "answer", or the name of a head.
+        head: "fused", or the name of a head.
         label: place in that label set.
     """
-    scores = _scores(card, logits, labels)
+    scores = _scores(card, logits, head)
     odds: Values = scores[:, label] - log_sum_exp(np.delete(scores, label, axis=1))[:, 0]
     return odds
 
 
-def _scores(card: ModelCard, logits: Mapping[str, npt.NDArray[Any]], labels: str) -> Values:
+def _scores(card: ModelCard, logits: Mapping[str, npt.NDArray[Any]], head: str) -> Values:
     """Numbers whose softmax are the probabilities."""
-    reading = card.reading(labels)
-    if isinstance(reading, Head):
-        own = rescaled(logits[reading.name], reading.offsets, reading.scales)
-        return np.asarray(own / reading.temperature, np.float64)
-    total = sum(weight for _, weight in reading.weights)
-    mean = np.array(reading.offsets or [0.0] * len(reading.labels))[None]
-    for name, weight in reading.weights:
-        head = card.head(name)
-        picked = logits[name][:, [head.labels.index(word) for word in reading.labels]] / head.temperature
+    output = card.output(head)
+    if isinstance(output, Head):
+        own = rescaled(logits[output.name], output.offsets, output.scales)
+        return np.asarray(own / output.temperature, np.float64)
+    total = sum(weight for _, weight in output.weights)
+    mean = np.array(output.offsets or [0.0] * len(output.labels))[None]
+    for name, weight in output.weights:
+        part = card.head(name)
+        picked = logits[name][:, [part.labels.index(word) for word in output.labels]] / part.temperature
         mean = mean + weight / total * log_softmax(picked)
-    return np.asarray(mean / reading.temperature, np.float64)
+    return np.asarray(mean / output.temperature, np.float64)

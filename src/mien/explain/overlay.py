@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from mien.structures import Frame
 
 MARKED = 0.2
-"""Share of the chip that is outlined: its pixels of highest value, as far as they speak for the answer."""
+"""Share of the face crop that is outlined: its pixels of highest value, as far as they speak for the answer."""
 
 WARM = ((255, 196, 64), (232, 62, 24))
 """RGB of what speaks for the answer, weakest and strongest."""
@@ -34,8 +34,8 @@ def overlay(view: Frame, heat: npt.NDArray[np.float32], side: int = 0) -> Frame:
     """A face with a map over it.
 
     Args:
-        view: the face as the chip is cut, uint8 (side, side, 3), RGB.
-        heat: (size, size), of the chip; its strongest value, for or against, is the end of the scale.
+        view: the face as the face crop is cut, uint8 (side, side, 3), RGB.
+        heat: (size, size), of the face crop; its strongest value, for or against, is the end of the scale.
         side: of what comes back; 0: as large as the view.
 
     Returns:
@@ -60,7 +60,7 @@ def _outlined(painted: Frame, heat: npt.NDArray[np.float32]) -> Frame:
     """The same with a line around the strongest pixels."""
     side = len(painted)
     strongest = foremost(heat, MARKED) & (heat > FAINTEST * float(np.abs(heat).max()))
-    # the border between pixels of the chip, drawn smooth
+    # the border between pixels of the face crop, drawn smooth
     marked = cv2.resize(strongest.astype(np.float32), (side, side), interpolation=cv2.INTER_CUBIC)
     lines, _ = cv2.findContours((marked > 0.5).astype(np.uint8), cv2.RETR_LIST, cv2.CHAIN_APPROX_NONE)
     for colour, width in (((20, 20, 20), 3), ((255, 255, 255), 1)):

@@ -1,4 +1,4 @@
-"""The page of a picture's explanations, and the sheet of many: HTML that needs nothing beside it."""
+"""The page of an image's explanations, and the sheet of many: HTML that needs nothing beside it."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from mien.visualization.report import (
     captioned,
     figures,
     gallery,
+    image,
     join,
     note,
     page,
-    picture,
     section,
     table,
     tag,
@@ -37,7 +37,7 @@ WIDE, SMALL = 336, 200
 HOW = {
     "occlusion": "What hiding a place takes off the answer.",
     "grad-cam": "Where the last feature maps that the answer grows with are active. Coarse by nature.",
-    "integrated-gradients": "What each pixel adds on the way from a flat picture to this one.",
+    "integrated-gradients": "What each pixel adds on the way from a flat image to this one.",
 }
 """How each method's map is to be taken."""
 
@@ -51,10 +51,10 @@ LINES = (("deletion", "#c8423c"), ("insertion", "#23845a"), ("random", "#8a93a1"
 
 
 def explanation_page(name: str, explanations: Sequence[Explanation], made: str = "") -> str:
-    """The page of one picture, to be written as UTF-8.
+    """The page of one image, to be written as UTF-8.
 
     Args:
-        name: the picture's, as people know it.
+        name: the image's, as people know it.
         explanations: of its faces.
         made: the last line.
     """
@@ -66,20 +66,20 @@ def explanation_page(name: str, explanations: Sequence[Explanation], made: str =
     return page(name, lead, _key(), *shown, foot=made)
 
 
-def sheet_page(title: str, pictures: Sequence[tuple[str, str, Sequence[Explanation]]], made: str = "") -> str:
-    """The sheet of many pictures: each face with its first map, leading to the picture's page.
+def sheet_page(title: str, images: Sequence[tuple[str, str, Sequence[Explanation]]], made: str = "") -> str:
+    """The sheet of many images: each face with its first map, leading to the image's page.
 
     Args:
         title: of the page.
-        pictures: of each its name, the address of its page from the sheet, and the explanations of its faces.
+        images: of each its name, the address of its page from the sheet, and the explanations of its faces.
         made: the last line.
     """
-    faces = [(name, link, one) for name, link, found in pictures for one in found]
+    faces = [(name, link, one) for name, link, found in images for one in found]
     tiles = (
         captioned(
             tag(
                 "a",
-                picture(overlay(one.view, one.maps[0].values, SMALL), _words(one, one.maps[0]), SMALL),
+                image(overlay(one.view, one.maps[0].values, SMALL), _words(one, one.maps[0]), SMALL),
                 href=quote(link),
             ),
             tag("b", f"{one.label} {_percent(one)}"),
@@ -88,7 +88,7 @@ def sheet_page(title: str, pictures: Sequence[tuple[str, str, Sequence[Explanati
         )
         for name, link, one in faces
     )
-    lead = f"{len(faces)} faces in {len(pictures)} pictures: what each answer hung on"
+    lead = f"{len(faces)} faces in {len(images)} images: what each answer hung on"
     return page(title, lead, _key(), section("Faces", gallery(tiles)), foot=made)
 
 
@@ -98,7 +98,7 @@ def _key() -> Markup:
     keys = (
         tag("span", tag("i", style=f"background:{hex_of(rgb)}"), words, class_="key") for words, rgb in colours.items()
     )
-    line = f"The line goes round the strongest {MARKED:.0%} of the picture. Colours are comparable within one map only."
+    line = f"The line goes round the strongest {MARKED:.0%} of the image. Colours are comparable within one map only."
     return section("How to read it", tag("p", *keys, class_="legend"), note(line), note(LIMITS))
 
 
@@ -107,16 +107,16 @@ def _face(number: int, one: Explanation) -> Markup:
     unsure = f"unsure: {', '.join(told.reasons)}" if told.unsure else ""
     head = figures(
         [
-            Figure("answer", told.emotion, unsure),
+            Figure("prediction", told.emotion, unsure),
             Figure("probability", f"{told.probability:.0%}"),
             *([] if one.label == told.emotion else [Figure("explained", one.label, _percent(one))]),
         ]
     )
     seen = [
-        captioned(picture(one.view, "the face as it is cut for the model", WIDE), tag("b", "the face"), "as it is cut"),
+        captioned(image(one.view, "the face as it is cut for the model", WIDE), tag("b", "the face"), "as it is cut"),
         *(
             captioned(
-                picture(overlay(one.view, m.values), _words(one, m), WIDE), tag("b", m.method), HOW.get(m.method, "")
+                image(overlay(one.view, m.values), _words(one, m), WIDE), tag("b", m.method), HOW.get(m.method, "")
             )
             for m in one.maps
         ),
@@ -164,7 +164,7 @@ def _check(method: str, check: Check) -> Markup:
     areas = figures(Figure(name, f"{value:.2f}", told[name]) for name, value in values.items())
     rows = [[f"{share:.0%}", f"{likeness:+.2f}"] for share, likeness in check.likeness]
     random = table(["layers made random, from the answer's end", "likeness of the map"], rows)
-    about = "Rank correlation with the map above: near 1 would mean that the map shows the picture, not the model."
+    about = "Rank correlation with the map above: near 1 would mean that the map shows the image, not the model."
     return join(
         [
             tag("h3", f"Check of {method}"),
@@ -188,9 +188,7 @@ def _plot(erasing: Erasing) -> Markup:
                 "text", name, x=axes.x(1.0) - 6, y=axes.y(0.94) + 15 * place, class_="end small", style=f"fill:{colour}"
             )
         )
-    return axes.plot(
-        "Probability as places are hidden or shown", "of the picture hidden, or shown", "probability", drawn
-    )
+    return axes.plot("Probability as places are hidden or shown", "of the image hidden, or shown", "probability", drawn)
 
 
 def _words(one: Explanation, shown: HeatMap) -> str:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from mien.errors import MissingExtraError, ModelError
-from mien.models.card import seal
+from mien.models.seal import seal
 
 FEWEST = 16
 """Numbers that a constant of a graph has at least if it is the weights of a layer."""
@@ -43,7 +43,7 @@ def shuffled_model(model: bytes, share: float, seed: int = 0) -> bytes:
 
 
 def _in_order(graph: Any) -> list[Any]:
-    """The weights of layers, in the order in which a chip meets them."""
+    """The weights of layers, in the order in which a face crop meets them."""
     from onnx import TensorProto
 
     kinds = (TensorProto.FLOAT, TensorProto.INT8, TensorProto.UINT8)

@@ -1,4 +1,4 @@
-"""An explanation as plain values, one JSON object a picture."""
+"""An explanation as plain values, one JSON object an image."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def explanation_line(source: str, explanations: Sequence[Explanation], error: str | None = None) -> str:
-    """What ``mien predict --json`` prints of a picture, and in each face what its answer hung on."""
+    """What ``mien predict --json`` prints of an image, and in each face what its answer hung on."""
     result = FrameResult(source, predictions=tuple(one.prediction for one in explanations), error=error)
     line = json.loads(to_json_line(result))
     for face, one in zip(line["faces"], explanations, strict=True):

@@ -1,4 +1,4 @@
-"""Pictures of expressions that are shown on purpose, in folders that ``mien train`` reads."""
+"""Images of expressions that are shown on purpose, in folders that ``mien train`` reads."""
 
 from __future__ import annotations
 
@@ -18,23 +18,23 @@ if TYPE_CHECKING:
     from mien.structures import Face, Frame
 
 SIDE = 96
-"""Pixels of a chip: twice what the shipped networks read, for networks to come."""
+"""Pixels of a face crop: twice what the shipped networks read, for networks to come."""
 
-CONSENT = """Pictures of faces will be written to
+CONSENT = """Images of faces will be written to
 
 {folder}
 
-They stay there until you delete them, and nothing is sent anywhere. Pictures of a face are personal data: collect \
+They stay there until you delete them, and nothing is sent anywhere. Images of a face are personal data: collect \
 them only of people who know what they are for and agree, and delete them when somebody asks."""
 
 
 class Collection:
-    """A folder of pictures, one folder for each expression; what is there already counts.
+    """A folder of images, one folder for each expression; what is there already counts.
 
     Args:
-        folder: made with the first picture.
-        rule: how chips are cut; None keeps whole frames, for ``mien data crop``.
-        wanted: pictures of each expression.
+        folder: made with the first image.
+        rule: how face crops are cut; None keeps whole frames, for ``mien data crop``.
+        wanted: images of each expression.
         labels: names of the expressions, which are the names of the folders.
 
     Raises:
@@ -52,7 +52,7 @@ class Collection:
         self._taken: list[Path] = []
 
     def count(self, label: str) -> int:
-        """How many pictures of an expression there are."""
+        """How many images of an expression there are."""
         return sum(1 for path in (self.folder / label).glob("*.png") if not path.name.startswith("."))
 
     def missing(self, label: str) -> int:
@@ -60,7 +60,7 @@ class Collection:
         return max(self.wanted - self.count(label), 0)
 
     def keep(self, label: str, frame: Frame, face: Face) -> Path:
-        """Writes a picture of an expression; the file.
+        """Writes an image of an expression; the file.
 
         Args:
             label: one of the labels.
@@ -70,16 +70,16 @@ class Collection:
         Raises:
             OSError: it can't be written.
         """
-        picture = frame if self._rule is None else crop(frame, face, self._rule, SIDE, 3)
+        image = frame if self._rule is None else crop(frame, face, self._rule, SIDE, 3)
         folder = self.folder / label
         folder.mkdir(parents=True, exist_ok=True)
         path = named_by_time(folder, ".png")
-        write(path, picture)
+        write(path, image)
         self._taken.append(path)
         return path
 
     def delete_last(self) -> Path | None:
-        """Deletes the picture that was taken last, one by one back to the start of this session; None at its start."""
+        """Deletes the image that was taken last, one by one back to the start of this session; None at its start."""
         if not self._taken:
             return None
         path = self._taken.pop()

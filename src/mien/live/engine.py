@@ -161,7 +161,7 @@ class Engine:
         with shared.lock:
             silent = time.monotonic() - shared.came
             if shared.status.state is State.RUNNING and silent > SILENT:
-                return Status(State.SILENT, f"No picture for {silent:.0f} s: the camera may be busy or asleep")
+                return Status(State.SILENT, f"No image for {silent:.0f} s: the camera may be busy or asleep")
             return shared.status
 
     def newest(self) -> Reading | None:
@@ -278,9 +278,9 @@ class Engine:
 
     def _read_frame(self, recognizer: Recognizer, frame: VideoFrame, taken: float) -> Reading:
         begun = time.monotonic()
-        faces = recognizer.detector.detect(frame.picture)
+        faces = recognizer.detector.detect(frame.image)
         detected = time.monotonic()
-        predictions = self._relative(recognizer.classify(frame.picture, faces), frame.seconds)
+        predictions = self._relative(recognizer.classify(frame.image, faces), frame.seconds)
         result = FrameResult("live", frame.index, frame.seconds, self._tracker.follow(predictions, frame.seconds))
         done = time.monotonic()
         return Reading(frame, result, 1000 * (detected - begun), 1000 * (done - detected), taken, done)

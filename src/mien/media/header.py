@@ -1,4 +1,4 @@
-"""What a picture file says of itself, read before any decoder sees it.
+"""What an image file says of itself, read before any decoder sees it.
 
 A decoder trusts its file: the size in the header decides how much memory it takes, and profiles, comments
 and further pages are unpacked whether anyone wants them or not. So the header is read here first, in plain
@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from mien.errors import PictureError
+from mien.errors import ImageError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -25,7 +25,7 @@ MAX_SCANS = 64
 """Passes that a progressive JPEG may make over its pixels; encoders write about 10, a bomb thousands."""
 
 MAX_TILE = 4_000_000
-"""Pixels in a tile of a TIFF: it is unpacked whole, however small the picture."""
+"""Pixels in a tile of a TIFF: it is unpacked whole, however small the image."""
 
 _SIGNATURES = (
     ("JPEG", re.compile(rb"\xff\xd8\xff")),
@@ -57,7 +57,7 @@ _STRANGERS = (
 
 @dataclass(frozen=True, slots=True)
 class Header:
-    """What a picture file says of itself.
+    """What an image file says of itself.
 
     Attributes:
         format: JPEG, PNG, WEBP, BMP, GIF or TIFF: Pillow's names.
@@ -75,19 +75,19 @@ class Header:
 
 
 def read_header(content: bytes) -> Header:
-    """Format, size and orientation of an encoded picture, and the bytes that make its pixels.
+    """Format, size and orientation of an encoded image, and the bytes that make its pixels.
 
     Raises:
-        PictureError: the bytes are of no format that mien reads, or their header can't be believed.
+        ImageError: the bytes are of no format that mien reads, or their header can't be believed.
         ValueError, LookupError, struct.error: the header is damaged or cut short.
     """
     for name, signature in _SIGNATURES:
         if signature.match(content):
             return _READERS[name](content)
     kinds = (kind for kind, signature in _STRANGERS if signature.match(content[:512]))
-    raise PictureError(
+    raise ImageError(
         f"expected a JPEG, PNG, WebP, BMP, GIF or TIFF; received {next(kinds, 'bytes of an unknown kind')}. "
-        "Save the picture as JPEG or PNG"
+        "Save the image as JPEG or PNG"
     )
 
 
@@ -115,7 +115,7 @@ def _jpeg(content: bytes) -> Header:
 
 
 def _check_scans(content: bytes, at: int) -> None:
-    """Counts the passes over the pixels; bytes after the picture's end (a phone's clip) don't count."""
+    """Counts the passes over the pixels; bytes after the image's end (a phone's clip) don't count."""
     if content.count(b"\xff\xda", at) <= MAX_SCANS:
         return
     scans = 0
@@ -123,9 +123,9 @@ def _check_scans(content: bytes, at: int) -> None:
     while (found := marker.search(content, at)) and found[0] != b"\xff\xd9":
         scans += found[0] == b"\xff\xda"
         if scans > MAX_SCANS:
-            raise PictureError(
+            raise ImageError(
                 f"expected a JPEG of at most {MAX_SCANS} scans; received more: damaged, or made to keep a "
-                "decoder busy. Save the picture anew"
+                "decoder busy. Save the image anew"
             )
         at = found.end() + max(2, struct.unpack_from(">H", content, found.end())[0])
 
@@ -177,9 +177,9 @@ def _bmp(content: bytes) -> Header:
     (kind,) = struct.unpack_from("<I", content, 14)
     width, height = struct.unpack_from("<HH" if kind == 12 else "<ii", content, 18)
     if kind >= 40 and struct.unpack_from("<I", content, 30)[0] in {1, 2}:
-        raise PictureError(
+        raise ImageError(
             "expected a BMP of plain pixels; received a run-length encoded one, a form of the 1990s whose few "
-            "bytes can claim any size. Save the picture as PNG"
+            "bytes can claim any size. Save the image as PNG"
         )
     return Header("BMP", width, abs(height), 1, content)
 
@@ -230,9 +230,9 @@ def _tiff(content: bytes) -> Header:
             raise ValueError(f"more than {MAX_PARTS} strips or tiles")
     value = {tag: _number(order, entry) for tag, entry in kept.items() if tag in _SCALARS}
     if value.get(259, _PLAIN) not in {_PLAIN, _LZW, _DEFLATE, _OLD_DEFLATE, _PACKBITS}:
-        raise PictureError(
+        raise ImageError(
             f"expected a TIFF that is plain, LZW, Deflate or PackBits; received compression {value[259]}. "
-            "Save the picture as PNG"
+            "Save the image as PNG"
         )
     if value.get(277, 1) > 6 or not kept.keys() & {273, 324}:
         raise ValueError("no strips or tiles, or more than 6 samples a pixel")

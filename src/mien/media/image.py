@@ -1,8 +1,8 @@
-"""Bytes or a path become an RGB frame: the one door for pictures.
+"""Bytes or a path become an RGB frame: the one door for images.
 
 Pillow is the one decoder. OpenCV's would take gigabytes for a forged header, and two decoders would give two
 sets of pixels. What comes in is measured on its header first (``mien.media.header``), so a file of a few bytes
-can't claim gigabytes; every fault of a decoder becomes a ``PictureError``. Colour profiles are not applied.
+can't claim gigabytes; every fault of a decoder becomes a ``ImageError``. Colour profiles are not applied.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from PIL import (
     WebPImagePlugin,  # noqa: F401
 )
 
-from mien.errors import PictureError, UsageError
+from mien.errors import ImageError, UsageError
 from mien.media.files import write_bytes
 from mien.media.header import Header, read_header
 from mien.structures import Frame, check_frame, describe
@@ -35,11 +35,11 @@ FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF")
 """What cameras, screens, the web and the data sets of this field (JAFFE is TIFF) give. Each format more is a
 decoder more to trust, so AVIF and HEIC, which not every Pillow has, are named and refused."""
 
-PICTURE_SUFFIXES = frozenset({".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff"})
-"""What ``find_pictures`` takes from a folder, in lower case."""
+IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff"})
+"""What ``find_images`` takes from a folder, in lower case."""
 
 MAX_PIXELS = 40_000_000
-"""Width times height of the largest picture read: 160 MB in Pillow's four bytes a pixel."""
+"""Width times height of the largest image read: 160 MB in Pillow's four bytes a pixel."""
 
 MAX_BYTES = 200_000_000
 """The largest file read: 40 million pixels of uncompressed RGB are 120 MB."""
@@ -86,19 +86,19 @@ _FAULTS = (
 
 
 def read(source: str | os.PathLike[str] | bytes | bytearray | memoryview | Frame) -> Frame:
-    """A picture as an RGB frame, upright.
+    """An image as an RGB frame, upright.
 
     The EXIF orientation is applied, animations give their first frame, transparency lies on white, 16-bit
     grey keeps its upper 8 bits, CMYK is converted without a profile.
 
     Args:
-        source: a path, the bytes of an encoded picture, or a frame, which is checked and returned.
+        source: a path, the bytes of an encoded image, or a frame, which is checked and returned.
 
     Returns:
         uint8 (height, width, 3), RGB, writable.
 
     Raises:
-        PictureError: no picture there, an unknown format, damaged, cut short, or too large.
+        ImageError: no image there, an unknown format, damaged, cut short, or too large.
     """
     if isinstance(source, (str, os.PathLike)):
         return _read_encoded(_content(Path(source)), f"'{os.fspath(source)}'")
@@ -106,11 +106,11 @@ def read(source: str | os.PathLike[str] | bytes | bytearray | memoryview | Frame
         return _read_encoded(bytes(source), f"the {memoryview(source).nbytes} bytes given")
     if isinstance(source, np.ndarray):
         return check_frame(source)
-    raise PictureError(f"expected a path, the bytes of a picture or a numpy array; received {describe(source)}")
+    raise ImageError(f"expected a path, the bytes of an image or a numpy array; received {describe(source)}")
 
 
-def find_pictures(paths: Iterable[Path], suffixes: Collection[str] = PICTURE_SUFFIXES) -> Iterator[Path]:
-    """The files among ``paths`` as they are, and the pictures in the folders among them, in natural order.
+def find_images(paths: Iterable[Path], suffixes: Collection[str] = IMAGE_SUFFIXES) -> Iterator[Path]:
+    """The files among ``paths`` as they are, and the images in the folders among them, in natural order.
 
     Hidden files and folders are skipped, links are followed, each folder is walked once. What can't be
     opened (a missing file, a locked folder) is yielded as it is, so that ``read`` says what is wrong with it.
@@ -143,13 +143,13 @@ def write(path: Path, frame: Frame) -> None:
 
     Raises:
         UsageError: another suffix.
-        PictureError: the frame is no RGB picture, or too large for the format.
+        ImageError: the frame is no RGB image, or too large for the format.
     """
     write_bytes(path, encode(frame, path.suffix))
 
 
 def encode(frame: Frame, format: str) -> bytes:  # noqa: A002 - the trade's word, and Pillow's
-    """A frame as the bytes of a picture file.
+    """A frame as the bytes of an image file.
 
     Args:
         frame: uint8 (height, width, 3), RGB.
@@ -157,7 +157,7 @@ def encode(frame: Frame, format: str) -> bytes:  # noqa: A002 - the trade's word
 
     Raises:
         UsageError: another format.
-        PictureError: the frame is no RGB picture, or too large for the format.
+        ImageError: the frame is no RGB image, or too large for the format.
     """
     wanted = format.lower().lstrip(".")
     if wanted not in _SAVING:
@@ -168,7 +168,7 @@ def encode(frame: Frame, format: str) -> bytes:  # noqa: A002 - the trade's word
     try:
         Image.fromarray(checked).save(target, name, **options)
     except (OSError, ValueError) as fault:
-        raise PictureError(f"expected a frame that fits {name}; received {describe(frame)} ({fault})") from fault
+        raise ImageError(f"expected a frame that fits {name}; received {describe(frame)} ({fault})") from fault
     return target.getvalue()
 
 
@@ -179,10 +179,10 @@ def _content(path: Path) -> bytes:
             state = os.fstat(file.fileno())
             _check_file(state)
             return file.read(state.st_size)
-    except PictureError as fault:
-        raise PictureError(f"'{path}': {fault}") from None
+    except ImageError as fault:
+        raise ImageError(f"'{path}': {fault}") from None
     except (OSError, ValueError) as fault:
-        raise PictureError(f"'{path}': {_why_closed(path, fault)}") from fault
+        raise ImageError(f"'{path}': {_why_closed(path, fault)}") from fault
 
 
 def _open_at_once(path: str, flags: int) -> int:
@@ -193,7 +193,7 @@ def _why_closed(path: Path, fault: OSError | ValueError) -> str:
     if isinstance(fault, FileNotFoundError):
         return "no such file. Check the name and the folder"
     if isinstance(fault, IsADirectoryError) or (isinstance(fault, PermissionError) and _folder_identity(path)):
-        return "expected a picture; received a folder. Name a file in it; if it is locked, unlock it first"
+        return "expected an image; received a folder. Name a file in it; if it is locked, unlock it first"
     if isinstance(fault, PermissionError):
         return "no permission to read it. Check its owner and its rights"
     return f"can't be read ({fault}). Check the name and the disk"
@@ -201,15 +201,15 @@ def _why_closed(path: Path, fault: OSError | ValueError) -> str:
 
 def _check_file(state: os.stat_result) -> None:
     if not stat.S_ISREG(state.st_mode):
-        raise PictureError("expected a file; received a pipe or device. Save the picture as a file first")
+        raise ImageError("expected a file; received a pipe or device. Save the image as a file first")
     _check_weight(state.st_size)
 
 
 def _check_weight(size: int) -> None:
     if size == 0:
-        raise PictureError("expected a picture; received an empty file. Copy or download it again")
+        raise ImageError("expected an image; received an empty file. Copy or download it again")
     if size > MAX_BYTES:
-        raise PictureError(f"expected at most {MAX_BYTES:,} bytes; received {size:,}. Save the picture smaller")
+        raise ImageError(f"expected at most {MAX_BYTES:,} bytes; received {size:,}. Save the image smaller")
 
 
 def _read_encoded(content: bytes, name: str) -> Frame:
@@ -219,11 +219,11 @@ def _read_encoded(content: bytes, name: str) -> Frame:
         header = read_header(content)
         _check_size(header)
         return _decode(header)
-    except PictureError as fault:
-        raise PictureError(f"{name}: {fault}") from None
+    except ImageError as fault:
+        raise ImageError(f"{name}: {fault}") from None
     except _FAULTS as fault:
-        raise PictureError(
-            f"{name}: expected a whole picture; received one that is damaged or cut short "
+        raise ImageError(
+            f"{name}: expected a whole image; received one that is damaged or cut short "
             f"({str(fault) or type(fault).__name__}). Copy or download it again"
         ) from fault
 
@@ -232,51 +232,51 @@ def _check_size(header: Header) -> None:
     pixels = header.width * header.height
     shape = f"{header.width} x {header.height}"
     if header.width <= 0 or header.height <= 0:
-        raise PictureError(f"expected a picture of at least 1 x 1 pixels; received {shape}. Copy or download it again")
+        raise ImageError(f"expected an image of at least 1 x 1 pixels; received {shape}. Copy or download it again")
     if pixels > MAX_PIXELS:
-        raise PictureError(f"expected at most {MAX_PIXELS:,} pixels; received {shape}. Save the picture smaller")
+        raise ImageError(f"expected at most {MAX_PIXELS:,} pixels; received {shape}. Save the image smaller")
     if pixels > max(SMALL, MAX_PIXELS_PER_BYTE * len(header.essentials)):
-        raise PictureError(
+        raise ImageError(
             f"expected a byte for each {MAX_PIXELS_PER_BYTE} pixels; received {shape} in "
-            f"{len(header.essentials):,} bytes, as a blank page has, or a decompression bomb. Save the picture smaller"
+            f"{len(header.essentials):,} bytes, as a blank page has, or a decompression bomb. Save the image smaller"
         )
 
 
 def _decode(header: Header) -> Frame:
-    with Image.open(io.BytesIO(header.essentials), formats=[header.format]) as picture:
-        if picture.size != (header.width, header.height):
-            raise ValueError(f"a header of {header.width} x {header.height} over a picture of {picture.size}")
-        picture.load()
+    with Image.open(io.BytesIO(header.essentials), formats=[header.format]) as image:
+        if image.size != (header.width, header.height):
+            raise ValueError(f"a header of {header.width} x {header.height} over an image of {image.size}")
+        image.load()
         frame = np.empty((header.height, header.width, 3), np.uint8)
         rows = max(1, STRIP // header.width)
         for top in range(0, header.height, rows):  # whole, the steps on the way would take four times the memory
-            strip = picture.crop((0, top, header.width, min(top + rows, header.height)))
+            strip = image.crop((0, top, header.width, min(top + rows, header.height)))
             frame[top : top + rows] = _to_rgb(strip)
     return _upright(frame, header.orientation)
 
 
-def _to_rgb(picture: Image.Image) -> Frame:
-    """uint8 (height, width, 3), RGB, of a loaded picture in any of Pillow's modes."""
-    if picture.mode.startswith("I"):
-        return _grey_to_rgb(np.asarray(picture))
-    if picture.mode == "F":
-        raise PictureError(
+def _to_rgb(image: Image.Image) -> Frame:
+    """uint8 (height, width, 3), RGB, of a loaded image in any of Pillow's modes."""
+    if image.mode.startswith("I"):
+        return _grey_to_rgb(np.asarray(image))
+    if image.mode == "F":
+        raise ImageError(
             "expected pixels of 8 or 16 bits; received floating point, which has no agreed white. "
-            "Save the picture as 8-bit PNG"
+            "Save the image as 8-bit PNG"
         )
-    if picture.has_transparency_data:
-        layer = (picture.convert("LA") if picture.mode == "La" else picture).convert("RGBA")
-        picture = Image.new("RGB", layer.size, "white")
-        picture.paste(layer, mask=layer.getchannel("A"))
-    return np.asarray(picture if picture.mode == "RGB" else picture.convert("RGB"))
+    if image.has_transparency_data:
+        layer = (image.convert("LA") if image.mode == "La" else image).convert("RGBA")
+        image = Image.new("RGB", layer.size, "white")
+        image.paste(layer, mask=layer.getchannel("A"))
+    return np.asarray(image if image.mode == "RGB" else image.convert("RGB"))
 
 
 def _grey_to_rgb(grey: np.ndarray[Any, Any]) -> Frame:
     """Upper 8 of 16 bits, as Pillow does for 16-bit colour; 32-bit grey counts as 16-bit where it fits."""
     if grey.min() < 0 or grey.max() > 65_535:
-        raise PictureError(
+        raise ImageError(
             f"expected pixels of 8 or 16 bits; received values from {grey.min()} to {grey.max()}. "
-            "Save the picture as 8-bit PNG"
+            "Save the image as 8-bit PNG"
         )
     return np.repeat((grey >> 8).astype(np.uint8)[..., None], 3, axis=2)
 
@@ -293,7 +293,7 @@ def _upright(frame: Frame, orientation: int) -> Frame:
 
 
 def _wanted(folder: Path, suffixes: Collection[str]) -> list[Path]:
-    """The pictures and folders in a folder that are not hidden."""
+    """The images and folders in a folder that are not hidden."""
     seen = (entry for entry in folder.iterdir() if not entry.name.startswith("."))
     return [entry for entry in seen if entry.suffix.lower() in suffixes or _folder_identity(entry)]
 

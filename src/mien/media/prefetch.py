@@ -26,7 +26,7 @@ class _End:
         self.error = error
 
 
-def ahead(items: Iterable[T], most: int) -> Generator[T]:
+def prefetch(items: Iterable[T], most: int) -> Generator[T]:
     """The items in their order, made in a thread of its own, at most ``most`` before they are asked for.
 
     What is raised while one is made is raised where it would be asked for. The thread ends when the items do, or when
@@ -47,7 +47,7 @@ def ahead(items: Iterable[T], most: int) -> Generator[T]:
         maker.thread.join()
 
 
-def mapped(call: Callable[[T], R], items: Iterable[T], threads: int) -> Generator[R]:
+def parallel_map(call: Callable[[T], R], items: Iterable[T], threads: int) -> Generator[R]:
     """What a call makes of each item, in their order, by several threads, two items each at most ahead.
 
     What is raised by a call, or while an item is made, is raised where it would be asked for.

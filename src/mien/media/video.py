@@ -1,4 +1,4 @@
-"""Frames with their times, from a camera, a video file or a picture: every source is opened, read and closed alike."""
+"""Frames with their times, from a camera, a video file or an image: every source is opened, read and closed alike."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 import cv2
 import numpy as np
 
-from mien.errors import PictureError, UsageError, VideoError
-from mien.media.image import MAX_PIXELS, PICTURE_SUFFIXES, read
+from mien.errors import ImageError, UsageError, VideoError
+from mien.media.image import IMAGE_SUFFIXES, MAX_PIXELS, read
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -37,17 +37,17 @@ UNNAMED = 2
 
 @dataclass(frozen=True, slots=True)
 class VideoFrame:
-    """One picture of a source.
+    """One image of a source.
 
     Attributes:
         index: its number, from 0.
         seconds: its time since the first.
-        picture: uint8 (height, width, 3), RGB.
+        image: uint8 (height, width, 3), RGB.
     """
 
     index: int
     seconds: float
-    picture: Frame
+    image: Frame
 
 
 @dataclass(frozen=True)
@@ -120,7 +120,7 @@ def cameras(listing: Path = LINUX_CAMERAS) -> tuple[Camera, ...]:
     found = []
     for device in sorted(listing.glob("video*"), key=lambda path: int(path.name.removeprefix("video"))):
         try:
-            # a camera has several devices, of which the first gives pictures
+            # a camera has several devices, of which the first gives images
             if (device / "index").read_text().strip() == "0":
                 found.append(Camera(int(device.name.removeprefix("video")), (device / "name").read_text().strip()))
         except OSError:
@@ -170,14 +170,14 @@ class CameraSource:
         """The next frame.
 
         Raises:
-            VideoError: the camera stopped giving pictures.
+            VideoError: the camera stopped giving images.
         """
-        good, picture = self._capture.read()
+        good, image = self._capture.read()
         if not good:
-            raise VideoError(f"{self._name} stopped giving pictures: it was pulled out, or another program took it")
+            raise VideoError(f"{self._name} stopped giving images: it was pulled out, or another program took it")
         now = time.monotonic()
         self._begun = now if self._begun is None else self._begun
-        frame = VideoFrame(self._index, now - self._begun, _rgb(picture))
+        frame = VideoFrame(self._index, now - self._begun, _rgb(image))
         self._index += 1
         return frame
 
@@ -242,10 +242,10 @@ class FileSource:
             VideoError: no frame at all can be read.
         """
         seconds = self.go_on()
-        return None if seconds is None else VideoFrame(self._index - 1, seconds, self._picture())
+        return None if seconds is None else VideoFrame(self._index - 1, seconds, self._image())
 
     def frames(self, sampling: Sampling) -> Iterator[VideoFrame]:
-        """Those of the frames that are wanted, in their order; the others are not turned into pictures.
+        """Those of the frames that are wanted, in their order; the others are not turned into images.
 
         Raises:
             VideoError: no frame at all can be read.
@@ -259,7 +259,7 @@ class FileSource:
                 continue
             if sampling.every:
                 due += sampling.every * (1 + (seconds + NEAR - due) // sampling.every)
-            yield VideoFrame(self._index - 1, seconds, self._picture())
+            yield VideoFrame(self._index - 1, seconds, self._image())
 
     def go_on(self) -> float | None:
         """Goes on to the next frame; its time, None at the end.
@@ -278,51 +278,51 @@ class FileSource:
         self._index += 1
         return seconds
 
-    def _picture(self) -> Frame:
-        good, picture = self._capture.retrieve()
+    def _image(self) -> Frame:
+        good, image = self._capture.retrieve()
         if not good:
-            raise VideoError(f"frame {self._index - 1} of {self._path} can't be turned into a picture")
-        return _rgb(picture)
+            raise VideoError(f"frame {self._index - 1} of {self._path} can't be turned into an image")
+        return _rgb(image)
 
     def close(self) -> None:
         """Lets go of the file."""
         self._capture.release()
 
 
-class PictureSource:
-    """A picture as a video of one frame.
+class ImageSource:
+    """An image as a video of one frame.
 
     Args:
-        path: of the picture.
+        path: of the image.
 
     Raises:
-        VideoError: it is no picture that can be read.
+        VideoError: it is no image that can be read.
     """
 
     live = False
 
     def __init__(self, path: Path) -> None:
         try:
-            self._picture: Frame | None = read(path)
-        except PictureError as error:
+            self._image: Frame | None = read(path)
+        except ImageError as error:
             raise VideoError(str(error)) from error
 
     def read(self) -> VideoFrame | None:
-        """The picture, once."""
-        picture, self._picture = self._picture, None
-        return None if picture is None else VideoFrame(0, 0.0, picture)
+        """The image, once."""
+        image, self._image = self._image, None
+        return None if image is None else VideoFrame(0, 0.0, image)
 
     def close(self) -> None:
         """Nothing is held."""
 
 
 def open_file(path: Path) -> Source:
-    """The source that a file is: a picture by its suffix, else a video.
+    """The source that a file is: an image by its suffix, else a video.
 
     Raises:
         VideoError: it is neither.
     """
-    return PictureSource(path) if path.suffix.lower() in PICTURE_SUFFIXES else FileSource(path)
+    return ImageSource(path) if path.suffix.lower() in IMAGE_SUFFIXES else FileSource(path)
 
 
 def _trouble(number: int, name: str, devices: Path) -> str:
@@ -331,14 +331,14 @@ def _trouble(number: int, name: str, devices: Path) -> str:
         return ""
     device = devices / f"video{number}"
     if not device.exists():
-        return f"there is no {name}: plug one in, or open a video or a picture"
+        return f"there is no {name}: plug one in, or open a video or an image"
     if not os.access(device, os.R_OK | os.W_OK):
         return f"{name} may not be used: add yourself to the group video (sudo usermod -aG video $USER) and log in anew"
     return ""
 
 
-def _rgb(picture: Any) -> Frame:
-    """OpenCV's blue-first picture, or a grey one, as RGB."""
-    if picture.ndim == 2:
-        return np.repeat(picture[..., None], 3, axis=2)
-    return np.asarray(cv2.cvtColor(picture, cv2.COLOR_BGR2RGB), np.uint8)
+def _rgb(image: Any) -> Frame:
+    """OpenCV's blue-first image, or a grey one, as RGB."""
+    if image.ndim == 2:
+        return np.repeat(image[..., None], 3, axis=2)
+    return np.asarray(cv2.cvtColor(image, cv2.COLOR_BGR2RGB), np.uint8)

@@ -72,18 +72,18 @@ class VideoWriter:
         self._sound = self._copied_sound()
         self._next: Any = None
 
-    def write(self, picture: Frame, seconds: float) -> None:
+    def write(self, image: Frame, seconds: float) -> None:
         """Adds a frame.
 
         Args:
-            picture: uint8 (height, width, 3), RGB; all of one size.
+            image: uint8 (height, width, 3), RGB; all of one size.
             seconds: its time.
         """
         # H.264 halves its colours: odd edges lose a row or column
-        picture = np.ascontiguousarray(picture[: picture.shape[0] // 2 * 2, : picture.shape[1] // 2 * 2])
+        image = np.ascontiguousarray(image[: image.shape[0] // 2 * 2, : image.shape[1] // 2 * 2])
         if self._stream is None:
-            self._begin(picture)
-        frame = self._av.VideoFrame.from_ndarray(picture, format="rgb24")
+            self._begin(image)
+        frame = self._av.VideoFrame.from_ndarray(image, format="rgb24")
         frame.pts, frame.time_base = round(seconds / TIMES), TIMES
         self._copy_sound(seconds)
         self._put(frame)
@@ -100,9 +100,9 @@ class VideoWriter:
         if self._source is not None:
             self._source.close()
 
-    def _begin(self, picture: Frame) -> None:
+    def _begin(self, image: Frame) -> None:
         self._stream = self._target.add_stream("libx264", options={"crf": QUALITY, "preset": "veryfast"})
-        self._stream.height, self._stream.width = picture.shape[:2]
+        self._stream.height, self._stream.width = image.shape[:2]
         self._stream.pix_fmt = "yuv420p"
         self._stream.codec_context.time_base = TIMES
         if self._source is not None and self._source.streams.audio:

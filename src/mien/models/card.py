@@ -1,20 +1,18 @@
 """The card inside every model file: how it is used, where it came from, what it scores.
 
-The card travels in the .onnx file's own metadata, so training and use can't drift apart. A seal beside
-it, the SHA-256 of the whole file with the seal's digits set to zero, shows whether a byte was changed
-since ``mien export`` wrote it; onnxruntime itself loads many damaged files without a word.
+The card travels in the .onnx file's own metadata, so training and inference can't drift apart.
 """
 
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 import json
 import math
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from mien.errors import ModelError
+from mien.models.legacy import CARD_FIELDS, ORIGIN_FIELDS, head_named, renamed
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -23,17 +21,15 @@ CardT = TypeVar("CardT")
 
 CARD_KEY = "mien.card"
 DETECTOR_KEY = "mien.detector"
-SEAL_KEY = "mien.sha256"
-UNSEALED = "0" * 64
-CARD_FORMAT = 1
-ANSWER = "answer"
-# protobuf: the value field (number 2, a string) of 64 bytes that follows the key in a metadata entry
-SEAL_MARK = SEAL_KEY.encode() + b"\x12\x40"
+CARD_FORMAT = 2
+"""Written; 1 is read too: ``models.legacy`` has its names."""
+
+FUSED = "fused"
 
 
 @dataclass(frozen=True)
 class CropRule:
-    """How a chip is cut around a face box; the same in training, evaluation and use.
+    """How a face crop is cut around a face box; the same in training, evaluation and use.
 
     Attributes:
         factor: side of the square over max(width, height) of the face box.
@@ -52,17 +48,17 @@ class CropRule:
 
 @dataclass(frozen=True)
 class Head:
-    """One output of the graph: a row of logits, the labels it stands for, and its calibration.
+    """One output of the graph: a row of logits, its labels and its calibration.
 
     Attributes:
-        name: what the head is called: the label set it was taught.
+        name: the label set that the head was trained on.
         labels: the names of its outputs, in order.
-        temperature: divides the logits; fitted on validation data so that probabilities mean what they say.
+        temperature: divides the logits; fitted on validation data (Guo et al. 2017, arXiv:1706.04599).
         unsure_below: a best probability under it is "unsure".
-        offsets: added to the logits where the head itself is asked, one a label; () adds none. An ``Answer`` has its
+        offsets: added to the logits when this head is the output, one a label; () adds none. The fused output has its
             own.
-        scales: by which each label's logit lies farther from the mean of all where the head itself is asked, before;
-            () leaves them. Fitted with the offsets beside the temperature: labels are not all as much to be believed.
+        scales: factor a label on the distance of its logit from the mean, applied before the offsets when this head is
+            the output; () leaves the logits. Fitted together with the offsets (vector scaling).
     """
 
     name: str
@@ -75,23 +71,23 @@ class Head:
     def __post_init__(self) -> None:
         if not self.labels or len(set(self.labels)) != len(self.labels):
             raise ModelError(f"expected distinct labels for the head {self.name!r}; received {list(self.labels)}")
-        if self.name == ANSWER:
-            raise ModelError(f"expected a head by another name than {ANSWER!r}, which is the blend of all")
+        if head_named(self.name) == FUSED:
+            raise ModelError(f"expected a head by another name than {self.name!r}, which is the fusion of all heads")
         _check_calibration(self)
         _check_each("a scale", self.scales, self.labels)
 
 
 @dataclass(frozen=True)
-class Answer:
-    """What users are told: a weighted geometric mean of the heads over the labels they share.
+class FusedOutput:
+    """The default output: a weighted geometric mean of the heads over the labels they share.
 
     Attributes:
-        labels: the labels answered, in order; every head with a weight knows them all.
+        labels: the names of its outputs, in order; every head with a weight has them all.
         weights: the head's name and its weight, which sum to 1.
         temperature: divides the log of the mean; fitted on validation data.
         unsure_below: a best probability under it is "unsure".
-        offsets: added to the log of the mean, one a label; () adds none. They take out some of how common each label
-            was in the data taught, since users' pictures have other shares.
+        offsets: added to the log of the mean, one a label; () adds none. They remove part of the label frequencies of
+            the training data, since users' images have other frequencies.
     """
 
     labels: tuple[str, ...]
@@ -112,9 +108,9 @@ class Origin:
     """Where a model came from: enough to make it again.
 
     Attributes:
-        network: name in the zoo.
+        network: name in the architectures.
         data: name of the data set and the SHA-256 of each file it was read from.
-        recipe: the whole recipe, as the TOML text saved beside the weights.
+        config: the whole config, as the TOML text saved beside the weights.
         made_with: versions of mien, Keras and its backend, and the date.
         licence: of the weights.
         notes: terms and limits of the data that a user should know.
@@ -122,7 +118,7 @@ class Origin:
 
     network: str = ""
     data: str = ""
-    recipe: str = ""
+    config: str = ""
     made_with: str = ""
     licence: str = ""
     notes: str = ""
@@ -141,17 +137,17 @@ class Score:
 
 @dataclass(frozen=True)
 class ModelCard:
-    """All that using a model needs, and all that judging it starts from.
+    """All that inference and evaluation need to know of a model.
 
     Attributes:
         name: what the model is called, "compact".
-        size: side of the square chip in pixels.
+        size: side of the square face crop in pixels.
         channels: 1 (grey) or 3 (RGB).
-        crop: how chips are cut.
+        crop: how face crops are cut.
         heads: the graph's outputs, in the graph's order (outputs are read by position).
-        answer: what users are told.
-        mirrored: whether a chip is read in its mirror image too, and the mean of both outputs taken: for networks that
-            were taught that both show the same. Scores are of single views.
+        fused: the default output.
+        mirrored: whether inference also runs on the mirror image and averages both outputs (test-time augmentation);
+            for networks trained to treat both alike. Scores are of single views.
     """
 
     name: str
@@ -159,7 +155,7 @@ class ModelCard:
     channels: int
     crop: CropRule
     heads: tuple[Head, ...]
-    answer: Answer
+    fused: FusedOutput
     origin: Origin = field(default_factory=Origin)
     scores: tuple[Score, ...] = ()
     mirrored: bool = False
@@ -167,14 +163,14 @@ class ModelCard:
     def __post_init__(self) -> None:
         if not 8 <= self.size <= 1024 or self.channels not in (1, 3):
             raise ModelError(
-                f"expected chips of 8 to 1024 pixels and 1 or 3 channels; received {self.size} and {self.channels}"
+                f"expected face crops of 8 to 1024 pixels and 1 or 3 channels; received {self.size} and {self.channels}"
             )
         if len({head.name for head in self.heads}) != len(self.heads) or not self.heads:
             raise ModelError("expected heads with distinct names")
-        for name, _ in self.answer.weights:
-            missing = sorted(map(str, set(self.answer.labels) - set(self.head(name).labels)))
+        for name, _ in self.fused.weights:
+            missing = sorted(map(str, set(self.fused.labels) - set(self.head(name).labels)))
             if missing:
-                raise ModelError(f"the answer names {missing}, which the head {name!r} does not know")
+                raise ModelError(f"the fused output has the labels {missing}, which the head {name!r} lacks")
 
     def head(self, name: str) -> Head:
         """A head by name.
@@ -185,16 +181,16 @@ class ModelCard:
         for head in self.heads:
             if head.name == name:
                 return head
-        names = [ANSWER, *(head.name for head in self.heads)]
-        raise ModelError(f"expected one of the label sets {names} of the model {self.name!r}; received {name!r}")
+        names = [FUSED, *(head.name for head in self.heads)]
+        raise ModelError(f"expected one of the output heads {names} of the model {self.name!r}; received {name!r}")
 
-    def reading(self, labels: str) -> Head | Answer:
-        """How to read the outputs under a label set: ``ANSWER``, or the name of a head.
+    def output(self, head: str) -> Head | FusedOutput:
+        """An output by name: ``FUSED`` (or its old name "answer"), or a head.
 
         Raises:
-            ModelError: the model has no such label set.
+            ModelError: the model has no output of that name.
         """
-        return self.answer if labels == ANSWER else self.head(labels)
+        return self.fused if head_named(head) == FUSED else self.head(head)
 
     def to_json(self) -> str:
         """The card as one JSON object, as it stands in the model file."""
@@ -220,7 +216,7 @@ class DetectorCard:
         overlap: intersection over union above which the lesser of two candidates goes.
         framing: the sides of its boxes times this are those that crop rules mean.
         origin: where it came from.
-        scores: figures on held-out pictures; ``head`` names what was asked for.
+        scores: figures on held-out images; ``head`` names what was asked for.
     """
 
     name: str
@@ -259,9 +255,9 @@ def _read(text: str, make: Callable[[dict[str, Any]], CardT]) -> CardT:
     try:
         values = json.loads(text)
         written = values.pop("format")
-        if written != CARD_FORMAT:
+        if written not in range(1, CARD_FORMAT + 1):
             raise ModelError(
-                f"expected a model card of format {CARD_FORMAT}; received {written}: a newer mien wrote it, "
+                f"expected a model card of format {CARD_FORMAT} or older; received {written}: a newer mien wrote it, "
                 "so update with: pip install -U mien"
             )
         return make(values)
@@ -271,12 +267,12 @@ def _read(text: str, make: Callable[[dict[str, Any]], CardT]) -> CardT:
         ) from error
 
 
-def _check_calibration(reading: Head | Answer) -> None:
-    if not 0.0 < reading.temperature < 1e6:
-        raise ModelError(f"expected a temperature above 0; received {reading.temperature}")
-    if not 0.0 <= reading.unsure_below <= 1.0:
-        raise ModelError(f"expected a threshold from 0 to 1; received {reading.unsure_below}")
-    _check_each("an offset", reading.offsets, reading.labels)
+def _check_calibration(output: Head | FusedOutput) -> None:
+    if not 0.0 < output.temperature < 1e6:
+        raise ModelError(f"expected a temperature above 0; received {output.temperature}")
+    if not 0.0 <= output.unsure_below <= 1.0:
+        raise ModelError(f"expected a threshold from 0 to 1; received {output.unsure_below}")
+    _check_each("an offset", output.offsets, output.labels)
 
 
 def _check_each(what: str, values: tuple[float, ...], labels: tuple[str, ...]) -> None:
@@ -286,66 +282,37 @@ def _check_each(what: str, values: tuple[float, ...], labels: tuple[str, ...]) -
 
 
 def _card(values: dict[str, Any]) -> ModelCard:
-    answer = values.pop("answer")
+    values = renamed(values, CARD_FIELDS)
+    fused = values.pop("fused")
     return ModelCard(
         crop=CropRule(**values.pop("crop")),
         heads=tuple(
             Head(scales=tuple(map(float, head.pop("scales", ()))), **_tuples(head), **head)
             for head in values.pop("heads")
         ),
-        answer=Answer(
-            weights=tuple((str(name), float(weight)) for name, weight in answer.pop("weights")),
-            **_tuples(answer),
-            **answer,
+        fused=FusedOutput(
+            weights=tuple((str(name), float(weight)) for name, weight in fused.pop("weights")),
+            **_tuples(fused),
+            **fused,
         ),
-        origin=Origin(**values.pop("origin")),
-        scores=tuple(Score(**score) for score in values.pop("scores")),
+        origin=_origin(values.pop("origin")),
+        scores=_scores(values.pop("scores")),
         **values,
     )
 
 
-def _tuples(reading: dict[str, Any]) -> dict[str, Any]:
-    """What JSON has as lists of a head or an answer, taken out of it."""
-    return {"labels": tuple(reading.pop("labels")), "offsets": tuple(map(float, reading.pop("offsets", ())))}
+def _tuples(output: dict[str, Any]) -> dict[str, Any]:
+    """The fields of an output that JSON has as lists, taken out of it."""
+    return {"labels": tuple(output.pop("labels")), "offsets": tuple(map(float, output.pop("offsets", ())))}
 
 
 def _detector_card(values: dict[str, Any]) -> DetectorCard:
-    return DetectorCard(
-        origin=Origin(**values.pop("origin")),
-        scores=tuple(Score(**score) for score in values.pop("scores")),
-        **values,
-    )
+    return DetectorCard(origin=_origin(values.pop("origin")), scores=_scores(values.pop("scores")), **values)
 
 
-def seal(model: bytes) -> bytes:
-    """The model file with its seal set; it must hold the seal's metadata entry (key and 64 zeros) once.
-
-    Raises:
-        ModelError: there is no such entry.
-    """
-    at = _seal_at(model)
-    digest = hashlib.sha256(model[:at] + UNSEALED.encode() + model[at + 64 :]).hexdigest()
-    return model[:at] + digest.encode() + model[at + 64 :]
+def _origin(values: dict[str, Any]) -> Origin:
+    return Origin(**renamed(values, ORIGIN_FIELDS))
 
 
-def check_seal(model: bytes) -> None:
-    """Nothing, where the file's bytes are those that mien wrote.
-
-    Raises:
-        ModelError: the file carries no seal, or was changed since.
-    """
-    if seal(model) != model:
-        raise ModelError(
-            "the model file was changed or damaged since it was written (its SHA-256 does not match): "
-            "fetch or export it again"
-        )
-
-
-def _seal_at(model: bytes) -> int:
-    at = model.rfind(SEAL_MARK)
-    if at < 0 or len(model) < at + len(SEAL_MARK) + 64:
-        raise ModelError(
-            "expected an .onnx file written by mien (mien export, mien train); received a file without mien's card "
-            "and seal. Keras, pickle and other .onnx files are never loaded"
-        )
-    return at + len(SEAL_MARK)
+def _scores(values: list[dict[str, Any]]) -> tuple[Score, ...]:
+    return tuple(Score(**{**score, "head": head_named(score["head"])}) for score in values)

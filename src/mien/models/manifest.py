@@ -10,8 +10,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from mien.errors import ModelError
-from mien.models.card import DetectorCard, check_seal
+from mien.models.card import DetectorCard
 from mien.models.onnx_file import MAX_MODEL_BYTES, any_card_of
+from mien.models.seal import check_seal
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -103,7 +104,7 @@ def described(model: bytes, file: str, name: str | None = None) -> Entry:
     """
     check_seal(model)
     card = any_card_of(model)
-    told = "finds faces" if isinstance(card, DetectorCard) else ", ".join(card.answer.labels)
+    told = "finds faces" if isinstance(card, DetectorCard) else ", ".join(card.fused.labels)
     return Entry(
         name=card.name if name is None else name,
         kind="detector" if isinstance(card, DetectorCard) else "classifier",

@@ -96,7 +96,7 @@ def open_session(model: bytes, threads: int = 0, *, optimise: bool = True) -> on
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     options.log_severity_level = 4
-    # workers that spin between calls take the cores from whatever decodes the next picture
+    # workers that spin between calls take the cores from whatever decodes the next image
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     if not optimise:
         options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL

@@ -1,6 +1,6 @@
 r"""Results as JSON Lines, CSV, Parquet, Arrow, pandas and a table for terminals: the one schema.
 
-A JSON line holds one picture or frame; a row of CSV or Parquet holds one face. A picture without a face
+A JSON line holds one image or frame; a row of CSV or Parquet holds one face. An image without a face
 and one that could not be read have a row too, so that no source is silently missing.
 
 Sources are written exactly as they came, also those that a spreadsheet would take for a formula

@@ -9,7 +9,7 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from mien.errors import UsageError
-from mien.structures import FLAWS, Box, Face, FrameResult, Landmarks, Point, Prediction
+from mien.structures import QUALITY_ISSUES, Box, Face, FrameResult, Landmarks, Point, Prediction
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -93,10 +93,10 @@ def columns(labels: Sequence[str]) -> dict[str, str]:
 
 
 def rows(result: FrameResult, labels: Sequence[str]) -> list[tuple[Any, ...]]:
-    """One row a face; one row without a face where none was found, or the picture could not be read.
+    """One row a face; one row without a face where none was found, or the image could not be read.
 
     Args:
-        result: one picture or frame.
+        result: one image or frame.
         labels: the model's labels, which fix the columns.
 
     Raises:
@@ -144,7 +144,7 @@ def _face_from_dict(face: dict[str, Any]) -> Prediction:
         # the threshold itself is not written; the answer it gave is
         unsure_below=1.0 if face["unsure"] else 0.0,
         track=face["track"],
-        flaws=tuple(reason for reason in face["reasons"] if reason in FLAWS),
+        quality_issues=tuple(reason for reason in face["reasons"] if reason in QUALITY_ISSUES),
         held=None if face["emotion"] == likeliest else face["emotion"],
     )
 

@@ -24,7 +24,7 @@ class Writer(Protocol):
     """Takes results one by one; got from ``open_csv`` or ``open_parquet``."""
 
     def write(self, result: FrameResult) -> None:
-        """Adds the rows of one picture or frame."""
+        """Adds the rows of one image or frame."""
 
 
 class CsvWriter:
@@ -39,8 +39,8 @@ class CsvWriter:
         self._csv.writerow(columns(self._labels))
 
     def write(self, result: FrameResult) -> None:
-        """Adds the rows of one picture or frame."""
-        # all rows at once: an interrupt then finds a picture's faces all there, or none
+        """Adds the rows of one image or frame."""
+        # all rows at once: an interrupt then finds an image's faces all there, or none
         self._csv.writerows([[_csv_cell(value) for value in row] for row in rows(result, self._labels)])
 
 
@@ -60,7 +60,7 @@ class ParquetWriter:
         self._waiting: list[tuple[Any, ...]] = []
 
     def write(self, result: FrameResult) -> None:
-        """Adds the rows of one picture or frame."""
+        """Adds the rows of one image or frame."""
         self._waiting += rows(result, self._labels)
         if len(self._waiting) >= ROWS_A_GROUP:
             self._write_group()

@@ -4,7 +4,7 @@ from mien.tracking.curves import Curves
 from mien.tracking.elan import to_eaf
 from mien.tracking.subtitles import to_srt, to_vtt
 from mien.tracking.timeline import GAP, UNSURE, Person, Segment, Timeline, timeline
-from mien.tracking.tracker import Steadiness, Tracker
+from mien.tracking.tracker import Tracker, TrackerConfig
 
 __all__ = [
     "GAP",
@@ -12,9 +12,9 @@ __all__ = [
     "Curves",
     "Person",
     "Segment",
-    "Steadiness",
     "Timeline",
     "Tracker",
+    "TrackerConfig",
     "timeline",
     "to_eaf",
     "to_srt",

@@ -1,4 +1,4 @@
-"""What a page of a video needs besides segments: probabilities over time, thinned, and a few pictures of each face."""
+"""What a page of a video needs besides segments: probabilities over time, thinned, and a few images of each face."""
 
 from __future__ import annotations
 
@@ -24,18 +24,18 @@ FINEST = 0.04
 """Seconds of a stretch at the beginning."""
 
 THUMBNAIL = 56
-"""Pixels of the side of a small picture of a face."""
+"""Pixels of the side of a small image of a face."""
 
 MOST_THUMBNAILS = 48
 """Of each face; beyond, every second one is dropped and they are taken half as often."""
 
 BETWEEN = 0.5
-"""Seconds from one small picture to the next, at the beginning."""
+"""Seconds from one small image to the next, at the beginning."""
 
 
 @dataclass
 class _Face:
-    """The sums of probabilities in each stretch of time, how many readings each has, and pictures by time."""
+    """The sums of probabilities in each stretch of time, how many readings each has, and images by time."""
 
     labels: tuple[str, ...]
     sums: dict[int, Any] = field(default_factory=dict)
@@ -48,7 +48,7 @@ class Curves:
     """Takes the readings of a video in their order; what it keeps does not grow with its length.
 
     Args:
-        thumbnails: whether small pictures of faces are kept.
+        thumbnails: whether small images of faces are kept.
     """
 
     def __init__(self, *, thumbnails: bool = True) -> None:
@@ -73,7 +73,7 @@ class Curves:
             face.sums[at] = face.sums.get(at, 0.0) + np.array(one.probabilities)
             face.counts[at] = face.counts.get(at, 0) + 1
             if self._thumbnails:
-                self._picture(face, frame, one, now)
+                self._image(face, frame, one, now)
 
     def labels(self, track: int) -> tuple[str, ...]:
         """The expressions of a face's curve."""
@@ -85,7 +85,7 @@ class Curves:
         return [(at * self._width, (at + 1) * self._width, face.sums[at] / face.counts[at]) for at in sorted(face.sums)]
 
     def thumbnails(self, track: int) -> dict[float, Frame]:
-        """Small pictures of a face by time: uint8 (side, side, 3), RGB."""
+        """Small images of a face by time: uint8 (side, side, 3), RGB."""
         return self._faces[track].thumbnails
 
     def _halve(self) -> None:
@@ -97,7 +97,7 @@ class Curves:
                 face.sums[at // 2] = face.sums.get(at // 2, 0.0) + sums[at]
                 face.counts[at // 2] = face.counts.get(at // 2, 0) + counts[at]
 
-    def _picture(self, face: _Face, frame: Frame, one: Prediction, now: float) -> None:
+    def _image(self, face: _Face, frame: Frame, one: Prediction, now: float) -> None:
         if face.thumbnails and now - max(face.thumbnails) < face.between:
             return
         if len(face.thumbnails) >= MOST_THUMBNAILS:

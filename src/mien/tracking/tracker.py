@@ -38,7 +38,7 @@ MOST_GROWN = 2.0
 
 
 @dataclass(frozen=True)
-class Steadiness:
+class TrackerConfig:
     """How steady what is told of a face is.
 
     Attributes:
@@ -76,11 +76,11 @@ class Tracker:
     """Follows faces from frame to frame; one for each video, not for several threads.
 
     Args:
-        steadiness: how steady what is told is.
+        tracker config: how steady what is told is.
     """
 
-    def __init__(self, steadiness: Steadiness | None = None) -> None:
-        self.steadiness = steadiness or Steadiness()
+    def __init__(self, steadiness: TrackerConfig | None = None) -> None:
+        self.steadiness = steadiness or TrackerConfig()
         self._tracks: list[_Track] = []
         self._numbers = 0
         self._now = -math.inf

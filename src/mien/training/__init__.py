@@ -14,7 +14,7 @@ BACKENDS = ("tensorflow", "torch", "jax")
 def prepare_backend() -> str:
     """Chooses Keras' backend before Keras is imported: KERAS_BACKEND, else the first that is installed.
 
-    On torch the axis of channels comes first, which is half as fast again on a CPU (678 against 447 pictures a
+    On torch the axis of channels comes first, which is half as fast again on a CPU (678 against 447 images a
     second for ``compact``); weights have the same form either way.
 
     Returns:

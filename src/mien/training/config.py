@@ -1,4 +1,4 @@
-"""Recipe: every choice of a training run in one frozen value, saved as TOML beside the weights."""
+"""Config: every choice of a training run in one frozen value, saved as TOML beside the weights."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from mien.media.files import write_text
 from mien.training.tasks.detection import NETWORK as FACE_DETECTOR
 
 SHIPPED = Path(__file__).parent / "configs"
-"""Where the recipes are that ship: NAME.toml."""
+"""Where the configs are that ship: NAME.toml."""
 
 PRECISIONS = ("float32", "mixed_bfloat16", "mixed_float16")
 OPTIMIZERS = ("sgd", "adamw")
@@ -24,16 +24,16 @@ CHOICES = {"precision": PRECISIONS, "optimizer": OPTIMIZERS, "schedule": SCHEDUL
 
 @dataclass(frozen=True)
 class Augmentation:
-    """How far each picture is changed before it is learnt from.
+    """How far each image is changed before it is learnt from.
 
     Attributes:
-        flip: share of pictures mirrored.
+        flip: share of images mirrored.
         rotate: degrees, either way.
         scale: smallest and largest enlargement; drawn evenly in their logarithm.
         shift: share of the side, either way, across and down.
         shear: either way, across and down.
         light: brightness, contrast and gamma, each changed by up to this share.
-        blur: share of pictures blurred (Gaussian, 0.3 to 1.2 pixels).
+        blur: share of images blurred (Gaussian, 0.3 to 1.2 pixels).
         shrink: share brought to 40 to 90 % of the size and back.
         jpeg: share stored as JPEG of quality 15 to 75 and read again.
         erase: share with a rectangle of 3 to 20 % of the area covered by one grey.
@@ -81,16 +81,16 @@ class Augmentation:
 
 
 @dataclass(frozen=True)
-class Recipe:
+class TrainingConfig:
     """Every choice of a run.
 
     Attributes:
-        network: name in the zoo.
-        seed: of the first weights, the order of pictures, augmentation and dropout.
+        network: name in the architectures.
+        seed: of the first weights, the order of images, augmentation and dropout.
         epochs: after each the network is judged and saved.
         passes: over the training split an epoch; several where one takes less time than judging, as on a GPU.
         gentle_epochs: how many of the last epochs use ``augmentation.softened()``.
-        batch: pictures a step.
+        batch: images a step.
         patience: epochs without a better one after which the run ends early; 0: never.
         optimizer: "sgd" (Nesterov) or "adamw" (Loshchilov and Hutter 2019, arXiv:1711.05101).
         schedule: how the rate goes on from its peak: "cosine" or "linear" to 0, "constant", or "plateau" (a third of it
@@ -115,10 +115,11 @@ class Recipe:
         weights: of a transfer network: "imagenet" (from Keras' cache, or fetched), "none", or a file's path. Of any
             other: random, or those of the model or the run that a name or a path stands for.
         fine_tune: of a transfer network: how many of its last blocks are taught too; 0: the new layers alone.
-        teacher: what is asked of each picture as it is learnt from, and learnt beside the labels; "": none. Of a face
+        teacher: what is asked of each image as it is learnt from, and learnt beside the labels; "": none. Of a face
             detector a detector ("yunet", or the path of one that mien taught), of whose cells is learnt; of any other
             network models, by name or path with commas between, of whose mean is learnt.
-        pasted: of a face detector: the path of a data set of chips, whose faces are pasted into scenes too; "": none.
+        pasted: of a face detector: the path of a data set of face crops, whose faces are pasted into scenes too; "":
+            none.
         soft_labels: a teacher's soft labels, learnt beside the data's own: the path of a file that ``mien soft-labels``
             made, or the name of one that ships ("fer2013"); "": none.
         soft_share: how much those, or the teacher's, count of each row that they know, 0 to 1; the rest is the data's
@@ -192,8 +193,8 @@ class Recipe:
         """The teachers' names or paths, one by one."""
         return tuple(name.strip() for name in self.teacher.split(",") if name.strip())
 
-    def without_folders(self) -> Recipe:
-        """The recipe for others to read: of files it names no folders, which tell of a machine and not of the run."""
+    def without_folders(self) -> TrainingConfig:
+        """The config for others to read: of files it names no folders, which tell of a machine and not of the run."""
         return dataclasses.replace(
             self,
             weights=Path(self.weights).name,
@@ -203,21 +204,21 @@ class Recipe:
         )
 
     def to_toml(self) -> str:
-        """The recipe as the text that ``read`` reads."""
+        """The config as the text that ``read`` reads."""
         try:
             import tomli_w
         except ImportError as error:
-            raise MissingExtraError("saving a recipe", "tomli-w", "train") from error
+            raise MissingExtraError("saving a config", "tomli-w", "train") from error
         text: str = tomli_w.dumps(dataclasses.asdict(self))
         return text
 
     def save(self, path: Path) -> None:
-        """Writes the recipe whole."""
+        """Writes the config whole."""
         write_text(path, self.to_toml())
 
 
-def from_toml(text: str) -> Recipe:
-    """The recipe in a TOML text; what it does not name keeps its default.
+def from_toml(text: str) -> TrainingConfig:
+    """The config in a TOML text; what it does not name keeps its default.
 
     Raises:
         UsageError: it is no TOML, names a choice that there is not, or gives one a value that it can't have.
@@ -225,18 +226,18 @@ def from_toml(text: str) -> Recipe:
     try:
         values = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
-        raise UsageError(f"expected a recipe as TOML; received something else ({error})") from error
+        raise UsageError(f"expected a config as TOML; received something else ({error})") from error
     augmentation = values.pop("augmentation", {})
     if not isinstance(augmentation, dict):
         raise UsageError(f"expected augmentation as a table of choices; received {augmentation!r}")
     if isinstance(augmentation.get("scale"), list):
         augmentation["scale"] = tuple(augmentation["scale"])
-    recipe: Recipe = _made(Recipe, {**values, "augmentation": _made(Augmentation, augmentation)})
-    return recipe
+    config: TrainingConfig = _made(TrainingConfig, {**values, "augmentation": _made(Augmentation, augmentation)})
+    return config
 
 
-def read(path: Path) -> Recipe:
-    """The recipe in a file.
+def read(path: Path) -> TrainingConfig:
+    """The config in a file.
 
     Raises:
         UsageError: it can't be read.
@@ -244,7 +245,7 @@ def read(path: Path) -> Recipe:
     try:
         return from_toml(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"expected a recipe file; could not read {path} ({error})") from error
+        raise UsageError(f"expected a config file; could not read {path} ({error})") from error
 
 
 def _made(kind: type[Any], values: dict[str, Any]) -> Any:
@@ -254,32 +255,32 @@ def _made(kind: type[Any], values: dict[str, Any]) -> Any:
     try:
         return kind(**values)
     except TypeError as error:
-        raise UsageError(f"expected a recipe of numbers and words; received one that does not fit ({error})") from error
+        raise UsageError(f"expected a config of numbers and words; received one that does not fit ({error})") from error
 
 
-def _check_teachers(recipe: Recipe) -> None:
+def _check_teachers(config: TrainingConfig) -> None:
     """Nothing, where what is learnt beside the labels is of the network's own kind."""
-    detector = recipe.network == FACE_DETECTOR
-    if not isinstance(recipe.teacher, str) or (detector and len(recipe.teachers()) > 1):
+    detector = config.network == FACE_DETECTOR
+    if not isinstance(config.teacher, str) or (detector and len(config.teachers()) > 1):
         raise UsageError(
             "expected teachers by name or file, one for the face detector, several with commas between for others; "
-            f"received {recipe.teacher!r}"
+            f"received {config.teacher!r}"
         )
-    if not isinstance(recipe.pasted, str) or (recipe.pasted and not (detector and recipe.teacher)):
+    if not isinstance(config.pasted, str) or (config.pasted and not (detector and config.teacher)):
         raise UsageError(
-            f"expected chips to paste with the face detector and a teacher only; received {recipe.pasted!r}"
+            f"expected face crops to paste with the face detector and a teacher only; received {config.pasted!r}"
         )
-    if not isinstance(recipe.soft_labels, str) or (recipe.soft_labels and detector):
+    if not isinstance(config.soft_labels, str) or (config.soft_labels and detector):
         raise UsageError(
             "expected soft labels, by name or file, for a network that names expressions; "
-            f"received {recipe.soft_labels!r}"
+            f"received {config.soft_labels!r}"
         )
-    if recipe.soft_labels and recipe.teacher:
+    if config.soft_labels and config.teacher:
         raise UsageError(
-            f"expected a teacher or soft labels; received both, {recipe.teacher!r} and {recipe.soft_labels!r}. "
+            f"expected a teacher or soft labels; received both, {config.teacher!r} and {config.soft_labels!r}. "
             "Say --teacher none, or --soft-labels none"
         )
-    if recipe.teacher and not detector and recipe.soft_share == 0:
+    if config.teacher and not detector and config.soft_share == 0:
         raise UsageError(
             "expected a soft_share above 0 with a teacher; received 0. Say --teacher none, or --soft-share"
         )
@@ -295,14 +296,14 @@ PLAIN = Augmentation(flip=0, rotate=0, scale=(1, 1), shift=0, shear=0, light=0, 
 """No augmentation at all."""
 
 
-def recipe_for(network: str) -> Recipe:
-    """The recipe that comes with a network of the zoo, or the defaults where it has none of its own."""
+def config_for(network: str) -> TrainingConfig:
+    """The config that comes with a network of the architectures, or the defaults where it has none of its own."""
     path = SHIPPED / f"{network}.toml"
-    return read(path) if path.is_file() else Recipe(network=network)
+    return read(path) if path.is_file() else TrainingConfig(network=network)
 
 
-def recipe_named(words: str) -> Recipe:
-    """The recipe in a file, or where there is none at that path, the one that ships by that name.
+def config_named(words: str) -> TrainingConfig:
+    """The config in a file, or where there is none at that path, the one that ships by that name.
 
     Raises:
         UsageError: there is neither, or the file can't be read.
@@ -311,5 +312,5 @@ def recipe_named(words: str) -> Recipe:
     if path.is_file():
         return read(path)
     if words not in names:
-        raise UsageError(f"expected a recipe file, or one that ships: {', '.join(sorted(names))}; received {words!r}")
+        raise UsageError(f"expected a config file, or one that ships: {', '.join(sorted(names))}; received {words!r}")
     return read(names[words])

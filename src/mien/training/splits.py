@@ -14,12 +14,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from mien.data.dataset import Dataset
-    from mien.training.config import Recipe
+    from mien.training.config import TrainingConfig
     from mien.training.run.directory import Record, Source
 
 
 def splits_of(
-    data: Dataset, source: Source, recipe: Recipe, tell: Callable[[float], None] = nobody
+    data: Dataset, source: Source, config: TrainingConfig, tell: Callable[[float], None] = nobody
 ) -> tuple[Dataset, Dataset]:
     """What is learnt from, and what is chosen on.
 
@@ -27,7 +27,7 @@ def splits_of(
         data: all of it, as it was read.
         source: the list of rows to leave out, the share to hold out where the data has no splits, and the fold of the
             training rows to leave out.
-        recipe: its seed says which rows are held out.
+        config: its seed says which rows are held out.
         tell: is told the share that is done of looking for copies, which folds keep together.
 
     Raises:
@@ -35,12 +35,12 @@ def splits_of(
         UsageError: the fold is none.
     """
     kept = leave_out(data, Path(source.without)) if source.without else data
-    training, validation = training_and_validation(kept, recipe.seed, source.validation_share)
+    training, validation = training_and_validation(kept, config.seed, source.validation_share)
     return outside(training, fold_named(source.fold), tell) if source.fold else training, validation
 
 
 def held_out(record: Record, data: Dataset) -> tuple[Dataset, Dataset] | None:
     """What a run learnt from and what it held out of this very data; None where the data is other, or has splits."""
-    training, validation = splits_of(data, record.facts.source, record.recipe)
+    training, validation = splits_of(data, record.facts.source, record.config)
     same = training.digest == record.facts.digest
     return (training, validation) if same and validation.split_names() == (HELD_OUT,) else None

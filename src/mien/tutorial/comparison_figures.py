@@ -27,11 +27,11 @@ MARKERS = "osD^vX"
 """And the marks of their points, so that no line is told by its colour alone."""
 
 
-def histories_picture(histories: Mapping[str, Sequence[Epoch]]) -> Frame:
+def histories_image(histories: Mapping[str, Sequence[Epoch]]) -> Frame:
     """Loss (above) and accuracy (below) over the epochs, a column a run, on the same scales; the best epoch is ringed.
 
-    Where the two lines of a run part, it learns its training pictures by heart. They are not measured alike: training
-    is the mean over the epoch as the network saw the pictures (augmented, with dropout); validation is the averaged
+    Where the two lines of a run part, it learns its training images by heart. They are not measured alike: training
+    is the mean over the epoch as the network saw the images (augmented, with dropout); validation is the averaged
     weights' at its end.
 
     Args:
@@ -62,11 +62,11 @@ def histories_picture(histories: Mapping[str, Sequence[Epoch]]) -> Frame:
     return frame_of(drawn)
 
 
-def accuracies_picture(steps: Sequence[float], found: Mapping[str, Sequence[Confusion]], along: str) -> Frame:
+def accuracies_image(steps: Sequence[float], found: Mapping[str, Sequence[Confusion]], along: str) -> Frame:
     """The accuracy of each network at each step, with its 95 % interval.
 
     Args:
-        steps: what is changed, rising: pixels of a shift, pictures learnt from.
+        steps: what is changed, rising: pixels of a shift, images learnt from.
         found: by the name of a network, its confusion at each step.
         along: what the steps are, for the axis.
 

@@ -88,7 +88,7 @@ def judged(model: keras.Model, data: Dataset, epoch: int) -> Confusion:
 
     truth = data.truths[0]
     known = truth.judged
-    answers = predict_logits(model, data.chips[known])[truth.head].argmax(axis=1)
+    answers = predict_logits(model, data.crops[known])[truth.head].argmax(axis=1)
     counts = np.zeros((len(truth.labels), len(truth.labels)), np.int64)
     np.add.at(counts, (truth.answers[known], answers), 1)
     return Confusion(epoch, counts, tuple(map(str, truth.labels)))

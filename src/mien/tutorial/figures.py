@@ -1,4 +1,4 @@
-"""Pictures of the arithmetic: a convolution at one place and as an animation, pooling, activations, cross-entropy."""
+"""Images of the arithmetic: a convolution at one place and as an animation, pooling, activations, cross-entropy."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def figure(width: float, height: float) -> Figure:
 
 
 def frame_of(drawn: Figure) -> Frame:
-    """A figure as a picture: uint8 (height, width, 3), RGB."""
+    """A figure as an image: uint8 (height, width, 3), RGB."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
 
     canvas: Any = FigureCanvasAgg(drawn)
@@ -60,12 +60,12 @@ def frame_of(drawn: Figure) -> Frame:
 
 
 def convolution_step(
-    picture: npt.NDArray[Any], kernel: npt.NDArray[Any], place: int, stride: int = 1, padding: str = "valid"
+    image: npt.NDArray[Any], kernel: npt.NDArray[Any], place: int, stride: int = 1, padding: str = "valid"
 ) -> Frame:
     """A convolution when the kernel stands at one place: the window, the products, their sum, and the map so far.
 
     Args:
-        picture: (height, width), small enough to read its numbers.
+        image: (height, width), small enough to read its numbers.
         kernel: (kernel height, kernel width).
         place: number of the step, row by row from 0.
         stride: pixels from place to place.
@@ -75,15 +75,15 @@ def convolution_step(
         UsageError: there is no such place, or what no convolution could use.
         MissingExtraError: matplotlib is not installed.
     """
-    made = list(steps(picture, kernel, stride, padding))
+    made = list(steps(image, kernel, stride, padding))
     if not 0 <= place < len(made):
         raise UsageError(f"expected a place from 0 to {len(made) - 1}; received {place}")
-    step, whole = made[place], convolve(picture, kernel, stride, padding)
+    step, whole = made[place], convolve(image, kernel, stride, padding)
     so_far = np.where(np.arange(whole.size).reshape(whole.shape) <= place, whole, np.nan)
     drawn = figure(11.0, 4.1)
     axes = drawn.subplots(1, 4, width_ratios=(1.5, 0.9, 0.9, 1.3))
-    framed = padded(picture.astype(np.float64), kernel.shape, stride, padding)
-    _grid(axes[0], framed, "picture" + (" with its border" if framed.shape != picture.shape else ""), "Greys_r")
+    framed = padded(image.astype(np.float64), kernel.shape, stride, padding)
+    _grid(axes[0], framed, "image" + (" with its border" if framed.shape != image.shape else ""), "Greys_r")
     _mark(axes[0], (step.left, step.top), kernel.shape)
     _grid(axes[1], kernel, "kernel", TWO_HUES)
     _grid(axes[2], step.products, f"products, sum {_number(step.total)}", TWO_HUES)
@@ -93,23 +93,21 @@ def convolution_step(
 
 
 def convolution_animation(
-    path: Path, picture: npt.NDArray[Any], kernel: npt.NDArray[Any], stride: int = 1, padding: str = "valid"
+    path: Path, image: npt.NDArray[Any], kernel: npt.NDArray[Any], stride: int = 1, padding: str = "valid"
 ) -> None:
-    """Writes a GIF of the kernel's way over a picture, a step each third of a second; see ``convolution_step``."""
-    places = range(len(list(steps(picture, kernel, stride, padding))))
-    write_gif(path, [convolution_step(picture, kernel, place, stride, padding) for place in places])
+    """Writes a GIF of the kernel's way over an image, a step each third of a second; see ``convolution_step``."""
+    places = range(len(list(steps(image, kernel, stride, padding))))
+    write_gif(path, [convolution_step(image, kernel, place, stride, padding) for place in places])
 
 
 def write_gif(path: Path, frames: Sequence[Frame], seconds: float = 0.35) -> None:
-    """Writes pictures of one size as a GIF that goes round for ever, resting at its end.
+    """Writes images of one size as a GIF that goes round for ever, resting at its end.
 
     Raises:
         UsageError: there are none, or their sizes differ.
     """
     if len({frame.shape for frame in frames}) != 1:
-        raise UsageError(
-            f"expected pictures of one size; received {len(frames)} of {sorted({f.shape for f in frames})}"
-        )
+        raise UsageError(f"expected images of one size; received {len(frames)} of {sorted({f.shape for f in frames})}")
     first, *others = (Image.fromarray(one).quantize(32) for one in frames)
     milliseconds = [round(1000 * seconds)] * (len(frames) - 1) + [round(4000 * seconds)]
     content = io.BytesIO()
@@ -117,21 +115,21 @@ def write_gif(path: Path, frames: Sequence[Frame], seconds: float = 0.35) -> Non
     write_bytes(path, content.getvalue())
 
 
-def pooling_picture(picture: npt.NDArray[Any], size: int = 2) -> Frame:
-    """A picture beside its max pooling and its average pooling; windows have frames."""
+def pooling_image(image: npt.NDArray[Any], size: int = 2) -> Frame:
+    """An image beside its max pooling and its average pooling; windows have frames."""
     drawn = figure(9.0, 4.2)
     axes = drawn.subplots(1, 3, width_ratios=(1.6, 1, 1))
-    _grid(axes[0], picture, "picture", "Greys_r")
-    for top in range(0, picture.shape[0] - size + 1, size):
-        for left in range(0, picture.shape[1] - size + 1, size):
+    _grid(axes[0], image, "image", "Greys_r")
+    for top in range(0, image.shape[0] - size + 1, size):
+        for left in range(0, image.shape[1] - size + 1, size):
             _mark(axes[0], (left, top), (size, size), SPREAD)
-    bound = (float(picture.min()), float(picture.max()))
+    bound = (float(image.min()), float(image.max()))
     for place, (name, pool) in enumerate({"max": max_pooling, "average": average_pooling}.items(), 1):
-        _grid(axes[place], pool(picture, size), f"{name} of {size}x{size}", "Greys_r", bound)
+        _grid(axes[place], pool(image, size), f"{name} of {size}x{size}", "Greys_r", bound)
     return frame_of(drawn)
 
 
-def activations_picture() -> Frame:
+def activations_image() -> Frame:
     """The activations that act on one number each, and softmax on a row."""
     drawn = figure(11.0, 2.9)
     axes = drawn.subplots(1, 4)
@@ -149,7 +147,7 @@ def activations_picture() -> Frame:
     return frame_of(drawn)
 
 
-def confusion_picture(found: Sequence[Confusion]) -> Frame:
+def confusion_image(found: Sequence[Confusion]) -> Frame:
     """Confusion matrices side by side as training goes on: a row is the truth, a column the answer, shaded by row.
 
     Raises:

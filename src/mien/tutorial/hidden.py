@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     import keras
 
-    from mien.structures import Chips
+    from mien.structures import Crops
 
     Values = npt.NDArray[np.float64]
     Colour = tuple[int, int, int]
@@ -30,18 +30,18 @@ FIRST_AXES = 30
 """Principal axes that t-SNE starts from: more are mostly noise."""
 
 
-def hidden(model: keras.Model, chips: Chips) -> Values:
+def hidden(model: keras.Model, crops: Crops) -> Values:
     """What the heads of a network read their answer from: float64 (count, features).
 
     Args:
-        model: a network of the zoo.
-        chips: uint8 (count, size, size, channels).
+        model: a network of the architectures.
+        crops: uint8 (count, size, size, channels).
     """
     import keras
 
     head = model.get_layer(next(iter(model.output)))
     before = keras.Model(model.input, head.input)
-    batches = [array_of(before(chips[at : at + BATCH])) for at in range(0, len(chips), BATCH)]
+    batches = [array_of(before(crops[at : at + BATCH])) for at in range(0, len(crops), BATCH)]
     return np.concatenate(batches).astype(np.float64)
 
 
@@ -86,19 +86,19 @@ def tsne(features: Values, perplexity: float = 30.0, seed: int = 0) -> Values:
     return placed
 
 
-def map_picture(
-    places: Values, chips: Chips, colours: Sequence[Colour], side: int = 960, thumbnail: int = 28
+def map_image(
+    places: Values, crops: Crops, colours: Sequence[Colour], side: int = 960, thumbnail: int = 28
 ) -> npt.NDArray[np.uint8]:
-    """A map with a small picture of each chip at its place, framed in its colour: uint8 (side, side, 3), RGB.
+    """A map with a small image of each face crop at its place, framed in its colour: uint8 (side, side, 3), RGB.
 
-    Places keep their proportions. A picture that would lie over another is left out, and a dot stands for it.
+    Places keep their proportions. An image that would lie over another is left out, and a dot stands for it.
 
     Args:
         places: (count, 2).
-        chips: uint8 (count, size, size, 1 or 3).
+        crops: uint8 (count, size, size, 1 or 3).
         colours: RGB of each, such as that of its label.
         side: pixels of the map.
-        thumbnail: pixels of a small picture with its frame.
+        thumbnail: pixels of a small image with its frame.
     """
     canvas = np.full((side, side, 3), 250, np.uint8)
     corners = _spread(places, side - 2 * thumbnail) + thumbnail / 2
@@ -107,11 +107,11 @@ def map_picture(
         if not shown:
             middle = (round(place[0] + thumbnail / 2), round(place[1] + thumbnail / 2))
             cv2.circle(canvas, middle, 3, colour, -1, cv2.LINE_AA)
-    for place, chip, colour, shown in zip(corners, chips, colours, kept, strict=True):
+    for place, crop, colour, shown in zip(corners, crops, colours, kept, strict=True):
         if shown:
             left, top = np.rint(place).astype(int)
             canvas[top : top + thumbnail, left : left + thumbnail] = colour
-            inner = np.asarray(cv2.resize(chip, (thumbnail - 4,) * 2, interpolation=cv2.INTER_AREA))
+            inner = np.asarray(cv2.resize(crop, (thumbnail - 4,) * 2, interpolation=cv2.INTER_AREA))
             inner = inner.reshape(thumbnail - 4, thumbnail - 4, -1)
             canvas[top + 2 : top + thumbnail - 2, left + 2 : left + thumbnail - 2] = inner
     return canvas

@@ -1,4 +1,4 @@
-"""What a taught network holds and sees, layer by layer: its kernels, and the feature maps of a picture."""
+"""What a taught network holds and sees, layer by layer: its kernels, and the feature maps of an image."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ if TYPE_CHECKING:
 
     import keras
 
-    from mien.structures import Chips
+    from mien.structures import Crops
 
     Values = npt.NDArray[np.float32]
-    Picture = npt.NDArray[np.uint8]
+    Image = npt.NDArray[np.uint8]
 
 GAP = 1
-"""Pixels between the tiles of a picture, before it is enlarged."""
+"""Pixels between the tiles of an image, before it is enlarged."""
 
 CLIPPED = 99.5
 """Percentile of a tile's values that is its white: one bright pixel would darken all others."""
@@ -41,12 +41,12 @@ def kernels(model: keras.Model) -> dict[str, Values]:
     return {layer.name: array_of(layer.kernel) for layer in _all(model) if isinstance(layer, convolutions)}
 
 
-def feature_maps(model: keras.Model, chips: Chips, layers: Sequence[str] = ()) -> dict[str, Values]:
-    """What layers make of chips: float32 (count, rows, columns, filters) by name, in the order that a chip passes them.
+def feature_maps(model: keras.Model, crops: Crops, layers: Sequence[str] = ()) -> dict[str, Values]:
+    """The feature maps of face crops by layer name, in order: float32 (count, rows, columns, filters).
 
     Args:
-        model: a Keras network whose input is chips.
-        chips: uint8 (count, size, size, channels).
+        model: a Keras network whose input is face crops.
+        crops: uint8 (count, size, size, channels).
         layers: names; all layers from the first convolution on if empty.
 
     Raises:
@@ -62,19 +62,19 @@ def feature_maps(model: keras.Model, chips: Chips, layers: Sequence[str] = ()) -
             f"expected layers with feature maps, of {list(there)}; received {missing or 'a network without'}"
         )
     outputs = [there[name].output for name in wanted]
-    made = keras.Model(model.input, outputs)(chips)
+    made = keras.Model(model.input, outputs)(crops)
     values = [array_of(one) for one in (made if isinstance(made, list | tuple) else [made])]
     if channels_first():
         values = [np.moveaxis(value, 1, -1) for value in values]
     return dict(zip(wanted, values, strict=True))
 
 
-def tiled(planes: Values, columns: int | None = None, scale: int = 4, *, signed: bool = False) -> Picture:
-    """Maps or kernels as one grey picture, each with a contrast of its own: uint8 (height, width).
+def tiled(planes: Values, columns: int | None = None, scale: int = 4, *, signed: bool = False) -> Image:
+    """Maps or kernels as one grey image, each with a contrast of its own: uint8 (height, width).
 
     Args:
         planes: (count, rows, columns).
-        columns: of the picture; None: about as many as rows.
+        columns: of the image; None: about as many as rows.
         scale: pixels a value.
         signed: whether 0 is the middle grey, as kernels need it; else the smallest value is black.
 
@@ -94,14 +94,14 @@ def tiled(planes: Values, columns: int | None = None, scale: int = 4, *, signed:
     return np.asarray(cv2.resize(canvas, size, interpolation=cv2.INTER_NEAREST), np.uint8)
 
 
-def _grey(plane: Values, *, signed: bool) -> Picture:
+def _grey(plane: Values, *, signed: bool) -> Image:
     if signed:
         high = float(np.abs(plane).max())
         low = -high
     else:
         low, high = float(plane.min()), float(np.percentile(plane, CLIPPED))
     shares = (plane - low) / max(high - low, 1e-12)
-    grey: Picture = np.rint(255 * shares.clip(0, 1)).astype(np.uint8)
+    grey: Image = np.rint(255 * shares.clip(0, 1)).astype(np.uint8)
     return grey
 
 

@@ -5,7 +5,7 @@ Real data is taken from the folder that ``MIEN_LESSON_DATA`` names:
     fer2013/fer2013.csv   (or .gz, .xz, .zip) FER2013
     mnist/                the files of MNIST
 
-Without the variable everything is drawn. A lesson prints ``origin`` first, so that no figure of drawn pictures is taken
+Without the variable everything is drawn. A lesson prints ``origin`` first, so that no figure of drawn images is taken
 for one of real ones.
 """
 
@@ -51,7 +51,7 @@ def origin() -> str:
     if folder() is not None:
         return f"REAL DATA, from the folder that {VARIABLE} names."
     return (
-        "DRAWN DATA: small made pictures, to see that everything runs. No figure below says anything of real digits "
+        "DRAWN DATA: small made images, to see that everything runs. No figure below says anything of real digits "
         f"or faces; for those set {VARIABLE} to a folder with fer2013/ and mnist/."
     )
 
@@ -61,7 +61,7 @@ def digits(training: int, validation: int) -> Splits:
 
     Args:
         training: how many at most.
-        validation: likewise; no picture is in both.
+        validation: likewise; no image is in both.
 
     Raises:
         DatasetError: MNIST can't be read in the folder named.
@@ -109,10 +109,10 @@ def faces_csv(drawn: Path, training: int, validation: int) -> Path:
 
 
 def write_csv(data: Dataset, path: Path) -> None:
-    """Writes grey chips in FER2013's format: a line of ``emotion,pixels,Usage`` a picture."""
+    """Writes grey face crops in FER2013's format: a line of ``emotion,pixels,Usage`` an image."""
     lines = (
-        f"{answer},{' '.join(map(str, chip.ravel().tolist()))},{split}\n"
-        for answer, chip, split in zip(data.truths[0].answers, data.chips, data.splits, strict=True)
+        f"{answer},{' '.join(map(str, crop.ravel().tolist()))},{split}\n"
+        for answer, crop, split in zip(data.truths[0].answers, data.crops, data.splits, strict=True)
     )
     write_text(path, "emotion,pixels,Usage\n" + "".join(lines))
 

@@ -18,7 +18,7 @@ from PIL import Image, ImageDraw, ImageFont
 from mien.emotions import COLOURS, emotion_named
 from mien.structures import Box, check_frame
 from mien.visualization.avatar import INK, WHITE, pose
-from mien.visualization.avatar.painter import avatar_picture
+from mien.visualization.avatar.painter import avatar_image
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from mien.structures import Frame, Prediction
     from mien.visualization.avatar import Colour, Pose
 
-__all__ = ["UNSURE", "avatar_picture", "caption", "colour_of", "draw", "draw_avatar", "ink_on"]
+__all__ = ["UNSURE", "avatar_image", "caption", "colour_of", "draw", "draw_avatar", "ink_on"]
 
 UNSURE: Colour = (116, 122, 130)
 PANEL: Colour = (24, 27, 34)
@@ -88,7 +88,7 @@ def draw(frame: Frame, predictions: Iterable[Prediction], *, avatars: bool = Tru
         A new uint8 frame of the same shape.
 
     Raises:
-        PictureError: the frame is no RGB picture.
+        ImageError: the frame is no RGB image.
     """
     canvas = Image.fromarray(check_frame(frame))
     marks = [mark for one in predictions if (mark := _mark(one, canvas.size, avatar=avatars)) is not None]
@@ -118,7 +118,7 @@ def draw_avatar(frame: Frame, pose: Pose, box: Box) -> Frame:
         box: where; it may reach outside the frame.
 
     Raises:
-        PictureError: the frame is no RGB picture.
+        ImageError: the frame is no RGB image.
     """
     canvas = Image.fromarray(check_frame(frame))
     x, y = box.centre
@@ -283,7 +283,7 @@ def _paste_rounded(
 
 
 def _paste_avatar(canvas: Image.Image, pose: Pose, corner: tuple[int, int], side: int) -> None:
-    drawn = Image.fromarray(avatar_picture(pose, side))
+    drawn = Image.fromarray(avatar_image(pose, side))
     canvas.paste(drawn, corner, drawn)
 
 

@@ -70,7 +70,7 @@ class Beside:
         try:
             self.ready = self._said(process, self._told)
         except EndedError as error:
-            raise MienError(f"the process that reads pictures can't begin: {' '.join(self._command)}") from error
+            raise MienError(f"the process that reads images can't begin: {' '.join(self._command)}") from error
 
     def ask(self, said: object, content: bytes = b"") -> Message:
         """What it answers.

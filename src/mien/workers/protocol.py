@@ -18,7 +18,7 @@ class Message(NamedTuple):
 
     Attributes:
         said: anything that JSON can say.
-        content: bytes, such as those of a picture; may be empty.
+        content: bytes, such as those of an image; may be empty.
     """
 
     said: Any

@@ -1,4 +1,4 @@
-"""What reads pictures, but for some: SLOW takes a while, DEADLY ends it, STUCK never ends, BROKEN is a mistake."""
+"""What reads images, but for some: SLOW takes a while, DEADLY ends it, STUCK never ends, BROKEN is a mistake."""
 
 import os
 import signal
@@ -10,17 +10,17 @@ SLOW = 0.3
 
 
 class Fake(reading.Reader):
-    def _read(self, picture, labels):
-        if picture.startswith(b"SLOW"):
+    def _read(self, image, labels):
+        if image.startswith(b"SLOW"):
             time.sleep(SLOW)
-            return super()._read(picture.removeprefix(b"SLOW"), labels)
-        if picture.startswith(b"DEADLY"):
+            return super()._read(image.removeprefix(b"SLOW"), labels)
+        if image.startswith(b"DEADLY"):
             os.kill(os.getpid(), signal.SIGKILL)
-        if picture.startswith(b"STUCK"):
+        if image.startswith(b"STUCK"):
             time.sleep(3600)
-        if picture.startswith(b"BROKEN"):
+        if image.startswith(b"BROKEN"):
             raise RuntimeError("a secret of /home/me")
-        return super()._read(picture, labels)
+        return super()._read(image, labels)
 
 
 if __name__ == "__main__":

@@ -41,10 +41,10 @@ commands = Commands(*map(tuple, told["commands"]))
 run(settings, lambda address: print(address, file=sys.stderr, flush=True), commands)
 """
 
-SMALL = Limits(body=200_000, pictures=3, pixels=1_000_000, frame=300_000, silence=1.0, upload=3.0, video=2_000_000)
+SMALL = Limits(body=200_000, images=3, pixels=1_000_000, frame=300_000, silence=1.0, upload=3.0, video=2_000_000)
 
 FAKE = (sys.executable, str(HERE / "fake_reading.py"))
-"""In place of what reads pictures: the first bytes of one say what becomes of it."""
+"""In place of what reads images: the first bytes of one say what becomes of it."""
 
 
 def jpeg(frame: np.ndarray) -> bytes:

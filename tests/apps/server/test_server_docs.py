@@ -15,7 +15,7 @@ from mien.apps.server.faults import FAULTS
 PAGE = (Path(__file__).parents[3] / "docs" / "server.md").read_text()
 
 
-def test_the_client_of_five_lines_reads_a_picture(server, portrait_bytes, tmp_path):
+def test_the_client_of_five_lines_reads_a_image(server, portrait_bytes, tmp_path):
     (client,) = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
     assert len(list(filter(None, client.splitlines()))) == 5
     (tmp_path / "team.jpg").write_bytes(portrait_bytes)
@@ -40,7 +40,7 @@ def test_every_error_is_told():
 @pytest.mark.parametrize(
     "words",
     [
-        "{0.body:.0f} MB; {0.pictures}; {0.pixels:.0f} million",
+        "{0.body:.0f} MB; {0.images}; {0.pixels:.0f} million",
         "{0.video:.0f} MB; four wait",
         "{0.frame:.0f} MB; {0.sockets}",
         "| {0.waiting} |",

@@ -116,7 +116,7 @@ def test_many_slow_bodies_leave_the_rest_of_the_server_alone(server, client, por
 
 
 def test_a_client_that_goes_in_the_middle_leaves_nothing_behind(server, client, portrait_bytes):
-    for sent in (b"", b"half a picture"):
+    for sent in (b"", b"half an image"):
         with socket.create_connection(("127.0.0.1", server.port)) as rude:
             rude.sendall(f"{REQUEST}Content-Length: 1000\r\n\r\n".encode() + sent)
     server.eventually("mien_requests_accepted", 0)
@@ -124,7 +124,7 @@ def test_a_client_that_goes_in_the_middle_leaves_nothing_behind(server, client, 
 
 
 def test_overload_is_refused_at_once_and_over_when_it_is_over(portrait_bytes):
-    """Far more than ten times what one process that takes 0.3 s a picture can do, for three seconds."""
+    """Far more than ten times what one process that takes 0.3 s an image can do, for three seconds."""
     answers, codes, healthy = Counter(), Counter(), []
 
     def ask(server):
@@ -160,7 +160,7 @@ def test_overload_is_refused_at_once_and_over_when_it_is_over(portrait_bytes):
             assert client.post("/v1/predict", content=portrait_bytes).status_code == 200
 
 
-def test_a_picture_that_takes_too_long_is_left_and_the_next_one_read(portrait_bytes):
+def test_a_image_that_takes_too_long_is_left_and_the_next_one_read(portrait_bytes):
     with served(FAKE, limits=Limits(answer=2.0)) as server, server.client() as client:
         stuck = client.post("/v1/predict", content=b"STUCK")
         assert (stuck.status_code, stuck.json()["error"]["code"]) == (504, "too_long")

@@ -54,7 +54,7 @@ def test_the_models_are_those_of_the_store(client, classifier):
     models = {one["name"]: one for one in told["models"]}
     assert told["default"] == "compact"
     assert set(models) == {entry.name for entry in ModelStore().entries()} - {NAME}
-    labels = list(map(str, classifier.card.answer.labels))
+    labels = list(map(str, classifier.card.fused.labels))
     assert models["compact"] == {"name": "compact", "kind": "classifier", "labels": labels, "here": True}
     assert models["faces"] == {"name": "faces", "kind": "detector", "labels": [], "here": True}
 

@@ -30,13 +30,13 @@ def expected(portrait_bytes):
 
 
 @pytest.mark.parametrize("kind", ["image/jpeg", "application/octet-stream", "text/html"])
-def test_a_picture_as_it_is_gives_the_result_that_the_command_gives(client, portrait_bytes, expected, kind):
+def test_a_image_as_it_is_gives_the_result_that_the_command_gives(client, portrait_bytes, expected, kind):
     answer = client.post("/v1/predict", content=portrait_bytes, headers={"Content-Type": kind})
     assert answer.status_code == 200
     assert answer.json() == expected
 
 
-def test_several_pictures_come_back_in_their_order_each_with_its_own_fault(client, portrait_bytes, expected):
+def test_several_images_come_back_in_their_order_each_with_its_own_fault(client, portrait_bytes, expected):
     grey = jpeg(np.full((40, 50, 3), 90, np.uint8))
     files = [("file", ("../a.jpg", portrait_bytes)), ("file", ("b.jpg", b"torn")), ("any", ("c.jpg", grey))]
     results = client.post("/v1/predict", files=files, data={"note": "no file"}).json()["results"]
@@ -70,27 +70,27 @@ STRANGERS = {
 
 
 @pytest.mark.parametrize("content", STRANGERS.values(), ids=STRANGERS)
-def test_what_only_says_to_be_a_picture_is_refused(client, content):
+def test_what_only_says_to_be_a_image_is_refused(client, content):
     answer = client.post("/v1/predict", content=content, headers={"Content-Type": "image/jpeg"})
-    assert code_of(answer) == "unreadable_picture"
+    assert code_of(answer) == "unreadable_image"
 
 
-def test_a_torn_picture_is_refused(client, portrait_bytes):
-    assert code_of(client.post("/v1/predict", content=portrait_bytes[:3000])) == "unreadable_picture"
+def test_a_torn_image_is_refused(client, portrait_bytes):
+    assert code_of(client.post("/v1/predict", content=portrait_bytes[:3000])) == "unreadable_image"
 
 
-def test_a_picture_of_too_many_pixels_is_refused_before_it_is_decoded(client):
+def test_a_image_of_too_many_pixels_is_refused_before_it_is_decoded(client):
     assert code_of(client.post("/v1/predict", content=jpeg(np.zeros((1001, 1000, 3), np.uint8)))) == "too_many_pixels"
 
 
-def test_an_empty_body_is_no_picture(client):
-    assert code_of(client.post("/v1/predict", content=b"")) == "no_picture"
-    assert code_of(client.post("/v1/predict", files={"file": ("a.jpg", b"")})) == "no_picture"
+def test_an_empty_body_is_no_image(client):
+    assert code_of(client.post("/v1/predict", content=b"")) == "no_image"
+    assert code_of(client.post("/v1/predict", files={"file": ("a.jpg", b"")})) == "no_image"
 
 
-def test_more_pictures_than_are_taken_are_refused(client):
+def test_more_images_than_are_taken_are_refused(client):
     files = [("file", (f"{number}.jpg", b"x")) for number in range(4)]
-    assert code_of(client.post("/v1/predict", files=files)) == "too_many_pictures"
+    assert code_of(client.post("/v1/predict", files=files)) == "too_many_images"
 
 
 @pytest.mark.parametrize(
@@ -106,12 +106,12 @@ def test_a_damaged_form_is_refused(client, kind, body):
     assert code_of(client.post("/v1/predict", content=body, headers={"Content-Type": kind})) == "bad_request"
 
 
-def test_a_picture_that_ends_what_reads_it_is_refused_and_others_are_read(server, client, portrait_bytes, expected):
+def test_a_image_that_ends_what_reads_it_is_refused_and_others_are_read(server, client, portrait_bytes, expected):
     files = [("file", ("a.jpg", portrait_bytes)), ("file", ("b.jpg", b"DEADLY")), ("file", ("c.jpg", portrait_bytes))]
     results = client.post("/v1/predict", files=files).json()["results"]
     assert results[0]["faces"] == results[2]["faces"] == expected["faces"]
     assert "ended twice" in results[1]["error"]
-    assert code_of(client.post("/v1/predict", content=b"DEADLY")) == "deadly_picture"
+    assert code_of(client.post("/v1/predict", content=b"DEADLY")) == "deadly_image"
     assert client.post("/v1/predict", content=portrait_bytes).json() == expected
     assert server.metric("mien_worker_deaths_total") == 4
 
@@ -129,9 +129,9 @@ def test_a_mistake_of_the_server_is_told_without_its_words(server, client):
 
 def test_no_address_is_fetched(client):
     answer = client.post("/v1/predict?url=http://127.0.0.1:9/a.jpg", content=b"http://127.0.0.1:9/a.jpg")
-    assert code_of(answer) == "unreadable_picture"
+    assert code_of(answer) == "unreadable_image"
 
 
-def test_a_gif_is_its_first_picture(client, portrait_bytes, tmp_path):
+def test_a_gif_is_its_first_image(client, portrait_bytes, tmp_path):
     Image.fromarray(np.zeros((20, 20, 3), np.uint8)).save(tmp_path / "a.gif")
     assert client.post("/v1/predict", content=(tmp_path / "a.gif").read_bytes()).json()["faces"] == []

@@ -54,10 +54,10 @@ def test_a_frame_comes_back_as_the_command_tells_it_with_a_number_for_its_face(s
         assert said(connection)["result"]["faces"][0]["track"] == 2
 
 
-def test_what_is_no_picture_is_told_and_the_connection_stays(server, portrait_bytes):
+def test_what_is_no_image_is_told_and_the_connection_stays(server, portrait_bytes):
     with live(server) as connection:
         said(connection)
-        for frame, code in ((b"no picture", "unreadable_picture"), (b"DEADLY", "deadly_picture")):
+        for frame, code in ((b"no image", "unreadable_image"), (b"DEADLY", "deadly_image")):
             connection.send(frame)
             answer = said(connection)
             assert (answer["type"], answer["code"]) == ("error", code)

@@ -35,7 +35,7 @@ def test_what_was_accepted_is_answered_and_the_server_ends(portrait_bytes, numbe
         begun = time.monotonic()
         server.process.send_signal(number)
         assert server.process.wait(PATIENCE) == 0
-        # six pictures of 0.3 s each; a busy machine may be slow, but not for ever
+        # six images of 0.3 s each; a busy machine may be slow, but not for ever
         assert time.monotonic() - begun < 60
         for thread in asking:
             thread.join()

@@ -1,4 +1,4 @@
-"""What tests of the page need of a browser: a camera that shows a picture, and packages of npm."""
+"""What tests of the page need of a browser: a camera that shows an image, and packages of npm."""
 
 from __future__ import annotations
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mien.apps.web import constants
-from mien.errors import PictureError
+from mien.errors import ImageError
 from mien.media.image import read
 from mien.models.store import ModelStore
 from mien.outputs import to_dict
@@ -116,8 +116,8 @@ class _Handler(BaseHTTPRequestHandler):
         content = self.rfile.read(int(self.headers["Content-Length"]))
         try:
             self._json(to_dict(FrameResult("", predictions=self.fake.recognizer.predict(content).predictions)))
-        except PictureError as error:
-            self._error(422, "not_a_picture", str(error))
+        except ImageError as error:
+            self._error(422, "not_a_image", str(error))
 
     def _models(self, parts: list[str]) -> None:
         cards = {"compact": self.fake.recognizer.classifier.card, "faces": self.fake.recognizer.detector.card}

@@ -42,9 +42,9 @@ HIDE = """(hidden) => {
 }"""
 
 
-def encoded(picture, kind="PNG"):
+def encoded(image, kind="PNG"):
     file = io.BytesIO()
-    Image.fromarray(picture).save(file, kind)
+    Image.fromarray(image).save(file, kind)
     return file.getvalue()
 
 
@@ -90,9 +90,9 @@ def test_keys_do_what_buttons_do(visit, server):
     page.on("filechooser", lambda _: None)  # from now on: who asks for it as the key is pressed may come too late
     page.keyboard.press("Space")
     page.wait_for_selector(RUNNING)
-    assert page.locator(".picture.mirrored").count() == 1
+    assert page.locator(".image.mirrored").count() == 1
     page.keyboard.press("m")
-    assert page.locator(".picture.mirrored").count() == 0
+    assert page.locator(".image.mirrored").count() == 0
     page.keyboard.press("p")
     one.sees("#banner", "Paused")
     page.keyboard.press("p")
@@ -151,7 +151,7 @@ def test_photos_are_read_into_cards(visit, server, recognizer, kind):
 
 def test_what_is_no_photo_is_told_and_the_others_are_read(visit, server):
     one = visit(server.address)
-    drop(one.page, b"no picture at all", name="broken.png")
+    drop(one.page, b"no image at all", name="broken.png")
     one.sees("#cards .failed .message", "broken.png: the 17 bytes given: expected")
     drop(one.page, encoded(astronaut()[:60, :60]), name="wall.png")
     one.sees("#cards .message", "No face was found in wall.png")
@@ -220,7 +220,7 @@ def test_a_camera_that_goes_away_is_told(visit, server):
     one = started(visit, server.address)
     one.page.evaluate(TRACK)
     one.page.evaluate("() => track.dispatchEvent(new Event('mute'))")
-    one.sees("#banner", "The camera gives no picture")
+    one.sees("#banner", "The camera gives no image")
     one.page.evaluate("() => track.dispatchEvent(new Event('ended'))")
     one.sees("#state-title", "The camera went away")
     # back again, it starts by itself
@@ -254,7 +254,7 @@ def test_a_lost_connection_is_told_and_comes_back(visit, server):
 def test_in_the_browser_no_frame_leaves_the_page(visit, full_server):
     one = visit(full_server.address)
     one.page.check("input[value=browser]", force=True)
-    one.sees("#privacy", "Pictures do not leave this page")
+    one.sees("#privacy", "Images do not leave this page")
     one.page.click("#start")
     one.sees("#word", "happy")
     drop(one.page, encoded(astronaut()))

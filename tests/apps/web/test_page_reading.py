@@ -1,4 +1,4 @@
-"""What the page reads by itself, beside what Python reads: avatars, chips, tracks, whole pictures."""
+"""What the page reads by itself, beside what Python reads: avatars, face crops, tracks, whole images."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from skimage.data import astronaut
 
 from mien.apps.web import constants
 from mien.classification.face_crop import crop
-from mien.classification.quality import flaws
+from mien.classification.quality import quality_issues
 from mien.models.card import CropRule
 from mien.outputs import to_dict
 from mien.outputs.schema import points_of
@@ -33,12 +33,12 @@ OUTLINES = """async (rows) => {
   return JSON.stringify(rows.map(([labels, probabilities]) => shapes(pose(labels, probabilities))));
 }"""
 
-CHIPS = """async ([picture, cases]) => {
+CROPS = """async ([image, cases]) => {
   const [{ crop }, { flaws }] = await Promise.all([import("/assets/cropping.js"), import("/assets/quality.js")]);
-  const data = Uint8Array.from(atob(picture.data), (sign) => sign.charCodeAt(0));
+  const data = Uint8Array.from(atob(image.data), (sign) => sign.charCodeAt(0));
   return cases.map(({ face, rule, size, channels }) => {
-    const chip = crop({ ...picture, channels: 3, data }, face, rule, size, channels);
-    return [[...chip.data], flaws(face, chip)];
+    const face crop = crop({ ...image, channels: 3, data }, face, rule, size, channels);
+    return [[...face crop.data], flaws(face, face crop)];
   });
 }"""
 
@@ -50,10 +50,10 @@ TRACKS = """async (frames) => {
 }"""
 
 READ = """async (bytes) => {
-  const picture = new Blob([Uint8Array.from(atob(bytes), (sign) => sign.charCodeAt(0))]);
+  const image = new Blob([Uint8Array.from(atob(bytes), (sign) => sign.charCodeAt(0))]);
   const { BrowserReader } = await import("/assets/readers.js");
   window.reader ??= new BrowserReader("", { state: () => {}, result: () => {} });
-  return window.reader.photo(new File([picture], "photo.png"));
+  return window.reader.photo(new File([image], "photo.png"));
 }"""
 
 
@@ -83,8 +83,8 @@ def as_js(face: Face) -> dict:
 
 
 @pytest.mark.parametrize("channels", [1, 3])
-def test_chips_are_cut_as_python_cuts_them(visit, server, channels):
-    picture = np.ascontiguousarray(astronaut()[:300, 100:400])
+def test_crops_are_cut_as_python_cuts_them(visit, server, channels):
+    image = np.ascontiguousarray(astronaut()[:300, 100:400])
     leaning = Landmarks(Point(100, 110), Point(140, 90), Point(125, 120), Point(110, 140), Point(140, 130))
     cases = [
         (Face(Box(62.3, 40.7, 190.2, 205.5)), CropRule(1.2), 48),
@@ -93,16 +93,16 @@ def test_chips_are_cut_as_python_cuts_them(visit, server, channels):
         (Face(Box(62, 40, 190, 205), leaning), CropRule(1.2, 10.0), 48),  # is turned upright
         (Face(Box(5, 5, 295, 295)), CropRule(1.2), 8),  # is halved first
     ]
-    height, width = picture.shape[:2]
+    height, width = image.shape[:2]
     asked = [
         {"face": as_js(face), "rule": asdict(rule), "size": size, "channels": channels} for face, rule, size in cases
     ]
-    sent = {"width": width, "height": height, "data": base64.b64encode(picture.tobytes()).decode()}
-    told = visit(server.address).page.evaluate(CHIPS, [sent, asked])
+    sent = {"width": width, "height": height, "data": base64.b64encode(image.tobytes()).decode()}
+    told = visit(server.address).page.evaluate(CROPS, [sent, asked])
     for (face, rule, size), (data, spoilt) in zip(cases, told, strict=True):
-        chip = crop(picture, face, rule, size, channels)
-        assert np.abs(np.array(data).reshape(chip.shape) - chip.astype(int)).max() <= 1
-        assert tuple(spoilt) == flaws(face, chip)
+        face_crop = crop(image, face, rule, size, channels)
+        assert np.abs(np.array(data).reshape(face_crop.shape) - face_crop.astype(int)).max() <= 1
+        assert tuple(spoilt) == quality_issues(face, face_crop)
 
 
 def test_tracks_are_those_of_python(visit, server):
@@ -125,7 +125,8 @@ def test_tracks_are_those_of_python(visit, server):
 def plain(prediction: Prediction) -> dict:
     return {
         "face": {**as_js(prediction.face), "confidence": prediction.face.confidence}, "labels": prediction.labels,
-        "probabilities": prediction.probabilities, "unsureBelow": prediction.unsure_below, "flaws": [], "held": None,
+        "probabilities": prediction.probabilities, "unsureBelow": prediction.unsure_below,
+        "quality_issues": [], "held": None,
     }  # fmt: skip
 
 
@@ -144,7 +145,7 @@ def agrees(told, right, probable, pixels):
     assert {**told, "faces": []} == {**right, "faces": []}
 
 
-def pictures():
+def images():
     hopper = Image.open(matplotlib.cbook.get_sample_data("grace_hopper.jpg", asfileobj=False)).convert("RGB")
     hopper, whole = np.asarray(hopper), astronaut()
     drawn = np.full((240, 320, 3), 90, np.uint8)
@@ -157,7 +158,7 @@ def pictures():
         "hopper": hopper,
         "two": np.hstack([whole[:400], hopper[:400]]),
         "small": cv2.resize(whole, (141, 139), interpolation=cv2.INTER_AREA),
-        "fills the picture": hopper[60:330, 150:400],
+        "fills the image": hopper[60:330, 150:400],
         "blurred": cv2.GaussianBlur(whole, (0, 0), 4),
         "leaning": np.asarray(Image.fromarray(hopper).rotate(20)),
         "dark": whole // 8,
@@ -170,11 +171,11 @@ def pictures():
 def test_the_page_reads_what_python_reads(visit, full_server, recognizer):
     page = visit(full_server.address).page
     found = 0
-    for picture in pictures().values():
+    for image in images().values():
         encoded = io.BytesIO()
-        Image.fromarray(np.ascontiguousarray(picture)).save(encoded, "PNG")
+        Image.fromarray(np.ascontiguousarray(image)).save(encoded, "PNG")
         told = page.evaluate(READ, base64.b64encode(encoded.getvalue()).decode())
-        predictions = recognizer.predict(np.ascontiguousarray(picture)).predictions
+        predictions = recognizer.predict(np.ascontiguousarray(image)).predictions
         right = json.loads(json.dumps(to_dict(FrameResult("photo.png", predictions=predictions))))
         agrees(told, right, PROBABLE, PIXELS)
         found += len(right["faces"])

@@ -26,6 +26,7 @@ from mien.apps.cli import (
     soft_labels,
     train,
 )
+from mien.apps.cli.old_options import with_new_names
 from mien.apps.cli.options import INTERRUPTED, WRONG_USAGE, say
 from mien.errors import MienError
 
@@ -35,7 +36,7 @@ if TYPE_CHECKING:
 app = typer.Typer(
     name="mien",
     help=(
-        "Reads the expression that each face in a picture shows, and says how sure that is. Nothing leaves the machine."
+        "Reads the expression that each face in an image shows, and says how sure that is. Nothing leaves the machine."
     ),
     no_args_is_help=True,
     add_completion=False,
@@ -71,8 +72,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):  # JSON is UTF-8, whatever the terminal speaks
             stream.reconfigure(encoding="utf-8", errors="backslashreplace")
+    words, notes = with_new_names(sys.argv[1:] if arguments is None else arguments)
+    for note in notes:
+        say(f"mien: {note}; the old name goes with the next release")
     try:
-        app(arguments, prog_name="mien")  # typer itself tells of wrong usage and closed pipes, and leaves
+        app(words, prog_name="mien")  # typer itself tells of wrong usage and closed pipes, and leaves
     except SystemExit as left:
         if left.code == INTERRUPTED:
             say("mien: interrupted; what was finished is there")

@@ -1,4 +1,4 @@
-"""``mien bench``: parts of mien side by side, on your own pictures and machine."""
+"""``mien bench``: parts of mien side by side, on your own images and machine."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ if TYPE_CHECKING:
     from mien.evaluation.detection_metrics import Finding
     from mien.structures import Frame
 
-app = typer.Typer(help="Parts of mien side by side, on your own pictures and machine.", no_args_is_help=True)
+app = typer.Typer(help="Parts of mien side by side, on your own images and machine.", no_args_is_help=True)
 
 SIZES = ((320, 320), (640, 480), (1280, 720))
-"""Width and height of the pictures that detectors are timed on."""
+"""Width and height of the images that detectors are timed on."""
 
 ROUNDS = 15
 
@@ -39,7 +39,7 @@ app.command("robustness")(robustness)
 
 @app.command("detectors")
 def detectors(
-    folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="Pictures with labels.jsonl: faces, landmarks.")],
+    folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="Images with labels.jsonl: faces, landmarks.")],
     *,
     detector: Annotated[
         list[str] | None,
@@ -65,15 +65,15 @@ def detectors(
     names = detector or detectors_here(store)
     chosen = {name: find_detector(name, store) for name in names}
     found = scenes.read(folder)
-    pictures = (found.halves()[1] if held_out else found).pictures
-    say(f"{len(pictures)} pictures of {folder}")
+    images = (found.halves()[1] if held_out else found).images
+    say(f"{len(images)} images of {folder}")
     rows = []
     for name, one in chosen.items():
         with progress(name, quiet=as_json) as tell:
-            finding = judge_detector(one, pictures, tell=tell)
-        rows.append(_figures(name, finding, _times(one, pictures[0][0])))
+            finding = judge_detector(one, images, tell=tell)
+        rows.append(_figures(name, finding, _times(one, images[0][0])))
     if plot:
-        _plot(plot, chosen, pictures)
+        _plot(plot, chosen, images)
     if as_json:
         sys.stdout.write(json.dumps(rows) + "\n")
     else:
@@ -89,25 +89,25 @@ def _figures(name: str, finding: Finding, times: dict[str, float]) -> dict[str, 
             size_words(*size): {"value": part.recall, "faces": part.found + part.missed}
             for size, part in finding.by_size
         },
-        "false_a_picture": finding.whole.false_a_picture,
+        "false_positives_per_image": finding.whole.false_positives_per_image,
         "iou": finding.placed.iou,
         "landmark_error": finding.placed.landmark_error,
-        "milliseconds": {"a picture": finding.milliseconds, **times},
+        "milliseconds": {"an image": finding.milliseconds, **times},
     }
 
 
 def _times(detector: Detector, frame: Frame) -> dict[str, float]:
-    """Median milliseconds a picture of each size, whatever is in it."""
+    """Median milliseconds an image of each size, whatever is in it."""
     import cv2
     import numpy as np
 
     times = {}
     for size in SIZES:
-        picture = np.asarray(cv2.resize(frame, size), np.uint8)
+        image = np.asarray(cv2.resize(frame, size), np.uint8)
         taken = []
         for _ in range(ROUNDS):
             started = time.perf_counter()
-            detector.detect(picture)
+            detector.detect(image)
             taken.append(time.perf_counter() - started)
         times[f"{size[0]}x{size[1]}"] = 1000 * float(np.median(taken))
     return times
@@ -118,24 +118,24 @@ def _table(rows: Sequence[dict[str, Any]]) -> Table:
 
     sizes, times = list(rows[0]["recall"]), list(rows[0]["milliseconds"])
     shown = Table("detector", box=None, pad_edge=False)
-    titles = [f"recall, {size}" for size in sizes] + ["false a picture", "IoU", "landmarks"]
+    titles = [f"recall, {size}" for size in sizes] + ["false an image", "IoU", "landmarks"]
     for title in [*titles, *(f"ms {one}" for one in times)]:
         shown.add_column(title, justify="right")
     for row in rows:
         recalls = [f"{row['recall'][size]['value']:.3f} of {row['recall'][size]['faces']}" for size in sizes]
         placed = [f"{row[name]:.3f}" if row[name] is not None else "" for name in ("iou", "landmark_error")]
         taken = [f"{row['milliseconds'][one]:.1f}" for one in times]
-        shown.add_row(row["detector"], *recalls, f"{row['false_a_picture']:.3f}", *placed, *taken)
+        shown.add_row(row["detector"], *recalls, f"{row['false_positives_per_image']:.3f}", *placed, *taken)
     return shown
 
 
-def _plot(path: Path, detectors: dict[str, Detector], pictures: Sequence[Any]) -> None:
+def _plot(path: Path, detectors: dict[str, Detector], images: Sequence[Any]) -> None:
     from mien.evaluation.detection_curves import recall_curves
 
     curves: dict[str, tuple[Curve, ...]] = {}
     for name, detector in detectors.items():
-        say(f"recall of {name} on harder pictures")
-        curves[name] = recall_curves(detector, pictures)
+        say(f"recall of {name} on harder images")
+        curves[name] = recall_curves(detector, images)
         say(json.dumps([dataclasses.asdict(curve) for curve in curves[name]]))
     from mien.evaluation.detection_plot import draw_curves
 

@@ -1,4 +1,4 @@
-"""``mien data crop``: folders of photos become a data set of face chips."""
+"""``mien data crop``: folders of photos become a data set of face crops."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ def crop(
         typer.Argument(metavar="PHOTOS", help="Folders of photos by class, or by split and class; or with legend.csv."),
     ],
     *,
-    out: Annotated[Path, typer.Option("--out", help="The data set: grey chips by class, and crops.csv.")],
+    out: Annotated[Path, typer.Option("--out", help="The data set: grey face crops by class, and crops.csv.")],
     model: ModelOption = "compact",
     detector: DetectorOption = "auto",
-    size: Annotated[int, typer.Option("--size", help="Side of the chips in pixels.")] = 48,
+    size: Annotated[int, typer.Option("--size", help="Side of the face crops in pixels.")] = 48,
     largest: Annotated[
         bool, typer.Option("--largest", help="Take the largest of several faces; else such photos are only listed.")
     ] = False,
@@ -42,6 +42,6 @@ def crop(
     with progress("cropping") as tell:
         counts = counted(crop_photos(photos, out, cutting, tell))
     others = ", ".join(f"{count} {status}" for status, count in counts.items() if count and status != CROPPED)
-    say(f"written: {counts[CROPPED]} chips in {out}{f'; not cut: {others}' if others else ''}; see {out / CROPS}")
+    say(f"written: {counts[CROPPED]} face crops in {out}{f'; not cut: {others}' if others else ''}; see {out / CROPS}")
     if counts[UNREADABLE]:
         raise typer.Exit(SOME_FAILED)

@@ -24,7 +24,7 @@ app = typer.Typer(help="Look at a data set, check it, or make one of photos.", n
 crop.register(app)
 
 DataArgument = Annotated[
-    Path, typer.Argument(metavar="DATA", help="A data set: a csv, its folder, or folders of pictures by class.")
+    Path, typer.Argument(metavar="DATA", help="A data set: a csv, its folder, or folders of images by class.")
 ]
 
 
@@ -37,7 +37,7 @@ def info(
         Path | None, typer.Option("--out", help="Write contact sheets here: all.png, and one for each class.")
     ] = None,
 ) -> None:
-    """What is in a data set: splits, sizes, and the pictures of each class."""
+    """What is in a data set: splits, sizes, and the images of each class."""
     from mien.data import load
     from mien.data.summary import balance, summary
 
@@ -62,7 +62,7 @@ def audit(
     *,
     out: Annotated[Path, typer.Option("--out", help="Write audit.html, audit.json and without.txt here.")],
     faces: Annotated[
-        bool, typer.Option("--faces", help="Look for a face in each picture, too; this takes minutes.")
+        bool, typer.Option("--faces", help="Look for a face in each image, too; this takes minutes.")
     ] = False,
     detector: DetectorOption = "auto",
     alike: Annotated[
@@ -70,7 +70,7 @@ def audit(
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Find copies within and across splits, conflicting labels, and pictures that are blank or show no face."""
+    """Find copies within and across splits, conflicting labels, and images that are blank or show no face."""
     from mien.data import audit as auditing
     from mien.data import load
     from mien.data.audit_report import CROWDED, audit_page
@@ -113,7 +113,7 @@ def _show_head(data: Dataset) -> None:
     colour = "grey" if data.channels == 1 else "RGB"
     splits = ", ".join(f"{name} {count:,}" for name, count in split_sizes(data).items())
     shown = console()
-    shown.print(printable(f"{data.name}: {len(data):,} pictures of {data.size}x{data.size}, {colour}"))
+    shown.print(printable(f"{data.name}: {len(data):,} images of {data.size}x{data.size}, {colour}"))
     shown.print(printable(f"{splits}\nSHA-256 {data.digest}"), style="dim")
 
 
@@ -151,25 +151,25 @@ def _show_findings(findings: Audit, left_out: int) -> None:
     found, data = findings.counts(), findings.data
     lines = [
         (found["groups"], f"groups of copies; {found['exact_groups']:,} of the same pixels throughout"),
-        (found["spare"], "pictures more than there would be without copies"),
+        (found["spare"], "images more than there would be without copies"),
         (found["conflicts"], "groups with conflicting labels"),
         (found["leaks"], "groups with copies in more than one split"),
         *(
-            (findings.leaked(name), f"pictures of {name} with a copy in another split")
+            (findings.leaked(name), f"images of {name} with a copy in another split")
             for name in data.split_names()
             if findings.leaks
         ),
-        (found["blank"], "blank pictures"),
+        (found["blank"], "blank images"),
     ]
     if "faceless" in found:
-        lines.append((found["faceless"], "pictures in which no vote names an expression"))
+        lines.append((found["faceless"], "images in which no vote names an expression"))
     if "unseen" in found:
-        lines.append((found["unseen"], "pictures in which the detector found no face, which proves nothing"))
+        lines.append((found["unseen"], "images in which the detector found no face, which proves nothing"))
     lines.append((left_out, "rows of Training are better left out: without.txt"))
     table = Table.grid(padding=(0, 2))
     table.add_column(justify="right")
     table.add_column()
     for count, what in lines:
         table.add_row(f"{count:,}", printable(what))
-    console().print(printable(f"{data.name}: {len(data):,} pictures"))
+    console().print(printable(f"{data.name}: {len(data):,} images"))
     console().print(table)

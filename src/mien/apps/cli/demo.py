@@ -22,7 +22,7 @@ def register(app: typer.Typer) -> None:
 
 
 def demo(
-    out: Annotated[Path, typer.Option("--out", help="The folder that the drawn picture is written to.")] = Path("demo"),
+    out: Annotated[Path, typer.Option("--out", help="The folder that the drawn image is written to.")] = Path("demo"),
 ) -> None:
     """Read a portrait that comes with mien, print what it shows, and write it drawn."""
     from mien.recognizer import Recognizer

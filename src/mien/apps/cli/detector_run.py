@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from mien.data.scenes import Scenes
     from mien.detection.grid_detector import CellDetector
     from mien.models.card import DetectorCard
-    from mien.training.config import Recipe
+    from mien.training.config import TrainingConfig
     from mien.training.run.directory import Source
 
 
@@ -22,12 +22,12 @@ def read_halves(source: Source) -> tuple[Scenes, Scenes]:
     from mien.data import scenes
 
     if source.without:
-        raise UsageError("expected no --without for the face detector: take the pictures out of labels.jsonl")
+        raise UsageError("expected no --without for the face detector: take the images out of labels.jsonl")
     return scenes.read(Path(source.data)).halves()
 
 
 def chosen_teacher(words: str) -> str:
-    """Teachers as a recipe names them: a name or a file's absolute path, commas between; or "" for none."""
+    """Teachers as a config names them: a name or a file's absolute path, commas between; or "" for none."""
     if words == "none":
         return ""
     return ",".join(_whole(part.strip()) for part in words.split(","))
@@ -37,33 +37,33 @@ def _whole(words: str) -> str:
     return str(Path(words).expanduser().absolute()) if words.lower().endswith(".onnx") else words
 
 
-def find_teacher(recipe: Recipe) -> CellDetector | None:
-    """The detector that a recipe names to learn from."""
+def find_teacher(config: TrainingConfig) -> CellDetector | None:
+    """The detector that a config names to learn from."""
     from mien.detection.grid_detector import CellDetector
     from mien.models.store import ModelStore
     from mien.recognizer import find_detector
 
-    if not recipe.teacher:
+    if not config.teacher:
         return None
-    teacher = find_detector(recipe.teacher, ModelStore())
+    teacher = find_detector(config.teacher, ModelStore())
     if not isinstance(teacher, CellDetector):
-        raise UsageError(f"expected yunet, or a detector's .onnx file, to learn from; received {recipe.teacher!r}")
+        raise UsageError(f"expected yunet, or a detector's .onnx file, to learn from; received {config.teacher!r}")
     return teacher
 
 
-def find_chips(recipe: Recipe) -> Dataset | None:
-    """The data set of chips that a recipe pastes from."""
+def find_crops(config: TrainingConfig) -> Dataset | None:
+    """The data set of face crops that a config pastes from."""
     from mien.data import load
 
-    return load(Path(recipe.pasted)) if recipe.pasted else None
+    return load(Path(config.pasted)) if config.pasted else None
 
 
-def write_detector(run: Path, model: Any, halves: tuple[Scenes, Scenes], recipe: Recipe) -> None:
+def write_detector(run: Path, model: Any, halves: tuple[Scenes, Scenes], config: TrainingConfig) -> None:
     """Writes the model file of a detector into its run directory, and tells of it."""
     from mien.training.run.directory import MODEL
     from mien.training.tasks.detection.export import export_detector
 
-    tell(export_detector(model, *halves, recipe, run / MODEL), run / MODEL)
+    tell(export_detector(model, *halves, config, run / MODEL), run / MODEL)
 
 
 def load_detector_run(run: Path) -> Any:

@@ -32,7 +32,7 @@ def doctor() -> None:
     store = ModelStore()
     shown = Table("", "what", "found", "fix", box=None, pad_edge=False)
     broken = False
-    for finding in checks(store, lambda: milliseconds_a_chip(store)):
+    for finding in checks(store, lambda: milliseconds_a_crop(store)):
         broken |= finding.state == "fail"
         word, colour = MARKS[finding.state]
         shown.add_row(Text(word, style=colour), Text(finding.topic), Text(finding.detail), Text(finding.fix))
@@ -41,8 +41,8 @@ def doctor() -> None:
         raise typer.Exit(SOME_FAILED)
 
 
-def milliseconds_a_chip(store: ModelStore, runs: int = 20) -> float:
-    """The median time that the shipped classifier takes for one chip.
+def milliseconds_a_crop(store: ModelStore, runs: int = 20) -> float:
+    """The median time that the shipped classifier takes for one face crop.
 
     Raises:
         ModelError: the model is missing or changed.
@@ -54,10 +54,10 @@ def milliseconds_a_chip(store: ModelStore, runs: int = 20) -> float:
 
     classifier = Classifier(store.load(DEFAULT_MODEL))
     card = classifier.card
-    chip = np.random.default_rng(0).integers(0, 256, (1, card.size, card.size, card.channels), np.uint8)
+    crop = np.random.default_rng(0).integers(0, 256, (1, card.size, card.size, card.channels), np.uint8)
     times = []
     for _ in range(runs + 1):
         started = time.perf_counter()
-        classifier.predict(chip)
+        classifier.predict(crop)
         times.append(time.perf_counter() - started)
     return 1000.0 * sorted(times[1:])[runs // 2]

@@ -1,4 +1,4 @@
-"""Pictures and videos with what was found in them: where they go, and how each frame is painted."""
+"""Images and videos with what was found in them: where they go, and how each frame is painted."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 class Drawings:
-    """Writes pictures and videos with what was found in them into a folder, each under a name of its own.
+    """Writes images and videos with what was found in them into a folder, each under a name of its own.
 
     The name is the file's, numbered where two files share one.
 
@@ -29,7 +29,7 @@ class Drawings:
         painter: gives what paints the frames of one file; None draws boxes, words and avatars.
 
     Raises:
-        UsageError: a drawing would take the place of one of the pictures.
+        UsageError: a drawing would take the place of one of the images.
     """
 
     def __init__(self, folder: Path, files: Iterable[Path], painter: Callable[[], Paint] | None = None) -> None:
@@ -39,15 +39,15 @@ class Drawings:
         originals = {_identity(path) for path in self._targets} - {None}
         if any(_identity(target) in originals for target in self._targets.values()):
             raise UsageError(
-                f"expected a folder for drawings other than that of the pictures; received {folder}, where drawings "
-                "would take the place of pictures"
+                f"expected a folder for drawings other than that of the images; received {folder}, where drawings "
+                "would take the place of images"
             )
 
     def write(self, path: Path, frame: Frame, result: FrameResult) -> Path:
-        """Draws what was found in one of the pictures; the file written.
+        """Draws what was found in one of the images; the file written.
 
         Raises:
-            PictureError: the picture is too large for its format.
+            ImageError: the image is too large for its format.
         """
         from mien.media.image import write
 
@@ -62,7 +62,7 @@ class Drawings:
         paint = self._painter()
         with open_video(self._targets[path], path) as writer:
             yield lambda frame, result: writer.write(
-                paint(frame.picture, result.predictions, frame.seconds), frame.seconds
+                paint(frame.image, result.predictions, frame.seconds), frame.seconds
             )
 
 

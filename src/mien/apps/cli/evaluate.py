@@ -1,4 +1,4 @@
-"""``mien evaluate``: judges models as users have them, on labelled chips or on photos through the whole chain."""
+"""``mien evaluate``: judges models as users have them, on labelled face crops or on photos through the whole chain."""
 
 from __future__ import annotations
 
@@ -41,7 +41,9 @@ def evaluate(
     *,
     data: Annotated[
         Path,
-        typer.Option("--data", help="A FER2013 csv, its folder, or class folders of chips; of photos with --photos."),
+        typer.Option(
+            "--data", help="A FER2013 csv, its folder, or class folders of face crops; of photos with --photos."
+        ),
     ],
     model: ModelsOption = None,
     split: Annotated[
@@ -51,8 +53,9 @@ def evaluate(
             help="The split judged; by default PublicTest, else what the run held out, or the only one there is.",
         ),
     ] = None,
-    labels: Annotated[
-        str, typer.Option("--labels", help="A head, or answer (what users are told); by default the data's own labels.")
+    head: Annotated[
+        str,
+        typer.Option("--head", help="Output head: fused, or one of the model's own [the data's]."),
     ] = "",
     photos: Annotated[
         bool, typer.Option("--photos", help="The data is photos: run the whole chain; a face missed counts as wrong.")
@@ -75,10 +78,10 @@ def evaluate(
         out.mkdir(parents=True, exist_ok=True)  # what can't be written is told before the work, not after it
     copied = None
     if photos:
-        evaluation = _judge_photos(data, _distinct(model), detector, labels, tuple(leave_out or ()))
+        evaluation = _judge_photos(data, _distinct(model), detector, head, tuple(leave_out or ()))
     else:
         judged, learnt = splits(data, split, _distinct(model))
-        evaluation = _judge_chips(judged, _distinct(model), labels)
+        evaluation = _judge_crops(judged, _distinct(model), head)
         copied = _copied(evaluation, judged, learnt) if out and learnt else None
     if out:
         _write(out, evaluation, copied)
@@ -121,22 +124,22 @@ def _held_out(data: Dataset, models: Sequence[str]) -> tuple[Dataset, Dataset] |
     return found[0] if found else None
 
 
-def _judge_chips(data: Dataset, models: Sequence[str], labels: str) -> Evaluation:
+def _judge_crops(data: Dataset, models: Sequence[str], head: str) -> Evaluation:
     from mien.classification.classifier import Classifier
-    from mien.evaluation.evaluation import evaluate_chips
+    from mien.evaluation.evaluation import evaluate_crops
     from mien.models.store import ModelStore
 
-    return evaluate_chips({name: Classifier(ModelStore().load(model_named(name))) for name in models}, data, labels)
+    return evaluate_crops({name: Classifier(ModelStore().load(model_named(name))) for name in models}, data, head)
 
 
 def _judge_photos(
-    data: Path, models: Sequence[str], detector: str, labels: str, leave_out: tuple[str, ...]
+    data: Path, models: Sequence[str], detector: str, head: str, leave_out: tuple[str, ...]
 ) -> Evaluation:
     from mien.data.photos import read
     from mien.evaluation.evaluation import evaluate_photos
     from mien.recognizer import Recognizer
 
-    recognizers = {name: Recognizer.load(model_named(name), detector, labels or "answer") for name in models}
+    recognizers = {name: Recognizer.load(model_named(name), detector, head or "fused") for name in models}
     with progress("judging photos") as tell:
         return evaluate_photos(recognizers, read(data), leave_out, tell)
 
@@ -145,7 +148,7 @@ def _copied(evaluation: Evaluation, judged: Dataset, learnt: Dataset) -> npt.NDA
     from mien.data.duplicates import copies
 
     with progress("looking for copies in Training") as tell:
-        found = copies(judged.chips[evaluation.models[0].rows], learnt.chips, tell)
+        found = copies(judged.crops[evaluation.models[0].rows], learnt.crops, tell)
     # what makes two faces copies is common between two digits
     return found.found if set(judged.truths[0].labels) <= set(Emotion) else found.exact
 

@@ -1,4 +1,4 @@
-"""``mien explain``: what an answer hung on, as maps over the faces, a page a picture and a sheet of all."""
+"""``mien explain``: what an answer hung on, as maps over the faces, a page an image and a sheet of all."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from mien.apps.cli.drawings import is_video
 from mien.apps.cli.options import (
     SOME_FAILED,
     DetectorOption,
+    HeadOption,
     JsonOption,
-    LabelsOption,
     ModelOption,
     console,
     model_named,
@@ -22,7 +22,7 @@ from mien.apps.cli.options import (
     say,
 )
 from mien.apps.cli.predict import files_in
-from mien.errors import PictureError, UsageError
+from mien.errors import ImageError, UsageError
 from mien.media.files import Names
 
 if TYPE_CHECKING:
@@ -42,11 +42,11 @@ def register(app: typer.Typer) -> None:
 
 
 def explain(
-    sources: Annotated[list[Path], typer.Argument(metavar="PICTURE", help="Photos, and folders of them.")],
+    sources: Annotated[list[Path], typer.Argument(metavar="IMAGE", help="Photos, and folders of them.")],
     *,
     model: ModelOption = "compact",
     detector: DetectorOption = "auto",
-    labels: LabelsOption = "answer",
+    head: HeadOption = "fused",
     method: Annotated[
         list[str] | None,
         typer.Option(
@@ -65,11 +65,11 @@ def explain(
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Show what an answer hung on: maps over the faces, the parts that carried it, a page a picture, a sheet of all."""
+    """Show what an answer hung on: maps over the faces, the parts that carried it, a page an image, a sheet of all."""
     files = files_in(sources)
     if any(map(is_video, files)):
-        raise UsageError("expected pictures; received a video: mien predict --draw writes pictures of its faces")
-    recognizer, explainers = _made(model, detector, labels, method or [OCCLUSION])
+        raise UsageError("expected images; received a video: mien predict --draw writes images of its faces")
+    recognizer, explainers = _made(model, detector, head, method or [OCCLUSION])
     pages = None if as_json and out is None else Pages(out or Path("explained"), files)
     failed = False
     with progress("explaining", quiet=as_json) as tell:
@@ -87,11 +87,11 @@ def explain(
 
 
 class Pages:
-    """A page a picture and the sheet of all, in one folder.
+    """A page an image and the sheet of all, in one folder.
 
     Args:
         folder: made if need be.
-        files: all pictures; two of one name get numbered pages.
+        files: all images; two of one name get numbered pages.
     """
 
     def __init__(self, folder: Path, files: Sequence[Path]) -> None:
@@ -100,12 +100,12 @@ class Pages:
         self._folder, self._made = folder, f"mien {__version__}"
         names = Names(SHEET)
         self._pages = {path: folder / names.free(path.stem, ".html") for path in files}
-        self._pictures = Names()
+        self._images = Names()
         self.written: list[tuple[str, str, Sequence[Explanation]]] = []
         folder.mkdir(parents=True, exist_ok=True)
 
     def write(self, path: Path, found: Sequence[Explanation]) -> None:
-        """The page of one picture, and beside it the face and its maps as PNG, a file a face."""
+        """The page of one image, and beside it the face and its maps as PNG, a file a face."""
         from mien.explain.overlay import beside
         from mien.explain.page import explanation_page
         from mien.media.files import write_text
@@ -114,11 +114,11 @@ class Pages:
         page = self._pages[path]
         write_text(page, explanation_page(path.name, found, self._made))
         for one in found:
-            write(self._folder / self._pictures.free(page.stem, ".png"), beside(one))
+            write(self._folder / self._images.free(page.stem, ".png"), beside(one))
         self.written.append((path.name, page.name, found))
 
     def finish(self) -> Path:
-        """The sheet where there are several pictures; the file to open."""
+        """The sheet where there are several images; the file to open."""
         from mien.explain.page import sheet_page
         from mien.media.files import write_text
 
@@ -128,7 +128,7 @@ class Pages:
         return self._folder / SHEET
 
 
-def _made(model: str, detector: str, labels: str, methods: Sequence[str]) -> tuple[Recognizer, tuple[Explainer, ...]]:
+def _made(model: str, detector: str, head: str, methods: Sequence[str]) -> tuple[Recognizer, tuple[Explainer, ...]]:
     """The recognizer, and an explainer a method, all of one model.
 
     Raises:
@@ -143,7 +143,7 @@ def _made(model: str, detector: str, labels: str, methods: Sequence[str]) -> tup
         raise UsageError(f"expected a method of {OCCLUSION}, {', '.join(BY_GRADIENTS)}; received {', '.join(unknown)}")
     store, run = ModelStore(), Path(model)
     content = store.load(model_named(model))
-    occlusion = Occlusion(content, labels, threads=None)
+    occlusion = Occlusion(content, head, threads=None)
     makers: dict[str, Callable[[], Explainer]] = {OCCLUSION: lambda: occlusion}
     if set(methods) & set(BY_GRADIENTS):
         if not run.is_dir():
@@ -154,10 +154,10 @@ def _made(model: str, detector: str, labels: str, methods: Sequence[str]) -> tup
         from mien.explain.gradients import grad_cam, integrated_gradients
 
         makers |= {
-            "grad-cam": lambda: grad_cam(run, labels),
-            "integrated-gradients": lambda: integrated_gradients(run, labels),
+            "grad-cam": lambda: grad_cam(run, head),
+            "integrated-gradients": lambda: integrated_gradients(run, head),
         }
-    recognizer = Recognizer(find_detector(detector, store), occlusion.classifier, labels)
+    recognizer = Recognizer(find_detector(detector, store), occlusion.classifier, head)
     return recognizer, tuple(makers[name]() for name in dict.fromkeys(methods))
 
 
@@ -169,7 +169,7 @@ def _explained(
 
     try:
         frame = read(path)
-    except PictureError as error:
+    except ImageError as error:
         return (), str(error)
     return explain_frame(recognizer, frame, explainers, expression, check=check), None
 

@@ -16,7 +16,7 @@ from mien.training.tasks.detection import NETWORK as FACE_DETECTOR
 if TYPE_CHECKING:
     from mien.data import Dataset
     from mien.models.card import ModelCard
-    from mien.training.config import Recipe
+    from mien.training.config import TrainingConfig
     from mien.training.run.directory import Source
 
     Splits = tuple[Dataset, Dataset]
@@ -42,28 +42,28 @@ def export(
 ) -> None:
     """Make the model file of a run again, from its best weights; or its int8 form, from the model file."""
     from mien.training.config import read
-    from mien.training.run.directory import MODEL, RECIPE
+    from mien.training.run.directory import CONFIG, MODEL
 
-    recipe = read(run / RECIPE)
-    if recipe.network == FACE_DETECTOR:
+    config = read(run / CONFIG)
+    if config.network == FACE_DETECTOR:
         if int8:
             raise UsageError("expected a network that names expressions with --int8; received the face detector")
-        write_detector(run, load_detector_run(run), read_halves(source_of(run, data)), recipe)
+        write_detector(run, load_detector_run(run), read_halves(source_of(run, data)), config)
         return
-    splits = read_splits(source_of(run, data), recipe)
+    splits = read_splits(source_of(run, data), config)
     if not (int8 and (run / MODEL).is_file()):
-        write_model(run, _best(run, splits, recipe), splits, recipe)
+        write_model(run, _best(run, splits, config), splits, config)
     if int8:
         _write_int8(run, splits)
 
 
-def read_splits(source: Source, recipe: Recipe) -> Splits:
+def read_splits(source: Source, config: TrainingConfig) -> Splits:
     """What is learnt from, and what choices are made on; rows that can't be read are told of."""
     from mien.training.splits import splits_of
 
     data = read_data(Path(source.data))
     with progress("looking for copies", quiet=not source.fold) as tell:
-        return splits_of(data, source, recipe, tell)
+        return splits_of(data, source, config, tell)
 
 
 def read_data(path: Path) -> Dataset:
@@ -77,12 +77,12 @@ def read_data(path: Path) -> Dataset:
     return data
 
 
-def write_model(run: Path, model: Any, splits: Splits, recipe: Recipe) -> None:
+def write_model(run: Path, model: Any, splits: Splits, config: TrainingConfig) -> None:
     """Writes the model file of a Keras network into its run directory."""
     from mien.training.export.export import export as export_model
     from mien.training.run.directory import MODEL
 
-    _tell(export_model(model, *splits, recipe, run / MODEL), run / MODEL)
+    _tell(export_model(model, *splits, config, run / MODEL), run / MODEL)
 
 
 def _write_int8(run: Path, splits: Splits) -> None:
@@ -107,7 +107,7 @@ def source_of(run: Path, data: Path | None) -> Source:
     return source if data is None else dataclasses.replace(source, data=str(data))
 
 
-def _best(run: Path, splits: Splits, recipe: Recipe) -> Any:
+def _best(run: Path, splits: Splits, config: TrainingConfig) -> Any:
     """The network with the run's best weights."""
     from mien.training import prepare_backend
 
@@ -115,7 +115,7 @@ def _best(run: Path, splits: Splits, recipe: Recipe) -> Any:
     from mien.training.engine.best import best_network
     from mien.training.engine.compilation import shape_of
 
-    return best_network(run, shape_of(splits[0], recipe), recipe.network)
+    return best_network(run, shape_of(splits[0], config), config.network)
 
 
 def _tell(card: ModelCard, path: Path) -> None:

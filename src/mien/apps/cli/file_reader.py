@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from mien.apps.cli.drawings import Drawings, is_video
 from mien.apps.cli.options import console, progress
 from mien.apps.cli.timelines import print_people
-from mien.errors import PictureError, VideoError
+from mien.errors import ImageError, VideoError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -31,7 +31,7 @@ class FileReader:
         recognizer: reads them.
         sampling: which frames of videos.
         outputs: take every result.
-        drawn: write pictures and videos with what was found.
+        drawn: write images and videos with what was found.
         table: whether tables are printed at the end.
 
     Attributes:
@@ -91,7 +91,7 @@ class FileReader:
                     self._put(result)
                     timeline.add(result)
                     if self.curves:
-                        self.curves.add(frame.picture, result)
+                        self.curves.add(frame.image, result)
                     for write in writers:
                         write(frame, result)
                     share = source.share(frame.seconds, self._sampling)
@@ -115,7 +115,7 @@ class FileReader:
 
 
 def recognise(recognizer: Recognizer, path: Path, drawn: Iterable[Drawings]) -> FrameResult:
-    """The result of one picture, drawn too where that is wanted; a picture that can't be read has its error."""
+    """The result of one image, drawn too where that is wanted; an image that can't be read has its error."""
     from mien.media.image import read
     from mien.structures import FrameResult
 
@@ -124,7 +124,7 @@ def recognise(recognizer: Recognizer, path: Path, drawn: Iterable[Drawings]) -> 
         result = dataclasses.replace(recognizer.predict(frame), source=str(path))
         for each in drawn:
             each.write(path, frame, result)
-    except PictureError as error:
+    except ImageError as error:
         return FrameResult(str(path), error=str(error))
     return result
 

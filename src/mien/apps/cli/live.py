@@ -36,7 +36,7 @@ def register(app: typer.Typer) -> None:
 def live(
     *,
     camera: CameraOption = None,
-    video: Annotated[Path | None, typer.Option("--video", help="Start at once with a video or a picture.")] = None,
+    video: Annotated[Path | None, typer.Option("--video", help="Start at once with a video or an image.")] = None,
     model: ModelOption = "compact",
     detector: DetectorOption = "auto",
     avatar: AvatarOption = "drawn",
@@ -44,7 +44,7 @@ def live(
     theme: ThemeOption = "auto",
     out: Annotated[Path, typer.Option("--out", help="Where snapshots and recordings go.")] = Path(),
 ) -> None:
-    """A window: the camera, a video or a picture on one side, an avatar with the same expression on the other.
+    """A window: the camera, a video or an image on one side, an avatar with the same expression on the other.
 
     Without --camera or --video nothing is opened until you press Start. Keys: space start and stop, o open, m mirror,
     c cover faces, b baseline, r record, s snapshot, n next face, f full screen, q leave.
@@ -65,14 +65,14 @@ def collect(
     out: Annotated[Path, typer.Option("--out", help="The folder to collect in; what is there already counts.")],
     camera: CameraOption = None,
     video: Annotated[Path | None, typer.Option("--video", help="A video in place of a camera.")] = None,
-    each: Annotated[int, typer.Option("--each", min=1, help="Pictures wanted of each expression.")] = 20,
+    each: Annotated[int, typer.Option("--each", min=1, help="Images wanted of each expression.")] = 20,
     frames: Annotated[bool, typer.Option("--frames", help="Keep whole frames, not faces cut out.")] = False,
     detector: DetectorOption = "auto",
     avatar: AvatarOption = "drawn",
     mirror: MirrorOption = True,
     theme: ThemeOption = "auto",
 ) -> None:
-    """A window that asks for one expression after another and keeps pictures of each, for mien train.
+    """A window that asks for one expression after another and keeps images of each, for mien train.
 
     The camera is opened after a notice that has to be agreed to.
     """

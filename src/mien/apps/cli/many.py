@@ -1,4 +1,4 @@
-"""``mien predict --out``: many pictures into one table, by a pool of processes, in shards that survive a kill."""
+"""``mien predict --out``: many images into one table, by a pool of processes, in shards that survive a kill."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 class Choice(NamedTuple):
-    """What reads the pictures: names or paths of a model and a detector, and a label set; and by what engine."""
+    """What reads the images: names or paths of a model and a detector, and a label set; and by what engine."""
 
     model: str
     detector: str
@@ -21,7 +21,7 @@ class Choice(NamedTuple):
 
 
 def read_many(sources: Sequence[Path], choice: Choice, out: Path, processes: int | None) -> bool:
-    """Reads pictures into a table; whether some could not be read."""
+    """Reads images into a table; whether some could not be read."""
     from mien.batch import Plan, Reader, read_all, references
     from mien.recognizer import Recognizer
 
@@ -30,8 +30,8 @@ def read_many(sources: Sequence[Path], choice: Choice, out: Path, processes: int
     plan = Plan(Reader.of(*names), tuple(references(sources)))
     with progress("reading faces") as tell:
         report = read_all(plan, out, labels, processes, lambda done, all_: tell(done / all_), choice.engine)
-    before = report.pictures - report.read
-    words = f"{report.read} pictures in {report.seconds:.0f} s, {report.rate:.0f} a second"
+    before = report.images - report.read
+    words = f"{report.read} images in {report.seconds:.0f} s, {report.rate:.0f} a second"
     say(words + (f"; {before} were read before" if before else "") + f"; written: {out}")
     if report.failed:
         say(f"{report.failed} could not be read: their rows say why, in the column error")

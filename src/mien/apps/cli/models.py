@@ -22,7 +22,7 @@ app = typer.Typer(help="List, fetch, add, check and describe models.", no_args_i
 USUAL = (48, 1, 7)
 """Side, channels and labels of a network that is shown."""
 
-TOLD = ("accuracy", "macro_f1", "recall", "false a picture", "iou", "landmark error")
+TOLD = ("accuracy", "macro_f1", "recall", "false an image", "iou", "landmark error")
 """The scores of a card that ``mien models show`` prints."""
 
 NameArgument = Annotated[str, typer.Argument(metavar="NAME", help="A name of: mien models list.")]
@@ -95,11 +95,11 @@ def networks() -> None:
     prepare_backend()
     from rich.table import Table
 
-    from mien.training.architectures import ZOO
+    from mien.training.architectures import ARCHITECTURES
     from mien.training.architectures.detector import face_detector
 
     shown = Table("name", "what", box=None, pad_edge=False)
-    for name, build in {**ZOO, FACE_DETECTOR: face_detector}.items():
+    for name, build in {**ARCHITECTURES, FACE_DETECTOR: face_detector}.items():
         shown.add_row(name, (build.__doc__ or "").strip().splitlines()[0])
     console().print(shown)
 
@@ -112,11 +112,11 @@ def show(
     ],
     *,
     network: Annotated[
-        bool, typer.Option("--network", help="The network of the zoo, where a model goes by the same name.")
+        bool, typer.Option("--network", help="The network of the architectures, where a model goes by the same name.")
     ] = False,
     size: Annotated[
         int | None,
-        typer.Option("--size", help="Of a network: side of the chip, in pixels [48; of the face detector 320]."),
+        typer.Option("--size", help="Of a network: side of the face crop, in pixels [48; of the face detector 320]."),
     ] = None,
     channels: Annotated[
         int | None, typer.Option("--channels", help="Of a network: 1 (grey) or 3 (colour) [1].")
@@ -129,7 +129,7 @@ def show(
 ) -> None:
     """Print a network layer by layer: shapes, parameters, multiply-adds; of a model file also its card.
 
-    The card (labels, crop rule, calibration, origin, recipe, scores) is whole with --json.
+    The card (labels, crop rule, calibration, origin, config, scores) is whole with --json.
     """
     asked = (size, channels, labels)
     if network or any(value is not None for value in asked) or not _is_model(name):
@@ -149,15 +149,17 @@ def _is_model(name: str) -> bool:
 
 
 def _network(name: str, asked: tuple[int | None, ...], *, expand: bool) -> Summary:
-    """A network of the zoo for pictures of the side, channels and labels that were asked for."""
+    """A network of the architectures for images of the side, channels and labels that were asked for."""
     from mien.training import prepare_backend
 
     known = "a model's name (see: mien models list), an .onnx file, a run directory"
     try:
         prepare_backend()
     except MissingExtraError as error:
-        raise UsageError(f"expected {known}; received {name!r}. To see networks of the zoo: {error}") from error
-    from mien.training.architectures import ZOO, NetworkShape
+        raise UsageError(
+            f"expected {known}; received {name!r}. To see networks of the architectures: {error}"
+        ) from error
+    from mien.training.architectures import ARCHITECTURES, NetworkShape
     from mien.training.architectures.complexity import detector_summary, summary_of
 
     if name == FACE_DETECTOR:
@@ -168,7 +170,7 @@ def _network(name: str, asked: tuple[int | None, ...], *, expand: bool) -> Summa
                 f"received a size of {side}" + ("" if asked[1:] == (None, None) and not expand else " and others")
             )
         return detector_summary(side)
-    if name not in ZOO:
+    if name not in ARCHITECTURES:
         raise UsageError(f"expected {known} or a network (see: mien models networks); received {name!r}")
     size, channels, labels = (usual if value is None else value for value, usual in zip(asked, USUAL, strict=True))
     if size < 1 or channels not in (1, 3) or labels < 2:
@@ -226,8 +228,8 @@ def _print_card(card: ModelCard | DetectorCard) -> None:
 def _told_of_reader(card: ModelCard) -> dict[str, str]:
     mirrored = ", read mirrored too" if card.mirrored else ""
     return {
-        "chips": f"{card.size}x{card.size}x{card.channels}, cut {card.crop.factor:g} times the face{mirrored}",
-        "answers": ", ".join(card.answer.labels),
+        "crops": f"{card.size}x{card.size}x{card.channels}, cut {card.crop.factor:g} times the face{mirrored}",
+        "answers": ", ".join(card.fused.labels),
         "heads": ", ".join(f"{head.name} ({len(head.labels)} labels)" for head in card.heads),
     }
 
@@ -256,7 +258,7 @@ def _print_layers(summary: Summary) -> None:
     taught = summary.parameters if summary.trainable is None else summary.trainable
     kept = f" ({summary.parameters - taught:,} of them not trained)" if summary.parameters > taught else ""
     console().print(shown)
-    console().print(f"{summary.parameters:,} parameters{kept}, {summary.multiply_adds:,} multiply-adds a chip")
+    console().print(f"{summary.parameters:,} parameters{kept}, {summary.multiply_adds:,} multiply-adds a face crop")
 
 
 def _print_json(values: dict[str, Any]) -> None:

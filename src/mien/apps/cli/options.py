@@ -32,10 +32,10 @@ ModelOption = Annotated[
 DetectorOption = Annotated[
     str,
     typer.Option(
-        "--detector", "-d", help="auto, yunet, haar, whole (each picture is a face), or an .onnx that you taught."
+        "--detector", "-d", help="auto, yunet, haar, whole (each image is a face), or an .onnx that you taught."
     ),
 ]
-LabelsOption = Annotated[str, typer.Option("--labels", help="answer (what users are told), fer2013, or ferplus.")]
+HeadOption = Annotated[str, typer.Option("--head", help="Output head of the model: fused, fer2013 or ferplus.")]
 DataOption = Annotated[
     Path, typer.Option("--data", help="A folder with fer2013.csv (.gz, .xz, .zip), the csv itself, or class folders.")
 ]

@@ -1,4 +1,4 @@
-"""``mien predict``: photos, folders and videos in; a table, JSON Lines, CSV, Parquet or drawn pictures out."""
+"""``mien predict``: photos, folders and videos in; a table, JSON Lines, CSV, Parquet or drawn images out."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from mien.apps.cli.options import (
     SOME_FAILED,
     AvatarOption,
     DetectorOption,
+    HeadOption,
     JsonOption,
-    LabelsOption,
     ModelOption,
     model_named,
 )
@@ -40,26 +40,26 @@ def register(app: typer.Typer) -> None:
 def predict(
     sources: Annotated[
         list[Path],
-        typer.Argument(metavar="SOURCE", help="Photos, folders of them, videos; with --out Parquet of pictures."),
+        typer.Argument(metavar="SOURCE", help="Photos, folders of them, videos; with --out Parquet of images."),
     ],
     *,
     model: ModelOption = "compact",
     detector: DetectorOption = "auto",
-    labels: LabelsOption = "answer",
+    head: HeadOption = "fused",
     as_json: JsonOption = False,
     csv: Annotated[Path | None, typer.Option("--csv", help="Write a CSV file, a row a face.")] = None,
     parquet: Annotated[Path | None, typer.Option("--parquet", help="Write a Parquet file, a row a face.")] = None,
     draw: Annotated[
-        Path | None, typer.Option("--draw", help="Write each picture or video with its faces drawn here.")
+        Path | None, typer.Option("--draw", help="Write each image or video with its faces drawn here.")
     ] = None,
     mask: Annotated[
-        Path | None, typer.Option("--mask", help="Write each picture or video here, an avatar over each face.")
+        Path | None, typer.Option("--mask", help="Write each image or video here, an avatar over each face.")
     ] = None,
     avatar: AvatarOption = "drawn",
     out: Annotated[
         Path | None,
         typer.Option(
-            "--out", help="Many pictures into one .parquet, .csv or .jsonl, by all cores; goes on after a kill."
+            "--out", help="Many images into one .parquet, .csv or .jsonl, by all cores; goes on after a kill."
         ),
     ] = None,
     processes: Annotated[
@@ -78,7 +78,7 @@ def predict(
         Path | None, typer.Option("--page", help="Of one video: write a page of who showed what, when.")
     ] = None,
     thumbnails: Annotated[
-        bool, typer.Option("--thumbnails/--no-thumbnails", help="Of the page: with small pictures of the faces.")
+        bool, typer.Option("--thumbnails/--no-thumbnails", help="Of the page: with small images of the faces.")
     ] = True,
     elan: Annotated[Path | None, typer.Option("--elan", help="Of one video: annotations for ELAN (.eaf).")] = None,
 ) -> None:
@@ -93,21 +93,21 @@ def predict(
 
     sampling = Sampling(every, stride, start, end)
     files = files_in(sources, [".parquet"] if out else [])
-    pictures = [path for path in files if not is_video(path)]
+    images = [path for path in files if not is_video(path)]
     timelines = {"srt": srt, "vtt": vtt, "elan": elan, "page": page}
     if out:
-        if len(pictures) != len(files) or any((csv, parquet, draw, mask, as_json, *timelines.values())):
-            raise UsageError("expected pictures alone with --out, and no other form of results")
-        if read_many(pictures, Choice(model_named(model), detector, labels, engine), out, processes):
+        if len(images) != len(files) or any((csv, parquet, draw, mask, as_json, *timelines.values())):
+            raise UsageError("expected images alone with --out, and no other form of results")
+        if read_many(images, Choice(model_named(model), detector, head, engine), out, processes):
             raise typer.Exit(SOME_FAILED)
         return
-    if any(timelines.values()) and (pictures or len(files) != 1):
+    if any(timelines.values()) and (images or len(files) != 1):
         raise UsageError(f"expected one video for {given(timelines)}; received {len(files)} files")
     drawn = [Drawings(draw, files)] if draw else []
     if mask:
         kind = find_avatar(avatar)
         drawn.append(Drawings(mask, files, lambda: Cover(kind).covered))
-    recognizer = Recognizer.load(model_named(model), detector, labels)
+    recognizer = Recognizer.load(model_named(model), detector, head)
     with result_files(recognizer.labels, csv, parquet) as write:
         outputs = [write, *([print_json] if as_json else [])]
         reader = FileReader(recognizer, sampling, outputs, drawn, table=not as_json)
@@ -120,20 +120,20 @@ def predict(
 
 
 def files_in(sources: Iterable[Path], more: Iterable[str] = ()) -> list[Path]:
-    """The pictures and videos that the sources name; folders are searched for pictures, and files of more suffixes.
+    """The images and videos that the sources name; folders are searched for images, and files of more suffixes.
 
     Raises:
         UsageError: there are none.
     """
-    from mien.media.image import PICTURE_SUFFIXES, find_pictures
+    from mien.media.image import IMAGE_SUFFIXES, find_images
 
-    pictures = list(find_pictures(sources, {*PICTURE_SUFFIXES, *more}))
-    if not pictures:
+    images = list(find_images(sources, {*IMAGE_SUFFIXES, *more}))
+    if not images:
         raise UsageError(
-            f"expected pictures ({', '.join(sorted(PICTURE_SUFFIXES))}) or videos; found none in "
+            f"expected images ({', '.join(sorted(IMAGE_SUFFIXES))}) or videos; found none in "
             f"{', '.join(map(str, sources))}"
         )
-    return pictures
+    return images
 
 
 def print_json(result: FrameResult) -> None:
@@ -149,14 +149,14 @@ def result_files(labels: tuple[str, ...], csv: Path | None, parquet: Path | None
     """What writes each result to the CSV and Parquet files asked for; they are there when the block ends.
 
     Raises:
-        UsageError: a file is a folder, or has the name of a picture, as it has after ``--csv *.jpg``.
+        UsageError: a file is a folder, or has the name of an image, as it has after ``--csv *.jpg``.
     """
-    from mien.media.image import PICTURE_SUFFIXES
+    from mien.media.image import IMAGE_SUFFIXES
     from mien.outputs import open_csv, open_parquet
 
     for path in filter(None, (csv, parquet)):
-        if path.is_dir() or path.suffix.lower() in PICTURE_SUFFIXES:
-            kind = "a folder" if path.is_dir() else "the name of a picture"
+        if path.is_dir() or path.suffix.lower() in IMAGE_SUFFIXES:
+            kind = "a folder" if path.is_dir() else "the name of an image"
             raise UsageError(f"expected a file for results, such as faces.csv; received {kind}, {path}")
     with ExitStack() as files:
         writers = [

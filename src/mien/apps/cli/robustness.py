@@ -1,4 +1,4 @@
-"""``mien bench robustness``: what is left of a model's accuracy when chips are changed as cameras and detectors do."""
+"""``mien bench robustness``: a model's accuracy under image corruptions."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 def robustness(
-    data: Annotated[Path, typer.Argument(metavar="DATA", help="Labelled chips, as mien evaluate takes them.")],
+    data: Annotated[Path, typer.Argument(metavar="DATA", help="Labelled face crops, as mien evaluate takes them.")],
     *,
     model: Annotated[
         str | None, typer.Option("--model", "-m", help="A model's name, an .onnx file, or a run; compact by default.")
@@ -28,12 +28,13 @@ def robustness(
     split: Annotated[
         str | None, typer.Option("--split", help="The split judged; PublicTest where there is one.")
     ] = None,
-    labels: Annotated[
-        str, typer.Option("--labels", help="A head, or answer (what users are told); by default the data's own labels.")
+    head: Annotated[
+        str,
+        typer.Option("--head", help="Output head: fused, or one of the model's own [the data's]."),
     ] = "",
     as_json: JsonOption = False,
 ) -> None:
-    """Accuracy on chips cropped too tight or wide, off the middle, turned, blurred, dark, noisy, small, covered."""
+    """Accuracy on face crops that are cropped wrong, rotated, blurred, dark, noisy, small or occluded."""
     from mien.apps.cli.evaluate import splits
     from mien.classification.classifier import Classifier
     from mien.evaluation.robustness import stand
@@ -44,21 +45,21 @@ def robustness(
     judged, _ = splits(data, split, [name])
     classifier = Classifier(ModelStore().load(model_named(name)))
     with progress("robustness", quiet=as_json) as tell:
-        stood = stand(classifier, judged, labels, tell)
+        stood = stand(classifier, judged, head, tell)
     if as_json:
         rows = [
             {"change": one.kind, "step": one.step, "accuracy": one.metrics.accuracy, "macro_f1": one.metrics.macro_f1}
             for one in stood
         ]
         about = {"data": judged.name, "split": ", ".join(judged.split_names()), "model": classifier.card.name}
-        about["labels"] = labels or judged.truths[0].head
+        about["labels"] = head or judged.truths[0].head
         sys.stdout.write(json.dumps({**about, "n": stood[0].metrics.n, "mean": _mean(stood), "rows": rows}) + "\n")
     else:
         console().print(_table(stood))
 
 
 def _mean(stood: Sequence[Stood]) -> float:
-    """Mean accuracy over the hardships, without the chips as they are."""
+    """Mean accuracy over the corruptions, without the face crops as they are."""
     return sum(one.metrics.accuracy for one in stood[1:]) / (len(stood) - 1)
 
 

@@ -32,7 +32,7 @@ def show_end(run: Path) -> None:
     name = shlex.quote(str(run))
     if best:
         say(
-            f"\n{run}: {facts.network} on {facts.data}, {len(record.history)} of {record.recipe.epochs} epochs in "
+            f"\n{run}: {facts.network} on {facts.data}, {len(record.history)} of {record.config.epochs} epochs in "
             f"{record.minutes:.1f} minutes; the best is epoch {best.number}"
         )
     if not model.is_file():

@@ -17,45 +17,45 @@ if TYPE_CHECKING:
 
     from rich.table import Table
 
-    from mien.training.config import Recipe
+    from mien.training.config import TrainingConfig
     from mien.training.engine.fit import Options
     from mien.training.run.progress import News
     from mien.training.search.trials import Search
 
 
-def search_recipes(out: Path, recipe: Recipe, count: int, options: Options) -> None:
-    """Searches for a better recipe, shows the trials on stdout, and writes the model file of the best.
+def search_configs(out: Path, config: TrainingConfig, count: int, options: Options) -> None:
+    """Searches for a better config, shows the trials on stdout, and writes the model file of the best.
 
     Args:
         out: the directory of the search.
-        recipe: where it begins.
+        config: where it begins.
         count: trials in all.
         options: of each run, with the source of the data.
     """
     from mien.apps.cli.training_progress import told_to_people
     from mien.training.engine.fit import BEST, Interrupted, load, shape_of
     from mien.training.run.directory import is_run
-    from mien.training.search.trials import BEST_RECIPE, search
+    from mien.training.search.trials import BEST_CONFIG, search
     from mien.training.transfer.teaching import teach as teach_one
 
-    training, validation = splits = read_splits(options.source, recipe)
-    recipe = told_fitting(recipe, training)
+    training, validation = splits = read_splits(options.source, config)
+    config = told_fitting(config, training)
 
-    def teach(recipe: Recipe, run: Path, tell: Callable[[News], None]) -> None:
-        teach_one(training, validation, recipe, run, tell, dataclasses.replace(options, resume=is_run(run)))
+    def teach(config: TrainingConfig, run: Path, tell: Callable[[News], None]) -> None:
+        teach_one(training, validation, config, run, tell, dataclasses.replace(options, resume=is_run(run)))
 
     try:
-        with told_to_people(recipe.epochs) as tell:
-            found = search(recipe, count, out, teach, tell, training.digest)
+        with told_to_people(config.epochs) as tell:
+            found = search(config, count, out, teach, tell, training.digest)
     except Interrupted as stopped:
         say("the search is saved; the same command goes on with it")
         raise typer.Exit(SIGNALLED + stopped.number) from stopped
     console().print(table(found))
     for name, share in found.importances():
         say(f"importance of {name}: {share:.0%}")
-    best, run = found.best.choices.applied(recipe), out / found.best.directory
+    best, run = found.best.choices.applied(config), out / found.best.directory
     write_model(run, load(run / BEST, shape_of(training, best), best.network), splits, best)
-    say(f"the best recipe: {out / BEST_RECIPE}")
+    say(f"the best config: {out / BEST_CONFIG}")
 
 
 def table(found: Search) -> Table:
@@ -64,7 +64,7 @@ def table(found: Search) -> Table:
 
     from mien.training.search.space import space
 
-    names = list(space(found.recipe))
+    names = list(space(found.config))
     heads = ("trial", "merit", "epochs", *(name.replace("_", " ") for name in names), "state")
     shown = Table(*heads, box=None, pad_edge=False)
     for trial in sorted(found.trials, key=lambda trial: -trial.merit):

@@ -33,7 +33,7 @@ def serve(
 ) -> None:
     """A web page with camera and photos, and an HTTP API, on this machine.
 
-    Nothing is sent elsewhere, and no picture is kept. Ctrl-C or SIGTERM ends it when what was accepted is answered.
+    Nothing is sent elsewhere, and no image is kept. Ctrl-C or SIGTERM ends it when what was accepted is answered.
     """
     try:
         from mien.apps.server import Settings, run

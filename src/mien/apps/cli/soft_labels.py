@@ -12,7 +12,7 @@ from mien.apps.cli.options import progress, say
 
 if TYPE_CHECKING:
     from mien.data import Dataset
-    from mien.training.config import Recipe
+    from mien.training.config import TrainingConfig
 
 
 def register(app: typer.Typer) -> None:
@@ -29,7 +29,7 @@ def soft_labels(
     data: Annotated[
         Path | None, typer.Option("--data", help="What the runs were taught; by default where it was read then.")
     ] = None,
-    views: Annotated[int, typer.Option("--views", min=1, help="Changed copies of each picture that are averaged.")] = 8,
+    views: Annotated[int, typer.Option("--views", min=1, help="Changed copies of each image that are averaged.")] = 8,
 ) -> None:
     """Let runs that each left a fold out label the rows of that fold: soft labels for mien train --soft-labels.
 
@@ -53,14 +53,14 @@ def soft_labels(
             f"{score.head}: {score.accuracy:.1%} of the soft labels agree with the data's own; "
             f"mean NLL of those {score.nll:.4f}"
         )
-    say(f"written: {out}, {len(soft.keys):,} pictures. Learn from it: mien train --soft-labels {out}")
+    say(f"written: {out}, {len(soft.keys):,} images. Learn from it: mien train --soft-labels {out}")
 
 
-def told_fitting(recipe: Recipe, training: Dataset) -> Recipe:
-    """The recipe as it fits the data; people are told where soft labels that it came with are left aside."""
+def told_fitting(config: TrainingConfig, training: Dataset) -> TrainingConfig:
+    """The config as it fits the data; people are told where soft labels that it came with are left aside."""
     from mien.training.distillation.soft_labels import fitting
 
-    fit = fitting(recipe, training)
-    if fit != recipe:
-        say(f"the soft labels {recipe.soft_labels} are of other pictures than {training.name}, so they are left aside")
+    fit = fitting(config, training)
+    if fit != config:
+        say(f"the soft labels {config.soft_labels} are of other images than {training.name}, so they are left aside")
     return fit

@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from mien.apps.cli.detector_run import chosen_teacher, find_chips, find_teacher, read_halves, write_detector
+from mien.apps.cli.detector_run import chosen_teacher, find_crops, find_teacher, read_halves, write_detector
 from mien.apps.cli.export import read_splits, write_model
 from mien.apps.cli.options import SIGNALLED, say
-from mien.apps.cli.search import search_recipes
+from mien.apps.cli.search import search_configs
 from mien.apps.cli.soft_labels import told_fitting
 from mien.errors import MissingExtraError, UsageError
 from mien.training.tasks.detection import NETWORK as FACE_DETECTOR
@@ -24,14 +24,14 @@ from mien.training.tasks.detection import NETWORK as FACE_DETECTOR
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from mien.training.config import Recipe
+    from mien.training.config import TrainingConfig
     from mien.training.engine.fit import Options, Run
     from mien.training.run.directory import Epoch, Record, Source
     from mien.training.run.progress import News
 
 DEFAULT_NETWORK = "compact"
 SEEN = {"soft_labels", "weights", "teacher"}
-"""The choices of a recipe that may have seen a fold that is to be left out."""
+"""The choices of a config that may have seen a fold that is to be left out."""
 
 REDRAWN = 10.0
 """Seconds after which the curves are drawn again, if an epoch has ended; and at the end."""
@@ -44,7 +44,7 @@ def register(app: typer.Typer) -> None:
 
 def train(
     *,
-    out: Annotated[Path, typer.Option("--out", help="The run directory: recipe, history, weights, model.onnx.")],
+    out: Annotated[Path, typer.Option("--out", help="The run directory: config, history, weights, model.onnx.")],
     data: Annotated[
         Path | None,
         typer.Option(
@@ -54,14 +54,14 @@ def train(
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on with the run in --out, as if it had never stopped.")
     ] = False,
-    recipe: Annotated[
-        str | None, typer.Option("--recipe", help="A recipe as TOML, or one that ships; by default the network's own.")
+    config: Annotated[
+        str | None, typer.Option("--config", help="A config as TOML, or one that ships; by default the network's own.")
     ] = None,
     model: Annotated[
-        str | None, typer.Option("--model", "-m", help="A network of the zoo: compact, nano, two-conv.")
+        str | None, typer.Option("--model", "-m", help="A network of the architectures: compact, nano, two-conv.")
     ] = None,
     epochs: Annotated[int | None, typer.Option("--epochs", help="Each a pass or several, then it is judged.")] = None,
-    batch: Annotated[int | None, typer.Option("--batch", help="Pictures a step.")] = None,
+    batch: Annotated[int | None, typer.Option("--batch", help="Images a step.")] = None,
     seed: Annotated[int | None, typer.Option("--seed", help="The same seed gives the same run.")] = None,
     precision: Annotated[
         str | None, typer.Option("--precision", help="float32, mixed_bfloat16 or mixed_float16.")
@@ -93,7 +93,8 @@ def train(
         ),
     ] = None,
     paste: Annotated[
-        Path | None, typer.Option("--paste", help="Of the face detector: FER2013 or other chips to paste into scenes.")
+        Path | None,
+        typer.Option("--paste", help="Of the face detector: FER2013 or other face crops to paste into scenes."),
     ] = None,
     soft_labels: Annotated[
         str | None,
@@ -126,13 +127,13 @@ def train(
         typer.Option("--on-device", help="The data lies on the device and is changed there, for a GPU; on JAX."),
     ] = False,
     search: Annotated[
-        int | None, typer.Option("--search", min=1, help="Try so many recipes around this one; --out holds all runs.")
+        int | None, typer.Option("--search", min=1, help="Try so many configs around this one; --out holds all runs.")
     ] = None,
 ) -> None:
     """Teach a network from a data set and export it as a model file.
 
     Ctrl-C finishes the step, saves and leaves; a second one leaves at once. --resume goes on from there, from the
-    last checkpoint after a crash, with the data and the recipe that the run began with.
+    last checkpoint after a crash, with the data and the config that the run began with.
     """
     from mien.training import prepare_backend
     from mien.training.distillation.soft_labels import chosen as chosen_labels
@@ -145,14 +146,14 @@ def train(
     options |= {"weights": weights, "fine_tune": fine_tune, "soft_share": soft_share}
     options |= {"soft_labels": None if soft_labels is None else chosen_labels(soft_labels)}
     begun = _begun(out) if resume and not search else None
-    chosen = _chosen(recipe, {name: value for name, value in options.items() if value is not None}, begun)
+    chosen = _chosen(config, {name: value for name, value in options.items() if value is not None}, begun)
     source = _source(begun, data, without, validation_share, fold)
     _check_detector(
         chosen, fold=fold is not None, search=search is not None, weights=weights is not None, on_device=on_device
     )
     if source.fold:
         asked = {name for name, value in options.items() if value is not None}
-        chosen = _for_a_fold(chosen, asked if recipe or not begun else SEEN)
+        chosen = _for_a_fold(chosen, asked if config or not begun else SEEN)
     prepare_backend()
     from mien.training.engine.devices import own_directory
     from mien.training.engine.fit import Options
@@ -163,28 +164,28 @@ def train(
     )
     with own_directory(out, go_on=resume or search is not None) as place:
         if search:
-            search_recipes(place, chosen, search, settings)
+            search_configs(place, chosen, search, settings)
         else:
             _teach(place, chosen, settings, _log(place, tensorboard=tensorboard))
 
 
-def _check_detector(recipe: Recipe, **asked: bool) -> None:
+def _check_detector(config: TrainingConfig, **asked: bool) -> None:
     """Nothing, where no option was given that the face detector has not."""
     for name, given in asked.items():
-        if given and recipe.network == FACE_DETECTOR:
+        if given and config.network == FACE_DETECTOR:
             raise UsageError(
                 f"expected a network that names expressions with --{name.replace('_', '-')}; received the face "
                 "detector. Leave the option away"
             )
 
 
-def _teach(out: Path, recipe: Recipe, options: Options, log: Callable[[News], None]) -> None:
+def _teach(out: Path, config: TrainingConfig, options: Options, log: Callable[[News], None]) -> None:
     from mien.apps.cli.training_progress import told_to_people
     from mien.training.engine.fit import Interrupted
 
-    teach, finish = (_detector if recipe.network == FACE_DETECTOR else _classifier)(options.source, recipe)
+    teach, finish = (_detector if config.network == FACE_DETECTOR else _classifier)(options.source, config)
     try:
-        with told_to_people(recipe.epochs) as tell:
+        with told_to_people(config.epochs) as tell:
 
             def told(news: News) -> None:
                 tell(news)
@@ -199,29 +200,29 @@ def _teach(out: Path, recipe: Recipe, options: Options, log: Callable[[News], No
     finish(out, done.model)
 
 
-def _classifier(source: Source, recipe: Recipe) -> tuple[Callable[..., Run], Callable[[Path, Any], None]]:
+def _classifier(source: Source, config: TrainingConfig) -> tuple[Callable[..., Run], Callable[[Path, Any], None]]:
     """What teaches a network to name expressions, and what ends that run."""
     from mien.apps.cli.run_end import show_end
     from mien.training.transfer.teaching import teach
 
-    splits = read_splits(source, recipe)
-    recipe = told_fitting(recipe, splits[0])
+    splits = read_splits(source, config)
+    config = told_fitting(config, splits[0])
 
     def finish(out: Path, model: Any) -> None:
-        write_model(out, model, splits, recipe)
+        write_model(out, model, splits, config)
         show_end(out)
 
-    return partial(teach, *splits, recipe), finish
+    return partial(teach, *splits, config), finish
 
 
-def _detector(source: Source, recipe: Recipe) -> tuple[Callable[..., Run], Callable[[Path, Any], None]]:
+def _detector(source: Source, config: TrainingConfig) -> tuple[Callable[..., Run], Callable[[Path, Any], None]]:
     """What teaches a network to find faces, and what ends that run."""
     from mien.training.engine.fit import teach
     from mien.training.tasks.detection.task import Faces
 
-    halves, teacher = read_halves(source), find_teacher(recipe)
-    lesson = Faces(*halves, recipe, teacher, find_chips(recipe))
-    return partial(teach, lesson), lambda out, model: write_detector(out, model, halves, recipe)
+    halves, teacher = read_halves(source), find_teacher(config)
+    lesson = Faces(*halves, config, teacher, find_crops(config))
+    return partial(teach, lesson), lambda out, model: write_detector(out, model, halves, config)
 
 
 def _begun(out: Path) -> Record:
@@ -234,49 +235,49 @@ def _begun(out: Path) -> Record:
     return record
 
 
-def _chosen(path: str | None, options: dict[str, object], begun: Record | None) -> Recipe:
-    """The recipe of a new run, or that of the run begun with the options that were given again."""
-    from mien.training.config import recipe_for, recipe_named
+def _chosen(path: str | None, options: dict[str, object], begun: Record | None) -> TrainingConfig:
+    """The config of a new run, or that of the run begun with the options that were given again."""
+    from mien.training.config import config_for, config_named
     from mien.training.transfer.choices import chosen_weights, fine_tuned, settled
 
     if "weights" in options:
         options = options | {"weights": chosen_weights(str(options["weights"]))}
     if begun and path is None:
-        return dataclasses.replace(begun.recipe, **options)  # type: ignore[arg-type]  # the options are typed by typer
-    recipe = recipe_named(path) if path else recipe_for(str(options.get("network", DEFAULT_NETWORK)))
+        return dataclasses.replace(begun.config, **options)  # type: ignore[arg-type]  # the options are typed by typer
+    config = config_named(path) if path else config_for(str(options.get("network", DEFAULT_NETWORK)))
     if path is None and options.get("fine_tune"):
-        recipe = fine_tuned(recipe)
-    return settled(_with(recipe, options))
+        config = fine_tuned(config)
+    return settled(_with(config, options))
 
 
-def _with(recipe: Recipe, choices: dict[str, object]) -> Recipe:
-    """The recipe with other choices; phases that a short run has no room for shrink with it."""
-    epochs = choices.get("epochs", recipe.epochs)
+def _with(config: TrainingConfig, choices: dict[str, object]) -> TrainingConfig:
+    """The config with other choices; phases that a short run has no room for shrink with it."""
+    epochs = choices.get("epochs", config.epochs)
     if not isinstance(epochs, int) or epochs < 1:
         raise UsageError(f"expected at least 1 epoch; received {epochs}")
-    gentle, warmup = min(recipe.gentle_epochs, epochs // 5), min(recipe.warmup_epochs, epochs / 5)
-    return dataclasses.replace(recipe, gentle_epochs=gentle, warmup_epochs=warmup, **choices)  # type: ignore[arg-type]  # the options are typed by typer
+    gentle, warmup = min(config.gentle_epochs, epochs // 5), min(config.warmup_epochs, epochs / 5)
+    return dataclasses.replace(config, gentle_epochs=gentle, warmup_epochs=warmup, **choices)  # type: ignore[arg-type]  # the options are typed by typer
 
 
-def _for_a_fold(recipe: Recipe, asked: set[str]) -> Recipe:
-    """The recipe of a run that leaves a fold out: of what may have seen the fold, without what was not asked for.
+def _for_a_fold(config: TrainingConfig, asked: set[str]) -> TrainingConfig:
+    """The config of a run that leaves a fold out: of what may have seen the fold, without what was not asked for.
 
     Args:
-        recipe: every choice.
+        config: every choice.
         asked: the choices that were asked for.
     """
     from mien.training.transfer.choices import IMAGENET, RANDOM, TRANSFER
 
-    if recipe.soft_labels and "soft_labels" not in asked:
-        say(f"the soft labels {recipe.soft_labels} are left aside: their teachers have seen the fold")
-        recipe = dataclasses.replace(recipe, soft_labels="")
-    if recipe.teacher and "teacher" not in asked:
-        say(f"the teacher {recipe.teacher} is left aside: it has seen the fold")
-        recipe = dataclasses.replace(recipe, teacher="")
-    if recipe.network not in TRANSFER and recipe.weights not in (IMAGENET, RANDOM) and "weights" not in asked:
-        say(f"the weights {recipe.weights} are left aside: they may have learnt from the fold")
-        recipe = dataclasses.replace(recipe, weights=RANDOM)
-    return recipe
+    if config.soft_labels and "soft_labels" not in asked:
+        say(f"the soft labels {config.soft_labels} are left aside: their teachers have seen the fold")
+        config = dataclasses.replace(config, soft_labels="")
+    if config.teacher and "teacher" not in asked:
+        say(f"the teacher {config.teacher} is left aside: it has seen the fold")
+        config = dataclasses.replace(config, teacher="")
+    if config.network not in TRANSFER and config.weights not in (IMAGENET, RANDOM) and "weights" not in asked:
+        say(f"the weights {config.weights} are left aside: they may have learnt from the fold")
+        config = dataclasses.replace(config, weights=RANDOM)
+    return config
 
 
 def _source(
@@ -336,5 +337,5 @@ def draw_curves(out: Path) -> None:
         return
     try:
         draw(out / CURVES, history)
-    except Exception as error:  # noqa: BLE001 - whatever it is, a picture is no reason to end a run
+    except Exception as error:  # noqa: BLE001 - whatever it is, an image is no reason to end a run
         say(f"the curves could not be drawn ({error})")

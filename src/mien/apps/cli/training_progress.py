@@ -38,14 +38,14 @@ def epoch_line(epoch: Epoch, epochs: int) -> str:
     scores = "".join(f"; {score.head} {score.accuracy:.4f}, macro-F1 {score.macro_f1:.4f}" for score in epoch.scores)
     return (
         f"epoch {epoch.number}/{epochs}: loss {epoch.loss:.4f}, accuracy {epoch.accuracy:.4f}{scores}; "
-        f"{epoch.pictures_a_second:.0f} pictures/s, {clock(epoch.seconds)}"
+        f"{epoch.images_per_second:.0f} images/s, {clock(epoch.seconds)}"
     )
 
 
 def live_words(news: Progress) -> str:
     """A step in words: how it goes, how fast, and how long it will take."""
     return (
-        f"loss {news.loss:.3f}  accuracy {news.accuracy:.3f}  {news.pictures_a_second:.0f} pictures/s  "
+        f"loss {news.loss:.3f}  accuracy {news.accuracy:.3f}  {news.images_per_second:.0f} images/s  "
         f"{clock(news.seconds_left)} left of the epoch, {clock(news.run_seconds_left)} of the run"
     )
 

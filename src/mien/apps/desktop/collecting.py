@@ -1,4 +1,4 @@
-"""The window that asks for one expression after another, and keeps pictures of each."""
+"""The window that asks for one expression after another, and keeps images of each."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from mien.apps.desktop.panels import AvatarPanel
 from mien.apps.desktop.theme import density, dress
-from mien.apps.desktop.view import PictureView
+from mien.apps.desktop.view import ImageView
 from mien.live.collection import CONSENT
 from mien.live.engine import State
 
@@ -21,19 +21,19 @@ if TYPE_CHECKING:
 TICK = 15
 """Milliseconds between looks for a new reading."""
 
-HINT = "space takes a picture, backspace deletes the last one, arrows choose another expression, q leaves"
+HINT = "space takes an image, backspace deletes the last one, arrows choose another expression, q leaves"
 
 
 class CollectionWindow:
     """Asks for consent, then for one expression after another.
 
     Args:
-        collection: where pictures go.
+        collection: where images go.
         engine: finds the faces; started, and so the camera opened, only after consent.
         kind: what the avatar that shows the expression looks like.
         root: Tk's.
         colours: of the window.
-        mirrored: whether the picture is shown as in a mirror.
+        mirrored: whether the image is shown as in a mirror.
     """
 
     def __init__(
@@ -56,7 +56,7 @@ class CollectionWindow:
         self._gap = round(10 * dense)
         self._consent = self._ask()
         self._stage = ttk.Frame(self.root)
-        self.view = PictureView(self._stage, colours, dense, lambda _: None)
+        self.view = ImageView(self._stage, colours, dense, lambda _: None)
         self.avatar = AvatarPanel(self._stage, colours, round(220 * dense), kind)
         self.word = ttk.Label(self._stage, style="Word.TLabel", anchor="center")
         self.counts = ttk.Label(self._stage, justify="left")
@@ -77,7 +77,7 @@ class CollectionWindow:
         begin = ttk.Button(page, text="Begin", style="Go.TButton", command=self.begin, state="disabled")
         agree = ttk.Checkbutton(
             page,
-            text="Everybody in the picture knows this and agrees",
+            text="Everybody in the image knows this and agrees",
             style="Toolbutton",
             variable=agreed,
             command=lambda: begin.configure(state="normal" if agreed.get() else "disabled"),
@@ -131,12 +131,12 @@ class CollectionWindow:
         return self.collection.labels[self._at]
 
     def take(self) -> None:
-        """Keeps a picture of the largest face."""
+        """Keeps an image of the largest face."""
         if self._shown is None or not self._shown.predictions:
-            self.told.configure(text="There is no face in the picture", style="Alarm.TLabel")
+            self.told.configure(text="There is no face in the image", style="Alarm.TLabel")
             return
         try:
-            path = self.collection.keep(self.label, self._shown.frame.picture, self._shown.predictions[0].face)
+            path = self.collection.keep(self.label, self._shown.frame.image, self._shown.predictions[0].face)
         except OSError as error:
             self.told.configure(text=f"It can't be written ({error})", style="Alarm.TLabel")
             return
@@ -146,7 +146,7 @@ class CollectionWindow:
         self._show_wanted()
 
     def delete_last(self) -> None:
-        """Deletes the picture taken last."""
+        """Deletes the image taken last."""
         path = self.collection.delete_last()
         self.told.configure(text=f"Deleted: {path}" if path else "None was taken yet", style="Dim.TLabel")
         self._show_wanted()
@@ -173,7 +173,7 @@ class CollectionWindow:
         if reading is not None and reading is not self._shown:
             self._shown = reading
             largest = reading.predictions[:1]
-            self.view.show(reading.frame.picture, (), mirrored=self._mirrored, followed=None)
+            self.view.show(reading.frame.image, (), mirrored=self._mirrored, followed=None)
             self.view.frame_faces([one.face.box for one in largest])
         elif status.state is State.FAILED or self._shown is None:
             self.view.tell(status.words)

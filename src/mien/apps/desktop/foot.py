@@ -13,8 +13,8 @@ if TYPE_CHECKING:
 TOLD = 6.0
 """Seconds that words stay."""
 
-ON = "Expression analysis is on. Pictures stay on this machine."
-OFF = "Nothing is read until you start. Pictures stay on this machine."
+ON = "Expression analysis is on. Images stay on this machine."
+OFF = "Nothing is read until you start. Images stay on this machine."
 
 
 class Foot(ttk.Frame):

@@ -1,4 +1,4 @@
-"""What is written when it is asked for: a picture of what is shown, and a table of what is read."""
+"""What is written when it is asked for: an image of what is shown, and a table of what is read."""
 
 from __future__ import annotations
 
@@ -36,9 +36,9 @@ class Keeper:
         """Whether a table is being written."""
         return self._writer is not None
 
-    def keep(self, picture: Frame) -> None:
-        """Writes a picture."""
-        self._write("png", lambda path: write(path, picture), "Written:")
+    def keep(self, image: Frame) -> None:
+        """Writes an image."""
+        self._write("png", lambda path: write(path, image), "Written:")
 
     def begin(self, labels: Sequence[str]) -> None:
         """Begins a table, a row a face; it is there, whole, when it ends."""

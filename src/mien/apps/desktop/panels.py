@@ -1,4 +1,4 @@
-"""What stands beside the picture: the avatar, a bar for each expression, and the strip of the last half minute."""
+"""What stands beside the image: the avatar, a bar for each expression, and the strip of the last half minute."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from mien.apps.desktop.photo import CanvasPicture
+from mien.apps.desktop.photo import CanvasImage
 from mien.visualization.annotate import colour_of
 from mien.visualization.avatar.outlines import hex_of
 
@@ -50,7 +50,7 @@ class AvatarPanel(tk.Canvas):
     def __init__(self, parent: tk.Misc, colours: Palette, side: int, kind: AvatarKind) -> None:
         super().__init__(parent, width=side, height=side, background=colours.ground, highlightthickness=0)
         self._kind = kind
-        self._picture = CanvasPicture(self, "center")
+        self._image = CanvasImage(self, "center")
         self._last: tuple[int, tuple[str, ...], npt.NDArray[np.float64]] | None = None
 
     def show(self, labels: Sequence[str], probabilities: Sequence[float]) -> None:
@@ -60,8 +60,8 @@ class AvatarPanel(tk.Canvas):
         if self._same(*wanted):
             return
         self._last = wanted
-        painted = self._kind.picture(labels, probabilities, side)
-        self._picture.paint(painted, self.winfo_width() / 2, self.winfo_height() / 2)
+        painted = self._kind.image(labels, probabilities, side)
+        self._image.paint(painted, self.winfo_width() / 2, self.winfo_height() / 2)
 
     def _same(self, side: int, labels: tuple[str, ...], probabilities: npt.NDArray[np.float64]) -> bool:
         if self._last is None or self._last[:2] != (side, labels):
@@ -129,14 +129,14 @@ class StripPanel(tk.Canvas):
     def __init__(self, parent: tk.Misc, colours: Palette, height: int) -> None:
         super().__init__(parent, height=height, background=colours.panel, highlightthickness=0)
         self._ground = np.array([round(part / 257) for part in self.winfo_rgb(colours.panel)], np.uint8)
-        self._picture = CanvasPicture(self)
+        self._image = CanvasImage(self)
         self.history = History()
 
     def redraw(self) -> None:
         """Paints the strip anew."""
         size = max(self.winfo_width(), 2), max(self.winfo_height(), 2)
         painted = cv2.resize(self.history.painted(size[1], self._ground), size, interpolation=cv2.INTER_NEAREST)
-        self._picture.paint(np.asarray(painted, np.uint8))
+        self._image.paint(np.asarray(painted, np.uint8))
 
 
 class History:

@@ -1,4 +1,4 @@
-"""A picture on a Tk canvas that changes often: painted over where its size stays, since a new one each time leaks."""
+"""An image on a Tk canvas that changes often: painted over where its size stays, since a new one each time leaks."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
 
-class CanvasPicture:
-    """A picture on a canvas.
+class CanvasImage:
+    """An image on a canvas.
 
     Args:
         canvas: that it lies on.

@@ -1,4 +1,4 @@
-"""The column beside the picture: the avatar of one face, its word, its probabilities, and the model that reads it."""
+"""The column beside the image: the avatar of one face, its word, its probabilities, and the model that reads it."""
 
 from __future__ import annotations
 

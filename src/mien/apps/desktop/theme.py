@@ -36,7 +36,7 @@ class Palette:
     Attributes:
         ground: of the window.
         panel: of what lies on it.
-        stage: around the picture.
+        stage: around the image.
         text: words.
         dim: words that matter less.
         line: edges, and the empty part of bars.

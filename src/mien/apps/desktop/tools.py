@@ -1,4 +1,4 @@
-"""The row of controls over the picture."""
+"""The row of controls over the image."""
 
 from __future__ import annotations
 
@@ -27,10 +27,10 @@ class Commands(Protocol):
         """Start anew with what is chosen."""
 
     def ask_for_file(self) -> None:
-        """Ask for a video or picture."""
+        """Ask for a video or image."""
 
     def paint_again(self) -> None:
-        """Show the same picture in another way."""
+        """Show the same image in another way."""
 
     def switch_baseline(self) -> None:
         """Begin or end a baseline."""

@@ -1,4 +1,4 @@
-"""The picture in the window: as large as fits, mirrored if wanted, with a box and a word for each face."""
+"""The image in the window: as large as fits, mirrored if wanted, with a box and a word for each face."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import cv2
 
-from mien.apps.desktop.photo import CanvasPicture
+from mien.apps.desktop.photo import CanvasImage
 from mien.visualization.annotate import UNSURE, caption, colour_of, ink_on
 from mien.visualization.avatar.outlines import hex_of
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 FACES = "faces"
 
 
-class PictureView(tk.Canvas):
+class ImageView(tk.Canvas):
     """Shows frames and what was read in them.
 
     Args:
@@ -34,7 +34,7 @@ class PictureView(tk.Canvas):
     def __init__(self, parent: tk.Misc, colours: Palette, density: float, chosen: Callable[[int], None]) -> None:
         super().__init__(parent, background=colours.stage, highlightthickness=0, takefocus=False)
         self._colours, self._density, self._chosen = colours, density, chosen
-        self._picture = CanvasPicture(self)
+        self._image = CanvasImage(self)
         self._words = self.create_text(
             0, 0, fill=colours.dim, justify="center", font=(font.nametofont("TkDefaultFont").actual("family"), 13)
         )
@@ -59,7 +59,7 @@ class PictureView(tk.Canvas):
         if mirrored:
             shown = cv2.flip(shown, 1)
         corner = (wide - size[0]) // 2, (high - size[1]) // 2
-        self._picture.paint(shown, *corner)
+        self._image.paint(shown, *corner)
         self._placing = scale, corner, size[0] if mirrored else None
         self.itemconfigure(self._words, state="hidden")
         self.delete(FACES)
@@ -76,8 +76,8 @@ class PictureView(tk.Canvas):
             self.create_rectangle(*place, outline=self._colours.accent, width=2 * self._density, tags=FACES)
 
     def tell(self, words: str) -> None:
-        """Words in place of a picture."""
-        self._picture.clear()
+        """Words in place of an image."""
+        self._image.clear()
         self.delete(FACES)
         self._boxes = []
         self.itemconfigure(self._words, text=words, state="normal")
@@ -111,7 +111,7 @@ class PictureView(tk.Canvas):
 
 
 def _placed(box: Box, scale: float, corner: Sequence[float], width: int | None) -> tuple[float, float, float, float]:
-    """A face's box on the canvas; ``width`` is that of the shown picture where it is mirrored."""
+    """A face's box on the canvas; ``width`` is that of the shown image where it is mirrored."""
     left, right = box.left * scale, box.right * scale
     if width is not None:
         left, right = width - right, width - left

@@ -16,7 +16,7 @@ from mien.apps.desktop.panels import StripPanel
 from mien.apps.desktop.side import SidePanel
 from mien.apps.desktop.theme import density, dress, palette
 from mien.apps.desktop.tools import AGAIN, START, STOP, Tools
-from mien.apps.desktop.view import PictureView
+from mien.apps.desktop.view import ImageView
 from mien.live.engine import Engine, State
 from mien.media.video import cameras
 from mien.visualization.annotate import draw
@@ -39,10 +39,10 @@ TICK = 8
 SLOW = 0.1
 """Seconds between what need not follow every frame: the strip, words, rates."""
 
-WELCOME = "Choose a camera, or open a video or a picture, and press Start."
-NO_CAMERA = "No camera was found. Plug one in, or open a video or a picture."
+WELCOME = "Choose a camera, or open a video or an image, and press Start."
+NO_CAMERA = "No camera was found. Plug one in, or open a video or an image."
 KEYS = """space\tstart, stop
-o\topen a video or a picture
+o\topen a video or an image
 m\tmirror the camera
 c\tcover faces with their avatars
 b\tread relative to your face at rest
@@ -58,7 +58,7 @@ class Choices:
     """What the window begins with.
 
     Attributes:
-        source: the number of a camera from 0, the path of a video or picture, or None to wait for a click.
+        source: the number of a camera from 0, the path of a video or image, or None to wait for a click.
         model: a model's name or path.
         detector: a detector's name or path.
         models: names to choose from.
@@ -118,7 +118,7 @@ class LiveWindow:
             mirrored=choices.mirrored,
             commands=self,
         )
-        self.view = PictureView(self.root, colours, dense, self.follow)
+        self.view = ImageView(self.root, colours, dense, self.follow)
         self.side = SidePanel(self.root, colours, dense, kind)
         self.side.add_choice("Model", self.model, choices.models, self._restart)
         self.side.add_choice("Detector", self.detector, choices.detectors, self._restart)
@@ -205,13 +205,13 @@ class LiveWindow:
         self.root.destroy()
 
     def ask_for_file(self) -> None:
-        """Asks for a video or picture, and starts with it."""
-        chosen = filedialog.askopenfilename(parent=self.root, title="A video or a picture")
+        """Asks for a video or image, and starts with it."""
+        chosen = filedialog.askopenfilename(parent=self.root, title="A video or an image")
         if chosen:
             self.open(Path(chosen))
 
     def open(self, path: Path) -> None:
-        """Starts with a video or picture."""
+        """Starts with a video or image."""
         self.tools.choose_file(path)
         self.start()
 
@@ -262,14 +262,14 @@ class LiveWindow:
             return
         predictions = () if self.tools.covered.get() else self.shown.predictions
         mirrored = self.tools.mirrored.get() and self.tools.file is None
-        self.view.show(self._picture(self.shown), predictions, mirrored=mirrored, followed=self._followed)
+        self.view.show(self._image(self.shown), predictions, mirrored=mirrored, followed=self._followed)
 
-    def _picture(self, reading: Reading) -> Frame:
+    def _image(self, reading: Reading) -> Frame:
         """A reading's frame, its faces covered if that is wanted."""
         frame = reading.frame
         if not self.tools.covered.get():
-            return frame.picture
-        return self._cover.covered(frame.picture, reading.predictions, frame.seconds)
+            return frame.image
+        return self._cover.covered(frame.image, reading.predictions, frame.seconds)
 
     def _face_of(self, predictions: Sequence[Prediction]) -> Prediction | None:
         """The face followed, else the largest."""
@@ -314,12 +314,12 @@ class LiveWindow:
             self.follow(tracks[place % len(tracks)])
 
     def snapshot(self) -> None:
-        """Writes what is shown as a picture: with boxes and avatars, or with faces covered."""
+        """Writes what is shown as an image: with boxes and avatars, or with faces covered."""
         if self.shown is None:
-            self.foot.say("There is no picture yet")
+            self.foot.say("There is no image yet")
             return
-        picture = self._picture(self.shown)
-        self._keeper.keep(picture if self.tools.covered.get() else draw(picture, self.shown.predictions))
+        image = self._image(self.shown)
+        self._keeper.keep(image if self.tools.covered.get() else draw(image, self.shown.predictions))
 
     def fill_screen(self) -> None:
         """Fills the screen, or no longer."""

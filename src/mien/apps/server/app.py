@@ -41,7 +41,7 @@ def make_app(service: Service) -> ASGIApp:
     app = FastAPI(
         title="mien",
         version=__version__,
-        summary="The expressions that faces in pictures show.",
+        summary="The expressions that faces in images show.",
         docs_url=None,
         redoc_url=None,
         telemetry=QUIET,

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 FAULTS: Mapping[str, tuple[int, str]] = MappingProxyType(
     {
         "bad_request": (400, "the request is not as the API has it"),
-        "no_picture": (400, "there is no picture in it"),
+        "no_image": (400, "there is no image in it"),
         "unknown_labels": (400, "the model has no such label set"),
         "unauthorized": (401, "the token is missing or wrong"),
         "foreign_origin": (403, "a page of another site asks"),
@@ -22,16 +22,16 @@ FAULTS: Mapping[str, tuple[int, str]] = MappingProxyType(
         "body_too_slow": (408, "the body came too slowly"),
         "not_done": (409, "the video has no results, or not yet"),
         "body_too_large": (413, "more bytes than are taken"),
-        "too_many_pictures": (413, "more pictures in one request than are taken"),
-        "too_many_pixels": (413, "a picture larger than is taken"),
+        "too_many_images": (413, "more images in one request than are taken"),
+        "too_many_pixels": (413, "an image larger than is taken"),
         "wrong_host": (421, "the request names another host"),
-        "unreadable_picture": (422, "no picture, a damaged one, or of an unknown kind"),
+        "unreadable_image": (422, "no image, a damaged one, or of an unknown kind"),
         "unreadable_video": (422, "no video, a damaged one, or of an unknown kind"),
-        "deadly_picture": (422, "what reads pictures ended of it, twice"),
+        "deadly_image": (422, "what reads images ended of it, twice"),
         "too_many_videos": (429, "as many videos as are taken wait already"),
         "internal": (500, "a mistake of the server's, which its log tells"),
         "busy": (503, "as many requests as are taken wait already"),
-        "not_ready": (503, "no process can read pictures at the moment"),
+        "not_ready": (503, "no process can read images at the moment"),
         "too_long": (504, "it took longer than it may"),
     }
 )

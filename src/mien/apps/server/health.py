@@ -24,11 +24,11 @@ def router(service: Service) -> APIRouter:
         """Always, and at once."""
         return JSONResponse({"state": "ok"})
 
-    @routes.get("/readyz", summary="Whether pictures can be read")
+    @routes.get("/readyz", summary="Whether images can be read")
     async def readyz() -> Response:
         """503 while no process can read."""
         if not service.pool.alive:
-            raise Refusal("not_ready", "expected a process that reads pictures; none runs. Ask again soon")
+            raise Refusal("not_ready", "expected a process that reads images; none runs. Ask again soon")
         return JSONResponse({"state": "ok"})
 
     @routes.get("/metrics", summary="Figures for Prometheus")

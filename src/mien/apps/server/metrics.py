@@ -14,7 +14,7 @@ COUNTERS: Mapping[str, str] = MappingProxyType(
     {
         "mien_requests_total": "Answers by route and status.",
         "mien_refusals_total": "Refusals by code.",
-        "mien_pictures_total": "Pictures read, unreadable ones among them.",
+        "mien_images_total": "Images read, unreadable ones among them.",
         "mien_frames_total": "Frames of sockets: answered, or dropped for a newer one.",
         "mien_worker_deaths_total": "Processes that ended while they read.",
         "mien_body_bytes_total": "Bytes of bodies read.",
@@ -22,8 +22,8 @@ COUNTERS: Mapping[str, str] = MappingProxyType(
 )
 GAUGES: Mapping[str, str] = MappingProxyType(
     {
-        "mien_requests_accepted": "Requests for pictures that wait or are read.",
-        "mien_workers": "Processes that read pictures.",
+        "mien_requests_accepted": "Requests for images that wait or are read.",
+        "mien_workers": "Processes that read images.",
         "mien_sockets": "Sockets that are open.",
         "mien_videos": "Videos that wait or are read.",
     }
@@ -50,7 +50,7 @@ class Metrics:
         self._counts[name, tuple(sorted(labels.items()))] += amount
 
     def took(self, seconds: float) -> None:
-        """Takes the time from a request for pictures to its answer."""
+        """Takes the time from a request for images to its answer."""
         self._buckets[bisect_left(BOUNDS, seconds)] += 1
         self._sum += seconds
 
@@ -67,7 +67,7 @@ class Metrics:
         for name, words in GAUGES.items():
             yield from _head(name, words, "gauge")
             yield f"{name} {self.gauges[name]():g}"
-        yield from _head(SECONDS, "Seconds from a request for pictures to its answer.", "histogram")
+        yield from _head(SECONDS, "Seconds from a request for images to its answer.", "histogram")
         below = 0
         for bound, count in zip([*map(str, BOUNDS), "+Inf"], self._buckets, strict=True):
             below += count

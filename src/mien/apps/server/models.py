@@ -119,7 +119,7 @@ def _labels_in(content: bytes) -> tuple[str, ...]:
         card = any_card_of(content)
     except ModelError:  # a detector of others, without a card of mien's
         return ()
-    return tuple(map(str, card.answer.labels)) if isinstance(card, ModelCard) else ()
+    return tuple(map(str, card.fused.labels)) if isinstance(card, ModelCard) else ()
 
 
 def router(service: Service) -> APIRouter:

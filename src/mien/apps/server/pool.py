@@ -1,4 +1,4 @@
-"""Processes that read pictures: one that dies of a picture is begun anew, and the others don't notice."""
+"""Processes that read images: one that dies of an image is begun anew, and the others don't notice."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 COMMAND = (sys.executable, "-c", "from mien.apps.server.reading import main; main()")
 
 DEADLY = (
-    "expected a picture that can be decoded; what decodes it ended twice: it may be made to crash it. Save it anew "
+    "expected an image that can be decoded; what decodes it ended twice: it may be made to crash it. Save it anew "
     "with another program"
 )
 TRIES = 2
@@ -38,7 +38,7 @@ class Job:
 
     Args:
         said: what is to be done.
-        content: a picture.
+        content: an image.
     """
 
     def __init__(self, said: object, content: bytes) -> None:
@@ -172,11 +172,11 @@ class Pool:
 
         Args:
             said: what is to be done.
-            content: a picture.
+            content: an image.
             until: when the answer must be there, by the loop's clock.
 
         Raises:
-            Refusal: time was up, the picture ended the process, or the process told of a fault.
+            Refusal: time was up, the image ended the process, or the process told of a fault.
         """
         job = Job(said, content)
         self._jobs.put(job)
@@ -186,9 +186,9 @@ class Pool:
         except TimeoutError as error:
             raise self._late(job) from error
         except EndedError as error:
-            raise Refusal("deadly_picture", DEADLY) from error
+            raise Refusal("deadly_image", DEADLY) from error
         except MienError as error:
-            raise Refusal("not_ready", "expected a process that reads pictures; none can begin") from error
+            raise Refusal("not_ready", "expected a process that reads images; none can begin") from error
         if answer.said:
             raise Refusal.told(answer.said)
         return answer
@@ -206,7 +206,7 @@ class Pool:
             return Refusal("busy", "expected a free process in time; all had work. Ask again soon")
         for worker in self._workers:
             worker.stop(job)
-        return Refusal("too_long", "expected a picture that is read in time; it took too long")
+        return Refusal("too_long", "expected an image that is read in time; it took too long")
 
     def _died(self) -> None:
         """Counts a process that ended; in the thread of its worker."""

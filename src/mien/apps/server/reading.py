@@ -1,6 +1,6 @@
-"""The process that reads pictures for the server: bytes come on its stdin, what was found goes to stdout.
+"""The process that reads images for the server: bytes come on its stdin, what was found goes to stdout.
 
-It is told which model and detector, and says what the model tells of. Then it is asked to "read" a picture (a line of
+It is told which model and detector, and says what the model tells of. Then it is asked to "read" an image (a line of
 JSON comes back) or to "see" one (its predictions, for who follows faces). It ends when its stdin does.
 """
 
@@ -13,7 +13,7 @@ import os
 from typing import TYPE_CHECKING, Any
 
 from mien.apps.server.wire import to_wire
-from mien.errors import MienError, PictureError
+from mien.errors import ImageError, MienError
 from mien.media.header import read_header
 from mien.outputs import to_json_line
 from mien.recognizer import Recognizer
@@ -52,64 +52,64 @@ def main() -> None:
 
 
 class Reader:
-    """Reads pictures under any label set of its model.
+    """Reads images under any label set of its model.
 
     Args:
         model: a model's name or path.
         detector: a detector's name or path.
-        pixels: of a picture at most.
+        pixels: of an image at most.
     """
 
     def __init__(self, model: str, detector: str, pixels: int) -> None:
         self._pixels = pixels
         first = Recognizer.load(model, detector)
         heads = (head.name for head in first.classifier.card.heads)
-        self._recognizers = {first.label_set: first}
+        self._recognizers = {first.head: first}
         self._recognizers |= {name: Recognizer(first.detector, first.classifier, name) for name in heads}
 
     def told(self) -> dict[str, Any]:
         """What the model tells of: its name, and the labels and threshold of each label set, that of users first."""
         name = next(iter(self._recognizers.values())).classifier.card.name
         sets = {
-            labels: {"labels": list(one.labels), "unsure_below": one.reading.unsure_below}
+            labels: {"labels": list(one.labels), "unsure_below": one.output.unsure_below}
             for labels, one in self._recognizers.items()
         }
         return {"name": name, "label_sets": sets}
 
     def answer(self, message: Message) -> Message:
-        """What was found in a picture, or a fault of it."""
+        """What was found in an image, or a fault of it."""
         asked = message.said
         try:
             result = self._read(message.content, asked["labels"])
-        except PictureError as error:
-            return Message({"code": "unreadable_picture", "message": str(error)})
+        except ImageError as error:
+            return Message({"code": "unreadable_image", "message": str(error)})
         except _LargeError as error:
             return Message({"code": "too_many_pixels", "message": str(error)})
         except Exception:
-            logger.exception("a picture of %d bytes", len(message.content))
+            logger.exception("an image of %d bytes", len(message.content))
             return Message({"code": "internal", "message": "the server made a mistake; its log tells which"})
         if asked["do"] == "see":
             return Message(None, json.dumps(to_wire(result.predictions)).encode())
         return Message(None, to_json_line(dataclasses.replace(result, source=asked["source"])).encode())
 
-    def _read(self, picture: bytes, labels: str) -> FrameResult:
-        if picture:
-            header = _header(picture)
+    def _read(self, image: bytes, head: str) -> FrameResult:
+        if image:
+            header = _header(image)
             if header is not None and header[0] * header[1] > self._pixels:
                 raise _LargeError(
                     f"expected at most {self._pixels:,} pixels; received {header[0]} x {header[1]}. Send it smaller"
                 )
-        return self._recognizers[labels].predict(picture)
+        return self._recognizers[head].predict(image)
 
 
 class _LargeError(Exception):
-    """A picture has too many pixels."""
+    """An image has too many pixels."""
 
 
-def _header(picture: bytes) -> tuple[int, int] | None:
-    """Width and height that a picture claims; None where it can't be read, which is told when it is decoded."""
+def _header(image: bytes) -> tuple[int, int] | None:
+    """Width and height that an image claims; None where it can't be read, which is told when it is decoded."""
     try:
-        header = read_header(picture)
+        header = read_header(image)
     except Exception:  # noqa: BLE001  whatever is wrong is found again by what reads it, and told there
         return None
     return header.width, header.height

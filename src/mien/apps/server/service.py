@@ -24,11 +24,11 @@ class Commands:
     """What begins the processes that read.
 
     Attributes:
-        pictures: one that reads pictures.
+        images: one that reads images.
         video: one that reads a video.
     """
 
-    pictures: tuple[str, ...] = pool.COMMAND
+    images: tuple[str, ...] = pool.COMMAND
     video: tuple[str, ...] = (sys.executable, "-c", "from mien.apps.server.video_reading import main; main()")
 
 
@@ -48,7 +48,7 @@ class Service:
         limits = settings.limits
         told = {"model": settings.model, "detector": settings.detector}
         self.settings, self.limits, self.metrics = settings, limits, Metrics()
-        self.pool = Pool(settings.workers, {**told, "pixels": limits.pixels}, self.metrics, commands.pictures)
+        self.pool = Pool(settings.workers, {**told, "pixels": limits.pixels}, self.metrics, commands.images)
         self.jobs = Jobs(commands.video, told, limits)
         self.admission = Admission(settings.workers + limits.waiting, "busy", "requests")
         self.sockets = Admission(limits.sockets, "busy", "sockets")

@@ -19,11 +19,11 @@ class Limits:
     """What is taken at most; sizes in bytes, times in seconds.
 
     Attributes:
-        body: of the pictures of one request.
-        pictures: of one request.
-        pixels: of one picture.
-        waiting: requests for pictures that wait for a process, beside those that are read.
-        upload: in which a body of pictures must have come.
+        body: of the images of one request.
+        images: of one request.
+        pixels: of one image.
+        waiting: requests for images that wait for a process, beside those that are read.
+        upload: in which a body of images must have come.
         silence: between two pieces of a body, and until the head of a request is whole.
         answer: from a request to its answer.
         frame: of one frame of the socket.
@@ -38,7 +38,7 @@ class Limits:
     """
 
     body: int = 20_000_000
-    pictures: int = 16
+    images: int = 16
     pixels: int = 25_000_000
     waiting: int = 16
     upload: float = 10.0
@@ -62,7 +62,7 @@ class Settings:
     Attributes:
         model: a model's name or path.
         detector: a detector's name or path.
-        workers: processes that read pictures.
+        workers: processes that read images.
         host: address that it listens at.
         port: 0: a free one.
         token: that clients must know; "": none.
@@ -92,7 +92,7 @@ class Settings:
         if not self.here and not (self.remote and self.token):
             raise UsageError(
                 f"expected --host 127.0.0.1; received {self.host}, which other machines reach. If they are to send "
-                "pictures here, say so: --allow-remote --token TOKEN"
+                "images here, say so: --allow-remote --token TOKEN"
             )
 
     @property

@@ -67,7 +67,7 @@ def _read(recognizer: Recognizer, asked: dict[str, Any]) -> Iterator[float]:
         for frame, result in recognizer.watch(source, name, sampling):
             lines.write(to_json_line(result) + "\n")
             timeline.add(result)
-            curves.add(frame.picture, result)
+            curves.add(frame.image, result)
             share = source.share(frame.seconds, sampling)
             if share is not None and time.monotonic() - said > OFTEN:
                 said = time.monotonic()

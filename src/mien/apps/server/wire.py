@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 def to_wire(predictions: Iterable[Prediction]) -> list[dict[str, Any]]:
-    """Predictions of single pictures in plain types, ready for JSON."""
+    """Predictions of single images in plain types, ready for JSON."""
     return [
         {
             "box": list(map(float, dataclasses.astuple(one.face.box))),
@@ -23,7 +23,7 @@ def to_wire(predictions: Iterable[Prediction]) -> list[dict[str, Any]]:
             "labels": list(one.labels),
             "probabilities": list(one.probabilities),
             "unsure_below": one.unsure_below,
-            "flaws": list(one.flaws),
+            "quality_issues": list(one.quality_issues),
         }
         for one in predictions
     ]
@@ -41,7 +41,7 @@ def from_wire(values: Iterable[dict[str, Any]]) -> tuple[Prediction, ...]:
             tuple(value["labels"]),
             tuple(value["probabilities"]),
             value["unsure_below"],
-            flaws=tuple(value["flaws"]),
+            quality_issues=tuple(value["quality_issues"]),
         )
         for value in values
     )

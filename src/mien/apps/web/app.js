@@ -63,7 +63,7 @@ function setState(next) {
   const running = next === "running";
   const { title, words, alarm } = STATES[next] ?? STATES.idle;
   at("welcome").hidden = running || next === "ended";
-  at("picture").hidden = !(running || next === "ended");
+  at("image").hidden = !(running || next === "ended");
   at("welcome").classList.toggle("alarm", Boolean(alarm));
   greeter.show({ [GREETINGS[next] ?? (alarm ? "sad" : "happy")]: 1 });
   at("state-title").textContent = title;
@@ -81,7 +81,7 @@ function setState(next) {
   fit();
 }
 
-/** Tells of trouble over the picture; the latest stands. */
+/** Tells of trouble over the image; the latest stands. */
 function setBanner(who, banner) {
   const { [who]: _, ...others } = troubles;
   troubles = banner ? { ...others, [who]: banner } : others;
@@ -202,8 +202,8 @@ function slowWords(face) {
 }
 
 function draw() {
-  if (!lastResult || at("picture").hidden) return;
-  at("picture").classList.toggle("mirrored", isMirrored());
+  if (!lastResult || at("image").hidden) return;
+  at("image").classList.toggle("mirrored", isMirrored());
   const size = { width: video.videoWidth, height: video.videoHeight };
   const followed = followedPlace(lastResult.faces);
   const faces = isCovered() ? covered : lastResult.faces;
@@ -239,19 +239,19 @@ function followNext() {
   if (faces.length > 1) follow((followedPlace(faces) + 1) % faces.length);
 }
 
-/** The picture as large as the stage lets it be. */
+/** The image as large as the stage lets it be. */
 function fit() {
   const { videoWidth: width, videoHeight: height } = video;
   const stage = at("stage");
   const whole = document.fullscreenElement === stage;
   stage.style.minHeight = "";
-  if (at("picture").hidden || !width) return;
+  if (at("image").hidden || !width) return;
   const narrow = NARROW.matches && !whole;
   if (narrow) stage.style.minHeight = "0";
   const high = narrow ? 0.7 * innerHeight : stage.clientHeight;
   const scale = Math.min(stage.clientWidth / width, high / height);
-  at("picture").style.width = `${Math.floor(width * scale)}px`;
-  at("picture").style.height = `${Math.floor(height * scale)}px`;
+  at("image").style.width = `${Math.floor(width * scale)}px`;
+  at("image").style.height = `${Math.floor(height * scale)}px`;
   draw();
 }
 
@@ -266,11 +266,11 @@ function photosChanged() {
 
 /** Photos become cards, the first video plays. */
 function take(files) {
-  const pictures = files.filter((file) => !file.type.startsWith("video/"));
+  const images = files.filter((file) => !file.type.startsWith("video/"));
   const [clip] = files.filter((file) => file.type.startsWith("video/"));
   if (clip) startClip(clip);
-  if (pictures.length) {
-    photos.add(pictures);
+  if (images.length) {
+    photos.add(images);
     at("photos").scrollIntoView({ block: "nearest" });
   }
 }
@@ -287,7 +287,7 @@ function flip(id) {
 function coverFaces() {
   flip("cover");
   live.keepsFrames = isCovered();
-  at("picture").classList.toggle("covered", isCovered());
+  at("image").classList.toggle("covered", isCovered());
   at("read").hidden = !isCovered();
   cover.begin();
   covered = [];
@@ -298,9 +298,9 @@ async function takeSnapshot() {
   if (at("snapshot").disabled) return;
   const how = { mirrored: isMirrored(), avatars: isCovered(), width: video.videoWidth, height: video.videoHeight };
   const faces = isCovered() ? covered : (lastResult?.faces ?? []);
-  const picture = await snapshot(isCovered() ? at("read") : video, faces, how);
-  if (!picture) return;
-  save(`mien-${stamp()}.png`, picture);
+  const image = await snapshot(isCovered() ? at("read") : video, faces, how);
+  if (!image) return;
+  save(`mien-${stamp()}.png`, image);
   announcer.say("Snapshot saved");
 }
 

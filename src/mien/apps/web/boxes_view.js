@@ -1,4 +1,4 @@
-/** Faces boxed over a picture, each with its word; pressing one follows it. */
+/** Faces boxed over an image, each with its word; pressing one follows it. */
 
 import { Avatar, COVER, SEEN } from "./avatar.js";
 import { element, hueOf, percent } from "./bars.js";
@@ -10,7 +10,7 @@ export class BoxesView {
   #boxes = [];
 
   /**
-   * @param parent lies over the whole picture.
+   * @param parent lies over the whole image.
    * @param pressed told the place of the face that was pressed.
    */
   constructor(parent, pressed) {
@@ -20,7 +20,7 @@ export class BoxesView {
 
   /**
    * @param faces of a result.
-   * @param size {width, height} of the picture that they are in.
+   * @param size {width, height} of the image that they are in.
    * @param how {followed: place of one, mirrored, avatars: whether they are drawn too}.
    */
   show(faces, size, { followed = 0, mirrored = false, avatars = false } = {}) {
@@ -34,7 +34,7 @@ export class BoxesView {
   #made(place) {
     const button = element("button", "box");
     const label = element("span", "label");
-    // the same choice is offered as words beside the picture
+    // the same choice is offered as words beside the image
     button.type = "button";
     button.tabIndex = -1;
     button.setAttribute("aria-hidden", "true");

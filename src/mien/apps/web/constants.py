@@ -41,7 +41,7 @@ def described() -> dict[str, Any]:
         "quality": constants_of(quality),
         "cropping": constants_of(face_crop),
         "probabilities": constants_of(probabilities),
-        "tracking": {**constants_of(tracker), "steadiness": dataclasses.asdict(tracker.Steadiness())},
+        "tracking": {**constants_of(tracker), "steadiness": dataclasses.asdict(tracker.TrackerConfig())},
         "detection": {
             **constants_of(boxes),
             **constants_of(grid),
@@ -75,7 +75,7 @@ def _is_plain(value: object) -> bool:
 
 
 def _look(look: grid_detector.Look) -> dict[str, Any]:
-    # JSON has no infinity, and no face is larger than this many times its picture
+    # JSON has no infinity, and no face is larger than this many times its image
     return {**look._asdict(), "most": min(look.most, 1e9)}
 
 

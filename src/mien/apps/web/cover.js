@@ -5,7 +5,7 @@ const LASTS = 1; // seconds that a face which is lost stays covered, as long as 
 export class Cover {
   #lately = new Map();
 
-  /** @param canvas shows the frame that was read, in place of the picture that runs on. */
+  /** @param canvas shows the frame that was read, in place of the image that runs on. */
   constructor(canvas) {
     this.canvas = canvas;
   }

@@ -1,29 +1,29 @@
-/** From a picture and a face to a chip: mien/cropping.py, step for step. */
+/** From an image and a face to a face crop: mien/cropping.py, step for step. */
 
 import { centreOf, sideOf } from "./boxes.js";
 import description from "./description.js";
 import { clamp, roundEven } from "./numbers.js";
-import { grey, part, resampled, resized, sharesOf } from "./pictures.js";
+import { grey, part, resampled, resized, sharesOf } from "./images.js";
 
 const { FINEST } = description.cropping;
 
 /**
- * The square around a face, resampled to a chip.
+ * The square around a face, resampled to a face crop.
  *
  * @param rule of the model's card: factor, align_beyond.
- * @param size side of the chip.
+ * @param size side of the face crop.
  * @param channels 1 or 3.
  */
-export function crop(picture, face, rule, size, channels) {
+export function crop(image, face, rule, size, channels) {
   const side = rule.factor * sideOf(face.box);
   const roll = rollToUndo(face, rule);
-  let cut = cutOut(picture, centreOf(face.box), side, roll === null ? 1 : 1 + side / 4);
-  if (channels === 1) cut = { ...cut, picture: grey(cut.picture) };
+  let cut = cutOut(image, centreOf(face.box), side, roll === null ? 1 : 1 + side / 4);
+  if (channels === 1) cut = { ...cut, image: grey(cut.image) };
   cut = shrunk(cut, FINEST * size);
   if (roll !== null) cut = turned(cut, roll, FINEST * size);
-  const across = chipShares(cut.left, cut.width / size, size, cut.picture.width);
-  const down = chipShares(cut.top, cut.height / size, size, cut.picture.height);
-  return resampled(cut.picture, across, down);
+  const across = cropShares(cut.left, cut.width / size, size, cut.image.width);
+  const down = cropShares(cut.top, cut.height / size, size, cut.image.height);
+  return resampled(cut.image, across, down);
 }
 
 function rollToUndo(face, rule) {
@@ -34,12 +34,12 @@ function rollToUndo(face, rule) {
 }
 
 /** The pixels that the square and a margin touch, and where the square starts in them. */
-function cutOut(picture, [x, y], side, margin) {
+function cutOut(image, [x, y], side, margin) {
   const [left, top] = [x - side / 2, y - side / 2];
-  const [firstX, lastX] = touched(left - margin, left + side + margin, picture.width);
-  const [firstY, lastY] = touched(top - margin, top + side + margin, picture.height);
-  const here = part(picture, firstX, firstY, lastX, lastY);
-  return { picture: here, left: left - firstX, top: top - firstY, width: side, height: side };
+  const [firstX, lastX] = touched(left - margin, left + side + margin, image.width);
+  const [firstY, lastY] = touched(top - margin, top + side + margin, image.height);
+  const here = part(image, firstX, firstY, lastX, lastY);
+  return { image: here, left: left - firstX, top: top - firstY, width: side, height: side };
 }
 
 function touched(start, end, length) {
@@ -49,32 +49,32 @@ function touched(start, end, length) {
 
 /** The same with its longest side within a bound. */
 function shrunk(cut, longest) {
-  const { width, height } = cut.picture;
+  const { width, height } = cut.image;
   const scale = longest / Math.max(width, height);
   if (scale >= 1) return cut;
   const wide = Math.max(1, roundEven(width * scale));
   const high = Math.max(1, roundEven(height * scale));
   const [x, y] = [wide / width, high / height];
-  const picture = resized(cut.picture, wide, high);
-  return { picture, left: cut.left * x, top: cut.top * y, width: cut.width * x, height: cut.height * y };
+  const image = resized(cut.image, wide, high);
+  return { image, left: cut.left * x, top: cut.top * y, width: cut.width * x, height: cut.height * y };
 }
 
 /** The square itself, its content turned back by a roll in radians about its centre. */
-function turned({ picture, left, top, width, height }, roll, longest) {
+function turned({ image, left, top, width, height }, roll, longest) {
   const pixels = Math.min(Math.ceil(Math.max(width, height)), longest);
-  const { channels } = picture;
+  const { channels } = image;
   const data = new Uint8Array(pixels * pixels * channels);
   const [cosine, sine] = [Math.cos(roll), Math.sin(roll)];
   for (let row = 0, to = 0; row < pixels; row += 1) {
     const down = ((row + 0.5) / pixels - 0.5) * height;
     for (let column = 0; column < pixels; column += 1) {
       const across = ((column + 0.5) / pixels - 0.5) * width;
-      const x = clamp(left + width / 2 - 0.5 + cosine * across - sine * down, 0, picture.width - 1);
-      const y = clamp(top + height / 2 - 0.5 + sine * across + cosine * down, 0, picture.height - 1);
-      for (let channel = 0; channel < channels; channel += 1, to += 1) data[to] = bilinear(picture, x, y, channel);
+      const x = clamp(left + width / 2 - 0.5 + cosine * across - sine * down, 0, image.width - 1);
+      const y = clamp(top + height / 2 - 0.5 + sine * across + cosine * down, 0, image.height - 1);
+      for (let channel = 0; channel < channels; channel += 1, to += 1) data[to] = bilinear(image, x, y, channel);
     }
   }
-  return { picture: { width: pixels, height: pixels, channels, data }, left: 0, top: 0, width: pixels, height: pixels };
+  return { image: { width: pixels, height: pixels, channels, data }, left: 0, top: 0, width: pixels, height: pixels };
 }
 
 function bilinear({ width, height, channels, data }, x, y, channel) {
@@ -86,8 +86,8 @@ function bilinear({ width, height, channels, data }, x, y, channel) {
   return roundEven(upper + (y - row) * (under - upper));
 }
 
-/** A chip's pixel spans ``step`` pixels, never less than one; the first and last pixels of the line go on for ever. */
-function chipShares(start, step, size, length) {
+/** A face crop's pixel spans ``step`` pixels, never less than one; the first and last pixels of the line go on for ever. */
+function cropShares(start, step, size, length) {
   const reach = Math.max(step, 1) / 2;
   return sharesOf(size, length, (place) => {
     const centre = start + (place + 0.5) * step;

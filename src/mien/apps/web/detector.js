@@ -1,14 +1,14 @@
 /**
  * Finds faces with mien's own detector: mien/detection's cells.py, cell_detector.py and own.py, step for step.
  *
- * The network is a function ``cells(pictures) -> Promise<Float32Array[]>``: pictures of one size, multiples of 32, to
+ * The network is a function ``cells(images) -> Promise<Float32Array[]>``: images of one size, multiples of 32, to
  * 15 numbers a cell of each.
  */
 
 import { areaOf, centreOf, largestFirst, overlap, sideOf, suppress } from "./boxes.js";
 import description from "./description.js";
 import { roundEven, sum } from "./numbers.js";
-import { laid, mirrored, part, resized } from "./pictures.js";
+import { laid, mirrored, part, resized } from "./images.js";
 
 const {
   AGAIN, CELL, DWARFED, LARGEST, LEAST, NESTED, SAME, STRIDES, SURE, doubtful, last_look: LAST_LOOK, looks: LOOKS,
@@ -17,7 +17,7 @@ const {
 
 export class Detector {
   /**
-   * @param network what the model says of pictures: scores as logits.
+   * @param network what the model says of images: scores as logits.
    * @param card the detector's own: score, overlap, framing.
    */
   constructor(network, card) {
@@ -26,17 +26,17 @@ export class Detector {
     this.score = Math.min(card.score, doubtful[0]);
   }
 
-  /** The faces of an RGB picture, largest first: {box, landmarks, confidence}. */
-  async detect(picture) {
+  /** The faces of an RGB image, largest first: {box, landmarks, confidence}. */
+  async detect(image) {
     const seen = [];
-    for (const look of LOOKS) seen.push(...(await this.#seen(picture, look)));
-    const settled = await this.#settled(picture, this.#best(seen));
+    for (const look of LOOKS) seen.push(...(await this.#seen(image, look)));
+    const settled = await this.#settled(image, this.#best(seen));
     if (settled.length) return settled;
-    return this.#settled(picture, this.#best(await this.#seen(picture, LAST_LOOK)));
+    return this.#settled(image, this.#best(await this.#seen(image, LAST_LOOK)));
   }
 
-  async #cells(pictures) {
-    const all = await this.network(pictures);
+  async #cells(images) {
+    const all = await this.network(images);
     const framing = Math.log(this.card.framing);
     for (const cells of all) {
       for (let at = 0; at < cells.length; at += CELL) {
@@ -49,18 +49,18 @@ export class Detector {
   }
 
   /** The candidates of one look, several a face. */
-  async #seen(picture, look) {
-    const longest = Math.max(picture.width, picture.height);
+  async #seen(image, look) {
+    const longest = Math.max(image.width, image.height);
     const scale = Math.min(look.enlarge, look.longest / longest);
-    const width = Math.max(1, roundEven(picture.width * scale));
-    const height = Math.max(1, roundEven(picture.height * scale));
-    const small = resized(picture, width, height);
+    const width = Math.max(1, roundEven(image.width * scale));
+    const height = Math.max(1, roundEven(image.height * scale));
+    const small = resized(image, width, height);
     const { border } = look;
     const wide = upTo32(width + 2 * border);
     const high = upTo32(height + 2 * border);
     const [cells] = await this.#cells([laid(small, wide, high, border, border)]);
-    const across = picture.width / width;
-    const down = picture.height / height;
+    const across = image.width / width;
+    const down = image.height / height;
     return decode(cells, high, wide, this.score)
       .map((face) => moved(face, -border, -border, across, down))
       .filter(({ box }) => {
@@ -75,12 +75,12 @@ export class Detector {
   }
 
   /** The candidates with a score that is enough, doubtful ones after another look. */
-  async #settled(picture, faces) {
+  async #settled(image, faces) {
     const [low, high] = doubtful;
     const looked = [];
     for (const face of faces) {
       const unclear = low <= face.confidence && face.confidence < high;
-      looked.push(unclear ? await this.#seenAgain(picture, face) : face);
+      looked.push(unclear ? await this.#seenAgain(image, face) : face);
     }
     const largest = Math.max(0, ...looked.filter((face) => face.confidence >= high).map((face) => sideOf(face.box)));
     return looked.filter((face) => {
@@ -90,10 +90,10 @@ export class Detector {
   }
 
   /** The face with the mean of its score and those at other scales, mirrored too. */
-  async #seenAgain(picture, face) {
+  async #seenAgain(image, face) {
     const scores = [face.confidence];
     for (const [side, large] of AGAIN) {
-      const [seen, box] = surroundings(picture, face.box, side, large);
+      const [seen, box] = surroundings(image, face.box, side, large);
       const turned = { left: side - box.right, top: box.top, right: side - box.left, bottom: box.bottom };
       const [plain, mirror] = await this.#cells([seen, mirrored(seen)]);
       scores.push(scoreAt(box, plain, side), scoreAt(turned, mirror, side));
@@ -102,7 +102,7 @@ export class Detector {
   }
 }
 
-/** The candidates in a picture's cells, before suppression, in pixels of the network's input. */
+/** The candidates in an image's cells, before suppression, in pixels of the network's input. */
 export function decode(cells, height, width, least) {
   const found = [];
   let at = 0;
@@ -128,7 +128,7 @@ function told(cells, at, column, row, stride) {
   return { box: { left: x - wide, top: y - high, right: x + wide, bottom: y + high }, landmarks, confidence: cells[at] };
 }
 
-/** A face in another picture's pixels: shifted, then stretched. */
+/** A face in another image's pixels: shifted, then stretched. */
 export function moved({ box, landmarks, confidence }, right, lower, across, down) {
   return {
     box: {
@@ -152,17 +152,17 @@ function scoreAt(box, cells, side) {
   return Math.max(0, ...there.map((face) => face.confidence));
 }
 
-/** A face made large and what is around it: the picture, and the box in it. */
-function surroundings(picture, box, side, large) {
+/** A face made large and what is around it: the image, and the box in it. */
+function surroundings(image, box, side, large) {
   const scale = large / sideOf(box);
   const reach = side / scale / 2;
   const [x, y] = centreOf(box);
   const [left, top, right, bottom] = [x - reach, y - reach, x + reach, y + reach].map(roundEven);
   const [firstX, firstY] = [Math.max(left, 0), Math.max(top, 0)];
-  const [lastX, lastY] = [Math.min(right, picture.width), Math.min(bottom, picture.height)];
+  const [lastX, lastY] = [Math.min(right, image.width), Math.min(bottom, image.height)];
   let seen = { width: side, height: side, channels: 3, data: new Uint8Array(side * side * 3) };
   if (lastX > firstX && lastY > firstY) {
-    const cut = part(picture, firstX, firstY, lastX, lastY);
+    const cut = part(image, firstX, firstY, lastX, lastY);
     const wide = Math.max(1, roundEven(cut.width * scale));
     const high = Math.max(1, roundEven(cut.height * scale));
     const small = resized(cut, wide, high);

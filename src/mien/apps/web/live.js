@@ -17,7 +17,7 @@ export class Live {
   #times = [];
   #canvas = document.createElement("canvas");
 
-  /** Whether frames are handed on with what was read in them, so that boxes and picture are of one moment. */
+  /** Whether frames are handed on with what was read in them, so that boxes and image are of one moment. */
   keepsFrames = false;
 
   /**

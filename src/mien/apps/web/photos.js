@@ -1,11 +1,11 @@
-/** Photos as cards: the picture with its faces boxed, and what the face that is chosen shows. */
+/** Photos as cards: the image with its faces boxed, and what the face that is chosen shows. */
 
 import { Avatar, CALM } from "./avatar.js";
 import { Bars, element } from "./bars.js";
 import { BoxesView } from "./boxes_view.js";
 import { chooser, reasonOf, wordOf } from "./told.js";
 
-const HIGH = 240; // pixels of a card's picture
+const HIGH = 240; // pixels of a card's image
 
 export class Photos {
   results = [];
@@ -119,7 +119,7 @@ class Card {
     this.#fit();
   }
 
-  /** The picture as large as the card lets it be, the boxes over it. */
+  /** The image as large as the card lets it be, the boxes over it. */
   #fit() {
     const { naturalWidth: width, naturalHeight: height } = this.image;
     if (!width || !this.photo.clientWidth) return;

@@ -19,15 +19,15 @@ export function probabilityOf(prediction, label = emotionOf(prediction)) {
 }
 
 export function isUnsure(prediction) {
-  const { face, flaws, unsureBelow } = prediction;
-  return probabilityOf(prediction) < unsureBelow || isTurnedAway(face) || flaws.includes(BLURRED);
+  const { face, qualityIssues, unsureBelow } = prediction;
+  return probabilityOf(prediction) < unsureBelow || isTurnedAway(face) || qualityIssues.includes(BLURRED);
 }
 
 export function isTurnedAway({ landmarks }) {
   return Boolean(landmarks) && Math.abs(yawOf(landmarks)) >= TURNED_AWAY;
 }
 
-/** Degrees that the head is turned aside, roughly: positive towards the picture's right. */
+/** Degrees that the head is turned aside, roughly: positive towards the image's right. */
 export function yawOf([rightEye, leftEye, nose]) {
   const [across, down] = [leftEye[0] - rightEye[0], leftEye[1] - rightEye[1]];
   const apart = Math.hypot(across, down);
@@ -36,14 +36,14 @@ export function yawOf([rightEye, leftEye, nose]) {
   return (Math.atan2(aside, NOSE * apart) * 180) / Math.PI;
 }
 
-/** Degrees that the head leans in the picture: positive when turned clockwise. */
+/** Degrees that the head leans in the image: positive when turned clockwise. */
 export function rollOf([rightEye, leftEye]) {
   return (Math.atan2(leftEye[1] - rightEye[1], leftEye[0] - rightEye[0]) * 180) / Math.PI;
 }
 
 function reasonsOf(prediction) {
   if (!isUnsure(prediction)) return [];
-  const reasons = [...(isTurnedAway(prediction.face) ? [TURNED] : []), ...prediction.flaws];
+  const reasons = [...(isTurnedAway(prediction.face) ? [TURNED] : []), ...prediction.qualityIssues];
   return reasons.length ? reasons : [AMBIGUOUS];
 }
 
@@ -79,7 +79,7 @@ function hundredths(value) {
   return roundEven(value * 100) / 100;
 }
 
-/** A result in the pixels of a picture so many times larger. */
+/** A result in the pixels of an image so many times larger. */
 export function enlarged(result, times) {
   if (times === 1) return result;
   const faces = result.faces.map((face) => ({

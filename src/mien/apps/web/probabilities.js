@@ -31,8 +31,8 @@ export function reorder(probabilities, fromLabels, toLabels) {
  * @param card the model's.
  * @param logits of each head, in the card's order: arrays of numbers.
  */
-export function answer(card, logits) {
-  const { labels, weights, temperature, offsets } = card.answer;
+export function fused(card, logits) {
+  const { labels, weights, temperature, offsets } = card.fused;
   const parts = weights.map(([name, weight]) => {
     const place = card.heads.findIndex((head) => head.name === name);
     const head = card.heads[place];

@@ -3,7 +3,7 @@
 import { sideOf } from "./boxes.js";
 import description from "./description.js";
 import { sum } from "./numbers.js";
-import { sharesOf } from "./pictures.js";
+import { sharesOf } from "./images.js";
 
 const { BLURRED, DARK, RADIUS, ROUNDING, SIDE, SMALL } = description.quality;
 
@@ -11,8 +11,8 @@ const POWERS = Array.from({ length: 2 * RADIUS + 1 }, (_, at) => Math.exp(-((at 
 const KERNEL = POWERS.map((power) => power / sum(POWERS));
 
 /** "small", "blurred", "dark": those that are so. */
-export function flaws(face, chip) {
-  const grey = judged(chip);
+export function qualityIssues(face, crop) {
+  const grey = judged(crop);
   const found = [];
   if (sideOf(face.box) < SMALL) found.push("small");
   if (sharpness(grey) < BLURRED) found.push("blurred");
@@ -25,7 +25,7 @@ function sharpness(grey) {
   return Math.max(edges(grey) - ROUNDING, 0) / Math.max(edges(blurred(grey)), 1e-6);
 }
 
-/** The chip as grey numbers at the side that all are judged at. */
+/** The face crop as grey numbers at the side that all are judged at. */
 function judged({ width, height, channels, data }) {
   const grey = new Float32Array(width * height);
   for (let at = 0; at < data.length; at += 1) grey[Math.floor(at / channels)] += data[at] / channels;

@@ -169,15 +169,15 @@ export class BrowserReader {
   }
 
   send(canvas, about) {
-    const picture = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
-    const ask = { picture, source: "", index: about.index, seconds: about.seconds, follow: true };
-    this.#ask(ask, (result) => this.on.result(result, about), () => this.on.result(null, about), [picture.data.buffer]);
+    const image = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
+    const ask = { image, source: "", index: about.index, seconds: about.seconds, follow: true };
+    this.#ask(ask, (result) => this.on.result(result, about), () => this.on.result(null, about), [image.data.buffer]);
   }
 
   async photo(file) {
     this.open();
     await this.#ready;
-    const ask = { picture: file, source: file.name, index: 0, seconds: null, follow: false };
+    const ask = { image: file, source: file.name, index: 0, seconds: null, follow: false };
     return new Promise((resolve, reject) => {
       this.#ask(ask, resolve, reject);
     });

@@ -1,4 +1,4 @@
-/** Results as files, in the command line's schema: JSON Lines, a line a picture; CSV, a row a face. */
+/** Results as files, in the command line's schema: JSON Lines, a line an image; CSV, a row a face. */
 
 import description from "./description.js";
 

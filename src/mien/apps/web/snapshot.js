@@ -1,4 +1,4 @@
-/** The picture as it is shown, with its boxes and words, or its faces covered. */
+/** The image as it is shown, with its boxes and words, or its faces covered. */
 
 import description from "./description.js";
 import { COVER, paintAvatar } from "./avatar.js";
@@ -7,16 +7,16 @@ import { emotionNamed } from "./poses.js";
 import { rollOf } from "./predictions.js";
 
 /**
- * @param picture a video or canvas.
+ * @param image a video or canvas.
  * @param faces in pixels of ``width`` by ``height``.
  * @returns the promise of a PNG's Blob.
  */
-export function snapshot(picture, faces, { mirrored, avatars, width, height }) {
+export function snapshot(image, faces, { mirrored, avatars, width, height }) {
   const canvas = document.createElement("canvas");
   Object.assign(canvas, { width, height });
   const context = canvas.getContext("2d");
   if (mirrored) context.setTransform(-1, 0, 0, 1, canvas.width, 0);
-  if (picture.width || picture.videoWidth) context.drawImage(picture, 0, 0, width, height);
+  if (image.width || image.videoWidth) context.drawImage(image, 0, 0, width, height);
   context.resetTransform();
   for (const face of faces) {
     const box = mirrored ? turned(face.box, canvas.width) : face.box;

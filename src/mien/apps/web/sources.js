@@ -18,7 +18,7 @@ export class Camera {
 
   /**
    * @param id of the camera; "": the usual one.
-   * @param on {lost, silent}: it was pulled out; whether it gives no picture.
+   * @param on {lost, silent}: it was pulled out; whether it gives no image.
    */
   constructor(id, on) {
     this.id = id;

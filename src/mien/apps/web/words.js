@@ -31,7 +31,7 @@ export const STATES = {
   },
   lost: {
     title: "The camera went away",
-    words: "It stopped giving pictures. Is it plugged in? It starts again when it is back.",
+    words: "It stopped giving images. Is it plugged in? It starts again when it is back.",
     alarm: true,
   },
   failed: {
@@ -50,7 +50,7 @@ export const STATES = {
 export const BANNERS = {
   hidden: { words: "Reading pauses while this tab is hidden" },
   paused: { words: "Paused" },
-  silent: { words: "The camera gives no picture", alarm: true },
+  silent: { words: "The camera gives no image", alarm: true },
   connecting: { words: "Connecting to the server on this computer …" },
   lost: { words: "Connection lost. Trying again …", alarm: true },
   back: { words: "Connected again" },
@@ -65,6 +65,6 @@ export const BANNERS = {
 };
 
 export const PRIVACY = {
-  server: "Pictures go to the mien server that gave this page, and nowhere else; none is kept.",
-  browser: "Pictures do not leave this page: it reads them itself.",
+  server: "Images go to the mien server that gave this page, and nowhere else; none is kept.",
+  browser: "Images do not leave this page: it reads them itself.",
 };

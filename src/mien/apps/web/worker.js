@@ -1,13 +1,13 @@
 /**
  * Reads faces within the page, beside the thread that draws it.
  *
- * In: {kind: "load", detector, token}; {kind: "read", id, picture: ImageData | Blob, source,
+ * In: {kind: "load", detector, token}; {kind: "read", id, image: ImageData | Blob, source,
  * index, seconds, follow}; {kind: "forget"}. Out: {kind: "progress", share}; {kind: "ready", labels};
  * {kind: "result", id, result}; {kind: "failed", id, code, message}. Nothing is sent anywhere: the only requests are
  * for the runtime and the models.
  */
 
-import { rgbOf } from "./pictures.js";
+import { rgbOf } from "./images.js";
 import { resultOf } from "./predictions.js";
 import { Recognizer } from "./recognizer.js";
 import { authorized } from "./requests.js";
@@ -38,15 +38,15 @@ const tasks = {
     const finds = await ort.InferenceSession.create(detector.bytes);
     const names = await ort.InferenceSession.create(classifier.bytes);
     recognizer = new Recognizer(
-      (pictures) => cellsOf(ort, finds, pictures),
-      (chips) => logitsOf(ort, names, chips),
+      (images) => cellsOf(ort, finds, images),
+      (crops) => logitsOf(ort, names, crops),
       { detector: detector.card, classifier: classifier.card },
     );
-    self.postMessage({ kind: "ready", labels: classifier.card.answer.labels });
+    self.postMessage({ kind: "ready", labels: classifier.card.fused.labels });
   },
 
-  async read({ id, picture, source, index, seconds, follow }) {
-    const image = picture instanceof Blob ? await decoded(picture) : picture;
+  async read({ id, image, source, index, seconds, follow }) {
+    const image = image instanceof Blob ? await decoded(image) : image;
     let predictions = await recognizer.predict(rgbOf(image));
     if (follow) predictions = tracker.follow(predictions, seconds);
     self.postMessage({ kind: "result", id, result: resultOf(source, index, seconds, predictions) });
@@ -115,7 +115,7 @@ async function decoded(blob) {
   try {
     bitmap = await createImageBitmap(blob, { colorSpaceConversion: "none", premultiplyAlpha: "none" });
   } catch {
-    throw coded("not_a_picture", "expected a picture that this browser can open, such as JPEG, PNG or WebP");
+    throw coded("not_a_image", "expected a image that this browser can open, such as JPEG, PNG or WebP");
   }
   const { width, height } = bitmap;
   if (width * height > MOST_PIXELS) {
@@ -129,26 +129,26 @@ async function decoded(blob) {
   return context.getImageData(0, 0, width, height);
 }
 
-async function cellsOf(ort, session, pictures) {
-  const [{ width, height }] = pictures;
-  const output = await ran(ort, session, pictures, [pictures.length, height, width, 3]);
+async function cellsOf(ort, session, images) {
+  const [{ width, height }] = images;
+  const output = await ran(ort, session, images, [images.length, height, width, 3]);
   const values = output[session.outputNames[0]].data;
-  const each = values.length / pictures.length;
-  return pictures.map((_, at) => values.slice(at * each, (at + 1) * each));
+  const each = values.length / images.length;
+  return images.map((_, at) => values.slice(at * each, (at + 1) * each));
 }
 
-async function logitsOf(ort, session, chips) {
-  const [{ width, height, channels }] = chips;
-  const output = await ran(ort, session, chips, [chips.length, height, width, channels]);
+async function logitsOf(ort, session, crops) {
+  const [{ width, height, channels }] = crops;
+  const output = await ran(ort, session, crops, [crops.length, height, width, channels]);
   return session.outputNames.map((name) => {
     const { data, dims } = output[name];
-    return chips.map((_, row) => Array.from(data.subarray(row * dims[1], (row + 1) * dims[1])));
+    return crops.map((_, row) => Array.from(data.subarray(row * dims[1], (row + 1) * dims[1])));
   });
 }
 
-function ran(ort, session, pictures, dims) {
+function ran(ort, session, images, dims) {
   const data = new Uint8Array(dims.reduce((so, far) => so * far));
-  pictures.forEach((picture, at) => data.set(picture.data, at * picture.data.length));
+  images.forEach((image, at) => data.set(image.data, at * image.data.length));
   return session.run({ [session.inputNames[0]]: new ort.Tensor("uint8", data, dims) });
 }
 

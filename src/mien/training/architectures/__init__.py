@@ -18,9 +18,9 @@ if TYPE_CHECKING:
 
     import keras
 
-__all__ = ["ZOO", "NetworkShape", "build"]
+__all__ = ["ARCHITECTURES", "NetworkShape", "build"]
 
-ZOO: Mapping[str, Callable[[NetworkShape], keras.Model]] = MappingProxyType(
+ARCHITECTURES: Mapping[str, Callable[[NetworkShape], keras.Model]] = MappingProxyType(
     {
         "compact": compact,
         "nano": nano,
@@ -44,17 +44,17 @@ ZOO: Mapping[str, Callable[[NetworkShape], keras.Model]] = MappingProxyType(
 
 
 def build(name: str, shape: NetworkShape) -> keras.Model:
-    """A network with fresh weights: uint8 chips in, a dict of logits by head out.
+    """A network with fresh weights: uint8 face crops in, a dict of logits by head out.
 
     Raises:
-        UsageError: the zoo has none of that name, or the chips are too small for it.
+        UsageError: the architectures has none of that name, or the face crops are too small for it.
     """
-    if name not in ZOO:
-        raise UsageError(f"expected one of the networks {sorted(ZOO)}; received {name!r}")
+    if name not in ARCHITECTURES:
+        raise UsageError(f"expected one of the networks {sorted(ARCHITECTURES)}; received {name!r}")
     try:
-        return ZOO[name](shape)
+        return ARCHITECTURES[name](shape)
     except ValueError as error:  # Keras' own, where a convolution has nothing left to see
         raise UsageError(
-            f"expected chips that {name!r} can be built for; received {shape.size}x{shape.size}, {shape.channels} "
+            f"expected face crops that {name!r} can be built for; received {shape.size}x{shape.size}, {shape.channels} "
             f"channels: choose a larger size, or another network ({str(error).splitlines()[0]})"
         ) from error

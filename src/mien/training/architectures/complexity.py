@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 def summary_of(name: str, shape: NetworkShape, *, expand: bool = False) -> Summary:
-    """A network of the zoo, built and described; its shapes are height, width, channels on every backend.
+    """A network of the architectures, built and described; its shapes are height, width, channels on every backend.
 
     Args:
         name: of the network.
@@ -29,14 +29,14 @@ def summary_of(name: str, shape: NetworkShape, *, expand: bool = False) -> Summa
         expand: whether the layers of a network inside it (a transfer network's backbone) are listed too.
 
     Raises:
-        UsageError: the zoo has none of that name, or none for that shape.
+        UsageError: the architectures has none of that name, or none for that shape.
     """
     with _channels_last():
         return summary(architectures.build(name, shape), expand=expand)
 
 
 def detector_summary(side: int) -> Summary:
-    """The network that finds faces, for pictures of ``side`` pixels, a multiple of 32."""
+    """The network that finds faces, for images of ``side`` pixels, a multiple of 32."""
     with _channels_last():
         return summary(face_detector(side))
 
@@ -61,7 +61,7 @@ def summary(model: keras.Model, *, expand: bool = False) -> Summary:
 
 
 def multiply_adds(model: keras.Model) -> int:
-    """Multiply-adds of one chip in the model's convolutions and dense layers, which are nearly all of its work.
+    """Multiply-adds of one face crop in the model's convolutions and dense layers, which are nearly all of its work.
 
     Networks inside the model are counted with it.
 
@@ -100,6 +100,6 @@ def _size(tensor: keras.KerasTensor) -> int:
     shape: tuple[int, ...] = tensor.shape[1:]
     if None in shape:
         raise UsageError(
-            f"expected a network built for chips of one size; received the output {tuple(shape)} of {tensor.name!r}"
+            f"expected a network built for one crop size; received the output {tuple(shape)} of {tensor.name!r}"
         )
     return prod(shape)

@@ -1,6 +1,6 @@
 """The three dense networks that lessons compare on digits: what width, depth and the activation change.
 
-They see pixels without their places: shuffle the pixels of all pictures alike, and they learn as well as before. That
+They see pixels without their places: shuffle the pixels of all images alike, and they learn as well as before. That
 is what a convolution is for.
 """
 
@@ -9,7 +9,7 @@ from __future__ import annotations
 import keras
 from keras import layers
 
-from mien.training.architectures.parts import NetworkShape, chip_input, heads
+from mien.training.architectures.parts import NetworkShape, crop_input, heads
 
 
 def dense_64_tanh(shape: NetworkShape) -> keras.Model:
@@ -28,10 +28,10 @@ def dense_64_32_relu(shape: NetworkShape) -> keras.Model:
 
 
 def _dense(name: str, shape: NetworkShape, widths: tuple[int, ...], activation: str) -> keras.Model:
-    chips, x = chip_input(shape)
+    crops, x = crop_input(shape)
     x = layers.Flatten()(x)
     start = "he_normal" if activation == "relu" else "glorot_uniform"
     for width in widths:
         x = layers.Dense(width, activation=activation, kernel_initializer=start)(x)
     x = layers.Dropout(shape.dropout)(x)
-    return keras.Model(chips, heads(x, shape), name=name)
+    return keras.Model(crops, heads(x, shape), name=name)

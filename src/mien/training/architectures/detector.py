@@ -1,6 +1,6 @@
 """The network that finds faces: anchor-free, one shot, three strides, built of separable convolutions.
 
-    picture (any size that is a multiple of 32) -> scaled to -1..1 -> stem -> maps at strides 8, 16, 32
+    image (any size that is a multiple of 32) -> scaled to -1..1 -> stem -> maps at strides 8, 16, 32
     -> the coarser added to the finer (Lin et al. 2017, arXiv:1612.03144) -> a cell's 15 numbers
 
 A cell holds what YuNet's does (Wu, Peng and Yu 2023): a score, the offset of the box's centre and the log of its size,
@@ -33,14 +33,14 @@ def face_detector(side: int | None = None) -> keras.Model:
     """The detector: 0.1 M parameters.
 
     Args:
-        side: of the pictures in pixels; None: any height and width.
+        side: of the images in pixels; None: any height and width.
 
     Returns:
         uint8 RGB (count, height, width, 3) in; float32 (count, cells, 15) out: all cells of stride 8 row by row, then
         those of 16 and 32.
     """
-    pictures = keras.Input((side, side, 3), dtype="uint8", name="pictures")
-    x = pictures if spatial_axis() == -1 else layers.Permute((3, 1, 2), dtype="uint8")(pictures)
+    images = keras.Input((side, side, 3), dtype="uint8", name="images")
+    x = images if spatial_axis() == -1 else layers.Permute((3, 1, 2), dtype="uint8")(images)
     x = layers.Rescaling(1 / 127.5, offset=-1.0)(x)
     for width in STEM:
         x = _activated(_halved(x, width))
@@ -56,7 +56,7 @@ def face_detector(side: int | None = None) -> keras.Model:
         merged.append(_separable(layers.Add()([finer, layers.UpSampling2D(2)(merged[-1])]), WIDTH))
     cells = [_cells(x) for x in reversed(merged)]
     cells = layers.Concatenate(1, dtype="float32", name=CELLS)(cells)
-    return keras.Model(pictures, {CELLS: cells}, name="face-detector")
+    return keras.Model(images, {CELLS: cells}, name="face-detector")
 
 
 def _cells(x: keras.KerasTensor) -> keras.KerasTensor:

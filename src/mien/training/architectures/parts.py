@@ -1,4 +1,4 @@
-"""What every network of the zoo begins and ends with: a uint8 chip in, one row of logits a head out."""
+"""What every network of the architectures begins and ends with: a uint8 face crop in, one row of logits a head out."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ class NetworkShape:
     """What the data asks of a network.
 
     Attributes:
-        size: side of the square chip in pixels.
+        size: side of the square face crop in pixels.
         channels: 1 (grey) or 3 (RGB).
         heads: name and number of labels of each head, in output order.
         dropout: share of the last features dropped while training.
@@ -27,18 +27,18 @@ class NetworkShape:
 
 @keras.saving.register_keras_serializable("mien")
 class Standardize(layers.Layer):  # type: ignore[misc]  # keras ships no types
-    """(x - mean) / (deviation + 8) of each chip, in float32.
+    """(x - mean) / (deviation + 8) of each face crop, in float32.
 
-    The 8 (of 255 grey levels) keeps the noise of a flat chip from being blown up to full contrast.
-    It is a layer so that chips stay uint8 at every border and are scaled exactly once.
+    The 8 (of 255 grey levels) keeps the noise of a flat face crop from being blown up to full contrast.
+    It is a layer so that face crops stay uint8 at every border and are scaled exactly once.
     """
 
     def __init__(self, **options: object) -> None:
         super().__init__(**{"dtype": "float32", **options})
 
-    def call(self, chips: keras.KerasTensor) -> keras.KerasTensor:
-        """Chips (count, size, size, channels) to the same shape in float32."""
-        x = ops.cast(chips, "float32")
+    def call(self, crops: keras.KerasTensor) -> keras.KerasTensor:
+        """Face crops (count, size, size, channels) to the same shape in float32."""
+        x = ops.cast(crops, "float32")
         mean = ops.mean(x, axis=(1, 2, 3), keepdims=True)
         centred = x - mean
         deviation = ops.sqrt(ops.mean(ops.square(centred), axis=(1, 2, 3), keepdims=True))
@@ -112,13 +112,13 @@ def spatial_axis() -> int:
     return 1 if keras.config.image_data_format() == "channels_first" else -1
 
 
-def chip_input(shape: NetworkShape) -> tuple[keras.KerasTensor, keras.KerasTensor]:
+def crop_input(shape: NetworkShape) -> tuple[keras.KerasTensor, keras.KerasTensor]:
     """The uint8 input (count, size, size, channels) and its standardised form in Keras' own data format."""
-    chips = keras.Input((shape.size, shape.size, shape.channels), dtype="uint8", name="chips")
-    x = Standardize(name="standardize")(chips)
+    crops = keras.Input((shape.size, shape.size, shape.channels), dtype="uint8", name="crops")
+    x = Standardize(name="standardize")(crops)
     if keras.config.image_data_format() == "channels_first":
         x = layers.Permute((3, 1, 2))(x)
-    return chips, x
+    return crops, x
 
 
 def convolution(

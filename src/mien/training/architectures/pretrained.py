@@ -1,6 +1,6 @@
 """Networks that were taught on ImageNet, under new layers for expressions: transfer learning.
 
-    chips -> resized, three channels -> the network's own scaling -> base -> mean over places -> Dense 256 -> heads
+    face crops -> resized, three channels -> the network's own scaling -> base -> mean over places -> Dense 256 -> heads
 
 The base is a network of its own inside, see ``base_of``. Whether its batch normalisation learns is told by
 ``trainable`` alone: a frozen one uses the statistics that it came with.
@@ -37,8 +37,8 @@ class Family:
 
     Attributes:
         application: the function that makes it.
-        size: side in pixels that chips are brought to. 48 px faces hold no more than they do, but these networks
-            shrink a picture 32 times, so a map of 3x3 at the end takes 96; each has the smallest that serves it.
+        size: side in pixels that face crops are brought to. 48 px faces hold no more than they do, but these networks
+            shrink an image 32 times, so a map of 3x3 at the end takes 96; each has the smallest that serves it.
         scaling: of pixels, as its weights were taught: "tf" (-1 to 1), "caffe" (BGR less ImageNet's mean), "torch"
             (less ImageNet's mean, over its deviation), or "own" (a layer of the base does it).
         block_end: matches the name of the layer that each block ends with.
@@ -131,7 +131,7 @@ def inceptionv3(shape: NetworkShape) -> keras.Model:
 def mobilenetv3(shape: NetworkShape) -> keras.Model:
     """MobileNetV3 Small (Howard et al. 2019, arXiv:1905.02244): 1.1 M parameters.
 
-    The small one: the large one's work pays on larger pictures than 48 px faces.
+    The small one: the large one's work pays on larger images than 48 px faces.
     """
     return _transfer("mobilenetv3", shape)
 
@@ -167,15 +167,15 @@ def blocks(base: keras.Model, family: Family) -> list[list[keras.layers.Layer]]:
 
 def _transfer(name: str, shape: NetworkShape) -> keras.Model:
     family = FAMILIES[name]
-    chips = keras.Input((shape.size, shape.size, shape.channels), dtype="uint8", name="chips")
-    x = _scaled(_pictures(chips, shape, family.size), family.scaling)
+    crops = keras.Input((shape.size, shape.size, shape.channels), dtype="uint8", name="crops")
+    x = _scaled(_images(crops, shape, family.size), family.scaling)
     x = layers.GlobalAveragePooling2D(dtype="float32", name=FEATURES)(_base(family)(x))
-    return keras.Model(chips, new_layers(x, shape), name=name)
+    return keras.Model(crops, new_layers(x, shape), name=name)
 
 
-def _pictures(chips: keras.KerasTensor, shape: NetworkShape, size: int) -> keras.KerasTensor:
-    """Chips as float32 RGB pictures of the base's size, 0 to 255, in Keras' own data format."""
-    x = ops.cast(chips, "float32")
+def _images(crops: keras.KerasTensor, shape: NetworkShape, size: int) -> keras.KerasTensor:
+    """Face crops as float32 RGB images of the base's size, 0 to 255, in Keras' own data format."""
+    x = ops.cast(crops, "float32")
     if keras.config.image_data_format() == "channels_first":
         x = layers.Permute((3, 1, 2), dtype="float32")(x)
     if shape.size != size:

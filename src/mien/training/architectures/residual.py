@@ -15,8 +15,8 @@ from keras import layers
 from mien.training.architectures.parts import (
     BatchNormalization,
     NetworkShape,
-    chip_input,
     convolution,
+    crop_input,
     heads,
     spatial_axis,
 )
@@ -49,12 +49,12 @@ def large(shape: NetworkShape) -> keras.Model:
 
 
 def teacher(shape: NetworkShape) -> keras.Model:
-    """ResNet18 for small pictures, its stem at full size: 11 M parameters, 1.25 G multiply-adds at 48x48x1."""
+    """ResNet18 for small images, its stem at full size: 11 M parameters, 1.25 G multiply-adds at 48x48x1."""
     return _residual("teacher", shape, Widths(64, (64, 128, 256, 512), (2, 2, 2, 2), 512, first_stride=1))
 
 
 def _residual(name: str, shape: NetworkShape, widths: Widths) -> keras.Model:
-    chips, x = chip_input(shape)
+    crops, x = crop_input(shape)
     x = _activated(convolution(x, widths.stem, 3))
     for stage, (width, blocks) in enumerate(zip(widths.stages, widths.blocks, strict=True)):
         for block in range(blocks):
@@ -63,7 +63,7 @@ def _residual(name: str, shape: NetworkShape, widths: Widths) -> keras.Model:
     x = _activated(convolution(x, widths.top, 1))
     x = layers.GlobalAveragePooling2D()(x)
     x = layers.Dropout(shape.dropout)(x)
-    return keras.Model(chips, heads(x, shape), name=name)
+    return keras.Model(crops, heads(x, shape), name=name)
 
 
 def _activated(x: keras.KerasTensor) -> keras.KerasTensor:

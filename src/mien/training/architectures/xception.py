@@ -8,7 +8,7 @@ from __future__ import annotations
 import keras
 from keras import layers, ops
 
-from mien.training.architectures.parts import BatchNormalization, NetworkShape, chip_input, convolution, spatial_axis
+from mien.training.architectures.parts import BatchNormalization, NetworkShape, convolution, crop_input, spatial_axis
 
 LOWEST = -65504.0
 """Below all that batch normalisation gives, so that padding never is the largest; the least of float16."""
@@ -16,14 +16,14 @@ LOWEST = -65504.0
 
 def mini_xception(shape: NetworkShape) -> keras.Model:
     """mini-XCEPTION: two convolutions of 8, then four separable blocks of 16 to 128: 58 k parameters."""
-    chips, x = chip_input(shape)
+    crops, x = crop_input(shape)
     for _ in range(2):
         x = layers.Conv2D(8, 3, use_bias=False, kernel_initializer="he_normal")(x)
         x = layers.Activation("relu")(_normalised(x))
     for width in (16, 32, 64, 128):
         x = _block(x, width)
     x = layers.Dropout(shape.dropout)(x)
-    return keras.Model(chips, {name: _map_head(x, name, count) for name, count in shape.heads}, name="mini-xception")
+    return keras.Model(crops, {name: _map_head(x, name, count) for name, count in shape.heads}, name="mini-xception")
 
 
 def _block(x: keras.KerasTensor, width: int) -> keras.KerasTensor:

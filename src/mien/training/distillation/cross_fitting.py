@@ -16,7 +16,7 @@ from mien.classification.probabilities import log_softmax
 from mien.data.folds import Fold, dealt, digest_outside, fold_named
 from mien.errors import UsageError
 from mien.evaluation.calibration import fit_temperature
-from mien.media.prefetch import ahead
+from mien.media.prefetch import prefetch
 from mien.training.distillation.soft_labels import collected
 from mien.training.engine.augmentation import augment, draws
 from mien.training.engine.best import best_network
@@ -32,9 +32,9 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from mien.data.dataset import Dataset
-    from mien.structures import Chips
+    from mien.structures import Crops
     from mien.training.architectures import NetworkShape
-    from mien.training.config import Augmentation, Recipe
+    from mien.training.config import Augmentation, TrainingConfig
     from mien.training.distillation.soft_labels import SoftLabels
     from mien.training.run.directory import HeadScore, Record
 
@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     Told = dict[str, npt.NDArray[np.float64]]
 
 BLOCK = 2048
-"""Chips that are changed at once."""
+"""Face crops that are changed at once."""
 
 
 def soft_labels_by(
@@ -50,13 +50,13 @@ def soft_labels_by(
 ) -> tuple[SoftLabels, tuple[HeadScore, ...]]:
     """The soft labels of all training rows, each by the runs that left its fold out.
 
-    A run's logits are the mean over views of a picture, at a temperature fitted on the validation split; several
+    A run's logits are the mean over views of an image, at a temperature fitted on the validation split; several
     runs of one fold are averaged as log-probabilities.
 
     Args:
         records: finished runs of the same data and number of folds, at least one a fold.
         data: what they were taught, all of it.
-        views: changed copies of each picture, at least 1; the first is the picture itself, the second its mirror image.
+        views: changed copies of each image, at least 1; the first is the image itself, the second its mirror image.
         tell: is told the share that is done.
 
     Returns:
@@ -77,9 +77,9 @@ def soft_labels_by(
     )
     done = 0
 
-    def seen(pictures: int) -> None:
+    def seen(images: int) -> None:
         nonlocal done
-        done += pictures
+        done += images
         tell(done / total)
 
     sums = {truth.head: np.zeros(truth.targets.shape) for truth in training.truths}
@@ -87,15 +87,15 @@ def soft_labels_by(
     for fold, record in zip(folds, records, strict=True):
         rows = np.flatnonzero(place == fold.number)
         splits = _splits(record, data)
-        kind = (shape_of(splits[0], record.recipe), record.recipe.network)
+        kind = (shape_of(splits[0], record.config), record.config.network)
         models[kind] = best_network(record.path, *kind, models.get(kind))
-        for head, values in _told(models[kind], record, training.chips[rows], splits[1], views, seen).items():
+        for head, values in _told(models[kind], record, training.crops[rows], splits[1], views, seen).items():
             sums[head][rows] += values
     times = np.bincount([fold.number for fold in folds])[place][:, None]
     logs = {head: log_softmax(values / times) for head, values in sums.items()}
     scores = judge_heads({head: values.astype(np.float32) for head, values in logs.items()}, training)
     told = {truth.head: (tuple(map(str, truth.labels)), np.exp(logs[truth.head])) for truth in training.truths}
-    return collected(training.chips, told, _made(records, training, views, scores)), scores
+    return collected(training.crops, told, _made(records, training, views, scores)), scores
 
 
 def folds_of(records: Sequence[Record]) -> tuple[Fold, ...]:
@@ -130,44 +130,44 @@ def folds_of(records: Sequence[Record]) -> tuple[Fold, ...]:
 
 
 def mean_logits(
-    model: keras.Model, chips: Chips, recipe: Recipe, views: int, seen: Callable[[int], None]
+    model: keras.Model, crops: Crops, config: TrainingConfig, views: int, seen: Callable[[int], None]
 ) -> dict[str, npt.NDArray[np.float64]]:
-    """The logits of each head, float64 (count, labels), averaged over views of each chip.
+    """The logits of each head, float64 (count, labels), averaged over views of each face crop.
 
     Args:
-        model: a network of the zoo.
-        chips: uint8 (count, size, size, channels).
-        recipe: how the network was taught: views are changed as pictures were in its gentle epochs, with none covered.
+        model: a network of the architectures.
+        crops: uint8 (count, size, size, channels).
+        config: how the network was taught: views are changed as images were in its gentle epochs, with none covered.
         views: how many.
-        seen: is told how many chips were seen, block by block.
+        seen: is told how many face crops were seen, block by block.
     """
-    strength = dataclasses.replace(recipe.augmentation.softened(), erase=0.0)
+    strength = dataclasses.replace(config.augmentation.softened(), erase=0.0)
     sums: dict[str, npt.NDArray[np.float64]] = {}
-    parts = [slice(start, min(start + BLOCK, len(chips))) for start in range(0, len(chips), BLOCK)]
-    tables = (draws(recipe.seed, number, len(chips)) for number in range(views))
+    parts = [slice(start, min(start + BLOCK, len(crops))) for start in range(0, len(crops), BLOCK)]
+    tables = (draws(config.seed, number, len(crops)) for number in range(views))
     seen_as = (
-        (part, _view(chips[part], table[part], number, strength))
+        (part, _view(crops[part], table[part], number, strength))
         for number, table in enumerate(tables)
         for part in parts
     )
-    for part, view in ahead(seen_as, 2):
+    for part, view in prefetch(seen_as, 2):
         for head, values in predict_logits(model, view).items():
-            sums.setdefault(head, np.zeros((len(chips), values.shape[1])))[part] += values
+            sums.setdefault(head, np.zeros((len(crops), values.shape[1])))[part] += values
         seen(len(view))
     return {head: values / views for head, values in sums.items()}
 
 
-def _view(chips: Chips, table: npt.NDArray[np.float32], number: int, strength: Augmentation) -> Chips:
+def _view(crops: Crops, table: npt.NDArray[np.float32], number: int, strength: Augmentation) -> Crops:
     if number == 0:
-        return chips
-    if number == 1 and strength.flip > 0:  # mirrored digits are none, and no recipe of theirs mirrors
-        return np.ascontiguousarray(chips[:, :, ::-1])
-    return augment(chips, table, strength)
+        return crops
+    if number == 1 and strength.flip > 0:  # mirrored digits are none, and no config of theirs mirrors
+        return np.ascontiguousarray(crops[:, :, ::-1])
+    return augment(crops, table, strength)
 
 
 def _splits(record: Record, data: Dataset) -> Splits:
     """All that the run could have learnt from, its fold too, and what it chose on."""
-    return splits_of(data, dataclasses.replace(record.facts.source, fold=""), record.recipe)
+    return splits_of(data, dataclasses.replace(record.facts.source, fold=""), record.config)
 
 
 def _check_same(record: Record, fold: Fold, own: Dataset, training: Dataset) -> None:
@@ -181,11 +181,11 @@ def _check_same(record: Record, fold: Fold, own: Dataset, training: Dataset) -> 
 
 
 def _told(
-    model: keras.Model, record: Record, chips: Chips, validation: Dataset, views: int, seen: Callable[[int], None]
+    model: keras.Model, record: Record, crops: Crops, validation: Dataset, views: int, seen: Callable[[int], None]
 ) -> Told:
     """The calibrated log-probabilities of each head, float64 (count, labels)."""
-    told = mean_logits(model, chips, record.recipe, views, seen)
-    chosen = mean_logits(model, validation.chips, record.recipe, views, seen)
+    told = mean_logits(model, crops, record.config, views, seen)
+    chosen = mean_logits(model, validation.crops, record.config, views, seen)
     for truth in validation.truths:
         temperature = fit_temperature(chosen[truth.head][truth.judged], truth.answers[truth.judged])
         told[truth.head] = log_softmax(told[truth.head] / temperature)
@@ -200,7 +200,7 @@ def _made(records: Sequence[Record], training: Dataset, views: int, scores: tupl
             "fold": record.facts.source.fold,
             "backend": record.facts.backend,
             "epochs": len(record.history),
-            "recipe": dataclasses.asdict(record.recipe.without_folders()),
+            "config": dataclasses.asdict(record.config.without_folders()),
         }
         for record in records
     ]

@@ -1,6 +1,6 @@
-"""Teachers that are asked while a network learns: models that read the very pictures that it learns from.
+"""Teachers that are asked while a network learns: models that read the very images that it learns from.
 
-Soft labels of a file are of a picture; these are of what augmentation made of it, so teacher and student see the same
+Soft labels of a file are of an image; these are of what augmentation made of it, so teacher and student see the same
 (Beyer et al. 2022, "Knowledge distillation: A good teacher is patient and consistent", arXiv:2106.05237). Needs no
 Keras: teachers are model files and run on ONNX Runtime, whatever backend the student is taught on.
 """
@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 
     from mien.data.dataset import Dataset, Truth
     from mien.models.card import ModelCard
-    from mien.structures import Chips, Probabilities
-    from mien.training.config import Recipe
+    from mien.structures import Crops, Probabilities
+    from mien.training.config import TrainingConfig
 
 
 class Teachers:
@@ -42,29 +42,29 @@ class Teachers:
         self.share = share
         self.origin = origin
 
-    def told(self, chips: Chips) -> dict[str, Probabilities]:
-        """The mean of what the teachers say of chips as they are, by head: float32 (count, labels), calibrated.
+    def told(self, crops: Crops) -> dict[str, Probabilities]:
+        """The mean of what the teachers say of face crops as they are, by head: float32 (count, labels), calibrated.
 
         Args:
-            chips: uint8 (count, size, size, channels).
+            crops: uint8 (count, size, size, channels).
         """
-        each = [_calibrated(model, chips) for model in self._models]
+        each = [_calibrated(model, crops) for model in self._models]
         return {head: np.mean([told[head] for told in each], axis=0, dtype=np.float32) for head in each[0]}
 
 
-def teachers_for(recipe: Recipe, training: Dataset, store: ModelStore | None = None) -> Teachers | None:
-    """The teachers that a recipe names, or None.
+def teachers_for(config: TrainingConfig, training: Dataset, store: ModelStore | None = None) -> Teachers | None:
+    """The teachers that a config names, or None.
 
     Args:
-        recipe: names them.
+        config: names them.
         training: what the network learns from.
         store: where models are found by name.
 
     Raises:
         ModelError: there is no such model.
-        TrainingError: one reads other chips, or has not all heads of the data by the same labels.
+        TrainingError: one reads other face crops, or has not all heads of the data by the same labels.
     """
-    names = recipe.teachers()
+    names = config.teachers()
     if not names:
         return None
     store = store or ModelStore()
@@ -74,18 +74,18 @@ def teachers_for(recipe: Recipe, training: Dataset, store: ModelStore | None = N
         _check(name, model.card, training)
     files = zip(names, contents, strict=True)
     origin = ", ".join(f"{Path(name).name} sha256:{hashlib.sha256(content).hexdigest()}" for name, content in files)
-    return Teachers(models, recipe.soft_share, origin)
+    return Teachers(models, config.soft_share, origin)
 
 
-def _calibrated(model: Classifier, chips: Chips) -> dict[str, Probabilities]:
-    logits = model.logits(chips)
+def _calibrated(model: Classifier, crops: Crops) -> dict[str, Probabilities]:
+    logits = model.logits(crops)
     return {head.name: read_logits(model.card, logits, head.name) for head in model.card.heads}
 
 
 def _check(name: str, card: ModelCard, training: Dataset) -> None:
     if (card.size, card.channels) != (training.size, training.channels):
         raise TrainingError(
-            f"expected teachers that read chips of {training.size} px, {training.channels} channels; received {name}, "
+            f"expected teachers of face crops of {training.size} px, {training.channels} channels; received {name}, "
             f"which reads {card.size} px, {card.channels} channels"
         )
     labels = {head.name: head.labels for head in card.heads}

@@ -1,7 +1,7 @@
 """A teacher's soft labels: what networks say of rows that they did not learn from, kept in a file and learnt from.
 
-A file holds one row of probabilities a picture and head. Pictures are known by a hash of their pixels, so they are
-found again whatever file they come from, and no picture is in it. Needs no Keras.
+A file holds one row of probabilities an image and head. Images are known by a hash of their pixels, so they are
+found again whatever file they come from, and no image is in it. Needs no Keras.
 """
 
 from __future__ import annotations
@@ -26,8 +26,8 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from mien.data.dataset import Dataset, Truth
-    from mien.structures import Chips
-    from mien.training.config import Recipe
+    from mien.structures import Crops
+    from mien.training.config import TrainingConfig
 
 FORMAT = "mien soft labels 1"
 SHIPPED = Path(__file__).parents[1] / "configs"
@@ -41,7 +41,7 @@ ENOUGH = 0.5
 """Share of the training rows that a file that ships must know to be of this data."""
 
 LARGEST = 2_000_000_000
-"""Bytes; ten million pictures take less."""
+"""Bytes; ten million images take less."""
 
 OFF = 2e-3
 """By how much a row's sum may differ from 1: float16 keeps three digits."""
@@ -75,12 +75,12 @@ class SoftHead:
 
 @dataclass(frozen=True)
 class SoftLabels:
-    """Soft labels of some pictures.
+    """Soft labels of some images.
 
     Attributes:
-        keys: uint64 (rows,), of the pixels of each picture, see ``keys_of``; each larger than the one before.
+        keys: uint64 (rows,), of the pixels of each image, see ``keys_of``; each larger than the one before.
         heads: what is said of them; at least one head.
-        made: how they were made, as JSON: data, networks, recipes, folds, scores.
+        made: how they were made, as JSON: data, networks, configs, folds, scores.
     """
 
     keys: npt.NDArray[np.uint64]
@@ -92,9 +92,9 @@ class SoftLabels:
         if not ordered or not self.heads or any(len(head.probabilities) != len(self.keys) for head in self.heads):
             raise TrainingError("expected increasing uint64 keys, and a row of each head for each; received others")
 
-    def rows_of(self, chips: Chips) -> npt.NDArray[np.int64]:
-        """The row of each chip, int64 (count,); -1 where it is not known."""
-        keys = keys_of(chips)
+    def rows_of(self, crops: Crops) -> npt.NDArray[np.int64]:
+        """The row of each face crop, int64 (count,); -1 where it is not known."""
+        keys = keys_of(crops)
         if not len(self.keys):
             return np.full(len(keys), -1, np.int64)
         at = np.minimum(np.searchsorted(self.keys, keys), len(self.keys) - 1)
@@ -111,23 +111,23 @@ class SoftLabels:
             np.savez_compressed(file, allow_pickle=False, **arrays)
 
 
-def keys_of(chips: Chips) -> npt.NDArray[np.uint64]:
-    """The first 8 bytes of the SHA-256 of each chip's bytes, uint64 (count,); by chance two of a million meet never."""
-    digests = b"".join(hashlib.sha256(chip.tobytes()).digest()[:8] for chip in chips)
+def keys_of(crops: Crops) -> npt.NDArray[np.uint64]:
+    """The first 8 bytes of the SHA-256 of each face crop's bytes, uint64 (count,)."""
+    digests = b"".join(hashlib.sha256(crop.tobytes()).digest()[:8] for crop in crops)
     return np.frombuffer(digests, "<u8").astype(np.uint64)
 
 
 def collected(
-    chips: Chips, told: Mapping[str, tuple[tuple[str, ...], npt.NDArray[np.floating]]], made: str
+    crops: Crops, told: Mapping[str, tuple[tuple[str, ...], npt.NDArray[np.floating]]], made: str
 ) -> SoftLabels:
-    """Soft labels of chips; of several with the same pixels those of the first.
+    """Soft labels of face crops; of several with the same pixels those of the first.
 
     Args:
-        chips: uint8 (count, size, size, channels).
+        crops: uint8 (count, size, size, channels).
         told: by head its labels and the probabilities, (count, labels).
         made: how they were made.
     """
-    keys, rows = np.unique(keys_of(chips), return_index=True)
+    keys, rows = np.unique(keys_of(crops), return_index=True)
     heads = (SoftHead(head, labels, values[rows].astype(np.float16)) for head, (labels, values) in told.items())
     return SoftLabels(keys, tuple(heads), made)
 
@@ -150,71 +150,71 @@ def read(path: Path) -> SoftLabels:
 
 
 def chosen(text: str) -> str:
-    """What a recipe holds for the name or the file that a user gives: "" for "none", the name, or the whole path."""
+    """What a config holds for the name or the file that a user gives: "" for "none", the name, or the whole path."""
     if text == NONE:
         return ""
     return text if NAME.fullmatch(text) and not Path(text).is_file() else str(Path(text).absolute())
 
 
-def file_of(recipe: Recipe, shipped: Path = SHIPPED) -> Path:
-    """The file that a recipe's soft labels are in: one that ships, by its name, or the user's."""
-    words = recipe.soft_labels
+def file_of(config: TrainingConfig, shipped: Path = SHIPPED) -> Path:
+    """The file that a config's soft labels are in: one that ships, by its name, or the user's."""
+    words = config.soft_labels
     return shipped / f"{words}-soft-labels.npz" if NAME.fullmatch(words) else Path(words)
 
 
-def told_of(recipe: Recipe) -> str:
-    """The file of a recipe's soft labels and its SHA-256, or "" where it has none."""
-    if not recipe.soft_labels:
+def told_of(config: TrainingConfig) -> str:
+    """The file of a config's soft labels and its SHA-256, or "" where it has none."""
+    if not config.soft_labels:
         return ""
-    path = file_of(recipe)
+    path = file_of(config)
     return f"{path.name} sha256:{sha256_of(path)}"
 
 
-def soft_labels_for(recipe: Recipe, training: Dataset, shipped: Path = SHIPPED) -> SoftLabels | None:
-    """The soft labels that a recipe names, or None where there are none for this data.
+def soft_labels_for(config: TrainingConfig, training: Dataset, shipped: Path = SHIPPED) -> SoftLabels | None:
+    """The soft labels that a config names, or None where there are none for this data.
 
-    A recipe that ships names a file that ships, whatever data it is used on: that file is left aside where it knows
+    A config that ships names a file that ships, whatever data it is used on: that file is left aside where it knows
     fewer than half of the rows. A file that the user named is meant.
 
     Args:
-        recipe: names them.
+        config: names them.
         training: what will be learnt from.
         shipped: the folder of the files that ship.
 
     Raises:
         TrainingError: the file can't be read; or the user's knows no row or no head of the data.
     """
-    if not recipe.soft_labels:
+    if not config.soft_labels:
         return None
-    path = file_of(recipe, shipped)
+    path = file_of(config, shipped)
     ships = path.parent == shipped
     soft = read(path)
-    known = float((soft.rows_of(training.chips) >= 0).mean())
+    known = float((soft.rows_of(training.crops) >= 0).mean())
     heads = {truth.head for truth in training.truths} & {head.head for head in soft.heads}
     if ships:
         return soft if heads and known >= ENOUGH else None
     if not heads or known == 0:
         raise TrainingError(
-            f"expected soft labels of {training.name} in {recipe.soft_labels}; received some that know {known:.0%} of "
+            f"expected soft labels of {training.name} in {config.soft_labels}; received some that know {known:.0%} of "
             f"its rows and these of its heads: {sorted(heads)}. Make them from this data by 'mien soft-labels', or say "
             f"--soft-labels {NONE}"
         )
     return soft
 
 
-def fitting(recipe: Recipe, training: Dataset, shipped: Path = SHIPPED) -> Recipe:
-    """The recipe, without the soft labels that ship where they are of other data: it tells what is learnt from.
+def fitting(config: TrainingConfig, training: Dataset, shipped: Path = SHIPPED) -> TrainingConfig:
+    """The config, without the soft labels that ship where they are of other data: it tells what is learnt from.
 
     Args:
-        recipe: every choice.
+        config: every choice.
         training: what will be learnt from.
         shipped: the folder of the files that ship.
 
     Raises:
         TrainingError: as ``soft_labels_for``.
     """
-    known = soft_labels_for(recipe, training, shipped) is not None
-    return recipe if known else dataclasses.replace(recipe, soft_labels="")
+    known = soft_labels_for(config, training, shipped) is not None
+    return config if known else dataclasses.replace(config, soft_labels="")
 
 
 def softened(training: Dataset, soft: SoftLabels, share: float) -> Dataset:
@@ -230,7 +230,7 @@ def softened(training: Dataset, soft: SoftLabels, share: float) -> Dataset:
     Raises:
         TrainingError: a head has other labels there.
     """
-    rows = soft.rows_of(training.chips)
+    rows = soft.rows_of(training.crops)
     heads = {head.head: head for head in soft.heads}
     truths = (
         _blended(truth, heads[truth.head], rows, share) if truth.head in heads else truth for truth in training.truths

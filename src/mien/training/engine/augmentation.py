@@ -1,7 +1,7 @@
 """Augmentation as a pure function of (seed, epoch, row): no random state to save, resumed runs go on exactly.
 
-Rotation, scale, shift, shear and mirroring are composed into one matrix, so that each picture is resampled
-once. Chips stay uint8.
+Rotation, scale, shift, shear and mirroring are composed into one matrix, so that each image is resampled
+once. Face crops stay uint8.
 """
 
 from __future__ import annotations
@@ -14,13 +14,13 @@ import numpy as np
 import numpy.typing as npt
 
 if TYPE_CHECKING:
-    from mien.structures import Chips
+    from mien.structures import Crops
     from mien.training.config import Augmentation
 
 Draws = npt.NDArray[np.float32]
 
 SMALLEST_SHRUNK = 8
-"""The least side, in pixels, that a picture is shrunk to."""
+"""The least side, in pixels, that an image is shrunk to."""
 
 
 class Draw(IntEnum):
@@ -55,7 +55,7 @@ class Draw(IntEnum):
 
 
 def draws(seed: int, epoch: int, rows: int) -> Draws:
-    """The random numbers of an epoch, float32 (rows, uses) in [0, 1): row i is that of picture i."""
+    """The random numbers of an epoch, float32 (rows, uses) in [0, 1): row i is that of image i."""
     return generator(seed, epoch, stream=0).random((rows, len(Draw)), dtype=np.float32)
 
 
@@ -64,28 +64,28 @@ def generator(seed: int, epoch: int, stream: int) -> np.random.Generator:
     return np.random.Generator(np.random.Philox(np.random.SeedSequence((seed, epoch, stream))))
 
 
-def augment(chips: Chips, table: Draws, strength: Augmentation) -> Chips:
-    """Changed copies of chips.
+def augment(crops: Crops, table: Draws, strength: Augmentation) -> Crops:
+    """Changed copies of face crops.
 
     Args:
-        chips: uint8 (count, size, size, channels).
+        crops: uint8 (count, size, size, channels).
         table: the rows of ``draws`` that belong to them, (count, uses).
         strength: how far and how often.
 
     Returns:
         uint8 of the same shape.
     """
-    matrices = warp_matrices(table, strength, chips.shape[1])
+    matrices = warp_matrices(table, strength, crops.shape[1])
     tones = tone_tables(table, strength)
-    out = np.empty_like(chips)
-    for index, chip in enumerate(chips):
+    out = np.empty_like(crops)
+    for index, crop in enumerate(crops):
         # cv2 drops a single channel; reshape brings it back
-        out[index] = _augmented(chip, matrices[index], tones[index], table[index], strength).reshape(chip.shape)
+        out[index] = _augmented(crop, matrices[index], tones[index], table[index], strength).reshape(crop.shape)
     return out
 
 
 def warp_matrices(table: Draws, strength: Augmentation, size: int) -> npt.NDArray[np.float64]:
-    """The affine map of each picture about its middle, (count, 2, 3), from old to new pixels."""
+    """The affine map of each image about its middle, (count, 2, 3), from old to new pixels."""
     u = table.astype(np.float64)
     angle = np.radians(_either_way(u[:, Draw.ROTATE], strength.rotate))
     low, high = np.log(strength.scale)
@@ -114,15 +114,15 @@ def tone_tables(table: Draws, strength: Augmentation) -> npt.NDArray[np.uint8]:
 
 
 def _augmented(
-    chip: npt.NDArray[np.uint8],
+    crop: npt.NDArray[np.uint8],
     matrix: npt.NDArray[np.float64],
     tones: npt.NDArray[np.uint8],
     u: Draws,
     strength: Augmentation,
 ) -> npt.NDArray[np.uint8]:
-    size = chip.shape[0]
+    size = crop.shape[0]
     # replicated as the crop rule does outside the frame
-    x: Any = cv2.warpAffine(chip, matrix, (size, size), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    x: Any = cv2.warpAffine(crop, matrix, (size, size), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
     x = cv2.LUT(x, tones)
     if u[Draw.BLUR] < strength.blur:
         x = cv2.GaussianBlur(x, (0, 0), 0.3 + 0.9 * float(u[Draw.BLUR_WIDTH]))

@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from mien.media.prefetch import ahead
+from mien.media.prefetch import prefetch
 from mien.training.engine.augmentation import augment, draws, generator
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from mien.data.dataset import Dataset
-    from mien.structures import Chips, Targets
-    from mien.training.config import Recipe
+    from mien.structures import Crops, Targets
+    from mien.training.config import TrainingConfig
     from mien.training.distillation.online import Teachers
 
 Weights = npt.NDArray[np.float32]
@@ -24,9 +24,9 @@ Weights = npt.NDArray[np.float32]
 
 @dataclass(frozen=True)
 class Batch:
-    """One step's chips with the targets and weights of each head by name."""
+    """One step's face crops with the targets and weights of each head by name."""
 
-    chips: Chips
+    crops: Crops
     targets: dict[str, Targets]
     weights: dict[str, Weights]
 
@@ -37,8 +37,8 @@ class Drawn:
 
     Attributes:
         rows: int64 (batch,), of the training split.
-        table: float32 (batch, uses), how each picture is changed: rows of ``augmentation.draws``.
-        share: of itself that each picture keeps when it is mixed with another; 1: none is mixed.
+        table: float32 (batch, uses), how each image is changed: rows of ``augmentation.draws``.
+        share: of itself that each image keeps when it is mixed with another; 1: none is mixed.
     """
 
     rows: npt.NDArray[np.int64]
@@ -51,65 +51,65 @@ class Batches:
 
     Args:
         data: the rows, with targets and weights as they are learnt from.
-        recipe: every choice.
-        teachers: whose answers on the pictures of each batch are learnt too.
+        config: every choice.
+        teachers: whose answers on the images of each batch are learnt too.
     """
 
-    def __init__(self, data: Dataset, recipe: Recipe, teachers: Teachers | None = None) -> None:
+    def __init__(self, data: Dataset, config: TrainingConfig, teachers: Teachers | None = None) -> None:
         self.data = data
-        self._recipe = recipe
+        self._config = config
         self._teachers = teachers
 
     def steps(self) -> int:
         """Batches an epoch; of each pass a last short one is left out unless it is the only one."""
-        return self._recipe.passes * self._steps_a_pass()
+        return self._config.passes * self._steps_a_pass()
 
     def epoch(self, number: int, first: int = 0) -> Iterator[Batch]:
         """The batches of an epoch, counted from 0, from its step ``first`` on: the same as in a whole epoch."""
-        return ahead((self._batch(drawn, number) for drawn in self.drawn(number, first)), 1)
+        return prefetch((self._batch(drawn, number) for drawn in self.drawn(number, first)), 1)
 
     def drawn(self, number: int, first: int = 0) -> Iterator[Drawn]:
         """What chance decides of each step of an epoch, from its step ``first`` on."""
-        recipe, steps = self._recipe, self._steps_a_pass()
-        strength = recipe.augmentation_of(number)
-        for at in range(first // steps, recipe.passes):
-            turn = number * recipe.passes + at
-            order = generator(recipe.seed, turn, stream=1).permutation(len(self.data))
-            table = draws(recipe.seed, turn, len(self.data))
-            mixing = generator(recipe.seed, turn, stream=2)
+        config, steps = self._config, self._steps_a_pass()
+        strength = config.augmentation_of(number)
+        for at in range(first // steps, config.passes):
+            turn = number * config.passes + at
+            order = generator(config.seed, turn, stream=1).permutation(len(self.data))
+            table = draws(config.seed, turn, len(self.data))
+            mixing = generator(config.seed, turn, stream=2)
             for step in range(steps):
-                rows = order[step * recipe.batch : (step + 1) * recipe.batch]
+                rows = order[step * config.batch : (step + 1) * config.batch]
                 share = _mixing_share(mixing, strength.mixup, strength.mixup_share)
                 if at * steps + step >= first:
                     yield Drawn(rows, table[rows], share)
 
     def _steps_a_pass(self) -> int:
-        return max(1, len(self.data) // self._recipe.batch)
+        return max(1, len(self.data) // self._config.batch)
 
     def _batch(self, drawn: Drawn, epoch: int) -> Batch:
-        chips = augment(self.data.chips[drawn.rows], drawn.table, self._recipe.augmentation_of(epoch))
+        crops = augment(self.data.crops[drawn.rows], drawn.table, self._config.augmentation_of(epoch))
         truths = {truth.head: (truth.targets[drawn.rows], truth.weights[drawn.rows]) for truth in self.data.truths}
         if drawn.share < 1.0:
-            chips = mixed_chips(chips, drawn.share)
+            crops = mixed_crops(crops, drawn.share)
             truths = {head: mixed_targets(*truth, drawn.share) for head, truth in truths.items()}
         if self._teachers:
-            told, share = self._teachers.told(chips), self._teachers.share
+            told, share = self._teachers.told(crops), self._teachers.share
             truths = {head: blended_targets(*truth, told[head], share) for head, truth in truths.items()}
         return Batch(
-            chips,
+            crops,
             {head: targets for head, (targets, _) in truths.items()},
             {head: weights for head, (_, weights) in truths.items()},
         )
 
 
-def mixed_chips(chips: Chips, share: float) -> Chips:
-    """Each chip blended with the one as far from the other end of the batch; ``share`` is its own part."""
-    own = chips.astype(np.float32)
+def mixed_crops(crops: Crops, share: float) -> Crops:
+    """Each face crop blended with the one as far from the other end of the batch; ``share`` is its own part."""
+    own = crops.astype(np.float32)
     return np.rint(share * own + (1.0 - share) * own[::-1]).astype(np.uint8)
 
 
 def mixed_targets(targets: Targets, weights: Weights, share: float) -> tuple[Targets, Weights]:
-    """Targets and weights of blended chips: a row that counts for nothing adds nothing to its partner's target."""
+    """Targets and weights of blended face crops: a row that counts for nothing adds nothing to its partner's target."""
     own, other = share * weights, (1.0 - share) * weights[::-1]
     total = own + other
     mixed = own[:, None] * targets + other[:, None] * targets[::-1]
@@ -140,6 +140,6 @@ def blended_targets(
 
 
 def _mixing_share(random: np.random.Generator, alpha: float, batches: float) -> float:
-    """How much of itself each picture of a batch keeps; 1.0: not mixed."""
+    """How much of itself each image of a batch keeps; 1.0: not mixed."""
     chosen, share = random.random() < batches, random.beta(alpha, alpha) if alpha > 0 else 1.0
     return float(max(share, 1.0 - share)) if chosen else 1.0

@@ -21,7 +21,7 @@ def best_network(run: Path, shape: NetworkShape, network: str, into: keras.Model
     Args:
         run: the directory.
         shape: size, channels and heads.
-        network: its name in the zoo.
+        network: its name in the architectures.
         into: a network of the same kind that they are loaded into, which is compiled already; else a new one.
 
     Raises:

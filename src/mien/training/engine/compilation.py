@@ -1,4 +1,4 @@
-"""A network of the zoo made ready to learn: precision, optimizer, losses."""
+"""A network of the architectures made ready to learn: precision, optimizer, losses."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from mien.data.dataset import Dataset, Truth
-    from mien.training.config import Recipe
+    from mien.training.config import TrainingConfig
 
 
 class AdjustedCrossentropy(keras.losses.CategoricalCrossentropy):  # type: ignore[misc]  # keras ships no types
@@ -37,79 +37,81 @@ class AdjustedCrossentropy(keras.losses.CategoricalCrossentropy):  # type: ignor
         return super().call(y_true, keras.ops.add(y_pred, self._offsets))
 
 
-def shape_of(data: Dataset, recipe: Recipe) -> architectures.NetworkShape:
-    """What the data and the recipe ask of a network."""
+def shape_of(data: Dataset, config: TrainingConfig) -> architectures.NetworkShape:
+    """What the data and the config ask of a network."""
     heads = tuple((truth.head, len(truth.labels)) for truth in data.truths)
-    return architectures.NetworkShape(data.size, data.channels, heads, recipe.dropout)
+    return architectures.NetworkShape(data.size, data.channels, heads, config.dropout)
 
 
 def plain(shape: architectures.NetworkShape, network: str) -> keras.Model:
-    """A network of the zoo in float32, not made ready to learn."""
+    """A network of the architectures in float32, not made ready to learn."""
     with precision("float32"):
         return architectures.build(network, shape)
 
 
-def compiled(training: Dataset, recipe: Recipe, start: Callable[[keras.Model], None] | None = None) -> keras.Model:
-    """The recipe's network with its optimizer and losses, the same from the same seed.
+def compiled(
+    training: Dataset, config: TrainingConfig, start: Callable[[keras.Model], None] | None = None
+) -> keras.Model:
+    """The config's network with its optimizer and losses, the same from the same seed.
 
     Args:
         training: what it will learn from.
-        recipe: every choice.
+        config: every choice.
         start: gives the fresh network other weights, or freezes layers, before the optimizer is made.
     """
-    keras.utils.set_random_seed(recipe.seed)
-    with precision(recipe.precision):
-        model = architectures.build(recipe.network, shape_of(training, recipe))
+    keras.utils.set_random_seed(config.seed)
+    with precision(config.precision):
+        model = architectures.build(config.network, shape_of(training, config))
     if start:
         start(model)
-    make_ready(model, training, recipe)
+    make_ready(model, training, config)
     return model
 
 
-def make_ready(model: keras.Model, training: Dataset, recipe: Recipe) -> None:
-    """Gives a network with the heads of the data the recipe's optimizer and losses."""
+def make_ready(model: keras.Model, training: Dataset, config: TrainingConfig) -> None:
+    """Gives a network with the heads of the data the config's optimizer and losses."""
     made_ready(
         model,
-        recipe,
-        Batches(training, recipe).steps(),
-        loss=losses(training, recipe),
-        loss_weights=loss_weights(training, recipe),
+        config,
+        Batches(training, config).steps(),
+        loss=losses(training, config),
+        loss_weights=loss_weights(training, config),
         metrics={training.truths[0].head: [keras.metrics.CategoricalAccuracy(name="accuracy")]},
     )
 
 
-def losses(training: Dataset, recipe: Recipe) -> dict[str, keras.losses.Loss]:
+def losses(training: Dataset, config: TrainingConfig) -> dict[str, keras.losses.Loss]:
     """The loss of each head, by logits."""
     own, *further = training.truths
     by_votes = {truth.head: keras.losses.CategoricalCrossentropy(from_logits=True) for truth in further}
-    return {own.head: _own_loss(own, recipe)} | by_votes
+    return {own.head: _own_loss(own, config)} | by_votes
 
 
-def loss_weights(training: Dataset, recipe: Recipe) -> dict[str, float]:
+def loss_weights(training: Dataset, config: TrainingConfig) -> dict[str, float]:
     """What the loss of each head counts."""
     own, *further = training.truths
-    return {own.head: 1.0} | {truth.head: recipe.further_heads for truth in further}
+    return {own.head: 1.0} | {truth.head: config.further_heads for truth in further}
 
 
-def made_ready(model: keras.Model, recipe: Recipe, steps: int, **losses: Any) -> keras.Model:
-    """The network itself, with the recipe's optimizer and what else ``keras.Model.compile`` takes.
+def made_ready(model: keras.Model, config: TrainingConfig, steps: int, **losses: Any) -> keras.Model:
+    """The network itself, with the config's optimizer and what else ``keras.Model.compile`` takes.
 
     Args:
         model: any network.
-        recipe: every choice.
+        config: every choice.
         steps: of an epoch.
         losses: loss, loss_weights and metrics.
     """
-    model.compile(optimizer=_optimizer(recipe, averaging_decay(recipe, steps)), **losses)
+    model.compile(optimizer=_optimizer(config, averaging_decay(config, steps)), **losses)
     model.optimizer.build(model.trainable_variables)
     return model
 
 
-def balanced(training: Dataset, recipe: Recipe) -> Dataset:
-    """The data; where the recipe's balance is "weights", each row of the data's own labels counts by the inverse of
+def balanced(training: Dataset, config: TrainingConfig) -> Dataset:
+    """The data; where the config's balance is "weights", each row of the data's own labels counts by the inverse of
     its class's share, and all together as much as before.
     """  # noqa: D205 - one sentence of two lines
-    if recipe.balance != "weights":
+    if config.balance != "weights":
         return training
     own, *further = training.truths
     weights = own.weights * (own.targets @ (1.0 / class_shares(own)))
@@ -126,22 +128,22 @@ def class_shares(truth: Truth) -> npt.NDArray[np.float64]:
     return shares
 
 
-def _own_loss(own: Truth, recipe: Recipe) -> keras.losses.Loss:
-    if recipe.balance == "logits":
-        return AdjustedCrossentropy(class_shares(own), recipe.label_smoothing)
-    return keras.losses.CategoricalCrossentropy(from_logits=True, label_smoothing=recipe.label_smoothing)
+def _own_loss(own: Truth, config: TrainingConfig) -> keras.losses.Loss:
+    if config.balance == "logits":
+        return AdjustedCrossentropy(class_shares(own), config.label_smoothing)
+    return keras.losses.CategoricalCrossentropy(from_logits=True, label_smoothing=config.label_smoothing)
 
 
-def _optimizer(recipe: Recipe, averaging: float) -> keras.optimizers.Optimizer:
+def _optimizer(config: TrainingConfig, averaging: float) -> keras.optimizers.Optimizer:
     """The rate is a variable of it, set before each step."""
-    common = {"global_clipnorm": recipe.clip or None, "use_ema": True, "ema_momentum": averaging}
-    if recipe.optimizer == "adamw":
-        optimizer = keras.optimizers.AdamW(recipe.rate, weight_decay=recipe.weight_decay, **common)
+    common = {"global_clipnorm": config.clip or None, "use_ema": True, "ema_momentum": averaging}
+    if config.optimizer == "adamw":
+        optimizer = keras.optimizers.AdamW(config.rate, weight_decay=config.weight_decay, **common)
     else:
         # Keras takes the decay off the weights directly, where momentum does not multiply it
-        decay = recipe.weight_decay / (1.0 - recipe.momentum) or None
+        decay = config.weight_decay / (1.0 - config.momentum) or None
         optimizer = keras.optimizers.SGD(
-            recipe.rate, momentum=recipe.momentum, nesterov=True, weight_decay=decay, **common
+            config.rate, momentum=config.momentum, nesterov=True, weight_decay=decay, **common
         )
     optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
     return optimizer

@@ -37,7 +37,7 @@ def spread(count: int, batch: int) -> Iterator[None]:
     Args:
         count: how many, over all processes: the first of those that JAX finds (GPUs or TPUs where there are any, else
             CPUs).
-        batch: pictures a step.
+        batch: images a step.
 
     Raises:
         UsageError: the backend is not JAX, there are fewer devices, or the batch can't be dealt out evenly.
@@ -72,7 +72,7 @@ def check_on_device(count: int, precision: str) -> None:
 
     Args:
         count: devices of the run.
-        precision: of its recipe.
+        precision: of its config.
 
     Raises:
         UsageError: the backend is not JAX, the run is to have several devices, or losses would have to be scaled.
@@ -94,9 +94,9 @@ def own_part(batch: Batch) -> Batch:
     if keras.distribution.distribution() is None:
         return batch
     number, processes = _place()
-    rows = len(batch.chips) // processes
+    rows = len(batch.crops) // processes
     mine = slice(number * rows, (number + 1) * rows)
-    return Batch(batch.chips[mine], _rows(batch.targets, mine), _rows(batch.weights, mine))
+    return Batch(batch.crops[mine], _rows(batch.targets, mine), _rows(batch.weights, mine))
 
 
 @contextmanager

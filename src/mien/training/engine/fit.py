@@ -1,4 +1,4 @@
-"""One training run: data and a recipe in, a run directory out, which another process can take up at any moment."""
+"""One training run: data and a config in, a run directory out, which another process can take up at any moment."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from mien.training.engine.compilation import plain, shape_of
 from mien.training.engine.devices import check_on_device, spread
 from mien.training.engine.schedule import best_epoch, is_finished, rate_at
 from mien.training.engine.stepping import OneByOne
-from mien.training.engine.validation import STATISTICS_PICTURES, Logits, estimate_batch_norm, predict_logits
+from mien.training.engine.validation import STATISTICS_IMAGES, Logits, estimate_batch_norm, predict_logits
 from mien.training.run.beginning import begin, check_resumable
 from mien.training.run.checkpoint import Arrays, Checkpoint, Checkpoints, Moment, write_synced
 from mien.training.run.directory import BEST, CHECKPOINTS, LOCK, Epoch, Source, write_history
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
     from mien.data.dataset import Dataset
     from mien.training import architectures
-    from mien.training.config import Recipe
+    from mien.training.config import TrainingConfig
     from mien.training.engine.stepping import Stepper
     from mien.training.run.checkpoint import Writer
     from mien.training.run.progress import News
@@ -55,7 +55,7 @@ __all__ = [
 
 @dataclass(frozen=True)
 class Options:
-    """How a run is made, besides its recipe.
+    """How a run is made, besides its config.
 
     Attributes:
         resume: go on with the run in the directory.
@@ -87,22 +87,22 @@ class Run:
 def fit(
     training: Dataset,
     validation: Dataset,
-    recipe: Recipe,
+    config: TrainingConfig,
     run: Path,
     tell: Callable[[News], None],
     options: Options | None = None,
 ) -> Run:
-    """Teaches a network of the zoo to name expressions; see ``teach``.
+    """Teaches a network of the architectures to name expressions; see ``teach``.
 
     Args:
         training: the rows learnt from.
         validation: the rows that the epoch is chosen on; the same heads.
-        recipe: every choice.
+        config: every choice.
         run: the directory.
         tell: called with news.
         options: how to go about it.
     """
-    return teach(Expressions(training, validation, recipe), run, tell, options)
+    return teach(Expressions(training, validation, config), run, tell, options)
 
 
 def teach(lesson: Lesson, run: Path, tell: Callable[[News], None], options: Options | None = None) -> Run:
@@ -126,21 +126,21 @@ def teach(lesson: Lesson, run: Path, tell: Callable[[News], None], options: Opti
     """
     options = options or Options()
     if options.on_device:
-        check_on_device(options.devices, lesson.recipe.precision)
+        check_on_device(options.devices, lesson.config.precision)
     with spread(options.devices, lesson.batch):
         model = lesson.learner(options.start)
         with locked(run / LOCK), interruptions() as interruption:
             facts = replace(lesson.facts(model, options.source), on_device=options.on_device)
             stepper = lesson.on_device(model) if options.on_device else OneByOne(model, lesson)
             if options.resume:
-                check_resumable(run, lesson.recipe, facts, tell)
+                check_resumable(run, lesson.config, facts, tell)
             else:
-                begin(run, lesson.recipe, facts, lesson.write_samples)
+                begin(run, lesson.config, facts, lesson.write_samples)
             return _Teaching(model, lesson, stepper, run, options).go_on(tell, interruption)
 
 
 def load(weights: Path, shape: architectures.NetworkShape, network: str) -> keras.Model:
-    """A float32 network of the zoo with the weights of a run."""
+    """A float32 network of the architectures with the weights of a run."""
     model = plain(shape, network)
     model.load_weights(weights)
     return model
@@ -152,7 +152,7 @@ class _Teaching:
     def __init__(self, model: keras.Model, lesson: Lesson, stepper: Stepper, run: Path, options: Options) -> None:
         self._model = model
         self._lesson = lesson
-        self._recipe = lesson.recipe
+        self._config = lesson.config
         self._run = run
         self._checkpoints = Checkpoints(run / CHECKPOINTS, options.write)
         self._pause = 60.0 * options.checkpoint_minutes
@@ -164,7 +164,7 @@ class _Teaching:
     def go_on(self, tell: Callable[[News], None], interruption: Interruption) -> Run:
         """Teaches from where the run stands to its end."""
         moment = self._take_up(tell)
-        while not is_finished(self._recipe, moment.history):
+        while not is_finished(self._config, moment.history):
             interruption.check()
             moment = self._learn(moment, tell, interruption)
             moment = self._judge(moment, interruption)
@@ -185,11 +185,11 @@ class _Teaching:
         if moment.history:
             self._best = checkpoint.arrays["best"]
             self._write_beside(moment.history, better=True)
-        if is_finished(self._recipe, moment.history):
+        if is_finished(self._config, moment.history):
             tell(f"the run is finished, with {len(moment.history)} epochs; nothing is left to learn")
         else:
             step = f" and {moment.step} steps" if moment.step else ""
-            tell(f"going on after {len(moment.history)} of {self._recipe.epochs} epochs{step}")
+            tell(f"going on after {len(moment.history)} of {self._config.epochs} epochs{step}")
         return moment
 
     def _learn(self, moment: Moment, tell: Callable[[News], None], interruption: Interruption) -> Moment:
@@ -219,8 +219,8 @@ class _Teaching:
             self._model.optimizer.finalize_variable_values(self._model.trainable_variables)
             # on JAX these now share their arrays with the averages, and the next call would give them away
             restore(self._model.weights, captured(self._model.weights))
-            reseed(self._model, self._recipe.seed, epoch, steps)
-            estimate_batch_norm(self._model, self._lesson.plain_pictures(STATISTICS_PICTURES), interruption.check)
+            reseed(self._model, self._config.seed, epoch, steps)
+            estimate_batch_norm(self._model, self._lesson.plain_images(STATISTICS_IMAGES), interruption.check)
             scores = self._lesson.judge(self._model, interruption.check)
             averaged = captured(self._model.weights)
         except Interrupted:
@@ -233,9 +233,9 @@ class _Teaching:
             loss=moment.loss / steps,
             accuracy=moment.accuracy / steps,
             scores=scores,
-            rate=rate_at(self._recipe, steps, (epoch + 1) * steps - 1, moment.history),
+            rate=rate_at(self._config, steps, (epoch + 1) * steps - 1, moment.history),
             seconds=moment.seconds + time.perf_counter() - started,
-            pictures_a_second=steps * self._lesson.batch / moment.seconds,
+            images_per_second=steps * self._lesson.batch / moment.seconds,
             waiting=moment.waiting / moment.seconds,
         )
         history = (*moment.history, judged)
@@ -276,15 +276,15 @@ class _Teaching:
         epoch_seconds = float(np.mean([epoch.seconds for epoch in history])) if history else steps * pace
         return Progress(
             epoch=len(history) + 1,
-            epochs=self._recipe.epochs,
+            epochs=self._config.epochs,
             step=moment.step,
             steps=steps,
             loss=moment.loss / moment.step,
             accuracy=moment.accuracy / moment.step,
-            pictures_a_second=self._lesson.batch / pace,
+            images_per_second=self._lesson.batch / pace,
             waiting=moment.waiting / moment.seconds,
             seconds_left=left,
-            run_seconds_left=left + (self._recipe.epochs - len(history) - 1) * epoch_seconds,
+            run_seconds_left=left + (self._config.epochs - len(history) - 1) * epoch_seconds,
         )
 
 

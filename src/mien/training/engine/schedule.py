@@ -1,4 +1,4 @@
-"""The learning rate of each step, and when a run ends: functions of the recipe and the history, so nothing to save."""
+"""The learning rate of each step, and when a run ends: functions of the config and the history, so nothing to save."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from mien.training.config import Recipe
+    from mien.training.config import TrainingConfig
     from mien.training.run.directory import Epoch
 
 PLATEAU_EPOCHS = 3
@@ -20,32 +20,32 @@ OPEN_ENDED = ("constant", "plateau")
 """Schedules that don't look at the number of epochs."""
 
 
-def rate_at(recipe: Recipe, steps: int, step: int, history: Sequence[Epoch]) -> float:
+def rate_at(config: TrainingConfig, steps: int, step: int, history: Sequence[Epoch]) -> float:
     """The learning rate of a step.
 
-    Over the first ``recipe.warmup_epochs`` it rises evenly from a hundredth of ``recipe.rate`` to that; then it goes
-    on as ``recipe.schedule`` says.
+    Over the first ``config.warmup_epochs`` it rises evenly from a hundredth of ``config.rate`` to that; then it goes
+    on as ``config.schedule`` says.
 
     Args:
-        recipe: schedule, peak and length.
+        config: schedule, peak and length.
         steps: of an epoch.
         step: counted from 0 over the whole run.
         history: the epochs before the one that the step is in.
     """
-    total = recipe.epochs * steps
-    warmup = min(int(recipe.warmup_epochs * steps), total - 1)
+    total = config.epochs * steps
+    warmup = min(int(config.warmup_epochs * steps), total - 1)
     if step < warmup:
-        return recipe.rate * (0.01 + 0.99 * step / warmup)
+        return config.rate * (0.01 + 0.99 * step / warmup)
     done = (step - warmup) / (total - warmup)
-    match recipe.schedule:
+    match config.schedule:
         case "cosine":
-            return recipe.rate * (1.0 + math.cos(math.pi * done)) / 2.0
+            return config.rate * (1.0 + math.cos(math.pi * done)) / 2.0
         case "linear":
-            return recipe.rate * (1.0 - done)
+            return config.rate * (1.0 - done)
         case "plateau":
-            return recipe.rate * PLATEAU_FACTOR ** plateaus(history)
+            return config.rate * PLATEAU_FACTOR ** plateaus(history)
         case _:
-            return recipe.rate
+            return config.rate
 
 
 def plateaus(history: Sequence[Epoch]) -> int:
@@ -59,11 +59,11 @@ def plateaus(history: Sequence[Epoch]) -> int:
     return count
 
 
-def is_finished(recipe: Recipe, history: Sequence[Epoch]) -> bool:
-    """Whether no epoch is to follow: all are done, or ``recipe.patience`` in a row brought no better one."""
-    if len(history) >= recipe.epochs:
+def is_finished(config: TrainingConfig, history: Sequence[Epoch]) -> bool:
+    """Whether no epoch is to follow: all are done, or ``config.patience`` in a row brought no better one."""
+    if len(history) >= config.epochs:
         return True
-    return 0 < recipe.patience <= len(history) - best_epoch(history) if history else False
+    return 0 < config.patience <= len(history) - best_epoch(history) if history else False
 
 
 def best_epoch(history: Sequence[Epoch]) -> int:
@@ -71,17 +71,17 @@ def best_epoch(history: Sequence[Epoch]) -> int:
     return max(range(len(history)), key=lambda at: history[at].merit) + 1
 
 
-def averaging_decay(recipe: Recipe, steps: int) -> float:
-    """The decay a step of the averaged weights: the recipe's, but reaching back over a fifth of the run at most.
+def averaging_decay(config: TrainingConfig, steps: int) -> float:
+    """The decay a step of the averaged weights: the config's, but reaching back over a fifth of the run at most.
 
     Else the averages of a short run would still be those of the network's first weights. Where the schedule leaves the
     end open, nothing may depend on it.
 
     Args:
-        recipe: every choice.
+        config: every choice.
         steps: of an epoch.
     """
-    if recipe.schedule in OPEN_ENDED:
-        return recipe.average
-    reach = recipe.epochs * steps / 5
-    return min(recipe.average, max(0.0, 1.0 - 1.0 / reach))
+    if config.schedule in OPEN_ENDED:
+        return config.average
+    reach = config.epochs * steps / 5
+    return min(config.average, max(0.0, 1.0 - 1.0 / reach))

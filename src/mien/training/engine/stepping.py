@@ -28,7 +28,7 @@ class Taken:
         steps: how many.
         loss: of all, summed.
         accuracy: of the first head, summed over the steps.
-        waiting: seconds spent on waiting for pictures.
+        waiting: seconds spent on waiting for images.
     """
 
     steps: int
@@ -38,7 +38,7 @@ class Taken:
 
 
 class Stepper(Protocol):
-    """What teaches a network step by step; every step is a function of (recipe, epoch, step)."""
+    """What teaches a network step by step; every step is a function of (config, epoch, step)."""
 
     def take(self, epoch: int, step: int, history: Sequence[Epoch]) -> Taken:
         """Takes the steps from one of an epoch on, at least that one and none of the next epoch.
@@ -67,10 +67,10 @@ class OneByOne:
         batch = own_part(next(self._batches))
         self._next = (epoch, step + 1)
         waited = time.perf_counter() - started
-        recipe, steps = self._lesson.recipe, self._lesson.steps
-        reseed(self._model, recipe.seed, epoch, step)
-        self._model.optimizer.learning_rate = rate_at(recipe, steps, epoch * steps + step, history)
+        config, steps = self._lesson.config, self._lesson.steps
+        reseed(self._model, config.seed, epoch, step)
+        self._model.optimizer.learning_rate = rate_at(config, steps, epoch * steps + step, history)
         # Keras forgets the batches before when it is given the next one
-        logs = self._model.train_on_batch(batch.chips, batch.targets, batch.weights, return_dict=True)
+        logs = self._model.train_on_batch(batch.crops, batch.targets, batch.weights, return_dict=True)
         accuracy = next(float(value) for name, value in logs.items() if name.endswith("accuracy"))
         return Taken(1, float(logs["loss"]), accuracy, waited)

@@ -21,9 +21,9 @@ if TYPE_CHECKING:
 
     from mien.data.dataset import Dataset
 
-# pictures from which batch-norm statistics are estimated for averaged weights: more changes no third digit
-STATISTICS_PICTURES = 4096
-STATISTICS_PIXELS = 2_400_000  # at once: 256 chips of 96x96, 36 pictures of 256x256
+# images from which batch-norm statistics are estimated for averaged weights: more changes no third digit
+STATISTICS_IMAGES = 4096
+STATISTICS_PIXELS = 2_400_000  # at once: 256 face crops of 96x96, 36 images of 256x256
 EVALUATION_BATCH = 512
 
 Logits = dict[str, "npt.NDArray[np.float32]"]
@@ -33,19 +33,19 @@ def _always() -> None:
     """Lets the work go on."""
 
 
-def predict_logits(model: keras.Model, chips: npt.NDArray[np.uint8], check: Callable[[], None] = _always) -> Logits:
+def predict_logits(model: keras.Model, crops: npt.NDArray[np.uint8], check: Callable[[], None] = _always) -> Logits:
     """The logits of each head, float32 (count, labels), in batches.
 
     Args:
-        model: a network of the zoo.
-        chips: uint8 (count, size, size, channels).
+        model: a network of the architectures.
+        crops: uint8 (count, size, size, channels).
         check: called before each batch; what it raises ends the work.
     """
     parts = []
-    for at in range(0, len(chips), EVALUATION_BATCH):
+    for at in range(0, len(crops), EVALUATION_BATCH):
         check()
-        parts.append(model.predict_on_batch(_whole(chips[at : at + EVALUATION_BATCH], len(chips))))
-    return {head: np.concatenate([part[head] for part in parts])[: len(chips)].astype(np.float32) for head in parts[0]}
+        parts.append(model.predict_on_batch(_whole(crops[at : at + EVALUATION_BATCH], len(crops))))
+    return {head: np.concatenate([part[head] for part in parts])[: len(crops)].astype(np.float32) for head in parts[0]}
 
 
 def _whole(part: npt.NDArray[np.uint8], count: int) -> npt.NDArray[np.uint8]:
@@ -79,16 +79,14 @@ def judge_heads(logits: Logits, data: Dataset) -> tuple[HeadScore, ...]:
     return tuple(scores)
 
 
-def estimate_batch_norm(
-    model: keras.Model, pictures: npt.NDArray[np.uint8], check: Callable[[], None] = _always
-) -> None:
+def estimate_batch_norm(model: keras.Model, images: npt.NDArray[np.uint8], check: Callable[[], None] = _always) -> None:
     """Statistics of batch normalisation for the weights that stand now: averaged weights never saw any.
 
     Each batch counts the same.
 
     Args:
-        model: a network of the zoo.
-        pictures: plain ones, as in use, in any order: uint8 (count, height, width, channels).
+        model: a network of the architectures.
+        images: plain ones, as in use, in any order: uint8 (count, height, width, channels).
         check: called before each batch; what it raises ends the work.
     """
     layers = list(_learning_norms(model))
@@ -96,8 +94,8 @@ def estimate_batch_norm(
         return
     moving = [variable for layer in layers for variable in (layer.moving_mean, layer.moving_variance)]
     momenta = [layer.momentum for layer in layers]
-    together = min(256, max(16, STATISTICS_PIXELS // (pictures.shape[1] * pictures.shape[2])))
-    parts = np.array_split(pictures, max(1, len(pictures) // together))
+    together = min(256, max(16, STATISTICS_PIXELS // (images.shape[1] * images.shape[2])))
+    parts = np.array_split(images, max(1, len(images) // together))
     try:
         for layer in layers:
             layer.momentum = 0.0  # each batch leaves its own statistics
@@ -114,7 +112,7 @@ def estimate_batch_norm(
 
 
 def _pass_through(model: keras.Model, part: npt.NDArray[np.uint8]) -> None:
-    """Shows a network pictures as while learning; only its statistics change."""
+    """Shows a network images as while learning; only its statistics change."""
     if keras.backend.backend() != "jax":
         with _without_gradients():
             model(part, training=True)
@@ -127,7 +125,7 @@ def _pass_through(model: keras.Model, part: npt.NDArray[np.uint8]) -> None:
 
 @lru_cache(maxsize=1)
 def _compiled(model: keras.Model) -> Callable[..., list[Any]]:
-    """The network's other variables after a look at pictures, as one program; step by step JAX takes seconds.
+    """The network's other variables after a look at images, as one program; step by step JAX takes seconds.
 
     It keeps the momenta that it was first called with.
     """

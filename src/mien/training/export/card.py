@@ -16,20 +16,18 @@ from mien.evaluation.calibration import fit_calibration, fit_temperature, unsure
 from mien.evaluation.inference import truth_under
 from mien.evaluation.metrics import judge
 from mien.models.card import (
-    ANSWER,
     CARD_KEY,
     DETECTOR_KEY,
-    SEAL_KEY,
-    UNSEALED,
-    Answer,
+    FUSED,
     CropRule,
     DetectorCard,
+    FusedOutput,
     Head,
     ModelCard,
     Origin,
     Score,
-    seal,
 )
+from mien.models.seal import SEAL_KEY, UNSEALED, seal
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -37,7 +35,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from mien.data.dataset import Dataset, Truth
-    from mien.training.config import Recipe
+    from mien.training.config import TrainingConfig
 
     Logits = Mapping[str, npt.NDArray[np.float32]]
 
@@ -45,32 +43,34 @@ SURE_ERROR = 0.10
 """The share of wrong answers among sure ones at which "unsure" begins, on the validation split."""
 
 
-def calibrated_card(logits: Logits, training: Dataset, validation: Dataset, recipe: Recipe, backend: str) -> ModelCard:
+def calibrated_card(
+    logits: Logits, training: Dataset, validation: Dataset, config: TrainingConfig, backend: str
+) -> ModelCard:
     """The card: temperatures and thresholds fitted on the validation split, and its scores there.
 
     Args:
-        logits: of the validation chips, by head, float32 (count, labels).
+        logits: of the validation face crops, by head, float32 (count, labels).
         training: what the network was taught, named in the card.
         validation: with the truths of each head.
-        recipe: how it was taught.
+        config: how it was taught.
         backend: of Keras, with which it was taught.
     """
     # a dict of outputs is flattened by key, in Keras and so in the graph
     heads = tuple(Head(truth.head, tuple(map(str, truth.labels))) for truth in sorted(validation.truths, key=_name))
     card = ModelCard(
-        name=recipe.network,
+        name=config.network,
         size=training.size,
         channels=training.channels,
-        crop=CropRule(factor=recipe.crop_factor),
+        crop=CropRule(factor=config.crop_factor),
         heads=heads,
-        answer=_uncalibrated_answer(training, recipe),
-        mirrored=recipe.augmentation.flip > 0,
+        fused=_uncalibrated_answer(training, config),
+        mirrored=config.augmentation.flip > 0,
         origin=Origin(
-            network=recipe.network,
-            data=f"{training.name} sha256:{training.digest}, {len(training)} pictures",
-            recipe=recipe.without_folders().to_toml(),
+            network=config.network,
+            data=f"{training.name} sha256:{training.digest}, {len(training)} images",
+            config=config.without_folders().to_toml(),
             made_with=versions(backend),
-            licence=recipe.licence,
+            licence=config.licence,
             notes=NOTES.get(training.name, ""),
         ),
     )
@@ -82,12 +82,12 @@ def calibrated(card: ModelCard, logits: Logits, validation: Dataset) -> ModelCar
 
     Args:
         card: of the same heads.
-        logits: of the validation chips, by head, float32 (count, labels).
+        logits: of the validation face crops, by head, float32 (count, labels).
         validation: with the truths of each head.
     """
     heads = tuple(_calibrated_head(head, logits, validation) for head in card.heads)
     card = dataclasses.replace(card, heads=heads)
-    card = dataclasses.replace(card, answer=_calibrated_answer(card, logits, validation))
+    card = dataclasses.replace(card, fused=_calibrated_answer(card, logits, validation))
     return dataclasses.replace(card, scores=tuple(_scores(card, logits, validation)))
 
 
@@ -122,16 +122,16 @@ def _calibrated_head(head: Head, logits: Logits, validation: Dataset) -> Head:
     return dataclasses.replace(head, temperature=temperature, offsets=offsets, scales=scales, unsure_below=threshold)
 
 
-def _uncalibrated_answer(training: Dataset, recipe: Recipe) -> Answer:
+def _uncalibrated_answer(training: Dataset, config: TrainingConfig) -> FusedOutput:
     own = training.truths[0]
     votes = training.truths[1:]
     if not votes:
         labels = tuple(map(str, own.labels))
-        return Answer(labels, ((own.head, 1.0),), offsets=evening(own, labels, recipe.answer_even))
+        return FusedOutput(labels, ((own.head, 1.0),), offsets=evening(own, labels, config.answer_even))
     labels = tuple(str(label) for label in FER2013 if all(label in truth.labels for truth in training.truths))
-    share = (1.0 - recipe.answer_own) / len(votes)
-    weights = ((own.head, recipe.answer_own), *((truth.head, share) for truth in votes))
-    return Answer(labels, weights, offsets=evening(votes[-1], labels, recipe.answer_even))
+    share = (1.0 - config.answer_own) / len(votes)
+    weights = ((own.head, config.answer_own), *((truth.head, share) for truth in votes))
+    return FusedOutput(labels, weights, offsets=evening(votes[-1], labels, config.answer_even))
 
 
 def evening(truth: Truth, labels: Sequence[str], part: float) -> tuple[float, ...]:
@@ -150,14 +150,14 @@ def evening(truth: Truth, labels: Sequence[str], part: float) -> tuple[float, ..
     return tuple(float(-part * log) for log in np.log(shares * len(labels)))
 
 
-def _calibrated_answer(card: ModelCard, logits: Logits, validation: Dataset) -> Answer:
+def _calibrated_answer(card: ModelCard, logits: Logits, validation: Dataset) -> FusedOutput:
     """The answer's temperature and threshold, by the rows whose truth is among its labels."""
-    card = dataclasses.replace(card, answer=dataclasses.replace(card.answer, temperature=1.0))
-    answers, rows = truth_under(card, validation, ANSWER)
+    card = dataclasses.replace(card, fused=dataclasses.replace(card.fused, temperature=1.0))
+    answers, rows = truth_under(card, validation, FUSED)
     # the log of a blend is its logits: their temperature is the answer's
     blended = np.log(np.maximum(read_logits(card, _rows(logits, rows)), SMALLEST))
-    warmed = dataclasses.replace(card.answer, temperature=fit_temperature(blended, answers))
-    warmed_card = dataclasses.replace(card, answer=warmed)
+    warmed = dataclasses.replace(card.fused, temperature=fit_temperature(blended, answers))
+    warmed_card = dataclasses.replace(card, fused=warmed)
     probabilities = read_logits(warmed_card, _rows(logits, rows))
     return dataclasses.replace(warmed, unsure_below=unsure_threshold(probabilities, answers, SURE_ERROR))
 
@@ -165,7 +165,7 @@ def _calibrated_answer(card: ModelCard, logits: Logits, validation: Dataset) -> 
 def _scores(card: ModelCard, logits: Logits, validation: Dataset) -> list[Score]:
     split = ", ".join(validation.split_names())
     scores = []
-    for labels in (*(truth.head for truth in validation.truths), ANSWER):
+    for labels in (*(truth.head for truth in validation.truths), FUSED):
         answers, rows = truth_under(card, validation, labels)
         scores += _figures(card, labels, split, read_logits(card, _rows(logits, rows), labels), answers)
     return scores
@@ -174,7 +174,7 @@ def _scores(card: ModelCard, logits: Logits, validation: Dataset) -> list[Score]
 def _figures(
     card: ModelCard, head: str, split: str, probabilities: npt.NDArray[np.float32], answers: npt.NDArray[np.int64]
 ) -> list[Score]:
-    metrics = judge(probabilities, answers, card.reading(head).labels)
+    metrics = judge(probabilities, answers, card.output(head).labels)
     figures = {"accuracy": metrics.accuracy, "macro_f1": metrics.macro_f1, "ece": metrics.ece, "nll": metrics.nll}
     return [Score(head, split, name, round(float(value), 5), metrics.n) for name, value in figures.items()]
 

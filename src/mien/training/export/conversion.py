@@ -32,7 +32,7 @@ EXPORTING = {"torch": "onnxscript", "tensorflow": "tf2onnx"}
 """The backends from which Keras exports ONNX (3.15), and the package that each needs for it."""
 
 ANY_SIDE = 64
-"""Pixels of the picture that a network which takes any size is called with."""
+"""Pixels of the image that a network which takes any size is called with."""
 
 NETWORK, WEIGHTS, GRAPH = "network.json", "network.weights.h5", "network.onnx"
 
@@ -41,7 +41,7 @@ def to_onnx(model: keras.Model) -> bytes:
     """The network as one ONNX file without card, its batch size free, constants folded, batch norm fused.
 
     Args:
-        model: a float32 network of the zoo.
+        model: a float32 network of the architectures.
 
     Raises:
         TrainingError: the graph can't be run.
@@ -92,7 +92,7 @@ def _simplified(raw: Path, simple: Path) -> bytes:
 
 
 def _pad_inside(graph: onnx.GraphProto) -> None:
-    """Zeros that are put around a picture before a convolution are put there by the convolution itself.
+    """Zeros that are put around an image before a convolution are put there by the convolution itself.
 
     onnxruntime does not do so by itself; it takes a third of the face detector's time.
     """

@@ -27,35 +27,35 @@ if TYPE_CHECKING:
 
     from mien.data.dataset import Dataset
     from mien.models.card import ModelCard
-    from mien.structures import Chips
-    from mien.training.config import Recipe
+    from mien.structures import Crops
+    from mien.training.config import TrainingConfig
 
 AGREEMENT = 1e-4
 """Largest difference between a probability of Keras and of the exported graph."""
 
 
-def export(model: keras.Model, training: Dataset, validation: Dataset, recipe: Recipe, path: Path) -> ModelCard:
+def export(model: keras.Model, training: Dataset, validation: Dataset, config: TrainingConfig, path: Path) -> ModelCard:
     """Writes the model file of a taught network.
 
     Args:
-        model: a float32 network of the zoo with its weights.
+        model: a float32 network of the architectures with its weights.
         training: what it was taught, named in the card.
         validation: what temperatures and thresholds are fitted on, and what the card's scores are of.
-        recipe: how it was taught.
+        config: how it was taught.
         path: the .onnx file, written whole.
 
     Returns:
         The card that the file carries.
 
     Raises:
-        TrainingError: the exported graph does not agree with Keras on every validation chip.
+        TrainingError: the exported graph does not agree with Keras on every validation face crop.
         MissingExtraError: no backend that exports, or not its exporter, is installed.
     """
-    logits = predict_logits(model, validation.chips)
-    card = calibrated_card(logits, training, validation, recipe, _taught_on(path.parent))
+    logits = predict_logits(model, validation.crops)
+    card = calibrated_card(logits, training, validation, config, _taught_on(path.parent))
     card = with_start(card, path.parent)
     content = sealed(to_onnx(model), card)
-    check_agreement(Classifier(content), validation.chips, logits)
+    check_agreement(Classifier(content), validation.crops, logits)
     write_bytes(path, content)
     return card
 
@@ -70,18 +70,18 @@ def with_start(card: ModelCard, run: Path) -> ModelCard:
     source = read_facts(run).source if is_run(run) else Source()
     told = [f"Began with the weights {source.weights}."] if source.weights else []
     told += [f"Learnt from the soft labels {source.soft_labels}, too."] if source.soft_labels else []
-    told += [f"Learnt from what these say of the same pictures, too: {source.teacher}."] if source.teacher else []
+    told += [f"Learnt from what these say of the same images, too: {source.teacher}."] if source.teacher else []
     notes = " ".join([*([card.origin.notes] if card.origin.notes else []), *told])
     return dataclasses.replace(card, origin=dataclasses.replace(card.origin, notes=notes))
 
 
-def check_agreement(classifier: Classifier, chips: Chips, logits: Logits) -> None:
-    """Nothing, where the exported graph gives Keras' probabilities within 1e-4 and the same best label on every chip.
+def check_agreement(classifier: Classifier, crops: Crops, logits: Logits) -> None:
+    """Checks that the exported graph gives Keras' probabilities to 1e-4 and the same best label on every face crop.
 
     Raises:
         TrainingError: it does not.
     """
-    exported = classifier.logits(chips)
+    exported = classifier.logits(crops)
     for head, expected in logits.items():
         # of logits float32 keeps six digits, so how near they come depends on how large they are
         finite = bool(np.isfinite(exported[head]).all())

@@ -27,9 +27,9 @@ Shapes = dict[str, tuple[int, ...]]
 
 
 def graph_summary(model: bytes) -> Summary:
-    """The operators through which a picture passes; arithmetic on shapes and constants is left out.
+    """The operators through which an image passes; arithmetic on shapes and constants is left out.
 
-    A detector takes pictures of any size: its shapes and work are those at ``SIDE``.
+    A detector takes images of any size: its shapes and work are those at ``SIDE``.
 
     Args:
         model: a model file of mien's, checked.
@@ -49,17 +49,17 @@ def graph_summary(model: bytes) -> Summary:
     del graph.graph.output[:]
     graph.graph.output.extend(onnx.ValueInfoProto(name=name) for name in names)
     session = open_session(graph.SerializeToString(), optimise=False)
-    pictures = np.zeros((BATCH, side, side, channels), np.uint8)
+    images = np.zeros((BATCH, side, side, channels), np.uint8)
     inputs = [value.name for value in session.get_inputs()]
-    values = session.run(names, dict.fromkeys(inputs, pictures))
+    values = session.run(names, dict.fromkeys(inputs, images))
     shapes = {name: np.shape(value) for name, value in zip(names, values, strict=True)}
-    shapes |= dict.fromkeys(inputs, pictures.shape)
+    shapes |= dict.fromkeys(inputs, images.shape)
     shapes |= {weight.name: tuple(weight.dims) for weight in graph.graph.initializer}
     return Summary(card.name, tuple(_rows(graph.graph, shapes, set(inputs))))
 
 
 def _rows(graph: Any, shapes: Shapes, passed: set[str]) -> Iterator[Layer]:
-    """Args: passed: names of the values that come of the chip."""
+    """Args: passed: names of the values that come of the face crop."""
     learnt = {weight.name: prod(weight.dims) for weight in graph.initializer if _is_learnt(weight)}
     channels_first: set[str] = set()
     for node in graph.node:

@@ -4,11 +4,11 @@ It is written as
 
     RUN/model.int8.onnx
 
-Static, per channel, as QuantizeLinear and DequantizeLinear around each operator, with ranges seen on training chips.
-What stands before the first layer with weights stays float (chips are standardised there), and so do the logits.
-Weights take seven of their eight bits: on processors without VNNI, sums of two products of eight bits are cut off at
-16 bits without a word (https://onnxruntime.ai/docs/performance/model-optimizations/quantization.html). So the answers
-are nearly the same on every machine.
+Static, per channel, as QuantizeLinear and DequantizeLinear around each operator, with ranges seen on training face
+crops. What stands before the first layer with weights stays float (face crops are standardised there), and so do the
+logits. Weights take seven of their eight bits: on processors without VNNI, sums of two products of eight bits are cut
+off at 16 bits without a word (https://onnxruntime.ai/docs/performance/model-optimizations/quantization.html). So the
+answers are nearly the same on every machine.
 """
 
 from __future__ import annotations
@@ -33,18 +33,18 @@ if TYPE_CHECKING:
 
     from mien.data.dataset import Dataset
     from mien.models.card import ModelCard
-    from mien.structures import Chips
+    from mien.structures import Crops
 
 INT8 = "model.int8.onnx"
 
-CALIBRATION_CHIPS = 320
+CALIBRATION_CROPS = 320
 CALIBRATION_BATCH = 32
 
 LARGEST_FALL = 0.01
 LEAST_GAIN = 1.3
 
 TIMED = ((1, 200), (64, 20))
-"""Chips a call, and calls of each model, that the speed is measured with."""
+"""Face crops a call, and calls of each model, that the speed is measured with."""
 
 WEIGHTED = ("Conv", "Gemm", "MatMul")
 
@@ -56,7 +56,7 @@ class Trial:
     Attributes:
         fall: of macro-F1 on the validation split, as a share; of the label set (a head, or the answer) that loses most.
         labels: that label set.
-        gains: how many times as fast as float32, by the number of chips a call.
+        gains: how many times as fast as float32, by the number of face crops a call.
     """
 
     fall: float
@@ -73,20 +73,20 @@ class Trial:
         return f"macro-F1 of {self.labels} {-100 * self.fall:+.2f} points, {gains}"
 
 
-def speed_gains(model: bytes, quantized: bytes, chips: Chips) -> dict[int, float]:
-    """How many times as fast the second model is on one thread, by the number of chips a call.
+def speed_gains(model: bytes, quantized: bytes, crops: Crops) -> dict[int, float]:
+    """How many times as fast the second model is on one thread, by the number of face crops a call.
 
     Calls take turns, so that what else the machine does slows both; the median of their ratios counts.
 
     Args:
         model: a checked model file.
-        quantized: another, of the same chips.
-        chips: at least one.
+        quantized: another, of the same face crops.
+        crops: at least one.
     """
     sessions = [open_session(content, threads=1) for content in (model, quantized)]
     gains = {}
     for batch, calls in TIMED:
-        given = np.resize(chips, (batch, *chips.shape[1:]))
+        given = np.resize(crops, (batch, *crops.shape[1:]))
         seconds = [[_seconds(session, given) for session in sessions] for _ in range(calls + 1)]
         ratios = [slow / quick for slow, quick in seconds[1:]]  # the first calls make room
         gains[batch] = float(np.median(ratios))
@@ -98,16 +98,16 @@ def export_int8(
     training: Dataset,
     validation: Dataset,
     path: Path,
-    measure: Callable[[bytes, bytes, Chips], Mapping[int, float]] = speed_gains,
+    measure: Callable[[bytes, bytes, Crops], Mapping[int, float]] = speed_gains,
 ) -> tuple[ModelCard, Trial]:
     """Writes the int8 form of a model file, if it passes its gate.
 
     Args:
         model: a checked float32 model file of mien's.
-        training: of which some hundred chips show the ranges of activations.
+        training: of which some hundred face crops show the ranges of activations.
         validation: what temperatures, thresholds and scores are of, and the gate is judged by.
         path: the .onnx file, written whole; where the gate is not passed, one that lies there is removed.
-        measure: gives the gains in speed of a model file over another, by the number of chips a call.
+        measure: gives the gains in speed of a model file over another, by the number of face crops a call.
 
     Returns:
         The card that the file carries, and how the trial went.
@@ -117,12 +117,12 @@ def export_int8(
         MissingExtraError: the onnx package is not installed.
     """
     float32 = Classifier(model)
-    quantized = quantize(model, training.chips)
+    quantized = quantize(model, training.crops)
     int8 = Classifier(sealed(quantized, _named(float32.card)))
     # the card's own scores may be of another split than this one
-    before, card = (calibrated(each.card, each.logits(validation.chips), validation) for each in (float32, int8))
+    before, card = (calibrated(each.card, each.logits(validation.crops), validation) for each in (float32, int8))
     content = sealed(quantized, card)
-    trial = Trial(*_fall(before, card), measure(model, content, validation.chips))
+    trial = Trial(*_fall(before, card), measure(model, content, validation.crops))
     if not trial.passed:
         path.unlink(missing_ok=True)
         raise TrainingError(
@@ -133,12 +133,12 @@ def export_int8(
     return card, trial
 
 
-def quantize(model: bytes, chips: Chips) -> bytes:
+def quantize(model: bytes, crops: Crops) -> bytes:
     """The graph of a model file in int8, without card.
 
     Args:
         model: a checked float32 model file.
-        chips: uint8 (count, size, size, channels); up to 320 of them, drawn by chance, show the ranges.
+        crops: uint8 (count, size, size, channels); up to 320 of them, drawn by chance, show the ranges.
 
     Raises:
         MissingExtraError: the onnx package is not installed.
@@ -158,7 +158,7 @@ def quantize(model: bytes, chips: Chips) -> bytes:
         quantization.quantize_static(
             graph,
             path,
-            _reader(graph.graph.input[0].name, chips),
+            _reader(graph.graph.input[0].name, crops),
             quant_format=quantization.QuantFormat.QDQ,
             per_channel=True,
             reduce_range=True,
@@ -169,15 +169,15 @@ def quantize(model: bytes, chips: Chips) -> bytes:
         return path.read_bytes()
 
 
-def _reader(name: str, chips: Chips) -> Any:
-    """The chips that show the ranges of activations, in batches under the graph's name for its input."""
+def _reader(name: str, crops: Crops) -> Any:
+    """The face crops that show the ranges of activations, in batches under the graph's name for its input."""
     from onnxruntime.quantization import CalibrationDataReader
 
-    chosen = np.random.default_rng(0).permutation(len(chips))[:CALIBRATION_CHIPS]
-    batches = (chips[chosen[at : at + CALIBRATION_BATCH]] for at in range(0, len(chosen), CALIBRATION_BATCH))
+    chosen = np.random.default_rng(0).permutation(len(crops))[:CALIBRATION_CROPS]
+    batches = (crops[chosen[at : at + CALIBRATION_BATCH]] for at in range(0, len(chosen), CALIBRATION_BATCH))
 
     class Reader(CalibrationDataReader):  # type: ignore[misc]  # onnxruntime is not read by mypy here
-        def get_next(self) -> dict[str, Chips] | None:
+        def get_next(self) -> dict[str, Crops] | None:
             batch = next(batches, None)
             return None if batch is None else {name: batch}
 
@@ -210,8 +210,8 @@ def _fall(before: ModelCard, after: ModelCard) -> tuple[float, str]:
     return max((earlier[labels] - later[labels], labels) for labels in later)
 
 
-def _seconds(session: Any, chips: Chips) -> float:
-    inputs = {value.name: chips for value in session.get_inputs()}
+def _seconds(session: Any, crops: Crops) -> float:
+    inputs = {value.name: crops for value in session.get_inputs()}
     started = time.perf_counter()
     session.run(None, inputs)
     return time.perf_counter() - started

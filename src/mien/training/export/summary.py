@@ -18,7 +18,7 @@ class Layer:
         kind: what it does: "Conv2D", "Dense"; of a graph, its operator.
         output: shape of its output without the batch: height, width, channels; None where it is not fixed.
         parameters: numbers it learnt, and those it keeps beside them (the statistics of batch normalisation).
-        multiply_adds: products summed for one chip; those of a network are of convolutions and dense layers.
+        multiply_adds: products summed for one face crop; those of a network are of convolutions and dense layers.
         depth: 0 for a layer of the network itself, 1 for one of a network inside it, whose row comes before and
             counts it already.
     """
@@ -42,7 +42,7 @@ class Summary:
 
     Attributes:
         name: of the network.
-        layers: in the order that a chip passes them.
+        layers: in the order that a face crop passes them.
         trainable: parameters that training changes; None where the source does not tell.
     """
 
@@ -57,7 +57,7 @@ class Summary:
 
     @property
     def multiply_adds(self) -> int:
-        """Of all layers, for one chip."""
+        """Of all layers, for one face crop."""
         return sum(layer.multiply_adds for layer in self._own())
 
     def to_dict(self) -> dict[str, Any]:

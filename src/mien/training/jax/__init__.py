@@ -1,1 +1,1 @@
-"""A run whose data lies on the device: pictures are changed there, and many steps are one program (JAX)."""
+"""A run whose data lies on the device: images are changed there, and many steps are one program (JAX)."""

@@ -1,6 +1,6 @@
 """Augmentation on the device: what ``training.augmentation`` does to a batch on the host, by the same random numbers.
 
-The same pictures come out but for rounding: OpenCV warps in steps of a 32nd of a pixel and rounds between the stages.
+The same images come out but for rounding: OpenCV warps in steps of a 32nd of a pixel and rounds between the stages.
 JPEG is its grey half, discrete cosines in blocks of 8x8 by the standard's luminance table (ITU-T T.81, table K.1), on
 each channel; of colours the host thins out the chroma besides.
 """
@@ -41,7 +41,7 @@ LUMINANCE = np.array(
 
 
 def inverse_maps(table: npt.NDArray[np.float32], strength: Augmentation, size: int) -> npt.NDArray[np.float32]:
-    """From pixels of the changed picture back to those of the old one, float32 (count, 2, 3)."""
+    """From pixels of the changed image back to those of the old one, float32 (count, 2, 3)."""
     matrices = warp_matrices(table, strength, size)
     linear = np.linalg.inv(matrices[:, :, :2])
     offset = -linear @ matrices[:, :, 2:]
@@ -66,11 +66,11 @@ def strengths_of(augmentation: Augmentation) -> Strengths:
     return Strengths(*(getattr(augmentation, name) or None for name in Strengths._fields))
 
 
-def changed(chips: jax.Array, maps: jax.Array, table: jax.Array, strengths: Strengths) -> jax.Array:
-    """Changed copies of chips; to be compiled.
+def changed(crops: jax.Array, maps: jax.Array, table: jax.Array, strengths: Strengths) -> jax.Array:
+    """Changed copies of face crops; to be compiled.
 
     Args:
-        chips: uint8 (count, size, size, channels).
+        crops: uint8 (count, size, size, channels).
         maps: of ``inverse_maps``.
         table: rows of ``augmentation.draws``, float32 (count, uses).
         strengths: how far and how often.
@@ -78,7 +78,7 @@ def changed(chips: jax.Array, maps: jax.Array, table: jax.Array, strengths: Stre
     Returns:
         uint8 of the same shape.
     """
-    x = _warped(chips.astype(jnp.float32), maps)
+    x = _warped(crops.astype(jnp.float32), maps)
     if strengths.light is not None:
         x = _toned(x, table, strengths.light)
     stages = (
@@ -94,7 +94,7 @@ def changed(chips: jax.Array, maps: jax.Array, table: jax.Array, strengths: Stre
 
 
 def _warped(x: jax.Array, maps: jax.Array) -> jax.Array:
-    """Each pixel from the four around the place that it came from; outside the picture its border goes on."""
+    """Each pixel from the four around the place that it came from; outside the image its border goes on."""
     count, size, _, channels = x.shape
     down, across = jnp.mgrid[:size, :size]
     places = jnp.stack([across, down, jnp.ones_like(down)]).reshape(3, -1).astype(jnp.float32)

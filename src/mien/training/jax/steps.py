@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from mien.data.dataset import Dataset
-    from mien.training.config import Augmentation, Recipe
+    from mien.training.config import Augmentation, TrainingConfig
     from mien.training.engine.batches import Batches
     from mien.training.jax.augmentation import Strengths
     from mien.training.jax.teachers import Values
@@ -61,9 +61,9 @@ class Plan(NamedTuple):
 
 
 class Held(NamedTuple):
-    """What lies on the device for the whole run: pictures, targets and weights by head, the teachers' variables."""
+    """What lies on the device for the whole run: images, targets and weights by head, the teachers' variables."""
 
-    chips: jax.Array
+    crops: jax.Array
     truths: Truths
     teachers: list[Values]
 
@@ -73,31 +73,31 @@ class OnDevice:
 
     Args:
         model: with its optimizer.
-        training: whose labels the losses go by, as the recipe's run reads them.
+        training: whose labels the losses go by, as the config's run reads them.
         batches: of the same rows, with targets and weights as they are learnt from.
-        recipe: every choice.
+        config: every choice.
     """
 
-    def __init__(self, model: keras.Model, training: Dataset, batches: Batches, recipe: Recipe) -> None:
-        self._model, self._batches, self._recipe = model, batches, recipe
-        self._losses, self._weights = losses(training, recipe), loss_weights(training, recipe)
+    def __init__(self, model: keras.Model, training: Dataset, batches: Batches, config: TrainingConfig) -> None:
+        self._model, self._batches, self._config = model, batches, config
+        self._losses, self._weights = losses(training, config), loss_weights(training, config)
         self._first_head = training.truths[0].head
         self._rate = [variable.name for variable in model.optimizer.variables].index("learning_rate")
         self._seeds = seed_states(model)
-        self._teachers = TeachersOnDevice(recipe, training) if recipe.teacher else None
+        self._teachers = TeachersOnDevice(config, training) if config.teacher else None
         data = batches.data
-        self._chips = _held(data.chips)
+        self._crops = _held(data.crops)
         self._truths: Truths = {truth.head: (_held(truth.targets), _held(truth.weights)) for truth in data.truths}
         self._program = jax.jit(self._steps, donate_argnums=0)
 
     def take(self, epoch: int, step: int, history: Sequence[Epoch]) -> Taken:
         """As ``Stepper`` asks: the rest of the epoch, or as many steps as go together."""
         count = min(TOGETHER, self._batches.steps() - step)
-        strength = self._recipe.augmentation_of(epoch)
+        strength = self._config.augmentation_of(epoch)
         plan = self._plan(epoch, step, count, history, strength)
         variables = self._variables()
         state = State(*([variable.value for variable in part] for part in variables))
-        held = Held(self._chips, self._truths, self._teachers.values if self._teachers else [])
+        held = Held(self._crops, self._truths, self._teachers.values if self._teachers else [])
         state, loss, accuracy = self._program(state, plan, count, held, strengths_of(strength))
         for part, values in zip(variables, state, strict=True):
             for variable, value in zip(part, values, strict=True):
@@ -110,7 +110,7 @@ class OnDevice:
 
     def _plan(self, epoch: int, step: int, count: int, history: Sequence[Epoch], strength: Augmentation) -> Plan:
         """The plan of ``count`` steps; its last row again and again up to ``TOGETHER``, so that all have one shape."""
-        recipe, steps = self._recipe, self._batches.steps()
+        config, steps = self._config, self._batches.steps()
         drawn = list(islice(self._batches.drawn(epoch, step), count))
         size = self._batches.data.size
         plan = Plan(
@@ -118,8 +118,8 @@ class OnDevice:
             np.stack([inverse_maps(one.table, strength, size) for one in drawn]),
             np.stack([one.table for one in drawn]),
             np.array([one.share for one in drawn], np.float32),
-            np.array([rate_at(recipe, steps, epoch * steps + step + at, history) for at in range(count)], np.float32),
-            np.stack([seeds_of(len(self._seeds), recipe.seed, epoch, step + at) for at in range(count)]),
+            np.array([rate_at(config, steps, epoch * steps + step + at, history) for at in range(count)], np.float32),
+            np.stack([seeds_of(len(self._seeds), config.seed, epoch, step + at) for at in range(count)]),
         )
         more = min(TOGETHER, steps) - count
         return Plan(*(np.concatenate([part, np.repeat(part[-1:], more, axis=0)]) for part in plan))
@@ -128,20 +128,20 @@ class OnDevice:
         self, state: State, plan: Plan, count: int, held: Held, strengths: Strengths
     ) -> tuple[State, jax.Array, jax.Array]:
         """The state after ``count`` steps, and their losses and accuracies, summed."""
-        mixing = self._recipe.augmentation.mixup > 0 and self._recipe.augmentation.mixup_share > 0
+        mixing = self._config.augmentation.mixup > 0 and self._config.augmentation.mixup_share > 0
 
         def one(at: jax.Array, so_far: tuple[State, jax.Array, jax.Array]) -> tuple[State, jax.Array, jax.Array]:
             state, loss, accuracy = so_far
             now = jax.tree.map(lambda part: part[at], plan)
-            pictures = changed(held.chips[now.rows], now.maps, now.table, strengths)
+            images = changed(held.crops[now.rows], now.maps, now.table, strengths)
             batch = {head: (targets[now.rows], weights[now.rows]) for head, (targets, weights) in held.truths.items()}
             if mixing:
-                pictures = _mixed_pictures(pictures, now.share)
+                images = _mixed_images(images, now.share)
                 batch = {head: _mixed_targets(*truth, now.share) for head, truth in batch.items()}
             if teachers := self._teachers:
-                told = teachers.told(held.teachers, pictures)
+                told = teachers.told(held.teachers, images)
                 batch = {head: _blended_targets(*truth, told[head], teachers.share) for head, truth in batch.items()}
-            state, (step_loss, step_accuracy) = self._step(self._set(state, now), pictures, batch)
+            state, (step_loss, step_accuracy) = self._step(self._set(state, now), images, batch)
             return state, loss + step_loss, accuracy + step_accuracy
 
         return jax.lax.fori_loop(0, count, one, (state, jnp.float32(0), jnp.float32(0)))  # type: ignore[no-any-return]
@@ -154,9 +154,9 @@ class OnDevice:
             other[place] = jnp.asarray(now.seeds[number], other[place].dtype)
         return State(state.trainable, other, optimizer)
 
-    def _step(self, state: State, pictures: jax.Array, batch: Truths) -> tuple[State, tuple[jax.Array, jax.Array]]:
+    def _step(self, state: State, images: jax.Array, batch: Truths) -> tuple[State, tuple[jax.Array, jax.Array]]:
         def cost(trainable: list[jax.Array]) -> tuple[jax.Array, tuple[list[jax.Array], jax.Array]]:
-            logits, other = self._model.stateless_call(trainable, state.other, pictures, training=True)
+            logits, other = self._model.stateless_call(trainable, state.other, images, training=True)
             loss = sum(
                 self._weights[head] * self._losses[head](targets, logits[head], sample_weight=weights)
                 for head, (targets, weights) in batch.items()
@@ -178,9 +178,9 @@ def _held(rows: npt.NDArray[Any]) -> jax.Array:
     return jnp.asarray(np.concatenate([rows, np.zeros((-len(rows) % ROWS, *rows.shape[1:]), rows.dtype)]))
 
 
-def _mixed_pictures(chips: jax.Array, share: jax.Array) -> jax.Array:
-    """As ``batches.mixed_chips``."""
-    own = chips.astype(jnp.float32)
+def _mixed_images(crops: jax.Array, share: jax.Array) -> jax.Array:
+    """As ``batches.mixed_crops``."""
+    own = crops.astype(jnp.float32)
     return jnp.round(share * own + (1.0 - share) * own[::-1]).astype(jnp.uint8)
 
 

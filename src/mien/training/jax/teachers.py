@@ -16,16 +16,16 @@ if TYPE_CHECKING:
 
     from mien.data.dataset import Dataset
     from mien.models.card import Head
-    from mien.training.config import Recipe
+    from mien.training.config import TrainingConfig
 
     Values = tuple[list[jax.Array], list[jax.Array]]
 
 
 class TeachersOnDevice:
-    """What ``Teachers`` are for pictures on the host.
+    """What ``Teachers`` are for images on the host.
 
     Args:
-        recipe: names the teachers; model files in float32.
+        config: names the teachers; model files in float32.
         training: what is learnt from.
 
     Attributes:
@@ -37,17 +37,17 @@ class TeachersOnDevice:
         TrainingError: the weights can't be had from a model file.
     """
 
-    def __init__(self, recipe: Recipe, training: Dataset) -> None:
+    def __init__(self, config: TrainingConfig, training: Dataset) -> None:
         store = ModelStore()
-        self._teachers = [network_in(store.load(name), training) for name in recipe.teachers()]
-        self.share = recipe.soft_share
+        self._teachers = [network_in(store.load(name), training) for name in config.teachers()]
+        self.share = config.soft_share
         self.values = [_values(network) for network, _ in self._teachers]
 
-    def told(self, values: list[Values], pictures: jax.Array) -> dict[str, jax.Array]:
+    def told(self, values: list[Values], images: jax.Array) -> dict[str, jax.Array]:
         """As ``Teachers.told``, by given values of the variables."""
         each = []
         for (network, card), own in zip(self._teachers, values, strict=True):
-            logits, _ = network.stateless_call(*own, pictures, training=False)
+            logits, _ = network.stateless_call(*own, images, training=False)
             each.append({head.name: _calibrated(logits[head.name], head) for head in card.heads})
         return {head: jnp.mean(jnp.stack([told[head] for told in each]), axis=0) for head in each[0]}
 

@@ -13,14 +13,14 @@ from mien.errors import TrainingError
 from mien.training.architectures.complexity import multiply_adds
 from mien.training.config import read
 from mien.training.engine.schedule import OPEN_ENDED
-from mien.training.run.directory import RECIPE, SAMPLES, Facts, is_run, read_facts
+from mien.training.run.directory import CONFIG, SAMPLES, Facts, is_run, read_facts
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
     from mien.data.dataset import Dataset
-    from mien.training.config import Recipe
+    from mien.training.config import TrainingConfig
     from mien.training.run.directory import Source
     from mien.training.run.progress import News
 
@@ -47,12 +47,17 @@ class Rows(Protocol):
 
 
 def facts_of(
-    model: keras.Model, data: tuple[Rows, Rows], heads: Heads, recipe: Recipe, source: Source, work: int | None = None
+    model: keras.Model,
+    data: tuple[Rows, Rows],
+    heads: Heads,
+    config: TrainingConfig,
+    source: Source,
+    work: int | None = None,
 ) -> Facts:
     """What a run is of, as RUN/run.json tells it; ``work`` in multiply-adds where the model has no fixed size."""
     training, validation = data
     return Facts(
-        network=recipe.network,
+        network=config.network,
         backend=keras.backend.backend(),
         parameters=model.count_params(),
         multiply_adds=multiply_adds(model) if work is None else work,
@@ -72,29 +77,29 @@ def heads_of(data: Dataset) -> Heads:
     return tuple((truth.head, tuple(map(str, truth.labels))) for truth in data.truths)
 
 
-def begin(run: Path, recipe: Recipe, facts: Facts, write_samples: Callable[[Path], None]) -> None:
-    """Makes the directory a run's; the recipe comes last, as what marks it as one."""
-    if (run / RECIPE).exists():
+def begin(run: Path, config: TrainingConfig, facts: Facts, write_samples: Callable[[Path], None]) -> None:
+    """Makes the directory a run's; the config comes last, as what marks it as one."""
+    if (run / CONFIG).exists():
         raise TrainingError(
             f"expected a directory without a run; {run} holds one: go on with it by --resume, or choose another --out"
         )
     facts.save(run)
     write_samples(run / SAMPLES)
-    recipe.save(run / RECIPE)
+    config.save(run / CONFIG)
 
 
-def check_resumable(run: Path, recipe: Recipe, facts: Facts, tell: Callable[[News], None]) -> None:
-    """Nothing, where the run in a directory can go on with this recipe on this data."""
+def check_resumable(run: Path, config: TrainingConfig, facts: Facts, tell: Callable[[News], None]) -> None:
+    """Nothing, where the run in a directory can go on with this config on this data."""
     if not is_run(run):
         raise TrainingError(f"expected a run in {run} to go on with; there is none: leave --resume away to begin one")
-    begun, was = read_facts(run), read(run / RECIPE)
+    begun, was = read_facts(run), read(run / CONFIG)
     for name in FIXED:
         if getattr(facts, name) != getattr(begun, name):
             raise TrainingError(
                 f"expected the data that the run {run} began with, {name} = {_short(getattr(begun, name))}; received "
                 f"{_short(getattr(facts, name))}. Give that data, or begin a new run with another --out"
             )
-    _check_same(was, recipe, run)
+    _check_same(was, config, run)
     if facts.backend != begun.backend:
         tell(f"the run began on {begun.backend} and goes on on {facts.backend}: numbers agree, but not to the last bit")
     if facts.on_device != begun.on_device:
@@ -105,18 +110,18 @@ def check_resumable(run: Path, recipe: Recipe, facts: Facts, tell: Callable[[New
                 f"expected {what} = {getattr(begun.source, what)} as the run {run} began with; received "
                 f"{getattr(facts.source, what)}. Bring those back, or begin a new run with another --out"
             )
-    if recipe != was:
-        recipe.save(run / RECIPE)
+    if config != was:
+        config.save(run / CONFIG)
 
 
-def _check_same(was: Recipe, recipe: Recipe, run: Path) -> None:
+def _check_same(was: TrainingConfig, config: TrainingConfig, run: Path) -> None:
     """Nothing, where nothing but more epochs is asked for, and what is done so far would be the same with them."""
-    changed = [part.name for part in dataclasses.fields(was) if getattr(was, part.name) != getattr(recipe, part.name)]
-    extended = recipe.epochs > was.epochs and was.schedule in OPEN_ENDED and was.gentle_epochs == 0
+    changed = [part.name for part in dataclasses.fields(was) if getattr(was, part.name) != getattr(config, part.name)]
+    extended = config.epochs > was.epochs and was.schedule in OPEN_ENDED and was.gentle_epochs == 0
     for name in changed:
         if not (name == "epochs" and extended):
             raise TrainingError(
-                f"expected {name} = {getattr(was, name)} as the run {run} has it; received {getattr(recipe, name)}. "
+                f"expected {name} = {getattr(was, name)} as the run {run} has it; received {getattr(config, name)}. "
                 "Leave the option away, or begin a new run with another --out; more epochs can be had where the "
                 f"schedule is one of {OPEN_ENDED} and there are no gentle epochs"
             )

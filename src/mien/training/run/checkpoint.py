@@ -53,7 +53,7 @@ class Moment:
         history: the finished epochs.
         step: how many steps of the next one are done.
         loss: the sum over these steps.
-        accuracy: likewise, on the training pictures.
+        accuracy: likewise, on the training images.
         seconds: spent on these steps.
         waiting: of which spent waiting for batches.
     """

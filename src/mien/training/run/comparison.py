@@ -12,9 +12,9 @@ import numpy as np
 
 from mien.classification.classifier import Classifier
 from mien.errors import MienError, TrainingError, UsageError
-from mien.models.card import ANSWER, ModelCard
+from mien.models.card import FUSED, ModelCard
 from mien.models.onnx_file import read_onnx
-from mien.training.run.directory import FACTS, LOCK, MODEL, RECIPE, Record, read_run
+from mien.training.run.directory import CONFIG, FACTS, LOCK, MODEL, Record, read_run
 from mien.training.run.lock import is_held
 
 if TYPE_CHECKING:
@@ -35,10 +35,10 @@ class Row:
         run: the directory.
         state: "unreadable" where its records can't be read, "interrupted" where it neither goes on nor is finished.
         note: what is missing or wrong, and the remedy; "" where all is there.
-        network: name in the zoo.
+        network: name in the architectures.
         data: name of the data set.
         epochs: that are done.
-        planned: that the recipe asks for.
+        planned: that the config asks for.
         best_epoch: the one whose weights are kept.
         head: the label set judged, the data's own.
         split: what it was judged on.
@@ -46,7 +46,7 @@ class Row:
         macro_f1: mean F1 over the labels, likewise.
         ece: calibration error of the model file.
         parameters: of the network.
-        multiply_adds: of one chip.
+        multiply_adds: of one face crop.
         milliseconds: a face, one at a time on one thread, measured now.
         bytes: of the model file.
         minutes: of training.
@@ -100,12 +100,12 @@ def measure(classifiers: Sequence[Classifier], rounds: int = ROUNDS) -> list[flo
     """The median seconds that each model takes for one face; the models take turns."""
     dice = np.random.default_rng(0)
     cards = [classifier.card for classifier in classifiers]
-    chips = [dice.integers(0, 256, (1, card.size, card.size, card.channels), np.uint8) for card in cards]
+    crops = [dice.integers(0, 256, (1, card.size, card.size, card.channels), np.uint8) for card in cards]
     taken: list[list[float]] = [[] for _ in classifiers]
     for turn in range(rounds + 1):
-        for classifier, chip, times in zip(classifiers, chips, taken, strict=True):
+        for classifier, crop, times in zip(classifiers, crops, taken, strict=True):
             started = time.perf_counter()
-            classifier.predict(chip)
+            classifier.predict(crop)
             if turn:  # the first one still sets up memory
                 times.append(time.perf_counter() - started)
     return [median(times) for times in taken]
@@ -127,7 +127,7 @@ def compare(runs: Iterable[Path], seconds_a_face: Callable[[Sequence[Classifier]
 
 
 def _looks_like_run(folder: Path) -> bool:
-    return any((folder / name).is_file() for name in (RECIPE, FACTS, MODEL))
+    return any((folder / name).is_file() for name in (CONFIG, FACTS, MODEL))
 
 
 def _row(run: Path) -> tuple[Row, Classifier | None]:
@@ -163,7 +163,7 @@ def _recorded(record: Record) -> dict[str, Any]:
         "network": facts.network,
         "data": facts.data,
         "epochs": len(record.history),
-        "planned": record.recipe.epochs,
+        "planned": record.config.epochs,
         "parameters": facts.parameters,
         "multiply_adds": facts.multiply_adds,
         "minutes": record.minutes,
@@ -180,7 +180,7 @@ def _carded(card: ModelCard) -> dict[str, Any]:
     known: dict[str, Any] = {"network": card.origin.network or card.name}
     if card.origin.data:
         known["data"] = card.origin.data.split(" ")[0]
-    own = next((score for score in card.scores if score.head != ANSWER), None)
+    own = next((score for score in card.scores if score.head != FUSED), None)
     if own:
         known |= {"head": own.head, "split": own.split}
         known |= {

@@ -1,4 +1,4 @@
-"""A picture of a run's history: loss, accuracy and macro-F1, and the learning rate over the epochs."""
+"""An image of a run's history: loss, accuracy and macro-F1, and the learning rate over the epochs."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def draw_curves(path: Path, history: Sequence[Epoch]) -> None:
     """Draws the history of a run as a PNG, the best epoch marked; written whole.
 
     Args:
-        path: the picture.
+        path: the image.
         history: at least one epoch, in order.
 
     Raises:
@@ -78,9 +78,7 @@ def _draw_losses(axes: Axes, history: Sequence[Epoch]) -> None:
 
 
 def _draw_shares(axes: Axes, history: Sequence[Epoch], best: Epoch) -> None:
-    _line(
-        axes, history, [epoch.accuracy for epoch in history], INK, label="training pictures, as augmented", alpha=0.45
-    )
+    _line(axes, history, [epoch.accuracy for epoch in history], INK, label="training images, as augmented", alpha=0.45)
     for at, score in enumerate(history[0].scores):
         accuracy = [epoch.scores[at].accuracy for epoch in history]
         _line(axes, history, accuracy, _colour(at), label=f"{score.head}, accuracy")
@@ -93,7 +91,7 @@ def _draw_shares(axes: Axes, history: Sequence[Epoch], best: Epoch) -> None:
 
 
 def _mark(axes: Axes, best: Epoch, value: float, colour: str, rightmost: int) -> None:
-    """The best epoch's accuracy as a ring and a figure, written towards the middle of the picture."""
+    """The best epoch's accuracy as a ring and a figure, written towards the middle of the image."""
     axes.plot([best.number], [value], "o", color="white", markeredgecolor=colour, markeredgewidth=1.6, markersize=6)
     late = best.number > rightmost / 2
     axes.annotate(

@@ -1,10 +1,10 @@
 """What a run directory holds, and how it is read.
 
-RUN/recipe.toml         every choice; written last of the first files, so what has it is a run
+RUN/config.toml         every choice; written last of the first files, so what has it is a run
 RUN/run.json            the facts of the run: network, data, versions
 RUN/history.csv         one row an epoch, for people and spreadsheets
 RUN/history.jsonl       the same, every digit, one JSON object a line
-RUN/augmentation.png    pictures as they are and as they are learnt from
+RUN/augmentation.png    images as they are and as they are learnt from
 RUN/curves.png          loss and scores over the epochs, where matplotlib is installed
 RUN/checkpoints/        the last three moments that the run can be taken up from
 RUN/best.weights.h5     the weights of the best epoch, as Keras saves them
@@ -25,14 +25,14 @@ from typing import TYPE_CHECKING, Any
 
 from mien.errors import MienError, TrainingError
 from mien.media.files import write_text
-from mien.training.config import Recipe, read
+from mien.training.config import TrainingConfig, read
 from mien.training.engine.schedule import best_epoch, is_finished
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-RECIPE = "recipe.toml"
+CONFIG = "config.toml"
 FACTS = "run.json"
 HISTORY_CSV = "history.csv"
 HISTORY = "history.jsonl"
@@ -68,11 +68,11 @@ class Epoch:
     Attributes:
         number: counted from 1.
         loss: mean training loss.
-        accuracy: of the first head on the training pictures, changed as they were learnt from.
+        accuracy: of the first head on the training images, changed as they were learnt from.
         scores: each head on the validation split, by the averaged weights.
         rate: learning rate of the last step.
         seconds: of training and judging together.
-        pictures_a_second: of training alone.
+        images_per_second: of training alone.
         waiting: share of the training time spent waiting for the next batch.
     """
 
@@ -82,7 +82,7 @@ class Epoch:
     scores: tuple[HeadScore, ...]
     rate: float
     seconds: float
-    pictures_a_second: float
+    images_per_second: float
     waiting: float
 
     @property
@@ -130,10 +130,10 @@ class Facts:
     """What a run is of, written at its start.
 
     Attributes:
-        network: name in the zoo.
+        network: name in the architectures.
         backend: of Keras: "tensorflow", "torch" or "jax".
         parameters: of the network.
-        multiply_adds: of one chip.
+        multiply_adds: of one face crop.
         data: name of the data set.
         digest: SHA-256 over the data, in hex.
         training_rows: how many are learnt from.
@@ -171,13 +171,13 @@ class Record:
 
     Attributes:
         path: the directory.
-        recipe: every choice.
+        config: every choice.
         facts: what it is of.
         history: one a finished epoch; empty while the first goes on.
     """
 
     path: Path
-    recipe: Recipe
+    config: TrainingConfig
     facts: Facts
     history: tuple[Epoch, ...]
 
@@ -189,7 +189,7 @@ class Record:
     @property
     def finished(self) -> bool:
         """Whether no epoch is to follow."""
-        return is_finished(self.recipe, self.history)
+        return is_finished(self.config, self.history)
 
     @property
     def minutes(self) -> float:
@@ -199,7 +199,7 @@ class Record:
 
 def is_run(path: Path) -> bool:
     """Whether a directory holds a run, be it begun or finished."""
-    return (path / RECIPE).is_file() and (path / FACTS).is_file()
+    return (path / CONFIG).is_file() and (path / FACTS).is_file()
 
 
 def read_run(path: Path) -> Record:
@@ -210,11 +210,11 @@ def read_run(path: Path) -> Record:
     """
     if not is_run(path):
         raise TrainingError(
-            f"expected a run directory with {RECIPE} and {FACTS}; received {path}, which lacks them. "
+            f"expected a run directory with {CONFIG} and {FACTS}; received {path}, which lacks them. "
             "'mien train --out RUN' makes one"
         )
     try:
-        return Record(path, read(path / RECIPE), read_facts(path), read_history(path))
+        return Record(path, read(path / CONFIG), read_facts(path), read_history(path))
     except (MienError, OSError, KeyError, TypeError, ValueError) as error:
         raise TrainingError(f"expected the files of a run in {path}; they can't be read ({error})") from error
 
@@ -249,11 +249,11 @@ def history_csv(history: Sequence[Epoch]) -> str:
     table.writerow(
         ["epoch", "loss", "accuracy"]
         + [f"{head}_{metric}" for head in heads for metric in ("accuracy", "macro_f1", "nll")]
-        + ["rate", "seconds", "pictures_a_second", "waiting"]
+        + ["rate", "seconds", "images_per_second", "waiting"]
     )
     for epoch in history:
         scores = [value for score in epoch.scores for value in (score.accuracy, score.macro_f1, score.nll)]
         shares = [f"{value:.5f}" for value in (epoch.loss, epoch.accuracy, *scores)]
-        speed = [f"{epoch.seconds:.1f}", f"{epoch.pictures_a_second:.0f}", f"{epoch.waiting:.4f}"]
+        speed = [f"{epoch.seconds:.1f}", f"{epoch.images_per_second:.0f}", f"{epoch.waiting:.4f}"]
         table.writerow([epoch.number, *shares, f"{epoch.rate:.4g}", *speed])
     return text.getvalue()

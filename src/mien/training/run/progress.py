@@ -18,8 +18,8 @@ class Progress:
         step: steps done of it.
         steps: of an epoch.
         loss: mean over these steps.
-        accuracy: likewise, of the first head on the training pictures as they were learnt from.
-        pictures_a_second: learnt from.
+        accuracy: likewise, of the first head on the training images as they were learnt from.
+        images_per_second: learnt from.
         waiting: share of the time spent waiting for the next batch.
         seconds_left: until the epoch's last step.
         run_seconds_left: until the run's end, if no epoch takes longer than those before.
@@ -31,7 +31,7 @@ class Progress:
     steps: int
     loss: float
     accuracy: float
-    pictures_a_second: float
+    images_per_second: float
     waiting: float
     seconds_left: float
     run_seconds_left: float

@@ -1,4 +1,4 @@
-"""A sheet of pictures as they are and as a run learns from them: a look at it tells too much from too little."""
+"""A sheet of images as they are and as a run learns from them: a look at it tells too much from too little."""
 
 from __future__ import annotations
 
@@ -17,35 +17,35 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from mien.data.dataset import Dataset
-    from mien.training.config import Recipe
+    from mien.training.config import TrainingConfig
 
-PICTURES = 4
+IMAGES = 4
 EPOCHS = 4
 SIDE, GAP, HEADING = 112, 8, 26
 INK, PAPER = (70, 76, 86), (255, 255, 255)
 
 
-def write_samples(path: Path, training: Dataset, recipe: Recipe) -> None:
-    """Writes a PNG of four pictures, a row each: as they are, then as four epochs change them (mixup apart).
+def write_samples(path: Path, training: Dataset, config: TrainingConfig) -> None:
+    """Writes a PNG of four images, a row each: as they are, then as four epochs change them (mixup apart).
 
     Args:
-        path: the picture, written whole.
+        path: the image, written whole.
         training: what is learnt from.
-        recipe: its augmentation and seed; what is shown is what the run will use.
+        config: its augmentation and seed; what is shown is what the run will use.
     """
-    rows = np.unique(np.linspace(0, len(training) - 1, PICTURES + 2).round().astype(int)[1:-1])
-    epochs = sorted({round(part * (recipe.epochs - 1) / (EPOCHS - 1)) for part in range(EPOCHS)})
-    columns = [training.chips[rows]]
+    rows = np.unique(np.linspace(0, len(training) - 1, IMAGES + 2).round().astype(int)[1:-1])
+    epochs = sorted({round(part * (config.epochs - 1) / (EPOCHS - 1)) for part in range(EPOCHS)})
+    columns = [training.crops[rows]]
     for epoch in epochs:
-        table = draws(recipe.seed, epoch * recipe.passes, len(training))[rows]
-        columns.append(augment(training.chips[rows], table, recipe.augmentation_of(epoch)))
+        table = draws(config.seed, epoch * config.passes, len(training))[rows]
+        columns.append(augment(training.crops[rows], table, config.augmentation_of(epoch)))
     headings = ["as it is", *(f"epoch {epoch + 1}" for epoch in epochs)]
     with written_whole(path) as aside:
         _sheet(np.stack(columns), headings).save(aside, format="PNG")
 
 
 def _sheet(columns: npt.NDArray[np.uint8], headings: list[str]) -> Image.Image:
-    """Chips (columns, rows, size, size, channels) under their headings; the first column stands apart."""
+    """Face crops (columns, rows, size, size, channels) under their headings; the first column stands apart."""
     across, down = columns.shape[:2]
     sheet = Image.new("RGB", (across * (SIDE + GAP) + 3 * GAP, HEADING + down * (SIDE + GAP)), PAPER)
     pen = ImageDraw.Draw(sheet)
@@ -57,8 +57,8 @@ def _sheet(columns: npt.NDArray[np.uint8], headings: list[str]) -> Image.Image:
     return sheet
 
 
-def _enlarged(chip: npt.NDArray[np.uint8]) -> Image.Image:
-    whole = max(1, SIDE // chip.shape[0])  # pixels stay squares where the chip is small
-    method = cv2.INTER_AREA if chip.shape[0] > SIDE else cv2.INTER_NEAREST
-    large = cv2.resize(np.repeat(np.repeat(chip, whole, 0), whole, 1), (SIDE, SIDE), interpolation=method)
-    return Image.fromarray(large.reshape(SIDE, SIDE, -1).repeat(3 // chip.shape[2], axis=2))
+def _enlarged(crop: npt.NDArray[np.uint8]) -> Image.Image:
+    whole = max(1, SIDE // crop.shape[0])  # pixels stay squares where the face crop is small
+    method = cv2.INTER_AREA if crop.shape[0] > SIDE else cv2.INTER_NEAREST
+    large = cv2.resize(np.repeat(np.repeat(crop, whole, 0), whole, 1), (SIDE, SIDE), interpolation=method)
+    return Image.fromarray(large.reshape(SIDE, SIDE, -1).repeat(3 // crop.shape[2], axis=2))

@@ -34,7 +34,7 @@ def restore(variables: Sequence[keras.Variable], arrays: Arrays) -> None:
     if expected != received:
         odd = sorted(expected.items() ^ received.items())[0][0]
         raise TrainingError(
-            f"expected the variables of the recipe's network; the checkpoint has others ({odd!r} is "
+            f"expected the variables of the config's network; the checkpoint has others ({odd!r} is "
             f"{received.get(odd)}, not {expected.get(odd)}). Go on with the version of mien that began the run"
         )
     for name, variable in named.items():

@@ -56,5 +56,5 @@ def scalars(epoch: Epoch) -> Iterator[tuple[str, float]]:
         yield f"accuracy/{score.head}", score.accuracy
         yield f"macro_f1/{score.head}", score.macro_f1
     yield "run/learning_rate", epoch.rate
-    yield "run/pictures_a_second", epoch.pictures_a_second
+    yield "run/images_per_second", epoch.images_per_second
     yield "run/seconds", epoch.seconds

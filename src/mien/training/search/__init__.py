@@ -1,1 +1,1 @@
-"""Search for a recipe: what is varied, and the trials."""
+"""Search for a config: what is varied, and the trials."""

@@ -1,4 +1,4 @@
-"""What a search varies of a recipe, and how far: little, around the recipe that the network comes with.
+"""What a search varies of a config, and how far: little, around the config that the network comes with.
 
 The optimizer, the schedule and the network itself stay: they make other runs, to be compared by ``mien runs``.
 """
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from mien.training.config import Augmentation, Recipe
+    from mien.training.config import Augmentation, TrainingConfig
 
 BATCHES = (64, 128, 256)
 
@@ -32,15 +32,15 @@ AUGMENTATION_LIMITS = {
 
 @dataclass(frozen=True)
 class Choices:
-    """One point of the space; names as in ``Recipe``.
+    """One point of the space; names as in ``TrainingConfig``.
 
     Attributes:
-        rate: a tenth to three times that of the recipe.
+        rate: a tenth to three times that of the config.
         weight_decay: a tenth to ten times it.
         dropout: 0 to 0.6.
         label_smoothing: 0 to 0.2.
-        batch: 64, 128, 256, or the recipe's own.
-        augmentation: factor on how far and how often pictures are changed; 1 leaves the recipe's own.
+        batch: 64, 128, 256, or the config's own.
+        augmentation: factor on how far and how often images are changed; 1 leaves the config's own.
     """
 
     rate: float
@@ -50,35 +50,35 @@ class Choices:
     batch: int
     augmentation: float = 1.0
 
-    def applied(self, recipe: Recipe) -> Recipe:
-        """The recipe with these choices."""
-        values = dataclasses.asdict(self) | {"augmentation": strengthened(recipe.augmentation, self.augmentation)}
-        return dataclasses.replace(recipe, **values)
+    def applied(self, config: TrainingConfig) -> TrainingConfig:
+        """The config with these choices."""
+        values = dataclasses.asdict(self) | {"augmentation": strengthened(config.augmentation, self.augmentation)}
+        return dataclasses.replace(config, **values)
 
-    def parameters(self, recipe: Recipe) -> dict[str, Any]:
-        """The choices by name, as far as the recipe's space has them."""
-        return {name: value for name, value in dataclasses.asdict(self).items() if name in space(recipe)}
-
-
-def own_choices(recipe: Recipe) -> Choices:
-    """The point that is the recipe itself."""
-    return Choices(recipe.rate, recipe.weight_decay, recipe.dropout, recipe.label_smoothing, recipe.batch)
+    def parameters(self, config: TrainingConfig) -> dict[str, Any]:
+        """The choices by name, as far as the config's space has them."""
+        return {name: value for name, value in dataclasses.asdict(self).items() if name in space(config)}
 
 
-def space(recipe: Recipe) -> Mapping[str, Any]:
-    """Optuna's distributions by name; without the weight decay or the augmentation where the recipe has none."""
+def own_choices(config: TrainingConfig) -> Choices:
+    """The point that is the config itself."""
+    return Choices(config.rate, config.weight_decay, config.dropout, config.label_smoothing, config.batch)
+
+
+def space(config: TrainingConfig) -> Mapping[str, Any]:
+    """Optuna's distributions by name; without the weight decay or the augmentation where the config has none."""
     from optuna.distributions import CategoricalDistribution, FloatDistribution
 
-    decay = recipe.weight_decay
+    decay = config.weight_decay
     own = {
-        "rate": FloatDistribution(recipe.rate / 10, recipe.rate * 3, log=True),
-        "dropout": FloatDistribution(0.0, max(0.6, recipe.dropout)),
-        "label_smoothing": FloatDistribution(0.0, max(0.2, recipe.label_smoothing)),
-        "batch": CategoricalDistribution(tuple(sorted({*BATCHES, recipe.batch}))),
+        "rate": FloatDistribution(config.rate / 10, config.rate * 3, log=True),
+        "dropout": FloatDistribution(0.0, max(0.6, config.dropout)),
+        "label_smoothing": FloatDistribution(0.0, max(0.2, config.label_smoothing)),
+        "batch": CategoricalDistribution(tuple(sorted({*BATCHES, config.batch}))),
     }
     if decay > 0:
         own["weight_decay"] = FloatDistribution(decay / 10, decay * 10, log=True)
-    if strengthened(recipe.augmentation, 0.0) != recipe.augmentation:
+    if strengthened(config.augmentation, 0.0) != config.augmentation:
         own["augmentation"] = FloatDistribution(0.0, 1.5)
     return own
 

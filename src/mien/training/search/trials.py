@@ -1,4 +1,4 @@
-"""A search for a better recipe: runs with other choices, each learning from those before; all judged on validation.
+"""A search for a better config: runs with other choices, each learning from those before; all judged on validation.
 
 Optuna's TPE (Bergstra et al. 2011) suggests, its median rule ends runs early that do worse than half of those before
 at the same epoch. The directory holds
@@ -6,7 +6,7 @@ at the same epoch. The directory holds
     OUT/search.json     what was tried, and how it went
     OUT/trial-0003/     the third run, as mien train writes it
     OUT/trials.csv      a row a trial
-    OUT/best.toml       the best recipe
+    OUT/best.toml       the best config
 
 A search that was stopped or killed goes on where it was: a suggestion depends on nothing but the seed and the trials
 before, and a run that was under way is resumed.
@@ -26,7 +26,7 @@ import numpy as np
 
 from mien.errors import DivergedError, MissingExtraError, TrainingError, UsageError
 from mien.media.files import write_text
-from mien.training.config import Recipe, from_toml
+from mien.training.config import TrainingConfig, from_toml
 from mien.training.run.directory import LOCK, Epoch, read_history
 from mien.training.run.lock import locked
 from mien.training.search.space import Choices, own_choices, space
@@ -37,9 +37,9 @@ if TYPE_CHECKING:
 
     from mien.training.run.progress import News
 
-    Teach = Callable[[Recipe, Path, Callable[[News], None]], object]
+    Teach = Callable[[TrainingConfig, Path, Callable[[News], None]], object]
 
-RECORD, TABLE, BEST_RECIPE = "search.json", "trials.csv", "best.toml"
+RECORD, TABLE, BEST_CONFIG = "search.json", "trials.csv", "best.toml"
 
 UNGUIDED = 8
 """Trials drawn by chance before any is suggested."""
@@ -82,12 +82,12 @@ class Search:
     """What a search began with, and what it has tried.
 
     Attributes:
-        recipe: around which it searches; its seed is that of the search too.
+        config: around which it searches; its seed is that of the search too.
         data: SHA-256 of the data.
         trials: in their order; only the last can be "running".
     """
 
-    recipe: Recipe
+    config: TrainingConfig
     data: str
     trials: tuple[Trial, ...] = ()
 
@@ -123,14 +123,16 @@ class Search:
         return tuple(shares.items())
 
 
-def search(recipe: Recipe, count: int, out: Path, teach: Teach, tell: Callable[[News], None], data: str = "") -> Search:
-    """Tries recipes around one until so many are done with, the one itself first.
+def search(
+    config: TrainingConfig, count: int, out: Path, teach: Teach, tell: Callable[[News], None], data: str = ""
+) -> Search:
+    """Tries configs around one until so many are done with, the one itself first.
 
     Args:
-        recipe: where the search begins.
+        config: where the search begins.
         count: trials in all, with those of an earlier call.
-        out: the directory, made if need be; one with a search of this recipe on this data is gone on with.
-        teach: makes one run, or goes on with the one in the directory: recipe, its directory, and what to tell of
+        out: the directory, made if need be; one with a search of this config on this data is gone on with.
+        teach: makes one run, or goes on with the one in the directory: config, its directory, and what to tell of
             each epoch; what that raises ends the run.
         tell: called with words on each trial, and with what ``teach`` tells.
         data: SHA-256 of the data.
@@ -144,18 +146,18 @@ def search(recipe: Recipe, count: int, out: Path, teach: Teach, tell: Callable[[
         raise UsageError(f"expected at least 1 trial; received {count}")
     _need_optuna()
     with locked(out / LOCK):
-        found = _begun(out, recipe, data)
+        found = _begun(out, config, data)
         while len(found.done) < count:
             found = _with_next(found)
             _save(found, out)
             trial = found.trials[-1]
-            tell(f"trial {trial.number} of {count}: {_words(trial.choices, recipe)}")
+            tell(f"trial {trial.number} of {count}: {_words(trial.choices, config)}")
             trial = _tried(found, out / trial.directory, teach, tell)
             found = dataclasses.replace(found, trials=(*found.trials[:-1], trial))
             _save(found, out)
             tell(f"trial {trial.number} {trial.state}: {trial.merit:.4f} after {len(trial.merits)} epochs")
-        best = found.best.choices.applied(recipe)
-        best.save(out / BEST_RECIPE)
+        best = found.best.choices.applied(config)
+        best.save(out / BEST_CONFIG)
         write_text(out / TABLE, to_csv(found))
     return found
 
@@ -181,14 +183,14 @@ def _tried(found: Search, run: Path, teach: Teach, tell: Callable[[News], None])
     import optuna
 
     trial, study = found.trials[-1], _study(found)
-    study.enqueue_trial(trial.choices.parameters(found.recipe))
-    asked = study.ask(dict(space(found.recipe)))
+    study.enqueue_trial(trial.choices.parameters(found.config))
+    asked = study.ask(dict(space(found.config)))
     merits: list[float] = []
 
     def judge(epoch: Epoch) -> None:
         merits.append(epoch.merit)
         asked.report(epoch.merit, epoch.number)
-        if epoch.number < found.recipe.epochs and asked.should_prune():
+        if epoch.number < found.config.epochs and asked.should_prune():
             raise _EndedEarly
 
     def listen(news: News) -> None:
@@ -200,7 +202,7 @@ def _tried(found: Search, run: Path, teach: Teach, tell: Callable[[News], None])
     try:
         for epoch in read_history(run):  # of a run that goes on
             judge(epoch)
-        teach(trial.choices.applied(found.recipe), run, listen)
+        teach(trial.choices.applied(found.config), run, listen)
     except _EndedEarly:
         state = "ended early"
     except DivergedError as error:
@@ -214,9 +216,9 @@ def _with_next(found: Search) -> Search:
     """The search with the trial that comes next, if none is running."""
     if len(found.done) < len(found.trials):
         return found
-    choices = own_choices(found.recipe)
+    choices = own_choices(found.config)
     if found.trials:
-        choices = dataclasses.replace(choices, **_study(found).ask(dict(space(found.recipe))).params)
+        choices = dataclasses.replace(choices, **_study(found).ask(dict(space(found.config))).params)
     return dataclasses.replace(found, trials=(*found.trials, Trial(len(found.trials) + 1, choices)))
 
 
@@ -225,11 +227,11 @@ def _study(found: Search) -> Any:
     import optuna
 
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    seed = np.random.SeedSequence((found.recipe.seed, len(found.done))).generate_state(1)[0]
+    seed = np.random.SeedSequence((found.config.seed, len(found.done))).generate_state(1)[0]
     study = optuna.create_study(
         direction="maximize",
         sampler=optuna.samplers.TPESampler(n_startup_trials=UNGUIDED, seed=int(seed)),
-        pruner=optuna.pruners.MedianPruner(n_startup_trials=UNPRUNED, n_warmup_steps=found.recipe.epochs // 3),
+        pruner=optuna.pruners.MedianPruner(n_startup_trials=UNPRUNED, n_warmup_steps=found.config.epochs // 3),
     )
     study.add_trials(list(_frozen(found)))
     return study
@@ -240,27 +242,27 @@ def _frozen(found: Search) -> Iterator[Any]:
 
     for trial in found.done:
         yield create_trial(
-            params=trial.choices.parameters(found.recipe),
-            distributions=dict(space(found.recipe)),
+            params=trial.choices.parameters(found.config),
+            distributions=dict(space(found.config)),
             value=trial.merit,
             intermediate_values=dict(enumerate(trial.merits, start=1)),
             state=TrialState.COMPLETE if trial.state == "finished" else TrialState.PRUNED,
         )
 
 
-def _begun(out: Path, recipe: Recipe, data: str) -> Search:
+def _begun(out: Path, config: TrainingConfig, data: str) -> Search:
     """The search in a directory, or a new one."""
     path = out / RECORD
     if not path.is_file():
-        return Search(recipe, data)
+        return Search(config, data)
     try:
         found = _from_json(path.read_text(encoding="utf-8"))
     except (OSError, ValueError, TypeError, KeyError) as error:
         raise TrainingError(f"expected the record of a search in {path}; it can't be read ({error})") from error
-    if found.recipe != recipe:
-        changed = [name for name, value in vars(recipe).items() if value != getattr(found.recipe, name)]
+    if found.config != config:
+        changed = [name for name, value in vars(config).items() if value != getattr(found.config, name)]
         raise TrainingError(
-            f"expected the recipe that the search in {out} began with; received another ({', '.join(changed)}). "
+            f"expected the config that the search in {out} began with; received another ({', '.join(changed)}). "
             "Give the same options, or another --out"
         )
     if found.data != data:
@@ -269,7 +271,7 @@ def _begun(out: Path, recipe: Recipe, data: str) -> Search:
 
 
 def _save(found: Search, out: Path) -> None:
-    values = {"recipe": found.recipe.to_toml(), "data": found.data}
+    values = {"config": found.config.to_toml(), "data": found.data}
     trials = [dataclasses.asdict(trial) for trial in found.trials]
     write_text(out / RECORD, json.dumps({**values, "trials": trials}, indent=1) + "\n")
 
@@ -280,11 +282,11 @@ def _from_json(text: str) -> Search:
         Trial(trial["number"], Choices(**trial["choices"]), tuple(trial["merits"]), trial["state"])
         for trial in values["trials"]
     )
-    return Search(from_toml(values["recipe"]), values["data"], tuple(trials))
+    return Search(from_toml(values["config"]), values["data"], tuple(trials))
 
 
-def _words(choices: Choices, recipe: Recipe) -> str:
-    varied = choices.parameters(recipe)
+def _words(choices: Choices, config: TrainingConfig) -> str:
+    varied = choices.parameters(config)
     return ", ".join(f"{name.replace('_', ' ')} {value:.3g}" for name, value in varied.items())
 
 
@@ -292,4 +294,4 @@ def _need_optuna() -> None:
     try:
         import optuna  # noqa: F401  whether it is there
     except ImportError as error:
-        raise MissingExtraError("searching for a recipe", "optuna", "search") from error
+        raise MissingExtraError("searching for a config", "optuna", "search") from error

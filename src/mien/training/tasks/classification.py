@@ -1,4 +1,4 @@
-"""The lesson of the classifiers: chips with the expressions that they show."""
+"""The lesson of the classifiers: face crops with the expressions that they show."""
 
 from __future__ import annotations
 
@@ -21,48 +21,48 @@ if TYPE_CHECKING:
     import keras
 
     from mien.data.dataset import Dataset
-    from mien.structures import Chips
-    from mien.training.config import Recipe
+    from mien.structures import Crops
+    from mien.training.config import TrainingConfig
     from mien.training.engine.stepping import Stepper
     from mien.training.run.directory import Facts, HeadScore, Source
 
 
 class Expressions:
-    """A network of the zoo, a training and a validation split.
+    """A network of the architectures, a training and a validation split.
 
     Args:
         training: the rows learnt from.
         validation: the rows that the epoch is chosen on; the same heads.
-        recipe: every choice.
+        config: every choice.
     """
 
-    def __init__(self, training: Dataset, validation: Dataset, recipe: Recipe) -> None:
+    def __init__(self, training: Dataset, validation: Dataset, config: TrainingConfig) -> None:
         self._training, self._validation = training, validation
-        recipe = fitting(recipe, training)
-        self._teachers = teachers_for(recipe, training)
-        self._batches = Batches(taught_by(training, recipe), recipe, self._teachers)
-        self.recipe = recipe
-        self.batch = min(recipe.batch, len(training))
+        config = fitting(config, training)
+        self._teachers = teachers_for(config, training)
+        self._batches = Batches(taught_by(training, config), config, self._teachers)
+        self.config = config
+        self.batch = min(config.batch, len(training))
         self.steps = self._batches.steps()
 
     def network(self) -> keras.Model:
         """As ``Lesson`` asks."""
-        return plain(shape_of(self._training, self.recipe), self.recipe.network)
+        return plain(shape_of(self._training, self.config), self.config.network)
 
     def learner(self, start: Callable[[keras.Model], None] | None) -> keras.Model:
         """As ``Lesson`` asks."""
-        return compiled(self._training, self.recipe, start)
+        return compiled(self._training, self.config, start)
 
     def facts(self, model: keras.Model, source: Source) -> Facts:
         """As ``Lesson`` asks."""
         data = (self._training, self._validation)
         teacher = self._teachers.origin if self._teachers else ""
-        source = replace(source, soft_labels=told_of(self.recipe), teacher=teacher)
-        return facts_of(model, data, heads_of(self._training), self.recipe, source)
+        source = replace(source, soft_labels=told_of(self.config), teacher=teacher)
+        return facts_of(model, data, heads_of(self._training), self.config, source)
 
     def write_samples(self, path: Path) -> None:
         """As ``Lesson`` asks."""
-        write_samples(path, self._training, self.recipe)
+        write_samples(path, self._training, self.config)
 
     def epoch(self, number: int, first: int) -> Iterator[Batch]:
         """As ``Lesson`` asks."""
@@ -72,25 +72,25 @@ class Expressions:
         """As ``Lesson`` asks."""
         from mien.training.jax.steps import OnDevice  # imports JAX
 
-        return OnDevice(model, self._training, self._batches, self.recipe)
+        return OnDevice(model, self._training, self._batches, self.config)
 
-    def plain_pictures(self, most: int) -> Chips:
+    def plain_images(self, most: int) -> Crops:
         """As ``Lesson`` asks."""
         # a folder comes in the order of its classes: the first rows, or a batch of neighbours, would show but one
         rows = generator(0, 0, stream=3).permutation(len(self._training))[:most]
-        return self._training.chips[rows]
+        return self._training.crops[rows]
 
     def judge(self, model: keras.Model, check: Callable[[], None]) -> tuple[HeadScore, ...]:
         """As ``Lesson`` asks."""
-        return judge_heads(predict_logits(model, self._validation.chips, check), self._validation)
+        return judge_heads(predict_logits(model, self._validation.crops, check), self._validation)
 
 
-def taught_by(training: Dataset, recipe: Recipe) -> Dataset:
-    """What the batches are made of: the rows balanced and blended with soft labels, as the recipe has it.
+def taught_by(training: Dataset, config: TrainingConfig) -> Dataset:
+    """What the batches are made of: the rows balanced and blended with soft labels, as the config has it.
 
     Only learning sees it: classes are counted, models judged and calibrated by the data's own labels. So the balance
     comes first, and soft labels count the same in rare and in common classes.
     """
-    soft = soft_labels_for(recipe, training)
-    own = balanced(training, recipe)
-    return own if soft is None else softened(own, soft, recipe.soft_share)
+    soft = soft_labels_for(config, training)
+    own = balanced(training, config)
+    return own if soft is None else softened(own, soft, config.soft_share)

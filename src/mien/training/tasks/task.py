@@ -12,23 +12,23 @@ if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
-    from mien.training.config import Recipe
+    from mien.training.config import TrainingConfig
     from mien.training.engine.batches import Batch
     from mien.training.engine.stepping import Stepper
     from mien.training.run.directory import Facts, HeadScore, Source
 
 
 class Lesson(Protocol):
-    """Data and a recipe, as a network learns from them. All of it is a function of the two."""
+    """Data and a config, as a network learns from them. All of it is a function of the two."""
 
     @property
-    def recipe(self) -> Recipe:
+    def config(self) -> TrainingConfig:
         """Every choice."""
         ...
 
     @property
     def batch(self) -> int:
-        """Pictures a step."""
+        """Images a step."""
         ...
 
     @property
@@ -64,8 +64,8 @@ class Lesson(Protocol):
         """
         ...
 
-    def plain_pictures(self, most: int) -> npt.NDArray[np.uint8]:
-        """Pictures as in use, from which batch normalisation is estimated: uint8, in any order."""
+    def plain_images(self, most: int) -> npt.NDArray[np.uint8]:
+        """Images as in use, from which batch normalisation is estimated: uint8, in any order."""
         ...
 
     def judge(self, model: keras.Model, check: Callable[[], None]) -> tuple[HeadScore, ...]:

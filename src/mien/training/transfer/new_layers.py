@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from mien.data.dataset import Dataset
-    from mien.training.config import Recipe
+    from mien.training.config import TrainingConfig
     from mien.training.engine.validation import Logits
     from mien.training.run.checkpoint import Arrays
     from mien.training.transfer.features import Features
@@ -43,44 +43,44 @@ def learn_new_layers(
     model: keras.Model,
     learnt: Material,
     judged: Material,
-    recipe: Recipe,
+    config: TrainingConfig,
     record: Callable[[tuple[Epoch, ...]], None],
     check: Callable[[], None],
 ) -> tuple[Epoch, ...]:
     """Teaches Dense 256 and heads on features, and puts the best epoch's into the network.
 
-    The same recipe, features and machine give the same weights.
+    The same config, features and machine give the same weights.
 
     Args:
         model: a transfer network; its base is not touched.
         learnt: what is learnt from.
         judged: what the epoch is chosen on.
-        recipe: how.
+        config: how.
         record: called with the history after each epoch.
         check: called before each step; what it raises ends the work.
     """
-    keras.utils.set_random_seed(recipe.seed)
-    head = _head(learnt, recipe)
-    learnt = Material(learnt.features, taught_by(learnt.data, recipe))
+    keras.utils.set_random_seed(config.seed)
+    head = _head(learnt, config)
+    learnt = Material(learnt.features, taught_by(learnt.data, config))
     best: Arrays = {}
     history: tuple[Epoch, ...] = ()
-    while not is_finished(recipe, history):
+    while not is_finished(config, history):
         started = time.perf_counter()
-        loss, accuracy = _learn(head, learnt, recipe, history, check)
+        loss, accuracy = _learn(head, learnt, config, history, check)
         seconds = time.perf_counter() - started
         last = captured(head.weights)
         head.optimizer.finalize_variable_values(head.trainable_variables)
         averaged = captured(head.weights)
         restore(head.weights, averaged)  # until then, on JAX, they share their arrays with the averages
-        steps = _steps(learnt, recipe)
+        steps = _steps(learnt, config)
         epoch = Epoch(
             number=len(history) + 1,
             loss=loss,
             accuracy=accuracy,
             scores=judge_heads(_logits(head, judged.features), judged.data),
-            rate=rate_at(recipe, steps, (len(history) + 1) * steps - 1, history),
+            rate=rate_at(config, steps, (len(history) + 1) * steps - 1, history),
             seconds=time.perf_counter() - started,
-            pictures_a_second=steps * min(recipe.batch, len(learnt.data)) / seconds,
+            images_per_second=steps * min(config.batch, len(learnt.data)) / seconds,
             waiting=0.0,
         )
         history = (*history, epoch)
@@ -93,28 +93,28 @@ def learn_new_layers(
     return history
 
 
-def _head(learnt: Material, recipe: Recipe) -> keras.Model:
+def _head(learnt: Material, config: TrainingConfig) -> keras.Model:
     """The new layers alone, ready to learn."""
     features = keras.Input(learnt.features.shape[1:], name="features")
-    head = keras.Model(features, new_layers(features, shape_of(learnt.data, recipe)))
-    make_ready(head, learnt.data, recipe)
+    head = keras.Model(features, new_layers(features, shape_of(learnt.data, config)))
+    make_ready(head, learnt.data, config)
     return head
 
 
 def _learn(
-    head: keras.Model, learnt: Material, recipe: Recipe, history: tuple[Epoch, ...], check: Callable[[], None]
+    head: keras.Model, learnt: Material, config: TrainingConfig, history: tuple[Epoch, ...], check: Callable[[], None]
 ) -> tuple[float, float]:
     """One pass over what is learnt from; its mean loss, and the first head's mean accuracy."""
-    epoch, steps = len(history), _steps(learnt, recipe)
-    order = generator(recipe.seed, epoch, stream=1).permutation(len(learnt.data))
+    epoch, steps = len(history), _steps(learnt, config)
+    order = generator(config.seed, epoch, stream=1).permutation(len(learnt.data))
     sums = np.zeros(2)
     for step in range(steps):
         check()
-        rows = order[step * recipe.batch : (step + 1) * recipe.batch]
+        rows = order[step * config.batch : (step + 1) * config.batch]
         targets = {truth.head: truth.targets[rows] for truth in learnt.data.truths}
         weights = {truth.head: truth.weights[rows] for truth in learnt.data.truths}
-        reseed(head, recipe.seed, epoch, step)
-        head.optimizer.learning_rate = rate_at(recipe, steps, epoch * steps + step, history)
+        reseed(head, config.seed, epoch, step)
+        head.optimizer.learning_rate = rate_at(config, steps, epoch * steps + step, history)
         # Keras forgets the batches before when it is given the next one
         logs = head.train_on_batch(learnt.features[rows], targets, weights, return_dict=True)
         sums += float(logs["loss"]), next(float(value) for name, value in logs.items() if name.endswith("accuracy"))
@@ -124,9 +124,9 @@ def _learn(
     return loss, accuracy
 
 
-def _steps(learnt: Material, recipe: Recipe) -> int:
+def _steps(learnt: Material, config: TrainingConfig) -> int:
     """Batches an epoch; a last short one is left out unless it is the only one."""
-    return max(1, len(learnt.data) // recipe.batch)
+    return max(1, len(learnt.data) // config.batch)
 
 
 def _logits(head: keras.Model, features: Features) -> Logits:

@@ -1,7 +1,7 @@
-"""A network of the zoo begun with the weights of one that was taught: those of a run, or of a model file.
+"""A network of the architectures begun with the weights of one that was taught: those of a run, or of a model file.
 
 In a model file each batch normalisation is folded into the convolution before it. It is taken out again by what the
-convolution gives for given pictures, so that the network says the same and can learn on.
+convolution gives for given images, so that the network says the same and can learn on.
 """
 
 from __future__ import annotations
@@ -30,15 +30,15 @@ if TYPE_CHECKING:
 
     from mien.data.dataset import Dataset
     from mien.models.card import ModelCard
-    from mien.structures import Chips
-    from mien.training.config import Recipe
+    from mien.structures import Crops
+    from mien.training.config import TrainingConfig
 
     Array = npt.NDArray[np.float32]
     Kernels = list[tuple[Array, Array]]
     Labels = dict[str, tuple[str, ...]]
 
 LOOKED_AT = 2048
-"""Chips from which statistics are taken."""
+"""Face crops from which statistics are taken."""
 
 TOGETHER = 256
 
@@ -61,13 +61,13 @@ class Taught:
     told: str
 
 
-def taught_network(weights: str, training: Dataset, recipe: Recipe) -> Taught:
-    """The network that a recipe begins with.
+def taught_network(weights: str, training: Dataset, config: TrainingConfig) -> Taught:
+    """The network that a config begins with.
 
     Args:
         weights: a run's directory, a model's name, or an .onnx file that mien wrote in float32.
-        training: pictures as in use, and the size and channels that the network is to have.
-        recipe: names the network.
+        training: images as in use, and the size and channels that the network is to have.
+        config: names the network.
 
     Raises:
         ModelError: there is no such model.
@@ -76,12 +76,12 @@ def taught_network(weights: str, training: Dataset, recipe: Recipe) -> Taught:
     path = Path(weights)
     if is_run(path):
         facts = read_run(path).facts
-        _check_network(facts.network, recipe, weights)
+        _check_network(facts.network, config, weights)
         shape = _shape(training, dict(facts.heads))
-        model = best_network(path, shape, recipe.network)
+        model = best_network(path, shape, config.network)
         return Taught(model, dict(facts.heads), f"{path.name}, a run, sha256:{sha256_of(path / BEST)}")
     content = ModelStore().load(weights)
-    _check_network(card_of(content).origin.network, recipe, weights)
+    _check_network(card_of(content).origin.network, config, weights)
     model, card = network_in(content, training)
     labels = {head.name: head.labels for head in card.heads}
     return Taught(model, labels, f"{path.name} sha256:{hashlib.sha256(content).hexdigest()}")
@@ -92,7 +92,7 @@ def network_in(content: bytes, training: Dataset) -> tuple[keras.Model, ModelCar
 
     Args:
         content: of the .onnx file.
-        training: pictures as in use, of the size and channels that the network reads.
+        training: images as in use, of the size and channels that the network reads.
 
     Raises:
         ModelError: it is no model file.
@@ -100,7 +100,7 @@ def network_in(content: bytes, training: Dataset) -> tuple[keras.Model, ModelCar
     """
     card = Classifier(content).card
     model = plain(_shape(training, {head.name: head.labels for head in card.heads}), card.origin.network)
-    load_graph(model, content, card, training.chips[:: max(1, len(training) // LOOKED_AT)])
+    load_graph(model, content, card, training.crops[:: max(1, len(training) // LOOKED_AT)])
     return model, card
 
 
@@ -123,14 +123,15 @@ def _body(model: keras.Model, labels: Labels) -> list[keras.layers.Layer]:
     return [layer for layer in model.layers if layer.name not in labels]
 
 
-def load_graph(model: keras.Model, content: bytes, card: ModelCard, chips: Chips) -> None:
+def load_graph(model: keras.Model, content: bytes, card: ModelCard, crops: Crops) -> None:
     """Gives a network the weights in a model file of the same network.
 
     Args:
-        model: of the zoo, made of convolutions and dense layers with batch normalisation right behind them, in float32.
+        model: of the architectures, made of convolutions and dense layers with batch normalisation right behind them,
+            in float32.
         content: of the .onnx file.
         card: the file's.
-        chips: uint8 (count, size, size, channels), pictures as in use, in any order.
+        crops: uint8 (count, size, size, channels), images as in use, in any order.
 
     Raises:
         TrainingError: the file holds another network, or one made of other layers.
@@ -151,7 +152,7 @@ def load_graph(model: keras.Model, content: bytes, card: ModelCard, chips: Chips
         raise TrainingError(
             f"expected a model file whose normalisation is part of its convolutions; this is not: {RUN}"
         )
-    _unfold(model, list(_norms(model).values()), chips)
+    _unfold(model, list(_norms(model).values()), crops)
 
 
 def _shape(training: Dataset, labels: Labels) -> NetworkShape:
@@ -159,10 +160,10 @@ def _shape(training: Dataset, labels: Labels) -> NetworkShape:
     return NetworkShape(training.size, training.channels, heads)
 
 
-def _check_network(network: str, recipe: Recipe, weights: str) -> None:
-    if network != recipe.network:
+def _check_network(network: str, config: TrainingConfig, weights: str) -> None:
+    if network != config.network:
         raise TrainingError(
-            f"expected weights of the network {recipe.network!r}; received {weights}, which is of {network!r}. "
+            f"expected weights of the network {config.network!r}; received {weights}, which is of {network!r}. "
             f"Say --model {network}, or begin with other weights"
         )
 
@@ -220,10 +221,10 @@ def _pass(norm: keras.layers.BatchNormalization, bias: Array) -> None:
     norm.moving_variance.assign(np.full_like(bias, 1.0 - norm.epsilon))
 
 
-def _unfold(model: keras.Model, norms: list[keras.layers.BatchNormalization], chips: Chips) -> None:
+def _unfold(model: keras.Model, norms: list[keras.layers.BatchNormalization], crops: Crops) -> None:
     """Gives each normalisation the statistics of what it sees, and the scale and offset that undo them."""
     seen = keras.Model(model.input, [norm.input for norm in norms])
-    parts = np.array_split(chips, max(1, len(chips) // TOGETHER))
+    parts = np.array_split(crops, max(1, len(crops) // TOGETHER))
     moments = [np.zeros((2, norm.gamma.shape[0])) for norm in norms]
     for part in parts:
         moments = [

@@ -1,7 +1,7 @@
 """Transfer learning in two stages: new layers on a frozen network's features, then its last blocks too.
 
 Stage 1 computes the features of the frozen base once, keeps them on disk, and teaches the new layers on them in
-seconds. Stage 2, with ``recipe.fine_tune``, goes on with the last blocks unfrozen, at a lower rate.
+seconds. Stage 2, with ``config.fine_tune``, goes on with the last blocks unfrozen, at a lower rate.
 """
 
 from __future__ import annotations
@@ -36,8 +36,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from mien.data.dataset import Dataset
-    from mien.structures import Chips
-    from mien.training.config import Recipe
+    from mien.structures import Crops
+    from mien.training.config import TrainingConfig
     from mien.training.run.directory import Epoch
     from mien.training.run.progress import News
     from mien.training.transfer.features import Features
@@ -46,55 +46,60 @@ if TYPE_CHECKING:
 
 
 def teach(
-    training: Dataset, validation: Dataset, recipe: Recipe, run: Path, tell: Tell, options: Options | None = None
+    training: Dataset,
+    validation: Dataset,
+    config: TrainingConfig,
+    run: Path,
+    tell: Tell,
+    options: Options | None = None,
 ) -> Run:
-    """Teaches any network of the zoo: those of ``FAMILIES`` by transfer learning, all others as ``fit`` does.
+    """Teaches any network of the architectures: those of ``FAMILIES`` by transfer learning, all others as ``fit`` does.
 
-    Any other than those begins with the weights of a taught one where the recipe names a run or a model.
+    Any other than those begins with the weights of a taught one where the config names a run or a model.
 
-    With the recipe's weights "none" a network of ``FAMILIES`` begins with random ones and is taught whole, as all
-    others are. Else, without ``recipe.fine_tune``, the new layers alone are taught; when resumed, that starts over and
+    With the config's weights "none" a network of ``FAMILIES`` begins with random ones and is taught whole, as all
+    others are. Else, without ``config.fine_tune``, the new layers alone are taught; when resumed, that starts over and
     ends as it would have, with no feature computed twice.
 
     Args:
         training: the rows learnt from.
         validation: the rows that the epoch is chosen on; the same heads.
-        recipe: every choice; what ``settled`` makes of it is saved.
+        config: every choice; what ``settled`` makes of it is saved.
         run: the directory, as for ``fit``.
         tell: as for ``fit``.
         options: as for ``fit``.
 
     Raises:
-        UsageError: the recipe asks for blocks that its network has not.
+        UsageError: the config asks for blocks that its network has not.
         TrainingError: as for ``fit``; or the file of weights is none, or of another network.
-        ModelError: the recipe begins with a model that there is not.
+        ModelError: the config begins with a model that there is not.
         FetchError: ImageNet weights are not in Keras' cache and can't be fetched.
         Interrupted: Ctrl-C or SIGTERM came; the run is saved.
     """
-    options, recipe = options or Options(), settled(recipe)
-    family = FAMILIES.get(recipe.network)
-    _check(recipe, family, on_device=options.on_device)
+    options, config = options or Options(), settled(config)
+    family = FAMILIES.get(config.network)
+    _check(config, family, on_device=options.on_device)
     if family is None:
-        return fit(training, validation, recipe, run, tell, _begun(training, recipe, run, options))
-    if recipe.weights == RANDOM:
-        return fit(training, validation, recipe, run, tell, options)
-    transfer = _Transfer((training, validation), recipe, run, family, tell)
+        return fit(training, validation, config, run, tell, _begun(training, config, run, options))
+    if config.weights == RANDOM:
+        return fit(training, validation, config, run, tell, options)
+    transfer = _Transfer((training, validation), config, run, family, tell)
     options = replace(options, source=replace(options.source, weights=transfer.told))
-    if recipe.fine_tune == 0:
+    if config.fine_tune == 0:
         return transfer.teach_new_layers(options)
-    return fit(training, validation, recipe, run, tell, replace(options, start=transfer.start(options)))
+    return fit(training, validation, config, run, tell, replace(options, start=transfer.start(options)))
 
 
-def _begun(training: Dataset, recipe: Recipe, run: Path, options: Options) -> Options:
-    """The options of a run that begins with the weights of a taught network, where its recipe names one.
+def _begun(training: Dataset, config: TrainingConfig, run: Path, options: Options) -> Options:
+    """The options of a run that begins with the weights of a taught network, where its config names one.
 
     One that has a checkpoint needs them no more.
     """
-    if recipe.weights in (IMAGENET, RANDOM):
+    if config.weights in (IMAGENET, RANDOM):
         return options
     if options.resume and Checkpoints(run / CHECKPOINTS).places():
         return replace(options, source=replace(options.source, weights=read_facts(run).source.weights))
-    taught = taught_network(recipe.weights, training, recipe)
+    taught = taught_network(config.weights, training, config)
     labels = dict(heads_of(training))
     source = replace(options.source, weights=taught.told)
     return replace(options, source=source, start=lambda model: begin_with(model, taught, labels))
@@ -123,13 +128,15 @@ class _Transfer:
         told: the file of weights and its SHA-256.
     """
 
-    def __init__(self, data: tuple[Dataset, Dataset], recipe: Recipe, run: Path, family: Family, tell: Tell) -> None:
+    def __init__(
+        self, data: tuple[Dataset, Dataset], config: TrainingConfig, run: Path, family: Family, tell: Tell
+    ) -> None:
         self._data = data
-        self._recipe = recipe
+        self._config = config
         self._run = run
         self._family = family
         self._tell = tell
-        self._path = weights_file(recipe.weights, family, tell)
+        self._path = weights_file(config.weights, family, tell)
         self._digest = sha256_of(self._path)
         self.told = f"{self._path.name} sha256:{self._digest}"
 
@@ -138,16 +145,16 @@ class _Transfer:
         training = self._data[0]
         with locked(self._run / LOCK), interruptions() as interruption:
             model = self._frozen()
-            facts = facts_of(model, self._data, heads_of(self._data[0]), self._recipe, options.source)
+            facts = facts_of(model, self._data, heads_of(self._data[0]), self._config, options.source)
             if options.resume:
-                check_resumable(self._run, self._recipe, facts, self._tell)
+                check_resumable(self._run, self._config, facts, self._tell)
             else:
-                begin(self._run, self._recipe, facts, partial(write_samples, training=training, recipe=self._recipe))
+                begin(self._run, self._config, facts, partial(write_samples, training=training, config=self._config))
             history = read_history(self._run)
-            if is_finished(self._recipe, history) and (self._run / BEST).is_file():
+            if is_finished(self._config, history) and (self._run / BEST).is_file():
                 self._tell(f"the run is finished, with {len(history)} epochs; nothing is left to learn")
-                return Run(load(self._run / BEST, shape_of(training, self._recipe), self._recipe.network), history)
-            history = self._learn(model, self._recipe, self._record, interruption.check)
+                return Run(load(self._run / BEST, shape_of(training, self._config), self._config.network), history)
+            history = self._learn(model, self._config, self._record, interruption.check)
             with written_whole(self._run / BEST) as aside:
                 model.save_weights(aside, overwrite=True)
             return Run(model, history)
@@ -157,15 +164,15 @@ class _Transfer:
         begun = options.resume and Checkpoints(self._run / CHECKPOINTS).places()
         taught = None if begun else self._frozen()
         if taught is not None:
-            unfreeze(base_of(taught), self._family, self._recipe.fine_tune)  # too many blocks are told of at once
-            first = replace(self._recipe, rate=self._recipe.rate / FINER)
+            unfreeze(base_of(taught), self._family, self._config.fine_tune)  # too many blocks are told of at once
+            first = replace(self._config, rate=self._config.rate / FINER)
             history = self._learn(taught, first, lambda _: None, lambda: None)
             best = history[best_epoch(history) - 1]
             told = ", ".join(f"{score.head} {score.accuracy:.4f}" for score in best.scores)
             self._tell(f"new layers taught on the frozen base, {len(history)} epochs: {told}")
 
         def started(model: keras.Model) -> None:
-            unfreeze(base_of(model), self._family, self._recipe.fine_tune)
+            unfreeze(base_of(model), self._family, self._config.fine_tune)
             if taught is not None:
                 model.set_weights(taught.get_weights())
 
@@ -173,44 +180,44 @@ class _Transfer:
 
     def _frozen(self) -> keras.Model:
         """The network in float32, its base with the weights that it begins with."""
-        keras.utils.set_random_seed(self._recipe.seed)
-        model = plain(shape_of(self._data[0], self._recipe), self._recipe.network)
+        keras.utils.set_random_seed(self._config.seed)
+        model = plain(shape_of(self._data[0], self._config), self._config.network)
         load_base(base_of(model), self._path, self._family)
         return model
 
     def _learn(
         self,
         model: keras.Model,
-        recipe: Recipe,
+        config: TrainingConfig,
         record: Callable[[tuple[Epoch, ...]], None],
         check: Callable[[], None],
     ) -> tuple[Epoch, ...]:
         """Stage 1: brings the new layers of ``model`` to their best epoch."""
         training, validation = self._data
         extract = _extractor(model, check)
-        kept = folder(recipe.network, self._family.size, self._digest)
-        self._tell(f"features of {len(training) + len(validation):,} pictures, kept in {kept}")
-        features = features_of(extract, training.chips, kept, self._tell)
-        if recipe.augmentation.flip > 0:
-            mirrored = features_of(extract, training.chips[:, :, ::-1], kept, self._tell)
+        kept = folder(config.network, self._family.size, self._digest)
+        self._tell(f"features of {len(training) + len(validation):,} images, kept in {kept}")
+        features = features_of(extract, training.crops, kept, self._tell)
+        if config.augmentation.flip > 0:
+            mirrored = features_of(extract, training.crops[:, :, ::-1], kept, self._tell)
             features = np.concatenate([features, mirrored])
             training = training.select(np.tile(np.arange(len(training)), 2))
         learnt = Material(features, training)
-        judged = Material(features_of(extract, validation.chips, kept, self._tell), validation)
-        return learn_new_layers(model, learnt, judged, recipe, record, check)
+        judged = Material(features_of(extract, validation.crops, kept, self._tell), validation)
+        return learn_new_layers(model, learnt, judged, config, record, check)
 
     def _record(self, history: tuple[Epoch, ...]) -> None:
         write_history(self._run, history)
         self._tell(history[-1])
 
 
-def _extractor(model: keras.Model, check: Callable[[], None]) -> Callable[[Chips], Features]:
-    """What a frozen network makes of chips; ``check`` is called before each block."""
+def _extractor(model: keras.Model, check: Callable[[], None]) -> Callable[[Crops], Features]:
+    """What a frozen network makes of face crops; ``check`` is called before each block."""
     frozen = keras.Model(model.input, model.get_layer(FEATURES).output)
 
-    def extract(chips: Chips) -> Features:
+    def extract(crops: Crops) -> Features:
         check()
-        found: Features = frozen.predict_on_batch(chips)
+        found: Features = frozen.predict_on_batch(crops)
         if not np.isfinite(found).all():
             raise TrainingError("expected finite features of the frozen base; received others: its weights are damaged")
         return found
@@ -218,21 +225,21 @@ def _extractor(model: keras.Model, check: Callable[[], None]) -> Callable[[Chips
     return extract
 
 
-def _check(recipe: Recipe, family: Family | None, *, on_device: bool) -> None:
-    """Nothing, where the recipe's choices for transfer learning fit its network and each other."""
-    if family is None and recipe.fine_tune:
+def _check(config: TrainingConfig, family: Family | None, *, on_device: bool) -> None:
+    """Nothing, where the config's choices for transfer learning fit its network and each other."""
+    if family is None and config.fine_tune:
         raise UsageError(
-            f"expected fine_tune (--fine-tune) for one of {list(FAMILIES)} only; received it for {recipe.network!r}"
+            f"expected fine_tune (--fine-tune) for one of {list(FAMILIES)} only; received it for {config.network!r}"
         )
-    alone = family is not None and recipe.weights != RANDOM and not recipe.fine_tune
-    if alone and (on_device or recipe.passes > 1 or recipe.teacher):
-        asked = {"--on-device": on_device, f"{recipe.passes} passes": recipe.passes > 1, "--teacher": recipe.teacher}
+    alone = family is not None and config.weights != RANDOM and not config.fine_tune
+    if alone and (on_device or config.passes > 1 or config.teacher):
+        asked = {"--on-device": on_device, f"{config.passes} passes": config.passes > 1, "--teacher": config.teacher}
         raise UsageError(
             "expected one pass an epoch, no --teacher and no --on-device where new layers alone are taught, which "
             f"takes seconds; received {', '.join(name for name, given in asked.items() if given)}. Leave them away"
         )
-    if family is not None and recipe.weights == RANDOM and recipe.fine_tune:
+    if family is not None and config.weights == RANDOM and config.fine_tune:
         raise UsageError(
             f"expected no fine_tune (--fine-tune) where a network begins with random weights and is taught whole; "
-            f"received {recipe.fine_tune}"
+            f"received {config.fine_tune}"
         )

@@ -22,7 +22,7 @@ PARTS = 8
 """Bits of a pixel's fraction in which OpenCV takes places."""
 
 
-def avatar_picture(pose: Pose, size: int) -> npt.NDArray[np.uint8]:
+def avatar_image(pose: Pose, size: int) -> npt.NDArray[np.uint8]:
     """The drawn face as RGBA: uint8 (size, size, 4), transparent around it.
 
     Raises:
@@ -49,7 +49,7 @@ def _places(points: Points, side: int) -> npt.NDArray[np.int32]:
 
 
 def _straight(painted: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
-    """The picture with its colours undimmed at the edges, where they were mixed with transparent black."""
+    """The image with its colours undimmed at the edges, where they were mixed with transparent black."""
     alpha = painted[..., 3:].astype(np.uint16)
     undimmed = np.minimum(painted[..., :3] * np.uint16(255) // np.maximum(alpha, 1), 255)
     return np.concatenate([undimmed.astype(np.uint8), painted[..., 3:]], axis=2)

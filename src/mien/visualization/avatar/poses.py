@@ -29,7 +29,7 @@ class Pose:
         lid_tilt: -1 the lids hang lower inside, 1 lower outside.
         squint: how far the cheeks push the eyes shut; 1 leaves an arc.
         pupil: size of the pupils, 1 is calm.
-        gaze_x: -1 to the picture's left, 1 to its right.
+        gaze_x: -1 to the image's left, 1 to its right.
         gaze_y: -1 up, 1 down.
         mouth_curve: -1 corners down, 1 corners up.
         mouth_open: how far.

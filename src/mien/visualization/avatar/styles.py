@@ -1,4 +1,4 @@
-"""What stands for a face: the drawn avatar, emoji, or seven pictures of your own; and it over the face itself."""
+"""What stands for a face: the drawn avatar, emoji, or seven images of your own; and it over the face itself."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ import numpy.typing as npt
 from PIL import Image, ImageDraw, ImageFont
 
 from mien.emotions import EMOJI, FER2013, Emotion, emotion_named
-from mien.errors import PictureError, UsageError
-from mien.media.image import PICTURE_SUFFIXES, read
+from mien.errors import ImageError, UsageError
+from mien.media.image import IMAGE_SUFFIXES, read
 from mien.visualization.avatar import pose
-from mien.visualization.avatar.painter import avatar_picture
+from mien.visualization.avatar.painter import avatar_image
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -47,9 +47,9 @@ EMOJI_FONTS = {
 
 
 class AvatarKind(Protocol):
-    """Makes a picture of an expression."""
+    """Makes an image of an expression."""
 
-    def picture(self, labels: Sequence[str], probabilities: Sequence[float], size: int) -> Rgba:
+    def image(self, labels: Sequence[str], probabilities: Sequence[float], size: int) -> Rgba:
         """RGBA, uint8 (size, size, 4), transparent around the face.
 
         Args:
@@ -62,55 +62,55 @@ class AvatarKind(Protocol):
 class DrawnAvatar:
     """The drawn face, whose pose blends all expressions by their probabilities."""
 
-    def picture(self, labels: Sequence[str], probabilities: Sequence[float], size: int) -> Rgba:
+    def image(self, labels: Sequence[str], probabilities: Sequence[float], size: int) -> Rgba:
         """As ``AvatarKind`` asks."""
-        return avatar_picture(pose(labels, probabilities), size)
+        return avatar_image(pose(labels, probabilities), size)
 
 
-class PictureAvatar:
-    """One picture for each expression; the most probable one is shown.
+class ImageAvatar:
+    """One image for each expression; the most probable one is shown.
 
     Args:
-        pictures: by the name of an expression, RGBA, square.
+        images: by the name of an expression, RGBA, square.
 
     Raises:
-        UsageError: there is none for a neutral face, which stands for what has no picture.
+        UsageError: there is none for a neutral face, which stands for what has no image.
     """
 
-    def __init__(self, pictures: Mapping[str, Rgba]) -> None:
-        if Emotion.NEUTRAL not in pictures:
-            raise UsageError(f"expected a picture for {Emotion.NEUTRAL}; received {sorted(pictures)}")
-        self._pictures = dict(pictures)
+    def __init__(self, images: Mapping[str, Rgba]) -> None:
+        if Emotion.NEUTRAL not in images:
+            raise UsageError(f"expected an image for {Emotion.NEUTRAL}; received {sorted(images)}")
+        self._images = dict(images)
         self._sized = lru_cache(maxsize=64)(self._resized)
 
-    def picture(self, labels: Sequence[str], probabilities: Sequence[float], size: int) -> Rgba:
+    def image(self, labels: Sequence[str], probabilities: Sequence[float], size: int) -> Rgba:
         """As ``AvatarKind`` asks."""
         best = labels[max(range(len(labels)), key=probabilities.__getitem__)]
         emotion = emotion_named(best)
-        return self._sized(emotion if emotion in self._pictures else Emotion.NEUTRAL, size)
+        return self._sized(emotion if emotion in self._images else Emotion.NEUTRAL, size)
 
     def _resized(self, name: str, size: int) -> Rgba:
-        picture = Image.fromarray(self._pictures[name])
-        return np.array(picture.resize((size, size), Image.Resampling.LANCZOS))
+        image = Image.fromarray(self._images[name])
+        return np.array(image.resize((size, size), Image.Resampling.LANCZOS))
 
 
 def find_avatar(words: str) -> AvatarKind:
     """The kind that an option names.
 
     Args:
-        words: "drawn", "emoji", or a folder with a picture an expression: happy.png, sad.png, ...
+        words: "drawn", "emoji", or a folder with an image an expression: happy.png, sad.png, ...
 
     Raises:
-        UsageError: there is no such folder, a picture is missing, or no colour emoji font is installed.
+        UsageError: there is no such folder, an image is missing, or no colour emoji font is installed.
     """
     if words == DRAWN:
         return DrawnAvatar()
     if words == EMOJI_KIND:
-        return PictureAvatar({str(emotion): _emoji(sign) for emotion, sign in EMOJI.items()})
+        return ImageAvatar({str(emotion): _emoji(sign) for emotion, sign in EMOJI.items()})
     folder = Path(words)
     if not folder.is_dir():
-        raise UsageError(f"expected {DRAWN}, {EMOJI_KIND}, or a folder of pictures as an avatar; received {words!r}")
-    return PictureAvatar(_pictures_in(folder))
+        raise UsageError(f"expected {DRAWN}, {EMOJI_KIND}, or a folder of images as an avatar; received {words!r}")
+    return ImageAvatar(_images_in(folder))
 
 
 def cover_faces(frame: Frame, predictions: Iterable[Prediction], kind: AvatarKind) -> Frame:
@@ -125,7 +125,7 @@ def cover_faces(frame: Frame, predictions: Iterable[Prediction], kind: AvatarKin
     for one in sorted(predictions, key=lambda prediction: prediction.face.box.area):
         box = one.face.box
         side = max(COVERING * box.side, 1.0)
-        painted = kind.picture(one.labels, one.probabilities, min(round(side), PAINTED))
+        painted = kind.image(one.labels, one.probabilities, min(round(side), PAINTED))
         _lay(covered, painted, box.centre, side, one.face.landmarks.roll if one.face.landmarks else 0.0)
     return covered
 
@@ -158,7 +158,7 @@ class Cover:
 
 
 def _lay(frame: Frame, painted: Rgba, centre: tuple[float, float], side: float, roll: float) -> None:
-    """Lays a picture on a frame, its middle at a place, as large as wanted, turned clockwise by some degrees."""
+    """Lays an image on a frame, its middle at a place, as large as wanted, turned clockwise by some degrees."""
     half, reach = painted.shape[0] / 2, 0.75 * side
     left, top = (max(int(at - reach), 0) for at in centre)
     right, bottom = (min(int(at + reach) + 1, most) for at, most in zip(centre, frame.shape[1::-1], strict=True))
@@ -173,35 +173,35 @@ def _lay(frame: Frame, painted: Rgba, centre: tuple[float, float], side: float, 
     part[:] = np.rint(laid[..., :3] + part * (1 - laid[..., 3:] / 255)).clip(0, 255).astype(np.uint8)
 
 
-def _pictures_in(folder: Path) -> dict[str, Rgba]:
+def _images_in(folder: Path) -> dict[str, Rgba]:
     found: dict[str, Rgba] = {}
     for path in sorted(folder.iterdir()):
         emotion = emotion_named(path.stem)
-        if emotion is not None and path.suffix.lower() in PICTURE_SUFFIXES:
+        if emotion is not None and path.suffix.lower() in IMAGE_SUFFIXES:
             found[str(emotion)] = _square(path)
     missing = [str(emotion) for emotion in FER2013 if emotion not in found]
     if missing:
         raise UsageError(
-            f"expected a picture for each expression in {folder}, named happy.png and so on; "
+            f"expected an image for each expression in {folder}, named happy.png and so on; "
             f"there is none for {', '.join(missing)}"
         )
     return found
 
 
 def _square(path: Path) -> Rgba:
-    """A picture with its transparency, in the middle of a transparent square."""
+    """An image with its transparency, in the middle of a transparent square."""
     try:
-        frame = read(path)  # refuses what is no picture, or too large a one
+        frame = read(path)  # refuses what is no image, or too large a one
         with Image.open(path) as opened:
-            picture = opened.convert("RGBA") if "A" in opened.getbands() or "transparency" in opened.info else None
-    except (PictureError, OSError) as error:
-        raise UsageError(f"expected a picture for an avatar at {path}; it can't be read ({error})") from error
-    picture = picture or Image.fromarray(frame).convert("RGBA")
-    return _in_square(picture)
+            image = opened.convert("RGBA") if "A" in opened.getbands() or "transparency" in opened.info else None
+    except (ImageError, OSError) as error:
+        raise UsageError(f"expected an image for an avatar at {path}; it can't be read ({error})") from error
+    image = image or Image.fromarray(frame).convert("RGBA")
+    return _in_square(image)
 
 
 def _emoji(sign: str) -> Rgba:
-    """A character as a picture, by the system's font of colour emoji."""
+    """A character as an image, by the system's font of colour emoji."""
     known = EMOJI_FONTS.get(sys.platform, ())
     path = next((path for path in known if Path(path).is_file()), None)
     if path is None:
@@ -215,9 +215,9 @@ def _emoji(sign: str) -> Rgba:
     return _in_square(canvas.crop(canvas.getbbox()))
 
 
-def _in_square(picture: Image.Image) -> Rgba:
-    """A picture in the middle of a transparent square."""
-    side = max(picture.size)
+def _in_square(image: Image.Image) -> Rgba:
+    """An image in the middle of a transparent square."""
+    side = max(image.size)
     square = Image.new("RGBA", (side, side))
-    square.paste(picture, ((side - picture.width) // 2, (side - picture.height) // 2))
+    square.paste(image, ((side - image.width) // 2, (side - image.height) // 2))
     return np.array(square)

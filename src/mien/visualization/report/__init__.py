@@ -5,7 +5,7 @@ Text is escaped wherever it goes in, unless it is ``Markup``: what ``tag`` and t
     page("Report", "compact on PublicTest", section("Figures", table(["label", "rows"], [["happy", 895]])))
 """
 
-from mien.visualization.report.images import captioned, gallery, picture
+from mien.visualization.report.images import captioned, gallery, image
 from mien.visualization.report.layout import page, section
 from mien.visualization.report.markup import Markup, join, tag
 from mien.visualization.report.parts import Figure, bar, figures, note, stacked_bar, table, terms
@@ -17,10 +17,10 @@ __all__ = [
     "captioned",
     "figures",
     "gallery",
+    "image",
     "join",
     "note",
     "page",
-    "picture",
     "section",
     "stacked_bar",
     "table",

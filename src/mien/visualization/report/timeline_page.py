@@ -1,4 +1,4 @@
-"""A video's timeline as one page: each face's probabilities over time, its segments, small pictures, and moments."""
+"""A video's timeline as one page: each face's probabilities over time, its segments, small images, and moments."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ WIDE = 1000.0
 """Units from the beginning of the video to its end."""
 
 HIGH, GROUND, SMALL = 120.0, 14.0, 44.0
-"""Units of height: the curves, the row of segments, the row of small pictures."""
+"""Units of height: the curves, the row of segments, the row of small images."""
 
 MOST_MOMENTS = 40
 """Rows of the table of moments, the longest segments."""
@@ -88,7 +88,7 @@ def _named(word: str) -> Markup:
 
 def _switch() -> Markup:
     box = Markup(f'<input type="checkbox" id="{SWITCH}" checked="checked" />')
-    return tag("p", tag("label", box, " small pictures of the faces"), class_="switch")
+    return tag("p", tag("label", box, " small images of the faces"), class_="switch")
 
 
 def _person(person: Person, curves: Curves, link: str) -> Markup:
@@ -121,7 +121,7 @@ def _strip(person: Person, curves: Curves, link: str) -> Markup:
         )
         for one in person.segments
     )
-    pictures = (
+    images = (
         tag(
             "image", tag("title", _clock(at)), href=png_data(pixels), x=min(x(at), WIDE - SMALL), y=below + 18,
             width=SMALL, height=SMALL,
@@ -137,7 +137,7 @@ def _strip(person: Person, curves: Curves, link: str) -> Markup:
         *segments,
         *(line((x(at), HIGH), (x(at), below + 2), "grid") for at in ticks),
         *(label(_clock(at), (x(at), below + 13), "quiet small" if at else "small quiet") for at in ticks),
-        tag("g", *pictures, class_=SWITCH),
+        tag("g", *images, class_=SWITCH),
     )
 
 
@@ -195,12 +195,12 @@ def _at(link: str, seconds: float) -> str:
     return f"{quote(link)}#t={seconds:.3f}"
 
 
-def _apart(pictures: dict[float, Frame], end: float) -> list[tuple[float, Frame]]:
-    """Those of the small pictures that have room beside each other."""
+def _apart(images: dict[float, Frame], end: float) -> list[tuple[float, Frame]]:
+    """Those of the small images that have room beside each other."""
     kept: list[tuple[float, Frame]] = []
-    for at in sorted(pictures):
+    for at in sorted(images):
         if not kept or WIDE * (at - kept[-1][0]) / end >= SMALL + 2:
-            kept.append((at, pictures[at]))
+            kept.append((at, images[at]))
     return kept
 
 

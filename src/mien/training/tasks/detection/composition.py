@@ -1,8 +1,8 @@
-"""Pictures to learn faces from, composed from scenes as a pure function of (seed, epoch, index).
+"""Images to learn faces from, composed from scenes as a pure function of (seed, epoch, index).
 
 Four kinds: a part of a scene, larger or smaller; four scenes beside each other; a close-up of a portrait; portraits
-pasted into a scene, and with them chips of faces where there are any. Each is turned, mirrored, and changed as cameras
-and hands change pictures: dark, blurred, noisy, grey, stored as JPEG, faces half covered or cut by the border.
+pasted into a scene, and with them face crops of faces where there are any. Each is turned, mirrored, and changed as
+cameras and hands change images: dark, blurred, noisy, grey, stored as JPEG, faces half covered or cut by the border.
 """
 
 from __future__ import annotations
@@ -23,45 +23,45 @@ if TYPE_CHECKING:
     from mien.data.scenes import Scenes
     from mien.structures import Frame
 
-    Picture = tuple[Frame, BoxedFaces]
+    Image = tuple[Frame, BoxedFaces]
     Matrix = npt.NDArray[np.float64]
 
 KINDS = ("scene", "four", "close-up", "pasted")
 SHARES = (0.4, 0.2, 0.15, 0.25)
 
 LEAST_SCALE, MOST_SCALE = 0.8, 2.8
-"""The longer side of a scene in sides of the picture it becomes, drawn evenly in its logarithm; of four, in halves."""
+"""The longer side of a scene in sides of the image it becomes, drawn evenly in its logarithm; of four, in halves."""
 
 BARE = 0.3
 """Share of scenes taken from those without a sure face, where there are any: what false faces are unlearnt from."""
 
 MOST_FACE = 1.2
-"""The longer side of a scene's largest face, in sides of the picture."""
+"""The longer side of a scene's largest face, in sides of the image."""
 
 CLOSE_UP = (48.0, 640.0)
 PASTED = (9.0, 150.0)
-"""Longer side of the face in pixels of the composed picture, drawn evenly in its logarithm. Of a face larger than the
-picture a part is seen, which is no face: a nose over a mouth looks like one."""
+"""Longer side of the face in pixels of the composed image, drawn evenly in its logarithm. Of a face larger than the
+image a part is seen, which is no face: a nose over a mouth looks like one."""
 
 MOST_PASTED = 4
-CHIPS = 0.5
-"""Share of what is pasted that comes from chips, where there are any."""
+CROPS = 0.5
+"""Share of what is pasted that comes from face crops, where there are any."""
 
-MOST_CHIP = 64.0
-"""The longer side of the face of a chip that is pasted; chips have 48 pixels."""
+MOST_CROP = 64.0
+"""The longer side of the face of a face crop that is pasted; face crops have 48 pixels."""
 
 AROUND = 1.7
 """What is pasted with a face, in sides of its box."""
 
 TURNED = 0.4
 TURN, LEAN = 40.0, 8.0
-"""Share of pictures turned by up to ``TURN`` degrees either way; the others by a deviation of ``LEAN``."""
+"""Share of images turned by up to ``TURN`` degrees either way; the others by a deviation of ``LEAN``."""
 
 SURE = 0.7
 """Faces are pasted from portraits whose face the teacher is sure of."""
 
 SEEN = 0.4
-"""A face counts while this share of its box is inside the picture; of less it is doubtful whether it is one."""
+"""A face counts while this share of its box is inside the image; of less it is doubtful whether it is one."""
 
 DOUBTFUL = 0.0
 """The score of what may be a face or not: no cell learns from it."""
@@ -77,32 +77,32 @@ SMALLEST_HALF = 20.0
 
 
 class Composed(NamedTuple):
-    """A picture to learn from, and its faces.
+    """An image to learn from, and its faces.
 
     Attributes:
-        picture: uint8 (side, side, 3) RGB.
+        image: uint8 (side, side, 3) RGB.
         clear: the same before faces were covered and the camera spoilt it: what a teacher sees.
         faces: in its pixels.
     """
 
-    picture: Frame
+    image: Frame
     clear: Frame
     faces: BoxedFaces
 
 
 @dataclass(frozen=True)
 class Composer:
-    """Makes pictures from scenes.
+    """Makes images from scenes.
 
     Attributes:
         scenes: what they are made from.
-        side: of the pictures in pixels.
-        chips: grey pictures cut close around one face, and it.
+        side: of the images in pixels.
+        crops: grey images cut close around one face, and it.
     """
 
     scenes: Scenes
     side: int
-    chips: Sequence[Picture] = ()
+    crops: Sequence[Image] = ()
 
     @cached_property
     def portraits(self) -> tuple[int, ...]:
@@ -116,24 +116,24 @@ class Composer:
         return tuple(index for index, scene in scenes if not (scene.faces.scores >= SURE).any())
 
     def compose(self, random: np.random.Generator) -> Composed:
-        """One picture and its faces."""
+        """One image and its faces."""
         kind = random.choice(KINDS, p=SHARES)
         if kind in ("close-up", "pasted") and not self.portraits:
             kind = "scene"
         if kind == "four":
-            picture, faces = self._four(random)
+            image, faces = self._four(random)
         elif kind == "close-up":
-            picture, faces = self._close_up(random)
+            image, faces = self._close_up(random)
         else:
-            picture, faces = self._part(random, self.side)
+            image, faces = self._part(random, self.side)
             if kind == "pasted":
-                picture, faces = self._with_pasted(random, picture, faces)
-        covered = _half_covered(random, picture.copy(), faces)
-        return Composed(_photographed(random, covered), picture, faces)
+                image, faces = self._with_pasted(random, image, faces)
+        covered = _half_covered(random, image.copy(), faces)
+        return Composed(_photographed(random, covered), image, faces)
 
-    def _part(self, random: np.random.Generator, side: int) -> Picture:
+    def _part(self, random: np.random.Generator, side: int) -> Image:
         among = self.bare if self.bare and random.random() < BARE else range(len(self.scenes))
-        frame, faces = self.scenes.pictures[among[int(random.integers(len(among)))]]
+        frame, faces = self.scenes.images[among[int(random.integers(len(among)))]]
         height, width = frame.shape[:2]
         scale = side / max(height, width) * _log_even(random, LEAST_SCALE, MOST_SCALE)
         scale = min(scale, MOST_FACE * side / max(float(faces.sides.max(initial=0)), 1.0))
@@ -144,23 +144,23 @@ class Composer:
             middle = random.uniform(0, 1, 2) * (width, height)
         mirrored = random.random() < 0.5
         before = np.array([width - middle[0] if mirrored else middle[0], middle[1]])
-        # so that little of the picture is border, if it were not turned
+        # so that little of the image is border, if it were not turned
         edges = np.stack([side - scale * (np.array([width, height]) - before), scale * before])
         place = random.uniform(0, side, 2).clip(*np.sort(edges, axis=0).clip(0, side))
         return _warped(frame, faces, _matrix(random, scale, middle, place, mirrored), side, _border(random))
 
-    def _four(self, random: np.random.Generator) -> Picture:
+    def _four(self, random: np.random.Generator) -> Image:
         half = self.side // 2
-        picture = np.empty((self.side, self.side, 3), np.uint8)
+        image = np.empty((self.side, self.side, 3), np.uint8)
         parts = []
         for row in (0, 1):
             for column in (0, 1):
                 part, faces = self._part(random, half)
-                picture[row * half : (row + 1) * half, column * half : (column + 1) * half] = part
+                image[row * half : (row + 1) * half, column * half : (column + 1) * half] = part
                 parts.append(faces.under(np.array([[1.0, 0.0, column * half], [0.0, 1.0, row * half]])))
-        return picture, together(parts)
+        return image, together(parts)
 
-    def _close_up(self, random: np.random.Generator) -> Picture:
+    def _close_up(self, random: np.random.Generator) -> Image:
         frame, faces = self._portrait(random)
         scale = _log_even(random, *CLOSE_UP) / float(faces.sides.max())
         box = faces.boxes[int(faces.sides.argmax())]
@@ -168,12 +168,12 @@ class Composer:
         matrix = _matrix(random, scale, (box[:2] + box[2:]) / 2, place, mirrored)
         return _warped(frame, faces, matrix, self.side, _border(random))
 
-    def _with_pasted(self, random: np.random.Generator, picture: Frame, faces: BoxedFaces) -> Picture:
+    def _with_pasted(self, random: np.random.Generator, image: Frame, faces: BoxedFaces) -> Image:
         for _ in range(random.integers(1, MOST_PASTED + 1)):
-            from_chips = bool(self.chips) and random.random() < CHIPS
-            frame, own = self._tinted_chip(random) if from_chips else self._portrait(random)
+            from_crops = bool(self.crops) and random.random() < CROPS
+            frame, own = self._tinted_crop(random) if from_crops else self._portrait(random)
             box = own.boxes[0]
-            side = min(_log_even(random, *PASTED), MOST_CHIP if from_chips else np.inf)
+            side = min(_log_even(random, *PASTED), MOST_CROP if from_crops else np.inf)
             scale = side / float(own.sides.max())
             place = random.uniform(0.02, 0.98, 2) * self.side
             matrix = _matrix(random, scale, (box[:2] + box[2:]) / 2, place, random.random() < 0.5)
@@ -185,20 +185,20 @@ class Composer:
             over = cv2.GaussianBlur(over, (0, 0), max(0.5, side / 40))[..., None].astype(np.float32) / 255
             new: Any = cv2.warpAffine(_shrunk(frame, scale), matrix, size, flags=cv2.INTER_LINEAR)
             covered = _covered(over[..., 0], faces)
-            picture = np.rint(over * new + (1 - over) * picture).astype(np.uint8)
+            image = np.rint(over * new + (1 - over) * image).astype(np.uint8)
             faces = together([faces.select(covered < COVERED), _inside(pasted, self.side)])
-        return picture, faces
+        return image, faces
 
-    def _portrait(self, random: np.random.Generator) -> Picture:
-        return self.scenes.pictures[self.portraits[int(random.integers(len(self.portraits)))]]
+    def _portrait(self, random: np.random.Generator) -> Image:
+        return self.scenes.images[self.portraits[int(random.integers(len(self.portraits)))]]
 
-    def _tinted_chip(self, random: np.random.Generator) -> Picture:
-        """A chip in the colour of some portrait's face: in a coloured scene a grey face would give itself away."""
-        chip, face = self.chips[int(random.integers(len(self.chips)))]
+    def _tinted_crop(self, random: np.random.Generator) -> Image:
+        """A face crop in the colour of some portrait's face: in a coloured scene a grey face would give itself away."""
+        crop, face = self.crops[int(random.integers(len(self.crops)))]
         frame, faces = self._portrait(random)
         left, top, right, bottom = faces.boxes[0].clip(0, None).astype(int).tolist()
         colour = frame[top:bottom, left:right].reshape(-1, 3).mean(axis=0) + 1.0
-        return np.clip(chip * (colour / colour.mean()), 0, 255).astype(np.uint8), face
+        return np.clip(crop * (colour / colour.mean()), 0, 255).astype(np.uint8), face
 
 
 def _mask(random: np.random.Generator, frame: Frame, box: npt.NDArray[np.float32]) -> npt.NDArray[np.uint8]:
@@ -246,7 +246,7 @@ def _border(random: np.random.Generator) -> tuple[int, tuple[int, int, int]]:
 
 def _warped(
     frame: Frame, faces: BoxedFaces, matrix: Matrix, side: int, border: tuple[int, tuple[int, int, int]]
-) -> Picture:
+) -> Image:
     scale = float(np.sqrt(abs(np.linalg.det(matrix[:, :2]))))
     smooth = _shrunk(frame, scale)
     out: Any = cv2.warpAffine(
@@ -289,28 +289,28 @@ def _covered(mask: npt.NDArray[np.float32], faces: BoxedFaces) -> npt.NDArray[np
     return np.array(shares, np.float64)
 
 
-def _half_covered(random: np.random.Generator, picture: Frame, faces: BoxedFaces) -> Frame:
+def _half_covered(random: np.random.Generator, image: Frame, faces: BoxedFaces) -> Frame:
     for box, side in zip(faces.boxes, faces.sides.tolist(), strict=True):
         if random.random() >= HALF_COVERED or side < SMALLEST_HALF:
             continue
         # from one edge, or the one across, up to the middle
         covered, edge, share = box.copy(), random.integers(4), random.uniform(0.5, 0.7)
         covered[edge] += share * (box[(edge + 2) % 4] - box[edge])
-        left, top, right, bottom = covered.clip(0, picture.shape[0]).astype(int).tolist()
+        left, top, right, bottom = covered.clip(0, image.shape[0]).astype(int).tolist()
         width, height = right - left, bottom - top
         if width <= 0 or height <= 0:
             continue
         if random.random() < 0.5:
-            picture[top:bottom, left:right] = random.integers(0, 256, 3)
-        else:  # by something of the picture itself
-            y, x = (int(random.integers(0, picture.shape[0] - length + 1)) for length in (height, width))
-            picture[top:bottom, left:right] = picture[y : y + height, x : x + width].copy()
-    return picture
+            image[top:bottom, left:right] = random.integers(0, 256, 3)
+        else:  # by something of the image itself
+            y, x = (int(random.integers(0, image.shape[0] - length + 1)) for length in (height, width))
+            image[top:bottom, left:right] = image[y : y + height, x : x + width].copy()
+    return image
 
 
-def _photographed(random: np.random.Generator, picture: Frame) -> Frame:
-    """The picture as a poor camera, poor light and poor storage would have it."""
-    x: Any = picture
+def _photographed(random: np.random.Generator, image: Frame) -> Frame:
+    """The image as a poor camera, poor light and poor storage would have it."""
+    x: Any = image
     chance = random.random(8)
     if chance[0] < 0.6:
         gain = _log_even(random, 0.2, 1.4) if chance[1] < 0.35 else _log_even(random, 0.6, 1.3)
@@ -328,7 +328,7 @@ def _photographed(random: np.random.Generator, picture: Frame) -> Frame:
     if chance[4] < 0.10:
         part = random.uniform(0.35, 0.8)
         small = cv2.resize(x, None, fx=part, fy=part, interpolation=cv2.INTER_AREA)
-        x = cv2.resize(small, (picture.shape[1], picture.shape[0]), interpolation=cv2.INTER_LINEAR)
+        x = cv2.resize(small, (image.shape[1], image.shape[0]), interpolation=cv2.INTER_LINEAR)
     if chance[5] < 0.12:
         noise = random.normal(0, random.uniform(2, 18), x.shape).astype(np.float32)
         x = np.clip(x + noise, 0, 255).astype(np.uint8)

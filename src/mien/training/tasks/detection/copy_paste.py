@@ -1,4 +1,4 @@
-"""Chips of faces to paste into scenes: a data set of expressions has ten times as many faces as scenes show."""
+"""Face crops of faces to paste into scenes: a data set of expressions has ten times as many faces as scenes show."""
 
 from __future__ import annotations
 
@@ -17,50 +17,50 @@ if TYPE_CHECKING:
 
     from mien.data import Dataset
     from mien.detection.grid_detector import CellDetector
-    from mien.structures import Chips, Frame
+    from mien.structures import Crops, Frame
 
 SIDE, FACE = 160, 96
-"""Sides in pixels of the picture that a chip is looked at in, and of the chip in its middle."""
+"""Sides in pixels of the image that a face crop is looked at in, and of the face crop in its middle."""
 
 LOOKED_AT = 64
-"""Chips looked at in one go."""
+"""Face crops looked at in one go."""
 
 
-def boxed_chips(data: Dataset, teacher: CellDetector) -> tuple[tuple[Frame, BoxedFaces], ...]:
-    """The chips of the training split that a teacher is sure of, uint8 (size, size, 1) and the face that it sees.
+def boxed_crops(data: Dataset, teacher: CellDetector) -> tuple[tuple[Frame, BoxedFaces], ...]:
+    """The face crops of the training split that a teacher is sure of, uint8 (size, size, 1) and the face that it sees.
 
     Args:
-        data: square chips cut close around one face each, grey or RGB.
+        data: square face crops cut close around one face each, grey or RGB.
         teacher: the detector that says where the face is.
     """
     rows = data.splits == TRAINING
-    chips = data.chips[rows if rows.any() else slice(None)]
+    crops = data.crops[rows if rows.any() else slice(None)]
     found = []
-    for at in range(0, len(chips), LOOKED_AT):
-        some = _grey(chips[at : at + LOOKED_AT])
-        pictures = np.stack([_framed(chip) for chip in some])
-        for chip, cells in zip(some, teacher.cells(pictures), strict=True):
+    for at in range(0, len(crops), LOOKED_AT):
+        some = _grey(crops[at : at + LOOKED_AT])
+        images = np.stack([_framed(crop) for crop in some])
+        for crop, cells in zip(some, teacher.cells(images), strict=True):
             face = _best(cells, data.size)
             if face is not None:
-                found.append((chip, face))
+                found.append((crop, face))
     return tuple(found)
 
 
-def _grey(chips: Chips) -> npt.NDArray[np.uint8]:
-    return np.asarray(chips.mean(axis=3, keepdims=True).round(), np.uint8)
+def _grey(crops: Crops) -> npt.NDArray[np.uint8]:
+    return np.asarray(crops.mean(axis=3, keepdims=True).round(), np.uint8)
 
 
-def _framed(chip: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
-    """The chip enlarged, in the middle of its own mean."""
-    picture = np.full((SIDE, SIDE, 3), chip.mean(), np.uint8)
+def _framed(crop: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
+    """The face crop enlarged, in the middle of its own mean."""
+    image = np.full((SIDE, SIDE, 3), crop.mean(), np.uint8)
     edge = (SIDE - FACE) // 2
-    large: Any = cv2.resize(chip, (FACE, FACE), interpolation=cv2.INTER_LINEAR)
-    picture[edge : edge + FACE, edge : edge + FACE] = large[..., None]
-    return picture
+    large: Any = cv2.resize(crop, (FACE, FACE), interpolation=cv2.INTER_LINEAR)
+    image[edge : edge + FACE, edge : edge + FACE] = large[..., None]
+    return image
 
 
 def _best(cells: npt.NDArray[np.float32], size: int) -> BoxedFaces | None:
-    """The face that a teacher is surest of, in pixels of the chip."""
+    """The face that a teacher is surest of, in pixels of the face crop."""
     found = decode(cells, SIDE, SIDE, SURE)
     if not len(found.scores):
         return None

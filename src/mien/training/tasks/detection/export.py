@@ -24,10 +24,10 @@ if TYPE_CHECKING:
 
     from mien.data.scenes import Scenes
     from mien.detection.grid import Found
-    from mien.training.config import Recipe
+    from mien.training.config import TrainingConfig
 
 MOST_FALSE = 0.05
-"""False faces a picture at the threshold that is chosen, over the held-out pictures."""
+"""False faces an image at the threshold that is chosen, over the held-out images."""
 
 LEAST_SCORE, MOST_SCORE = 0.2, 0.9
 STEPS = 71
@@ -40,7 +40,7 @@ NAME = "faces"
 
 
 def export_detector(
-    model: keras.Model, training: Scenes, validation: Scenes, recipe: Recipe, path: Path
+    model: keras.Model, training: Scenes, validation: Scenes, config: TrainingConfig, path: Path
 ) -> DetectorCard:
     """Writes the model file of a taught detector.
 
@@ -48,7 +48,7 @@ def export_detector(
         model: the float32 network with its weights.
         training: what it was taught with, named in the card.
         validation: what its threshold is chosen on, and what the card's scores are of.
-        recipe: how it was taught.
+        config: how it was taught.
         path: the .onnx file, written whole.
 
     Raises:
@@ -58,14 +58,14 @@ def export_detector(
     graph = to_onnx(model)
     _check_agreement(model, graph, validation)
     origin = Origin(
-        network=recipe.network,
-        data=f"{training.name} sha256:{training.digest}, {len(training)} pictures",
-        recipe=recipe.to_toml(),
+        network=config.network,
+        data=f"{training.name} sha256:{training.digest}, {len(training)} images",
+        config=config.to_toml(),
         made_with=versions(keras.backend.backend()),
-        licence=recipe.licence,
+        licence=config.licence,
     )
     trial = OwnDetector(sealed(graph, DetectorCard(NAME, LEAST_SCORE, OVERLAP)))
-    found = [found_of(trial.detect(frame)) for frame, _ in validation.pictures]
+    found = [found_of(trial.detect(frame)) for frame, _ in validation.images]
     score = _threshold(found, validation)
     card = DetectorCard(NAME, score, OVERLAP, origin=origin, scores=_scores(found, validation, score))
     write_bytes(path, sealed(graph, card))
@@ -76,14 +76,14 @@ def _threshold(found: list[Found], validation: Scenes) -> float:
     """The lowest score at which false faces are rare; the highest that is tried where they never are."""
     scores: list[float] = np.linspace(LEAST_SCORE, MOST_SCORE, STEPS).round(2).tolist()
     for score in scores:
-        if _judged(found, validation, score).false_a_picture <= MOST_FALSE:
+        if _judged(found, validation, score).false_positives_per_image <= MOST_FALSE:
             return score
     return MOST_SCORE
 
 
 def _judged(found: list[Found], validation: Scenes, score: float, *sizes: float) -> Agreement:
     kept = (type(all_)(*(part[all_.scores >= score] for part in all_)) for all_ in found)
-    pairs = zip(kept, validation.pictures, strict=True)
+    pairs = zip(kept, validation.images, strict=True)
     return total(agreement(boxes, known, *sizes) for boxes, (_, known) in pairs)
 
 
@@ -91,7 +91,7 @@ def _scores(found: list[Found], validation: Scenes, score: float) -> tuple[Score
     whole = _judged(found, validation, score)
     parts = {size_words(*size): _judged(found, validation, score, *size) for size in SIZES}
     placed = total(parts.values())
-    figures = [(NAME, "false a picture", whole.false_a_picture, whole.pictures)]
+    figures = [(NAME, "false an image", whole.false_positives_per_image, whole.images)]
     figures += [(name, "recall", part.recall, part.found + part.missed) for name, part in parts.items()]
     if placed.iou is not None and placed.landmark_error is not None:
         figures.append((NAME, "iou", placed.iou, placed.found))
@@ -100,13 +100,13 @@ def _scores(found: list[Found], validation: Scenes, score: float) -> tuple[Score
 
 
 def _check_agreement(model: keras.Model, graph: bytes, validation: Scenes) -> None:
-    pictures = np.stack([placed(*scene)[0] for scene in validation.pictures[:COMPARED]])
+    images = np.stack([placed(*scene)[0] for scene in validation.images[:COMPARED]])
     session = open_session(graph)
     name = session.get_inputs()[0].name
-    expected = np.asarray(model.predict_on_batch(pictures)[CELLS])
+    expected = np.asarray(model.predict_on_batch(images)[CELLS])
     for width in (JUDGED_SIDE, JUDGED_SIDE // 2):  # the graph takes any size
-        own = session.run(None, {name: pictures[:, :, :width]})[0]
-        theirs = expected if width == JUDGED_SIDE else np.asarray(model.predict_on_batch(pictures[:, :, :width])[CELLS])
+        own = session.run(None, {name: images[:, :, :width]})[0]
+        theirs = expected if width == JUDGED_SIDE else np.asarray(model.predict_on_batch(images[:, :, :width])[CELLS])
         away = np.abs(sigmoid(own[..., 0]) - sigmoid(theirs[..., 0])).max(), np.abs(own - theirs)[..., 1:].max() / 10
         if not max(away) <= AGREEMENT:
             raise TrainingError(

@@ -20,7 +20,7 @@ class CellLoss(keras.losses.Loss):  # type: ignore[misc]  # keras ships no types
     """
 
     def call(self, y_true: keras.KerasTensor, y_pred: keras.KerasTensor) -> keras.KerasTensor:
-        """Targets (count, cells, 17) and cells (count, cells, 15) to the loss of each picture, (count,)."""
+        """Targets (count, cells, 17) and cells (count, cells, 15) to the loss of each image, (count,)."""
         y_pred = ops.cast(y_pred, "float32")
         learnt = y_true[..., LEARNT]
         faces = ops.maximum(ops.mean(ops.sum(learnt, axis=1)), 1.0)
@@ -55,7 +55,7 @@ def _point_loss(y_true: keras.KerasTensor, y_pred: keras.KerasTensor) -> keras.K
 
 
 def found_share(y_true: keras.KerasTensor, y_pred: keras.KerasTensor) -> keras.KerasTensor:
-    """The share of cells with a sure face whose score is over a half, for each picture."""
+    """The share of cells with a sure face whose score is over a half, for each image."""
     sure = ops.cast(y_true[..., SCORE] >= 0.7, "float32")
     right = sure * ops.cast(y_pred[..., 0] > 0.0, "float32")
     return (ops.sum(right, axis=1) + 1e-6) / (ops.sum(sure, axis=1) + 1e-6)

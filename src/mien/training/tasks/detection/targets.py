@@ -1,4 +1,4 @@
-"""What each cell of the detector should say of a picture's faces.
+"""What each cell of the detector should say of an image's faces.
 
 Without a teacher a face belongs to the stride that its size asks for, to two near the border between sizes. There the
 cells near its middle learn it; around them, and at strides next to its own, cells learn nothing; all others learn that
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from mien.data.scenes import BoxedFaces
 
 SIZES = ((0.0, 40.0), (28.0, 104.0), (76.0, np.inf))
-"""Side of a face (the root of its box's area), in pixels of the picture, that the cells of each stride learn."""
+"""Side of a face (the root of its box's area), in pixels of the image, that the cells of each stride learn."""
 
 NEAR = 1.35
 """Within this factor of a stride's sizes a face is not wrong there."""
@@ -65,8 +65,8 @@ def targets_of(faces: BoxedFaces, side: int, taught: npt.NDArray[np.float32] | N
 
     Args:
         faces: that are known.
-        side: of the picture in pixels.
-        taught: what a teacher says of the picture's cells, float32 (cells, 15), scores from 0 to 1.
+        side: of the image in pixels.
+        taught: what a teacher says of the image's cells, float32 (cells, 15), scores from 0 to 1.
     """
     corners, strides = corners_of(side, side)
     if taught is None:

@@ -1,7 +1,7 @@
 /**
- * Pictures as the reading rooms take them, and their size changed as OpenCV does it.
+ * Images as the reading rooms take them, and their size changed as OpenCV does it.
  *
- * A picture is {width, height, channels, data: Uint8Array}, row by row, RGB or grey.
+ * An image is {width, height, channels, data: Uint8Array}, row by row, RGB or grey.
  */
 
 import { clamp, roundEven } from "./numbers.js";
@@ -19,22 +19,22 @@ export function rgbOf({ width, height, data }) {
   return { width, height, channels: 3, data: rgb };
 }
 
-/** The picture at another size: the mean over each new pixel's area, or bilinear where it grows. */
-export function resized(picture, width, height) {
-  if (width === picture.width && height === picture.height) return picture;
-  const shrinks = width <= picture.width && height <= picture.height;
+/** The image at another size: the mean over each new pixel's area, or bilinear where it grows. */
+export function resized(image, width, height) {
+  if (width === image.width && height === image.height) return image;
+  const shrinks = width <= image.width && height <= image.height;
   const shares = shrinks ? areaShares : linearShares;
-  return resampled(picture, shares(picture.width, width), shares(picture.height, height));
+  return resampled(image, shares(image.width, width), shares(image.height, height));
 }
 
 /**
- * A picture whose pixels are weighted sums of another's.
+ * An image whose pixels are weighted sums of another's.
  *
  * @param across for each new column the first old one and its weights: {first: Int32Array, weights: Float32Array[]}.
  * @param down the same for rows.
  */
-export function resampled(picture, across, down) {
-  const { channels, data, width: wide } = picture;
+export function resampled(image, across, down) {
+  const { channels, data, width: wide } = image;
   const width = across.first.length;
   const height = down.first.length;
   const row = new Float32Array(wide * channels);
@@ -103,34 +103,34 @@ export function sharesOf(count, length, reach) {
   return { first, weights };
 }
 
-/** The part of a picture from left, top up to right, bottom, all within it. */
-export function part(picture, left, top, right, bottom) {
-  const { channels, data } = picture;
+/** The part of an image from left, top up to right, bottom, all within it. */
+export function part(image, left, top, right, bottom) {
+  const { channels, data } = image;
   const width = right - left;
   const height = bottom - top;
   const out = new Uint8Array(width * height * channels);
   for (let y = 0; y < height; y += 1) {
-    const from = ((top + y) * picture.width + left) * channels;
+    const from = ((top + y) * image.width + left) * channels;
     out.set(data.subarray(from, from + width * channels), y * width * channels);
   }
   return { width, height, channels, data: out };
 }
 
-/** A black picture with another laid on it at left, top; what reaches over the edge is cut. */
-export function laid(picture, width, height, left, top) {
-  const { channels } = picture;
+/** A black image with another laid on it at left, top; what reaches over the edge is cut. */
+export function laid(image, width, height, left, top) {
+  const { channels } = image;
   const out = new Uint8Array(width * height * channels);
-  const wide = Math.min(picture.width, width - left) * channels;
-  for (let y = 0; y < Math.min(picture.height, height - top); y += 1) {
-    const from = y * picture.width * channels;
-    out.set(picture.data.subarray(from, from + wide), ((top + y) * width + left) * channels);
+  const wide = Math.min(image.width, width - left) * channels;
+  for (let y = 0; y < Math.min(image.height, height - top); y += 1) {
+    const from = y * image.width * channels;
+    out.set(image.data.subarray(from, from + wide), ((top + y) * width + left) * channels);
   }
   return { width, height, channels, data: out };
 }
 
 /** The mirror image. */
-export function mirrored(picture) {
-  const { width, height, channels, data } = picture;
+export function mirrored(image) {
+  const { width, height, channels, data } = image;
   const out = new Uint8Array(data.length);
   for (let y = 0; y < height; y += 1) {
     for (let x = 0; x < width; x += 1) {

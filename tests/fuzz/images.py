@@ -1,6 +1,6 @@
-"""Mutated pictures through the one door, in a process of its own so that its memory can be told apart.
+"""Mutated images through the one door, in a process of its own so that its memory can be told apart.
 
-Run in tests as ``python -m fuzz.pictures COUNT [SEED]``: writes how they ended as one JSON object.
+Run in tests as ``python -m fuzz.images COUNT [SEED]``: writes how they ended as one JSON object.
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ import numpy as np
 import skimage.data
 from PIL import Image
 
-from mien.errors import PictureError
+from mien.errors import ImageError
 from mien.media.image import read
 
 TEMPTING = (0, 1, 2, 0x7F, 0x80, 0xFF, 0xFFFF, 0x7FFF, 0x8000, 0x7FFFFFFF, 0xFFFFFFFF, 6000, 6320, 16383, 65500)
 
 
 def seeds() -> list[bytes]:
-    """Small pictures in the forms that files come in."""
+    """Small images in the forms that files come in."""
     face = Image.fromarray(skimage.data.astronaut()[:256, 64:320]).resize((96, 96))
     clear = face.copy()
     clear.putalpha(face.convert("L"))
@@ -59,9 +59,9 @@ def seeds() -> list[bytes]:
     return [encoded(*form) for form in forms]
 
 
-def encoded(picture: Image.Image, name: str, options: dict) -> bytes:
+def encoded(image: Image.Image, name: str, options: dict) -> bytes:
     target = io.BytesIO()
-    picture.save(target, name, **options)
+    image.save(target, name, **options)
     return target.getvalue()
 
 
@@ -110,7 +110,7 @@ def fault_of(content: bytes) -> str:
     """How reading ended: valid, refused, or the name of what should not have happened."""
     try:
         frame = read(content)
-    except PictureError:
+    except ImageError:
         return "refused"
     except BaseException as escaped:  # noqa: BLE001 - what escapes is what is looked for
         return f"{type(escaped).__name__}: {escaped}"
@@ -137,7 +137,7 @@ def main(count: int, seed: int) -> None:
     originals = seeds()
     ends = collections.Counter(fault_of(original) for original in originals)
     if set(ends) != {"valid"}:
-        raise SystemExit(f"the pictures to mutate must be readable: {ends}")
+        raise SystemExit(f"the images to mutate must be readable: {ends}")
     ends.clear()
     baseline = peak_memory(anew=True)
     worst = 0.0

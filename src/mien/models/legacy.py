@@ -1,0 +1,29 @@
+"""Names that mien 0.1.0 wrote into files, and what they are called now: the one place for them.
+
+Readers of model cards, run directories, training configs and JSON Lines rename what they find by these tables, so
+files of 0.1.0 stay readable. Writers use the new names only.
+"""
+
+from __future__ import annotations
+
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+HEADS = MappingProxyType({"answer": "fused"})
+"""Output heads, in cards, options and requests."""
+
+CARD_FIELDS = MappingProxyType({"answer": "fused"})
+ORIGIN_FIELDS = MappingProxyType({"recipe": "config"})
+
+
+def renamed(values: Mapping[str, Any], names: Mapping[str, str]) -> dict[str, Any]:
+    """The values under their new names; what the table does not name keeps its own."""
+    return {names.get(name, name): value for name, value in values.items()}
+
+
+def head_named(name: str) -> str:
+    """The name of an output head as it is now."""
+    return HEADS.get(name, name)
