@@ -36,33 +36,33 @@ STILL: dict[str, Any] = {"rotate": 0.0, "scale": (1.0, 1.0), "shift": 0.0, "shea
 VARIANTS: dict[str, dict[str, Any]] = {
     BASE: {},
     "another seed": {"seed": 1},
-    "no FER+ head": {"further_heads": 0.0},
-    "FER+ counts twice": {"further_heads": 1.4},
+    "no FER+ head": {"auxiliary_loss_weight": 0.0},
+    "FER+ counts twice": {"auxiliary_loss_weight": 1.4},
     "a teacher's soft labels": {"soft_labels": "fer2013"},
-    "no average of weights": {"average": 0.0},
+    "no average of weights": {"ema_decay": 0.0},
     "label smoothing of 0.1": {"label_smoothing": 0.1},
     "no dropout": {"dropout": 0.0},
     "no weight decay": {"weight_decay": 0.0},
-    "no gentle epochs": {"gentle_epochs": 0},
-    "batch of 128": {"batch": 128, "rate": 0.15},
-    "AdamW": {"optimizer": "adamw", "rate": 0.003, "weight_decay": 0.05},
+    "no gentle epochs": {"fine_tune_epochs": 0},
+    "batch of 128": {"batch": 128, "learning_rate": 0.15},
+    "AdamW": {"optimizer": "adamw", "learning_rate": 0.003, "weight_decay": 0.05},
     "float32": {"precision": "float32"},
     "no flip": {"augmentation": {"flip": 0.0}},
     "no warp": {"augmentation": STILL},
     "scale 0.75 to 1.35": {"augmentation": {"scale": (0.75, 1.35)}},
-    "no light": {"augmentation": {"light": 0.0}},
+    "no light": {"augmentation": {"brightness": 0.0}},
     "no blur, shrinking, JPEG": {"augmentation": {"blur": 0.0, "shrink": 0.0, "jpeg": 0.0}},
-    "no erasing": {"augmentation": {"erase": 0.0}},
+    "no erasing": {"augmentation": {"random_erasing": 0.0}},
     "mixup on half": {"augmentation": {"mixup": 0.2, "mixup_share": 0.5}},
-    "no augmentation": {"augmentation": {**STILL, "flip": 0.0, "light": 0.0, "blur": 0.0, "shrink": 0.0, "jpeg": 0.0,
-                                         "erase": 0.0, "mixup_share": 0.0}},
+    "no augmentation": {"augmentation": {**STILL, "flip": 0.0, "brightness": 0.0, "blur": 0.0, "shrink": 0.0,
+                                         "jpeg": 0.0, "random_erasing": 0.0, "mixup_share": 0.0}},
 }  # fmt: skip
 
 
 def studied(network: str, epochs: int) -> TrainingConfig:
     """A network's config for a study: as short as it says (one pass an epoch), and by the data's own labels alone."""
     config = config_for(network)
-    return dataclasses.replace(config, epochs=epochs, gentle_epochs=epochs // 5, passes=1, soft_labels="")
+    return dataclasses.replace(config, epochs=epochs, fine_tune_epochs=epochs // 5, repeats=1, soft_labels="")
 
 
 def varied(config: TrainingConfig, changes: dict[str, Any]) -> TrainingConfig:
@@ -72,7 +72,7 @@ def varied(config: TrainingConfig, changes: dict[str, Any]) -> TrainingConfig:
     return dataclasses.replace(config, augmentation=augmentation, **changes)
 
 
-def teach(run: Path, config: TrainingConfig, data: Path) -> None:
+def train(run: Path, config: TrainingConfig, data: Path) -> None:
     """A run of the config, where it is not done yet."""
     if (run / "model.onnx").is_file():
         return
@@ -115,7 +115,7 @@ def main() -> None:
         for name in names:
             changed = varied(dataclasses.replace(config, seed=seed), VARIANTS[name])
             run = asked.runs / f"{name.replace(' ', '-').replace(',', '')}-{seed}"
-            teach(run, changed, asked.data)
+            train(run, changed, asked.data)
             found.setdefault(name, []).append(right(run, split))
     text = _told(found, asked)
     if asked.out:

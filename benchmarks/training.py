@@ -51,7 +51,7 @@ class Way(NamedTuple):
 class Pace(NamedTuple):
     """Images a second of a warm epoch, and the share of it that was spent waiting for data (NaN: not known)."""
 
-    rate: float
+    learning_rate: float
     waiting: float
 
 
@@ -85,7 +85,7 @@ def by_mien(network: str, data: Dataset, *, augmented: bool) -> Pace:
 
     own = config_for(network)
     config = dataclasses.replace(
-        own, epochs=2, gentle_epochs=0, warmup_epochs=0.5, augmentation=own.augmentation if augmented else PLAIN
+        own, epochs=2, fine_tune_epochs=0, warmup_epochs=0.5, augmentation=own.augmentation if augmented else PLAIN
     )
     with tempfile.TemporaryDirectory() as folder:
         last = fit(data, data.select(np.arange(128)), config, Path(folder) / "run", lambda _: None).history[-1]
@@ -99,7 +99,7 @@ def by_keras(network: str, data: Dataset, *, augmented: bool) -> Pace:
     before = keras.config.image_data_format()
     keras.config.set_image_data_format("channels_last")
     try:
-        model = lesson(network, data)
+        model = task(network, data)
         truth = data.truths[0]
         batch = config_for(network).batch
         crops = data.crops.astype(np.float32) / 255.0
@@ -117,7 +117,7 @@ def by_keras(network: str, data: Dataset, *, augmented: bool) -> Pace:
     return Pace(len(data) / (times[-1] - times[-2]), float("nan"))
 
 
-def lesson(network: str, data: Dataset) -> keras.Model:
+def task(network: str, data: Dataset) -> keras.Model:
     """The network from Keras' own layers alone, with a softmax at its end."""
     import keras
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from mien.training.config import TrainingConfig
-from mien.training.run.directory import CONFIG, MODEL, Epoch, Facts, HeadScore, Source, write_history
+from mien.training.run.directory import CONFIG, MODEL, Epoch, HeadScore, RunInfo, Source, write_history
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -24,7 +24,7 @@ def history(accuracies: tuple[float, ...], heads: tuple[str, ...] = ("fer2013", 
 def write_run(run: Path, accuracies: tuple[float, ...], planned: int, model: bytes | None = None) -> Path:
     """A run of ``two-conv`` on FER2013 that has done an epoch for each accuracy of as many as are planned."""
     run.mkdir(parents=True)
-    Facts(
+    RunInfo(
         network="two-conv",
         backend="torch",
         parameters=1_199_495,
@@ -38,7 +38,7 @@ def write_run(run: Path, accuracies: tuple[float, ...], planned: int, model: byt
         versions=(("mien", "0.1.0"), ("keras", "3.15.1")),
         source=Source("faces.csv"),
     ).save(run)
-    TrainingConfig(network="two-conv", epochs=planned, gentle_epochs=0, warmup_epochs=0).save(run / CONFIG)
+    TrainingConfig(network="two-conv", epochs=planned, fine_tune_epochs=0, warmup_epochs=0).save(run / CONFIG)
     write_history(run, history(accuracies))
     if model is not None:
         (run / MODEL).write_bytes(model)

@@ -66,4 +66,4 @@ def take(theme: str, name: str, *, covered: bool) -> None:
 
 if __name__ == "__main__":
     take("dark", "live.png", covered=False)
-    take("light", "live-covered.png", covered=True)
+    take("brightness", "live-covered.png", covered=True)

@@ -43,7 +43,7 @@ def draw(folder: Path) -> None:
     with sync_playwright() as play:
         browser = play.chromium.launch(executable_path=CHROMIUM, args=args)
         for size, viewport in SIZES.items():
-            for scheme in ("light", "dark"):
+            for scheme in ("brightness", "dark"):
                 page = browser.new_page(viewport=viewport, color_scheme=scheme, device_scale_factor=1.5)
                 page.goto(server.address)
                 draw_states(page, folder, f"{size}-{scheme}", photos)

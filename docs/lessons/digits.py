@@ -99,7 +99,7 @@ EPOCHS = 10 if FULL else 6
 config = replace(config_for("dense-64-32-relu"), epochs=EPOCHS, batch=64 if FULL else 32)
 
 
-def teach(name, config, learnt=training, held=validation):
+def train(name, config, learnt=training, held=validation):
     """The network of a config, taught into a run directory of its own."""
     run = fit(learnt, held, config, RUNS / name, lambda _: None)
     best = max(epoch.scores[0].accuracy for epoch in run.history)
@@ -107,7 +107,7 @@ def teach(name, config, learnt=training, held=validation):
     return run
 
 
-taught = {name: teach(name, replace(config, network=name)) for name in (*DENSE, CONV)}
+trained = {name: train(name, replace(config, network=name)) for name in (*DENSE, CONV)}
 
 # %% [markdown]
 # Side by side: dashed is what a network gets right of the digits that it learns from, the line what it gets right of
@@ -116,7 +116,7 @@ taught = {name: teach(name, replace(config, network=name)) for name in (*DENSE, 
 # %% tags=["public"]
 from mien.tutorial.comparison_figures import accuracies_image, histories_image
 
-display(Image.fromarray(histories_image({name: run.history for name, run in taught.items()})))
+display(Image.fromarray(histories_image({name: run.history for name, run in trained.items()})))
 
 # %% [markdown]
 # Which differences are real? All were judged on the same digits, so count those that only one of two gets right. The
@@ -132,11 +132,11 @@ from mien.training.engine.validation import predict_logits
 
 def answers_of(name):
     """What a network says each held-out digit is."""
-    return predict_logits(taught[name].model, validation.crops)["classes"].argmax(axis=1)
+    return predict_logits(trained[name].model, validation.crops)["classes"].argmax(axis=1)
 
 
 truths = validation.truths[0].answers
-found = {name: judged(run.model, validation, 0) for name, run in taught.items()}
+found = {name: judged(run.model, validation, 0) for name, run in trained.items()}
 before = answers_of(DENSE[0]) == truths
 for name, one in found.items():
     right = answers_of(name) == truths
@@ -159,7 +159,7 @@ display(Image.fromarray(confusion_image([found[CONV]])))
 from mien.data.contact_sheet import captioned
 from mien.classification.probabilities import softmax
 
-shares = softmax(predict_logits(taught[CONV].model, validation.crops)["classes"])
+shares = softmax(predict_logits(trained[CONV].model, validation.crops)["classes"])
 answers = shares.argmax(axis=1)
 wrong = np.flatnonzero(answers != truths)
 surest = wrong[np.argsort(-shares[wrong].max(axis=1))][:12]
@@ -185,7 +185,7 @@ def shuffled(data):
 
 display(Image.fromarray(overview(shuffled(training).crops, truth.labels[:3], rows[:3])).reduce(2))
 for name in ("dense-64-32-relu", CONV):
-    teach(f"{name}, shuffled", replace(config, network=name), shuffled(training), shuffled(validation))
+    train(f"{name}, shuffled", replace(config, network=name), shuffled(training), shuffled(validation))
 
 # %% [markdown]
 # The dense network learns about as well as before: it never knew which pixels are neighbours. The convolution loses
@@ -206,7 +206,7 @@ def under_shifts(model):
     return [judged(model, moved(validation, pixels), 0) for pixels in SHIFTS]
 
 
-shifted = {name: under_shifts(taught[name].model) for name in ("dense-64-32-relu", CONV)}
+shifted = {name: under_shifts(trained[name].model) for name in ("dense-64-32-relu", CONV)}
 crops = np.concatenate([moved(validation, pixels).crops[:1] for pixels in SHIFTS])
 display(Image.fromarray(captioned(crops, [f"{pixels} px" for pixels in SHIFTS])))
 
@@ -221,7 +221,7 @@ display(Image.fromarray(captioned(crops, [f"{pixels} px" for pixels in SHIFTS]))
 # %% tags=["public"]
 own = config_for(CONV).augmentation
 print(f"turned by up to {own.rotate:g} degrees, {own.scale} times as large, moved by up to {own.shift:.0%}")
-augmented = teach("digits-conv, augmented", replace(config, network=CONV, augmentation=own))
+augmented = train("digits-conv, augmented", replace(config, network=CONV, augmentation=own))
 shifted["digits-conv, augmented"] = under_shifts(augmented.model)
 for name, each in shifted.items():
     print(f"{name:24}", "  ".join(f"{pixels} px {one.accuracy:5.1%}" for pixels, one in zip(SHIFTS, each, strict=True)))

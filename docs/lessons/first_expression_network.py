@@ -118,7 +118,7 @@ from mien.training.config import config_for
 from mien.training.architectures.complexity import summary
 
 own = config_for("two-conv")
-config = replace(own, epochs=14) if FULL else replace(own, epochs=6, gentle_epochs=1, batch=16, precision="float32")
+config = replace(own, epochs=14) if FULL else replace(own, epochs=6, fine_tune_epochs=1, batch=16, precision="float32")
 for layer in summary(plain(shape_of(training, config), "two-conv")).layers:
     print(f"{layer.kind:13} -> {layer.output!s:14} {layer.parameters:9,} parameters")
 

@@ -250,7 +250,10 @@ def spoilt(folder):
         ways = {f"turned-{angle}": image.rotate(angle) for angle in (0, 20, 45, 90, 180)}
         ways |= {f"blurred-{radius}": image.filter(ImageFilter.GaussianBlur(radius)) for radius in (4, 10, 16)}
         ways |= {f"height-{side}": image.resize((side * image.width // image.height, side)) for side in (24, 40, 80)}
-        ways |= {f"light-{light}": image.point(lambda level, light=light: level * light) for light in (0.3, 0.1, 0.02)}
+        ways |= {
+            f"brightness-{brightness}": image.point(lambda level, brightness=brightness: level * brightness)
+            for brightness in (0.3, 0.1, 0.02)
+        }
         for way, changed in ways.items():
             path = folder / f"{expression}-{way}.png"
             path.parent.mkdir(parents=True, exist_ok=True)

@@ -65,11 +65,11 @@ RUNS = Path(tempfile.mkdtemp(prefix="overfitting-"))
 bare = replace(
     config_for("two-conv"),
     epochs=15 if FULL else 8,
-    gentle_epochs=0,
+    fine_tune_epochs=0,
     batch=32,
     schedule="constant",
     warmup_epochs=1.0,
-    average=0.9,
+    ema_decay=0.9,
     weight_decay=0.0,
     label_smoothing=0.0,
     dropout=0.0,
@@ -79,7 +79,7 @@ bare = replace(
 histories = {}
 
 
-def teach(name, config, learnt=training):
+def train(name, config, learnt=training):
     """The network of a config, taught into a run directory of its own; its history is kept under the name."""
     run = fit(learnt, validation, config, RUNS / name, lambda _: None)
     histories[name] = run.history
@@ -91,7 +91,7 @@ def teach(name, config, learnt=training):
     return run
 
 
-taught = {"nothing": teach("nothing", bare)}
+trained = {"nothing": train("nothing", bare)}
 
 # %% [markdown]
 # Accuracy of the training faces goes to the top, that of the others stops early. The loss tells it sooner and louder:
@@ -125,7 +125,7 @@ print(f"loss on faces held out: {best.scores[0].nll:.2f} at epoch {best.number},
 # Half of the last features are dropped, others in each step, so none can rely on one other alone.
 
 # %%
-taught["dropout"] = teach("dropout", replace(bare, dropout=0.5))
+trained["dropout"] = train("dropout", replace(bare, dropout=0.5))
 
 # %% [markdown]
 # ## Augmentation
@@ -137,11 +137,11 @@ taught["dropout"] = teach("dropout", replace(bare, dropout=0.5))
 # %%
 gentle = config_for("two-conv").augmentation
 print({name: value for name, value in vars(gentle).items() if value != getattr(PLAIN, name)})
-taught["augmentation"] = teach("augmentation", replace(bare, augmentation=gentle))
+trained["augmentation"] = train("augmentation", replace(bare, augmentation=gentle))
 display(Image.open(RUNS / "augmentation" / "augmentation.png"))
 
 # %%
-taught["both"] = teach("both", replace(bare, augmentation=gentle, dropout=0.5))
+trained["both"] = train("both", replace(bare, augmentation=gentle, dropout=0.5))
 
 # %% [markdown]
 # Side by side, on the same scales. Where the two lines stay together, what is learnt holds for others. The price: what
@@ -166,7 +166,7 @@ curve = {"nothing": [], "augmentation": []}
 for size in SIZES:
     few = more.select(np.arange(size))
     for name, config in {"nothing": bare, "augmentation": replace(bare, augmentation=gentle)}.items():
-        done = taught[name] if size == len(training) else teach(f"{name}, {size:,} faces", config, few)
+        done = trained[name] if size == len(training) else train(f"{name}, {size:,} faces", config, few)
         curve[name].append(judged(done.model, validation, 0))
 display(Image.fromarray(accuracies_image(SIZES, curve, "faces learnt from")))
 
@@ -187,9 +187,9 @@ def right(model, data):
     return predict_logits(model, data.crops)["fer2013"].argmax(axis=1) == data.truths[0].answers
 
 
-before = right(taught["nothing"].model, validation)
+before = right(trained["nothing"].model, validation)
 print(f"{'':13} best epoch  held out     gap   against nothing")
-for name, run in taught.items():
+for name, run in trained.items():
     held = right(run.model, validation)
     gap = right(run.model, training).mean() - held.mean()
     low, high = difference_interval(int((before & ~held).sum()), int((held & ~before).sum()), len(held))

@@ -305,7 +305,7 @@ assert changes(steadied) < changes(raw)
 
 # %%
 results = [
-    FrameResult("clip", number, moment, found)
+    FrameResult("clipnorm", number, moment, found)
     for number, (moment, found) in enumerate(zip(moments, steadied, strict=True))
 ]
 print(to_srt(timeline(results)))

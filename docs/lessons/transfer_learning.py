@@ -47,7 +47,7 @@ from mien.training.engine.fit import Options, fit, predict_logits
 from mien.training.config import config_for
 from mien.training.run.directory import read_run
 from mien.training.transfer.choices import IMAGENET, fine_tuned
-from mien.training.transfer.teaching import teach, unfreeze
+from mien.training.transfer.train import train, unfreeze
 from mien.training.engine.validation import estimate_batch_norm
 from mien.training.architectures.complexity import multiply_adds
 from mien.training.architectures.pretrained import FAMILIES, base_of, blocks
@@ -112,7 +112,9 @@ print(
 # matter; its convolutions are what we want.
 
 # %%
-config = replace(config_for("digits-conv"), precision="float32", epochs=15 if FULL else 10, gentle_epochs=0, batch=64)
+config = replace(
+    config_for("digits-conv"), precision="float32", epochs=15 if FULL else 10, fine_tune_epochs=0, batch=64
+)
 
 
 def learn(name, training, validation, config, start=None):
@@ -156,8 +158,8 @@ def frozen_from(source):
     """Gives a fresh network the convolutions of another (None: leaves them random), and freezes them."""
 
     def start(model):
-        for layer, taught in zip(convolutions(model), convolutions(source or model), strict=True):
-            layer.set_weights(taught.get_weights())
+        for layer, trained in zip(convolutions(model), convolutions(source or model), strict=True):
+            layer.set_weights(trained.get_weights())
             layer.trainable = False
 
     return start
@@ -262,7 +264,7 @@ def random_base(network):
 def transferred(name, config):
     """A run of mien's transfer room, how many seconds it took, and its accuracy."""
     started = time.perf_counter()
-    model = teach(few, choosing, config, RUNS / name, lambda _: None).model
+    model = train(few, choosing, config, RUNS / name, lambda _: None).model
     seconds = time.perf_counter() - started
     print(f"{name}: {seconds:.1f} s, accuracy {accuracy(model, test).accuracy:.3f} on {len(test):,} faces")
 
@@ -271,7 +273,7 @@ print("MobileNet's weights:", WEIGHTS or "RANDOM. The accuracy below is that of 
 mobilenet = replace(config_for("mobilenet"), weights=WEIGHTS or random_base("mobilenet"), batch=16)
 transferred("new layers", mobilenet)
 transferred("new layers again, features kept", replace(mobilenet, dropout=0.3))
-print("in the run's facts, and in the card of its model file:", read_run(RUNS / "new layers").facts.source.weights)
+print("in the run's facts, and in the card of its model file:", read_run(RUNS / "new layers").run_info.source.weights)
 
 # %% [markdown]
 # Stage 2, with `fine_tune`, unfreezes the last blocks, at a tenth of the rate. Batch normalisation stays as it came:

@@ -11,7 +11,7 @@ import pytest
 from mien.models.onnx_file import card_of
 from mien.models.store import ModelStore
 
-taught = pytest.mark.skipif(find_spec("keras") is None, reason="needs keras: pip install 'mien[train]'")
+trained = pytest.mark.skipif(find_spec("keras") is None, reason="needs keras: pip install 'mien[train]'")
 
 
 @pytest.fixture
@@ -29,7 +29,7 @@ def run(here, tmp_path):
     return tmp_path / "run"
 
 
-@taught
+@trained
 @pytest.mark.train
 def test_the_data_is_found_where_the_run_read_it(here, run, tmp_path):
     card = card_of(ModelStore().load(run / "model.onnx"))
@@ -47,7 +47,7 @@ def test_the_data_is_found_where_the_run_read_it(here, run, tmp_path):
     assert here("export", "run", "--data", "moved.csv").code == 0
 
 
-@taught
+@trained
 @pytest.mark.train
 def test_int8_that_is_not_faster_is_not_written(here, run):
     before = (run / "model.onnx").read_bytes()

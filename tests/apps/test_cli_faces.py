@@ -14,11 +14,11 @@ from drawn_scenes import write_scenes
 from mien.models.store import ModelStore
 
 pytestmark = pytest.mark.train
-taught = pytest.mark.skipif(find_spec("keras") is None, reason="needs keras: pip install 'mien[train]'")
+trained = pytest.mark.skipif(find_spec("keras") is None, reason="needs keras: pip install 'mien[train]'")
 QUICK = ["--model", "face-detector", "--epochs", 1, "--batch", 8, "--precision", "float32"]
 
 
-@taught
+@trained
 def test_a_detector_is_taught_exported_judged_and_used(here, tmp_path):
     folder, run = write_scenes(tmp_path / "drawn"), tmp_path / "run"
     done = here("train", "--data", "drawn", "--out", "run", *QUICK, "--teacher", "none")
@@ -39,7 +39,7 @@ def test_a_detector_is_taught_exported_judged_and_used(here, tmp_path):
     assert json.loads(read.out)["error"] is None
 
 
-@taught
+@trained
 def test_crops_are_pasted_and_remembered(here, tmp_path):
     write_scenes(tmp_path / "drawn")
     for name in ("happy", "sad"):
@@ -49,10 +49,10 @@ def test_crops_are_pasted_and_remembered(here, tmp_path):
     done = here("train", "--data", "drawn", "--out", "run", *QUICK, "--teacher", "faces", "--paste", "crops")
     assert done.code == 0, done.err
     config = tomllib.loads((tmp_path / "run" / "config.toml").read_text())
-    assert (config["teacher"], config["pasted"]) == ("faces", str(tmp_path / "crops"))
+    assert (config["teacher"], config["copy_paste"]) == ("faces", str(tmp_path / "crops"))
 
 
-@taught
+@trained
 def test_the_teacher_is_asked_for_by_name(here, tmp_path):
     write_scenes(tmp_path / "drawn")
     done = here("train", "--data", "drawn", "--out", "run", *QUICK)
@@ -60,7 +60,7 @@ def test_the_teacher_is_asked_for_by_name(here, tmp_path):
     assert not (tmp_path / "run" / "model.onnx").exists()
 
 
-@taught
+@trained
 @pytest.mark.parametrize(
     ("options", "words"),
     [

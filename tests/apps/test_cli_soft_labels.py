@@ -11,7 +11,7 @@ import pytest
 
 from mien.training.distillation.soft_labels import read
 
-taught = pytest.mark.skipif(find_spec("keras") is None, reason="needs keras: pip install 'mien[train]'")
+trained = pytest.mark.skipif(find_spec("keras") is None, reason="needs keras: pip install 'mien[train]'")
 SIDE, TRAINING_ROWS = 16, 126
 TINY = ["--model", "two-conv", "--epochs", 1, "--batch", 32]
 
@@ -29,7 +29,7 @@ def fer2013(tmp_path):
     return tmp_path / "data"
 
 
-def facts(run):
+def run_info(run):
     return json.loads((run / "run.json").read_text())
 
 
@@ -37,13 +37,13 @@ def soft_labels_of(run):
     return tomllib.loads((run / "config.toml").read_text())["soft_labels"]
 
 
-@taught
+@trained
 @pytest.mark.train
 def test_from_folds_to_a_network_that_learns_from_soft_labels(here, fer2013, tmp_path):
     for fold in ("0/2", "1/2"):
         done = here("train", "--data", fer2013, "--out", f"t{fold[0]}", *TINY, "--fold", fold)
         assert done.code == 0, done.err
-    told = [facts(tmp_path / run) for run in ("t0", "t1")]
+    told = [run_info(tmp_path / run) for run in ("t0", "t1")]
     assert [one["source"]["fold"] for one in told] == ["0/2", "1/2"]
     assert [one["training_rows"] for one in told] == [63, 63]
     assert told[0]["digest"] != told[1]["digest"]
@@ -70,7 +70,7 @@ def test_from_folds_to_a_network_that_learns_from_soft_labels(here, fer2013, tmp
     done = here("train", "--data", fer2013, "--out", "taught", *TINY, "--soft-labels", "soft.npz", "--soft-share", 0.7)
     assert done.code == 0, done.err
     config = tomllib.loads((tmp_path / "taught" / "config.toml").read_text())
-    assert (config["soft_labels"], config["soft_share"]) == (str(tmp_path / "soft.npz"), 0.7)
+    assert (config["soft_labels"], config["distillation_weight"]) == (str(tmp_path / "soft.npz"), 0.7)
     refused = here("soft-labels", "taught", "--out", "b.npz")
     assert (refused.code, "which left no fold out" in refused.err) == (2, True)
 
@@ -86,7 +86,7 @@ def test_from_folds_to_a_network_that_learns_from_soft_labels(here, fer2013, tmp
 
     begun = ["train", "--data", fer2013, *TINY, "--fold", "1/2", "--weights", "t0", "--out", "begun"]
     assert here(*begun).code == 0
-    assert facts(tmp_path / "begun")["source"]["weights"].startswith("t0, a run, sha256:")
+    assert run_info(tmp_path / "begun")["source"]["weights"].startswith("t0, a run, sha256:")
     seen = here("soft-labels", "t0", "begun", "--out", "b.npz")
     assert (seen.code, "may have learnt from its fold" in seen.err) == (2, True), seen.err
 
@@ -100,7 +100,7 @@ def test_from_folds_to_a_network_that_learns_from_soft_labels(here, fer2013, tmp
     assert not (tmp_path / "b.npz").exists()
 
 
-@taught
+@trained
 @pytest.mark.train
 def test_a_network_learns_from_teachers_that_it_asks(here, fer2013, tmp_path):
     for seed in (0, 1):
@@ -108,7 +108,7 @@ def test_a_network_learns_from_teachers_that_it_asks(here, fer2013, tmp_path):
     asked = ["--teacher", "t0/model.onnx, t1/model.onnx"]
     done = here("train", "--data", fer2013, "--out", "taught", *TINY, *asked, "--soft-share", 0.7)
     assert done.code == 0, done.err
-    told = facts(tmp_path / "taught")["source"]["teacher"]
+    told = run_info(tmp_path / "taught")["source"]["teacher"]
     assert [part.split(" ")[0] for part in told.split(", ")] == ["model.onnx", "model.onnx"]
     card = json.loads(here("models", "show", "taught/model.onnx", "--json").out)["card"]
     assert f"Learnt from what these say of the same images, too: {told}." in card["origin"]["notes"]
@@ -126,14 +126,14 @@ def test_a_network_learns_from_teachers_that_it_asks(here, fer2013, tmp_path):
 
     left = here("train", "--data", fer2013, "--config", "taught/config.toml", "--fold", "0/3", "--out", "left")
     assert (left.code, "is left aside: it has seen the fold" in left.err) == (0, True), left.err
-    assert facts(tmp_path / "left")["source"]["teacher"] == ""
+    assert run_info(tmp_path / "left")["source"]["teacher"] == ""
     for name, words in (("nano", "expected teachers that read face crops of 16 px"), ("nobody", "'nobody'")):
         refused = here("train", "--data", fer2013, "--out", "b", *TINY, "--teacher", name)
         assert (refused.code, words in refused.err) == (2, True), refused.err
     assert not (tmp_path / "b").exists()
 
 
-@taught
+@trained
 @pytest.mark.train
 def test_soft_labels_that_are_not_there_leave_no_run(here, fer2013, tmp_path):
     done = here("train", "--data", fer2013, "--out", "run", *TINY, "--soft-labels", "gone.npz")

@@ -15,7 +15,7 @@ from mien.emotions import FER2013
 from mien.models.onnx_file import card_of
 from mien.models.store import ModelStore
 
-taught = pytest.mark.skipif(find_spec("keras") is None, reason="needs keras: pip install 'mien[train]'")
+trained = pytest.mark.skipif(find_spec("keras") is None, reason="needs keras: pip install 'mien[train]'")
 SIDE = 16
 
 
@@ -39,7 +39,7 @@ def fer2013(tmp_path):
     return tmp_path / "data"
 
 
-@taught
+@trained
 @pytest.mark.train
 def test_a_run_and_all_that_takes_it(ran, here, paint, fer2013, tmp_path):
     run = tmp_path / "run"
@@ -91,7 +91,7 @@ def timeless(run):
         ]
 
 
-@taught
+@trained
 @pytest.mark.train
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
 def test_a_run_that_is_stopped_says_how_it_goes_on_and_goes_on(process, here, fer2013, tmp_path, number, code):
@@ -123,7 +123,7 @@ def test_a_run_that_is_stopped_says_how_it_goes_on_and_goes_on(process, here, fe
     assert "expected rate = 0.05" in refused.err
 
 
-@taught
+@trained
 @pytest.mark.train
 def test_two_runs_in_one_directory(process, here, fer2013):
     with process("train", "--data", fer2013, "--out", "run", *LONG, "--epochs", 4000) as started:
@@ -134,11 +134,11 @@ def test_two_runs_in_one_directory(process, here, fer2013):
     assert f"in which the process {started.pid} is training" in second.err
 
 
-@taught
+@trained
 @pytest.mark.train
 def test_choices_of_a_run(here, fer2013, tmp_path):
     (tmp_path / "out.txt").write_text("2\n3\treason\n")
-    choices = {"optimizer": "adamw", "rate": 0.002, "schedule": "plateau", "patience": 3, "balance": "logits"}
+    choices = {"optimizer": "adamw", "learning_rate": 0.002, "schedule": "plateau", "patience": 3, "balance": "logits"}
     options = [part for name, value in choices.items() for part in (f"--{name}", value)]
     done = here(
         "train", "--data", fer2013, "--out", "run", "--model", "dense-64-tanh", "--epochs", 2, *options,
@@ -147,12 +147,12 @@ def test_choices_of_a_run(here, fer2013, tmp_path):
     assert done.code == 0, done.err
     config = tomllib.loads((tmp_path / "run" / "config.toml").read_text())
     assert {name: config[name] for name in choices} == choices
-    facts = json.loads((tmp_path / "run" / "run.json").read_text())
-    assert (facts["training_rows"], facts["validation_rows"]) == (124, 42)
-    assert facts["source"]["without"] == str(tmp_path / "out.txt")
+    run_info = json.loads((tmp_path / "run" / "run.json").read_text())
+    assert (run_info["training_rows"], run_info["validation_rows"]) == (124, 42)
+    assert run_info["source"]["without"] == str(tmp_path / "out.txt")
 
 
-@taught
+@trained
 @pytest.mark.train
 def test_a_folder_of_class_images(here, paint, tmp_path):
     for number, image in enumerate(shades(42, 48)):
@@ -167,7 +167,7 @@ def test_a_folder_of_class_images(here, paint, tmp_path):
     assert (report["head"], report["split"], report["n"]) == ("classes", "held out", 4)
 
 
-@taught
+@trained
 @pytest.mark.train
 @pytest.mark.parametrize(
     ("arguments", "words"),
@@ -210,13 +210,13 @@ def test_without_keras_the_pip_line_is_named(process, fer2013):
         (["--optimizer", "lion"], "expected optimizer as one of"),
         (["--balance", "yes"], "expected balance as one of"),
         (["--patience", "-1"], "patience"),
-        (["--rate", "0"], "rate"),
+        (["--rate", "0"], "learning_rate"),
         (["--checkpoint-minutes", "-1"], "checkpoint-minutes"),
         (["--fold", "5/5"], "expected a fold as K/N"),
         (["--fold", "five"], "expected a fold as K/N"),
         (["--fold", "0/5", "--model", "face-detector"], "with --fold; received the face detector"),
         (["--soft-labels", "a.npz", "--model", "face-detector"], "expected soft labels"),
-        (["--soft-share", "1.5"], "soft_share"),
+        (["--soft-share", "1.5"], "distillation_weight"),
         (["--teacher", "large", "--soft-labels", "fer2013"], "expected a teacher or soft labels; received both"),
         (["--teacher", "yunet,own.onnx", "--model", "face-detector"], "one for the face detector"),
         (["--on-device", "--model", "face-detector"], "with --on-device; received the face detector"),

@@ -5,17 +5,17 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from lessons import QUICK, Taught, drawn, drawn_with_votes, taught
+from lessons import QUICK, TrainedRun, drawn, drawn_with_votes, trained
 
 
 @pytest.fixture(scope="session")
-def single(tmp_path_factory: pytest.TempPathFactory) -> Taught:
+def single(tmp_path_factory: pytest.TempPathFactory) -> TrainedRun:
     """``two-conv`` taught the eight patterns."""
-    return taught(tmp_path_factory.mktemp("single") / "run", drawn(each=64), QUICK)
+    return trained(tmp_path_factory.mktemp("single") / "run", drawn(each=64), QUICK)
 
 
 @pytest.fixture(scope="session")
-def double(tmp_path_factory: pytest.TempPathFactory) -> Taught:
+def double(tmp_path_factory: pytest.TempPathFactory) -> TrainedRun:
     """``nano`` taught them under two sets of labels."""
-    config = replace(QUICK, network="nano", epochs=2, rate=0.1)
-    return taught(tmp_path_factory.mktemp("double") / "run", drawn_with_votes(each=64), config)
+    config = replace(QUICK, network="nano", epochs=2, learning_rate=0.1)
+    return trained(tmp_path_factory.mktemp("double") / "run", drawn_with_votes(each=64), config)

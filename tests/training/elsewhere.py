@@ -28,9 +28,9 @@ QUICK_NETWORKS = {
 
 
 STEPPED = {
-    "plain": replace(QUICK, network="nano", epochs=2, passes=2, balance="logits"),
+    "plain": replace(QUICK, network="nano", epochs=2, repeats=2, balance="logits"),
     "changed": replace(
-        QUICK, network="nano", epochs=2, passes=2, balance="logits", augmentation=Augmentation(mixup_share=0.5)
+        QUICK, network="nano", epochs=2, repeats=2, balance="logits", augmentation=Augmentation(mixup_share=0.5)
     ),
     "asked": replace(QUICK, epochs=2, teacher="nano", augmentation=replace(PLAIN, mixup=0.2, mixup_share=1.0)),
 }
@@ -70,7 +70,7 @@ def finished(process: subprocess.Popen[str]) -> str:
     return out
 
 
-def teach(folder: Path, devices: int) -> None:
+def train(folder: Path, devices: int) -> None:
     """A run over three steps of 32 an epoch, in FOLDER; the validation split has an odd number of face crops."""
     from mien.training.engine.devices import own_directory
     from mien.training.engine.fit import Options, fit
@@ -153,7 +153,7 @@ def learn(folder: Path, weights: Path) -> None:
     from mien.training.engine.fit import Options, fit
 
     data = drawn(each=16)
-    config = replace(QUICK, network="nano", epochs=3, dropout=0.0, rate=0.02)
+    config = replace(QUICK, network="nano", epochs=3, dropout=0.0, learning_rate=0.02)
     options = Options(start=lambda model: model.load_weights(weights))
     done = fit(data.split("Training"), data.split("PublicTest"), config, folder, lambda _: None, options)
     sys.stdout.write(json.dumps([[epoch.loss, epoch.scores[0].nll] for epoch in done.history]))
@@ -171,7 +171,7 @@ def main(task: str, folder: str, *arguments: str) -> None:
     place = Path(folder)
     match task:
         case "teach":
-            teach(place, int(arguments[0]))
+            train(place, int(arguments[0]))
         case "step":
             step(place, arguments[0] == "device")
         case "refuse":

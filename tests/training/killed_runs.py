@@ -19,10 +19,12 @@ from mien.data.dataset import PUBLIC_TEST, TRAINING
 from mien.training import prepare_backend
 from mien.training.run.directory import is_run
 
-CONFIG = replace(QUICK, network="dense-64-32-relu", epochs=4, batch=16, dropout=0.3, optimizer="adamw", rate=0.003)
+CONFIG = replace(
+    QUICK, network="dense-64-32-relu", epochs=4, batch=16, dropout=0.3, optimizer="adamw", learning_rate=0.003
+)
 
 
-def teach(run: Path, fatal: int) -> None:
+def train(run: Path, fatal: int) -> None:
     """Begins the run or goes on with it, saving after each step; kills itself in its ``fatal``-th write, half done."""
     from mien.training.engine.fit import Options, fit
 
@@ -53,7 +55,7 @@ def main() -> None:
         pid = os.fork()
         if pid == 0:
             try:
-                teach(Path(job["run"]), job["fatal"])
+                train(Path(job["run"]), job["fatal"])
             except BaseException:  # noqa: BLE001 - a fork must never come back into the loop
                 traceback.print_exc()
                 os._exit(1)

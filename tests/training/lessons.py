@@ -15,18 +15,18 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from mien.training.engine.fit import Run
-    from mien.training.run.progress import News
+    from mien.training.run.progress import TrainEvent
 
 PATTERNS = tuple(f"stripes-{turn}" for turn in range(8))
 
 QUICK = TrainingConfig(
     network="two-conv",
     epochs=3,
-    gentle_epochs=0,
+    fine_tune_epochs=0,
     warmup_epochs=0.5,
     batch=32,
     rate=0.05,
-    average=0.8,
+    ema_decay=0.8,
     augmentation=PLAIN,
 )
 
@@ -81,7 +81,7 @@ def drawn_with_votes(each: int, size: int = 24) -> Dataset:
 
 
 @dataclass(frozen=True)
-class Taught:
+class TrainedRun:
     """A finished run with all that went into it and was told of it."""
 
     folder: Path
@@ -89,14 +89,14 @@ class Taught:
     validation: Dataset
     config: TrainingConfig
     run: Run
-    told: tuple[News, ...]
+    told: tuple[TrainEvent, ...]
 
 
-def taught(folder: Path, data: Dataset, config: TrainingConfig) -> Taught:
+def trained(folder: Path, data: Dataset, config: TrainingConfig) -> TrainedRun:
     from mien.training.engine.fit import fit
 
-    told: list[News] = []
+    told: list[TrainEvent] = []
     training, validation = data.split(TRAINING), data.split(PUBLIC_TEST)
-    return Taught(
+    return TrainedRun(
         folder, training, validation, config, fit(training, validation, config, folder, told.append), tuple(told)
     )

@@ -8,7 +8,9 @@ import pytest
 from mien.training.config import PLAIN, Augmentation
 from mien.training.engine.augmentation import Draw, augment, draws, tone_tables, warp_matrices
 
-STRONG = Augmentation(rotate=40, scale=(0.6, 1.6), shift=0.3, shear=0.2, light=0.6, blur=1, shrink=1, jpeg=1, erase=1)
+STRONG = Augmentation(
+    rotate=40, scale=(0.6, 1.6), shift=0.3, shear=0.2, brightness=0.6, blur=1, shrink=1, jpeg=1, random_erasing=1
+)
 
 
 def noise(count: int = 12, size: int = 48, channels: int = 1) -> np.ndarray:
@@ -97,16 +99,16 @@ def test_scale_and_angle_stay_in_their_ranges() -> None:
     assert np.median(scales) == pytest.approx(1.0, abs=0.1)  # even in the logarithm
 
 
-@pytest.mark.parametrize("light", [0.0, 0.25, 0.9])
-def test_a_brighter_grey_never_becomes_the_darker(light: float) -> None:
-    tables = tone_tables(draws(0, 0, 100), replace(PLAIN, light=light))
+@pytest.mark.parametrize("brightness", [0.0, 0.25, 0.9])
+def test_a_brighter_grey_never_becomes_the_darker(brightness: float) -> None:
+    tables = tone_tables(draws(0, 0, 100), replace(PLAIN, brightness=brightness))
     assert tables.shape == (100, 256)
     assert tables.dtype == np.uint8
     assert (np.diff(tables.astype(int), axis=1) >= 0).all()
-    assert np.array_equal(tables, np.tile(np.arange(256), (100, 1))) == (light == 0.0)
+    assert np.array_equal(tables, np.tile(np.arange(256), (100, 1))) == (brightness == 0.0)
 
 
-@pytest.mark.parametrize("choice", ["blur", "shrink", "jpeg", "erase"])
+@pytest.mark.parametrize("choice", ["blur", "shrink", "jpeg", "random_erasing"])
 @pytest.mark.parametrize("channels", [1, 3])
 def test_a_share_of_images_is_changed(choice: str, channels: int) -> None:
     crops, table = noise(count=60, channels=channels), draws(0, 0, 60)
@@ -117,7 +119,7 @@ def test_a_share_of_images_is_changed(choice: str, channels: int) -> None:
 
 def test_erasing_covers_3_to_20_per_cent_with_one_grey() -> None:
     crops = noise(count=60)
-    out = augment(crops, draws(0, 0, 60), replace(PLAIN, erase=1))
+    out = augment(crops, draws(0, 0, 60), replace(PLAIN, random_erasing=1))
     for before, after in zip(crops, out, strict=True):
         down, across = np.nonzero((before != after)[:, :, 0])
         block = after[down.min() : down.max() + 1, across.min() : across.max() + 1]

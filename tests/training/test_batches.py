@@ -62,7 +62,7 @@ def test_targets_and_weights_stay_with_their_crops() -> None:
 
 
 def test_an_epoch_of_several_passes_is_that_many_epochs_of_one() -> None:
-    twice = Batches(numbered(100), replace(config(32, MIXED), passes=2))
+    twice = Batches(numbered(100), replace(config(32, MIXED), repeats=2))
     once = Batches(numbered(100), config(32, MIXED))
     assert twice.steps() == 6
     apart = [*once.epoch(4), *once.epoch(5)]
@@ -114,7 +114,7 @@ def test_mixed_targets_are_distributions_and_weights_means() -> None:
 
 
 def test_gentle_epochs_do_not_mix() -> None:
-    chosen = replace(config(32, MIXED), epochs=10, gentle_epochs=4)
+    chosen = replace(config(32, MIXED), epochs=10, fine_tune_epochs=4)
     for part in Batches(numbered(96), chosen).epoch(6):
         assert (part.targets["own"] > 0).sum(axis=1).max() == 1
 

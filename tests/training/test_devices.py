@@ -98,7 +98,7 @@ def test_alone_a_process_writes_where_it_is_told(tmp_path: Path) -> None:
 
 
 def numbers(record: Record) -> list[float]:
-    return [value for epoch in record.history for value in (epoch.loss, epoch.scores[0].nll, epoch.merit)]
+    return [value for epoch in record.history for value in (epoch.loss, epoch.scores[0].nll, epoch.validation_score)]
 
 
 def last(run: Path) -> Checkpoint:

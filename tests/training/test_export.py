@@ -27,7 +27,7 @@ from mien.training.export.export import AGREEMENT, check_agreement, export
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from lessons import Taught
+    from lessons import TrainedRun
 
     from mien.models.card import ModelCard
 
@@ -38,12 +38,12 @@ pytestmark = pytest.mark.train
 class Exported:
     """A run, its model file's bytes, and the card that ``export`` gave back."""
 
-    taught: Taught
+    trained: TrainedRun
     content: bytes
     card: ModelCard
 
 
-def exported(done: Taught, folder: Path) -> Exported:
+def exported(done: TrainedRun, folder: Path) -> Exported:
     path = folder / "new" / "model.onnx"
     card = export(done.run.model, done.training, done.validation, done.config, path)
     assert [file.name for file in path.parent.iterdir()] == ["model.onnx"]
@@ -51,12 +51,12 @@ def exported(done: Taught, folder: Path) -> Exported:
 
 
 @pytest.fixture(scope="session")
-def one_head(single: Taught, tmp_path_factory: pytest.TempPathFactory) -> Exported:
+def one_head(single: TrainedRun, tmp_path_factory: pytest.TempPathFactory) -> Exported:
     return exported(single, tmp_path_factory.mktemp("one"))
 
 
 @pytest.fixture(scope="session")
-def two_heads(double: Taught, tmp_path_factory: pytest.TempPathFactory) -> Exported:
+def two_heads(double: TrainedRun, tmp_path_factory: pytest.TempPathFactory) -> Exported:
     return exported(double, tmp_path_factory.mktemp("two"))
 
 
@@ -71,7 +71,7 @@ def test_the_file_holds_the_card_that_export_gives(file: Exported) -> None:
 
 
 def test_the_card_says_how_the_model_is_used(file: Exported) -> None:
-    card, done = file.card, file.taught
+    card, done = file.card, file.trained
     assert (card.name, card.size, card.channels) == (done.config.network, 24, 1)
     assert card.crop.factor == done.config.crop_factor
     assert card.mirrored == (done.config.augmentation.flip > 0)
@@ -84,7 +84,7 @@ def test_the_card_says_how_the_model_is_used(file: Exported) -> None:
 
 
 def test_the_card_says_where_the_model_came_from(file: Exported) -> None:
-    origin, done = file.card.origin, file.taught
+    origin, done = file.card.origin, file.trained
     assert from_toml(origin.config) == done.config
     assert origin.network == done.config.network
     assert origin.data == f"drawn sha256:{'d' * 64}, {len(done.training)} images"
@@ -107,7 +107,7 @@ def test_two_heads_answer_with_the_seven_labels_they_share(two_heads: Exported) 
 
 
 def test_the_card_s_scores_are_those_of_the_file_on_the_validation_split(file: Exported) -> None:
-    classifier, data = Classifier(file.content, threads=1), file.taught.validation
+    classifier, data = Classifier(file.content, threads=1), file.trained.validation
     scores = {(score.head, score.metric): score for score in file.card.scores}
     heads = [truth.head for truth in data.truths]
     assert set(scores) == {
@@ -120,8 +120,8 @@ def test_the_card_s_scores_are_those_of_the_file_on_the_validation_split(file: E
 
 
 def test_a_card_calibrated_again_on_the_same_logits_is_the_same(file: Exported) -> None:
-    validation = file.taught.validation
-    logits = predict_logits(file.taught.run.model, validation.crops)
+    validation = file.trained.validation
+    logits = predict_logits(file.trained.run.model, validation.crops)
     again = calibrated(file.card, logits, validation)
     assert again.scores == file.card.scores
     for one, other in zip((*again.heads, again.answer), (*file.card.heads, file.card.fused), strict=True):
@@ -132,8 +132,8 @@ def test_a_card_calibrated_again_on_the_same_logits_is_the_same(file: Exported) 
 
 def test_keras_and_the_file_agree_on_every_crop(file: Exported) -> None:
     classifier = Classifier(file.content, threads=1)
-    for data in (file.taught.training, file.taught.validation):
-        expected = predict_logits(file.taught.run.model, data.crops)
+    for data in (file.trained.training, file.trained.validation):
+        expected = predict_logits(file.trained.run.model, data.crops)
         for head, logits in classifier.logits(data.crops).items():
             np.testing.assert_allclose(logits, expected[head], rtol=0, atol=AGREEMENT)
             np.testing.assert_array_equal(logits.argmax(axis=1), expected[head].argmax(axis=1))
@@ -148,19 +148,19 @@ def test_a_changed_byte_is_refused(one_head: Exported) -> None:
             Classifier(bytes(changed))
 
 
-def test_another_process_exports_the_same_graph(double: Taught) -> None:
+def test_another_process_exports_the_same_graph(double: TrainedRun) -> None:
     """The way from JAX; the other process has a backend that exports, which may be this one's."""
     model, data = double.run.model, double.validation
     card = calibrated_card(predict_logits(model, data.crops), double.training, data, double.config, "jax")
     check_agreement(Classifier(sealed(_exported_elsewhere(model), card)), data.crops, predict_logits(model, data.crops))
 
 
-def test_where_no_backend_exports_the_message_says_what_to_do(double: Taught) -> None:
+def test_where_no_backend_exports_the_message_says_what_to_do(double: TrainedRun) -> None:
     with pytest.raises(MissingExtraError, match=r"mien export RUN.*pip install 'mien\[train-torch\]'"):
         _exported_elsewhere(double.run.model, installed=lambda _: False)
 
 
-def test_what_goes_wrong_in_the_other_process_is_told(double: Taught) -> None:
+def test_what_goes_wrong_in_the_other_process_is_told(double: TrainedRun) -> None:
     stranger = keras.Model(double.run.model.input, double.run.model.output, name="stranger")
     with pytest.raises(TrainingError, match=r"could not be exported by (torch|tensorflow): .*'stranger'"):
         _exported_elsewhere(stranger)
@@ -206,7 +206,7 @@ def test_a_graph_that_does_not_agree_is_refused(change: tuple[int, int, float]) 
         )
 
 
-def test_a_network_that_is_not_float32_leaves_no_file(single: Taught, tmp_path: Path) -> None:
+def test_a_network_that_is_not_float32_leaves_no_file(single: TrainedRun, tmp_path: Path) -> None:
     keras.config.set_dtype_policy("mixed_bfloat16")
     coarse = architectures.build("two-conv", shape_of(single.training, single.config))
     with pytest.raises(TrainingError, match="float32 precision"):
@@ -225,11 +225,11 @@ def test_keras_and_the_file_agree_on_every_face_of_public_test(shared: Path) -> 
     check_agreement(Classifier(sealed(to_onnx(model), card)), public_test.crops, logits)
 
 
-def test_an_evened_answer_takes_out_how_common_each_label_was(double: Taught) -> None:
+def test_an_evened_answer_takes_out_how_common_each_label_was(double: TrainedRun) -> None:
     model, data = double.run.model, double.validation
     logits = predict_logits(model, data.crops)
     plain, evened = (
-        calibrated_card(logits, double.training, data, replace(double.config, answer_even=part), "torch").answer
+        calibrated_card(logits, double.training, data, replace(double.config, prior_correction=part), "torch").answer
         for part in (0.0, 0.5)
     )
     assert plain.offsets == ()

@@ -28,7 +28,7 @@ from mien.training.architectures.complexity import multiply_adds
 from mien.training.architectures.detector import CELLS, face_detector
 from mien.training.config import config_for
 from mien.training.engine.augmentation import generator
-from mien.training.engine.fit import Options, teach
+from mien.training.engine.fit import Options, train
 from mien.training.run.directory import MODEL, read_run
 from mien.training.tasks.detection.composition import Composer
 from mien.training.tasks.detection.copy_paste import boxed_crops
@@ -96,15 +96,15 @@ def test_nobody_learns_from_what_may_be_a_face(known: BoxedFaces) -> None:
 
 def said_by_a_teacher(*seen: tuple[int, float, BoxedFaces]) -> np.ndarray:
     """Cells of a teacher that sees faces at a row of the cells each, with a score each."""
-    taught = np.zeros((CELLS_OF_256, CELL), np.float32)
+    trained = np.zeros((CELLS_OF_256, CELL), np.float32)
     corners, strides = corners_of(256, 256)
     for row, score, face in seen:
-        taught[row, 0] = score
+        trained[row, 0] = score
         box, stride = face.boxes[0], strides[row]
-        taught[row, 1:3] = (box[:2] + box[2:]) / 2 / stride - corners[row]
-        taught[row, 3:5] = np.log((box[2:] - box[:2]) / stride)
-        taught[row, 5:] = (face.points[0] / stride - corners[row]).ravel()
-    return taught
+        trained[row, 1:3] = (box[:2] + box[2:]) / 2 / stride - corners[row]
+        trained[row, 3:5] = np.log((box[2:] - box[:2]) / stride)
+        trained[row, 5:] = (face.points[0] / stride - corners[row]).ravel()
+    return trained
 
 
 MIDDLE = 32 * 16 + 16  # the cell of stride 8 at (128, 128)
@@ -125,9 +125,9 @@ NUDGED = faces((114, 112, 146, 144))
     ids=["nothing", "both see it", "the teacher alone", "hardly anything", "doubtful"],
 )
 def test_cells_learn_what_the_teacher_says_but_where_more_is_known(
-    taught: list[tuple[int, float, BoxedFaces]], known: BoxedFaces, scores: dict[int, float]
+    trained: list[tuple[int, float, BoxedFaces]], known: BoxedFaces, scores: dict[int, float]
 ) -> None:
-    targets = targets_of(known, 256, said_by_a_teacher(*taught))
+    targets = targets_of(known, 256, said_by_a_teacher(*trained))
     wanted = np.zeros(CELLS_OF_256)
     for row, score in scores.items():
         wanted[row] = score
@@ -162,8 +162,8 @@ def test_the_teacher_sees_the_image_before_it_is_spoilt(drawn: scenes.Scenes) ->
             return np.stack([said_by_a_teacher((MIDDLE, 0.15, FACE))] * len(images))
 
     config = replace(config_for("face-detector"), batch=8)
-    lesson = Faces(*drawn.halves(), config, Teacher())  # type: ignore[arg-type]  # as much of one as is asked
-    batch = next(iter(lesson.epoch(0, 0)))
+    task = Faces(*drawn.halves(), config, Teacher())  # type: ignore[arg-type]  # as much of one as is asked
+    batch = next(iter(task.epoch(0, 0)))
     assert (Teacher.seen[0] != batch.crops).any()
     assert (batch.targets[CELLS][:, MIDDLE, SCORE] > 0.1).all()
 
@@ -255,13 +255,13 @@ def test_crops_are_kept_that_the_teacher_is_sure_of_with_the_face_that_it_sees()
 def test_a_run_ends_in_a_detector_that_can_be_used(drawn: scenes.Scenes, tmp_path: Path) -> None:
     config = replace(config_for("face-detector"), epochs=1, warmup_epochs=0.0, batch=8, precision="float32")
     halves = drawn.halves()
-    lesson = Faces(*halves, config)
-    done = teach(lesson, tmp_path / "run", lambda _: None)
+    task = Faces(*halves, config)
+    done = train(task, tmp_path / "run", lambda _: None)
     record = read_run(tmp_path / "run")
     assert record.finished
-    assert record.facts.parameters == done.model.count_params()
+    assert record.run_info.parameters == done.model.count_params()
     assert (tmp_path / "run" / "augmentation.png").is_file()
-    again = teach(lesson, tmp_path / "run", lambda _: None, Options(resume=True))
+    again = train(task, tmp_path / "run", lambda _: None, Options(resume=True))
     assert again.history == done.history
 
     card = export_detector(done.model, *halves, config, tmp_path / "run" / MODEL)

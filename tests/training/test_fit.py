@@ -9,7 +9,7 @@ import pytest
 pytest.importorskip("keras", reason="needs Keras and a backend: pip install 'mien[train]'")
 
 import keras
-from lessons import QUICK, drawn, drawn_with_votes, taught
+from lessons import QUICK, drawn, drawn_with_votes, trained
 
 from mien.data.dataset import PUBLIC_TEST, TRAINING
 from mien.errors import TrainingError
@@ -19,30 +19,30 @@ from mien.training.engine.fit import BEST, Epoch, Options, fit, load, predict_lo
 from mien.training.engine.schedule import rate_at
 from mien.training.engine.validation import STATISTICS_IMAGES, estimate_batch_norm, judge_heads
 from mien.training.run.checkpoint import Checkpoints
-from mien.training.run.directory import CHECKPOINTS, CONFIG, FACTS, HISTORY, HISTORY_CSV, LOCK, SAMPLES, read_run
+from mien.training.run.directory import CHECKPOINTS, CONFIG, HISTORY, HISTORY_CSV, LOCK, RUN_INFO, SAMPLES, read_run
 from mien.training.run.progress import Progress
 from mien.training.tasks.classification import Expressions
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from lessons import Taught
+    from lessons import TrainedRun
 
     from mien.training.config import TrainingConfig
 
 pytestmark = pytest.mark.train
 
 
-def test_a_run_learns(single: Taught, double: Taught) -> None:
+def test_a_run_learns(single: TrainedRun, double: TrainedRun) -> None:
     """Chance is 1 in 8."""
-    assert max(epoch.merit for epoch in single.run.history) > 0.8
-    assert max(epoch.merit for epoch in double.run.history) > 0.8
+    assert max(epoch.validation_score for epoch in single.run.history) > 0.8
+    assert max(epoch.validation_score for epoch in double.run.history) > 0.8
     assert single.run.history[-1].loss < single.run.history[0].loss
 
 
-def test_a_run_directory_holds_config_facts_history_samples_and_weights(single: Taught) -> None:
+def test_a_run_directory_holds_config_facts_history_samples_and_weights(single: TrainedRun) -> None:
     assert {path.name for path in single.folder.iterdir()} == {
-        BEST, CHECKPOINTS, FACTS, HISTORY, HISTORY_CSV, LOCK, CONFIG, SAMPLES
+        BEST, CHECKPOINTS, RUN_INFO, HISTORY, HISTORY_CSV, LOCK, CONFIG, SAMPLES
     }  # fmt: skip
     assert read(single.folder / CONFIG) == single.config
     assert [path.name for path in sorted((single.folder / CHECKPOINTS).iterdir())] == [
@@ -50,18 +50,18 @@ def test_a_run_directory_holds_config_facts_history_samples_and_weights(single: 
     ]
 
 
-def test_a_run_directory_tells_of_its_run(double: Taught) -> None:
+def test_a_run_directory_tells_of_its_run(double: TrainedRun) -> None:
     run = read_run(double.folder)
     assert (run.config, run.history, run.finished) == (double.config, double.run.history, True)
-    facts = run.facts
-    assert (facts.network, facts.backend, facts.data) == ("nano", keras.backend.backend(), "drawn")
-    assert (facts.training_rows, facts.validation_rows) == (len(double.training), len(double.validation))
-    assert facts.parameters == double.run.model.count_params()
-    assert facts.heads == tuple((truth.head, tuple(map(str, truth.labels))) for truth in double.training.truths)
-    assert dict(facts.versions)["keras"] == keras.__version__
+    run_info = run.run_info
+    assert (run_info.network, run_info.backend, run_info.data) == ("nano", keras.backend.backend(), "drawn")
+    assert (run_info.training_rows, run_info.validation_rows) == (len(double.training), len(double.validation))
+    assert run_info.parameters == double.run.model.count_params()
+    assert run_info.heads == tuple((truth.head, tuple(map(str, truth.labels))) for truth in double.training.truths)
+    assert dict(run_info.versions)["keras"] == keras.__version__
 
 
-def test_what_is_told_is_each_step_and_each_epoch(single: Taught) -> None:
+def test_what_is_told_is_each_step_and_each_epoch(single: TrainedRun) -> None:
     steps = 384 // single.config.batch
     steps_told = [(news.epoch, news.step) for news in single.told if isinstance(news, Progress)]
     assert steps_told == [(epoch, step) for epoch in (1, 2, 3) for step in range(1, steps + 1)]
@@ -69,7 +69,7 @@ def test_what_is_told_is_each_step_and_each_epoch(single: Taught) -> None:
     assert isinstance(single.told[steps], Epoch)
 
 
-def test_progress_is_that_of_the_epoch_so_far(single: Taught) -> None:
+def test_progress_is_that_of_the_epoch_so_far(single: TrainedRun) -> None:
     told = [news for news in single.told if isinstance(news, Progress)]
     for progress in told:
         assert (progress.epochs, progress.steps) == (3, 12)
@@ -83,16 +83,16 @@ def test_progress_is_that_of_the_epoch_so_far(single: Taught) -> None:
     assert told[-1].run_seconds_left == 0
 
 
-def test_the_history_tells_the_rate_of_the_last_step(single: Taught) -> None:
+def test_the_history_tells_the_rate_of_the_last_step(single: TrainedRun) -> None:
     for epoch in single.run.history:
         expected = rate_at(single.config, 12, 12 * epoch.number - 1, single.run.history[: epoch.number - 1])
-        assert epoch.rate == expected
+        assert epoch.learning_rate == expected
 
 
 @pytest.mark.parametrize("run", ["single", "double"])
 def test_the_best_epoch_is_what_is_kept(run: str, request: pytest.FixtureRequest) -> None:
-    done: Taught = request.getfixturevalue(run)
-    best = max(done.run.history, key=lambda epoch: epoch.merit)
+    done: TrainedRun = request.getfixturevalue(run)
+    best = max(done.run.history, key=lambda epoch: epoch.validation_score)
     again = load(done.folder / BEST, shape_of(done.training, done.config), done.config.network)
     for model in (done.run.model, again):
         scores = judge_heads(predict_logits(model, done.validation.crops), done.validation)
@@ -101,7 +101,7 @@ def test_the_best_epoch_is_what_is_kept(run: str, request: pytest.FixtureRequest
             assert score.nll == pytest.approx(expected.nll, abs=1e-5)
 
 
-def test_a_directory_with_a_run_is_refused(single: Taught) -> None:
+def test_a_directory_with_a_run_is_refused(single: TrainedRun) -> None:
     before = {file: file.read_bytes() for file in single.folder.rglob("*") if file.is_file()}
     with pytest.raises(TrainingError, match="holds one: go on with it by --resume, or choose another --out"):
         fit(single.training, single.validation, single.config, single.folder, lambda _: None)
@@ -111,7 +111,7 @@ def test_a_directory_with_a_run_is_refused(single: Taught) -> None:
 def test_the_same_seed_gives_the_same_weights_and_history(tmp_path: Path) -> None:
     config = replace(QUICK, network="nano", epochs=2, batch=16, augmentation=Augmentation(mixup_share=1.0))
     data = drawn_with_votes(each=8)
-    runs = [taught(tmp_path / name, data, chosen) for name, chosen in
+    runs = [trained(tmp_path / name, data, chosen) for name, chosen in
             (("one", config), ("same", config), ("other", replace(config, seed=1)))]  # fmt: skip
     ends = [Checkpoints(done.folder / CHECKPOINTS).newest(print) for done in runs]
     weights = [[values.tobytes() for part in end.arrays.values() for values in part.values()] for end in ends if end]
@@ -135,14 +135,14 @@ def test_layers_that_start_frozen_stay_as_they_were_given(tmp_path: Path) -> Non
 
 
 def test_a_run_ends_early_where_no_epoch_is_better(tmp_path: Path) -> None:
-    lame = replace(QUICK, network="dense-64-tanh", epochs=9, rate=1e-9, patience=2, warmup_epochs=0)
-    assert len(taught(tmp_path / "run", drawn(each=8), lame).run.history) == 3
+    lame = replace(QUICK, network="dense-64-tanh", epochs=9, learning_rate=1e-9, patience=2, warmup_epochs=0)
+    assert len(trained(tmp_path / "run", drawn(each=8), lame).run.history) == 3
 
 
 def test_a_loss_that_is_not_finite_ends_the_run(tmp_path: Path) -> None:
-    wild = replace(QUICK, rate=100.0, clip=0.0, momentum=0.99, warmup_epochs=0.0, epochs=20)
+    wild = replace(QUICK, learning_rate=100.0, clipnorm=0.0, momentum=0.99, warmup_epochs=0.0, epochs=20)
     with pytest.raises(TrainingError, match="lower the rate"):
-        taught(tmp_path / "run", drawn(each=64), wild)
+        trained(tmp_path / "run", drawn(each=64), wild)
 
 
 def test_logits_that_are_not_finite_are_refused() -> None:
@@ -162,7 +162,7 @@ def test_a_validation_split_without_judged_rows_is_refused() -> None:
 def test_keras_settings_are_left_as_they_were(policy: str, tmp_path: Path) -> None:
     keras.config.set_dtype_policy(policy)
     config: TrainingConfig = replace(QUICK, epochs=1, precision="mixed_bfloat16")
-    done = taught(tmp_path / "run", drawn(each=8), config)
+    done = trained(tmp_path / "run", drawn(each=8), config)
     assert keras.config.dtype_policy().name == policy
     assert done.run.model.dtype_policy.name == "float32"
 

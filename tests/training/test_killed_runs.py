@@ -39,7 +39,7 @@ class Teacher:
         assert process.stdout is not None
         self._say, self._hear = process.stdin, process.stdout
 
-    def teach(self, run: Path, fatal: int = 0, seconds: float | None = None) -> int:
+    def train(self, run: Path, fatal: int = 0, seconds: float | None = None) -> int:
         """Begins a run or goes on with it; its exit status, -9 where it was killed."""
         self._say.write(json.dumps({"run": str(run), "fatal": fatal}).encode() + b"\n")
         pid = int(self._hear.readline())
@@ -50,7 +50,7 @@ class Teacher:
 
 
 @contextmanager
-def teaching() -> Iterator[Teacher]:
+def training_() -> Iterator[Teacher]:
     script = Path(__file__).with_name("killed_runs.py")
     command = [sys.executable, "-W", "ignore", str(script)]
     streams = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "bufsize": 0}
@@ -63,10 +63,10 @@ def teaching() -> Iterator[Teacher]:
 @pytest.mark.parametrize("kills", [30, pytest.param(200, marks=pytest.mark.long)])
 def test_a_killed_run_ends_as_one_that_was_not(kills: int, tmp_path: Path) -> None:
     dice = random.Random(17)
-    with teaching() as teacher:
-        assert teacher.teach(tmp_path / "whole") == 0
+    with training_() as teacher:
+        assert teacher.train(tmp_path / "whole") == 0
         started = time.monotonic()
-        assert teacher.teach(tmp_path / "again") == 0
+        assert teacher.train(tmp_path / "again") == 0
         length = time.monotonic() - started
         assert_same_run(tmp_path / "whole", tmp_path / "again")
         killed, number = 0, 0
@@ -75,10 +75,10 @@ def test_a_killed_run_ends_as_one_that_was_not(kills: int, tmp_path: Path) -> No
             while killed < kills:
                 in_a_write = killed % 2 == 0
                 fatal = dice.randint(1, WRITES) if in_a_write else 0
-                status = teacher.teach(run, fatal, None if in_a_write else dice.uniform(0.0, length))
+                status = teacher.train(run, fatal, None if in_a_write else dice.uniform(0.0, length))
                 if status == 0:  # it came to its end before the kill
                     break
                 assert status == -signal.SIGKILL
                 killed += 1
-            assert teacher.teach(run) == 0
+            assert teacher.train(run) == 0
             assert_same_run(tmp_path / "whole", run)

@@ -34,11 +34,11 @@ CHANGES = {
     "none": (PLAIN, 0.0),
     "flip": (replace(PLAIN, flip=0.5), 0.0),
     "warp": (replace(PLAIN, rotate=15.0, scale=(0.8, 1.25), shift=0.1, shear=0.05), 0.6),
-    "light": (replace(PLAIN, light=0.25), 0.01),
+    "brightness": (replace(PLAIN, brightness=0.25), 0.01),
     "blur": (replace(PLAIN, blur=1.0), 0.25),
     "shrink": (replace(PLAIN, shrink=1.0), 0.5),
     "jpeg": (replace(PLAIN, jpeg=1.0), 0.5),
-    "erase": (replace(PLAIN, erase=1.0), 0.0),
+    "random_erasing": (replace(PLAIN, random_erasing=1.0), 0.0),
     "all": (Augmentation(), 1.0),
 }
 

@@ -19,7 +19,7 @@ from mien.training.splits import splits_of
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from lessons import Taught
+    from lessons import TrainedRun
 
     from mien.data.dataset import Dataset
 
@@ -76,7 +76,7 @@ def test_each_row_is_told_by_the_runs_that_left_it_out(tmp_path: Path, monkeypat
 
 @pytest.mark.parametrize(("flip", "mirrored"), [(0.5, True), (0.0, False)])
 def test_the_second_view_is_the_mirror_image_where_the_config_mirrors(
-    single: Taught, flip: float, mirrored: bool
+    single: TrainedRun, flip: float, mirrored: bool
 ) -> None:
     crops, model = single.validation.crops[:16], single.run.model
     config = replace(single.config, augmentation=replace(PLAIN, flip=flip))
@@ -85,9 +85,9 @@ def test_the_second_view_is_the_mirror_image_where_the_config_mirrors(
     assert mean_logits(model, crops, config, 2, lambda _: None)["classes"] == pytest.approx(expected, abs=1e-4)
 
 
-def test_more_views_are_changed_but_not_covered(single: Taught) -> None:
+def test_more_views_are_changed_but_not_covered(single: TrainedRun) -> None:
     crops, model, seen = single.validation.crops[:16], single.run.model, []
-    covered = replace(single.config, augmentation=replace(PLAIN, erase=1.0))
+    covered = replace(single.config, augmentation=replace(PLAIN, random_erasing=1.0))
     turned = replace(single.config, augmentation=replace(PLAIN, rotate=20.0))
     plain = predict_logits(model, crops)["classes"]
     assert mean_logits(model, crops, covered, 3, seen.append)["classes"] == pytest.approx(plain, abs=1e-4)

@@ -15,7 +15,7 @@ OTHER = TrainingConfig(
     network="nano",
     seed=7,
     epochs=3,
-    gentle_epochs=1,
+    fine_tune_epochs=1,
     warmup_epochs=0.5,
     precision="mixed_bfloat16",
     augmentation=Augmentation(flip=0.0, scale=(0.5, 2.0)),
@@ -69,21 +69,21 @@ def test_a_file_that_cannot_be_read_is_refused(content: bytes | None, tmp_path: 
         ("seed", -1),
         ("seed", 2**32),
         ("epochs", 0),
-        ("gentle_epochs", 81),
-        ("gentle_epochs", -1),
+        ("fine_tune_epochs", 81),
+        ("fine_tune_epochs", -1),
         ("batch", 0),
-        ("rate", 0.0),
-        ("rate", 101.0),
-        ("rate", float("nan")),
+        ("learning_rate", 0.0),
+        ("learning_rate", 101.0),
+        ("learning_rate", float("nan")),
         ("warmup_epochs", 80.5),
         ("momentum", 1.0),
-        ("average", 1.0),
+        ("ema_decay", 1.0),
         ("dropout", -0.1),
         ("label_smoothing", 1.0),
-        ("answer_own", 1.0),
+        ("own_head_weight", 1.0),
         ("weight_decay", -1e-9),
-        ("clip", float("inf")),
-        ("further_heads", -1.0),
+        ("clipnorm", float("inf")),
+        ("auxiliary_loss_weight", -1.0),
         ("crop_factor", 0.1),
         ("precision", "float16"),
     ],
@@ -98,14 +98,14 @@ def test_a_choice_outside_its_range_is_refused(choice: str, value: object) -> No
     [
         ({"teacher": "large", "soft_labels": "fer2013"}, "a teacher or soft labels; received both"),
         ({"teacher": "yunet,a.onnx", "network": "face-detector"}, "one for the face detector"),
-        ({"teacher": "large", "soft_share": 0.0}, "a soft_share above 0 with a teacher"),
-        ({"pasted": "fer2013.csv"}, "face crops to paste with the face detector and a teacher only"),
+        ({"teacher": "large", "distillation_weight": 0.0}, "a soft_share above 0 with a teacher"),
+        ({"copy_paste": "fer2013.csv"}, "face crops to paste with the face detector and a teacher only"),
         (
-            {"pasted": "fer2013.csv", "network": "face-detector"},
+            {"copy_paste": "fer2013.csv", "network": "face-detector"},
             "face crops to paste with the face detector and a teacher",
         ),
         (
-            {"pasted": "fer2013.csv", "teacher": "large"},
+            {"copy_paste": "fer2013.csv", "teacher": "large"},
             "face crops to paste with the face detector and a teacher only",
         ),
     ],
@@ -123,12 +123,12 @@ def test_what_teaches_beside_the_labels_fits_the_network(choices: dict[str, obje
         ("blur", -0.1),
         ("shrink", 2),
         ("jpeg", float("nan")),
-        ("erase", 1.01),
+        ("random_erasing", 1.01),
         ("mixup_share", -1),
         ("rotate", 181),
         ("shift", 0.6),
         ("shear", 1.1),
-        ("light", 1.0),
+        ("brightness", 1.0),
         ("mixup", -0.2),
         ("scale", (1.2, 0.8)),
         ("scale", (0.1, 1.0)),
@@ -153,7 +153,7 @@ def test_softened_is_nowhere_stronger_and_never_mixes() -> None:
 
 @pytest.mark.parametrize(("epoch", "gentle"), [(0, False), (6, False), (7, True), (9, True)])
 def test_the_last_epochs_are_gentle(epoch: int, gentle: bool) -> None:
-    config = TrainingConfig(epochs=10, gentle_epochs=3)
+    config = TrainingConfig(epochs=10, fine_tune_epochs=3)
     assert config.augmentation_of(epoch) == (config.augmentation.softened() if gentle else config.augmentation)
 
 

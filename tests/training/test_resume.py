@@ -21,7 +21,7 @@ from mien.errors import TrainingError
 from mien.training.config import Augmentation, TrainingConfig, read
 from mien.training.engine.fit import Interrupted, Options, Run, fit
 from mien.training.run.checkpoint import Checkpoint, Checkpoints, write_synced
-from mien.training.run.directory import BEST, CONFIG, Epoch, read_facts, read_history
+from mien.training.run.directory import BEST, CONFIG, Epoch, read_history, read_run_info
 from mien.training.run.progress import Progress
 from mien.training.run.state import captured
 
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from mien.training.run.progress import News
+    from mien.training.run.progress import TrainEvent
 
 pytestmark = pytest.mark.train
 
@@ -42,21 +42,23 @@ def small(votes: bool = False) -> Dataset:
     return drawn_with_votes(each=16) if votes else drawn(each=8)
 
 
-def taught(run: Path, config: TrainingConfig, data: Dataset, tell: Callable[[News], None], **options: object) -> Run:
+def trained(
+    run: Path, config: TrainingConfig, data: Dataset, tell: Callable[[TrainEvent], None], **options: object
+) -> Run:
     return fit(data.split(TRAINING), data.split(PUBLIC_TEST), config, run, tell, Options(**options))
 
 
-def stopping(*places: tuple[int, int]) -> Callable[[News], None]:
+def stopping(*places: tuple[int, int]) -> Callable[[TrainEvent], None]:
     """A listener that presses Ctrl-C after a step of an epoch, both counted from 1."""
 
-    def listen(news: News) -> None:
+    def listen(news: TrainEvent) -> None:
         if isinstance(news, Progress) and (news.epoch, news.step) in places:
             signal.raise_signal(signal.SIGINT)
 
     return listen
 
 
-def quiet(_: News) -> None:
+def quiet(_: TrainEvent) -> None:
     pass
 
 
@@ -89,7 +91,7 @@ def assert_same_run(one: Path, other: Path) -> None:
 @pytest.mark.parametrize(
     ("config", "votes"),
     [
-        (replace(DENSE, optimizer="adamw", rate=0.003), False),
+        (replace(DENSE, optimizer="adamw", learning_rate=0.003), False),
         (replace(DENSE, precision="mixed_float16", schedule="plateau", balance="weights"), False),
         (
             replace(
@@ -99,7 +101,7 @@ def assert_same_run(one: Path, other: Path) -> None:
                 dropout=0.3,
                 precision="mixed_bfloat16",
                 augmentation=Augmentation(mixup_share=0.7),
-                gentle_epochs=1,
+                fine_tune_epochs=1,
             ),
             True,
         ),
@@ -110,13 +112,13 @@ def test_a_run_that_was_stopped_thrice_ends_as_one_that_was_not(
     config: TrainingConfig, votes: bool, tmp_path: Path
 ) -> None:
     data = small(votes)
-    whole = taught(tmp_path / "whole", config, data, quiet)
+    whole = trained(tmp_path / "whole", config, data, quiet)
     run = tmp_path / "stopped"
     for attempt, place in enumerate([(1, 2), (2, 1), (2, 3)]):
         with pytest.raises(Interrupted):
-            taught(run, config, data, stopping(place), resume=attempt > 0)
+            trained(run, config, data, stopping(place), resume=attempt > 0)
         assert last(run).moment.place == (place[0] - 1, place[1])
-    done = taught(run, config, data, quiet, resume=True)
+    done = trained(run, config, data, quiet, resume=True)
     assert_same_run(tmp_path / "whole", run)
     for name, values in captured(done.model.weights).items():
         assert values.tobytes() == captured(whole.model.weights)[name].tobytes()
@@ -150,41 +152,41 @@ def test_a_run_that_was_stopped_while_it_was_judged_ends_as_one_that_was_not(tmp
 
 
 def test_a_run_that_was_stopped_as_an_epoch_ended_has_that_epoch(tmp_path: Path) -> None:
-    def listen(news: News) -> None:
+    def listen(news: TrainEvent) -> None:
         if isinstance(news, Epoch):
             signal.raise_signal(signal.SIGINT)
 
-    taught(tmp_path / "whole", DENSE, small(), quiet)
+    trained(tmp_path / "whole", DENSE, small(), quiet)
     with pytest.raises(Interrupted):
-        taught(tmp_path / "run", DENSE, small(), listen)
+        trained(tmp_path / "run", DENSE, small(), listen)
     assert last(tmp_path / "run").moment.place == (1, 0)
-    taught(tmp_path / "run", DENSE, small(), quiet, resume=True)
+    trained(tmp_path / "run", DENSE, small(), quiet, resume=True)
     assert_same_run(tmp_path / "whole", tmp_path / "run")
 
 
 def test_a_run_without_a_checkpoint_begins_again(tmp_path: Path) -> None:
-    taught(tmp_path / "whole", DENSE, small(), quiet)
+    trained(tmp_path / "whole", DENSE, small(), quiet)
 
     class Gone(BaseException):
         pass
 
-    def vanish(news: News) -> None:
+    def vanish(news: TrainEvent) -> None:
         raise Gone
 
     with pytest.raises(Gone):
-        taught(tmp_path / "run", DENSE, small(), vanish)
+        trained(tmp_path / "run", DENSE, small(), vanish)
     assert not (tmp_path / "run" / "checkpoints").exists()
-    taught(tmp_path / "run", DENSE, small(), quiet, resume=True)
+    trained(tmp_path / "run", DENSE, small(), quiet, resume=True)
     assert_same_run(tmp_path / "whole", tmp_path / "run")
 
 
 def test_a_damaged_checkpoint_is_told_of_and_costs_no_more_than_time(tmp_path: Path) -> None:
-    taught(tmp_path / "whole", DENSE, small(), quiet)
+    trained(tmp_path / "whole", DENSE, small(), quiet)
     with pytest.raises(Interrupted):
-        taught(tmp_path / "run", DENSE, small(), stopping((3, 2)))
+        trained(tmp_path / "run", DENSE, small(), stopping((3, 2)))
     (tmp_path / "run" / "checkpoints" / "epoch-0002-step-000002" / "model.npz").write_bytes(b"torn")
-    told: list[News] = []
-    taught(tmp_path / "run", DENSE, small(), told.append, resume=True)
+    told: list[TrainEvent] = []
+    trained(tmp_path / "run", DENSE, small(), told.append, resume=True)
     words = [news for news in told if isinstance(news, str)]
     assert "was altered or cut short in model.npz" in words[0]
     assert words[1] == "going on after 2 of 3 epochs"
@@ -197,26 +199,26 @@ def test_a_full_disk_ends_the_run_with_words_and_costs_no_more_than_time(tmp_pat
             raise OSError(errno.ENOSPC, "No space left on device")
         write_synced(path, content)
 
-    taught(tmp_path / "whole", DENSE, small(), quiet)
+    trained(tmp_path / "whole", DENSE, small(), quiet)
     with pytest.raises(TrainingError, match=r"No space left on device.*epoch-0002, is whole"):
-        taught(tmp_path / "run", DENSE, small(), quiet, write=full)
+        trained(tmp_path / "run", DENSE, small(), quiet, write=full)
     assert len(read_history(tmp_path / "run")) == 2
-    taught(tmp_path / "run", DENSE, small(), quiet, resume=True)
+    trained(tmp_path / "run", DENSE, small(), quiet, resume=True)
     assert_same_run(tmp_path / "whole", tmp_path / "run")
 
 
 def test_files_beside_the_checkpoints_that_can_not_be_written_end_the_run_with_words(tmp_path: Path) -> None:
     with pytest.raises(Interrupted):
-        taught(tmp_path / "run", DENSE, small(), stopping((2, 1)))
+        trained(tmp_path / "run", DENSE, small(), stopping((2, 1)))
     (tmp_path / "run" / BEST).unlink()
     (tmp_path / "run" / BEST).mkdir()
     with pytest.raises(TrainingError, match="The run itself is saved"):
-        taught(tmp_path / "run", DENSE, small(), quiet, resume=True)
+        trained(tmp_path / "run", DENSE, small(), quiet, resume=True)
 
 
 def test_checkpoints_within_an_epoch_change_nothing(tmp_path: Path) -> None:
-    taught(tmp_path / "rare", DENSE, small(), quiet)
-    taught(tmp_path / "often", DENSE, small(), quiet, checkpoint_minutes=0.0)
+    trained(tmp_path / "rare", DENSE, small(), quiet)
+    trained(tmp_path / "often", DENSE, small(), quiet, checkpoint_minutes=0.0)
     assert sorted(path.name for path in (tmp_path / "often" / "checkpoints").iterdir()) == [
         "epoch-0002-step-000002",
         "epoch-0002-step-000003",
@@ -226,10 +228,10 @@ def test_checkpoints_within_an_epoch_change_nothing(tmp_path: Path) -> None:
 
 
 def test_a_finished_run_is_only_read(tmp_path: Path) -> None:
-    done = taught(tmp_path / "run", DENSE, small(), quiet)
+    done = trained(tmp_path / "run", DENSE, small(), quiet)
     before = {file: file.read_bytes() for file in (tmp_path / "run" / "checkpoints").rglob("*.*")}
-    told: list[News] = []
-    again = taught(tmp_path / "run", DENSE, small(), told.append, resume=True)
+    told: list[TrainEvent] = []
+    again = trained(tmp_path / "run", DENSE, small(), told.append, resume=True)
     assert told == ["the run is finished, with 3 epochs; nothing is left to learn"]
     assert again.history == done.history
     for name, values in captured(again.model.weights).items():
@@ -238,19 +240,19 @@ def test_a_finished_run_is_only_read(tmp_path: Path) -> None:
 
 
 def test_what_lies_beside_the_checkpoints_is_mended(tmp_path: Path) -> None:
-    done = taught(tmp_path / "run", DENSE, small(), quiet)
+    done = trained(tmp_path / "run", DENSE, small(), quiet)
     for name in (BEST, "history.csv", "history.jsonl"):
         (tmp_path / "run" / name).unlink()
-    taught(tmp_path / "run", DENSE, small(), quiet, resume=True)
+    trained(tmp_path / "run", DENSE, small(), quiet, resume=True)
     assert read_history(tmp_path / "run") == done.history
     assert (tmp_path / "run" / BEST).is_file()
 
 
 def test_more_epochs_can_be_had_where_nothing_before_depends_on_their_number(tmp_path: Path) -> None:
     config = replace(DENSE, schedule="constant")
-    taught(tmp_path / "whole", replace(config, epochs=5), small(), quiet)
-    taught(tmp_path / "run", config, small(), quiet)
-    done = taught(tmp_path / "run", replace(config, epochs=5), small(), quiet, resume=True)
+    trained(tmp_path / "whole", replace(config, epochs=5), small(), quiet)
+    trained(tmp_path / "run", config, small(), quiet)
+    done = trained(tmp_path / "run", replace(config, epochs=5), small(), quiet, resume=True)
     assert len(done.history) == 5
     assert read(tmp_path / "run" / CONFIG).epochs == 5
     assert_same_run(tmp_path / "whole", tmp_path / "run")
@@ -261,7 +263,7 @@ def stopped(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run that was stopped in its second epoch."""
     run = tmp_path_factory.mktemp("stopped") / "run"
     with pytest.raises(Interrupted):
-        taught(run, DENSE, small(), stopping((2, 1)))
+        trained(run, DENSE, small(), stopping((2, 1)))
     return run
 
 
@@ -269,7 +271,7 @@ def stopped(tmp_path_factory: pytest.TempPathFactory) -> Path:
     ("changed", "words"),
     [
         ({"epochs": 9}, r"expected epochs = 3 as the run .* has it; received 9.*schedule is one of"),
-        ({"rate": 0.5}, "expected rate = 0.05"),
+        ({"learning_rate": 0.5}, "expected rate = 0.05"),
         ({"seed": 3}, "expected seed = 0"),
         ({"network": "two-conv"}, "expected network = dense-64-32-relu"),
         ({"augmentation": Augmentation()}, "expected augmentation"),
@@ -278,7 +280,7 @@ def stopped(tmp_path_factory: pytest.TempPathFactory) -> Path:
 )
 def test_another_config_is_refused(changed: dict[str, object], words: str, stopped: Path) -> None:
     with pytest.raises(TrainingError, match=words):
-        taught(stopped, replace(DENSE, **changed), small(), quiet, resume=True)
+        trained(stopped, replace(DENSE, **changed), small(), quiet, resume=True)
     assert read(stopped / CONFIG) == DENSE
 
 
@@ -293,19 +295,19 @@ def test_another_config_is_refused(changed: dict[str, object], words: str, stopp
 )
 def test_other_data_is_refused(data: Dataset, words: str, stopped: Path) -> None:
     with pytest.raises(TrainingError, match=rf"expected the data that the run .* began with, {words}"):
-        taught(stopped, DENSE, data, quiet, resume=True)
+        trained(stopped, DENSE, data, quiet, resume=True)
 
 
 def test_a_directory_without_a_run_can_not_be_resumed(tmp_path: Path) -> None:
     with pytest.raises(TrainingError, match="there is none: leave --resume away to begin one"):
-        taught(tmp_path / "run", DENSE, small(), quiet, resume=True)
+        trained(tmp_path / "run", DENSE, small(), quiet, resume=True)
 
 
 def test_a_backend_other_than_the_first_is_told_of(stopped: Path, tmp_path: Path) -> None:
     from shutil import copytree
 
     run = copytree(stopped, tmp_path / "run")
-    replace(read_facts(run), backend="abacus").save(run)
-    told: list[News] = []
-    taught(run, DENSE, small(), told.append, resume=True)
+    replace(read_run_info(run), backend="abacus").save(run)
+    told: list[TrainEvent] = []
+    trained(run, DENSE, small(), told.append, resume=True)
     assert any(isinstance(news, str) and news.startswith("the run began on abacus and goes on on") for news in told)

@@ -11,12 +11,12 @@ from mien.errors import TrainingError
 from mien.training.config import TrainingConfig
 from mien.training.run.directory import (
     CONFIG,
-    FACTS,
     HISTORY,
     HISTORY_CSV,
+    RUN_INFO,
     Epoch,
-    Facts,
     HeadScore,
+    RunInfo,
     Source,
     is_run,
     read_history,
@@ -27,7 +27,7 @@ from mien.training.run.directory import (
 if TYPE_CHECKING:
     from pathlib import Path
 
-FACTS_OF_A_RUN = Facts(
+FACTS_OF_A_RUN = RunInfo(
     network="nano",
     backend="torch",
     parameters=85_552,
@@ -43,20 +43,23 @@ FACTS_OF_A_RUN = Facts(
 )
 
 
-def epochs(*merits: float) -> tuple[Epoch, ...]:
+def epochs(*validation_scores: float) -> tuple[Epoch, ...]:
     """A history of epochs with these mean accuracies of two heads."""
     return tuple(
         Epoch(
             number=number,
             loss=1 / (number + 2),
             accuracy=0.4,
-            scores=(HeadScore("fer2013", merit - 0.1, 1 / 3, 1.1), HeadScore("ferplus", merit + 0.1, 0.5, 0.9)),
+            scores=(
+                HeadScore("fer2013", validation_score - 0.1, 1 / 3, 1.1),
+                HeadScore("ferplus", validation_score + 0.1, 0.5, 0.9),
+            ),
             rate=0.1 / 3,
             seconds=60.0,
             images_per_second=512.3,
             waiting=0.012,
         )
-        for number, merit in enumerate(merits, 1)
+        for number, validation_score in enumerate(validation_scores, 1)
     )
 
 
@@ -71,7 +74,7 @@ def begun(folder: Path, config: TrainingConfig, history: tuple[Epoch, ...] = ())
 def test_a_run_is_read_as_it_was_written(tmp_path: Path) -> None:
     config = TrainingConfig(network="nano", epochs=40)
     run = read_run(begun(tmp_path, config, epochs(0.4, 0.6, 0.5)))
-    assert (run.path, run.config, run.facts, run.history) == (
+    assert (run.path, run.config, run.run_info, run.history) == (
         tmp_path, config, FACTS_OF_A_RUN, epochs(0.4, 0.6, 0.5)
     )  # fmt: skip
     assert run.best == run.history[1]
@@ -87,7 +90,7 @@ def test_a_run_in_its_first_epoch(tmp_path: Path) -> None:
     ("config", "finished"),
     [
         (TrainingConfig(), False),
-        (TrainingConfig(epochs=3, gentle_epochs=0, warmup_epochs=1), True),
+        (TrainingConfig(epochs=3, fine_tune_epochs=0, warmup_epochs=1), True),
         (TrainingConfig(patience=2), True),
     ],
     ids=["goes on", "all epochs", "patience"],
@@ -110,12 +113,12 @@ def test_the_history_in_csv_has_a_row_an_epoch(tmp_path: Path) -> None:
         "epoch": "2", "loss": "0.25000", "accuracy": "0.40000",
         "fer2013_accuracy": "0.50000", "fer2013_macro_f1": "0.33333", "fer2013_nll": "1.10000",
         "ferplus_accuracy": "0.70000", "ferplus_macro_f1": "0.50000", "ferplus_nll": "0.90000",
-        "rate": "0.03333", "seconds": "60.0", "images_per_second": "512", "waiting": "0.0120",
+        "learning_rate": "0.03333", "seconds": "60.0", "images_per_second": "512", "waiting": "0.0120",
     }  # fmt: skip
     assert [row["epoch"] for row in rows] == ["1", "2"]
 
 
-@pytest.mark.parametrize("lacking", [CONFIG, FACTS])
+@pytest.mark.parametrize("lacking", [CONFIG, RUN_INFO])
 def test_a_folder_without_a_run_is_told_of(lacking: str, tmp_path: Path) -> None:
     (begun(tmp_path, TrainingConfig()) / lacking).unlink()
     assert not is_run(tmp_path)
@@ -127,9 +130,9 @@ def test_a_folder_without_a_run_is_told_of(lacking: str, tmp_path: Path) -> None
     ("name", "content"),
     [
         (CONFIG, "epochs = 'many'"),
-        (FACTS, "{}"),
-        (FACTS, "no json"),
-        (FACTS, "[1]"),
+        (RUN_INFO, "{}"),
+        (RUN_INFO, "no json"),
+        (RUN_INFO, "[1]"),
         (HISTORY, '{"number": 1}\n'),
         (HISTORY, "\x00"),
     ],
@@ -141,14 +144,14 @@ def test_a_run_that_can_not_be_read_is_told_of(name: str, content: str, tmp_path
 
 
 def test_facts_of_before_there_were_folds_are_read(tmp_path: Path) -> None:
-    path = begun(tmp_path, TrainingConfig()) / FACTS
+    path = begun(tmp_path, TrainingConfig()) / RUN_INFO
     told = json.loads(path.read_text())
     assert told["source"].pop("fold") == ""
     path.write_text(json.dumps(told))
-    assert read_run(tmp_path).facts == FACTS_OF_A_RUN
+    assert read_run(tmp_path).run_info == FACTS_OF_A_RUN
 
 
 def test_facts_may_name_no_source(tmp_path: Path) -> None:
     replace(FACTS_OF_A_RUN, source=Source()).save(tmp_path)
     TrainingConfig().save(tmp_path / CONFIG)
-    assert read_run(tmp_path).facts.source == Source("", "", 0.1)
+    assert read_run(tmp_path).run_info.source == Source("", "", 0.1)

@@ -8,7 +8,7 @@ from histories import write_run
 from mien.classification.classifier import Classifier
 from mien.errors import UsageError
 from mien.training.run.comparison import compare, find_runs, measure
-from mien.training.run.directory import CONFIG, FACTS, HISTORY, LOCK, MODEL
+from mien.training.run.directory import CONFIG, HISTORY, LOCK, MODEL, RUN_INFO
 from mien.training.run.lock import locked
 
 
@@ -64,7 +64,7 @@ def test_a_run_whose_lock_is_held_is_running(tmp_path):
     assert one(run).state == "interrupted"
 
 
-@pytest.mark.parametrize("name", [CONFIG, FACTS, HISTORY, MODEL])
+@pytest.mark.parametrize("name", [CONFIG, RUN_INFO, HISTORY, MODEL])
 @pytest.mark.parametrize("damage", [b"", b"\xff\x00torn", b'{"epoch": '], ids=["empty", "bytes", "torn"])
 def test_a_damaged_file_has_its_reason_told(tmp_path, shipped_model, own_scores, name, damage):
     run = write_run(tmp_path / "run", (0.5, 0.6), planned=2, model=shipped_model)

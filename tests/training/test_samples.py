@@ -29,7 +29,7 @@ def cell(pixels: np.ndarray, column: int, row: int) -> np.ndarray:
 
 @pytest.mark.parametrize("channels", [1, 3])
 def test_what_is_shown_is_what_the_run_learns_from(channels: int, tmp_path: Path) -> None:
-    config = TrainingConfig(epochs=31, gentle_epochs=5, augmentation=replace(Augmentation(), mixup=0.0))
+    config = TrainingConfig(epochs=31, fine_tune_epochs=5, augmentation=replace(Augmentation(), mixup=0.0))
     pixels = sheet(tmp_path, config, channels)
     data = drawn(each=4, size=28, channels=channels)
     rows = np.linspace(0, len(data) - 1, 6).round().astype(int)[1:-1]
@@ -43,7 +43,7 @@ def test_what_is_shown_is_what_the_run_learns_from(channels: int, tmp_path: Path
 
 @pytest.mark.parametrize(("size", "epochs", "columns"), [(28, 1, 2), (48, 3, 4), (160, 40, 5), (8, 2, 3)])
 def test_any_size_and_length_has_a_sheet(size: int, epochs: int, columns: int, tmp_path: Path) -> None:
-    config = TrainingConfig(epochs=epochs, gentle_epochs=0, warmup_epochs=0, augmentation=PLAIN)
+    config = TrainingConfig(epochs=epochs, fine_tune_epochs=0, warmup_epochs=0, augmentation=PLAIN)
     pixels = sheet(tmp_path, config, size=size)
     assert pixels.shape == (HEADING + 4 * (SIDE + GAP), columns * (SIDE + GAP) + 3 * GAP, 3)
     np.testing.assert_array_equal(cell(pixels, 0, 0), cell(pixels, columns - 1, 0))

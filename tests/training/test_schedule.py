@@ -8,7 +8,7 @@ from mien.training.engine.schedule import averaging_decay, best_epoch, is_finish
 
 
 def config(schedule: str, warmup: float = 0.0) -> TrainingConfig:
-    return TrainingConfig(epochs=10, gentle_epochs=0, rate=0.2, warmup_epochs=warmup, schedule=schedule)
+    return TrainingConfig(epochs=10, fine_tune_epochs=0, learning_rate=0.2, warmup_epochs=warmup, schedule=schedule)
 
 
 @pytest.mark.parametrize(
@@ -36,7 +36,7 @@ def test_the_rate_rises_at_first(schedule: str) -> None:
 
 
 def test_a_run_that_is_all_warm_up_never_divides_by_nothing() -> None:
-    chosen = TrainingConfig(epochs=1, gentle_epochs=0, warmup_epochs=1.0, rate=0.2)
+    chosen = TrainingConfig(epochs=1, fine_tune_epochs=0, warmup_epochs=1.0, learning_rate=0.2)
     assert rate_at(chosen, 1, 0, ()) == pytest.approx(0.2)
     assert rate_at(chosen, 2, 0, ()) == pytest.approx(0.002)
 
@@ -53,9 +53,9 @@ def test_a_run_that_is_all_warm_up_never_divides_by_nothing() -> None:
         ((0.5, *(0.4,) * 3, 0.6, 0.5, 0.5), 1),
     ],
 )
-def test_a_plateau_is_three_epochs_without_a_better_one(merits: tuple[float, ...], count: int) -> None:
-    assert plateaus(epochs(*merits)) == count
-    assert rate_at(config("plateau"), 10, 80, epochs(*merits)) == pytest.approx(0.2 / 3**count)
+def test_a_plateau_is_three_epochs_without_a_better_one(validation_scores: tuple[float, ...], count: int) -> None:
+    assert plateaus(epochs(*validation_scores)) == count
+    assert rate_at(config("plateau"), 10, 80, epochs(*validation_scores)) == pytest.approx(0.2 / 3**count)
 
 
 @pytest.mark.parametrize(
@@ -70,9 +70,11 @@ def test_a_plateau_is_three_epochs_without_a_better_one(merits: tuple[float, ...
         ((0.5,) * 10, 0, True),
     ],
 )
-def test_a_run_ends_after_its_epochs_or_its_patience(merits: tuple[float, ...], patience: int, finished: bool) -> None:
-    chosen = TrainingConfig(epochs=10, gentle_epochs=0, patience=patience)
-    assert is_finished(chosen, epochs(*merits)) == finished
+def test_a_run_ends_after_its_epochs_or_its_patience(
+    validation_scores: tuple[float, ...], patience: int, finished: bool
+) -> None:
+    chosen = TrainingConfig(epochs=10, fine_tune_epochs=0, patience=patience)
+    assert is_finished(chosen, epochs(*validation_scores)) == finished
 
 
 def test_the_best_epoch_is_the_first_of_the_highest_merit() -> None:
@@ -84,5 +86,5 @@ def test_the_best_epoch_is_the_first_of_the_highest_merit() -> None:
     [(72, 224, 0.999), (6, 31, 1 - 5 / 186), (1, 5, 0.0), (1, 1, 0.0)],
 )
 def test_averages_reach_back_over_a_fifth_of_the_run_at_most(epochs: int, steps: int, decay: float) -> None:
-    config = TrainingConfig(epochs=epochs, gentle_epochs=0, warmup_epochs=0.0, average=0.999)
+    config = TrainingConfig(epochs=epochs, fine_tune_epochs=0, warmup_epochs=0.0, ema_decay=0.999)
     assert averaging_decay(config, steps) == pytest.approx(decay)

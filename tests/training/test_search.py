@@ -24,19 +24,19 @@ from mien.training.search.trials import UNPRUNED, Search, Trial, search
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from mien.training.run.progress import News
+    from mien.training.run.progress import TrainEvent
 
-BASE = TrainingConfig(network="two-conv", epochs=6, gentle_epochs=0, rate=0.1)
+BASE = TrainingConfig(network="two-conv", epochs=6, fine_tune_epochs=0, learning_rate=0.1)
 
 
-def epoch(number: int, merit: float) -> Epoch:
-    score = HeadScore("classes", accuracy=merit, macro_f1=merit, nll=1.0)
-    return Epoch(number, 1.0, merit, (score,), 0.1, seconds=1.0, images_per_second=100.0, waiting=0.0)
+def epoch(number: int, validation_score: float) -> Epoch:
+    score = HeadScore("classes", accuracy=validation_score, macro_f1=validation_score, nll=1.0)
+    return Epoch(number, 1.0, validation_score, (score,), 0.1, seconds=1.0, images_per_second=100.0, waiting=0.0)
 
 
 def goodness(config: TrainingConfig) -> float:
     """Best at a third of the base's rate and a dropout of 0.4; the rate matters most."""
-    return 0.9 - 0.3 * abs(math.log10(config.rate / 0.033)) - 0.2 * abs(config.dropout - 0.4)
+    return 0.9 - 0.3 * abs(math.log10(config.learning_rate / 0.033)) - 0.2 * abs(config.dropout - 0.4)
 
 
 @dataclass
@@ -51,28 +51,28 @@ class Fake:
 
     stopped: tuple[int, ...] = ()
     diverging: float = math.inf
-    taught: list[tuple[str, TrainingConfig]] = field(default_factory=list)
+    trained: list[tuple[str, TrainingConfig]] = field(default_factory=list)
 
-    def __call__(self, config: TrainingConfig, run: Path, tell: Callable[[News], None]) -> None:
-        self.taught.append((run.name, config))
+    def __call__(self, config: TrainingConfig, run: Path, tell: Callable[[TrainEvent], None]) -> None:
+        self.trained.append((run.name, config))
         for number in range(1, config.epochs + 1):
-            if config.rate > self.diverging:
+            if config.learning_rate > self.diverging:
                 raise DivergedError("the loss is nan")
             tell(epoch(number, goodness(config) * (1 - 0.5**number)))
-            if len(self.taught) - 1 in self.stopped:
+            if len(self.trained) - 1 in self.stopped:
                 raise KeyboardInterrupt
 
 
-def searched(out: Path, count: int, teach: Fake | None = None, config: TrainingConfig = BASE) -> Search:
-    return search(config, count, out, teach or Fake(), lambda _: None, data="d" * 64)
+def searched(out: Path, count: int, train: Fake | None = None, config: TrainingConfig = BASE) -> Search:
+    return search(config, count, out, train or Fake(), lambda _: None, data="d" * 64)
 
 
 def test_the_config_itself_is_tried_first(tmp_path: Path) -> None:
     fake = Fake()
     found = searched(tmp_path, 3, fake)
-    assert [name for name, _ in fake.taught] == ["trial-0001", "trial-0002", "trial-0003"]
-    assert fake.taught[0][1] == BASE
-    assert found.trials[0].merits == pytest.approx([goodness(BASE) * (1 - 0.5**n) for n in range(1, 7)])
+    assert [name for name, _ in fake.trained] == ["trial-0001", "trial-0002", "trial-0003"]
+    assert fake.trained[0][1] == BASE
+    assert found.trials[0].validation_scores == pytest.approx([goodness(BASE) * (1 - 0.5**n) for n in range(1, 7)])
 
 
 def test_the_same_seed_makes_the_same_suggestions(tmp_path: Path) -> None:
@@ -98,9 +98,9 @@ def test_a_search_that_was_interrupted_ends_as_one_that_was_not(tmp_path: Path) 
             searched(tmp_path / "parts", 14, fake)
     again = searched(tmp_path / "parts", 14, fake)
     assert again == whole
-    repeated = [fake.taught[at : at + 2] for at in fake.stopped]
+    repeated = [fake.trained[at : at + 2] for at in fake.stopped]
     assert all(before == after for before, after in repeated)
-    assert [name for name, _ in fake.taught[5:7]] == ["trial-0005", "trial-0005"]
+    assert [name for name, _ in fake.trained[5:7]] == ["trial-0005", "trial-0005"]
 
 
 def test_a_search_goes_on_with_more_trials(tmp_path: Path) -> None:
@@ -108,20 +108,20 @@ def test_a_search_goes_on_with_more_trials(tmp_path: Path) -> None:
     fake = Fake()
     more = searched(tmp_path, 5, fake)
     assert more.trials[:3] == first.trials
-    assert [name for name, _ in fake.taught] == ["trial-0004", "trial-0005"]
+    assert [name for name, _ in fake.trained] == ["trial-0004", "trial-0005"]
     assert searched(tmp_path, 5, fake) == more
-    assert len(fake.taught) == 2
+    assert len(fake.trained) == 2
 
 
 def test_epochs_before_an_interruption_count(tmp_path: Path) -> None:
     (tmp_path / "trial-0001").mkdir()
     write_history(tmp_path / "trial-0001", [epoch(1, 0.1), epoch(2, 0.8)])
 
-    def go_on(config: TrainingConfig, run: Path, tell: Callable[[News], None]) -> None:
+    def go_on(config: TrainingConfig, run: Path, tell: Callable[[TrainEvent], None]) -> None:
         tell(epoch(3, 0.3))
 
     found = search(BASE, 1, tmp_path, go_on, lambda _: None)
-    assert (found.best.merits, found.best.merit) == ((0.1, 0.8, 0.3), 0.8)
+    assert (found.best.validation_scores, found.best.validation_score) == ((0.1, 0.8, 0.3), 0.8)
 
 
 def test_bad_runs_end_early(tmp_path: Path) -> None:
@@ -130,7 +130,7 @@ def test_bad_runs_end_early(tmp_path: Path) -> None:
     assert {trial.state for trial in found.trials[:UNPRUNED]} == {"finished"}
     assert len(early) >= 3
     for trial in early:
-        assert BASE.epochs // 3 <= len(trial.merits) < BASE.epochs
+        assert BASE.epochs // 3 <= len(trial.validation_scores) < BASE.epochs
         assert goodness(trial.choices.applied(BASE)) < goodness(found.best.choices.applied(BASE))
 
 
@@ -139,8 +139,8 @@ def test_what_diverges_counts_and_is_not_tried_again(tmp_path: Path) -> None:
     found = searched(tmp_path, 12, fake)
     diverged = [trial for trial in found.trials if trial.state == "diverged"]
     assert diverged
-    assert all(trial.choices.rate > 0.1 and trial.merits == () for trial in diverged)
-    assert len({config.rate for _, config in fake.taught}) == 12
+    assert all(trial.choices.rate > 0.1 and trial.validation_scores == () for trial in diverged)
+    assert len({config.learning_rate for _, config in fake.trained}) == 12
     assert found.best.choices.rate <= 0.1
 
 
@@ -158,19 +158,19 @@ def test_the_directory_holds_the_best_config_and_a_table(tmp_path: Path) -> None
     for row, trial in zip(rows, found.trials, strict=True):
         assert (row["state"], int(row["epochs"]), int(row["batch"])) == (
             trial.state,
-            len(trial.merits),
+            len(trial.validation_scores),
             trial.choices.batch,
         )
-        assert float(row["merit"]) == pytest.approx(trial.merit, abs=1e-5)
-        assert float(row["rate"]) == pytest.approx(trial.choices.rate, rel=1e-5)
+        assert float(row["merit"]) == pytest.approx(trial.validation_score, abs=1e-5)
+        assert float(row["learning_rate"]) == pytest.approx(trial.choices.rate, rel=1e-5)
 
 
 def test_what_matters_most_is_found() -> None:
     own = own_choices(BASE)
-    grid = [replace(own, rate=0.011 * 1.18**step, dropout=0.06 * (step % 7)) for step in range(20)]
+    grid = [replace(own, learning_rate=0.011 * 1.18**step, dropout=0.06 * (step % 7)) for step in range(20)]
     trials = [Trial(at, point, (goodness(point.applied(BASE)),), "finished") for at, point in enumerate(grid, start=1)]
     shares = Search(BASE, "", tuple(trials)).importances()
-    assert shares[0][0] == "rate"
+    assert shares[0][0] == "learning_rate"
     assert sum(share for _, share in shares) == pytest.approx(1.0)
     assert Search(BASE, "", tuple(trials[:5])).importances() == ()
     alike = [Trial(at, own, (0.5,), "finished") for at in range(1, 10)]
@@ -226,7 +226,7 @@ def test_every_config_of_the_zoo_has_a_space_around_it(network: str) -> None:
 
 def test_what_a_config_has_none_of_is_not_varied() -> None:
     bare = replace(BASE, augmentation=replace(PLAIN, flip=0.5), weight_decay=0.0)
-    assert sorted(space(bare)) == ["batch", "dropout", "label_smoothing", "rate"]
+    assert sorted(space(bare)) == ["batch", "dropout", "label_smoothing", "learning_rate"]
 
 
 def test_an_augmentation_is_made_stronger_as_a_whole() -> None:
@@ -234,9 +234,9 @@ def test_an_augmentation_is_made_stronger_as_a_whole() -> None:
     assert strengthened(own, 1.0) == own
     assert strengthened(own, 0.0) == replace(PLAIN, flip=own.flip, mixup=own.mixup)
     double = strengthened(own, 2.0)
-    assert (double.rotate, double.erase, double.flip) == (30.0, 0.5, 0.5)
+    assert (double.rotate, double.random_erasing, double.flip) == (30.0, 0.5, 0.5)
     assert double.scale == pytest.approx((0.85**2, 1.2**2))
-    assert strengthened(own, 100.0).light == 0.9
+    assert strengthened(own, 100.0).brightness == 0.9
 
 
 @pytest.mark.train
@@ -246,11 +246,11 @@ def test_a_search_over_real_runs(tmp_path: Path) -> None:
 
     data = drawn(each=4)
 
-    def teach(config: TrainingConfig, run: Path, tell: Callable[[News], None]) -> None:
+    def train(config: TrainingConfig, run: Path, tell: Callable[[TrainEvent], None]) -> None:
         fit(data.split("Training"), data.split("PublicTest"), config, run, tell)
 
-    found = search(replace(QUICK, epochs=1), 2, tmp_path, teach, lambda _: None, data.digest)
+    found = search(replace(QUICK, epochs=1), 2, tmp_path, train, lambda _: None, data.digest)
     for trial in found.trials:
         record = read_run(tmp_path / trial.directory)
         assert record.config == trial.choices.applied(found.config)
-        assert [epoch.merit for epoch in record.history] == pytest.approx(list(trial.merits))
+        assert [epoch.validation_score for epoch in record.history] == pytest.approx(list(trial.validation_scores))

@@ -49,8 +49,8 @@ def blended(own: list[float], weight: float, soft: list[float], share: float) ->
     truth = replace(data.truths[0], labels=("a", "b"), targets=np.array([own], np.float32),
                     weights=np.array([weight], np.float32))  # fmt: skip
     data = replace(data, truths=(truth,))
-    taught = softened(data, collected(data.crops, {truth.head: (("a", "b"), np.array([soft]))}, MADE), share).truths[0]
-    return taught.targets[0].tolist(), float(taught.weights[0])
+    trained = softened(data, collected(data.crops, {truth.head: (("a", "b"), np.array([soft]))}, MADE), share).truths[0]
+    return trained.targets[0].tolist(), float(trained.weights[0])
 
 
 @pytest.mark.parametrize(
@@ -81,8 +81,8 @@ def test_learning_from_the_blend_is_learning_from_both() -> None:
 
 def test_rows_that_are_not_known_stay_as_they_are() -> None:
     data = drawn_with_votes(each=4)
-    taught = softened(data, told_of(data.select(np.arange(8))), 0.5)
-    for before, after in zip(data.truths, taught.truths, strict=True):
+    trained = softened(data, told_of(data.select(np.arange(8))), 0.5)
+    for before, after in zip(data.truths, trained.truths, strict=True):
         assert (after.targets[8:] == before.targets[8:]).all()
         assert (after.weights[8:] == before.weights[8:]).all()
         assert (after.targets[:8] != before.targets[:8]).any(axis=1).all()
@@ -100,9 +100,9 @@ def test_rows_are_found_by_their_pixels_in_any_order() -> None:
 def test_heads_that_are_not_known_stay_as_they_are() -> None:
     data = drawn_with_votes(each=2)
     soft = told_of(data)
-    taught = softened(data, replace(soft, heads=soft.heads[1:]), 0.5)
-    assert taught.truths[0] is data.truths[0]
-    assert taught.truths[1].weights.tolist() != data.truths[1].weights.tolist()
+    trained = softened(data, replace(soft, heads=soft.heads[1:]), 0.5)
+    assert trained.truths[0] is data.truths[0]
+    assert trained.truths[1].weights.tolist() != data.truths[1].weights.tolist()
 
 
 @pytest.mark.parametrize("labels", [PATTERNS[::-1], PATTERNS[1:]], ids=["order", "number"])
@@ -245,12 +245,12 @@ def test_all_files_that_ship_can_be_read() -> None:
 def test_only_learning_sees_them(tmp_path: Path) -> None:
     pytest.importorskip("keras")
     from mien.training.engine.compilation import balanced
-    from mien.training.tasks.classification import taught_by
+    from mien.training.tasks.classification import trained_by
 
     data = drawn(each=4)
     told_of(data).save(tmp_path / "mine.npz")
-    config = replace(QUICK, balance="weights", soft_labels=str(tmp_path / "mine.npz"), soft_share=0.5)
-    own, taught = balanced(data, config).truths[0], taught_by(data, config).truths[0]
-    assert taught.weights == pytest.approx(0.5 * own.weights + 0.5)
+    config = replace(QUICK, balance="weights", soft_labels=str(tmp_path / "mine.npz"), distillation_weight=0.5)
+    own, trained = balanced(data, config).truths[0], trained_by(data, config).truths[0]
+    assert trained.weights == pytest.approx(0.5 * own.weights + 0.5)
     assert (data.truths[0].targets.max(axis=1) == 1).all()
-    assert taught_by(data, QUICK) is data
+    assert trained_by(data, QUICK) is data

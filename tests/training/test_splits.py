@@ -13,7 +13,7 @@ from mien.data.dataset import HELD_OUT, PUBLIC_TEST, TRAINING, Dataset
 from mien.data.exclusion import write_list
 from mien.data.folds import Fold, dealt
 from mien.errors import UsageError
-from mien.training.run.directory import Facts, Record, Source
+from mien.training.run.directory import Record, RunInfo, Source
 from mien.training.splits import held_out, splits_of
 
 
@@ -30,9 +30,10 @@ def record_of(data: Dataset, source: Source, seed: int = 0) -> Record:
     config = replace(QUICK, seed=seed)
     training, validation = splits_of(data, source, config)
     heads = (("classes", data.truths[0].labels),)
-    facts = Facts("two-conv", "torch", 1, 1, data.name, training.digest, len(training), len(validation), heads, "", (),
-                  source)  # fmt: skip
-    return Record(Path("run"), config, facts, ())
+    run_info = RunInfo(
+        "two-conv", "torch", 1, 1, data.name, training.digest, len(training), len(validation), heads, "", (), source
+    )
+    return Record(Path("run"), config, run_info, ())
 
 
 def test_the_splits_of_the_data_are_used_where_it_has_them() -> None:
@@ -47,10 +48,10 @@ def test_what_a_run_held_out_is_found_again(share: float) -> None:
     found = held_out(record, data)
     assert found is not None
     assert [part.rows.tolist() for part in found] == [
-        part.rows.tolist() for part in splits_of(data, record.facts.source, record.config)
+        part.rows.tolist() for part in splits_of(data, record.run_info.source, record.config)
     ]
     assert found[1].split_names() == (HELD_OUT,)
-    assert len(found[1]) == record.facts.validation_rows
+    assert len(found[1]) == record.run_info.validation_rows
 
 
 def test_rows_that_were_left_out_are_in_neither_part(tmp_path: Path) -> None:

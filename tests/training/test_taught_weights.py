@@ -10,7 +10,7 @@ import pytest
 
 pytest.importorskip("keras", reason="needs Keras and a backend: pip install 'mien[train]'")
 
-from lessons import Taught, drawn, drawn_with_votes
+from lessons import TrainedRun, drawn, drawn_with_votes
 
 from mien.classification.classifier import Classifier
 from mien.errors import ModelError, TrainingError
@@ -21,8 +21,8 @@ from mien.training.engine.validation import estimate_batch_norm
 from mien.training.export.export import export
 from mien.training.run.beginning import heads_of
 from mien.training.run.directory import BEST, CHECKPOINTS
-from mien.training.transfer.taught_weights import begin_with, load_graph, taught_network
-from mien.training.transfer.teaching import teach
+from mien.training.transfer.train import train
+from mien.training.transfer.trained_weights import begin_with, load_graph, trained_network
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -34,7 +34,7 @@ pytestmark = pytest.mark.train
 
 
 @pytest.fixture(scope="module")
-def file(double: Taught, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def file(double: TrainedRun, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The model file of the run."""
     path = tmp_path_factory.mktemp("file") / "nano.onnx"
     export(double.run.model, double.training, double.validation, double.config, path)
@@ -42,21 +42,21 @@ def file(double: Taught, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(params=["run", "file"])
-def weights(request: pytest.FixtureRequest, double: Taught, file: Path) -> str:
+def weights(request: pytest.FixtureRequest, double: TrainedRun, file: Path) -> str:
     return str(double.folder if request.param == "run" else file)
 
 
-def test_a_network_says_what_the_taught_one_did(weights: str, double: Taught) -> None:
-    begun = taught_network(weights, double.training, double.config)
+def test_a_network_says_what_the_taught_one_did(weights: str, double: TrainedRun) -> None:
+    begun = trained_network(weights, double.training, double.config)
     expected = predict_logits(double.run.model, double.validation.crops)
     received = predict_logits(begun.model, double.validation.crops)
     for head, values in expected.items():
         np.testing.assert_allclose(received[head], values, atol=1e-4)
 
 
-def test_normalisation_that_was_folded_sees_its_own_statistics(file: Path, double: Taught) -> None:
+def test_normalisation_that_was_folded_sees_its_own_statistics(file: Path, double: TrainedRun) -> None:
     """Estimated anew, as after each epoch, they are nearly those that it was given."""
-    begun = taught_network(str(file), double.training, double.config).model
+    begun = trained_network(str(file), double.training, double.config).model
     before = predict_logits(begun, double.validation.crops)
     estimate_batch_norm(begun, double.training.crops)
     after = predict_logits(begun, double.validation.crops)
@@ -64,46 +64,48 @@ def test_normalisation_that_was_folded_sees_its_own_statistics(file: Path, doubl
         assert (values.argmax(axis=1) == after[head].argmax(axis=1)).mean() > 0.95
 
 
-def test_a_run_goes_on_from_there_and_its_facts_tell(weights: str, double: Taught, tmp_path: Path) -> None:
-    begun = further(replace(double.config, weights=weights, epochs=1, rate=1e-4, warmup_epochs=0.0), double, tmp_path)
+def test_a_run_goes_on_from_there_and_its_facts_tell(weights: str, double: TrainedRun, tmp_path: Path) -> None:
+    begun = further(
+        replace(double.config, weights=weights, epochs=1, learning_rate=1e-4, warmup_epochs=0.0), double, tmp_path
+    )
     score = {score.head: score.accuracy for score in begun.history[0].scores}
     best = double.run.history[-1]
     assert score == pytest.approx({one.head: one.accuracy for one in best.scores}, abs=0.05)
     assert "sha256:" in json.loads((tmp_path / "run.json").read_text())["source"]["weights"]
 
 
-def test_a_run_that_has_a_checkpoint_needs_the_first_weights_no_more(double: Taught, tmp_path: Path) -> None:
+def test_a_run_that_has_a_checkpoint_needs_the_first_weights_no_more(double: TrainedRun, tmp_path: Path) -> None:
     base = tmp_path / "base"
     shutil.copytree(double.folder, base)
-    config = replace(double.config, weights=str(base), epochs=1, rate=1e-4, warmup_epochs=0.0)
+    config = replace(double.config, weights=str(base), epochs=1, learning_rate=1e-4, warmup_epochs=0.0)
     done = further(config, double, tmp_path / "run")
     shutil.rmtree(base)
-    again = teach(double.training, double.validation, config, tmp_path / "run", lambda _: None, Options(resume=True))
+    again = train(double.training, double.validation, config, tmp_path / "run", lambda _: None, Options(resume=True))
     assert again.history == done.history
 
 
-def test_a_run_that_never_had_one_goes_on_with_the_same_weights_only(double: Taught, tmp_path: Path) -> None:
+def test_a_run_that_never_had_one_goes_on_with_the_same_weights_only(double: TrainedRun, tmp_path: Path) -> None:
     base, run = tmp_path / "base", tmp_path / "run"
     shutil.copytree(double.folder, base)
-    config = replace(double.config, weights=str(base), epochs=1, rate=1e-4, warmup_epochs=0.0)
+    config = replace(double.config, weights=str(base), epochs=1, learning_rate=1e-4, warmup_epochs=0.0)
     further(config, double, run)
     shutil.rmtree(run / CHECKPOINTS)
     plain(NetworkShape(24, 1, (("fer2013", 7), ("ferplus", 8))), "nano").save_weights(base / BEST)
     with pytest.raises(TrainingError, match=r"expected weights = base, a run, sha256:.* Bring those back"):
-        teach(double.training, double.validation, config, run, lambda _: None, Options(resume=True))
+        train(double.training, double.validation, config, run, lambda _: None, Options(resume=True))
 
 
-def test_a_run_without_weights_is_told(double: Taught, tmp_path: Path) -> None:
+def test_a_run_without_weights_is_told(double: TrainedRun, tmp_path: Path) -> None:
     base = tmp_path / "base"
     shutil.copytree(double.folder, base)
     (base / BEST).unlink()
     with pytest.raises(TrainingError, match="expected weights of 'nano'"):
-        taught_network(str(base), double.training, double.config)
+        trained_network(str(base), double.training, double.config)
 
 
-def test_heads_of_other_labels_stay_fresh(weights: str, double: Taught) -> None:
+def test_heads_of_other_labels_stay_fresh(weights: str, double: TrainedRun) -> None:
     data = drawn(each=8)
-    begun = taught_network(weights, data, double.config)
+    begun = trained_network(weights, data, double.config)
     model = plain(NetworkShape(data.size, 1, (("classes", 8),)), "nano")
     fresh = model.get_layer("classes").get_weights()
     begin_with(model, begun, dict(heads_of(data)))
@@ -115,15 +117,15 @@ def test_heads_of_other_labels_stay_fresh(weights: str, double: Taught) -> None:
         np.testing.assert_array_equal(one.get_weights()[0], other.get_weights()[0])
 
 
-def test_weights_of_another_network_are_refused(weights: str, double: Taught, tmp_path: Path) -> None:
+def test_weights_of_another_network_are_refused(weights: str, double: TrainedRun, tmp_path: Path) -> None:
     with pytest.raises(TrainingError, match=r"of the network 'compact'; received .* of 'nano'.*--model nano"):
         further(replace(double.config, network="compact", weights=weights), double, tmp_path / "run")
     assert not (tmp_path / "run").exists()
 
 
-def test_a_model_that_there_is_not_is_told(double: Taught) -> None:
+def test_a_model_that_there_is_not_is_told(double: TrainedRun) -> None:
     with pytest.raises(ModelError, match="received 'nobody'"):
-        taught_network("nobody", double.training, double.config)
+        trained_network("nobody", double.training, double.config)
 
 
 @pytest.mark.parametrize("network", ["mini-xception", "deep-conv"])
@@ -134,5 +136,5 @@ def test_what_can_t_be_had_from_a_model_file_says_to_take_the_run(network: str, 
         load_graph(model, content, Classifier(content).card, drawn_with_votes(each=2).crops)
 
 
-def further(config: TrainingConfig, before: Taught, run: Path) -> Run:
-    return teach(before.training, before.validation, config, run, lambda _: None)
+def further(config: TrainingConfig, before: TrainedRun, run: Path) -> Run:
+    return train(before.training, before.validation, config, run, lambda _: None)

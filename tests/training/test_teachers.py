@@ -82,7 +82,7 @@ def test_of_plain_images_teachers_and_their_soft_labels_teach_the_same() -> None
 
 
 def test_a_config_names_its_teachers() -> None:
-    config = TrainingConfig(teacher="nano, compact-int8", soft_share=0.7)
+    config = TrainingConfig(teacher="nano, compact-int8", distillation_weight=0.7)
     teachers = teachers_for(config, faces())
     assert teachers is not None
     assert teachers.share == 0.7

@@ -27,7 +27,7 @@ from mien.training.export.export import export
 from mien.training.run.directory import MODEL, Epoch, read_run
 from mien.training.transfer.choices import settled
 from mien.training.transfer.starting_weights import load_base
-from mien.training.transfer.teaching import teach, unfreeze
+from mien.training.transfer.train import train, unfreeze
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -65,7 +65,7 @@ def cache(folder: Path) -> Iterator[Path]:
 @pytest.fixture(scope="module")
 def config(weights: Path) -> TrainingConfig:
     return replace(
-        QUICK, network=SMALL, weights=str(weights), optimizer="adamw", rate=0.003, epochs=4, average=0.5,
+        QUICK, network=SMALL, weights=str(weights), optimizer="adamw", learning_rate=0.003, epochs=4, ema_decay=0.5,
         augmentation=replace(PLAIN, flip=0.5),
     )  # fmt: skip
 
@@ -79,15 +79,15 @@ class Transferred:
     told: list[object]
 
 
-def taught(run: Path, config: TrainingConfig, *, resume: bool = False) -> Transferred:
+def trained(run: Path, config: TrainingConfig, *, resume: bool = False) -> Transferred:
     told: list[object] = []
-    return Transferred(run, teach(TRAIN, VALID, config, run, told.append, Options(resume=resume)), told)
+    return Transferred(run, train(TRAIN, VALID, config, run, told.append, Options(resume=resume)), told)
 
 
 @pytest.fixture(scope="module")
 def first(config: TrainingConfig, folder: Path) -> Transferred:
     """New layers taught on the frozen base."""
-    return taught(folder / "first", config)
+    return trained(folder / "first", config)
 
 
 def begun(config: TrainingConfig, weights: Path) -> keras.Model:
@@ -104,7 +104,7 @@ def changed(before: keras.Model, after: keras.Model) -> set[str]:
 
 
 def test_new_layers_learn_on_the_frozen_base(first: Transferred, config: TrainingConfig, weights: Path) -> None:
-    assert max(epoch.merit for epoch in first.run.history) > 0.3  # chance is 1 in 8
+    assert max(epoch.validation_score for epoch in first.run.history) > 0.3  # chance is 1 in 8
     assert not changed(begun(config, weights), first.run.model)
     assert [news for news in first.told if isinstance(news, Epoch)] == list(first.run.history)
 
@@ -112,7 +112,7 @@ def test_new_layers_learn_on_the_frozen_base(first: Transferred, config: Trainin
 def test_the_run_directory_is_complete(first: Transferred, config: TrainingConfig, weights: Path) -> None:
     record = read_run(first.folder)
     assert (record.config, record.history, record.finished) == (settled(config), first.run.history, True)
-    assert record.facts.source.weights == f"base.h5 sha256:{sha256_of(weights)}"
+    assert record.run_info.source.weights == f"base.h5 sha256:{sha256_of(weights)}"
     again = load(first.folder / BEST, shape_of(TRAIN, config), SMALL)
     logits = again.predict_on_batch(VALID.crops)["classes"]
     np.testing.assert_allclose(logits, first.run.model.predict_on_batch(VALID.crops)["classes"], rtol=1e-4, atol=1e-5)
@@ -129,11 +129,11 @@ def test_the_model_file_tells_what_the_run_began_with(
 
 
 def test_a_finished_run_is_only_read(first: Transferred, config: TrainingConfig) -> None:
-    again = taught(first.folder, config, resume=True)
+    again = trained(first.folder, config, resume=True)
     assert again.run.history == first.run.history
     assert "finished" in str(again.told[-1])
     with pytest.raises(TrainingError, match="--resume"):
-        taught(first.folder, config)
+        trained(first.folder, config)
 
 
 def test_a_stopped_run_ends_with_the_same_weights_and_computes_no_feature_twice(
@@ -143,7 +143,7 @@ def test_a_stopped_run_ends_with_the_same_weights_and_computes_no_feature_twice(
     assert len(files) == 3  # images learnt from, the same mirrored, and those judged on
     shutil.copytree(first.folder, tmp_path / "run")
     (tmp_path / "run" / BEST).unlink()  # as after a kill while it learnt
-    last = taught(tmp_path / "run", config, resume=True)
+    last = trained(tmp_path / "run", config, resume=True)
     assert [epoch.scores for epoch in last.run.history] == [epoch.scores for epoch in first.run.history]
     for one, other in zip(first.run.model.get_weights(), last.run.model.get_weights(), strict=True):
         np.testing.assert_array_equal(one, other)
@@ -152,22 +152,22 @@ def test_a_stopped_run_ends_with_the_same_weights_and_computes_no_feature_twice(
 
 def test_blocks_are_taught_on_from_the_new_layers(config: TrainingConfig, tmp_path: Path) -> None:
     """At no rate to speak of the first epoch is as good as the new layers were."""
-    done = taught(tmp_path, replace(config, fine_tune=2, epochs=1, rate=1e-9, average=0.0))
+    done = trained(tmp_path, replace(config, fine_tune=2, epochs=1, learning_rate=1e-9, ema_decay=0.0))
     told = next(news for news in done.told if "new layers taught" in str(news))
-    assert told == f"new layers taught on the frozen base, 1 epochs: classes {done.run.history[0].merit:.4f}"
+    assert told == f"new layers taught on the frozen base, 1 epochs: classes {done.run.history[0].validation_score:.4f}"
     assert done.run.history[0].loss < 3 * done.run.history[0].scores[0].nll  # dropout apart, they are the same network
 
 
 def test_the_last_blocks_alone_change(config: TrainingConfig, weights: Path, tmp_path: Path) -> None:
     tuned = replace(config, fine_tune=2, epochs=1)
-    done = taught(tmp_path, tuned)
+    done = trained(tmp_path, tuned)
     before = begun(config, weights)
     assert changed(before, done.run.model) == {
         layer.name
         for layer in base_of(before).layers
         if layer.weights and layer.name.startswith(("expanded_conv_10_", "conv_1")) and not layer.name.endswith("_bn")
     }
-    again = taught(tmp_path, tuned, resume=True)
+    again = trained(tmp_path, tuned, resume=True)
     assert again.run.history == done.run.history
     assert not any("new layers" in str(news) for news in again.told)
 
@@ -183,7 +183,7 @@ def test_all_blocks_at_most_are_unfrozen(config: TrainingConfig, weights: Path) 
 
 
 def test_random_weights_are_taught_whole(config: TrainingConfig, tmp_path: Path) -> None:
-    run = taught(tmp_path, replace(config, weights="none", epochs=1, rate=1e-3, warmup_epochs=0.5)).run
+    run = trained(tmp_path, replace(config, weights="none", epochs=1, learning_rate=1e-3, warmup_epochs=0.5)).run
     record = json.loads((tmp_path / "run.json").read_text())
     assert record["source"]["weights"] == ""
     statistics = base_weights(run.model)["conv_bn"][2]
@@ -203,10 +203,10 @@ def test_choices_that_don_t_fit_are_refused_before_a_run_begins(
     choice: dict[str, object], message: str, config: TrainingConfig, tmp_path: Path
 ) -> None:
     with pytest.raises(UsageError, match=message):
-        taught(tmp_path / "run", replace(config, **choice))
+        trained(tmp_path / "run", replace(config, **choice))
     assert not (tmp_path / "run" / "config.toml").exists()
 
 
 def test_weights_of_another_network_are_refused(config: TrainingConfig, tmp_path: Path) -> None:
     with pytest.raises(TrainingError, match="MobileNet without its top"):
-        taught(tmp_path / "run", replace(config, network="mobilenet"))
+        trained(tmp_path / "run", replace(config, network="mobilenet"))

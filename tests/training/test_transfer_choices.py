@@ -31,7 +31,7 @@ def test_what_learns_from_images_keeps_its_augmentation(choice: dict[str, object
 
 def test_blocks_are_taught_on_at_a_tenth_of_the_rate() -> None:
     config = config_for("vgg16")
-    assert fine_tuned(config).rate == pytest.approx(config.rate / 10)
+    assert fine_tuned(config).rate == pytest.approx(config.learning_rate / 10)
 
 
 @pytest.mark.parametrize(

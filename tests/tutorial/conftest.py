@@ -44,17 +44,17 @@ def run(squares, tmp_path_factory) -> Path:
     config = TrainingConfig(
         network="digits-conv",
         epochs=4,
-        gentle_epochs=0,
+        fine_tune_epochs=0,
         warmup_epochs=0.5,
         batch=16,
         rate=0.03,
-        average=0.5,
+        ema_decay=0.5,
         augmentation=PLAIN,
         precision="float32",
     )
     training, validation = squares.split(TRAINING), squares.split(PUBLIC_TEST)
-    taught = fit(training, validation, config, folder, lambda _: None)
-    export(taught.model, training, validation, config, folder / "model.onnx")
+    trained = fit(training, validation, config, folder, lambda _: None)
+    export(trained.model, training, validation, config, folder / "model.onnx")
     return folder
 
 

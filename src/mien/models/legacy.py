@@ -19,6 +19,30 @@ CARD_FIELDS = MappingProxyType({"answer": "fused"})
 ORIGIN_FIELDS = MappingProxyType({"recipe": "config"})
 
 
+CONFIG_FIELDS = MappingProxyType(
+    {
+        "rate": "learning_rate",
+        "passes": "repeats",
+        "gentle_epochs": "fine_tune_epochs",
+        "clip": "clipnorm",
+        "average": "ema_decay",
+        "further_heads": "auxiliary_loss_weight",
+        "answer_own": "own_head_weight",
+        "answer_even": "prior_correction",
+        "soft_share": "distillation_weight",
+        "pasted": "copy_paste",
+    }
+)
+"""Training configs (recipes of 0.1.0)."""
+
+AUGMENTATION_FIELDS = MappingProxyType({"light": "brightness", "erase": "random_erasing"})
+EPOCH_FIELDS = MappingProxyType({"rate": "learning_rate", "pictures_a_second": "images_per_second"})
+"""Lines of a run's history."""
+
+RUN_FILES = MappingProxyType({"config.toml": "recipe.toml"})
+"""Files of a run directory under today's name, and what they were called."""
+
+
 def renamed(values: Mapping[str, Any], names: Mapping[str, str]) -> dict[str, Any]:
     """The values under their new names; what the table does not name keeps its own."""
     return {names.get(name, name): value for name, value in values.items()}

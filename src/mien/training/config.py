@@ -10,6 +10,7 @@ from typing import Any
 
 from mien.errors import MissingExtraError, UsageError
 from mien.media.files import write_text
+from mien.models.legacy import AUGMENTATION_FIELDS, CONFIG_FIELDS, renamed
 from mien.training.tasks.detection import NETWORK as FACE_DETECTOR
 
 SHIPPED = Path(__file__).parent / "configs"
@@ -46,18 +47,18 @@ class Augmentation:
     scale: tuple[float, float] = (0.85, 1.2)
     shift: float = 0.10
     shear: float = 0.05
-    light: float = 0.25
+    brightness: float = 0.25
     blur: float = 0.10
     shrink: float = 0.10
     jpeg: float = 0.10
-    erase: float = 0.25
+    random_erasing: float = 0.25
     mixup: float = 0.2
     mixup_share: float = 0.5
 
     def __post_init__(self) -> None:
-        for name in ("flip", "blur", "shrink", "jpeg", "erase", "mixup_share"):
+        for name in ("flip", "blur", "shrink", "jpeg", "random_erasing", "mixup_share"):
             _check(name, getattr(self, name), 0.0, 1.0)
-        for name, top in (("rotate", 180.0), ("shift", 0.5), ("shear", 1.0), ("light", 0.9), ("mixup", 10.0)):
+        for name, top in (("rotate", 180.0), ("shift", 0.5), ("shear", 1.0), ("brightness", 0.9), ("mixup", 10.0)):
             _check(name, getattr(self, name), 0.0, top)
         if not (len(self.scale) == 2 and 0.2 <= self.scale[0] <= self.scale[1] <= 5.0):
             raise UsageError(f"expected scale as two numbers from 0.2 to 5, the smaller first; received {self.scale}")
@@ -70,11 +71,11 @@ class Augmentation:
             scale=(self.scale[0] ** 0.5, self.scale[1] ** 0.5),
             shift=self.shift / 2,
             shear=self.shear / 2,
-            light=self.light / 2,
+            brightness=self.brightness / 2,
             blur=self.blur / 2,
             shrink=self.shrink / 2,
             jpeg=self.jpeg / 2,
-            erase=self.erase / 2,
+            random_erasing=self.random_erasing / 2,
             mixup=0.0,
             mixup_share=0.0,
         )
@@ -130,53 +131,53 @@ class TrainingConfig:
     network: str = "compact"
     seed: int = 0
     epochs: int = 80
-    passes: int = 1
-    gentle_epochs: int = 10
+    repeats: int = 1
+    fine_tune_epochs: int = 10
     patience: int = 0
     batch: int = 128
     optimizer: str = "sgd"
     schedule: str = "cosine"
-    rate: float = 0.15
+    learning_rate: float = 0.15
     warmup_epochs: float = 4.0
     momentum: float = 0.9
     weight_decay: float = 5e-4
-    clip: float = 5.0
-    average: float = 0.999
+    clipnorm: float = 5.0
+    ema_decay: float = 0.999
     precision: str = "float32"
     dropout: float = 0.2
     label_smoothing: float = 0.1
     balance: str = "none"
-    further_heads: float = 0.7
-    answer_own: float = 0.2
-    answer_even: float = 0.0
+    auxiliary_loss_weight: float = 0.7
+    own_head_weight: float = 0.2
+    prior_correction: float = 0.0
     crop_factor: float = 1.2
     weights: str = "imagenet"
     fine_tune: int = 0
     teacher: str = ""
-    pasted: str = ""
+    copy_paste: str = ""
     soft_labels: str = ""
-    soft_share: float = 0.5
+    distillation_weight: float = 0.5
     licence: str = "not stated"
     augmentation: Augmentation = field(default_factory=Augmentation)
 
     def __post_init__(self) -> None:
-        for name in ("seed", "epochs", "passes", "gentle_epochs", "patience", "batch", "fine_tune"):
+        for name in ("seed", "epochs", "repeats", "fine_tune_epochs", "patience", "batch", "fine_tune"):
             if not isinstance(getattr(self, name), int):
                 raise UsageError(f"expected {name} as a whole number; received {getattr(self, name)!r}")
         _check("seed", self.seed, 0, 2**32 - 1)
         _check("epochs", self.epochs, 1, 100_000)
-        _check("passes", self.passes, 1, 100_000)
-        _check("gentle_epochs", self.gentle_epochs, 0, self.epochs)
+        _check("repeats", self.repeats, 1, 100_000)
+        _check("fine_tune_epochs", self.fine_tune_epochs, 0, self.epochs)
         _check("patience", self.patience, 0, 100_000)
         _check("batch", self.batch, 1, 65_536)
         _check("fine_tune", self.fine_tune, 0, 1000)
-        _check("rate", self.rate, 1e-9, 100.0)
+        _check("learning_rate", self.learning_rate, 1e-9, 100.0)
         _check("warmup_epochs", self.warmup_epochs, 0, self.epochs)
-        for name in ("momentum", "average", "dropout", "label_smoothing", "answer_own"):
+        for name in ("momentum", "ema_decay", "dropout", "label_smoothing", "own_head_weight"):
             _check(name, getattr(self, name), 0.0, 0.99999)
-        for name in ("answer_even", "soft_share"):
+        for name in ("prior_correction", "distillation_weight"):
             _check(name, getattr(self, name), 0.0, 1.0)
-        for name in ("weight_decay", "clip", "further_heads"):
+        for name in ("weight_decay", "clipnorm", "auxiliary_loss_weight"):
             _check(name, getattr(self, name), 0.0, 1e6)
         _check("crop_factor", self.crop_factor, 0.2, 5.0)
         _check_teachers(self)
@@ -186,7 +187,7 @@ class TrainingConfig:
 
     def augmentation_of(self, epoch: int) -> Augmentation:
         """The augmentation of an epoch, counted from 0."""
-        gentle = epoch >= self.epochs - self.gentle_epochs
+        gentle = epoch >= self.epochs - self.fine_tune_epochs
         return self.augmentation.softened() if gentle else self.augmentation
 
     def teachers(self) -> tuple[str, ...]:
@@ -200,7 +201,7 @@ class TrainingConfig:
             weights=Path(self.weights).name,
             soft_labels=Path(self.soft_labels).name,
             teacher=",".join(Path(name).name for name in self.teachers()),
-            pasted=Path(self.pasted).name,
+            copy_paste=Path(self.copy_paste).name,
         )
 
     def to_toml(self) -> str:
@@ -227,9 +228,11 @@ def from_toml(text: str) -> TrainingConfig:
         values = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise UsageError(f"expected a config as TOML; received something else ({error})") from error
+    values = renamed(values, CONFIG_FIELDS)
     augmentation = values.pop("augmentation", {})
     if not isinstance(augmentation, dict):
         raise UsageError(f"expected augmentation as a table of choices; received {augmentation!r}")
+    augmentation = renamed(augmentation, AUGMENTATION_FIELDS)
     if isinstance(augmentation.get("scale"), list):
         augmentation["scale"] = tuple(augmentation["scale"])
     config: TrainingConfig = _made(TrainingConfig, {**values, "augmentation": _made(Augmentation, augmentation)})
@@ -266,9 +269,9 @@ def _check_teachers(config: TrainingConfig) -> None:
             "expected teachers by name or file, one for the face detector, several with commas between for others; "
             f"received {config.teacher!r}"
         )
-    if not isinstance(config.pasted, str) or (config.pasted and not (detector and config.teacher)):
+    if not isinstance(config.copy_paste, str) or (config.copy_paste and not (detector and config.teacher)):
         raise UsageError(
-            f"expected face crops to paste with the face detector and a teacher only; received {config.pasted!r}"
+            f"expected face crops to paste with the face detector and a teacher only; received {config.copy_paste!r}"
         )
     if not isinstance(config.soft_labels, str) or (config.soft_labels and detector):
         raise UsageError(
@@ -280,7 +283,7 @@ def _check_teachers(config: TrainingConfig) -> None:
             f"expected a teacher or soft labels; received both, {config.teacher!r} and {config.soft_labels!r}. "
             "Say --teacher none, or --soft-labels none"
         )
-    if config.teacher and not detector and config.soft_share == 0:
+    if config.teacher and not detector and config.distillation_weight == 0:
         raise UsageError(
             "expected a soft_share above 0 with a teacher; received 0. Say --teacher none, or --soft-share"
         )
@@ -291,8 +294,20 @@ def _check(name: str, value: float, low: float, high: float) -> None:
         raise UsageError(f"expected {name} from {low} to {high}; received {value}")
 
 
-PLAIN = Augmentation(flip=0, rotate=0, scale=(1, 1), shift=0, shear=0, light=0, blur=0, shrink=0, jpeg=0, erase=0,
-                     mixup=0, mixup_share=0)  # fmt: skip
+PLAIN = Augmentation(
+    flip=0,
+    rotate=0,
+    scale=(1, 1),
+    shift=0,
+    shear=0,
+    brightness=0,
+    blur=0,
+    shrink=0,
+    jpeg=0,
+    random_erasing=0,
+    mixup=0,
+    mixup_share=0,
+)
 """No augmentation at all."""
 
 

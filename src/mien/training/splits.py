@@ -41,6 +41,6 @@ def splits_of(
 
 def held_out(record: Record, data: Dataset) -> tuple[Dataset, Dataset] | None:
     """What a run learnt from and what it held out of this very data; None where the data is other, or has splits."""
-    training, validation = splits_of(data, record.facts.source, record.config)
-    same = training.digest == record.facts.digest
+    training, validation = splits_of(data, record.run_info.source, record.config)
+    same = training.digest == record.run_info.digest
     return (training, validation) if same and validation.split_names() == (HELD_OUT,) else None

@@ -48,8 +48,8 @@ MISLABELLED = 0.1
 WEAKEST = 0.5
 """How strong the faintest expression is; the rest of it is the neutral face."""
 
-HANDS = dataclasses.replace(PLAIN, rotate=20.0, scale=(0.75, 1.15), shift=0.06, shear=0.2, light=0.1, blur=0.3)
-CAMERAS = dataclasses.replace(PLAIN, rotate=6.0, scale=(0.95, 1.1), shift=0.03, light=0.15, blur=0.2, shrink=0.2)
+HANDS = dataclasses.replace(PLAIN, rotate=20.0, scale=(0.75, 1.15), shift=0.06, shear=0.2, brightness=0.1, blur=0.3)
+CAMERAS = dataclasses.replace(PLAIN, rotate=6.0, scale=(0.95, 1.1), shift=0.03, brightness=0.15, blur=0.2, shrink=0.2)
 """How far an image is changed: what hands do to digits, and cameras to faces."""
 
 APART = ("tear", "sweat", "steam", "chill", "blush", "tongue")

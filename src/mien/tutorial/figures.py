@@ -124,7 +124,7 @@ def pooling_image(image: npt.NDArray[Any], size: int = 2) -> Frame:
         for left in range(0, image.shape[1] - size + 1, size):
             _mark(axes[0], (left, top), (size, size), SPREAD)
     bound = (float(image.min()), float(image.max()))
-    for place, (name, pool) in enumerate({"max": max_pooling, "average": average_pooling}.items(), 1):
+    for place, (name, pool) in enumerate({"max": max_pooling, "ema_decay": average_pooling}.items(), 1):
         _grid(axes[place], pool(image, size), f"{name} of {size}x{size}", "Greys_r", bound)
     return frame_of(drawn)
 

@@ -55,7 +55,7 @@ def find_crops(config: TrainingConfig) -> Dataset | None:
     """The data set of face crops that a config pastes from."""
     from mien.data import load
 
-    return load(Path(config.pasted)) if config.pasted else None
+    return load(Path(config.copy_paste)) if config.copy_paste else None
 
 
 def write_detector(run: Path, model: Any, halves: tuple[Scenes, Scenes], config: TrainingConfig) -> None:

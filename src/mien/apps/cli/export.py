@@ -97,9 +97,9 @@ def _write_int8(run: Path, splits: Splits) -> None:
 
 def source_of(run: Path, data: Path | None) -> Source:
     """Where the run's data is: as it was read when the run began, but for another place that the user names."""
-    from mien.training.run.directory import FACTS, Source, read_facts
+    from mien.training.run.directory import RUN_INFO, Source, read_run_info
 
-    source = read_facts(run).source if (run / FACTS).is_file() else Source()
+    source = read_run_info(run).source if (run / RUN_INFO).is_file() else Source()
     if data is None and not source.data:
         raise UsageError(f"expected --data: {run} does not tell where its data was read")
     if data is None and not Path(source.data).exists():

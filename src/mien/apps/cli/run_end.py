@@ -28,19 +28,19 @@ def show_end(run: Path) -> None:
     from mien.training.run.directory import MODEL, read_run
 
     record = read_run(run)
-    facts, best, model = record.facts, record.best, run / MODEL
+    run_info, best, model = record.run_info, record.best, run / MODEL
     name = shlex.quote(str(run))
     if best:
         say(
-            f"\n{run}: {facts.network} on {facts.data}, {len(record.history)} of {record.config.epochs} epochs in "
-            f"{record.minutes:.1f} minutes; the best is epoch {best.number}"
+            f"\n{run}: {run_info.network} on {run_info.data}, {len(record.history)} of {record.config.epochs} epochs "
+            f"in {record.minutes:.1f} minutes; the best is epoch {best.number}"
         )
     if not model.is_file():
         say(f"No model file yet. Write it with: mien export {name}")
         return
     card = card_of(read_onnx(model))
     Console(stderr=True, markup=False, emoji=False, highlight=False).print(_scores(card))
-    data = shlex.quote(facts.source.data) if facts.source.data else "DATA"
+    data = shlex.quote(run_info.source.data) if run_info.source.data else "DATA"
     say(f"Written: {model}, {model.stat().st_size / 1e6:.2f} MB. What to do next:")
     say(f"  mien evaluate --data {data} --model {name} --out {name}/report")
     say(f"  mien predict PHOTO --model {name}")

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from mien.training.config import TrainingConfig
     from mien.training.engine.fit import Options
-    from mien.training.run.progress import News
+    from mien.training.run.progress import TrainEvent
     from mien.training.search.trials import Search
 
 
@@ -36,17 +36,17 @@ def search_configs(out: Path, config: TrainingConfig, count: int, options: Optio
     from mien.training.engine.fit import BEST, Interrupted, load, shape_of
     from mien.training.run.directory import is_run
     from mien.training.search.trials import BEST_CONFIG, search
-    from mien.training.transfer.teaching import teach as teach_one
+    from mien.training.transfer.train import train as train_one
 
     training, validation = splits = read_splits(options.source, config)
     config = told_fitting(config, training)
 
-    def teach(config: TrainingConfig, run: Path, tell: Callable[[News], None]) -> None:
-        teach_one(training, validation, config, run, tell, dataclasses.replace(options, resume=is_run(run)))
+    def train(config: TrainingConfig, run: Path, tell: Callable[[TrainEvent], None]) -> None:
+        train_one(training, validation, config, run, tell, dataclasses.replace(options, resume=is_run(run)))
 
     try:
         with told_to_people(config.epochs) as tell:
-            found = search(config, count, out, teach, tell, training.digest)
+            found = search(config, count, out, train, tell, training.digest)
     except Interrupted as stopped:
         say("the search is saved; the same command goes on with it")
         raise typer.Exit(SIGNALLED + stopped.number) from stopped
@@ -67,7 +67,9 @@ def table(found: Search) -> Table:
     names = list(space(found.config))
     heads = ("trial", "merit", "epochs", *(name.replace("_", " ") for name in names), "state")
     shown = Table(*heads, box=None, pad_edge=False)
-    for trial in sorted(found.trials, key=lambda trial: -trial.merit):
+    for trial in sorted(found.trials, key=lambda trial: -trial.validation_score):
         varied = (f"{getattr(trial.choices, name):.3g}" for name in names)
-        shown.add_row(str(trial.number), f"{trial.merit:.4f}", str(len(trial.merits)), *varied, trial.state)
+        shown.add_row(
+            str(trial.number), f"{trial.validation_score:.4f}", str(len(trial.validation_scores)), *varied, trial.state
+        )
     return shown

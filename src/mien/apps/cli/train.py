@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from mien.training.config import TrainingConfig
     from mien.training.engine.fit import Options, Run
     from mien.training.run.directory import Epoch, Record, Source
-    from mien.training.run.progress import News
+    from mien.training.run.progress import TrainEvent
 
 DEFAULT_NETWORK = "compact"
 SEEN = {"soft_labels", "weights", "teacher"}
@@ -100,7 +100,7 @@ def train(
         str | None,
         typer.Option("--soft-labels", help="Learn a teacher's too: a file of mien soft-labels, fer2013, or none."),
     ] = None,
-    soft_share: Annotated[
+    distillation_weight: Annotated[
         float | None, typer.Option("--soft-share", help="How much these, or a teacher, count, 0 to 1.")
     ] = None,
     fold: Annotated[
@@ -139,11 +139,11 @@ def train(
     from mien.training.distillation.soft_labels import chosen as chosen_labels
 
     options: dict[str, object] = {"network": model, "epochs": epochs, "batch": batch, "seed": seed}
-    options |= {"precision": precision, "optimizer": optimizer, "rate": rate, "schedule": schedule}
+    options |= {"precision": precision, "optimizer": optimizer, "learning_rate": rate, "schedule": schedule}
     options |= {"patience": patience, "balance": balance, "licence": licence}
     options |= {"teacher": None if teacher is None else chosen_teacher(teacher)}
-    options |= {"pasted": str(paste.absolute()) if paste else None}
-    options |= {"weights": weights, "fine_tune": fine_tune, "soft_share": soft_share}
+    options |= {"copy_paste": str(paste.absolute()) if paste else None}
+    options |= {"weights": weights, "fine_tune": fine_tune, "distillation_weight": distillation_weight}
     options |= {"soft_labels": None if soft_labels is None else chosen_labels(soft_labels)}
     begun = _begun(out) if resume and not search else None
     chosen = _chosen(config, {name: value for name, value in options.items() if value is not None}, begun)
@@ -158,7 +158,7 @@ def train(
     from mien.training.engine.devices import own_directory
     from mien.training.engine.fit import Options
 
-    on_device = on_device or (begun is not None and begun.facts.on_device)
+    on_device = on_device or (begun is not None and begun.run_info.on_device)
     settings = Options(
         resume=resume, checkpoint_minutes=checkpoint_minutes, source=source, devices=devices, on_device=on_device
     )
@@ -166,7 +166,7 @@ def train(
         if search:
             search_configs(place, chosen, search, settings)
         else:
-            _teach(place, chosen, settings, _log(place, tensorboard=tensorboard))
+            _train(place, chosen, settings, _log(place, tensorboard=tensorboard))
 
 
 def _check_detector(config: TrainingConfig, **asked: bool) -> None:
@@ -179,19 +179,19 @@ def _check_detector(config: TrainingConfig, **asked: bool) -> None:
             )
 
 
-def _teach(out: Path, config: TrainingConfig, options: Options, log: Callable[[News], None]) -> None:
+def _train(out: Path, config: TrainingConfig, options: Options, log: Callable[[TrainEvent], None]) -> None:
     from mien.apps.cli.training_progress import told_to_people
     from mien.training.engine.fit import Interrupted
 
-    teach, finish = (_detector if config.network == FACE_DETECTOR else _classifier)(options.source, config)
+    train, finish = (_detector if config.network == FACE_DETECTOR else _classifier)(options.source, config)
     try:
         with told_to_people(config.epochs) as tell:
 
-            def told(news: News) -> None:
+            def told(news: TrainEvent) -> None:
                 tell(news)
                 log(news)
 
-            done = teach(out, told, options)
+            done = train(out, told, options)
     except Interrupted as stopped:
         say(f"the run is saved; go on with: mien train --out {shlex.quote(str(out))} --resume")
         raise typer.Exit(SIGNALLED + stopped.number) from stopped
@@ -203,7 +203,7 @@ def _teach(out: Path, config: TrainingConfig, options: Options, log: Callable[[N
 def _classifier(source: Source, config: TrainingConfig) -> tuple[Callable[..., Run], Callable[[Path, Any], None]]:
     """What teaches a network to name expressions, and what ends that run."""
     from mien.apps.cli.run_end import show_end
-    from mien.training.transfer.teaching import teach
+    from mien.training.transfer.train import train
 
     splits = read_splits(source, config)
     config = told_fitting(config, splits[0])
@@ -212,17 +212,17 @@ def _classifier(source: Source, config: TrainingConfig) -> tuple[Callable[..., R
         write_model(out, model, splits, config)
         show_end(out)
 
-    return partial(teach, *splits, config), finish
+    return partial(train, *splits, config), finish
 
 
 def _detector(source: Source, config: TrainingConfig) -> tuple[Callable[..., Run], Callable[[Path, Any], None]]:
     """What teaches a network to find faces, and what ends that run."""
-    from mien.training.engine.fit import teach
+    from mien.training.engine.fit import train
     from mien.training.tasks.detection.task import Faces
 
     halves, teacher = read_halves(source), find_teacher(config)
-    lesson = Faces(*halves, config, teacher, find_crops(config))
-    return partial(teach, lesson), lambda out, model: write_detector(out, model, halves, config)
+    task = Faces(*halves, config, teacher, find_crops(config))
+    return partial(train, task), lambda out, model: write_detector(out, model, halves, config)
 
 
 def _begun(out: Path) -> Record:
@@ -230,8 +230,8 @@ def _begun(out: Path) -> Record:
     from mien.training.run.directory import read_run
 
     record = read_run(out)
-    if find_spec(record.facts.backend):
-        os.environ.setdefault("KERAS_BACKEND", record.facts.backend)
+    if find_spec(record.run_info.backend):
+        os.environ.setdefault("KERAS_BACKEND", record.run_info.backend)
     return record
 
 
@@ -255,8 +255,8 @@ def _with(config: TrainingConfig, choices: dict[str, object]) -> TrainingConfig:
     epochs = choices.get("epochs", config.epochs)
     if not isinstance(epochs, int) or epochs < 1:
         raise UsageError(f"expected at least 1 epoch; received {epochs}")
-    gentle, warmup = min(config.gentle_epochs, epochs // 5), min(config.warmup_epochs, epochs / 5)
-    return dataclasses.replace(config, gentle_epochs=gentle, warmup_epochs=warmup, **choices)  # type: ignore[arg-type]  # the options are typed by typer
+    gentle, warmup = min(config.fine_tune_epochs, epochs // 5), min(config.warmup_epochs, epochs / 5)
+    return dataclasses.replace(config, fine_tune_epochs=gentle, warmup_epochs=warmup, **choices)  # type: ignore[arg-type]  # the options are typed by typer
 
 
 def _for_a_fold(config: TrainingConfig, asked: set[str]) -> TrainingConfig:
@@ -287,7 +287,7 @@ def _source(
     from mien.data.folds import fold_named
     from mien.training.run.directory import Source
 
-    before = begun.facts.source if begun else Source()
+    before = begun.run_info.source if begun else Source()
     if data is None and not before.data:
         raise UsageError("expected --data, the data set to learn from; received none")
     return Source(
@@ -298,7 +298,7 @@ def _source(
     )
 
 
-def _log(out: Path, *, tensorboard: bool) -> Callable[[News], None]:
+def _log(out: Path, *, tensorboard: bool) -> Callable[[TrainEvent], None]:
     """What draws the curves as epochs end, and writes TensorBoard's log where that is wanted."""
     from mien.training.run.directory import Epoch
 
@@ -307,7 +307,7 @@ def _log(out: Path, *, tensorboard: bool) -> Callable[[News], None]:
     drawn = -REDRAWN
     log: Callable[[Epoch], None] | None = None
 
-    def written(news: News) -> None:
+    def written(news: TrainEvent) -> None:
         nonlocal drawn, log
         if not isinstance(news, Epoch):
             return

@@ -12,11 +12,11 @@ from mien.training.run.progress import Progress
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from mien.training.run.progress import News
+    from mien.training.run.progress import TrainEvent
 
 
 @contextmanager
-def told_to_people(epochs: int) -> Iterator[Callable[[News], None]]:
+def told_to_people(epochs: int) -> Iterator[Callable[[TrainEvent], None]]:
     """What tells people on stderr of a run's news; the live line only where that is a terminal.
 
     Args:
@@ -24,7 +24,7 @@ def told_to_people(epochs: int) -> Iterator[Callable[[News], None]]:
     """
     with _live_line() as show:
 
-        def tell(news: News) -> None:
+        def tell(news: TrainEvent) -> None:
             if isinstance(news, Progress):
                 show(news)
             else:

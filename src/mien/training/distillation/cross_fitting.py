@@ -72,7 +72,7 @@ def soft_labels_by(
         _check_same(record, fold, _splits(record, data)[0], training)
     place = dealt(training, folds[0].count)
     total = views * sum(
-        int((place == fold.number).sum()) + record.facts.validation_rows
+        int((place == fold.number).sum()) + record.run_info.validation_rows
         for fold, record in zip(folds, records, strict=True)
     )
     done = 0
@@ -105,18 +105,18 @@ def folds_of(records: Sequence[Record]) -> tuple[Fold, ...]:
         UsageError: one is not finished or left none out, their numbers of folds differ, or a fold lacks a run.
     """
     for record in records:
-        if not record.facts.source.fold or not record.finished:
-            what = "is not finished" if record.facts.source.fold else "left no fold out"
+        if not record.run_info.source.fold or not record.finished:
+            what = "is not finished" if record.run_info.source.fold else "left no fold out"
             raise UsageError(
                 f"expected finished runs of folds; received {record.path}, which {what}. 'mien train --fold K/N' "
                 "makes one, --resume ends it"
             )
-        if record.facts.source.weights and record.facts.network not in TRANSFER:
+        if record.run_info.source.weights and record.run_info.network not in TRANSFER:
             raise UsageError(
                 f"expected runs that began with random weights; {record.path} began with "
-                f"{record.facts.source.weights}, which may have learnt from its fold. Leave --weights away"
+                f"{record.run_info.source.weights}, which may have learnt from its fold. Leave --weights away"
             )
-    folds = tuple(fold_named(record.facts.source.fold) for record in records)
+    folds = tuple(fold_named(record.run_info.source.fold) for record in records)
     counts = sorted({fold.count for fold in folds})
     if len(counts) != 1:
         raise UsageError(f"expected runs of the same number of folds; received runs of {counts}")
@@ -141,7 +141,7 @@ def mean_logits(
         views: how many.
         seen: is told how many face crops were seen, block by block.
     """
-    strength = dataclasses.replace(config.augmentation.softened(), erase=0.0)
+    strength = dataclasses.replace(config.augmentation.softened(), random_erasing=0.0)
     sums: dict[str, npt.NDArray[np.float64]] = {}
     parts = [slice(start, min(start + BLOCK, len(crops))) for start in range(0, len(crops), BLOCK)]
     tables = (draws(config.seed, number, len(crops)) for number in range(views))
@@ -167,12 +167,12 @@ def _view(crops: Crops, table: npt.NDArray[np.float32], number: int, strength: A
 
 def _splits(record: Record, data: Dataset) -> Splits:
     """All that the run could have learnt from, its fold too, and what it chose on."""
-    return splits_of(data, dataclasses.replace(record.facts.source, fold=""), record.config)
+    return splits_of(data, dataclasses.replace(record.run_info.source, fold=""), record.config)
 
 
 def _check_same(record: Record, fold: Fold, own: Dataset, training: Dataset) -> None:
     """Nothing, where the run learnt from the rows outside its fold of this very data."""
-    same = record.facts.digest == digest_outside(training.digest, fold)
+    same = record.run_info.digest == digest_outside(training.digest, fold)
     if not same or not np.array_equal(own.rows, training.rows):
         raise UsageError(
             f"expected runs of the same rows of {training.name}; {record.path} learnt from others. Give runs of one "
@@ -196,9 +196,9 @@ def _made(records: Sequence[Record], training: Dataset, views: int, scores: tupl
     """How soft labels were made, as JSON; without paths, which tell of a machine and not of them."""
     runs = [
         {
-            "network": record.facts.network,
-            "fold": record.facts.source.fold,
-            "backend": record.facts.backend,
+            "network": record.run_info.network,
+            "fold": record.run_info.source.fold,
+            "backend": record.run_info.backend,
             "epochs": len(record.history),
             "config": dataclasses.asdict(record.config.without_folders()),
         }

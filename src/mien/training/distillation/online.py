@@ -74,7 +74,7 @@ def teachers_for(config: TrainingConfig, training: Dataset, store: ModelStore | 
         _check(name, model.card, training)
     files = zip(names, contents, strict=True)
     origin = ", ".join(f"{Path(name).name} sha256:{hashlib.sha256(content).hexdigest()}" for name, content in files)
-    return Teachers(models, config.soft_share, origin)
+    return Teachers(models, config.distillation_weight, origin)
 
 
 def _calibrated(model: Classifier, crops: Crops) -> dict[str, Probabilities]:

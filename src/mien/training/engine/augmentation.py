@@ -105,9 +105,9 @@ def warp_matrices(table: Draws, strength: Augmentation, size: int) -> npt.NDArra
 def tone_tables(table: Draws, strength: Augmentation) -> npt.NDArray[np.uint8]:
     """The new grey of each old one, (count, 256): gamma, then contrast about the middle, then brightness."""
     grey = np.linspace(0.0, 1.0, 256, dtype=np.float32)[None]
-    gamma = np.exp(_either_way(table[:, Draw.GAMMA], strength.light))[:, None]
-    contrast = 1.0 + _either_way(table[:, Draw.CONTRAST], strength.light)[:, None]
-    brightness = _either_way(table[:, Draw.BRIGHTNESS], strength.light)[:, None]
+    gamma = np.exp(_either_way(table[:, Draw.GAMMA], strength.brightness))[:, None]
+    contrast = 1.0 + _either_way(table[:, Draw.CONTRAST], strength.brightness)[:, None]
+    brightness = _either_way(table[:, Draw.BRIGHTNESS], strength.brightness)[:, None]
     toned = (grey**gamma - 0.5) * contrast + 0.5 + brightness
     tones: npt.NDArray[np.uint8] = (np.clip(toned, 0.0, 1.0) * 255.0 + 0.5).astype(np.uint8)
     return tones
@@ -132,7 +132,7 @@ def _augmented(
     if u[Draw.JPEG] < strength.jpeg:
         _, stored = cv2.imencode(".jpg", x, [cv2.IMWRITE_JPEG_QUALITY, 15 + int(60 * u[Draw.JPEG_QUALITY])])
         x = cv2.imdecode(stored, cv2.IMREAD_UNCHANGED)
-    if u[Draw.ERASE] < strength.erase:
+    if u[Draw.ERASE] < strength.random_erasing:
         x = _erased(x, u)
     return np.asarray(x, dtype=np.uint8)
 

@@ -62,7 +62,7 @@ class Batches:
 
     def steps(self) -> int:
         """Batches an epoch; of each pass a last short one is left out unless it is the only one."""
-        return self._config.passes * self._steps_a_pass()
+        return self._config.repeats * self._steps_a_pass()
 
     def epoch(self, number: int, first: int = 0) -> Iterator[Batch]:
         """The batches of an epoch, counted from 0, from its step ``first`` on: the same as in a whole epoch."""
@@ -72,8 +72,8 @@ class Batches:
         """What chance decides of each step of an epoch, from its step ``first`` on."""
         config, steps = self._config, self._steps_a_pass()
         strength = config.augmentation_of(number)
-        for at in range(first // steps, config.passes):
-            turn = number * config.passes + at
+        for at in range(first // steps, config.repeats):
+            turn = number * config.repeats + at
             order = generator(config.seed, turn, stream=1).permutation(len(self.data))
             table = draws(config.seed, turn, len(self.data))
             mixing = generator(config.seed, turn, stream=2)

@@ -90,7 +90,7 @@ def losses(training: Dataset, config: TrainingConfig) -> dict[str, keras.losses.
 def loss_weights(training: Dataset, config: TrainingConfig) -> dict[str, float]:
     """What the loss of each head counts."""
     own, *further = training.truths
-    return {own.head: 1.0} | {truth.head: config.further_heads for truth in further}
+    return {own.head: 1.0} | {truth.head: config.auxiliary_loss_weight for truth in further}
 
 
 def made_ready(model: keras.Model, config: TrainingConfig, steps: int, **losses: Any) -> keras.Model:
@@ -136,14 +136,14 @@ def _own_loss(own: Truth, config: TrainingConfig) -> keras.losses.Loss:
 
 def _optimizer(config: TrainingConfig, averaging: float) -> keras.optimizers.Optimizer:
     """The rate is a variable of it, set before each step."""
-    common = {"global_clipnorm": config.clip or None, "use_ema": True, "ema_momentum": averaging}
+    common = {"global_clipnorm": config.clipnorm or None, "use_ema": True, "ema_momentum": averaging}
     if config.optimizer == "adamw":
-        optimizer = keras.optimizers.AdamW(config.rate, weight_decay=config.weight_decay, **common)
+        optimizer = keras.optimizers.AdamW(config.learning_rate, weight_decay=config.weight_decay, **common)
     else:
         # Keras takes the decay off the weights directly, where momentum does not multiply it
         decay = config.weight_decay / (1.0 - config.momentum) or None
         optimizer = keras.optimizers.SGD(
-            config.rate, momentum=config.momentum, nesterov=True, weight_decay=decay, **common
+            config.learning_rate, momentum=config.momentum, nesterov=True, weight_decay=decay, **common
         )
     optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
     return optimizer

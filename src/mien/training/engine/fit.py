@@ -35,8 +35,8 @@ if TYPE_CHECKING:
     from mien.training.config import TrainingConfig
     from mien.training.engine.stepping import Stepper
     from mien.training.run.checkpoint import Writer
-    from mien.training.run.progress import News
-    from mien.training.tasks.task import Lesson
+    from mien.training.run.progress import TrainEvent
+    from mien.training.tasks.task import Task
 
 __all__ = [
     "BEST",
@@ -49,7 +49,7 @@ __all__ = [
     "load",
     "predict_logits",
     "shape_of",
-    "teach",
+    "train",
 ]
 
 
@@ -89,7 +89,7 @@ def fit(
     validation: Dataset,
     config: TrainingConfig,
     run: Path,
-    tell: Callable[[News], None],
+    tell: Callable[[TrainEvent], None],
     options: Options | None = None,
 ) -> Run:
     """Teaches a network of the architectures to name expressions; see ``teach``.
@@ -102,10 +102,10 @@ def fit(
         tell: called with news.
         options: how to go about it.
     """
-    return teach(Expressions(training, validation, config), run, tell, options)
+    return train(Expressions(training, validation, config), run, tell, options)
 
 
-def teach(lesson: Lesson, run: Path, tell: Callable[[News], None], options: Options | None = None) -> Run:
+def train(task: Task, run: Path, tell: Callable[[TrainEvent], None], options: Options | None = None) -> Run:
     """Teaches a network and keeps its best epoch.
 
     A run that was stopped or killed goes on with ``Options(resume=True)`` from its last checkpoint, and ends with the
@@ -113,7 +113,7 @@ def teach(lesson: Lesson, run: Path, tell: Callable[[News], None], options: Opti
     (times apart; a GPU sums in any order). One that is finished already is only read.
 
     Args:
-        lesson: what is taught.
+        task: what is taught.
         run: the directory, made if need be; one that holds a run already is refused unless it is to be resumed.
         tell: called with ``Progress`` after each step (after some, on a device), with each finished ``Epoch``, and
             with words for people.
@@ -126,17 +126,17 @@ def teach(lesson: Lesson, run: Path, tell: Callable[[News], None], options: Opti
     """
     options = options or Options()
     if options.on_device:
-        check_on_device(options.devices, lesson.config.precision)
-    with spread(options.devices, lesson.batch):
-        model = lesson.learner(options.start)
+        check_on_device(options.devices, task.config.precision)
+    with spread(options.devices, task.batch):
+        model = task.learner(options.start)
         with locked(run / LOCK), interruptions() as interruption:
-            facts = replace(lesson.facts(model, options.source), on_device=options.on_device)
-            stepper = lesson.on_device(model) if options.on_device else OneByOne(model, lesson)
+            run_info = replace(task.run_info(model, options.source), on_device=options.on_device)
+            stepper = task.on_device(model) if options.on_device else OneByOne(model, task)
             if options.resume:
-                check_resumable(run, lesson.config, facts, tell)
+                check_resumable(run, task.config, run_info, tell)
             else:
-                begin(run, lesson.config, facts, lesson.write_samples)
-            return _Teaching(model, lesson, stepper, run, options).go_on(tell, interruption)
+                begin(run, task.config, run_info, task.write_samples)
+            return _TransferTraining(model, task, stepper, run, options).go_on(tell, interruption)
 
 
 def load(weights: Path, shape: architectures.NetworkShape, network: str) -> keras.Model:
@@ -146,22 +146,22 @@ def load(weights: Path, shape: architectures.NetworkShape, network: str) -> kera
     return model
 
 
-class _Teaching:
+class _TransferTraining:
     """A run that goes on."""
 
-    def __init__(self, model: keras.Model, lesson: Lesson, stepper: Stepper, run: Path, options: Options) -> None:
+    def __init__(self, model: keras.Model, task: Task, stepper: Stepper, run: Path, options: Options) -> None:
         self._model = model
-        self._lesson = lesson
-        self._config = lesson.config
+        self._task = task
+        self._config = task.config
         self._run = run
         self._checkpoints = Checkpoints(run / CHECKPOINTS, options.write)
         self._pause = 60.0 * options.checkpoint_minutes
         self._saved = time.monotonic()
         self._best: Arrays = {}
-        self._plain = lesson.network()
+        self._plain = task.network()
         self._stepper = stepper
 
-    def go_on(self, tell: Callable[[News], None], interruption: Interruption) -> Run:
+    def go_on(self, tell: Callable[[TrainEvent], None], interruption: Interruption) -> Run:
         """Teaches from where the run stands to its end."""
         moment = self._take_up(tell)
         while not is_finished(self._config, moment.history):
@@ -174,7 +174,7 @@ class _Teaching:
         restore(self._plain.weights, self._best)
         return Run(self._plain, moment.history)
 
-    def _take_up(self, tell: Callable[[News], None]) -> Moment:
+    def _take_up(self, tell: Callable[[TrainEvent], None]) -> Moment:
         """Where the run stands: network, optimizer and the files beside the checkpoint brought to that."""
         checkpoint = self._checkpoints.newest(tell)
         if checkpoint is None:
@@ -192,10 +192,10 @@ class _Teaching:
             tell(f"going on after {len(moment.history)} of {self._config.epochs} epochs{step}")
         return moment
 
-    def _learn(self, moment: Moment, tell: Callable[[News], None], interruption: Interruption) -> Moment:
+    def _learn(self, moment: Moment, tell: Callable[[TrainEvent], None], interruption: Interruption) -> Moment:
         """The rest of an epoch's steps."""
         epoch = len(moment.history)
-        while moment.step < self._lesson.steps:
+        while moment.step < self._task.steps:
             started = time.perf_counter()
             taken = self._stepper.take(epoch, moment.step, moment.history)
             moment = Moment(
@@ -214,14 +214,14 @@ class _Teaching:
         """The next moment: the epoch judged by its averaged weights, which are then taken out again."""
         started = time.perf_counter()
         weights = captured(self._model.weights)
-        steps, epoch = self._lesson.steps, len(moment.history)
+        steps, epoch = self._task.steps, len(moment.history)
         try:
             self._model.optimizer.finalize_variable_values(self._model.trainable_variables)
             # on JAX these now share their arrays with the averages, and the next call would give them away
             restore(self._model.weights, captured(self._model.weights))
             reseed(self._model, self._config.seed, epoch, steps)
-            estimate_batch_norm(self._model, self._lesson.plain_images(STATISTICS_IMAGES), interruption.check)
-            scores = self._lesson.judge(self._model, interruption.check)
+            estimate_batch_norm(self._model, self._task.plain_images(STATISTICS_IMAGES), interruption.check)
+            scores = self._task.judge(self._model, interruption.check)
             averaged = captured(self._model.weights)
         except Interrupted:
             restore(self._model.weights, weights)
@@ -233,9 +233,9 @@ class _Teaching:
             loss=moment.loss / steps,
             accuracy=moment.accuracy / steps,
             scores=scores,
-            rate=rate_at(self._config, steps, (epoch + 1) * steps - 1, moment.history),
+            learning_rate=rate_at(self._config, steps, (epoch + 1) * steps - 1, moment.history),
             seconds=moment.seconds + time.perf_counter() - started,
-            images_per_second=steps * self._lesson.batch / moment.seconds,
+            images_per_second=steps * self._task.batch / moment.seconds,
             waiting=moment.waiting / moment.seconds,
         )
         history = (*moment.history, judged)
@@ -270,7 +270,7 @@ class _Teaching:
             ) from error
 
     def _progress(self, moment: Moment) -> Progress:
-        steps, history = self._lesson.steps, moment.history
+        steps, history = self._task.steps, moment.history
         pace = moment.seconds / moment.step
         left = (steps - moment.step) * pace
         epoch_seconds = float(np.mean([epoch.seconds for epoch in history])) if history else steps * pace
@@ -281,7 +281,7 @@ class _Teaching:
             steps=steps,
             loss=moment.loss / moment.step,
             accuracy=moment.accuracy / moment.step,
-            images_per_second=self._lesson.batch / pace,
+            images_per_second=self._task.batch / pace,
             waiting=moment.waiting / moment.seconds,
             seconds_left=left,
             run_seconds_left=left + (self._config.epochs - len(history) - 1) * epoch_seconds,

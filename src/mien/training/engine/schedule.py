@@ -23,8 +23,8 @@ OPEN_ENDED = ("constant", "plateau")
 def rate_at(config: TrainingConfig, steps: int, step: int, history: Sequence[Epoch]) -> float:
     """The learning rate of a step.
 
-    Over the first ``config.warmup_epochs`` it rises evenly from a hundredth of ``config.rate`` to that; then it goes
-    on as ``config.schedule`` says.
+    Over the first ``config.warmup_epochs`` it rises evenly from a hundredth of ``config.learning_rate`` to that; then
+    it goes on as ``config.schedule`` says.
 
     Args:
         config: schedule, peak and length.
@@ -35,25 +35,25 @@ def rate_at(config: TrainingConfig, steps: int, step: int, history: Sequence[Epo
     total = config.epochs * steps
     warmup = min(int(config.warmup_epochs * steps), total - 1)
     if step < warmup:
-        return config.rate * (0.01 + 0.99 * step / warmup)
+        return config.learning_rate * (0.01 + 0.99 * step / warmup)
     done = (step - warmup) / (total - warmup)
     match config.schedule:
         case "cosine":
-            return config.rate * (1.0 + math.cos(math.pi * done)) / 2.0
+            return config.learning_rate * (1.0 + math.cos(math.pi * done)) / 2.0
         case "linear":
-            return config.rate * (1.0 - done)
+            return config.learning_rate * (1.0 - done)
         case "plateau":
-            return config.rate * PLATEAU_FACTOR ** plateaus(history)
+            return config.learning_rate * PLATEAU_FACTOR ** plateaus(history)
         case _:
-            return config.rate
+            return config.learning_rate
 
 
 def plateaus(history: Sequence[Epoch]) -> int:
     """How often ``PLATEAU_EPOCHS`` in a row brought no better epoch."""
     best, waited, count = -math.inf, 0, 0
     for epoch in history:
-        waited = 0 if epoch.merit > best else waited + 1
-        best = max(best, epoch.merit)
+        waited = 0 if epoch.validation_score > best else waited + 1
+        best = max(best, epoch.validation_score)
         if waited == PLATEAU_EPOCHS:
             waited, count = 0, count + 1
     return count
@@ -68,7 +68,7 @@ def is_finished(config: TrainingConfig, history: Sequence[Epoch]) -> bool:
 
 def best_epoch(history: Sequence[Epoch]) -> int:
     """The number, from 1, of the first epoch of the highest merit; the history has one at least."""
-    return max(range(len(history)), key=lambda at: history[at].merit) + 1
+    return max(range(len(history)), key=lambda at: history[at].validation_score) + 1
 
 
 def averaging_decay(config: TrainingConfig, steps: int) -> float:
@@ -82,6 +82,6 @@ def averaging_decay(config: TrainingConfig, steps: int) -> float:
         steps: of an epoch.
     """
     if config.schedule in OPEN_ENDED:
-        return config.average
+        return config.ema_decay
     reach = config.epochs * steps / 5
-    return min(config.average, max(0.0, 1.0 - 1.0 / reach))
+    return min(config.ema_decay, max(0.0, 1.0 - 1.0 / reach))

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from mien.training.engine.batches import Batch
     from mien.training.run.directory import Epoch
-    from mien.training.tasks.task import Lesson
+    from mien.training.tasks.task import Task
 
 
 @dataclass(frozen=True)
@@ -54,8 +54,8 @@ class Stepper(Protocol):
 class OneByOne:
     """A batch at a time, made on the host while the network learns from the one before."""
 
-    def __init__(self, model: keras.Model, lesson: Lesson) -> None:
-        self._model, self._lesson = model, lesson
+    def __init__(self, model: keras.Model, task: Task) -> None:
+        self._model, self._task = model, task
         self._next: tuple[int, int] | None = None
         self._batches: Iterator[Batch] = iter(())
 
@@ -63,11 +63,11 @@ class OneByOne:
         """As ``Stepper`` asks: one step."""
         started = time.perf_counter()
         if self._next != (epoch, step):
-            self._batches = self._lesson.epoch(epoch, step)
+            self._batches = self._task.epoch(epoch, step)
         batch = own_part(next(self._batches))
         self._next = (epoch, step + 1)
         waited = time.perf_counter() - started
-        config, steps = self._lesson.config, self._lesson.steps
+        config, steps = self._task.config, self._task.steps
         reseed(self._model, config.seed, epoch, step)
         self._model.optimizer.learning_rate = rate_at(config, steps, epoch * steps + step, history)
         # Keras forgets the batches before when it is given the next one

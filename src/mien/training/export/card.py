@@ -127,11 +127,11 @@ def _uncalibrated_answer(training: Dataset, config: TrainingConfig) -> FusedOutp
     votes = training.truths[1:]
     if not votes:
         labels = tuple(map(str, own.labels))
-        return FusedOutput(labels, ((own.head, 1.0),), offsets=evening(own, labels, config.answer_even))
+        return FusedOutput(labels, ((own.head, 1.0),), offsets=evening(own, labels, config.prior_correction))
     labels = tuple(str(label) for label in FER2013 if all(label in truth.labels for truth in training.truths))
-    share = (1.0 - config.answer_own) / len(votes)
-    weights = ((own.head, config.answer_own), *((truth.head, share) for truth in votes))
-    return FusedOutput(labels, weights, offsets=evening(votes[-1], labels, config.answer_even))
+    share = (1.0 - config.own_head_weight) / len(votes)
+    weights = ((own.head, config.own_head_weight), *((truth.head, share) for truth in votes))
+    return FusedOutput(labels, weights, offsets=evening(votes[-1], labels, config.prior_correction))
 
 
 def evening(truth: Truth, labels: Sequence[str], part: float) -> tuple[float, ...]:

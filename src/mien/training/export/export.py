@@ -20,7 +20,7 @@ from mien.media.files import write_bytes
 from mien.training.engine.fit import Logits, predict_logits
 from mien.training.export.card import calibrated_card, sealed
 from mien.training.export.conversion import to_onnx
-from mien.training.run.directory import Source, is_run, read_facts
+from mien.training.run.directory import Source, is_run, read_run_info
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -52,7 +52,7 @@ def export(model: keras.Model, training: Dataset, validation: Dataset, config: T
         MissingExtraError: no backend that exports, or not its exporter, is installed.
     """
     logits = predict_logits(model, validation.crops)
-    card = calibrated_card(logits, training, validation, config, _taught_on(path.parent))
+    card = calibrated_card(logits, training, validation, config, _trained_on(path.parent))
     card = with_start(card, path.parent)
     content = sealed(to_onnx(model), card)
     check_agreement(Classifier(content), validation.crops, logits)
@@ -60,14 +60,14 @@ def export(model: keras.Model, training: Dataset, validation: Dataset, config: T
     return card
 
 
-def _taught_on(run: Path) -> str:
+def _trained_on(run: Path) -> str:
     """The backend that a run began on; this one where there is no run."""
-    return read_facts(run).backend if is_run(run) else keras.backend.backend()
+    return read_run_info(run).backend if is_run(run) else keras.backend.backend()
 
 
 def with_start(card: ModelCard, run: Path) -> ModelCard:
     """The card with what a run began with, and what it learnt from beside the data's labels, in its origin."""
-    source = read_facts(run).source if is_run(run) else Source()
+    source = read_run_info(run).source if is_run(run) else Source()
     told = [f"Began with the weights {source.weights}."] if source.weights else []
     told += [f"Learnt from the soft labels {source.soft_labels}, too."] if source.soft_labels else []
     told += [f"Learnt from what these say of the same images, too: {source.teacher}."] if source.teacher else []

@@ -54,11 +54,11 @@ class Strengths(NamedTuple):
     Numbers, so that an epoch of gentler ones runs the same program.
     """
 
-    light: float | None
+    brightness: float | None
     blur: float | None
     shrink: float | None
     jpeg: float | None
-    erase: float | None
+    random_erasing: float | None
 
 
 def strengths_of(augmentation: Augmentation) -> Strengths:
@@ -79,13 +79,13 @@ def changed(crops: jax.Array, maps: jax.Array, table: jax.Array, strengths: Stre
         uint8 of the same shape.
     """
     x = _warped(crops.astype(jnp.float32), maps)
-    if strengths.light is not None:
-        x = _toned(x, table, strengths.light)
+    if strengths.brightness is not None:
+        x = _toned(x, table, strengths.brightness)
     stages = (
         (strengths.blur, Draw.BLUR, _blurred),
         (strengths.shrink, Draw.SHRINK, _shrunk),
         (strengths.jpeg, Draw.JPEG, _stored),
-        (strengths.erase, Draw.ERASE, _erased),
+        (strengths.random_erasing, Draw.ERASE, _erased),
     )
     for share, draw, stage in stages:
         if share is not None:
@@ -114,9 +114,9 @@ def _warped(x: jax.Array, maps: jax.Array) -> jax.Array:
     return jnp.round(upper * (1 - part[:, 1]) + lower * part[:, 1]).reshape(x.shape)
 
 
-def _toned(x: jax.Array, table: jax.Array, light: float) -> jax.Array:
+def _toned(x: jax.Array, table: jax.Array, brightness: float) -> jax.Array:
     def by(draw: Draw) -> jax.Array:
-        return ((2.0 * table[:, draw] - 1.0) * light)[:, None, None, None]
+        return ((2.0 * table[:, draw] - 1.0) * brightness)[:, None, None, None]
 
     toned = (jnp.power(x / 255.0, jnp.exp(by(Draw.GAMMA))) - 0.5) * (1.0 + by(Draw.CONTRAST)) + 0.5
     return jnp.floor(jnp.clip(toned + by(Draw.BRIGHTNESS), 0.0, 1.0) * 255.0 + 0.5)

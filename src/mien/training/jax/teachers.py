@@ -9,7 +9,7 @@ import jax.numpy as jnp
 
 from mien.classification.probabilities import rescaled
 from mien.models.store import ModelStore
-from mien.training.transfer.taught_weights import network_in
+from mien.training.transfer.trained_weights import network_in
 
 if TYPE_CHECKING:
     import keras
@@ -40,7 +40,7 @@ class TeachersOnDevice:
     def __init__(self, config: TrainingConfig, training: Dataset) -> None:
         store = ModelStore()
         self._teachers = [network_in(store.load(name), training) for name in config.teachers()]
-        self.share = config.soft_share
+        self.share = config.distillation_weight
         self.values = [_values(network) for network, _ in self._teachers]
 
     def told(self, values: list[Values], images: jax.Array) -> dict[str, jax.Array]:

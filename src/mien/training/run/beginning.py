@@ -13,7 +13,7 @@ from mien.errors import TrainingError
 from mien.training.architectures.complexity import multiply_adds
 from mien.training.config import read
 from mien.training.engine.schedule import OPEN_ENDED
-from mien.training.run.directory import CONFIG, SAMPLES, Facts, is_run, read_facts
+from mien.training.run.directory import CONFIG, SAMPLES, RunInfo, config_file, is_run, read_run_info
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from mien.data.dataset import Dataset
     from mien.training.config import TrainingConfig
     from mien.training.run.directory import Source
-    from mien.training.run.progress import News
+    from mien.training.run.progress import TrainEvent
 
 Heads = tuple[tuple[str, tuple[str, ...]], ...]
 
@@ -46,17 +46,17 @@ class Rows(Protocol):
     def __len__(self) -> int: ...
 
 
-def facts_of(
+def run_info_of(
     model: keras.Model,
     data: tuple[Rows, Rows],
     heads: Heads,
     config: TrainingConfig,
     source: Source,
     work: int | None = None,
-) -> Facts:
+) -> RunInfo:
     """What a run is of, as RUN/run.json tells it; ``work`` in multiply-adds where the model has no fixed size."""
     training, validation = data
-    return Facts(
+    return RunInfo(
         network=config.network,
         backend=keras.backend.backend(),
         parameters=model.count_params(),
@@ -77,38 +77,38 @@ def heads_of(data: Dataset) -> Heads:
     return tuple((truth.head, tuple(map(str, truth.labels))) for truth in data.truths)
 
 
-def begin(run: Path, config: TrainingConfig, facts: Facts, write_samples: Callable[[Path], None]) -> None:
+def begin(run: Path, config: TrainingConfig, run_info: RunInfo, write_samples: Callable[[Path], None]) -> None:
     """Makes the directory a run's; the config comes last, as what marks it as one."""
-    if (run / CONFIG).exists():
+    if config_file(run).exists():
         raise TrainingError(
             f"expected a directory without a run; {run} holds one: go on with it by --resume, or choose another --out"
         )
-    facts.save(run)
+    run_info.save(run)
     write_samples(run / SAMPLES)
     config.save(run / CONFIG)
 
 
-def check_resumable(run: Path, config: TrainingConfig, facts: Facts, tell: Callable[[News], None]) -> None:
+def check_resumable(run: Path, config: TrainingConfig, run_info: RunInfo, tell: Callable[[TrainEvent], None]) -> None:
     """Nothing, where the run in a directory can go on with this config on this data."""
     if not is_run(run):
         raise TrainingError(f"expected a run in {run} to go on with; there is none: leave --resume away to begin one")
-    begun, was = read_facts(run), read(run / CONFIG)
+    begun, was = read_run_info(run), read(config_file(run))
     for name in FIXED:
-        if getattr(facts, name) != getattr(begun, name):
+        if getattr(run_info, name) != getattr(begun, name):
             raise TrainingError(
                 f"expected the data that the run {run} began with, {name} = {_short(getattr(begun, name))}; received "
-                f"{_short(getattr(facts, name))}. Give that data, or begin a new run with another --out"
+                f"{_short(getattr(run_info, name))}. Give that data, or begin a new run with another --out"
             )
     _check_same(was, config, run)
-    if facts.backend != begun.backend:
-        tell(f"the run began on {begun.backend} and goes on on {facts.backend}: numbers agree, but not to the last bit")
-    if facts.on_device != begun.on_device:
+    if run_info.backend != begun.backend:
+        tell(f"the run began on {begun.backend} and resumes on {run_info.backend}: numbers agree, but not bit for bit")
+    if run_info.on_device != begun.on_device:
         tell("the run goes on with --on-device otherwise than it began: numbers agree, but not to the last bit")
     for what in ("weights", "soft_labels", "teacher"):
-        if getattr(facts.source, what) != getattr(begun.source, what):
+        if getattr(run_info.source, what) != getattr(begun.source, what):
             raise TrainingError(
                 f"expected {what} = {getattr(begun.source, what)} as the run {run} began with; received "
-                f"{getattr(facts.source, what)}. Bring those back, or begin a new run with another --out"
+                f"{getattr(run_info.source, what)}. Bring those back, or begin a new run with another --out"
             )
     if config != was:
         config.save(run / CONFIG)
@@ -117,7 +117,7 @@ def check_resumable(run: Path, config: TrainingConfig, facts: Facts, tell: Calla
 def _check_same(was: TrainingConfig, config: TrainingConfig, run: Path) -> None:
     """Nothing, where nothing but more epochs is asked for, and what is done so far would be the same with them."""
     changed = [part.name for part in dataclasses.fields(was) if getattr(was, part.name) != getattr(config, part.name)]
-    extended = config.epochs > was.epochs and was.schedule in OPEN_ENDED and was.gentle_epochs == 0
+    extended = config.epochs > was.epochs and was.schedule in OPEN_ENDED and was.fine_tune_epochs == 0
     for name in changed:
         if not (name == "epochs" and extended):
             raise TrainingError(

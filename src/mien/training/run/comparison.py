@@ -14,7 +14,7 @@ from mien.classification.classifier import Classifier
 from mien.errors import MienError, TrainingError, UsageError
 from mien.models.card import FUSED, ModelCard
 from mien.models.onnx_file import read_onnx
-from mien.training.run.directory import CONFIG, FACTS, LOCK, MODEL, Record, read_run
+from mien.training.run.directory import CONFIG, LOCK, MODEL, RUN_INFO, Record, read_run
 from mien.training.run.lock import is_held
 
 if TYPE_CHECKING:
@@ -127,7 +127,7 @@ def compare(runs: Iterable[Path], seconds_a_face: Callable[[Sequence[Classifier]
 
 
 def _looks_like_run(folder: Path) -> bool:
-    return any((folder / name).is_file() for name in (CONFIG, FACTS, MODEL))
+    return any((folder / name).is_file() for name in (CONFIG, RUN_INFO, MODEL))
 
 
 def _row(run: Path) -> tuple[Row, Classifier | None]:
@@ -158,19 +158,19 @@ def _row(run: Path) -> tuple[Row, Classifier | None]:
 
 
 def _recorded(record: Record) -> dict[str, Any]:
-    facts, best = record.facts, record.best
+    run_info, best = record.run_info, record.best
     known = {
-        "network": facts.network,
-        "data": facts.data,
+        "network": run_info.network,
+        "data": run_info.data,
         "epochs": len(record.history),
         "planned": record.config.epochs,
-        "parameters": facts.parameters,
-        "multiply_adds": facts.multiply_adds,
+        "parameters": run_info.parameters,
+        "multiply_adds": run_info.multiply_adds,
         "minutes": record.minutes,
-        "head": facts.heads[0][0],
+        "head": run_info.heads[0][0],
     }
     if best:
-        score = next(score for score in best.scores if score.head == facts.heads[0][0])
+        score = next(score for score in best.scores if score.head == run_info.heads[0][0])
         known |= {"best_epoch": best.number, "accuracy": score.accuracy, "macro_f1": score.macro_f1}
     return known
 

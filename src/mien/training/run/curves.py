@@ -64,7 +64,7 @@ def _fill(figure: Figure, history: Sequence[Epoch]) -> None:
     _draw_losses(losses, history)
     _draw_shares(shares, history, best)
     shares.set_title(f"best: epoch {best.number}", loc="right", color=FAINT, fontsize=9)
-    _line(rates, history, [epoch.rate for epoch in history], INK)
+    _line(rates, history, [epoch.learning_rate for epoch in history], INK)
     rates.set_ylim(bottom=0)
 
 

@@ -25,6 +25,7 @@ from typing import TYPE_CHECKING, Any
 
 from mien.errors import MienError, TrainingError
 from mien.media.files import write_text
+from mien.models.legacy import EPOCH_FIELDS, RUN_FILES, renamed
 from mien.training.config import TrainingConfig, read
 from mien.training.engine.schedule import best_epoch, is_finished
 
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 CONFIG = "config.toml"
-FACTS = "run.json"
+RUN_INFO = "run.json"
 HISTORY_CSV = "history.csv"
 HISTORY = "history.jsonl"
 SAMPLES = "augmentation.png"
@@ -70,7 +71,7 @@ class Epoch:
         loss: mean training loss.
         accuracy: of the first head on the training images, changed as they were learnt from.
         scores: each head on the validation split, by the averaged weights.
-        rate: learning rate of the last step.
+        learning_rate: of the last step.
         seconds: of training and judging together.
         images_per_second: of training alone.
         waiting: share of the training time spent waiting for the next batch.
@@ -80,13 +81,13 @@ class Epoch:
     loss: float
     accuracy: float
     scores: tuple[HeadScore, ...]
-    rate: float
+    learning_rate: float
     seconds: float
     images_per_second: float
     waiting: float
 
     @property
-    def merit(self) -> float:
+    def validation_score(self) -> float:
         """What the best epoch is chosen by: the mean accuracy of the heads on the validation split."""
         return sum(score.accuracy for score in self.scores) / len(self.scores)
 
@@ -99,6 +100,7 @@ class Epoch:
 
 def epoch_of(values: dict[str, Any]) -> Epoch:
     """The epoch that ``Epoch.to_json`` told of."""
+    values = renamed(values, EPOCH_FIELDS)
     return Epoch(**{**values, "scores": tuple(HeadScore(**score) for score in values["scores"])})
 
 
@@ -126,7 +128,7 @@ class Source:
 
 
 @dataclass(frozen=True)
-class Facts:
+class RunInfo:
     """What a run is of, written at its start.
 
     Attributes:
@@ -162,7 +164,7 @@ class Facts:
     def save(self, run: Path) -> None:
         """Writes RUN/run.json whole."""
         values = {**dataclasses.asdict(self), "heads": dict(self.heads), "versions": dict(self.versions)}
-        write_text(run / FACTS, json.dumps(values, indent=2) + "\n")
+        write_text(run / RUN_INFO, json.dumps(values, indent=2) + "\n")
 
 
 @dataclass(frozen=True)
@@ -178,7 +180,7 @@ class Record:
 
     path: Path
     config: TrainingConfig
-    facts: Facts
+    run_info: RunInfo
     history: tuple[Epoch, ...]
 
     @property
@@ -197,9 +199,15 @@ class Record:
         return sum(epoch.seconds for epoch in self.history) / 60.0
 
 
+def config_file(run: Path) -> Path:
+    """RUN/config.toml, or its name in a run of mien 0.1.0 where only that is there."""
+    old = run / RUN_FILES[CONFIG]
+    return old if old.is_file() and not (run / CONFIG).is_file() else run / CONFIG
+
+
 def is_run(path: Path) -> bool:
     """Whether a directory holds a run, be it begun or finished."""
-    return (path / CONFIG).is_file() and (path / FACTS).is_file()
+    return config_file(path).is_file() and (path / RUN_INFO).is_file()
 
 
 def read_run(path: Path) -> Record:
@@ -210,22 +218,22 @@ def read_run(path: Path) -> Record:
     """
     if not is_run(path):
         raise TrainingError(
-            f"expected a run directory with {CONFIG} and {FACTS}; received {path}, which lacks them. "
+            f"expected a run directory with {CONFIG} and {RUN_INFO}; received {path}, which lacks them. "
             "'mien train --out RUN' makes one"
         )
     try:
-        return Record(path, read(path / CONFIG), read_facts(path), read_history(path))
+        return Record(path, read(config_file(path)), read_run_info(path), read_history(path))
     except (MienError, OSError, KeyError, TypeError, ValueError) as error:
         raise TrainingError(f"expected the files of a run in {path}; they can't be read ({error})") from error
 
 
-def read_facts(run: Path) -> Facts:
+def read_run_info(run: Path) -> RunInfo:
     """The facts in RUN/run.json."""
-    values = json.loads((run / FACTS).read_text(encoding="utf-8"))
+    values = json.loads((run / RUN_INFO).read_text(encoding="utf-8"))
     heads = tuple((head, tuple(labels)) for head, labels in values.pop("heads").items())
     versions = tuple(values.pop("versions").items())
     source = Source(**values.pop("source"))
-    return Facts(**values, heads=heads, versions=versions, source=source)
+    return RunInfo(**values, heads=heads, versions=versions, source=source)
 
 
 def read_history(run: Path) -> tuple[Epoch, ...]:
@@ -249,11 +257,11 @@ def history_csv(history: Sequence[Epoch]) -> str:
     table.writerow(
         ["epoch", "loss", "accuracy"]
         + [f"{head}_{metric}" for head in heads for metric in ("accuracy", "macro_f1", "nll")]
-        + ["rate", "seconds", "images_per_second", "waiting"]
+        + ["learning_rate", "seconds", "images_per_second", "waiting"]
     )
     for epoch in history:
         scores = [value for score in epoch.scores for value in (score.accuracy, score.macro_f1, score.nll)]
         shares = [f"{value:.5f}" for value in (epoch.loss, epoch.accuracy, *scores)]
         speed = [f"{epoch.seconds:.1f}", f"{epoch.images_per_second:.0f}", f"{epoch.waiting:.4f}"]
-        table.writerow([epoch.number, *shares, f"{epoch.rate:.4g}", *speed])
+        table.writerow([epoch.number, *shares, f"{epoch.learning_rate:.4g}", *speed])
     return text.getvalue()

@@ -37,5 +37,5 @@ class Progress:
     run_seconds_left: float
 
 
-News: TypeAlias = Epoch | Progress | str
+TrainEvent: TypeAlias = Epoch | Progress | str
 """A finished epoch, a step done, or words for people."""

@@ -37,7 +37,7 @@ def write_samples(path: Path, training: Dataset, config: TrainingConfig) -> None
     epochs = sorted({round(part * (config.epochs - 1) / (EPOCHS - 1)) for part in range(EPOCHS)})
     columns = [training.crops[rows]]
     for epoch in epochs:
-        table = draws(config.seed, epoch * config.passes, len(training))[rows]
+        table = draws(config.seed, epoch * config.repeats, len(training))[rows]
         columns.append(augment(training.crops[rows], table, config.augmentation_of(epoch)))
     headings = ["as it is", *(f"epoch {epoch + 1}" for epoch in epochs)]
     with written_whole(path) as aside:

@@ -55,6 +55,6 @@ def scalars(epoch: Epoch) -> Iterator[tuple[str, float]]:
         yield f"loss/{score.head}", score.nll
         yield f"accuracy/{score.head}", score.accuracy
         yield f"macro_f1/{score.head}", score.macro_f1
-    yield "run/learning_rate", epoch.rate
+    yield "run/learning_rate", epoch.learning_rate
     yield "run/images_per_second", epoch.images_per_second
     yield "run/seconds", epoch.seconds

@@ -20,11 +20,11 @@ AUGMENTATION_LIMITS = {
     "rotate": 180.0,
     "shift": 0.5,
     "shear": 1.0,
-    "light": 0.9,
+    "brightness": 0.9,
     "blur": 1.0,
     "shrink": 1.0,
     "jpeg": 1.0,
-    "erase": 1.0,
+    "random_erasing": 1.0,
     "mixup_share": 1.0,
 }
 """Every choice of an augmentation that one factor makes stronger or weaker, and the most that each can be."""
@@ -43,7 +43,7 @@ class Choices:
         augmentation: factor on how far and how often images are changed; 1 leaves the config's own.
     """
 
-    rate: float
+    learning_rate: float
     weight_decay: float
     dropout: float
     label_smoothing: float
@@ -62,7 +62,7 @@ class Choices:
 
 def own_choices(config: TrainingConfig) -> Choices:
     """The point that is the config itself."""
-    return Choices(config.rate, config.weight_decay, config.dropout, config.label_smoothing, config.batch)
+    return Choices(config.learning_rate, config.weight_decay, config.dropout, config.label_smoothing, config.batch)
 
 
 def space(config: TrainingConfig) -> Mapping[str, Any]:
@@ -71,7 +71,7 @@ def space(config: TrainingConfig) -> Mapping[str, Any]:
 
     decay = config.weight_decay
     own = {
-        "rate": FloatDistribution(config.rate / 10, config.rate * 3, log=True),
+        "learning_rate": FloatDistribution(config.learning_rate / 10, config.learning_rate * 3, log=True),
         "dropout": FloatDistribution(0.0, max(0.6, config.dropout)),
         "label_smoothing": FloatDistribution(0.0, max(0.2, config.label_smoothing)),
         "batch": CategoricalDistribution(tuple(sorted({*BATCHES, config.batch}))),

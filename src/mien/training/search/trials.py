@@ -35,9 +35,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from mien.training.run.progress import News
+    from mien.training.run.progress import TrainEvent
 
-    Teach = Callable[[TrainingConfig, Path, Callable[[News], None]], object]
+    TrainFunction = Callable[[TrainingConfig, Path, Callable[[TrainEvent], None]], object]
 
 RECORD, TABLE, BEST_CONFIG = "search.json", "trials.csv", "best.toml"
 
@@ -57,13 +57,13 @@ class Trial:
     Attributes:
         number: counted from 1.
         choices: what it varies.
-        merits: of each epoch on the validation split (``Epoch.merit``).
+        merits: of each epoch on the validation split (``Epoch.validation_score``).
         state: "running" until it is done with.
     """
 
     number: int
     choices: Choices
-    merits: tuple[float, ...] = ()
+    validation_scores: tuple[float, ...] = ()
     state: State = "running"
 
     @property
@@ -72,9 +72,9 @@ class Trial:
         return f"trial-{self.number:04d}"
 
     @property
-    def merit(self) -> float:
+    def validation_score(self) -> float:
         """Of its best epoch; 0 where there is none."""
-        return max(self.merits, default=0.0)
+        return max(self.validation_scores, default=0.0)
 
 
 @dataclass(frozen=True)
@@ -109,7 +109,7 @@ class Search:
                 f"expected a trial that came to its end; {len(self.done)} of {len(self.trials)} diverged or were "
                 "ended early. Search around a lower --rate"
             )
-        return max(finished, key=lambda trial: trial.merit)
+        return max(finished, key=lambda trial: trial.validation_score)
 
     def importances(self) -> tuple[tuple[str, float], ...]:
         """The share that each choice has in being among the best (PED-ANOVA), largest first; few trials tell none."""
@@ -124,7 +124,12 @@ class Search:
 
 
 def search(
-    config: TrainingConfig, count: int, out: Path, teach: Teach, tell: Callable[[News], None], data: str = ""
+    config: TrainingConfig,
+    count: int,
+    out: Path,
+    train: TrainFunction,
+    tell: Callable[[TrainEvent], None],
+    data: str = "",
 ) -> Search:
     """Tries configs around one until so many are done with, the one itself first.
 
@@ -132,7 +137,7 @@ def search(
         config: where the search begins.
         count: trials in all, with those of an earlier call.
         out: the directory, made if need be; one with a search of this config on this data is gone on with.
-        teach: makes one run, or goes on with the one in the directory: config, its directory, and what to tell of
+        train: makes one run, or goes on with the one in the directory: config, its directory, and what to tell of
             each epoch; what that raises ends the run.
         tell: called with words on each trial, and with what ``teach`` tells.
         data: SHA-256 of the data.
@@ -152,10 +157,11 @@ def search(
             _save(found, out)
             trial = found.trials[-1]
             tell(f"trial {trial.number} of {count}: {_words(trial.choices, config)}")
-            trial = _tried(found, out / trial.directory, teach, tell)
+            trial = _tried(found, out / trial.directory, train, tell)
             found = dataclasses.replace(found, trials=(*found.trials[:-1], trial))
             _save(found, out)
-            tell(f"trial {trial.number} {trial.state}: {trial.merit:.4f} after {len(trial.merits)} epochs")
+            epochs = len(trial.validation_scores)
+            tell(f"trial {trial.number} {trial.state}: {trial.validation_score:.4f} after {epochs} epochs")
         best = found.best.choices.applied(config)
         best.save(out / BEST_CONFIG)
         write_text(out / TABLE, to_csv(found))
@@ -170,7 +176,9 @@ def to_csv(found: Search) -> str:
     table.writerow(["trial", "state", "merit", "epochs", *names])
     for trial in found.trials:
         varied = [f"{value:.6g}" for value in dataclasses.astuple(trial.choices)]
-        table.writerow([trial.number, trial.state, f"{trial.merit:.5f}", len(trial.merits), *varied])
+        table.writerow(
+            [trial.number, trial.state, f"{trial.validation_score:.5f}", len(trial.validation_scores), *varied]
+        )
     return text.getvalue()
 
 
@@ -178,22 +186,22 @@ class _EndedEarly(Exception):  # noqa: N818 - no error: how a run is told to end
     """The run does worse than half of those before."""
 
 
-def _tried(found: Search, run: Path, teach: Teach, tell: Callable[[News], None]) -> Trial:
+def _tried(found: Search, run: Path, train: TrainFunction, tell: Callable[[TrainEvent], None]) -> Trial:
     """The last trial, run to its end or to where it is given up."""
     import optuna
 
     trial, study = found.trials[-1], _study(found)
     study.enqueue_trial(trial.choices.parameters(found.config))
     asked = study.ask(dict(space(found.config)))
-    merits: list[float] = []
+    validation_scores: list[float] = []
 
     def judge(epoch: Epoch) -> None:
-        merits.append(epoch.merit)
-        asked.report(epoch.merit, epoch.number)
+        validation_scores.append(epoch.validation_score)
+        asked.report(epoch.validation_score, epoch.number)
         if epoch.number < found.config.epochs and asked.should_prune():
             raise _EndedEarly
 
-    def listen(news: News) -> None:
+    def listen(news: TrainEvent) -> None:
         tell(news)
         if isinstance(news, Epoch):
             judge(news)
@@ -202,14 +210,14 @@ def _tried(found: Search, run: Path, teach: Teach, tell: Callable[[News], None])
     try:
         for epoch in read_history(run):  # of a run that goes on
             judge(epoch)
-        teach(trial.choices.applied(found.config), run, listen)
+        train(trial.choices.applied(found.config), run, listen)
     except _EndedEarly:
         state = "ended early"
     except DivergedError as error:
         tell(str(error))
         state = "diverged"
     study.tell(asked, state=optuna.trial.TrialState.PRUNED)
-    return dataclasses.replace(trial, merits=tuple(merits), state=state)
+    return dataclasses.replace(trial, validation_scores=tuple(validation_scores), state=state)
 
 
 def _with_next(found: Search) -> Search:
@@ -244,8 +252,8 @@ def _frozen(found: Search) -> Iterator[Any]:
         yield create_trial(
             params=trial.choices.parameters(found.config),
             distributions=dict(space(found.config)),
-            value=trial.merit,
-            intermediate_values=dict(enumerate(trial.merits, start=1)),
+            value=trial.validation_score,
+            intermediate_values=dict(enumerate(trial.validation_scores, start=1)),
             state=TrialState.COMPLETE if trial.state == "finished" else TrialState.PRUNED,
         )
 

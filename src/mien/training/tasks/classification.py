@@ -11,7 +11,7 @@ from mien.training.engine.augmentation import generator
 from mien.training.engine.batches import Batch, Batches
 from mien.training.engine.compilation import balanced, compiled, plain, shape_of
 from mien.training.engine.validation import judge_heads, predict_logits
-from mien.training.run.beginning import facts_of, heads_of
+from mien.training.run.beginning import heads_of, run_info_of
 from mien.training.run.samples import write_samples
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from mien.structures import Crops
     from mien.training.config import TrainingConfig
     from mien.training.engine.stepping import Stepper
-    from mien.training.run.directory import Facts, HeadScore, Source
+    from mien.training.run.directory import HeadScore, RunInfo, Source
 
 
 class Expressions:
@@ -40,7 +40,7 @@ class Expressions:
         self._training, self._validation = training, validation
         config = fitting(config, training)
         self._teachers = teachers_for(config, training)
-        self._batches = Batches(taught_by(training, config), config, self._teachers)
+        self._batches = Batches(trained_by(training, config), config, self._teachers)
         self.config = config
         self.batch = min(config.batch, len(training))
         self.steps = self._batches.steps()
@@ -53,12 +53,12 @@ class Expressions:
         """As ``Lesson`` asks."""
         return compiled(self._training, self.config, start)
 
-    def facts(self, model: keras.Model, source: Source) -> Facts:
+    def run_info(self, model: keras.Model, source: Source) -> RunInfo:
         """As ``Lesson`` asks."""
         data = (self._training, self._validation)
         teacher = self._teachers.origin if self._teachers else ""
         source = replace(source, soft_labels=told_of(self.config), teacher=teacher)
-        return facts_of(model, data, heads_of(self._training), self.config, source)
+        return run_info_of(model, data, heads_of(self._training), self.config, source)
 
     def write_samples(self, path: Path) -> None:
         """As ``Lesson`` asks."""
@@ -85,7 +85,7 @@ class Expressions:
         return judge_heads(predict_logits(model, self._validation.crops, check), self._validation)
 
 
-def taught_by(training: Dataset, config: TrainingConfig) -> Dataset:
+def trained_by(training: Dataset, config: TrainingConfig) -> Dataset:
     """What the batches are made of: the rows balanced and blended with soft labels, as the config has it.
 
     Only learning sees it: classes are counted, models judged and calibrated by the data's own labels. So the balance
@@ -93,4 +93,4 @@ def taught_by(training: Dataset, config: TrainingConfig) -> Dataset:
     """
     soft = soft_labels_for(config, training)
     own = balanced(training, config)
-    return own if soft is None else softened(own, soft, config.soft_share)
+    return own if soft is None else softened(own, soft, config.distillation_weight)

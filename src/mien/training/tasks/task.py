@@ -15,10 +15,10 @@ if TYPE_CHECKING:
     from mien.training.config import TrainingConfig
     from mien.training.engine.batches import Batch
     from mien.training.engine.stepping import Stepper
-    from mien.training.run.directory import Facts, HeadScore, Source
+    from mien.training.run.directory import HeadScore, RunInfo, Source
 
 
-class Lesson(Protocol):
+class Task(Protocol):
     """Data and a config, as a network learns from them. All of it is a function of the two."""
 
     @property
@@ -44,7 +44,7 @@ class Lesson(Protocol):
         """The network made ready to learn; ``start`` gives it other weights, or freezes layers, before that."""
         ...
 
-    def facts(self, model: keras.Model, source: Source) -> Facts:
+    def run_info(self, model: keras.Model, source: Source) -> RunInfo:
         """What the run is of."""
         ...
 

@@ -27,12 +27,12 @@ def settled(config: TrainingConfig) -> TrainingConfig:
     if config.network not in TRANSFER or config.weights == RANDOM or config.fine_tune:
         return config
     flip = 1.0 if config.augmentation.flip > 0 else 0.0
-    return replace(config, augmentation=replace(PLAIN, flip=flip), gentle_epochs=0, precision="float32")
+    return replace(config, augmentation=replace(PLAIN, flip=flip), fine_tune_epochs=0, precision="float32")
 
 
 def fine_tuned(config: TrainingConfig) -> TrainingConfig:
     """A network's own config for teaching blocks of its base on: at a tenth of its rate."""
-    return replace(config, rate=config.rate * FINER)
+    return replace(config, learning_rate=config.learning_rate * FINER)
 
 
 def chosen_weights(words: str) -> str:

@@ -17,7 +17,7 @@ from mien.training.engine.schedule import best_epoch, is_finished, rate_at
 from mien.training.engine.validation import judge_heads
 from mien.training.run.directory import Epoch
 from mien.training.run.state import captured, reseed, restore
-from mien.training.tasks.classification import taught_by
+from mien.training.tasks.classification import trained_by
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -61,7 +61,7 @@ def learn_new_layers(
     """
     keras.utils.set_random_seed(config.seed)
     head = _head(learnt, config)
-    learnt = Material(learnt.features, taught_by(learnt.data, config))
+    learnt = Material(learnt.features, trained_by(learnt.data, config))
     best: Arrays = {}
     history: tuple[Epoch, ...] = ()
     while not is_finished(config, history):
@@ -78,7 +78,7 @@ def learn_new_layers(
             loss=loss,
             accuracy=accuracy,
             scores=judge_heads(_logits(head, judged.features), judged.data),
-            rate=rate_at(config, steps, (len(history) + 1) * steps - 1, history),
+            learning_rate=rate_at(config, steps, (len(history) + 1) * steps - 1, history),
             seconds=time.perf_counter() - started,
             images_per_second=steps * min(config.batch, len(learnt.data)) / seconds,
             waiting=0.0,

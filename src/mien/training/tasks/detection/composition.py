@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     Image = tuple[Frame, BoxedFaces]
     Matrix = npt.NDArray[np.float64]
 
-KINDS = ("scene", "four", "close-up", "pasted")
+KINDS = ("scene", "four", "close-up", "copy_paste")
 SHARES = (0.4, 0.2, 0.15, 0.25)
 
 LEAST_SCALE, MOST_SCALE = 0.8, 2.8
@@ -118,7 +118,7 @@ class Composer:
     def compose(self, random: np.random.Generator) -> Composed:
         """One image and its faces."""
         kind = random.choice(KINDS, p=SHARES)
-        if kind in ("close-up", "pasted") and not self.portraits:
+        if kind in ("close-up", "copy_paste") and not self.portraits:
             kind = "scene"
         if kind == "four":
             image, faces = self._four(random)
@@ -126,7 +126,7 @@ class Composer:
             image, faces = self._close_up(random)
         else:
             image, faces = self._part(random, self.side)
-            if kind == "pasted":
+            if kind == "copy_paste":
                 image, faces = self._with_pasted(random, image, faces)
         covered = _half_covered(random, image.copy(), faces)
         return Composed(_photographed(random, covered), image, faces)
@@ -177,8 +177,8 @@ class Composer:
             scale = side / float(own.sides.max())
             place = random.uniform(0.02, 0.98, 2) * self.side
             matrix = _matrix(random, scale, (box[:2] + box[2:]) / 2, place, random.random() < 0.5)
-            pasted = own.under(matrix)
-            if len(faces) and _shares(pasted.boxes[0], faces.boxes).max() > 0.1:
+            copy_paste = own.under(matrix)
+            if len(faces) and _shares(copy_paste.boxes[0], faces.boxes).max() > 0.1:
                 continue  # beside faces, not over them
             size = (self.side, self.side)
             over: Any = cv2.warpAffine(_mask(random, frame, box), matrix, size, flags=cv2.INTER_AREA)
@@ -186,7 +186,7 @@ class Composer:
             new: Any = cv2.warpAffine(_shrunk(frame, scale), matrix, size, flags=cv2.INTER_LINEAR)
             covered = _covered(over[..., 0], faces)
             image = np.rint(over * new + (1 - over) * image).astype(np.uint8)
-            faces = together([faces.select(covered < COVERED), _inside(pasted, self.side)])
+            faces = together([faces.select(covered < COVERED), _inside(copy_paste, self.side)])
         return image, faces
 
     def _portrait(self, random: np.random.Generator) -> Image:

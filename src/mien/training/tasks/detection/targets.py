@@ -60,18 +60,20 @@ NUMBERS = 17
 """Columns: the score to learn, its weight, the weight of the box, then dx, dy, log width, log height and landmarks."""
 
 
-def targets_of(faces: BoxedFaces, side: int, taught: npt.NDArray[np.float32] | None = None) -> npt.NDArray[np.float32]:
+def targets_of(
+    faces: BoxedFaces, side: int, distilled: npt.NDArray[np.float32] | None = None
+) -> npt.NDArray[np.float32]:
     """The targets of all cells, stride by stride, row by row: float32 (cells, 17).
 
     Args:
         faces: that are known.
         side: of the image in pixels.
-        taught: what a teacher says of the image's cells, float32 (cells, 15), scores from 0 to 1.
+        distilled: what a teacher says of the image's cells, float32 (cells, 15), scores from 0 to 1.
     """
     corners, strides = corners_of(side, side)
-    if taught is None:
+    if distilled is None:
         return _alone(faces, corners, strides)
-    targets, unseen = _taught(faces, side, taught)
+    targets, unseen = _distilled(faces, side, distilled)
     if unseen:
         own = _alone(faces.select(np.array(unseen)), corners, strides, TINY_UNSEEN)
         rows = ((own[:, LEARNT] > 0) | (own[:, COUNTED] == 0)) & (targets[:, LEARNT] == 0)
@@ -79,22 +81,24 @@ def targets_of(faces: BoxedFaces, side: int, taught: npt.NDArray[np.float32] | N
     return targets
 
 
-def _taught(faces: BoxedFaces, side: int, taught: npt.NDArray[np.float32]) -> tuple[npt.NDArray[np.float32], list[int]]:
+def _distilled(
+    faces: BoxedFaces, side: int, distilled: npt.NDArray[np.float32]
+) -> tuple[npt.NDArray[np.float32], list[int]]:
     """The targets by a teacher and by the faces that it sees, and those that it does not see."""
     corners, strides = corners_of(side, side)
-    targets = np.zeros((len(taught), NUMBERS), np.float32)
-    targets[:, SCORE] = taught[:, 0]
+    targets = np.zeros((len(distilled), NUMBERS), np.float32)
+    targets[:, SCORE] = distilled[:, 0]
     targets[:, COUNTED] = 1.0
-    targets[:, 3:] = taught[:, 1:]
-    said = np.flatnonzero(taught[:, 0] >= PLACED)
-    boxes = decode(taught, side, side, PLACED).boxes
+    targets[:, 3:] = distilled[:, 1:]
+    said = np.flatnonzero(distilled[:, 0] >= PLACED)
+    boxes = decode(distilled, side, side, PLACED).boxes
     shares = np.stack([np.zeros(len(said)), *(overlaps(box, boxes) for box in faces.boxes)], axis=1)[:, 1:]
     unknown = said[shares.max(axis=1, initial=0.0) < APART]
     targets[unknown, SCORE] = np.minimum(targets[unknown, SCORE], UNKNOWN)
     unseen = []
     for face in np.flatnonzero(faces.scores > 0).tolist():
         rows = said[(shares.argmax(axis=1) == face) & (shares[:, face] >= SAME)]
-        best = taught[rows, 0].max(initial=0.0)
+        best = distilled[rows, 0].max(initial=0.0)
         if best < SEEN:
             targets[rows, SCORE] = 0.0
             unseen.append(face)

@@ -21,7 +21,7 @@ from mien.training.architectures.detector import CELLS, face_detector
 from mien.training.engine.augmentation import generator
 from mien.training.engine.batches import Batch
 from mien.training.engine.compilation import made_ready, precision
-from mien.training.run.beginning import facts_of
+from mien.training.run.beginning import run_info_of
 from mien.training.run.directory import HeadScore
 from mien.training.tasks.detection.composition import Composer
 from mien.training.tasks.detection.copy_paste import boxed_crops
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from mien.detection.grid_detector import CellDetector
     from mien.training.config import TrainingConfig
     from mien.training.engine.stepping import Stepper
-    from mien.training.run.directory import Facts, Source
+    from mien.training.run.directory import RunInfo, Source
 
 SIDE = 256
 """Pixels of the images learnt from: faces of 6 to 300 pixels fit, and 320 would cost half as much again."""
@@ -97,10 +97,10 @@ class Faces:
         share = keras.metrics.MeanMetricWrapper(found_share, name="accuracy")
         return made_ready(model, self.config, self.steps, loss={CELLS: CellLoss()}, metrics={CELLS: [share]})
 
-    def facts(self, model: keras.Model, source: Source) -> Facts:
+    def run_info(self, model: keras.Model, source: Source) -> RunInfo:
         """As ``Lesson`` asks; multiply-adds are those of an image of 320x320."""
         data, heads = (self._training, self._validation), ((CELLS, ("face",)),)
-        return facts_of(model, data, heads, self.config, source, multiply_adds(face_detector(320)))
+        return run_info_of(model, data, heads, self.config, source, multiply_adds(face_detector(320)))
 
     def write_samples(self, path: Path) -> None:
         """Sixteen images with the boxes that are learnt: faces green, doubtful ones orange."""
@@ -151,8 +151,8 @@ class Faces:
             self._composer.compose(self._random(epoch, step * self.batch + index)) for index in range(self.batch)
         ]
         clear = np.stack([one.clear for one in composed])
-        taught = self._teacher.cells(clear) if self._teacher else [None] * len(composed)
-        targets = np.stack([targets_of(one.faces, SIDE, said) for one, said in zip(composed, taught, strict=True)])
+        trained = self._teacher.cells(clear) if self._teacher else [None] * len(composed)
+        targets = np.stack([targets_of(one.faces, SIDE, said) for one, said in zip(composed, trained, strict=True)])
         images = np.stack([one.image for one in composed])
         return Batch(images, {CELLS: targets}, {CELLS: np.ones(self.batch, np.float32)})
 

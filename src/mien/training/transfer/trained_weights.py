@@ -47,7 +47,7 @@ RUN = "begin with the directory of its run"
 
 
 @dataclass(frozen=True)
-class Taught:
+class TrainedRun:
     """A network that was taught.
 
     Attributes:
@@ -61,7 +61,7 @@ class Taught:
     told: str
 
 
-def taught_network(weights: str, training: Dataset, config: TrainingConfig) -> Taught:
+def trained_network(weights: str, training: Dataset, config: TrainingConfig) -> TrainedRun:
     """The network that a config begins with.
 
     Args:
@@ -75,16 +75,16 @@ def taught_network(weights: str, training: Dataset, config: TrainingConfig) -> T
     """
     path = Path(weights)
     if is_run(path):
-        facts = read_run(path).facts
-        _check_network(facts.network, config, weights)
-        shape = _shape(training, dict(facts.heads))
+        run_info = read_run(path).run_info
+        _check_network(run_info.network, config, weights)
+        shape = _shape(training, dict(run_info.heads))
         model = best_network(path, shape, config.network)
-        return Taught(model, dict(facts.heads), f"{path.name}, a run, sha256:{sha256_of(path / BEST)}")
+        return TrainedRun(model, dict(run_info.heads), f"{path.name}, a run, sha256:{sha256_of(path / BEST)}")
     content = ModelStore().load(weights)
     _check_network(card_of(content).origin.network, config, weights)
     model, card = network_in(content, training)
     labels = {head.name: head.labels for head in card.heads}
-    return Taught(model, labels, f"{path.name} sha256:{hashlib.sha256(content).hexdigest()}")
+    return TrainedRun(model, labels, f"{path.name} sha256:{hashlib.sha256(content).hexdigest()}")
 
 
 def network_in(content: bytes, training: Dataset) -> tuple[keras.Model, ModelCard]:
@@ -104,19 +104,19 @@ def network_in(content: bytes, training: Dataset) -> tuple[keras.Model, ModelCar
     return model, card
 
 
-def begin_with(model: keras.Model, taught: Taught, labels: Labels) -> None:
+def begin_with(model: keras.Model, trained: TrainedRun, labels: Labels) -> None:
     """Gives a fresh network the weights of a taught one; heads of other labels stay fresh.
 
     Args:
         model: of the same kind.
-        taught: what it begins with.
+        trained: what it begins with.
         labels: of each head of ``model``.
     """
-    for layer, source in zip(_body(model, labels), _body(taught.model, taught.labels), strict=True):
+    for layer, source in zip(_body(model, labels), _body(trained.model, trained.labels), strict=True):
         layer.set_weights(source.get_weights())
     for head in labels:
-        if labels[head] == taught.labels.get(head):
-            model.get_layer(head).set_weights(taught.model.get_layer(head).get_weights())
+        if labels[head] == trained.labels.get(head):
+            model.get_layer(head).set_weights(trained.model.get_layer(head).get_weights())
 
 
 def _body(model: keras.Model, labels: Labels) -> list[keras.layers.Layer]:

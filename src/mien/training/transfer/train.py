@@ -19,9 +19,9 @@ from mien.training.architectures.pretrained import FAMILIES, FEATURES, Family, b
 from mien.training.engine.compilation import plain, shape_of
 from mien.training.engine.fit import Options, Run, fit, load
 from mien.training.engine.schedule import best_epoch, is_finished
-from mien.training.run.beginning import begin, check_resumable, facts_of, heads_of
+from mien.training.run.beginning import begin, check_resumable, heads_of, run_info_of
 from mien.training.run.checkpoint import Checkpoints
-from mien.training.run.directory import BEST, CHECKPOINTS, LOCK, read_facts, read_history, write_history
+from mien.training.run.directory import BEST, CHECKPOINTS, LOCK, read_history, read_run_info, write_history
 from mien.training.run.interruption import interruptions
 from mien.training.run.lock import locked
 from mien.training.run.samples import write_samples
@@ -29,7 +29,7 @@ from mien.training.transfer.choices import FINER, IMAGENET, RANDOM, settled
 from mien.training.transfer.features import features_of, folder
 from mien.training.transfer.new_layers import Material, learn_new_layers
 from mien.training.transfer.starting_weights import load_base, weights_file
-from mien.training.transfer.taught_weights import begin_with, taught_network
+from mien.training.transfer.trained_weights import begin_with, trained_network
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -39,13 +39,13 @@ if TYPE_CHECKING:
     from mien.structures import Crops
     from mien.training.config import TrainingConfig
     from mien.training.run.directory import Epoch
-    from mien.training.run.progress import News
+    from mien.training.run.progress import TrainEvent
     from mien.training.transfer.features import Features
 
-    Tell = Callable[[News], None]
+    Tell = Callable[[TrainEvent], None]
 
 
-def teach(
+def train(
     training: Dataset,
     validation: Dataset,
     config: TrainingConfig,
@@ -86,7 +86,7 @@ def teach(
     transfer = _Transfer((training, validation), config, run, family, tell)
     options = replace(options, source=replace(options.source, weights=transfer.told))
     if config.fine_tune == 0:
-        return transfer.teach_new_layers(options)
+        return transfer.train_new_layers(options)
     return fit(training, validation, config, run, tell, replace(options, start=transfer.start(options)))
 
 
@@ -98,11 +98,11 @@ def _begun(training: Dataset, config: TrainingConfig, run: Path, options: Option
     if config.weights in (IMAGENET, RANDOM):
         return options
     if options.resume and Checkpoints(run / CHECKPOINTS).places():
-        return replace(options, source=replace(options.source, weights=read_facts(run).source.weights))
-    taught = taught_network(config.weights, training, config)
+        return replace(options, source=replace(options.source, weights=read_run_info(run).source.weights))
+    trained = trained_network(config.weights, training, config)
     labels = dict(heads_of(training))
-    source = replace(options.source, weights=taught.told)
-    return replace(options, source=source, start=lambda model: begin_with(model, taught, labels))
+    source = replace(options.source, weights=trained.told)
+    return replace(options, source=source, start=lambda model: begin_with(model, trained, labels))
 
 
 def unfreeze(base: keras.Model, family: Family, count: int) -> None:
@@ -140,16 +140,16 @@ class _Transfer:
         self._digest = sha256_of(self._path)
         self.told = f"{self._path.name} sha256:{self._digest}"
 
-    def teach_new_layers(self, options: Options) -> Run:
+    def train_new_layers(self, options: Options) -> Run:
         """Stage 1 as a run of its own."""
         training = self._data[0]
         with locked(self._run / LOCK), interruptions() as interruption:
             model = self._frozen()
-            facts = facts_of(model, self._data, heads_of(self._data[0]), self._config, options.source)
+            run_info = run_info_of(model, self._data, heads_of(self._data[0]), self._config, options.source)
             if options.resume:
-                check_resumable(self._run, self._config, facts, self._tell)
+                check_resumable(self._run, self._config, run_info, self._tell)
             else:
-                begin(self._run, self._config, facts, partial(write_samples, training=training, config=self._config))
+                begin(self._run, self._config, run_info, partial(write_samples, training=training, config=self._config))
             history = read_history(self._run)
             if is_finished(self._config, history) and (self._run / BEST).is_file():
                 self._tell(f"the run is finished, with {len(history)} epochs; nothing is left to learn")
@@ -162,19 +162,19 @@ class _Transfer:
     def start(self, options: Options) -> Callable[[keras.Model], None]:
         """What makes a fresh network ready for stage 2; a run that has a checkpoint needs no stage 1 any more."""
         begun = options.resume and Checkpoints(self._run / CHECKPOINTS).places()
-        taught = None if begun else self._frozen()
-        if taught is not None:
-            unfreeze(base_of(taught), self._family, self._config.fine_tune)  # too many blocks are told of at once
-            first = replace(self._config, rate=self._config.rate / FINER)
-            history = self._learn(taught, first, lambda _: None, lambda: None)
+        trained = None if begun else self._frozen()
+        if trained is not None:
+            unfreeze(base_of(trained), self._family, self._config.fine_tune)  # too many blocks are told of at once
+            first = replace(self._config, learning_rate=self._config.learning_rate / FINER)
+            history = self._learn(trained, first, lambda _: None, lambda: None)
             best = history[best_epoch(history) - 1]
             told = ", ".join(f"{score.head} {score.accuracy:.4f}" for score in best.scores)
             self._tell(f"new layers taught on the frozen base, {len(history)} epochs: {told}")
 
         def started(model: keras.Model) -> None:
             unfreeze(base_of(model), self._family, self._config.fine_tune)
-            if taught is not None:
-                model.set_weights(taught.get_weights())
+            if trained is not None:
+                model.set_weights(trained.get_weights())
 
         return started
 
@@ -232,8 +232,8 @@ def _check(config: TrainingConfig, family: Family | None, *, on_device: bool) ->
             f"expected fine_tune (--fine-tune) for one of {list(FAMILIES)} only; received it for {config.network!r}"
         )
     alone = family is not None and config.weights != RANDOM and not config.fine_tune
-    if alone and (on_device or config.passes > 1 or config.teacher):
-        asked = {"--on-device": on_device, f"{config.passes} passes": config.passes > 1, "--teacher": config.teacher}
+    if alone and (on_device or config.repeats > 1 or config.teacher):
+        asked = {"--on-device": on_device, f"{config.repeats} passes": config.repeats > 1, "--teacher": config.teacher}
         raise UsageError(
             "expected one pass an epoch, no --teacher and no --on-device where new layers alone are taught, which "
             f"takes seconds; received {', '.join(name for name, given in asked.items() if given)}. Leave them away"
