@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from sphinx.application import Sphinx
 
 HERE = Path(__file__).parent
-LESSONS = [
+TUTORIALS = [
     "how_computers_see",
     "digits",
     "first_expression_network",
@@ -26,10 +26,10 @@ LESSONS = [
 ]
 # what is read to the left of every page, in this order
 NAVIGATION = {
-    "Use": ["photos", "videos", "The live window <live>", "page", "The server <server>", "many", "explain", "python"],
-    "Teach": ["training", "learning", "lessons/index"],
-    "How good, and for what": ["model", "detector", "benchmarks", "peers", "responsible_use"],
-    "Look up": ["The command line <cli>", "api/index", "architecture"],
+    "Use": ["photos", "videos", "Live window <live>", "web_page", "Server <server>", "batch", "explain", "python"],
+    "Train": ["training", "how_networks_see", "tutorials/index"],
+    "Accuracy, speed, limits": ["model", "detector", "benchmarks", "peers", "responsible_use"],
+    "Reference": ["Command line <cli>", "api/index", "glossary", "architecture"],
 }
 
 project = "mien"
@@ -38,7 +38,7 @@ copyright = "2026, the authors of mien; MIT licence"  # noqa: A001  # Sphinx' na
 version = release = mien.__version__
 
 extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]
-exclude_patterns = ["lessons/*.py", "images/*.py"]
+exclude_patterns = ["tutorials/*.py", "images/*.py"]
 suppress_warnings = ["myst.header"]
 
 myst_heading_anchors = 3  # links to headings as GitHub makes them
@@ -76,8 +76,8 @@ def setup(app: Sphinx) -> None:
 def _with_navigation(_app: Sphinx, page: str, source: list[str]) -> None:
     if page == "index":
         source[0] += "".join(_contents(pages, caption) for caption, pages in NAVIGATION.items())
-    if page == "lessons/index":
-        source[0] += _contents([name for name in LESSONS if (HERE / "lessons" / f"{name}.md").is_file()])
+    if page == "tutorials/index":
+        source[0] += _contents([name for name in TUTORIALS if (HERE / "tutorials" / f"{name}.md").is_file()])
 
 
 def _contents(pages: list[str], caption: str = "") -> str:
