@@ -2,28 +2,28 @@
 PYTHON ?= python3
 VENV ?= .venv
 BIN = $(VENV)/bin
+PIP = $(BIN)/python -m pip install --quiet --disable-pip-version-check
 # the CPU build where an index offers one; plain torch brings gigabytes of CUDA
 TORCH ?= torch==2.13.0
-# files of tests side by side, one a core; more than a few wait for memory, not for cores
-SIDE_BY_SIDE = --numprocesses=auto --maxprocesses=4 --dist=loadfile --durations=12 --durations-min=10
+# test files run in parallel, one per core; more than a few wait for memory, not for cores
+PARALLEL = --numprocesses=auto --maxprocesses=4 --dist=loadfile --durations=15 --durations-min=10
+COVERAGE =
 
-.PHONY: demo test test-torch test-jax check long bench docs links lessons clean
+.PHONY: demo test test-torch test-jax test-backends check long bench docs links tutorials clean
 
 demo: $(VENV)/.base
 	$(BIN)/mien demo --out demo
 
 test: $(VENV)/.dev
-	$(BIN)/python -m pytest $(SIDE_BY_SIDE)
+	$(BIN)/python -m pytest $(PARALLEL) $(COVERAGE)
 
-# the training wing once more, on torch in place of TensorFlow; one thread is as fast on small networks, and torch's
-# threads wait for each other with the core in hand where another process needs it
+# training once more on torch and JAX in place of TensorFlow: only what differs by backend. One thread is as fast on small
+# networks, and torch's threads wait for each other with the core in hand where another process needs it
 test-torch: $(VENV)/.torch
-	KERAS_BACKEND=torch OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m "train and not long" $(SIDE_BY_SIDE)
+	KERAS_BACKEND=torch OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m "backend and not long" $(PARALLEL)
 
-# and on JAX what differs there: runs on all three backends, several devices
 test-jax: $(VENV)/.jax
-	KERAS_BACKEND=jax $(BIN)/python -m pytest tests/training/test_backends.py tests/training/test_devices.py \
-		tests/training/test_state.py tests/training/test_faces.py tests/training/test_on_device.py $(SIDE_BY_SIDE)
+	KERAS_BACKEND=jax $(BIN)/python -m pytest -m "backend and not long" $(PARALLEL)
 
 check: $(VENV)/.dev
 	$(BIN)/ruff check --no-cache .
@@ -47,10 +47,10 @@ docs: $(VENV)/.dev
 links: $(VENV)/.dev
 	$(BIN)/python -m sphinx --builder linkcheck --quiet docs build/links
 
-# the lessons as pages with their images: with MIEN_LESSON_DATA naming a folder with fer2013/ and mnist/ those of the
-# docs, in about a quarter of an hour of processor time; without it those of drawn data, in build/lessons
-lessons: $(VENV)/.lessons
-	$(BIN)/python docs/lesson_pages.py
+# the tutorials as pages with their images: with MIEN_TUTORIAL_DATA naming a folder with fer2013/ and mnist/ those of the
+# docs, in about a quarter of an hour of processor time; without it those of synthetic data, in build/tutorials
+tutorials: $(VENV)/.tutorials
+	$(BIN)/python docs/tutorial_pages.py
 
 clean:
 	rm -rf $(VENV) demo dist build site
@@ -59,21 +59,26 @@ $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)
 
 $(VENV)/.base: pyproject.toml | $(VENV)/bin/python
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e .
+	$(PIP) -e .
 	@touch $@
 
 $(VENV)/.dev: pyproject.toml | $(VENV)/bin/python
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[dev,train]'
+	$(PIP) -e '.[dev,train]'
 	@touch $@
 
-$(VENV)/.lessons: $(VENV)/.dev
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[lessons]'
+$(VENV)/.tutorials: $(VENV)/.dev
+	$(PIP) -e '.[tutorials]'
 	@touch $@
 
 $(VENV)/.torch: $(VENV)/.dev
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check $(TORCH) onnxscript
+	$(PIP) $(TORCH) onnxscript
 	@touch $@
 
 $(VENV)/.jax: $(VENV)/.dev
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check 'jax>=0.5'
+	$(PIP) 'jax>=0.5'
 	@touch $@
+
+# all of them by one call, for CI
+$(VENV)/.all: pyproject.toml | $(VENV)/bin/python
+	$(PIP) -e '.[dev,train]' $(TORCH) onnxscript 'jax>=0.5'
+	@touch $@ $(VENV)/.dev $(VENV)/.torch $(VENV)/.jax
