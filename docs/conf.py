@@ -21,7 +21,7 @@ TUTORIALS = [
     "first_expression_network",
     "overfitting",
     "transfer_learning",
-    "judging_honestly",
+    "evaluating_honestly",
     "to_a_product",
 ]
 # what is read to the left of every page, in this order

@@ -12,12 +12,13 @@
 # %% [markdown]
 # # Three dense networks and a convolution
 #
-# Digits of 28x28 pixels, and four networks that learn to name them. Three see a row of 784 numbers; the fourth sees a
-# image. This lesson compares them fairly, looks at what they get wrong, and finds out what the dense ones never knew.
+# This tutorial trains four networks on digits of 28x28 pixels. Three are dense: their input is a row of 784 numbers.
+# The fourth is convolutional: its input is an image. The tutorial compares them fairly, looks at their errors, and
+# shows what dense networks can't know.
 #
-# It needs `pip install 'mien[train,plots]'`. The figures of this page are of MNIST: put its files
-# (`t10k-images-idx3-ubyte.gz` and `t10k-labels-idx1-ubyte.gz` are enough) into a folder `mnist` and name the folder
-# that it lies in: `MIEN_LESSON_DATA=data`. Without that the lesson draws some digits of its own, in seconds.
+# It needs `pip install 'mien[train,plots]'`. The figures on this page are for MNIST. Put its files
+# (`t10k-images-idx3-ubyte.gz` and `t10k-labels-idx1-ubyte.gz` are enough) into a folder `mnist`, and name the parent
+# folder: `MIEN_TUTORIAL_DATA=data`. Without it the tutorial draws synthetic digits and runs in seconds.
 
 # %%
 import tempfile
@@ -42,8 +43,8 @@ print(tutorial_data.origin())
 # %% [markdown]
 # ## The data
 #
-# A digit is a label and an image. A fifth is held out: the networks never learn from it, and it is what they are
-# judged by.
+# Each row is an image and a label. A fifth of the rows is held out: the networks never train on it and are evaluated
+# on it.
 
 # %%
 from mien.data.contact_sheet import overview
@@ -59,13 +60,12 @@ display(Image.fromarray(overview(training.crops, truth.labels, rows)).reduce(2))
 # %% [markdown]
 # ## Four networks
 #
-# `dense-64-tanh` flattens the image and has one hidden layer; `dense-64-32-tanh` has two; `dense-64-32-relu` has two
-# with another activation. `digits-conv` looks through 3x3 windows first. `mien models show digits-conv` prints the same
-# on a terminal.
+# `dense-64-tanh` flattens the image and has one hidden layer. `dense-64-32-tanh` has two. `dense-64-32-relu` has two
+# with another activation. `digits-conv` applies 3x3 convolutions first. `mien models show digits-conv` prints the
+# same in a terminal.
 #
-# A layer's parameters can be counted by hand. A dense layer has a weight from each input to each unit and a bias a
-# unit: (784 + 1) x 64 = 50,240. A convolution has its kernels only, and uses them at every place:
-# (3 x 3 x 1 + 1) x 16 = 160.
+# You can count parameters by hand. A dense layer has a weight from each input to each unit, and a bias per unit: (784
+# + 1) x 64 = 50,240. A convolution has only its kernels and applies them at every place: (3 x 3 x 1 + 1) x 16 = 160.
 
 # %%
 from mien.training.architectures.complexity import summary_of
@@ -87,8 +87,8 @@ assert (784 + 1) * 64 in [layer.parameters for layer in first]
 # %% [markdown]
 # ## One config for all
 #
-# A comparison is fair when one thing changes at a time. So all four are taught by the same config: same optimizer, same
-# rate, same number of epochs, no augmentation, no dropout. Only the network differs.
+# A comparison is fair when one thing changes at a time. All four networks train with the same config: same optimizer,
+# learning rate and number of epochs, no augmentation, no dropout. Only the architecture differs.
 
 # %%
 from mien.training.engine.fit import fit
@@ -110,8 +110,8 @@ def train(name, config, learnt=training, held=validation):
 trained = {name: train(name, replace(config, network=name)) for name in (*DENSE, CONV)}
 
 # %% [markdown]
-# Side by side: dashed is what a network gets right of the digits that it learns from, the line what it gets right of
-# those it never saw. The gap between them is what it learnt by heart.
+# The plots use the same scales. The dashed line is the training accuracy, the solid line the validation accuracy. The
+# gap between them is overfitting.
 
 # %% tags=["public"]
 from mien.tutorial.comparison_figures import accuracies_image, histories_image
@@ -119,10 +119,10 @@ from mien.tutorial.comparison_figures import accuracies_image, histories_image
 display(Image.fromarray(histories_image({name: run.history for name, run in trained.items()})))
 
 # %% [markdown]
-# Which differences are real? All were judged on the same digits, so count those that only one of two gets right. The
-# last columns are by how many points a network is better than the first, and the 95 % interval of that. An interval
-# that holds 0 may be luck. One that doesn't speaks of these very networks; another seed would have made others. So a
-# lead as small as those among the dense ones is worth a second run before it is worth a sentence.
+# Which differences are real? All networks were evaluated on the same digits, so count those that only one of two gets
+# right. The last columns show the difference from the first network, in points, with its 95 % interval. If the
+# interval contains 0, the difference may be chance. If it does not, it holds for these trained networks; another seed
+# gives other networks. A lead as small as those among the dense networks deserves a second run first.
 
 # %%
 from mien.evaluation.comparison import difference_interval
@@ -145,10 +145,10 @@ for name, one in found.items():
     print(f"{name:18} {one.accuracy:.1%} ({one.interval[0]:.1%} to {one.interval[1]:.1%})   {told}")
 
 # %% [markdown]
-# ## What it gets wrong
+# ## Errors
 #
-# A row is the truth, a column the answer; what lies off the diagonal is wrong. Then the digits themselves: would you
-# have known?
+# In the confusion matrix a row is the true label and a column the prediction; everything off the diagonal is wrong.
+# Below it are the most confident errors. Would you have read those digits correctly?
 
 # %% tags=["public"]
 from mien.tutorial.figures import confusion_image
@@ -169,10 +169,10 @@ if len(surest):
     display(Image.fromarray(captioned(validation.crops[surest], words, columns=6)))
 
 # %% [markdown]
-# ## What the flatten throws away
+# ## What flattening throws away
 #
-# **Places.** Give every pixel a new place, the same one in all images. Nothing is lost, yet no one could read the
-# digits any more.
+# **Position.** Move every pixel to a new place, the same one in all images. No information is lost, yet nobody could
+# read the digits any more.
 
 # %%
 order = np.random.default_rng(0).permutation(28 * 28)
@@ -189,9 +189,9 @@ for name in ("dense-64-32-relu", CONV):
 
 # %% [markdown]
 # The dense network learns about as well as before: it never knew which pixels are neighbours. The convolution loses
-# what set it apart, since its windows now see pixels that have nothing to do with each other.
+# its advantage, since its windows now see unrelated pixels.
 #
-# **The same thing elsewhere.** Move the held-out digits by a pixel, two, three. To us nothing happens.
+# **Translation.** Shift the held-out digits by one, two or three pixels. For us nothing changes.
 
 # %%
 SHIFTS = (0, 1, 2, 3, 4)
@@ -211,12 +211,12 @@ crops = np.concatenate([moved(validation, pixels).crops[:1] for pixels in SHIFTS
 display(Image.fromarray(captioned(crops, [f"{pixels} px" for pixels in SHIFTS])))
 
 # %% [markdown]
-# A dense unit has a weight for each place, so a stroke two pixels further right is met by weights that were learnt for
-# something else. A kernel goes with the stroke: the same map, moved. Pooling then forgets a pixel or two. But the dense
-# layer at the convolution's end has places too, so it falls as well, only later.
+# A dense unit has one weight per place. A stroke two pixels further right meets weights that were trained for
+# something else. A convolution's feature map shifts with the stroke, and pooling absorbs a pixel or two. The dense
+# layer at the end of the convolutional network has fixed places too, so its accuracy also drops, only later.
 #
-# What helps further is to *show* it digits elsewhere. The config that `digits-conv` comes with turns, scales and moves
-# each digit a little, anew in each epoch. That is the one thing taken over from it here.
+# Showing it shifted digits helps further. The config that ships with `digits-conv` rotates, scales and shifts each
+# digit a little, anew in every epoch. Only that is taken from it here.
 
 # %% tags=["public"]
 own = config_for(CONV).augmentation
@@ -228,15 +228,15 @@ for name, each in shifted.items():
 display(Image.fromarray(accuracies_image(SHIFTS, shifted, "pixels moved to the right")))
 
 # %% [markdown]
-# ## What to keep
+# ## Summary
 #
-# - The number of parameters says little: the convolution has about twice those of the dense networks, but it is the
-#   *sharing* of its kernels over all places that sets it apart. Its first layer has 160 of them.
-# - tanh or ReLU, one hidden layer or two: about a point, and other seeds may order them otherwise. The convolution is
-#   another matter. Say which is which, with the interval.
-# - What a network should not care about (a shift, a turn) is either built in (convolution, pooling) or shown to it
-#   (augmentation). Best both.
+# - The number of parameters says little. The convolutional network has about twice as many as the dense ones, but
+#   what matters is *weight sharing*: its first layer has 160 parameters, used at every place.
+# - tanh or ReLU, one hidden layer or two: about a point, and other seeds may reverse the order. The convolution makes
+#   a real difference. State which is which, with the interval.
+# - Invariance (to shifts or rotations) is either built in (convolution, pooling) or trained (augmentation). Both
+#   together work best.
 #
-# To try: `mien train --data data/mnist --model digits-conv --out runs/digits` teaches it from the command line, by its
-# own config; `np.roll(..., axis=1)` moves the digits down; a dense network with `augmentation=own`: does augmentation
-# alone do it?
+# To try: `mien train --data data/mnist --arch digits-conv --out runs/digits` trains it from the command line with its
+# own config. `np.roll(..., axis=1)` shifts the digits down. Train a dense network with `augmentation=own`: is
+# augmentation enough?

@@ -12,13 +12,13 @@
 # %% [markdown]
 # # Your first expression network
 #
-# From a csv of small grey faces to a model file that reads a photo or your camera: read the data, look at it, say what
-# is asked of the network, teach it, judge it, export it, use it. Each step has its command beside it; `mien train`
-# does them all in one.
+# This tutorial goes from a csv of small grey faces to a model file that runs on a photo or webcam: load the data,
+# look at it, define the loss, train, evaluate, export, use. Each step names its command; `mien train` runs them all.
 #
-# It needs `pip install 'mien[train,plots]'`. The figures of this page are of FER2013 (Goodfellow et al. 2013), which
-# you fetch yourself: put `fer2013.csv` (or .gz, .xz, .zip) into a folder `fer2013` and name the folder that it lies in:
-# `MIEN_LESSON_DATA=data`. Without that the lesson draws faces of its own, and what it teaches reads nothing else.
+# It needs `pip install 'mien[train,plots]'`. The figures on this page are for FER2013 (Goodfellow et al. 2013), which
+# you download yourself. Put `fer2013.csv` (or .gz, .xz, .zip) into a folder `fer2013`, and name the parent folder:
+# `MIEN_TUTORIAL_DATA=data`. Without it the tutorial draws synthetic faces, and the resulting model works on nothing
+# else.
 
 # %%
 from dataclasses import replace
@@ -42,15 +42,15 @@ print(tutorial_data.origin())
 # %% [markdown]
 # ## The csv
 #
-# A line a face: the number of its expression, 48 x 48 grey values from 0 to 255, and the split that it belongs to.
+# One line per face: the number of its expression, 48 x 48 grey values from 0 to 255, and its split.
 #
 # ```
 # emotion,pixels,Usage
 # 3,92 80 83 93 112 78 92 80 73 83 84 82 ...,Training
 # ```
 #
-# `PublicTest` is what choices are made on. `PrivateTest`, where a file has it, stays untouched until the very end: what
-# you have looked at many times judges you too kindly.
+# `PublicTest` is the validation split: choices are made on it. `PrivateTest`, where a file has it, stays untouched
+# until the very end: a split that you have looked at many times gives optimistic figures.
 
 # %%
 from mien.data import fer2013
@@ -63,10 +63,10 @@ print(f"{len(data):,} faces of {data.crops.shape[1:]}; {len(data.rejected)} line
 print({name: int((data.splits == name).sum()) for name in data.split_names()})
 
 # %% [markdown]
-# ## Look at it
+# ## Look at the data
 #
-# Before anything is taught: what is in there, and how much of it? (`mien data info fer2013.csv --out sheets`,
-# `mien data audit` finds copies and wrong labels.)
+# Before training: what is in the data, and how much of each class? (`mien data info fer2013.csv --out sheets`; `mien
+# data audit` finds duplicates and wrong labels.)
 
 # %%
 from mien.data.contact_sheet import overview
@@ -87,11 +87,11 @@ always = np.mean(validation.truths[0].answers == counts.argmax())
 print(f"\nto answer {most!r} always is right {always:.1%} of the time: what a network must beat")
 
 # %% [markdown]
-# ## What is asked of the network
+# ## The loss
 #
-# It gives seven numbers, one an expression; softmax makes shares of them. The target is a row with a 1 at the truth
-# (one-hot). Cross-entropy is the distance between both: -log of the share that the truth got. One that knows nothing
-# gives each a seventh, and its loss is log 7.
+# The network outputs seven logits, one per expression; softmax turns them into probabilities. The target is a row
+# with a 1 at the true label (one-hot). Cross-entropy is the distance between the two: -log of the probability of the
+# true label. A network that knows nothing gives each label a seventh, and its loss is log 7.
 
 # %%
 from mien.tutorial.targets import cross_entropy, one_hot
@@ -109,8 +109,8 @@ for words, shares in {
 # %% [markdown]
 # ## The network and its config
 #
-# `two-conv` is the classic first one: two convolutions with pooling, a dense layer, seven answers. Nearly all of its
-# numbers are in one place, where the maps are flattened into the dense layer.
+# `two-conv` is the classic first network: two convolutions with pooling, a dense layer, seven outputs. Nearly all of
+# its parameters are in one place, where the feature maps are flattened into the dense layer.
 
 # %%
 from mien.training.engine.compilation import plain, shape_of
@@ -123,17 +123,18 @@ for layer in summary(plain(shape_of(training, config), "two-conv")).layers:
     print(f"{layer.kind:13} -> {layer.output!s:14} {layer.parameters:9,} parameters")
 
 # %% [markdown]
-# The config holds every choice: how fast it learns, for how long, and how each face is changed before it is learnt from
-# (mirrored, turned, moved, lit otherwise), so that no face comes twice. `mien train` saves it beside the weights.
+# The config holds every choice: the learning rate, the number of epochs, and how each face is augmented (mirrored,
+# rotated, shifted, changed in brightness), so that the network never sees the same image twice. `mien train` saves it
+# next to the weights.
 
 # %%
 print(config.to_toml())
 
 # %% [markdown]
-# ## Teach it
+# ## Train
 #
-# `mien train --data fer2013.csv --model two-conv --out runs/first` does this step and the export below. A run that is
-# stopped goes on where it was; run this cell again after Ctrl-C, or again when it is done: nothing is taught twice.
+# `mien train --data fer2013.csv --arch two-conv --out runs/first` does this step and the export below. A run that is
+# stopped resumes where it was. Run this cell again after Ctrl-C, or after it has finished: no epoch is trained twice.
 
 # %%
 from mien.training.engine.fit import Epoch, Options, fit
@@ -152,7 +153,7 @@ def told(news):
 run = fit(training, validation, config, RUN, told, Options(resume=is_run(RUN), source=Source(str(csv.absolute()))))
 
 # %% [markdown]
-# What the network saw: the same faces as they are, and as four epochs changed them.
+# What the network saw: the original faces, and the same faces as augmented in four epochs.
 
 # %%
 display(Image.open(RUN / "augmentation.png"))
@@ -165,15 +166,15 @@ curves = Image.open(RUN / "curves.png")
 display(curves.resize((curves.width * 3 // 4, curves.height * 3 // 4)))
 
 # %% [markdown]
-# How to read it: the loss of the training images and that of the validation images fall together while what is
-# learnt holds for faces not seen. The training line may stay *above*: those images are changed, and a part of the
-# network is dropped while it learns. Macro-F1 is the mean over the seven expressions, each counted alike; where it lies
-# far under the accuracy, a rare expression is hardly ever named.
+# How to read the curves: training loss and validation loss fall together while the network generalises. The training
+# curve may stay *above* the validation curve: training images are augmented, and dropout is active. Macro-F1 is the
+# mean F1 over the seven expressions, each with the same weight. Where it is far below the accuracy, a rare expression
+# is hardly ever predicted.
 
 # %% [markdown]
-# ## Judge it
+# ## Evaluate
 #
-# Accuracy is one number; the matrix tells which expressions are taken for which. A row is the truth.
+# Accuracy is one number. The confusion matrix shows which expressions are confused; a row is the true label.
 
 # %% tags=["public"]
 from mien.tutorial.confusions import judged
@@ -192,10 +193,10 @@ display(Image.fromarray(confusion_image([found])))
 # %% [markdown]
 # ## A model file
 #
-# `export` writes `model.onnx`, which needs no Keras to be used. Inside is a card: the labels and their order, how a
-# face is cut out of a photo, where the model comes from, how it scored. It also mends the probabilities: networks are
-# too sure or too timid, and one number (the temperature, fitted on the validation split) makes "70 %" right about 70 %
-# of the time. Under `unsure_below` an answer is called unsure.
+# `export` writes `model.onnx`, which needs no Keras for inference. Its card holds the labels and their order, the
+# crop rule, the origin of the model and its scores. Export also calibrates: networks are over- or underconfident, and
+# one number (the temperature, fitted on the validation split) makes a probability of 70 % correct about 70 % of the
+# time. Below `unsure_below` a prediction is marked unsure.
 
 # %%
 from mien.evaluation.metrics import judge
@@ -216,14 +217,14 @@ for words, calibration in {"as learnt": (1.0,), "calibrated": (head.temperature,
 print(f"sure answers are those of {head.unsure_below:.0%} and more")
 
 # %% [markdown]
-# A temperature moves no maximum. *Offsets* do, a little, which the card has where they mend the calibration: each label
-# is told as often as it is true. (Both were fitted on the images they are judged on here, so the figures are a little
-# kind.) `mien models show runs/first/model.onnx` prints the card; `mien evaluate --data fer2013.csv --model runs/first
-# --out report` writes a page with all of this.
+# A temperature does not change the predicted label. *Offsets* do, a little; the card has them where they improve
+# calibration. (Both were fitted on the images that they are evaluated on here, so the figures are slightly
+# optimistic.) `mien models show runs/first/model.onnx` prints the card. `mien evaluate --data fer2013.csv --model
+# runs/first --out report` writes a report with all of this.
 #
 # ## Use it
 #
-# On a photo, mien finds the face, cuts it as the card says, and asks the model.
+# On a photo, mien detects the face, crops it by the card's rule, and classifies it.
 
 # %% tags=["public"]
 from mien.apps.cli.demo import PORTRAIT
@@ -248,10 +249,10 @@ display(Image.fromarray(draw(portrait, result.predictions)))
 # mien live --model runs/first/model.onnx
 # ```
 #
-# Taught on all 28,709 faces for its 20 epochs, and on FER+ votes beside, `two-conv` gets 56 % of PublicTest right; the
-# shipped `compact` 71 %; one person about 65 %, since the labels themselves are disputed. What any of them names is the
-# expression *shown*. What a person feels is not in the image.
+# Trained on all 28,709 faces for its 20 epochs, with FER+ votes as a second head, `two-conv` reaches 56 % on
+# PublicTest, and the shipped `compact` 71 %. One person agrees with about 65 % of the labels, since the labels
+# themselves are disputed. Every model names the expression *shown*. What a person feels is not in the image.
 #
-# To try: all faces and 20 epochs (`mien train --data fer2013.csv --model two-conv --out runs/all`);
-# `--model deep-conv`; your own faces in folders, `faces/happy/*.jpg`, which `mien collect` helps to take;
-# `--balance weights` for the rare expressions: what happens to macro-F1, and what to the accuracy?
+# To try: all faces and 20 epochs (`mien train --data fer2013.csv --arch two-conv --out runs/all`); `--arch
+# deep-conv`; your own faces in folders, `faces/happy/*.jpg`, which `mien collect` helps to record; `--balance
+# weights` for the rare expressions: how do macro-F1 and accuracy change?

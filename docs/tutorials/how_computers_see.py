@@ -12,9 +12,10 @@
 # %% [markdown]
 # # How computers see
 #
-# An image is a grid of numbers. This lesson follows them through a network: a convolution that answers to an edge,
-# an activation that drops what is negative, pooling that forgets where exactly, and a softmax that turns sums into
-# shares. Then it looks at a network that reads faces, and asks what its answer hung on.
+# An image is a grid of numbers. This tutorial follows them through a network: a convolution that responds to an edge,
+# an activation that drops negative values, pooling that discards the exact place, and a softmax that turns logits
+# into probabilities. Then it opens a trained network that recognises expressions and shows which parts of a face
+# support its prediction.
 #
 # It runs offline in about a minute and needs `pip install 'mien[plots]'`.
 
@@ -49,10 +50,11 @@ print(np.rint(grey[100:108, 200:208]).astype(int))
 display(Image.fromarray(portrait))
 
 # %% [markdown]
-# ## A kernel answers to one thing
+# ## A kernel responds to one pattern
 #
-# Sobel's kernel takes the left neighbours off the right ones: on even ground the sum is 0, at an upright edge it is
-# large. It stands at one place after another; at each the products are summed, and the sums are the *map*.
+# Sobel's kernel subtracts the left neighbours from the right ones. On an even area the sum is 0; at a vertical edge
+# it is large. The kernel slides over the image. At each place the products are summed, and the sums form the *feature
+# map*.
 
 # %%
 edge = np.array([[-1, 0, 1], [-2, 0, 2], [-1, 0, 1]])
@@ -63,15 +65,15 @@ for step in list(steps(stripe, edge))[:5]:
 display(Image.fromarray(convolution_step(stripe, edge, 2)))
 
 # %% [markdown]
-# With padding "same" zeros are put around, and the map keeps the image's size. A stride of 2 halves it.
+# Padding "same" adds zeros around the image, so the map keeps its size. A stride of 2 halves it.
 
 # %%
 for stride, padding in ((1, "valid"), (1, "same"), (2, "same")):
     print(f"stride {stride}, {padding:5}: {stripe.shape} -> {convolve(stripe, edge, stride, padding).shape}")
 
 # %% [markdown]
-# On the portrait the same kernel finds the sides of the face. A network has hundreds of kernels; nobody chooses them,
-# they are learnt.
+# On the portrait the same kernel finds the sides of the face. A network has hundreds of kernels; nobody designs them,
+# training finds them.
 
 # %%
 small = np.asarray(Image.fromarray(portrait).convert("L").resize((96, 96)), float)
@@ -81,8 +83,8 @@ display(Image.fromarray(np.clip(128 + found / 4, 0, 255).astype(np.uint8)).resiz
 # %% [markdown]
 # ## Activation and pooling
 #
-# ReLU drops what is negative: an edge from bright to dark is another kernel's business. Pooling keeps the strongest
-# answer of each window (or their mean): that something is there counts more than where exactly.
+# ReLU drops negative values: an edge from bright to dark is left to another kernel. Pooling keeps the maximum of each
+# window (or the mean): that something is there matters more than exactly where.
 
 # %%
 active = relu(found)
@@ -91,10 +93,11 @@ print(f"{found.shape}: {np.mean(found < 0):.0%} negative; after ReLU none; poole
 assert (pooled >= average_pooling(active, 4)).all()
 
 # %% [markdown]
-# ## From sums to an answer
+# ## From logits to a prediction
 #
-# The last layer gives a sum for each expression. Softmax makes shares of them; cross-entropy says how far these are
-# from the truth. It is 0 for a sure and right answer, and grows without bound for a sure and wrong one.
+# The last layer outputs one logit per expression. Softmax turns logits into probabilities. Cross-entropy measures how
+# far these are from the true label: it is 0 for a confident correct prediction, and grows without bound for a
+# confident wrong one.
 
 # %%
 names = ("happy", "sad", "neutral")
@@ -105,10 +108,10 @@ for truth, name in enumerate(names):
     print(f"{name:8} {shares[0, truth]:.2f}   if that is the truth, the loss is {loss:.2f}")
 
 # %% [markdown]
-# ## A whole network, and what its answer hung on
+# ## A whole network, and an explanation of its prediction
 #
-# mien's shipped network does all this with 1.2 million learnt numbers. Hiding one place after another shows what its
-# answer hung on: warm places speak for it.
+# mien's default model does all this with 1.2 million trained parameters. Occlusion hides one place after another and
+# measures how the prediction changes: warm places support it.
 
 # %%
 from mien.explain import Occlusion, explain
@@ -126,6 +129,6 @@ for one in explain(recognizer, portrait, [occlusion]):
     display(Image.fromarray(beside(one)))
 
 # %% [markdown]
-# The answer names the expression *shown*. What a person feels is not in the image.
+# The prediction names the expression *shown*. What a person feels is not in the image.
 #
-# To try: another kernel (turn Sobel's by a quarter), your own image in place of `PORTRAIT`, `explain(..., "sad")`.
+# To try: another kernel (rotate Sobel's by 90 degrees), your own image in place of `PORTRAIT`, `explain(..., "sad")`.

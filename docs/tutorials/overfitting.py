@@ -12,13 +12,13 @@
 # %% [markdown]
 # # Overfitting and augmentation
 #
-# A network with a million numbers can learn some thousand faces by heart, and know nothing of the next one. This lesson
-# lets it, watches it happen, and tries what is said to help: dropout, early stopping, augmentation, more data. Each is
-# changed alone, so the table at the end says what helped.
+# A network with a million parameters can memorise a few thousand faces and fail on the next one. This tutorial lets
+# that happen, watches it, and tries the usual remedies: dropout, early stopping, augmentation, more data. Each is
+# changed alone, so the table at the end shows what helped.
 #
-# It needs `pip install 'mien[train,plots]'`. The figures of this page are of FER2013: put `fer2013.csv` (or .gz, .xz,
-# .zip) into a folder `fer2013` and name the folder that it lies in: `MIEN_LESSON_DATA=data`. Without that the lesson
-# draws faces of its own, in seconds.
+# It needs `pip install 'mien[train,plots]'`. The figures on this page are for FER2013. Put `fer2013.csv` (or .gz,
+# .xz, .zip) into a folder `fer2013`, and name the parent folder: `MIEN_TUTORIAL_DATA=data`. Without it the tutorial
+# draws synthetic faces and runs in seconds.
 
 # %%
 import tempfile
@@ -43,8 +43,8 @@ print(tutorial_data.origin())
 # %% [markdown]
 # ## Little data
 #
-# 1,500 of FER2013's faces to learn from; 1,500 others, never learnt from, to judge by. (A twentieth of it: the lesson
-# teaches ten networks, and little data is what it is about.)
+# 1,500 of FER2013's faces for training, and 1,500 others for evaluation. (That is a twentieth of the data: the
+# tutorial trains ten networks, and small data is its topic.)
 
 # %%
 FULL = tutorial_data.folder() is not None
@@ -52,10 +52,10 @@ training, validation = tutorial_data.faces(1500, 1500) if FULL else tutorial_dat
 print(f"{len(training):,} faces to learn from, {len(validation):,} held out")
 
 # %% [markdown]
-# ## Learnt by heart
+# ## Memorising
 #
-# `two-conv`, without anything that would hold it back: no augmentation, no dropout, no softened labels, no weight
-# decay, a learning rate that stays. All that follows is this config with one thing changed.
+# `two-conv` without any regularisation: no augmentation, no dropout, no label smoothing, no weight decay, a constant
+# learning rate. Everything below is this config with one change.
 
 # %%
 from mien.training.engine.fit import fit
@@ -94,8 +94,9 @@ def train(name, config, learnt=training):
 trained = {"nothing": train("nothing", bare)}
 
 # %% [markdown]
-# Accuracy of the training faces goes to the top, that of the others stops early. The loss tells it sooner and louder:
-# on faces not seen it falls, turns, and *rises*, while accuracy hardly moves. The network gets surer of its mistakes.
+# Training accuracy goes to the top, validation accuracy stops early. The loss shows it sooner and more clearly: the
+# validation loss falls, turns, and *rises*, while accuracy hardly moves. The network becomes more confident in its
+# errors.
 
 # %% tags=["public"]
 from mien.tutorial.comparison_figures import accuracies_image, histories_image
@@ -103,11 +104,11 @@ from mien.tutorial.comparison_figures import accuracies_image, histories_image
 display(Image.fromarray(histories_image(histories)))
 
 # %% [markdown]
-# ## Stop in time
+# ## Early stopping
 #
-# Early stopping ends a run when some epochs in a row brought nothing better. mien keeps the best epoch's weights in any
-# case, so a run that is stopped gives the very same network, sooner. (What early stopping is compared with elsewhere is
-# often the *last* epoch, which nobody should use.) In a config it is `patience`, on the command line `--patience 4`.
+# Early stopping ends a run when several epochs in a row brought no improvement. mien keeps the weights of the best
+# epoch in any case, so a stopped run gives the same network sooner. (Elsewhere early stopping is often compared with
+# the *last* epoch, which nobody should use.) The config option is `patience`; on the command line, `--patience 4`.
 
 # %%
 from mien.training.engine.schedule import best_epoch, is_finished
@@ -122,7 +123,7 @@ print(f"loss on faces held out: {best.scores[0].nll:.2f} at epoch {best.number},
 # %% [markdown]
 # ## Dropout
 #
-# Half of the last features are dropped, others in each step, so none can rely on one other alone.
+# Half of the last features are dropped at random in each step, so none can rely on a single other one.
 
 # %%
 trained["dropout"] = train("dropout", replace(bare, dropout=0.5))
@@ -130,9 +131,9 @@ trained["dropout"] = train("dropout", replace(bare, dropout=0.5))
 # %% [markdown]
 # ## Augmentation
 #
-# A mirrored face shows the same expression; so does one turned by ten degrees, moved, or in other light. Each epoch
-# shows each face otherwise, so none comes twice. Look at what it makes of the faces before you believe in it: a face
-# upside down, or one whose mouth is out of the image, teaches nonsense.
+# A mirrored face shows the same expression; so does a face rotated by ten degrees, shifted, or in other light. Each
+# epoch changes every face in a new way. Look at the augmented faces before you trust them: a face upside down, or one
+# whose mouth is out of the image, only adds label noise.
 
 # %%
 gentle = config_for("two-conv").augmentation
@@ -144,8 +145,8 @@ display(Image.open(RUNS / "augmentation" / "augmentation.png"))
 trained["both"] = train("both", replace(bare, augmentation=gentle, dropout=0.5))
 
 # %% [markdown]
-# Side by side, on the same scales. Where the two lines stay together, what is learnt holds for others. The price: what
-# is held back learns slower, and wants more epochs than it has here. Look where its best epoch stands.
+# The plots use the same scales. Where the two lines stay together, the network generalises. The price: a regularised
+# network learns more slowly and needs more epochs than it has here. Note which epoch is its best.
 
 # %% tags=["public"]
 shown = ("nothing", "dropout", "augmentation", "both")
@@ -154,8 +155,8 @@ display(Image.fromarray(histories_image({name: histories[name] for name in shown
 # %% [markdown]
 # ## More data
 #
-# The oldest cure. The same config on fewer faces and on more, bare and augmented: a *learning curve*. It answers what
-# students ask first, "how many images do I need?": look at how much each doubling brings.
+# The oldest remedy. The same config on fewer and on more faces, with and without augmentation, is a *learning curve*.
+# It answers what students want to know first, "how many images do I need?": see how much each doubling brings.
 
 # %% tags=["public"]
 from mien.tutorial.confusions import judged
@@ -173,9 +174,9 @@ display(Image.fromarray(accuracies_image(SIZES, curve, "faces learnt from")))
 # %% [markdown]
 # ## What helped
 #
-# "Gap" is what a network gets right of its training faces (as they are), more than of others. The last columns compare
-# with "nothing" on the very same faces: by how many points it is better, and the 95 % interval of that. Where the
-# interval holds 0, it may have been luck.
+# "Gap" is the training accuracy (without augmentation) minus the validation accuracy. The last columns compare with
+# "nothing" on the same faces: the difference in points and its 95 % interval. Where the interval contains 0, it may
+# be chance.
 
 # %%
 from mien.evaluation.comparison import difference_interval
@@ -197,20 +198,20 @@ for name, run in trained.items():
     print(row if name == "nothing" else f"{row}   {held.mean() - before.mean():+.1%} ({low:+.1%} to {high:+.1%})")
 
 # %% [markdown]
-# What it says, on the faces of FER2013:
+# Results on FER2013:
 #
-# - A small gap is not the aim: a network that learnt nothing has none. The aim is what it gets right of faces held out.
-# - **Augmentation** won three points, as much as twice the faces did: in the learning curve its line at 750 is where
-#   the bare one is at 1,500. It shows new images of the same expressions, for nothing but time.
-# - **Dropout** lost three, though it made the gap smaller. It hides a part of what is made of the same old images, it
-#   learns slower, and its best epoch was the last: 15 were too few for it. What holds a network back must be given
-#   time. So this is no verdict on dropout, but one on dropout in the time that the others had.
-# - **Early stopping** won nothing but time, since the best epoch is kept anyway. That one is chosen by accuracy. By the
-#   loss it would be an earlier one, which is less sure of its mistakes; `export` mends that by calibration.
-# - **More data** goes on helping: about three points with each doubling, so the next points cost twice as many faces.
-# - The epoch was chosen on the same faces that the table is of, so all of its figures are a little kind: compare them
-#   with each other, and keep a split that nothing was chosen on for the figure that you tell others
-#   ([training](../training.md), "The best epoch").
+# - A small gap is not the goal: a network that learned nothing has none. The goal is accuracy on held-out faces.
+# - **Augmentation** gained three points, as much as doubling the data: in the learning curve, its line at 750 faces
+#   is where the plain one is at 1,500. It creates new images of the same expressions, at no cost but time.
+# - **Dropout** lost three points, though it reduced the gap. It only hides part of the same old images, slows
+#   learning, and its best epoch was the last: 15 epochs were too few. Regularisation needs more time. So this is no
+#   verdict on dropout as such, only on dropout within the epochs that the others had.
+# - **Early stopping** gained only time, since the best epoch is kept anyway. That epoch is chosen by accuracy. By
+#   loss it would be an earlier one, which is less confident in its errors; `export` corrects that by calibration.
+# - **More data** keeps helping: about three points per doubling, so the next points cost twice as many faces.
+# - The epoch was chosen on the same faces that the table uses, so all figures are slightly optimistic. Compare them
+#   with each other, and keep a split that nothing was chosen on for the figure that you publish
+#   ([training](../training.md)).
 #
-# To try: `erase=0.25` in the augmentation; `label_smoothing=0.1`; twice the epochs for "both"; a smaller network in
-# place of all this (`mini-xception`); `rotate=90`: how much is too much?
+# To try: `random_erasing=0.25` in the augmentation; `label_smoothing=0.1`; twice the epochs for "both"; a smaller
+# network instead (`mini-xception`); `rotate=90`: how much is too much?

@@ -12,12 +12,12 @@
 # %% [markdown]
 # # From a network to a product
 #
-# A network that scores well is a part, as an engine is a part of a car. This lesson is about the rest: a file that
-# knows how it is to be used, the chain around the network, input that is no image, milliseconds, a word that does
-# not flicker, a server, and what people must be told.
+# A network with a good score is one part, as an engine is one part of a car. This tutorial is about the rest: a model
+# file that describes its own use, the pipeline around the network, invalid input, latency, a label that does not
+# flicker, a server, and the duty to inform people.
 #
-# It runs offline in half a minute, needs no data, and `pip install 'mien[serve,plots]'`. All images are two
-# portraits that come with mien and with matplotlib.
+# It runs offline in half a minute, needs no data, and needs `pip install 'mien[serve,plots]'`. All images are two
+# portraits that ship with mien and with matplotlib.
 
 # %%
 import json
@@ -58,12 +58,11 @@ HOPPER = Path(mpl.get_data_path()) / "sample_data" / "grace_hopper.jpg"  # US Na
 smiling, sober = read(PORTRAIT), read(HOPPER)
 
 # %% [markdown]
-# ## The file knows how it is to be used
+# ## The file describes its own use
 #
-# Many projects keep their labels in one file, the input size in another and the scaling of pixels in a third; a year
-# later nobody knows which belong together. mien's model file is an `.onnx` whose metadata hold a *card*: labels and
-# their order, how a face is cut, what turns sums into probabilities that mean what they say, under which one an
-# answer is "unsure", and where all of it came from.
+# Many projects keep labels in one file, the input size in another and pixel scaling in a third; a year later nobody
+# knows which belong together. mien's model file is an `.onnx` whose metadata holds a *card*: labels and their order,
+# the crop rule, the calibration, the threshold below which a prediction is "unsure", and the origin of all of it.
 
 # %%
 store = ModelStore()
@@ -83,9 +82,9 @@ for score in card.scores:
         print("measured:", f"{score.value:.3f} on {score.count} images of {score.split}, labels of {score.head}")
 
 # %% [markdown]
-# A *seal* (a SHA-256 of the file over itself) shows whether a byte was changed since the file was written. Face crops
-# that are not as the card says are refused, not guessed at: pixels stay whole numbers up to the graph, where scaling is
-# a layer, so nobody can scale them twice or forget to.
+# A *seal* (a SHA-256 of the file, stored inside it) shows whether a byte was changed since the file was written. Face
+# crops that don't match the card are refused. Pixels stay integers up to the graph, where scaling is a layer, so
+# nobody can scale them twice or forget to.
 
 # %%
 classifier = Classifier(file)
@@ -105,8 +104,8 @@ for name, attempt in attempts.items():
         print(f"{name}: refused. {error}")
 
 # %% [markdown]
-# Why the crop belongs in the file: here is one face, cut tighter and wider than the network was taught. Nothing
-# crashes. The answer is simply another one, and it can be *surely* wrong.
+# Why the crop rule belongs in the file: here is one face, cropped tighter and wider than in training. Nothing
+# crashes. The prediction simply differs, and it can be *confidently* wrong.
 
 # %%
 recognizer = Recognizer.load()
@@ -122,11 +121,11 @@ display(Image.fromarray(np.hstack(list(crops[..., 0]))).resize((6 * 144, 144)))
 assert said[2] == "neutral"
 
 # %% [markdown]
-# ## The chain
+# ## The pipeline
 #
-# An image becomes an answer in four steps. Each is a function with a type of its own between: frame, faces, face crops,
-# probabilities. `Recognizer.predict` does all four; it is the *only* way that the command line, the window, the page
-# and the server read an image, so they can't disagree.
+# An image becomes a prediction in four steps. Each is a function with its own types: frame, faces, face crops,
+# probabilities. `Recognizer.predict` runs all four. It is the *only* code path for the command line, the window, the
+# web page and the server, so they can't disagree.
 
 # %%
 frame = read(PORTRAIT)  # uint8 (height, width, 3), RGB: 1. decode
@@ -140,10 +139,10 @@ assert np.allclose(row, answer.probabilities, atol=1e-6)
 display(Image.fromarray(draw(frame, [answer])))
 
 # %% [markdown]
-# The fifth step is to *say* it. An honest answer says how sure it is, and what may have spoilt it. A network can be
-# sure of a face that it can hardly see; so a blurred one is `unsure` whatever the probability. Look at the last column,
-# too: a tiny face still gets an answer, at times a sure and wrong one. So a product shows `unsure`, `reasons` and
-# `quality_issues`, and does not just print the word.
+# The fifth step is to *present* it. An honest prediction states its uncertainty and what may have caused it. A
+# network can be confident about a face that is hardly visible, so a blurred face is `unsure` whatever the
+# probability. Note the last column as well: a tiny face still gets a prediction, sometimes confident and wrong. So a
+# product shows `unsure`, `reasons` and `quality_issues`, not just the label.
 
 
 # %%
@@ -170,12 +169,12 @@ for name, image in tried.items():
         print(f"{name:21} no face found, which is an answer too")
 
 # %% [markdown]
-# ## Bad input
+# ## Invalid input
 #
-# Users send empty files, half downloads, holiday videos, and once in a while something made to break you: the PNG
-# below is a few kilobytes and claims 36 million pixels. `predict` raises one kind of error (`mien.ImageError`) that
-# says what was expected, what came and what to do; `predict_many` puts it beside that image and goes on with the
-# next.
+# Users send empty files, truncated downloads, holiday videos, and now and then a file made to break you: the PNG
+# below has a few kilobytes and claims 36 million pixels. `predict` raises one kind of error (`mien.ImageError`) that
+# states what was expected, what was received and what to do. `predict_many` attaches the error to that image and
+# continues with the next.
 
 # %%
 bomb = Path("bomb.png")
@@ -193,14 +192,13 @@ for name, result in zip(inputs, recognizer.predict_many(inputs.values()), strict
 bomb.unlink()
 
 # %% [markdown]
-# On the command line the same shows as the exit code: 0 all read, 1 some could not be, 2 wrong usage, 130
-# interrupted.
+# On the command line the exit code shows the same: 0 all images read, 1 some failed, 2 wrong usage, 130 interrupted.
 #
-# ## Milliseconds
+# ## Latency
 #
-# Before anything is made faster it is measured, stage by stage, as the *median* of many rounds: the mean would count
-# the moment when the machine did something else, and the first call always pays for what is made ready once. Your
-# figures are your machine's; what holds anywhere is which stage is the large one.
+# Measure before you optimise, stage by stage, as the *median* of many rounds. The mean would include moments when the
+# machine did something else, and the first call always pays for initialisation. Your figures depend on your machine;
+# which stage dominates does not.
 
 
 # %%
@@ -227,9 +225,9 @@ for name, taken in times.items():
 print(f"{'together':11} {sum(times.values()):6.2f} ms; in one call {whole:.2f} ms")
 
 # %% [markdown]
-# Three habits follow. Look at the largest stage first: making the classifier twice as fast would hardly be felt. Load
-# once, not for each image. And measure what everybody knows: giving the network many faces in one call, which is
-# half of the art on a GPU, gains little on a processor.
+# Three habits follow. Look at the largest stage first: a classifier twice as fast would hardly be noticed. Load once,
+# not per image. And measure what everybody knows: batching many faces in one call is half of the art on a GPU, but
+# gains little on a CPU.
 
 # %%
 many = np.repeat(crops, 64, axis=0)
@@ -241,12 +239,12 @@ print(f"64 faces, a call each:    {alone:7.1f} ms")
 print(f"64 faces, all in one:     {together:7.1f} ms")
 
 # %% [markdown]
-# ## A word that does not flicker
+# ## A label that does not flicker
 #
-# In a video each frame is read anew, and at the border between two expressions noise decides. Here is a made clip of
-# five seconds: one portrait dissolves into the other, with the noise of a camera in the dark. A `Tracker` keeps the
-# number of each face, takes an exponential mean of the logits over half a second, and changes its word only when
-# another expression is likelier by a margin.
+# In a video each frame is classified on its own, and at the border between two expressions noise decides. Here is a
+# synthetic clip of five seconds: one portrait fades into the other, with the noise of a camera in the dark. A
+# `Tracker` keeps the number of each face, smooths the logits with an exponential mean over half a second, and changes
+# the label only when another expression is more probable by a margin (hysteresis).
 
 # %%
 RATE, NOISE = 15, 70.0
@@ -300,8 +298,8 @@ display(Image.fromarray(frame_of(drawn)))
 assert changes(steadied) < changes(raw)
 
 # %% [markdown]
-# Steadiness costs delay: the mean has to follow. Half a second is felt as calm; with two, people think that it hangs.
-# What was said when is then a *timeline*, here as subtitles.
+# Smoothing costs delay. Half a second feels calm; with two seconds people think that it hangs. The results over time
+# form a *timeline*, here as subtitles.
 
 # %%
 results = [
@@ -313,8 +311,8 @@ print(to_srt(timeline(results)))
 # %% [markdown]
 # ## Served over HTTP
 #
-# `mien serve` is a page for people and an API for programs, at 127.0.0.1 unless you say otherwise; no image is
-# kept, none is sent on. Here it is started as a process of its own, as you would from a terminal.
+# `mien serve` is a web page for people and an API for programs, on 127.0.0.1 by default. No image is stored or
+# forwarded. Here it runs as a process of its own, as it would from a terminal.
 
 # %%
 command = [sys.executable, "-m", "mien", "serve", "--port", "0", "--workers", "1"]
@@ -326,7 +324,7 @@ print(told)
 address = next(word for word in told.split() if word.startswith("http"))
 
 # %% [markdown]
-# The client needs no package of mien's: an image goes as the body, JSON comes back.
+# The client needs no package of mien: the request body is the image, the response is JSON.
 
 
 # %%
@@ -340,8 +338,8 @@ for one in ask(PORTRAIT.read_bytes()):
     assert one["emotion"] == answer.emotion
 
 # %% [markdown]
-# The same image gives the same answer as above, since the server holds the same `Recognizer`. What is no image is
-# refused with a status and a code that programs can rely on, and the server goes on.
+# The same image gets the same prediction as above, since the server uses the same `Recognizer`. Invalid input is
+# refused with a status and a code that programs can rely on, and the server continues.
 
 # %%
 for name in ("text", "half a JPEG"):
@@ -359,27 +357,27 @@ print("ended with exit code", server.wait(timeout=20))
 server.stderr.close()
 
 # %% [markdown]
-# What a server of your own would still need, mien's has: a body is counted as it comes and left when it is too large,
-# images are read in processes that may die of one without the others noticing, a place is taken before a byte is
-# read, and without one the answer is 503 at once. All of it, with figures: [the server](../server.md).
+# A production server needs more, and mien's has it: request bodies are counted while they arrive and cut off when too
+# large, images are decoded in worker processes that may crash without affecting others, and admission happens before
+# a byte is read, with an immediate 503 when the queue is full. All of it, with figures: [the server](../server.md).
 #
-# ## What people must be told
+# ## The duty to inform
 #
-# This is no legal advice; it is where to start reading. The EU's AI Act (Regulation 2024/1689) says of such systems:
+# This is no legal advice, only a starting point. The EU's AI Act (Regulation 2024/1689) states:
 #
-# - **Forbidden**: to infer emotions of people *at work and in education* (article 5(1)(f)), but for medical or safety
-#   reasons. No notice and no consent makes that right. It applies since February 2025.
-# - **To be told**: whoever uses an emotion recognition system informs the people exposed to it, clearly and at the
-#   latest when it first looks at them (article 50(3) and (5)), and keeps to data protection law. It applies since
-#   August 2026.
-# - **High risk**: emotion recognition that is not forbidden stands in Annex III, 1(c), with duties of its own for who
-#   makes and who uses it.
-# - **What counts**: a system *for identifying or inferring emotions or intentions* from biometric data (article
-#   3(39)). Merely detecting a readily apparent expression, such as a smile, is not that, *unless it is used for
-#   inferring emotions* (recital 18). So it is decided by what you do with the answer, not by the network; and who
-#   prints "sad" beside a face invites people to do just that.
+# - **Forbidden**: inferring emotions of people *at work and in education* (article 5(1)(f)), except for medical or
+#   safety reasons. No notice and no consent makes it legal. In force since February 2025.
+# - **Transparency**: whoever uses an emotion recognition system informs the people exposed to it, clearly and at the
+#   latest at the first exposure (article 50(3) and (5)), and complies with data protection law. In force since August
+#   2026.
+# - **High risk**: emotion recognition that is not forbidden is listed in Annex III, 1(c), with duties for providers
+#   and deployers.
+# - **Scope**: a system *for identifying or inferring emotions or intentions* from biometric data (article 3(39)).
+#   Merely detecting a readily apparent expression, such as a smile, is not in scope *unless it is used to infer
+#   emotions* (recital 18). So your use of the prediction decides, not the network. Printing "sad" next to a face
+#   invites exactly that use.
 #
-# That is also why every sentence of mien's says "shows". Faces are no gauge of feelings: people scowl when they
+# That is also why every sentence of mien's output says "shows". Faces don't measure feelings: people scowl when they
 # concentrate and smile when they are not glad, and what an expression means differs by person, moment and culture
 # (Barrett et al. 2019, *Emotional Expressions Reconsidered*). A notice that people can understand:
 
@@ -396,24 +394,24 @@ print("From the card of the model:", card.origin.notes)
 # %% [markdown]
 # ## What the model is not for
 #
-# - Judging people: in hiring, teaching, selling, policing, insuring, dating, at a border.
-# - Saying what somebody feels, means, or is about to do; finding lies, pain, illness or tiredness.
-# - Groups of people that nobody measured: the data it learnt from names no ages, origins or skin tones, so how well
-#   it reads which of them is unknown, and an average hides it.
-# - Faces that it was not taught: profiles, masks, drawings, babies, animals.
-# - Anything where more than one wrong answer in four does harm.
+# - Decisions about people: in hiring, education, sales, policing, insurance, dating, at a border.
+# - Claims about what somebody feels, means or is about to do; detecting lies, pain, illness or tiredness.
+# - Groups of people for whom nobody measured it: the training data states no ages, origins or skin tones, so accuracy
+#   by group is unknown, and an average hides it.
+# - Faces unlike its training data: profiles, masks, drawings, babies, animals.
+# - Anything where more than one wrong prediction in four does harm.
 #
-# What it is for: an avatar that smiles with you, a photo wall sorted by smiles with everybody's consent, a lesson on
-# how computers see, an experiment whose subjects know of it and whose answers are checked by people.
+# What it is for: an avatar that smiles with you, a photo wall sorted by smiles with everybody's consent, a course on
+# how computers see, an experiment whose subjects know of it and whose results people check.
 #
-# ## Before it is shipped
+# ## Before you ship it
 #
-# 1. Is it allowed, and would you like to be looked at by it?
-# 2. Is it judged on images like your users', whole chain, with missed faces counted as wrong? ([Judging a model
-#    honestly](judging_honestly.py))
-# 3. Does the screen show when it is unsure, and does nothing happen then?
-# 4. What does it do with an empty file, a bomb, ten times the load, no camera?
-# 5. Can anybody say, from the file alone, which data, which config and which version made this answer?
+# 1. Is it legal, and would you want to be its subject?
+# 2. Was it evaluated on images like your users', through the whole pipeline, with missed faces counted as wrong?
+#    ([Evaluating a model honestly](evaluating_honestly.py))
+# 3. Does the UI show when a prediction is unsure, and does nothing happen then?
+# 4. What does it do with an empty file, a decompression bomb, ten times the load, no camera?
+# 5. Can anybody determine, from the file alone, which data, config and version produced this prediction?
 #
-# To try: your own portrait in place of `HOPPER`; `NOISE = 30`; `TrackerConfig(seconds=2)`, and look at what becomes of
-# the delay; `mien serve` in a terminal and the page in a browser.
+# To try: your own portrait in place of `HOPPER`; `NOISE = 30`; `TrackerConfig(seconds=2)`, and see how the delay
+# changes; `mien serve` in a terminal and the page in a browser.

@@ -12,14 +12,14 @@
 # %% [markdown]
 # # Transfer learning
 #
-# You have few faces. A network that begins with random numbers learns them by heart and little else. So you take one
-# that has learnt *another task* on many images, keep its convolutions, which know edges, corners and spots already,
-# and teach new layers on what they say. First you see with a small network what that brings and what it hangs on,
-# with figures. Then you do it with MobileNet and ResNet50.
+# With few faces, a network that starts from random weights memorises them and learns little else. So take a network
+# trained on *another task* with many images, keep its convolutions, which already detect edges, corners and spots,
+# and train new layers on their output. This tutorial first measures with a small network what that gains and what it
+# depends on. Then it does the same with MobileNet and ResNet50.
 #
-# It needs `pip install 'mien[train,plots]'`. `MIEN_LESSON_DATA=FOLDER` names a folder with `fer2013/` and `mnist/`;
-# without it digits and faces are drawn. `MIEN_LESSON_WEIGHTS=imagenet`, or the path of an .h5 file, gives MobileNet
-# its weights; without it they are random, and the lesson says so where it counts.
+# It needs `pip install 'mien[train,plots]'`. `MIEN_TUTORIAL_DATA=FOLDER` names a folder with `fer2013/` and `mnist/`;
+# without it digits and faces are synthetic. `MIEN_TUTORIAL_WEIGHTS=imagenet`, or the path of an .h5 file, gives
+# MobileNet its weights; without it they are random, and the tutorial says so where it matters.
 
 # %%
 import os
@@ -62,12 +62,12 @@ RUNS = Path(mkdtemp(prefix="transfer-"))  # runs of this lesson: a fresh folder 
 print(tutorial_data.origin())
 
 # %% [markdown]
-# ## Two tasks, one of them with few images
+# ## Two tasks, one with few images
 #
-# The task we want: fear, sad or surprise, from **20 faces each** (drawn ones are easier: six). Two others, with many
-# images, are there to learn from: digits, which look nothing like it, and faces of *other* expressions, which do.
+# The target task: fear, sad or surprise, from **20 faces each** (synthetic ones are easier: six). Two source tasks
+# have many images: digits, which look nothing like faces, and faces with *other* expressions, which do.
 #
-# The epoch is chosen on as many more faces, and the figures are of those that nothing was chosen on.
+# As many faces again choose the epoch. The figures are for faces on which nothing was chosen.
 
 # %%
 NEAR, WANTED = ("angry", "disgust", "happy", "neutral"), ("fear", "sad", "surprise")
@@ -106,10 +106,10 @@ print(
 )
 
 # %% [markdown]
-# ## The first network, taught on the other task
+# ## Train the first network on a source task
 #
-# Two convolutions and two dense layers (`digits-conv` of the architectures). What it reaches on its own task is no
-# matter; its convolutions are what we want.
+# Two convolutions and two dense layers (`digits-conv`). Its accuracy on its own task does not matter; its
+# convolutions do.
 
 # %%
 config = replace(
@@ -137,14 +137,14 @@ for name, data in (("digits", held_digits), ("other expressions", held_near)):
     print(f"{name}: {accuracy(first[name], data).accuracy:.1%} right, of {len(data.truths[0].labels)} labels")
 
 # %% [markdown]
-# ## Frozen, from scratch, fine-tuned
+# ## From scratch, frozen, fine-tuned
 #
-# - **From scratch**: the whole network learns the few faces, from random numbers.
-# - **Frozen features + MLP**: the convolutions stay as they came (*bottleneck features*), and a new dense layer and a
-#   new answer are taught on them. With *random* convolutions too: whoever leaves that out does not know what the
-#   first task was good for.
-# - **Fine-tuned**: then everything is taught on, at a tenth of the rate, so that good features aren't thrown away by
-#   the first wild steps of new layers. That is why the new layers come first.
+# - **From scratch**: the whole network trains on the few faces, from random weights.
+# - **Frozen features + MLP**: the convolutions stay fixed (*bottleneck features*), and a new dense layer and output
+#   are trained on top. Random convolutions are included as a baseline: without it you can't tell what the source task
+#   contributed.
+# - **Fine-tuned**: afterwards all layers train at a tenth of the learning rate, so that the first large steps of new
+#   layers don't destroy good features. That is why the new layers come first.
 
 # %%
 few_config = replace(config, batch=16, epochs=20)
@@ -205,28 +205,30 @@ axes.set(xlim=(0, 1), xlabel=f"accuracy on {len(test):,} faces; dashed: guessing
 display(Image.fromarray(frame_of(drawn)))
 
 # %% [markdown]
-# How to read it: the intervals tell what chance does with so many test faces, not with other few to learn from; the
-# draws tell that. Where either overlaps widely nothing is shown. Measured on FER2013 (20 faces each, three draws,
-# 1,504 test faces; guessing is 0.333):
+# How to read it: the intervals cover chance in the test faces, not in the choice of the few training faces; the
+# separate draws show that. Where intervals overlap widely, nothing is shown. Measured on FER2013 (20 faces each,
+# three draws, 1,504 test faces; guessing is 0.333):
 #
-# | began with | frozen + MLP | fine-tuned | the draws |
+# | source | frozen + MLP | fine-tuned | the draws |
 # |---|---:|---:|---|
-# | random numbers | 0.376 | 0.399 (from scratch) | 0.387, 0.426, 0.385 |
+# | random weights | 0.376 | 0.399 (from scratch) | 0.387, 0.426, 0.385 |
 # | digits | 0.391 | 0.395 | 0.410, 0.398, 0.376 |
 # | other expressions | 0.425 | 0.429 | 0.410, 0.412, 0.465 |
 #
-# - Convolutions taught on *digits* are worth about as much as random ones: transfer hangs on how near the tasks are.
-# - Those taught on *other expressions* reach three points more than from scratch on average, but not in each draw: in
-#   one of three they lose. With one draw you could have told either story.
-# - Random frozen convolutions with an MLP are not far behind. Without that row the others would look like a triumph.
-# - All of it is poor. Sixty faces are sixty faces, and the first network was small and read its own task rightly in
-#   two of three. More comes from a better first network: which is what the next part is about.
+# - Convolutions trained on *digits* are worth about as much as random ones: transfer depends on how similar the tasks
+#   are.
+# - Convolutions trained on *other expressions* gain three points over training from scratch on average, but lose in
+#   one draw of three. With a single draw you could have reported either result.
+# - Random frozen convolutions with an MLP are close behind. Without that baseline the others would look like a
+#   triumph.
+# - All results are poor. Sixty faces are sixty faces, and the first network was small and got only two of three right
+#   on its own task. A better first network helps more, which is the next part.
 #
 # ## MobileNet and ResNet50
 #
-# Networks of this size were taught 1.2 million photos of a thousand kinds of things (ImageNet). mien has six of them
-# in its architectures. Grey 48x48 becomes their size, colours and scaling inside the graph, so the model file takes
-# face crops like any other. (`mien models show resnet50 --network` prints it layer by layer.)
+# Networks of this size were trained on 1.2 million photos of a thousand kinds of objects (ImageNet). mien has six of
+# them. The graph resizes grey 48x48 face crops and converts colours and scaling, so the model file takes face crops
+# like any other. (`mien models show resnet50 --network` prints it layer by layer.)
 
 # %%
 for name in ("mobilenet", "resnet50") if FULL else ("mobilenet",):
@@ -242,10 +244,10 @@ for name in ("mobilenet", "resnet50") if FULL else ("mobilenet",):
     print(f"  learnt: new layers alone {learnt[0]} M, the last three blocks too {learnt[1]} M, all {learnt[2]} M")
 
 # %% [markdown]
-# Stage 1: `teach` computes what the frozen base makes of each image and of its mirror image *once*, keeps it on
-# disk, and teaches `Dense 256` and the answer on that. The second run of the same data has its features already. With
-# so few faces, building the network takes most of both runs; with all of FER2013 the features take minutes, and each
-# further try of the new layers seconds. So try ten settings of them, not one.
+# Stage 1: `train` computes the output of the frozen base for each image and its mirror image *once*, caches it on
+# disk, and trains `Dense 256` and the output on it. A second run on the same data finds its features in the cache.
+# With so few faces, building the network takes most of both runs. With all of FER2013 the features take minutes, and
+# each further run of the new layers takes seconds. So try ten settings of them, not one.
 
 # %%
 os.environ.setdefault("MIEN_CACHE", str(RUNS / "cache"))
@@ -276,9 +278,9 @@ transferred("new layers again, features kept", replace(mobilenet, dropout=0.3))
 print("in the run's facts, and in the card of its model file:", read_run(RUNS / "new layers").run_info.source.weights)
 
 # %% [markdown]
-# Stage 2, with `fine_tune`, unfreezes the last blocks, at a tenth of the rate. Batch normalisation stays as it came:
-# with few images its statistics would be worse than those of a million. Here it runs where you named weights:
-# random ones aren't worth it.
+# Stage 2, with `fine_tune`, unfreezes the last blocks at a tenth of the learning rate. Batch normalisation stays
+# fixed: with few images its statistics would be worse than those of a million. The tutorial runs this stage only
+# where you named weights; random ones are not worth it.
 
 # %%
 if WEIGHTS:
@@ -289,28 +291,28 @@ else:
     print("no weights were named: set MIEN_LESSON_WEIGHTS to imagenet, or to an .h5 file without top")
 
 # %% [markdown]
-# ## With ImageNet's weights
+# ## With ImageNet weights
 #
 # ```
-# mien train --data fer2013.csv --model mobilenet --out runs/m                    # fetched by Keras, new layers
-# mien train --data fer2013.csv --model mobilenet --fine-tune 3 --out runs/m3     # and the last three blocks
-# mien train --data fer2013.csv --model resnet50 --weights FILE.h5 --out runs/r   # a file of your own
-# mien evaluate --data fer2013.csv --model runs/m --model runs/m3 --out report    # is the difference more than chance?
+# mien train --data fer2013.csv --arch mobilenet --out runs/m                    # downloaded by Keras; new layers
+# mien train --data fer2013.csv --arch mobilenet --fine-tune 3 --out runs/m3     # and the last three blocks
+# mien train --data fer2013.csv --arch resnet50 --weights FILE.h5 --out runs/r   # a file of your own
+# mien evaluate --data fer2013.csv --model runs/m --model runs/m3 --out report   # is the difference more than chance?
 # ```
 #
-# Keras fetches them once; where that can't be, the message names the address and the place to put the file. **mien
-# was made without access to them**: this page has no figure of theirs. Those above are of networks taught here. That
-# 28,709 faces are many and 48 grey pixels are not what ImageNet is about speaks for measuring before you believe: the
-# same faces, a small network from scratch beside it, and a paired test.
+# Keras downloads them once. Where it can't, the message names the address and the place for the file. **mien was
+# developed without access to them**, so this page has no figures for them; those above are for networks trained here.
+# 28,709 faces are many, and 48 grey pixels are far from ImageNet, so measure before you believe: the same faces, a
+# small network from scratch, and a paired test.
 #
-# ## When to take what
+# ## Which to use
 #
-# | you have | take |
+# | you have | use |
 # |---|---|
-# | under a hundred images a label | frozen features + MLP, of the *nearest* task you can get |
-# | some hundreds to thousands | fine-tuning, from the last blocks backwards, at a tenth of the rate |
-# | tens of thousands | a network of the right size from scratch beside it, and compare |
+# | under a hundred images per label | frozen features + MLP, from the most *similar* task you can get |
+# | some hundreds to thousands | fine-tuning, from the last blocks backwards, at a tenth of the learning rate |
+# | tens of thousands | a network of the right size from scratch as well, and compare |
 #
-# And look at the licence of weights that others taught: it goes into the card of your model with their SHA-256.
+# Check the licence of weights trained by others: it goes into your model card with their SHA-256.
 #
-# To try: `EACH = 5` and `EACH = 100`; `NEAR` and `WANTED` exchanged; `frozen_from` for the first convolution alone.
+# To try: `EACH = 5` and `EACH = 100`; `NEAR` and `WANTED` swapped; `frozen_from` for the first convolution only.

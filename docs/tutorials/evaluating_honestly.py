@@ -10,16 +10,16 @@
 # ---
 
 # %% [markdown]
-# # Judging a model honestly
+# # Evaluating a model honestly
 #
 # "98 % accurate" can be true and worthless: the test images were in the training data, nine in ten had the same
-# label, the faces that were not found were not counted, or it was 50 images. This lesson goes through the ways in
-# which a figure misleads, one by one, and what to do about each.
+# label, missed faces were not counted, or there were 50 images. This tutorial goes through the ways in which a figure
+# misleads, one by one, and what to do about each.
 #
-# It judges mien's shipped model and teaches nothing; it needs `pip install 'mien[plots]'`. `MIEN_LESSON_DATA=FOLDER`
-# names a folder with `fer2013/` (FER2013) and `photos/` (images with a `legend.csv`). Without it the faces are
-# *drawn*, which the model was never taught. It is bad at them and does not know it, and that is a good thing to learn
-# to see.
+# It evaluates mien's shipped model and trains nothing; it needs `pip install 'mien[plots]'`.
+# `MIEN_TUTORIAL_DATA=FOLDER` names a folder with `fer2013/` (FER2013) and `photos/` (images with a `legend.csv`).
+# Without it the faces are *synthetic*, and the model was never trained on those. It is bad at them and confident all
+# the same, which is worth seeing once.
 
 # %%
 from dataclasses import replace
@@ -76,9 +76,9 @@ def told(name, metrics):
 # %% [markdown]
 # ## Leaks
 #
-# Data from the web holds copies: the same image twice, at another size, mirrored. When one lies in Training and the
-# other in the test, the test asks what the network has seen. The drawn data has none, so a few are planted: twenty
-# images of Training and twenty mirrored ones are put into the test, as the web would have done.
+# Data from the web contains duplicates: the same image twice, in another size, mirrored. If one copy is in Training
+# and the other in the test split, the test measures memory. The synthetic data has none, so a few are planted: twenty
+# images of Training and twenty mirrored ones are added to the test split, as the web would have done.
 
 
 # %%
@@ -112,10 +112,9 @@ if not REAL:
     assert 38 <= findings.leaked(PUBLIC_TEST) <= 42
 
 # %% [markdown]
-# What do copies do to a figure? Here is a "model" that has learnt nothing but its images by heart: it answers with
-# the label of the most similar image of Training. Look at what it gets on the copies, and what is left without
-# them. (`mien data audit DATA --out DIR` does this for your data, with a page to look at and a list of rows to leave
-# out: `mien train --without`.)
+# What do duplicates do to a figure? Here is a "model" that only memorises: it predicts the label of the most similar
+# training image. Compare its accuracy on the duplicates and without them. (`mien data audit DATA --out DIR` does this
+# for your data, with a report to look at and a list of rows for `mien train --exclude`.)
 
 # %%
 truth = test.truths[0]
@@ -130,16 +129,16 @@ for name, rows in (("all", copied | True), ("without the copies", ~copied), ("th
     told(f"compact, {name}", judged.report_on(rows).metrics)
 
 # %% [markdown]
-# On FER2013, 511 of the 3,589 images of PublicTest have a copy in Training. Learnt by heart "reads" 0.43 of all,
-# 0.92 of the copies and 0.35 of the others; mien's network 0.72, 0.87 and 0.69. So even an honest network gains
-# nearly three points. The fairer figure is the one without the copies; published accuracies of FER2013 are with
-# them, so mien gives both.
+# On FER2013, 511 of the 3,589 images of PublicTest have a copy in Training. Memorising reaches 0.43 on all images,
+# 0.92 on the copies and 0.35 on the others; mien's network reaches 0.72, 0.87 and 0.69. So even an honest network
+# gains nearly three points. The fairer figure is the one without copies. Published accuracies on FER2013 include
+# them, so mien reports both.
 #
-# ## How sure is the figure itself?
+# ## Confidence intervals
 #
-# A test is a sample: other images of the same kind would have given another figure. For a share there is a formula
-# (Wilson 1927); for the mean of F1s there is none, so the rows are *drawn again and again* with repetition, and the
-# middle 95 % of what comes out is the interval (the bootstrap, Efron 1979). Watch how wide it is with 100 images.
+# A test split is a sample: other images of the same kind would give another figure. For a proportion there is a
+# formula (Wilson 1927). For macro-F1 there is none, so the rows are *resampled* with replacement many times, and the
+# middle 95 % of the results is the interval (the bootstrap, Efron 1979). See how wide it is with 100 images.
 
 # %%
 dice = np.random.default_rng(0)
@@ -155,18 +154,18 @@ for count in (50, 100, 200, len(judged)):
     print(f"macro-F1 {metrics.macro_f1:.3f} ({drawn.macro_f1[0]:.3f} to {drawn.macro_f1[1]:.3f})")
 
 # %% [markdown]
-# The macro-F1 of few rows does not lie in the middle of its interval: a rare label that a draw leaves out counts 0.
-# That alone says that it can't be trusted yet.
+# With few rows, macro-F1 does not lie in the middle of its interval: a rare label that is missing from a resample
+# counts 0. That alone shows that the figure is not reliable yet.
 #
-# An interval speaks of *chance alone*: not of other cameras, other people, wrong labels, nor of the many times that
-# one has looked at this very test and changed something. What choices were made on judges too kindly; keep a part
-# that nothing was ever chosen on. Two models on the same rows need no two intervals but one, of their difference:
-# `mien evaluate --model A --model B`.
+# An interval covers *chance* only: not other cameras, other people or wrong labels, and not the many times that
+# somebody looked at this very test split and changed something. Data used for choices gives optimistic figures; keep
+# a part on which nothing was ever chosen. Two models on the same rows need one interval, of their difference: `mien
+# evaluate --model A --model B`.
 #
-# ## Accuracy hides the rare
+# ## Accuracy hides rare classes
 #
-# Users' images are mostly neutral or happy. Here is the test with a tenth of all labels but one, and a "model" that
-# always says that one.
+# Users' images are mostly neutral or happy. Here is the test split with only a tenth of the rows of all labels but
+# one, and a "model" that always predicts that one.
 
 # %%
 answers, common = truth.answers, int(np.bincount(truth.answers).argmax())
@@ -176,9 +175,9 @@ told(f"always {truth.labels[common]}", judge(always, answers[kept], truth.labels
 told("compact", judged.report_on(kept).metrics)
 
 # %% [markdown]
-# Macro-F1 is the mean of each label's own F1, so a rare label counts as much as a common one and who never says it
-# gets 0 for it. Below, all rows again, label by label. A recall of few rows has a wide interval: read it before the
-# figure.
+# Macro-F1 is the mean of the per-class F1 scores. A rare class counts as much as a common one, and a model that never
+# predicts it gets 0 for it. Below are all rows again, class by class. Recall from few rows has a wide interval: read
+# it before the figure.
 
 # %% tags=["public"]
 for score in judged.metrics.per_class:
@@ -187,13 +186,13 @@ for score in judged.metrics.per_class:
 show("confusion", plots.confusion(judged.metrics))
 
 # %% [markdown]
-# ## Does it know how sure to be?
+# ## Calibration
 #
-# A model that says 0.9 should be right nine times in ten. The *reliability diagram* holds the one against the other:
-# bars that end on the dashed line keep their promise, red is missing. ECE is the mean gap. Dividing the logits by a
-# *temperature* changes no answer, only how sure they are; *vector scaling*, a scale and an offset for each label's
-# logits, mends labels that are not all as much to be believed (both Guo et al. 2017). They are fitted on one half and
-# judged on the other: on its own half every fit looks good.
+# A model that predicts 0.9 should be correct nine times in ten. The *reliability diagram* compares the two: bars that
+# end on the dashed line are calibrated, red is the gap. ECE is the mean gap. Dividing the logits by a *temperature*
+# changes no label, only the confidence. *Vector scaling*, a scale and an offset per label, corrects labels that are
+# over- or underconfident by different amounts (both Guo et al. 2017). They are fitted on one half and evaluated on
+# the other: on its own half every fit looks good.
 
 # %% tags=["public"]
 head = classifier.card.head(truth.head)
@@ -209,14 +208,14 @@ for name, calibration in (("as-shipped", (head.temperature, head.offsets, head.s
 
 # %% [markdown]
 # Calibration belongs to a *kind of images*, not to a model for ever. On FER2013's own PublicTest, where the card's
-# temperature and scales were fitted, there is nothing to mend; on photos the same model is too sure by 8 points, and
-# on drawings far more.
+# temperature and scales were fitted, nothing is left to correct. On photos the same model is overconfident by 8
+# points, and on drawings by far more.
 #
-# ## "Unsure" is an answer
+# ## "Unsure" is a valid output
 #
-# Withhold the answers under a threshold, and those that stay are better: the *risk-coverage curve* (El-Yaniv and
-# Wiener 2010; Geifman and El-Yaniv 2017). The threshold is the lowest that keeps a promise on one half; whether it
-# keeps it on the other is the test.
+# Withhold predictions below a threshold, and the remaining ones are better: the *risk-coverage curve* (El-Yaniv and
+# Wiener 2010; Geifman and El-Yaniv 2017). The threshold is the lowest that keeps a promise on one half; the other
+# half tests it.
 
 # %% tags=["public"]
 PROMISE = 0.10 if REAL else 0.60
@@ -231,13 +230,14 @@ print(f"other half: all answers {wrong.mean():.1%} wrong; {sure.mean():.1%} are 
 show("risk-and-coverage", plots.risk_and_coverage(curve, threshold))
 
 # %% [markdown]
-# If the curve were flat, the model would not know what it does not know, and no threshold would help.
+# If the curve were flat, the model could not tell its errors from its correct predictions, and no threshold would
+# help.
 #
-# ## The whole chain
+# ## The whole pipeline
 #
-# Users have photos, not faces cut out. A face that is not found gets no answer, and who only judges the faces found
-# has left out the hardest. `judge_photos` counts a missed face as *wrong*. Without photos of your own, two portraits
-# are spoilt here in a dozen ways.
+# Users have photos, not face crops. A face that is not detected gets no prediction, and evaluating only detected
+# faces leaves out the hardest ones. `evaluate_photos` counts a missed face as *wrong*. Without photos of your own,
+# two portraits are degraded here in a dozen ways.
 
 
 # %%
@@ -272,11 +272,11 @@ told("missed faces left out", whole.report_on(whole.found).metrics)
 assert whole.metrics.accuracy <= whole.report_on(whole.found).metrics.accuracy
 
 # %% [markdown]
-# ## Who pays for the average?
+# ## Slices
 #
-# An average hides its parts. Which groups of *people* a model reads how well can't be told from data that names no
-# ages, origins or skin tones, and it must not be guessed. Groups of *images* can be told: by the size of the face,
-# by how far it is turned away, by what happened to the face crop.
+# An average hides its parts. Accuracy by group of *people* can't be computed from data that states no ages, origins
+# or skin tones, and these must not be guessed. Slices of *images* can be computed: by the size of the face, by how
+# far it is turned away, by corruption of the face crop.
 
 # %%
 sides = np.array([face.box.side if face else np.nan for face in whole.faces])
@@ -303,14 +303,15 @@ for corruption in (one for one in SUITE if one.kind in {"blur", "noise", "small"
     )
 
 # %% [markdown]
-# ## All of it on one page
+# ## The report
 #
-# `mien evaluate` writes these figures and plots, the surest mistakes as images, and what can't be told from them:
+# `mien evaluate` writes these figures and plots, the most confident errors as images, and what the figures can't
+# show:
 #
 # ```
 # mien evaluate --data fer2013.csv --split PublicTest --out report   # face crops; --model RUN for your own
-# mien evaluate --data PHOTOS --photos --out report                  # the whole chain
-# mien bench robustness fer2013.csv                                  # all 27 ways to spoil a face crop
+# mien evaluate --data PHOTOS --photos --out report                  # the whole pipeline
+# mien bench robustness fer2013.csv                                  # all 27 corruptions
 # ```
 
 # %%
@@ -319,15 +320,14 @@ write_text(OUT / "report.html", report_page(evaluation, copied[judged.rows]))
 print(f"{OUT / 'report.html'}: open it in a browser")
 
 # %% [markdown]
-# ## What to ask of any figure
+# ## Questions for any figure
 #
-# 1. On which images, how many, and from where? Were any of them, or copies, learnt from?
+# 1. On which images, how many, and from where? Were any of them, or copies, in the training data?
 # 2. Was anything chosen on them: an epoch, a threshold, a crop, the figure itself out of many?
-# 3. What does "always the commonest" reach there? What does one person reach? (On FER2013 about 65 %.)
-# 4. What is the interval, and the figure for the rarest label?
-# 5. Were faces that were not found counted?
-# 6. Does the probability mean what it says, on *these* images?
+# 3. What does "always the most common class" reach there? What does one person reach? (On FER2013 about 65 %.)
+# 4. What is the interval, and the figure for the rarest class?
+# 5. Were missed faces counted?
+# 6. Are the probabilities calibrated on *these* images?
 # 7. For whom and for what was it never measured?
 #
-# To try: plant 200 copies; `PROMISE = 0.05`; photos of your own in folders by expression
-# (`mien.data.photos.read`).
+# To try: plant 200 copies; `PROMISE = 0.05`; your own photos in folders by expression (`mien.data.photos.read`).
