@@ -106,7 +106,7 @@ def test_ctrl_c_leaves_whole_lines_and_whole_files(process, many, tmp_path):
         started.send_signal(signal.SIGINT)
         rest, err = started.communicate(timeout=120)
     assert started.returncode == 130
-    assert err.decode() == "mien: interrupted; what was finished is there\n"
+    assert err.decode() == "mien: interrupted; finished results are kept\n"
     lines = lines_of(first + rest)
     assert 1 <= len(lines) < 400
     with (tmp_path / "faces.csv").open(encoding="utf-8", newline="") as file:

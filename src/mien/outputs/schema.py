@@ -170,7 +170,7 @@ def _quality_from_dict(face: dict[str, Any]) -> tuple[float, tuple[str, ...]]:
 
 
 def _quality_from_schema_1(face: dict[str, Any]) -> tuple[float, tuple[str, ...]]:
-    """The same of schema 1, which wrote neither: a threshold with the same outcome, and the issues among the reasons."""
+    """The same of schema 1, which wrote neither: a threshold with the same outcome; the issues among the reasons."""
     return 1.0 if face["unsure"] else 0.0, tuple(reason for reason in face["reasons"] if reason in QUALITY_ISSUES)
 
 

@@ -22,7 +22,7 @@ from mien.apps.cli.options import (
     say,
 )
 from mien.apps.cli.predict import files_in
-from mien.errors import ImageError, UsageError
+from mien.errors import ImageError, UsageError, printable
 from mien.media.files import Names
 
 if TYPE_CHECKING:

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from mien.apps.cli.options import SOME_FAILED, JsonOption, console, model_named, printable, progress, say
-from mien.errors import MissingExtraError, UsageError
+from mien.apps.cli.options import SOME_FAILED, JsonOption, console, model_named, progress, say
+from mien.errors import MissingExtraError, UsageError, printable
 from mien.training.tasks.detection import NETWORK as FACE_DETECTOR
 
 if TYPE_CHECKING:

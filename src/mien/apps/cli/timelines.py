@@ -6,7 +6,8 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mien.apps.cli.options import console, printable
+from mien.apps.cli.options import console
+from mien.errors import printable
 
 if TYPE_CHECKING:
     from collections.abc import Callable
