@@ -233,10 +233,10 @@ def test_doctor_of_a_sound_installation(mien):
 
 
 def test_demo_prints_the_portrait_and_writes_it_drawn(mien, tmp_path):
-    code, out, _ = mien("demo", "--out", tmp_path / "new" / "demo")
+    code, out, err = mien("demo", "--out", tmp_path / "new" / "demo")
     drawn = tmp_path / "new" / "demo" / "portrait.jpg"
     assert code == 0
     assert any(label in out for label in FER2013)
-    assert out.endswith(f"drawn: {drawn}\n")
+    assert f"written: {drawn};" in err
     assert read(drawn).shape == read(PORTRAIT).shape
     assert np.abs(read(drawn).astype(int) - read(PORTRAIT)).max() > 50

@@ -149,7 +149,7 @@ def test_progress_is_on_the_terminal_and_results_stay_in_their_file(many, cache_
     command = [sys.executable, "-m", "mien", "predict", many, "--json", "-d", "whole"]
     code, seen, out = on_a_terminal(command, tmp_path, environment_of(cache_folder), streams=("stderr",))
     assert code == 0
-    assert "reading faces" in seen
+    assert "analyzing" in seen
     assert len(lines_of(out.encode())) == 400
 
 

@@ -17,7 +17,6 @@ from mien.apps.cli.options import (
     ModelOption,
     console,
     model_named,
-    printable,
     progress,
     say,
 )

@@ -92,7 +92,8 @@ def _names_of(parameter: Any) -> str:
     if parameter.param_type_name == "argument":
         return str(parameter.metavar or parameter.name.upper())
     names = ", ".join(sorted(parameter.opts, key=len))
-    names += "".join(f" / {name}" for name in parameter.secondary_opts)
+    if parameter.secondary_opts:  # a switch that can be turned off: --thumbnails, --no-thumbnails
+        names = names.replace("--", "--[no-]")
     return f"{names} {parameter.metavar}" if parameter.metavar else names
 
 
