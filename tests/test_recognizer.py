@@ -317,7 +317,7 @@ def test_the_smallest_and_thinnest_images_of_every_mode_give_defined_results(rec
 @pytest.mark.parametrize("mode", MODES[1:])  # one bit a pixel leaves no face that a cascade would find
 def test_a_face_in_every_mode_is_found_and_read(recognizer, mode):
     (prediction,) = recognizer.predict(in_mode(astronaut()[:300, 80:380], mode)).predictions
-    assert prediction.face.box.overlap(Box(98, 65, 190, 176)) > 0.5
+    assert prediction.face.box.iou(Box(98, 65, 190, 176)) > 0.5
     assert prediction.emotion == "happy"
 
 
@@ -330,7 +330,7 @@ def test_the_astronaut_shows_a_smile(haar, classifier, labels, names):
     (prediction,) = recognizer.predict(astronaut()).predictions
     assert prediction.labels == recognizer.labels == tuple(map(str, names))
     assert {type(label) for label in prediction.labels} == {str}
-    assert prediction.face.box.overlap(BOX) > 0.5
+    assert prediction.face.box.iou(BOX) > 0.5
     assert (prediction.emotion, prediction.unsure) == ("happy", False)
     assert prediction.unsure_below == classifier.card.output(labels).unsure_below
 
@@ -416,7 +416,7 @@ def test_a_model_by_its_path(shipped_model, empty_store, tmp_path, as_text):
         ({"model": Path("absent.onnx")}, ModelError, "there is none at absent.onnx"),
         ({"detector": "mtcnn"}, UsageError, "auto, yunet, haar, whole, or an .onnx file; received 'mtcnn'"),
         ({"detector": "yunet"}, ModelMissingError, "mien models pull yunet"),
-        ({"labels": "affectnet"}, ModelError, r"\['answer', 'fer2013', 'ferplus'\].*received 'affectnet'"),
+        ({"head": "affectnet"}, ModelError, r"\['fused', 'fer2013', 'ferplus'\].*received 'affectnet'"),
     ],
 )
 def test_what_can_t_be_loaded_is_said(empty_store, arguments, error, message):

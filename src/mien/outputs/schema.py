@@ -157,7 +157,7 @@ def _face_from_dict(face: dict[str, Any], version: int | None) -> Prediction:
         unsure_below=unsure_below,
         track=face["track"],
         quality_issues=quality_issues,
-        held=None if face["emotion"] == likeliest else face["emotion"],
+        stable_label=None if face["emotion"] == likeliest else face["emotion"],
     )
 
 

@@ -8,7 +8,7 @@ export default {
   labels: ["angry", "disgust", "fear", "happy", "sad", "surprise", "neutral"],
   columns: ["source", "index", "seconds", "face", "left", "top", "right", "bottom", "confidence", "emotion", "probability", "unsure", "unsure_below", "turned_away", "reasons", "quality_issues", "track"],
   schema: 2,
-  faces: {"ROW_SUM_TOLERANCE": 0.001, "NOSE": 0.45, "TURNED_AWAY": 25.0, "BLURRED": "blurred", "QUALITY_ISSUES": ["small", "blurred", "dark"], "TURNED": "turned away", "AMBIGUOUS": "ambiguous"},
+  faces: {"ROW_SUM_TOLERANCE": 0.001, "NOSE_DEPTH_RATIO": 0.45, "TURNED_AWAY_DEGREES": 25.0, "BLURRED": "blurred", "QUALITY_ISSUES": ["small", "blurred", "dark"], "TURNED": "turned away", "AMBIGUOUS": "ambiguous"},
   quality: {"QUALITY_ISSUES": ["small", "blurred", "dark"], "SMALL": 20.0, "BLURRED": 2.25, "SIDE": 48, "RADIUS": 4, "ROUNDING": 1.6666666666666667, "DARK": 35.0},
   cropping: {"FINEST": 16},
   probabilities: {"SMALLEST": 1.1754943508222875e-38},
