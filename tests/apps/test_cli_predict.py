@@ -251,6 +251,22 @@ def test_all_outputs_at_once_tell_the_same(mien, paint, portrait, tmp_path):
     assert (read(drawn / "grey.png") == 128).all()
 
 
+def test_the_old_name_of_anonymize_works_and_says_so(mien, paint, portrait, tmp_path):
+    path = paint("a.png", portrait)
+    done = mien("predict", path, "--mask", tmp_path / "old")
+    assert (done.code, "mien: --mask is now --anonymize" in done.err) == (0, True)
+    done = mien("predict", path, f"--anonymize={tmp_path / 'new'}")
+    assert (done.code, "is now" in done.err) == (0, False)
+    assert files_in(tmp_path / "old") == files_in(tmp_path / "new")
+
+
+def test_files_are_named_on_stderr(mien, paint, tmp_path, monkeypatch):
+    paint("a.png")
+    monkeypatch.chdir(tmp_path)
+    done = mien("predict", "a.png", "--json", "--csv", "f.csv", "--draw", "drawn")
+    assert (len(lines_of(done.out)), done.err) == (1, "written: f.csv\nwritten: drawn\n")
+
+
 def test_drawings_keep_originals_and_share_no_name(mien, paint, tmp_path):
     for name in ("a/x.png", "b/x.png", "c/x.bmp", "d/y.JPG"):
         paint(f"photos/{name}")
