@@ -1,4 +1,4 @@
-"""The one schema: a result as plain types, as a line of JSON, and as rows with typed columns."""
+"""The schema of results: plain types, a line of JSON, and rows with typed columns."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ are pixels, right and bottom exclusive. ``unsure_below`` is the model's threshol
 
 
 def to_dict(result: FrameResult) -> dict[str, Any]:
-    """A result in plain types, ready for JSON; probabilities are never rounded, edges of boxes are."""
+    """A result in plain types, ready for JSON. Probabilities are never rounded; edges of boxes are, to whole pixels."""
     return {
         "schema": SCHEMA_VERSION,
         "source": result.source,
@@ -87,13 +87,13 @@ def from_dict(values: dict[str, Any]) -> FrameResult:
 
 
 def to_json_line(result: FrameResult) -> str:
-    """A result as one line of JSON without the line break; it can always be encoded as UTF-8."""
+    """A result as one line of JSON without the line break; always encodable as UTF-8."""
     line = json.dumps(to_dict(result), ensure_ascii=False, allow_nan=False)
     return re.sub("[\ud800-\udfff]", lambda lone: f"\\u{ord(lone[0]):04x}", line)
 
 
 def columns(labels: Sequence[str]) -> dict[str, str]:
-    """The columns of CSV and Parquet for a model with these labels, in order, and the Arrow type of each."""
+    """Columns of CSV and Parquet for a model with these labels, in order, and the Arrow type of each."""
     return {
         **FACE_COLUMNS,
         **{f"p_{_utf8(label)}": "float64" for label in labels},
@@ -103,11 +103,11 @@ def columns(labels: Sequence[str]) -> dict[str, str]:
 
 
 def rows(result: FrameResult, labels: Sequence[str]) -> list[tuple[Any, ...]]:
-    """One row a face; one row without a face where none was found, or the image could not be read.
+    """A row per face; one row without a face if none was found or the image could not be read.
 
     Args:
         result: one image or frame.
-        labels: the model's labels, which fix the columns.
+        labels: of the model, which fix the columns.
 
     Raises:
         UsageError: a prediction has other labels than these.
@@ -145,7 +145,7 @@ def _face_to_dict(prediction: Prediction) -> dict[str, Any]:
 
 def _face_from_dict(face: dict[str, Any], version: int | None) -> Prediction:
     unsure_below, quality_issues = _quality_from_schema_1(face) if version == 1 else _quality_from_dict(face)
-    likeliest = max(face["probabilities"], key=face["probabilities"].__getitem__)
+    most_probable = max(face["probabilities"], key=face["probabilities"].__getitem__)
     return Prediction(
         face=Face(
             Box(*face["box"]),
@@ -157,7 +157,7 @@ def _face_from_dict(face: dict[str, Any], version: int | None) -> Prediction:
         unsure_below=unsure_below,
         track=face["track"],
         quality_issues=quality_issues,
-        stable_label=None if face["emotion"] == likeliest else face["emotion"],
+        stable_label=None if face["emotion"] == most_probable else face["emotion"],
     )
 
 
@@ -202,12 +202,12 @@ def _edges(box: Box) -> tuple[int, int, int, int]:
 
 
 def points_of(landmarks: Landmarks) -> tuple[Point, ...]:
-    """The five points in their order."""
+    """The five points, in order."""
     return tuple(getattr(landmarks, field.name) for field in dataclasses.fields(landmarks))
 
 
 def _rounded(prediction: Prediction) -> Prediction:
-    """With landmarks to a hundredth of a pixel, so that what is written agrees, and says the same when read again."""
+    """With landmarks in hundredths of a pixel, so that ``turned_away`` agrees with the landmarks written."""
     if prediction.face.landmarks is None:
         return prediction
     points = (Point(round(float(x), 2), round(float(y), 2)) for x, y in points_of(prediction.face.landmarks))
@@ -215,7 +215,7 @@ def _rounded(prediction: Prediction) -> Prediction:
 
 
 def finite(seconds: float | None) -> float | None:
-    """The time, or None where it is unknown: JSON has no NaN."""
+    """The time, or None if it is not finite: JSON has no NaN."""
     return None if seconds is None or not math.isfinite(seconds) else float(seconds)
 
 
