@@ -78,7 +78,9 @@ def _write_parameters(parameters: Iterable[Any], ctx: Any, formatter: Any) -> No
     for parameter in parameters:
         record = parameter.get_help_record(ctx)
         if record is not None:
-            records.append((_group_of(parameter), (_names_of(parameter), record[1])))
+            # older Typers escape brackets for rich
+            text = record[1].replace("\\[", "[")
+            records.append((_group_of(parameter), (_names_of(parameter), text)))
     _write_sections(sorted(records, key=lambda entry: entry[0] == "Options"), formatter)
 
 
