@@ -196,8 +196,8 @@ def test_help_of_predict_is_grouped_and_short(mien, monkeypatch):
     out = mien("predict", "--help").out
     assert len(out.splitlines()) < 60
     titles = [line.rstrip(":") for line in out.splitlines() if re.fullmatch(r"\w+:", line)]
-    assert titles == ["Input", "Model", "Output", "Video", "Batch", "Options"]
-    assert out.count("    mien predict ") == 3  # examples
+    assert titles == ["Input", "Model", "Output", "Video", "Batch", "Options", "Examples"]
+    assert out.count("\n  mien predict ") == 3  # examples
     assert not re.search(
         r"<?\b(path|str|int|float|bool|TEXT|INTEGER)\b>?", out.partition("Model:")[2].partition("Ex")[0]
     )

@@ -28,6 +28,10 @@ class HelpCommand(TyperCommand):
         """Write the arguments and options, group by group; ``--help`` comes last."""
         _write_parameters(self.get_params(ctx), ctx, formatter)
 
+    def format_epilog(self, ctx: Any, formatter: Any) -> None:  # noqa: ARG002
+        """Write the examples as they stand."""
+        _write_examples(self.epilog, formatter)
+
 
 class HelpGroup(TyperGroup):
     """A group of commands with a help page in groups."""
@@ -48,6 +52,10 @@ class HelpGroup(TyperGroup):
             ],
             formatter,
         )
+
+    def format_epilog(self, ctx: Any, formatter: Any) -> None:  # noqa: ARG002
+        """Write the examples as they stand."""
+        _write_examples(self.epilog, formatter)
 
 
 def with_help_pages(app: typer.Typer, groups: Mapping[str, Iterable[str]] = MappingProxyType({})) -> None:
@@ -71,6 +79,13 @@ def with_help_pages(app: typer.Typer, groups: Mapping[str, Iterable[str]] = Mapp
 
 def _first_sentence(text: str | None) -> str:
     return " ".join((text or "").split()).partition(". ")[0].rstrip(".")
+
+
+def _write_examples(epilog: str | None, formatter: Any) -> None:
+    """Lines to copy, neither indented as text nor wrapped; as Markdown they are a block of code."""
+    if epilog:
+        lines = [line.removeprefix("  ") for line in epilog.splitlines() if line]
+        formatter.write("\n" + "\n".join(lines) + "\n")
 
 
 def _write_parameters(parameters: Iterable[Any], ctx: Any, formatter: Any) -> None:

@@ -79,12 +79,12 @@ JsonOption = Annotated[bool, typer.Option("--json", rich_help_panel=OUTPUT, help
 
 
 def examples(*commands: str) -> str:
-    """The epilog of a command: lines to copy, kept as they stand.
+    """The epilog of a command: lines to copy, a block of code where the help becomes Markdown.
 
     Args:
         commands: whole lines, ``"mien predict photo.jpg"``; two spaces and ``# comment`` may follow.
     """
-    return "\n".join(["\b", "Examples:", *(f"  {command}" for command in commands)])
+    return "\n".join(["Examples:", "", *(f"    {command}" for command in commands)])
 
 
 def model_named(model: str) -> str:
