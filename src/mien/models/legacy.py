@@ -15,10 +15,8 @@ if TYPE_CHECKING:
 HEADS = MappingProxyType({"answer": "fused"})
 """Output heads, in cards, options and requests."""
 
-METRICS = MappingProxyType(
-    {"false a picture": "false positives per image", "false an image": "false positives per image"}
-)
-"""Metrics among the scores of a card."""
+METRICS = MappingProxyType({"false a picture": "FPPI", "false an image": "FPPI"})
+"""Metrics of the scores in cards."""
 
 CARD_FIELDS = MappingProxyType({"answer": "fused"})
 ORIGIN_FIELDS = MappingProxyType({"recipe": "config"})

@@ -40,7 +40,7 @@ SCORES = {
     "accuracy": "accuracy",
     "macro_f1": "macro F1",
     "recall": "recall",
-    "false positives per image": "false positives per image",
+    "FPPI": "false positives per image (FPPI)",
     "iou": "IoU",
     "landmark error": "landmark error",
 }
