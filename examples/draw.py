@@ -1,4 +1,4 @@
-"""Draws what an image's faces show: python examples/draw.py IMAGE DRAWN.png"""
+"""Annotates the faces of an image: python examples/draw.py IMAGE DRAWN.png"""
 
 import sys
 from pathlib import Path
@@ -11,4 +11,4 @@ image, drawn = sys.argv[1:]
 frame = read(image)
 result = mien.Recognizer.load().predict(frame)
 write(Path(drawn), draw(frame, result.predictions))
-print(f"{len(result.predictions)} faces drawn: {drawn}")
+print(f"{len(result.predictions)} faces annotated: {drawn}")

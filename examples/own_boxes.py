@@ -1,4 +1,4 @@
-"""Reads a face whose place you know already: python examples/own_boxes.py IMAGE LEFT TOP RIGHT BOTTOM"""
+"""Classifies a face whose box is known: python examples/own_boxes.py IMAGE LEFT TOP RIGHT BOTTOM"""
 
 import sys
 
@@ -7,5 +7,6 @@ import mien
 image, *edges = sys.argv[1:]
 box = mien.Box(*map(float, edges))
 result = mien.Recognizer.load().predict(image, boxes=[box])
-for label, probability in zip(result.predictions[0].labels, result.predictions[0].probabilities, strict=True):
+(prediction,) = result.predictions
+for label, probability in zip(prediction.labels, prediction.probabilities, strict=True):
     print(f"{label:10}{probability:.3f}")

@@ -33,7 +33,7 @@ COMMANDS = [
 PYTHON = [
     block for page in WRITTEN if page.parent.name != "lessons" for block in blocks(page) if block.language == "python"
 ]
-RESULTS = ("--csv", "--parquet", "--draw", "--mask", "--out", "--page", "--srt", "--vtt", "--elan")
+RESULTS = ("--csv", "--parquet", "--draw", "--anonymize", "--out", "--page", "--srt", "--vtt", "--elan")
 
 # what is not run here, and where it is
 COMMANDS_ELSEWHERE = {

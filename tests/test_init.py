@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import ast
+import builtins
 import importlib.metadata
+import inspect
+import re
 import subprocess
 import sys
 import time
@@ -14,6 +17,7 @@ import pytest
 import mien
 
 TRAINING = ["tensorflow", "torch", "keras", "jax"]
+ALIASES = ("Crops", "Frame", "ImageLike", "Probabilities")
 HEAVY = [*TRAINING, "cv2", "onnxruntime", "numpy", "PIL", "typer", "rich"]
 
 
@@ -51,16 +55,63 @@ def test_the_public_names_are_sorted_and_once_each():
 
 @pytest.mark.parametrize("name", mien.__all__)
 def test_every_public_name_loads(name):
-    assert getattr(getattr(mien, name), "__name__", name) == name  # the label sets are tuples, which have no name
+    value = getattr(mien, name)
+    if name not in ALIASES:  # which have the name of what they stand for
+        assert getattr(value, "__name__", name) == name  # the label sets are tuples, which have no name
 
 
-def test_type_checkers_see_the_same_names_from_the_same_rooms():
+def test_type_checkers_see_the_same_names_from_the_same_modules():
     tree = ast.parse(Path(mien.__file__).read_text())
     (block,) = [node for node in tree.body if isinstance(node, ast.If)]
     seen = {alias.name: statement.module for statement in block.body for alias in statement.names}
     assert sorted(seen) == sorted(mien.__all__)
-    for name, room in seen.items():
-        assert getattr(sys.modules[room], name) is getattr(mien, name)
+    for name, module in seen.items():
+        assert getattr(sys.modules[module], name) is getattr(mien, name)
+
+
+def names_from_mien(module):
+    """The names in a module that are mien's: imported from it (for type checkers too), or defined there."""
+    tree = ast.parse(inspect.getsource(module))
+    imports = [node for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)]
+    names = {alias.name for node in imports if (node.module or "").startswith("mien") for alias in node.names}
+    names |= {node.name for node in tree.body if isinstance(node, ast.ClassDef)}
+    return names | {node.target.id for node in tree.body if isinstance(node, ast.AnnAssign)}
+
+
+def signature_of(cls):
+    """The annotations of a class's fields and public methods, and the exceptions in their docstrings."""
+    methods = [
+        member.fget if isinstance(member, property) else getattr(member, "__func__", member)
+        for name, member in vars(cls).items()
+        if name == "__init__" or not name.startswith("_")
+    ]
+    # a NamedTuple has methods of the library's own
+    methods = [one for one in methods if inspect.isfunction(one) and one.__module__ == cls.__module__]
+    annotations = [str(value) for one in (cls, *methods) for value in inspect.get_annotations(one).values()]
+    sections = [re.search(r"Raises:\n((?:[ ]+\S.*\n?)+)", inspect.getdoc(one) or "") for one in (cls, *methods)]
+    raised = [name for section in sections if section for name in re.findall(r"^ +(\w+):", section[1], re.MULTILINE)]
+    return annotations, raised
+
+
+@pytest.mark.parametrize("name", [name for name in mien.__all__ if inspect.isclass(getattr(mien, name))])
+def test_every_type_of_a_public_signature_is_public(name):
+    cls = getattr(mien, name)
+    annotations, raised = signature_of(cls)
+    used = {word for annotation in annotations for word in re.findall(r"\w+", annotation)}
+    assert (used & names_from_mien(sys.modules[cls.__module__])) - set(mien.__all__) == set()
+    assert [error for error in raised if error not in mien.__all__ and not hasattr(builtins, error)] == []
+
+
+def test_the_check_of_signatures_sees_annotations_and_errors():
+    annotations, raised = signature_of(mien.Recognizer)
+    assert {"Detector", "Classifier", "Sampling | None", "Iterator[FrameResult]"} <= set(annotations)
+    assert {"ModelError", "UsageError", "ImageError", "VideoError"} <= set(raised)
+
+
+def test_the_old_name_of_an_error_warns():
+    with pytest.warns(DeprecationWarning, match="mien.PictureError is now mien.ImageError"):
+        old = mien.PictureError
+    assert old is mien.ImageError
 
 
 @pytest.mark.parametrize("name", ["recogniser", "import_module_", "__path_to_nowhere__"])

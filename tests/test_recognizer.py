@@ -26,7 +26,7 @@ from mien.media.video import FileSource, Sampling, VideoFrame
 from mien.models.card import CropRule, FusedOutput, Head, ModelCard
 from mien.models.manifest import Entry, to_json
 from mien.models.store import MANIFEST, ModelStore
-from mien.recognizer import SHIPPED_DETECTOR, Recognizer, find_detector
+from mien.recognizer import SHIPPED_DETECTOR, Analysis, Recognizer, find_detector
 from mien.structures import Box, Face, FrameResult, Prediction
 from mien.tracking import Curves, Timeline
 from mien.tracking.tracker import Tracker, TrackerConfig
@@ -38,13 +38,13 @@ CARD = ModelCard(
     channels=1,
     crop=CropRule(factor=2.0),
     heads=(Head("doors", ("open", "shut"), unsure_below=0.9), Head("gates", ("shut", "open"), unsure_below=0.1)),
-    answer=FusedOutput(("open", "shut"), (("doors", 1.0),), unsure_below=0.7),
+    fused=FusedOutput(("open", "shut"), (("doors", 1.0),), unsure_below=0.7),
 )
 BOX = Box(178, 65, 270, 176)
 
 
-class Finds:
-    """A detector that finds the same faces in every frame, and keeps the frames."""
+class FixedDetector:
+    """A detector that finds the same faces in every frame, and records the frames."""
 
     def __init__(self, *boxes):
         self.faces = [Face(box, confidence=0.5) for box in boxes]
@@ -55,18 +55,18 @@ class Finds:
         return self.faces
 
 
-class Reads:
-    """A classifier that calls a face crop "open" by its mean brightness, and keeps the face crops."""
+class BrightnessClassifier:
+    """A classifier that calls a face crop "open" by its mean brightness, and records the face crops."""
 
     card = CARD
 
     def __init__(self):
         self.crops = []
-        self.label_sets = []
+        self.heads = []
 
     def predict(self, crops, head="fused"):
         self.crops.append(crops)
-        self.label_sets.append(head)
+        self.heads.append(head)
         bright = crops.reshape(len(crops), 64).mean(axis=1) / 255
         rows = np.stack([bright, 1 - bright], axis=1).astype(np.float32)
         return rows if CARD.output(head).labels[0] == "open" else rows[:, ::-1]
@@ -136,7 +136,10 @@ def flat(colour, height=20, width=20):
 def test_the_detector_s_faces_are_cropped_by_the_card_and_read_in_their_order():
     frame = flat(0, 60, 60)
     frame[30:, 30:] = 255
-    detector, classifier = Finds(Box(45, 45, 50, 50), Box(5, 5, 25, 25), Box(40, 40, 52, 52)), Reads()
+    detector, classifier = (
+        FixedDetector(Box(45, 45, 50, 50), Box(5, 5, 25, 25), Box(40, 40, 52, 52)),
+        BrightnessClassifier(),
+    )
     result = Recognizer(detector, classifier).predict(frame)
     assert detector.frames[0] is frame
     assert [prediction.face for prediction in result.predictions] == detector.faces
@@ -147,20 +150,20 @@ def test_the_detector_s_faces_are_cropped_by_the_card_and_read_in_their_order():
 
 
 def test_no_faces_give_no_predictions():
-    result = Recognizer(Finds(), Reads()).predict(flat(128))
+    result = Recognizer(FixedDetector(), BrightnessClassifier()).predict(flat(128))
     assert result == FrameResult("<array>", index=0, seconds=None, predictions=(), error=None)
 
 
 @pytest.mark.parametrize(
-    ("labels", "names", "unsure_below"),
+    ("head", "names", "unsure_below"),
     [("fused", ("open", "shut"), 0.7), ("doors", ("open", "shut"), 0.9), ("gates", ("shut", "open"), 0.1)],
 )
-def test_the_label_set_gives_the_labels_and_the_threshold(labels, names, unsure_below):
-    classifier = Reads()
-    recognizer = Recognizer(Finds(Box(2, 2, 9, 9)), classifier, labels)
+def test_the_head_gives_the_labels_and_the_threshold(head, names, unsure_below):
+    classifier = BrightnessClassifier()
+    recognizer = Recognizer(FixedDetector(Box(2, 2, 9, 9)), classifier, head)
     (prediction,) = recognizer.predict(flat(204)).predictions
     assert recognizer.labels == prediction.labels == names
-    assert classifier.label_sets == [labels]
+    assert classifier.heads == [head]
     assert prediction.unsure_below == unsure_below
     assert prediction.emotion == "open"
     assert prediction.probability == pytest.approx(0.8)
@@ -169,16 +172,16 @@ def test_the_label_set_gives_the_labels_and_the_threshold(labels, names, unsure_
     )  # a flat image counts as blurred
 
 
-def test_an_unknown_label_set_is_refused_with_the_choices():
-    with pytest.raises(ModelError, match=r"\['answer', 'doors', 'gates'\].*received 'windows'"):
-        Recognizer(Finds(), Reads(), "windows")
+def test_an_unknown_head_is_refused_with_the_choices():
+    with pytest.raises(ModelError, match=r"\['fused', 'doors', 'gates'\].*received 'windows'"):
+        Recognizer(FixedDetector(), BrightnessClassifier(), "windows")
 
 
 # -- faces that the caller knows
 
 
-def test_own_boxes_are_read_as_given_and_the_detector_is_not_asked():
-    detector, classifier = Finds(Box(0, 0, 5, 5)), Reads()
+def test_own_boxes_are_used_as_given_and_the_detector_does_not_run():
+    detector, classifier = FixedDetector(Box(0, 0, 5, 5)), BrightnessClassifier()
     small, large = Box(1, 1, 4, 4), Face(Box(0, 0, 20, 20), confidence=0.3)
     result = Recognizer(detector, classifier).predict(flat(9), boxes=[small, large])
     assert [prediction.face for prediction in result.predictions] == [Face(small), large]
@@ -186,15 +189,15 @@ def test_own_boxes_are_read_as_given_and_the_detector_is_not_asked():
 
 
 def test_an_empty_list_of_boxes_means_no_faces():
-    detector = Finds(Box(0, 0, 5, 5))
-    assert Recognizer(detector, Reads()).predict(flat(9), boxes=[]).predictions == ()
+    detector = FixedDetector(Box(0, 0, 5, 5))
+    assert Recognizer(detector, BrightnessClassifier()).predict(flat(9), boxes=[]).predictions == ()
     assert detector.frames == []
 
 
 @pytest.mark.parametrize("wrong", [(1, 2, 3, 4), [1, 2, 3, 4], {"left": 1}, np.float32([1, 2, 3, 4]), None, "face"])
 def test_a_box_of_another_kind_is_refused(wrong):
     with pytest.raises(UsageError, match=r"expected boxes as mien\.Box\(left, top, right, bottom\) or mien\.Face"):
-        Recognizer(Finds(), Reads()).predict(flat(9), boxes=[Box(1, 1, 2, 2), wrong])
+        Recognizer(FixedDetector(), BrightnessClassifier()).predict(flat(9), boxes=[Box(1, 1, 2, 2), wrong])
 
 
 @pytest.mark.parametrize("box", [Box(-900, -900, -800, -800), Box(0.2, 0.2, 0.4, 0.4), Box(-1e5, -1e5, 1e5, 1e5)])
@@ -217,7 +220,7 @@ def test_more_faces_than_go_to_the_runtime_at_once(recognizer):
 def test_whole_hands_a_crop_on_untouched_and_own_boxes_are_cropped_by_the_card():
     image = np.random.default_rng(0).integers(0, 256, (8, 8), np.uint8)
     frame = np.repeat(image[..., None], 3, axis=2)
-    classifier = Reads()
+    classifier = BrightnessClassifier()
     recognizer = Recognizer(WholeDetector(), classifier)
     recognizer.predict(frame)
     recognizer.predict(frame, boxes=[Box(0, 0, 8, 8)])
@@ -247,7 +250,7 @@ def test_red_and_blue_swapped_anywhere_on_the_way_would_show_in_the_crop(tmp_pat
     frame = flat(colour)
     (tmp_path / "flat.png").write_bytes(encoded(Image.fromarray(frame)))
     forms = {"path": tmp_path / "flat.png", "bytes": encoded(Image.fromarray(frame)), "array": frame}
-    detector, classifier = Finds(Box(2, 2, 9, 9)), Reads()
+    detector, classifier = FixedDetector(Box(2, 2, 9, 9)), BrightnessClassifier()
     Recognizer(detector, classifier).predict(forms[form])
     assert tuple(detector.frames[0][0, 0]) == colour
     assert np.unique(classifier.crops[0]) == [luma]
@@ -256,7 +259,7 @@ def test_red_and_blue_swapped_anywhere_on_the_way_would_show_in_the_crop(tmp_pat
 @pytest.mark.parametrize(
     ("wrong", "message"),
     [
-        (b"no image", "the 10 bytes given"),
+        (b"no image", "the 8 bytes given"),
         ("absent.jpg", "'absent.jpg'.*no such file"),
         (np.zeros((4, 4), np.uint8), "in RGB order; received an array of uint8 with shape"),
         (np.zeros((4, 4, 3)), "received an array of float64"),
@@ -265,7 +268,7 @@ def test_red_and_blue_swapped_anywhere_on_the_way_would_show_in_the_crop(tmp_pat
 )
 def test_what_is_no_image_is_refused(wrong, message):
     with pytest.raises(ImageError, match=message):
-        Recognizer(Finds(), Reads()).predict(wrong)
+        Recognizer(FixedDetector(), BrightnessClassifier()).predict(wrong)
 
 
 UNDO = {
@@ -317,22 +320,22 @@ def test_the_smallest_and_thinnest_images_of_every_mode_give_defined_results(rec
 @pytest.mark.parametrize("mode", MODES[1:])  # one bit a pixel leaves no face that a cascade would find
 def test_a_face_in_every_mode_is_found_and_read(recognizer, mode):
     (prediction,) = recognizer.predict(in_mode(astronaut()[:300, 80:380], mode)).predictions
-    assert prediction.face.box.overlap(Box(98, 65, 190, 176)) > 0.5
+    assert prediction.face.box.iou(Box(98, 65, 190, 176)) > 0.5
     assert prediction.emotion == "happy"
 
 
 # -- real faces
 
 
-@pytest.mark.parametrize(("labels", "names"), [("fused", FER2013), ("fer2013", FER2013), ("ferplus", FERPLUS)])
-def test_the_astronaut_shows_a_smile(haar, classifier, labels, names):
-    recognizer = Recognizer(haar, classifier, labels)
+@pytest.mark.parametrize(("head", "names"), [("fused", FER2013), ("fer2013", FER2013), ("ferplus", FERPLUS)])
+def test_the_astronaut_shows_a_smile(haar, classifier, head, names):
+    recognizer = Recognizer(haar, classifier, head)
     (prediction,) = recognizer.predict(astronaut()).predictions
     assert prediction.labels == recognizer.labels == tuple(map(str, names))
     assert {type(label) for label in prediction.labels} == {str}
-    assert prediction.face.box.overlap(BOX) > 0.5
+    assert prediction.face.box.iou(BOX) > 0.5
     assert (prediction.emotion, prediction.unsure) == ("happy", False)
-    assert prediction.unsure_below == classifier.card.output(labels).unsure_below
+    assert prediction.unsure_below == classifier.card.output(head).unsure_below
 
 
 def test_the_largest_face_comes_first(recognizer):
@@ -352,7 +355,77 @@ def test_a_photograph_by_its_path(recognizer):
     assert result.error is None
 
 
+@pytest.mark.parametrize("mode", ["RGB", "L", "P", "RGBA", "CMYK"])
+def test_a_pillow_image_gives_what_its_file_gives(recognizer, mode):
+    image = Image.fromarray(astronaut()[:300, 80:380]).convert(mode)
+    (found,) = recognizer.predict(image).predictions
+    (expected,) = recognizer.predict(encoded(image, "TIFF" if mode == "CMYK" else "PNG")).predictions
+    assert (found.face, found.probabilities) == (expected.face, expected.probabilities)
+
+
+def test_a_pillow_image_is_turned_upright_and_has_the_name_of_its_file(tmp_path):
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    (tmp_path / "a.png").write_bytes(encoded(Image.fromarray(flat(9, 10, 30)), exif=exif))
+    detector = FixedDetector()
+    with Image.open(tmp_path / "a.png") as image:
+        result = Recognizer(detector, BrightnessClassifier()).predict(image)
+    assert (result.source, detector.frames[0].shape) == (str(tmp_path / "a.png"), (30, 10, 3))
+    assert Recognizer(detector, BrightnessClassifier()).predict(Image.fromarray(flat(9))).source == "<image>"
+
+
+@pytest.mark.parametrize(
+    ("image", "message"),
+    [
+        (Image.new("F", (4, 4)), "the Pillow image of 4 x 4: expected pixels of 8 or 16 bits"),
+        (Image.new("L", (8000, 8000)), "expected 1 to 40,000,000 pixels"),
+        (Image.new("L", (0, 4)), "expected 1 to 40,000,000 pixels"),
+        (Image.open(io.BytesIO(encoded(Image.fromarray(astronaut()))[:-3000])), "can't be decoded"),
+    ],
+    ids=["float", "large", "empty", "cut short"],
+)
+def test_a_pillow_image_that_can_t_be_used_is_refused(image, message):
+    with pytest.raises(ImageError, match=message):
+        Recognizer(FixedDetector(), BrightnessClassifier()).predict(image)
+
+
 # -- many images
+
+
+def test_analyze_names_each_image_and_keeps_its_frame():
+    def torn():
+        raise ImageError("row 7 holds no image")
+
+    image = flat(255)
+    sources = [("a", image), ("b", lambda: image), ("c", torn), ("d", b"no image"), ("e", lambda: b"neither")]
+    results = list(Recognizer(FixedDetector(Box(2, 2, 9, 9)), BrightnessClassifier()).analyze(sources))
+    assert [analysis.result.source for analysis in results] == ["a", "b", "c", "d", "e"]
+    assert [analysis.frame is image for analysis in results] == [True, True, False, False, False]
+    assert [len(analysis.result.predictions) for analysis in results] == [1, 1, 0, 0, 0]
+    assert results[2] == Analysis(FrameResult("c", error="row 7 holds no image"), None)
+    assert "the 8 bytes given" in results[3].result.error
+
+
+def test_analyze_passes_on_what_is_no_fault_of_an_image():
+    def broken():
+        raise OSError("disk")
+
+    with pytest.raises(OSError, match="disk"):
+        list(Recognizer(FixedDetector(), BrightnessClassifier()).analyze([("a", broken)]))
+
+
+def test_a_notebook_shows_the_image_and_a_table(recognizer):
+    (face,) = recognizer.analyze([("<me>.png", astronaut())])
+    shown = face._repr_html_()
+    assert shown.startswith('<img src="data:image/png;base64,iVBOR')
+    assert shown.endswith(face.result._repr_html_())
+    table = face.result._repr_html_()
+    (prediction,) = face.result.predictions
+    for words in ("&lt;me&gt;.png", "<td>happy", f"{prediction.probability:.0%}", "rgb(236, 172, 32)"):
+        assert words in table
+    assert FrameResult("a<b")._repr_html_() == "<p>a&lt;b: no face found</p>"
+    torn = Analysis(FrameResult("a", error="torn & gone"), None)
+    assert torn._repr_html_() == torn.result._repr_html_() == "<p>a: torn &amp; gone</p>"
 
 
 def test_many_images_keep_their_order_and_one_that_fails_stops_none(tmp_path):
@@ -368,7 +441,7 @@ def test_many_images_keep_their_order_and_one_that_fails_stops_none(tmp_path):
         np.zeros((3, 3), np.uint8),
         flat(0),
     ]
-    results = list(Recognizer(Finds(Box(2, 2, 9, 9)), Reads()).predict_many(images))
+    results = list(Recognizer(FixedDetector(Box(2, 2, 9, 9)), BrightnessClassifier()).predict_many(images))
     names = [str(tmp_path / name) for name in ("good.png", "absent.png", "cut.png")]
     assert [result.source for result in results] == [*names[:2], "<bytes>", "<bytes>", names[2], "<array>", "<array>"]
     assert [result.error is None for result in results] == [True, False, True, False, False, False, True]
@@ -378,16 +451,16 @@ def test_many_images_keep_their_order_and_one_that_fails_stops_none(tmp_path):
 
 
 def test_many_images_are_read_one_at_a_time():
-    detector = Finds()
-    results = Recognizer(detector, Reads()).predict_many(itertools.repeat(flat(7)))
+    detector = FixedDetector()
+    results = Recognizer(detector, BrightnessClassifier()).predict_many(itertools.repeat(flat(7)))
     assert len(list(itertools.islice(results, 3))) == 3
     assert len(detector.frames) == 3
 
 
-# -- the usual recognizer
+# -- the default recognizer
 
 
-def test_the_usual_recognizer_works_offline_straight_after_install(empty_store):
+def test_the_default_recognizer_works_offline_right_after_installation(empty_store):
     usual = Recognizer.load(store=empty_store, threads=1)
     assert usual.classifier.card.name == "compact"
     assert usual.labels == tuple(map(str, FER2013))
@@ -401,7 +474,7 @@ def test_a_model_by_its_path(shipped_model, empty_store, tmp_path, as_text):
     file = tmp_path / "mine.onnx"
     file.write_bytes(shipped_model)
     model = str(file) if as_text else file
-    recognizer = Recognizer.load(model, detector="whole", labels="ferplus", store=empty_store)
+    recognizer = Recognizer.load(model, detector="whole", head="ferplus", store=empty_store)
     assert recognizer.labels == tuple(map(str, FERPLUS))
 
 
@@ -416,10 +489,10 @@ def test_a_model_by_its_path(shipped_model, empty_store, tmp_path, as_text):
         ({"model": Path("absent.onnx")}, ModelError, "there is none at absent.onnx"),
         ({"detector": "mtcnn"}, UsageError, "auto, yunet, haar, whole, or an .onnx file; received 'mtcnn'"),
         ({"detector": "yunet"}, ModelMissingError, "mien models pull yunet"),
-        ({"labels": "affectnet"}, ModelError, r"\['answer', 'fer2013', 'ferplus'\].*received 'affectnet'"),
+        ({"head": "affectnet"}, ModelError, r"\['fused', 'fer2013', 'ferplus'\].*received 'affectnet'"),
     ],
 )
-def test_what_can_t_be_loaded_is_said(empty_store, arguments, error, message):
+def test_what_can_t_be_loaded_is_refused(empty_store, arguments, error, message):
     with pytest.raises(error, match=message):
         Recognizer.load(store=empty_store, **{"detector": "whole", **arguments})
 
@@ -442,7 +515,7 @@ def test_yunet_from_the_store_is_taken_as_it_is(store_with_yunet):
     assert find_detector("yunet", store_with_yunet).detect(flat(9, 32, 32)) == []
 
 
-def test_the_shipped_chain_reads_the_astronaut(empty_store):
+def test_the_shipped_pipeline_on_the_astronaut(empty_store):
     (prediction,) = Recognizer.load(store=empty_store).predict(astronaut()).predictions
     assert prediction.face.landmarks is not None
     assert prediction.emotion == "happy"
@@ -464,7 +537,7 @@ def test_the_real_yunet_from_the_store(shared, empty_store):
 def test_a_video_is_read_frame_by_frame_as_its_frames_alone(tmp_path):
     frames = [flat(20 * number, 24, 32) for number in range(11)]
     clip = write_frames(tmp_path / "clip.avi", frames, rate=10)
-    detector, classifier = Finds(Box(2, 2, 14, 14), Box(18, 2, 30, 14)), Reads()
+    detector, classifier = FixedDetector(Box(2, 2, 14, 14), Box(18, 2, 30, 14)), BrightnessClassifier()
     results = list(
         Recognizer(detector, classifier).stream(clip, tracker=Tracker(TrackerConfig(0.0, 1.0, 0.0, 0.0, 0.0)))
     )
@@ -478,37 +551,48 @@ def test_a_video_is_read_frame_by_frame_as_its_frames_alone(tmp_path):
     assert max(len(crops) for crops in classifier.crops) > 2  # faces of several frames in one go
 
 
-def test_of_a_video_those_frames_are_read_that_are_wanted(tmp_path):
+def test_sampling_skips_frames_of_a_video(tmp_path):
     clip = write_frames(tmp_path / "clip.avi", [flat(9, 24, 32)] * 11, rate=10)
-    detector = Finds(Box(2, 2, 14, 14))
-    results = list(Recognizer(detector, Reads()).stream(clip, Sampling(stride=4)))
+    detector = FixedDetector(Box(2, 2, 14, 14))
+    results = list(Recognizer(detector, BrightnessClassifier()).stream(clip, Sampling(stride=4)))
     assert [result.index for result in results] == [0, 4, 8]
     assert len(detector.frames) == 3
 
 
-def test_a_video_of_which_no_more_is_wanted_ends_its_threads(tmp_path):
+def test_analyze_video_passes_each_frame_to_its_consumers_and_yields_progress(tmp_path):
+    clip = write_frames(tmp_path / "clip.avi", [flat(9, 24, 32)] * 10, rate=10)
+    recognizer, calls = Recognizer(FixedDetector(Box(2, 2, 14, 14)), BrightnessClassifier()), []
+    consumers = [lambda frame, result: calls.append(("a", frame.index, result)), lambda *_: calls.append(("b",))]
+    shares = list(recognizer.analyze_video(FileSource(clip), "clip", Sampling(stride=3), consumers))
+    assert [call[0] for call in calls] == ["a", "b"] * 4
+    frames = [(index, result.index, result.source) for _, index, result in calls[::2]]
+    assert frames == [(index, index, "clip") for index in (0, 3, 6, 9)]
+    assert shares == pytest.approx([0.0, 0.3, 0.6, 0.9], abs=1e-3)
+
+
+def test_a_closed_stream_ends_its_threads(tmp_path):
     clip = write_frames(tmp_path / "clip.avi", [flat(9, 24, 32)] * 40)
-    results = Recognizer(Finds(Box(2, 2, 14, 14)), Reads()).stream(clip)
+    results = Recognizer(FixedDetector(Box(2, 2, 14, 14)), BrightnessClassifier()).stream(clip)
     next(results)
     results.close()
     assert not [thread for thread in threading.enumerate() if thread.name == "mien ahead"]
 
 
 def test_an_error_in_the_middle_of_a_video_is_raised_where_it_is_read(tmp_path):
-    class Torn(Finds):
+    class Torn(FixedDetector):
         def detect(self, frame):
             if len(self.frames) == 6:
                 raise ModelError("torn")
             return super().detect(frame)
 
     clip = write_frames(tmp_path / "clip.avi", [flat(9, 24, 32)] * 20)
-    results = Recognizer(Torn(Box(2, 2, 14, 14)), Reads()).stream(clip)
+    results = Recognizer(Torn(Box(2, 2, 14, 14)), BrightnessClassifier()).stream(clip)
     with pytest.raises(ModelError, match="torn"):
         list(results)
     assert not [thread for thread in threading.enumerate() if thread.name == "mien ahead"]
 
 
-def test_the_shipped_chain_follows_a_face_through_a_clip(tmp_path):
+def test_the_shipped_pipeline_tracks_a_face_through_a_clip(tmp_path):
     clip = write_frames(tmp_path / "face.avi", swaying_face(30))
     results = list(Recognizer.load().stream(clip))
     assert [[(one.track, one.emotion) for one in result.predictions] for result in results] == [[(1, "happy")]] * 30

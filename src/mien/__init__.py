@@ -1,24 +1,27 @@
-"""mien reads facial expressions: an image in; the faces, the expression each shows, and how sure that is out.
+"""mien recognizes facial expressions: an image in; the faces, the expression of each, and calibrated probabilities out.
 
     >>> import mien
     >>> result = mien.Recognizer.load().predict("team.jpg")  # doctest: +SKIP
     >>> [(face.emotion, face.probability) for face in result.predictions]  # doctest: +SKIP
     [('happy', 0.91)]
 
-Importing it costs little: each name loads its module when it is first used.
+Importing mien is cheap: each name loads its module on first use.
 """
 
 from __future__ import annotations
 
 import os
+import warnings
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from mien.classification.classifier import Classifier
+    from mien.detection import Detector
     from mien.emotions import FER2013, FERPLUS, Emotion
     from mien.errors import (
         DatasetError,
+        DivergedError,
         FetchError,
         ImageError,
         MienError,
@@ -27,11 +30,15 @@ if TYPE_CHECKING:
         ModelMissingError,
         TrainingError,
         UsageError,
+        VideoError,
     )
-    from mien.models.card import CropRule, ModelCard
-    from mien.models.store import ModelStore
-    from mien.recognizer import Recognizer
-    from mien.structures import Box, Face, FrameResult, Landmarks, Point, Prediction
+    from mien.media.video import FileSource, Sampling, VideoFrame
+    from mien.models.card import CropRule, FusedOutput, Head, ModelCard, Origin, Score
+    from mien.models.manifest import Entry
+    from mien.models.store import Check, ModelStore
+    from mien.recognizer import Analysis, ImageLike, Recognizer
+    from mien.structures import Box, Crops, Face, Frame, FrameResult, Landmarks, Point, Prediction, Probabilities
+    from mien.tracking.tracker import Tracker, TrackerConfig
 
 # onnxruntime 1.31 and later writes a device id and looks up its maker's telemetry host while it is imported, so this
 # must stand before any import of it; its own disable_telemetry_events() comes too late
@@ -42,15 +49,26 @@ __version__ = "0.1.0"
 __all__ = [
     "FER2013",
     "FERPLUS",
+    "Analysis",
     "Box",
+    "Check",
     "Classifier",
     "CropRule",
+    "Crops",
     "DatasetError",
+    "Detector",
+    "DivergedError",
     "Emotion",
+    "Entry",
     "Face",
     "FetchError",
+    "FileSource",
+    "Frame",
     "FrameResult",
+    "FusedOutput",
+    "Head",
     "ImageError",
+    "ImageLike",
     "Landmarks",
     "MienError",
     "MissingExtraError",
@@ -58,28 +76,81 @@ __all__ = [
     "ModelError",
     "ModelMissingError",
     "ModelStore",
+    "Origin",
     "Point",
     "Prediction",
+    "Probabilities",
     "Recognizer",
+    "Sampling",
+    "Score",
+    "Tracker",
+    "TrackerConfig",
     "TrainingError",
     "UsageError",
+    "VideoError",
+    "VideoFrame",
 ]
 
-_ROOMS = {
+_EXPORTS = {
     "mien.classification.classifier": ("Classifier",),
-    "mien.emotions": ("FER2013", "FERPLUS", "Emotion"),
-    "mien.structures": ("Box", "Face", "FrameResult", "Landmarks", "Point", "Prediction"),
-    "mien.models.card": ("CropRule", "ModelCard"),
-    "mien.models.store": ("ModelStore",),
-    "mien.recognizer": ("Recognizer",),
+    "mien.detection": ("Detector",),
+    "mien.emotions": (
+        "FER2013",
+        "FERPLUS",
+        "Emotion",
+    ),
+    "mien.media.video": (
+        "FileSource",
+        "Sampling",
+        "VideoFrame",
+    ),
+    "mien.models.card": (
+        "CropRule",
+        "FusedOutput",
+        "Head",
+        "ModelCard",
+        "Origin",
+        "Score",
+    ),
+    "mien.models.manifest": ("Entry",),
+    "mien.models.store": (
+        "Check",
+        "ModelStore",
+    ),
+    "mien.recognizer": (
+        "Analysis",
+        "ImageLike",
+        "Recognizer",
+    ),
+    "mien.structures": (
+        "Box",
+        "Crops",
+        "Face",
+        "Frame",
+        "FrameResult",
+        "Landmarks",
+        "Point",
+        "Prediction",
+        "Probabilities",
+    ),
+    "mien.tracking.tracker": (
+        "Tracker",
+        "TrackerConfig",
+    ),
 }
-_ROOM_OF = {name: room for room, names in _ROOMS.items() for name in names}
+_MODULE_OF = {name: module for module, names in _EXPORTS.items() for name in names}
+_RENAMED = {"PictureError": "ImageError"}
+"""Names of mien 0.1.0; the next release removes them."""
 
 
 def __getattr__(name: str) -> Any:
+    if name in _RENAMED:
+        new = _RENAMED[name]
+        warnings.warn(f"mien.{name} is now mien.{new}", DeprecationWarning, stacklevel=2)
+        name = new
     if name not in __all__:
         raise AttributeError(f"module 'mien' has no attribute {name!r}")
-    return getattr(import_module(_ROOM_OF.get(name, "mien.errors")), name)
+    return getattr(import_module(_MODULE_OF.get(name, "mien.errors")), name)
 
 
 def __dir__() -> list[str]:

@@ -1,4 +1,4 @@
-"""``python -m mien``: the same as the command ``mien``."""
+"""``python -m mien``, which is the command ``mien``."""
 
 from mien.apps.cli import main
 

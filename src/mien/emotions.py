@@ -1,4 +1,4 @@
-"""The expressions mien names, the label sets they come in, their emoji and colours."""
+"""The expressions that mien recognizes, their label sets, emoji and colours."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 class Emotion(StrEnum):
-    """An expression shown by a face. It says nothing of what the person feels."""
+    """An expression of a face. It does not reveal what a person feels."""
 
     ANGRY = "angry"
     DISGUST = "disgust"
@@ -71,7 +71,7 @@ COLOURS: Mapping[str, tuple[int, int, int]] = MappingProxyType(
         Emotion.CONTEMPT: (164, 108, 132),
     }
 )
-"""RGB of each expression wherever it is drawn; apart in lightness too, for readers who see few hues."""
+"""RGB of each expression in every drawing; they differ in lightness too, for colour-blind readers."""
 
 SYNONYMS: Mapping[str, Emotion] = MappingProxyType(
     {
@@ -94,9 +94,13 @@ SYNONYMS: Mapping[str, Emotion] = MappingProxyType(
         "contemptuous": Emotion.CONTEMPT,
     }
 )
-"""Lower-case words that data sets use, and the expression each means."""
+"""Lower-case class names of data sets, and the expression of each."""
 
 
-def emotion_named(word: str) -> Emotion | None:
-    """The expression that a data set's word means (any case, surrounding space ignored), or None."""
-    return SYNONYMS.get(word.strip().lower())
+def emotion_named(name: str) -> Emotion | None:
+    """The expression of a class name (any case, surrounding space ignored), or None.
+
+    >>> emotion_named(" Happiness ")
+    <Emotion.HAPPY: 'happy'>
+    """
+    return SYNONYMS.get(name.strip().lower())

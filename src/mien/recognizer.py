@@ -1,59 +1,84 @@
-"""Recognizer: an image in, the faces and the expression each shows out. Every front end holds one."""
+"""Recognizer: images and videos in; faces, expressions and their probabilities out. Every front end holds one."""
 
 from __future__ import annotations
 
+import base64
 import os
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 import numpy as np
+from PIL import Image
 
 from mien.classification.classifier import Classifier
 from mien.classification.face_crop import crop_faces
 from mien.classification.quality import quality_issues
 from mien.detection import Detector, HaarDetector, OwnDetector, WholeDetector, YuNetDetector, rule_for
 from mien.errors import ImageError, UsageError
-from mien.media.image import read
+from mien.media.image import encode, from_pillow, read
 from mien.media.prefetch import cores, parallel_map, prefetch
 from mien.media.video import FileSource, Sampling
 from mien.models.card import FUSED
 from mien.models.legacy import head_named
 from mien.models.store import ModelStore
-from mien.structures import Box, Face, FrameResult, Prediction
-from mien.tracking.tracker import Tracker
+from mien.structures import Box, Face, Frame, FrameResult, Prediction
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 
     from mien.media.video import VideoFrame
-    from mien.structures import Crops, Frame, Probabilities
+    from mien.structures import Crops, Probabilities
+    from mien.tracking.tracker import Tracker
 
-    Image = str | os.PathLike[str] | bytes | bytearray | memoryview | Frame
+ImageLike: TypeAlias = str | os.PathLike[str] | bytes | bytearray | memoryview | Frame | Image.Image
+"""An image to predict on: a path, the bytes of an image file, a uint8 (height, width, 3) RGB array, or Pillow's."""
 
 DEFAULT_MODEL = "compact"
 SHIPPED_DETECTOR = "faces"
 
-DECODED, FOUND = 4, 4
-"""Frames of a video that wait, decoded, and with their faces found: they bound its memory."""
+DECODED_QUEUE, DETECTED_QUEUE = 4, 4
+"""Frames of a video that wait, decoded, and with their faces detected: they bound its memory."""
 
 
-class _Cut(NamedTuple):
+class Analysis(NamedTuple):
+    """A result together with its image, from ``Recognizer.analyze``. Notebooks show the annotated image.
+
+    Attributes:
+        result: the faces found, or the error.
+        frame: the decoded image, uint8 (height, width, 3), RGB; None where it could not be read.
+    """
+
+    result: FrameResult
+    frame: Frame | None
+
+    def _repr_html_(self) -> str:
+        """The annotated image and the table of its faces."""
+        from mien.visualization.annotate import draw
+
+        table = self.result._repr_html_()
+        if self.frame is None:
+            return table
+        png = base64.b64encode(encode(draw(self.frame, self.result.predictions), "png")).decode()
+        return f'<img src="data:image/png;base64,{png}" style="max-width: 100%">{table}'
+
+
+class _Crops(NamedTuple):
     """The faces of a frame and their face crops."""
 
     faces: tuple[Face, ...]
     crops: Crops
 
 
-class _Found(NamedTuple):
+class _Detected(NamedTuple):
     """A frame of a video and the faces in it."""
 
     frame: VideoFrame
-    cut: _Cut
+    cropped: _Crops
 
 
 class Recognizer:
-    """Finds faces, crops them as the model's card says, and names the expression each shows.
+    """Detects faces, crops them as the model's card says, and classifies the expression of each.
 
     Args:
         detector: anything with ``detect(frame) -> list[Face]``.
@@ -62,6 +87,12 @@ class Recognizer:
 
     Raises:
         ModelError: the model has no such head.
+
+    Example:
+        >>> from mien.apps.cli.demo import PORTRAIT
+        >>> (face,) = Recognizer.load().predict(PORTRAIT).predictions
+        >>> face.emotion
+        'happy'
     """
 
     def __init__(self, detector: Detector, classifier: Classifier, head: str = FUSED) -> None:
@@ -79,18 +110,19 @@ class Recognizer:
         store: ModelStore | None = None,
         threads: int | None = 1,
     ) -> Recognizer:
-        """The usual recognizer, offline straight after install.
+        """Load a recognizer by names; the default one works offline right after installation.
 
         Args:
             model: a name in the model store, or the path of an .onnx file that mien wrote.
-            detector: "auto", "yunet", "haar", "whole" (each image is a face), or the .onnx of one that you taught.
+            detector: "auto", "yunet", "haar", "whole" (each image is a face), or the path of a detector that
+                ``mien train`` wrote.
             head: "fused", or the name of one head.
-            store: where models are found; the default one if None.
-            threads: that the classifier may use; None leaves it to ONNX Runtime. More than one gains only where many
-                faces are read at once.
+            store: where models are found; the default store if None.
+            threads: for the classifier; None leaves the number to ONNX Runtime. More than one helps only for many
+                faces at once.
 
         Raises:
-            ModelError: the model is missing, changed, or none of mien's.
+            ModelError: the model is missing, changed, or not one of mien's.
             UsageError: the detector is unknown.
         """
         store = store or ModelStore()
@@ -101,40 +133,88 @@ class Recognizer:
         """The names of the expressions, in the order of every prediction's probabilities."""
         return tuple(map(str, self.output.labels))
 
-    def predict(self, image: Image, boxes: Sequence[Box | Face] | None = None) -> FrameResult:
-        """The expressions shown in one image.
+    def predict(self, image: ImageLike, boxes: Sequence[Box | Face] | None = None) -> FrameResult:
+        """Predict the expression of each face in one image.
 
         Args:
-            image: a path, the bytes of an encoded image, or a uint8 (height, width, 3) RGB array.
-            boxes: the faces, where you know them already; None: the detector finds them.
+            image: a path, the bytes of an image file, a uint8 (height, width, 3) RGB array, or a Pillow image.
+            boxes: the faces, if they are known; None runs the detector.
 
         Raises:
             ImageError: the image can't be read.
+            UsageError: a box is neither a ``Box`` nor a ``Face``.
         """
-        frame = read(image)
+        frame = _decoded(image)
         faces = self.detector.detect(frame) if boxes is None else [_as_face(box) for box in boxes]
         return FrameResult(_name(image), predictions=self.classify(frame, faces, detected=boxes is None))
 
-    def predict_many(self, images: Iterable[Image]) -> Iterator[FrameResult]:
-        """The expressions shown in each image, in order; one that can't be read has its ``error`` set."""
-        for image in images:
+    def predict_many(self, images: Iterable[ImageLike]) -> Iterator[FrameResult]:
+        """Predict each image, in order; the result of one that can't be read has its ``error`` set."""
+        for analysis in self.analyze((_name(image), image) for image in images):
+            yield analysis.result
+
+    def analyze(self, sources: Iterable[tuple[str, ImageLike | Callable[[], ImageLike]]]) -> Iterator[Analysis]:
+        """Analyze images one by one: the loop that ``predict_many``, the command line, batch runs and the server use.
+
+        An image that can't be read gives a result with its ``error`` set, so one bad file ends no run.
+
+        Args:
+            sources: a name and an image each. The name becomes ``FrameResult.source``. A callable in place of an image
+                loads it when its turn comes; an ``ImageError`` that it raises counts as that image's error.
+
+        Yields:
+            The result of each source, in order, with its decoded frame.
+        """
+        for name, image in sources:
             try:
-                yield self.predict(image)
+                frame = _decoded(image() if callable(image) else image)
+                predictions = self.classify(frame, self.detector.detect(frame))
             except ImageError as error:
-                yield FrameResult(_name(image), error=str(error))
+                yield Analysis(FrameResult(name, error=str(error)), None)
+            else:
+                yield Analysis(FrameResult(name, predictions=predictions), frame)
+
+    def analyze_video(
+        self,
+        source: FileSource,
+        name: str,
+        sampling: Sampling | None = None,
+        consumers: Iterable[Callable[[VideoFrame, FrameResult], None]] = (),
+    ) -> Iterator[float]:
+        """Analyze a video and pass each frame with its result to consumers: file writers, a timeline, its curves.
+
+        Args:
+            source: read to its end, and closed.
+            name: becomes ``FrameResult.source``.
+            sampling: which frames; all if None.
+            consumers: called in this order for each frame.
+
+        Yields:
+            The share of the video that is done, 0 to 1, after each frame; nothing where its length is unknown.
+
+        Raises:
+            VideoError: the file is not a video that can be read.
+        """
+        sampling, consumers = sampling or Sampling(), tuple(consumers)
+        for frame, result in self.watch(source, name, sampling):
+            for consume in consumers:
+                consume(frame, result)
+            share = source.share(frame.seconds, sampling)
+            if share is not None:
+                yield share
 
     def stream(
         self, video: str | os.PathLike[str], sampling: Sampling | None = None, tracker: Tracker | None = None
     ) -> Iterator[FrameResult]:
-        """The expressions shown in a video, frame by frame, each face with the same number throughout.
+        """Predict a video frame by frame; a tracker gives each face a number and smooths its probabilities.
 
         Args:
             video: the path of a file.
             sampling: which frames; all if None.
-            tracker: follows the faces; one with the usual tracker config if None.
+            tracker: one with the default config if None.
 
         Raises:
-            VideoError: the file is no video that can be read.
+            VideoError: the file is not a video that can be read.
         """
         for _, result in self.watch(FileSource(Path(video)), os.fspath(video), sampling, tracker):
             yield result
@@ -142,64 +222,70 @@ class Recognizer:
     def watch(
         self, source: FileSource, name: str, sampling: Sampling | None = None, tracker: Tracker | None = None
     ) -> Iterator[tuple[VideoFrame, FrameResult]]:
-        """Each frame of a video that is wanted, and what was found in it; see ``stream``.
+        """Like ``stream``, with the frame of each result; see ``analyze_video`` for a loop with consumers.
 
-        Frames are decoded in a thread ahead of those that find faces, one a core, and they ahead of the one that names
-        expressions, which takes those of several frames in one go.
+        A pipeline of threads: one decodes frames, one per core detects faces, and the caller's classifies the faces of
+        several frames in one batch.
 
         Args:
             source: read to its end, and closed.
-            name: told as the source of each result.
-            sampling: which frames.
-            tracker: follows the faces.
+            name: becomes ``FrameResult.source``.
+            sampling: which frames; all if None.
+            tracker: one with the default config if None.
+
+        Raises:
+            VideoError: the file is not a video that can be read.
         """
+        from mien.tracking.tracker import Tracker
+
         tracker = tracker or Tracker()
-        found = self._found_ahead(source, sampling or Sampling())
+        detected = self._detected(source, sampling or Sampling())
         try:
-            while some := list(islice(found, FOUND)):
-                named = self._classify_all([cut for _, cut in some])
-                for (frame, _), predictions in zip(some, named, strict=True):
-                    told = tracker.follow(predictions, frame.seconds)
-                    yield frame, FrameResult(name, frame.index, frame.seconds, told)
+            while batch := list(islice(detected, DETECTED_QUEUE)):
+                classified = self._classify_all([cropped for _, cropped in batch])
+                for (frame, _), predictions in zip(batch, classified, strict=True):
+                    tracked = tracker.follow(predictions, frame.seconds)
+                    yield frame, FrameResult(name, frame.index, frame.seconds, tracked)
         finally:
-            found.close()
+            detected.close()
             source.close()
 
-    def _found_ahead(self, source: FileSource, sampling: Sampling) -> Generator[_Found]:
-        frames = prefetch(source.frames(sampling), DECODED)
+    def _detected(self, source: FileSource, sampling: Sampling) -> Generator[_Detected]:
+        """The frames with their faces, prefetched."""
+        frames = prefetch(source.frames(sampling), DECODED_QUEUE)
 
-        def find(frame: VideoFrame) -> _Found:
+        def detect(frame: VideoFrame) -> _Detected:
             faces = self.detector.detect(frame.image)
-            return _Found(frame, self._cut(frame.image, faces, detected=True))
+            return _Detected(frame, self._crop(frame.image, faces, detected=True))
 
-        def found() -> Iterator[_Found]:
+        def detected() -> Iterator[_Detected]:
             try:
-                yield from parallel_map(find, frames, cores())
+                yield from parallel_map(detect, frames, cores())
             finally:
                 frames.close()
 
-        return prefetch(found(), FOUND)
+        return prefetch(detected(), DETECTED_QUEUE)
 
     def classify(self, frame: Frame, faces: Sequence[Face], *, detected: bool = True) -> tuple[Prediction, ...]:
-        """The expression of each face of a frame, in the order of the faces.
+        """Predict the expression of given faces of a frame, in their order.
 
         Args:
             frame: uint8 (height, width, 3), RGB.
-            faces: where they are.
-            detected: whether this recognizer's detector framed them (one that frames whole images has a crop
-                rule of its own); False: they are tight around the face.
+            faces: with boxes in pixels of the frame.
+            detected: whether this recognizer's detector framed them (one that frames whole images has a crop rule of
+                its own); False: boxes are tight around the face.
         """
-        return self._classify_all([self._cut(frame, faces, detected=detected)])[0]
+        return self._classify_all([self._crop(frame, faces, detected=detected)])[0]
 
-    def _cut(self, frame: Frame, faces: Sequence[Face], *, detected: bool) -> _Cut:
+    def _crop(self, frame: Frame, faces: Sequence[Face], *, detected: bool) -> _Crops:
         card = self.classifier.card
         rule = rule_for(self.detector, card.crop) if detected else card.crop
-        return _Cut(tuple(faces), crop_faces(frame, faces, rule, card.size, card.channels))
+        return _Crops(tuple(faces), crop_faces(frame, faces, rule, card.size, card.channels))
 
-    def _classify_all(self, cuts: Sequence[_Cut]) -> list[tuple[Prediction, ...]]:
-        """The expressions of the faces of several frames, frame by frame."""
-        rows = iter(self.classifier.predict(np.concatenate([cut.crops for cut in cuts]), self.head))
-        return [tuple(self._predicted(*pair, next(rows)) for pair in zip(*cut, strict=True)) for cut in cuts]
+    def _classify_all(self, cropped: Sequence[_Crops]) -> list[tuple[Prediction, ...]]:
+        """The predictions of the faces of several frames, frame by frame, from one batch."""
+        rows = iter(self.classifier.predict(np.concatenate([crops for _, crops in cropped]), self.head))
+        return [tuple(self._predicted(*pair, next(rows)) for pair in zip(*frame, strict=True)) for frame in cropped]
 
     def _predicted(self, face: Face, face_crop: Crops, row: Probabilities) -> Prediction:
         return Prediction(
@@ -212,22 +298,22 @@ class Recognizer:
 
 
 def detectors_here(store: ModelStore) -> tuple[str, ...]:
-    """The names of the detectors that need nothing fetched any more, the default one first."""
+    """The names of the detectors that are installed, the default one first."""
     return ("auto", *(["yunet"] if store.has("yunet") else []), "haar")
 
 
 def find_detector(name: str, store: ModelStore, threads: int = 1) -> Detector:
-    """A detector by name, with its model from the store.
+    """Load a detector by name, with its model from the store.
 
     Args:
         name: "auto" or "faces" (mien's own), "yunet", "haar", "whole" (each image is a face), or the path of a
-            detector that mien train wrote.
+            detector that ``mien train`` wrote.
         store: where models are.
-        threads: of ONNX Runtime within one call; 0: one a core.
+        threads: of ONNX Runtime within one call; 0: one per core.
 
     Raises:
         UsageError: the name is unknown.
-        ModelError: its model is missing, changed, or no detector.
+        ModelError: its model is missing, changed, or not a detector.
     """
     if name.lower().endswith(".onnx"):
         return OwnDetector(store.load(Path(name)), threads=threads)
@@ -251,7 +337,13 @@ def _as_face(box: Any) -> Face:
     raise UsageError(f"expected boxes as mien.Box(left, top, right, bottom) or mien.Face; received {box!r}")
 
 
-def _name(image: Image) -> str:
+def _decoded(image: ImageLike) -> Frame:
+    return from_pillow(image) if isinstance(image, Image.Image) else read(image)
+
+
+def _name(image: ImageLike) -> str:
     if isinstance(image, str | os.PathLike):
         return os.fspath(image)
+    if isinstance(image, Image.Image):
+        return getattr(image, "filename", "") or "<image>"
     return "<bytes>" if isinstance(image, bytes | bytearray | memoryview) else "<array>"

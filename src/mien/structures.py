@@ -1,18 +1,19 @@
-"""The values that pass between the stages: frames, face crops, boxes, faces, predictions, a frame's result.
+"""The values that pass between the stages: frames, face crops, boxes, faces, predictions, and the result of a frame.
 
 =============  =====================================  =============================================
 Frame          uint8 (height, width, 3), RGB          one image
-Face crops          uint8 (count, size, size, channels)    cropped faces; grey (1) or RGB (3)
+Crops          uint8 (count, size, size, channels)    face crops; grey (1 channel) or RGB (3)
 Probabilities  float32 (count, labels)                rows sum to 1
 Targets        float32 (count, labels)                rows sum to 1: one-hot, or shares of votes
 =============  =====================================  =============================================
 
-Face crops stay uint8 at every border: scaling happens inside the network's graph, so it can be neither
-forgotten nor done twice.
+Face crops stay uint8 at every interface: the network's graph scales them, so scaling can be neither forgotten nor
+done twice.
 """
 
 from __future__ import annotations
 
+import html
 import math
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, TypeAlias
@@ -20,6 +21,7 @@ from typing import Any, NamedTuple, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+from mien.emotions import COLOURS
 from mien.errors import ImageError, UsageError
 
 Frame: TypeAlias = npt.NDArray[np.uint8]
@@ -31,14 +33,14 @@ ROW_SUM_TOLERANCE = 1e-3
 
 
 def describe(array: object) -> str:
-    """What came, in words for an error: type, dtype and shape."""
+    """Type, dtype and shape of a value, for error messages."""
     if isinstance(array, np.ndarray):
         return f"an array of {array.dtype} with shape {array.shape}"
     return f"a {type(array).__name__}"
 
 
 def check_frame(array: Any) -> Frame:
-    """An image from a Python user, checked.
+    """Check an image given as an array.
 
     Args:
         array: uint8 (height, width, 3) in RGB order, at least 1x1.
@@ -57,7 +59,7 @@ def check_frame(array: Any) -> Frame:
 
 
 def check_crops(array: Any) -> Crops:
-    """Cropped faces from a Python user: uint8 (count, size, size, 1 or 3).
+    """Check face crops given as an array: uint8 (count, size, size, 1 or 3).
 
     Raises:
         ImageError: the array is anything else.
@@ -72,7 +74,7 @@ def check_crops(array: Any) -> Crops:
 
 
 def check_distribution(array: Any, labels: int) -> npt.NDArray[np.float32]:
-    """Probabilities or targets: float32 (count, labels), finite, none negative, rows that sum to 1.
+    """Check probabilities or targets: float32 (count, labels), finite, not negative, rows sum to 1.
 
     Raises:
         UsageError: the array is anything else.
@@ -87,18 +89,17 @@ def check_distribution(array: Any, labels: int) -> npt.NDArray[np.float32]:
     return checked
 
 
-NOSE = 0.45
-"""How far the tip of the nose stands out from the plane of the eyes, in distances of the eyes: about 28 of 63 mm."""
+NOSE_DEPTH_RATIO = 0.45
+"""Distance of the nose tip from the plane of the eyes, over the distance of the eyes: about 28 of 63 mm."""
 
-TURNED_AWAY = 25.0
-"""Degrees of yaw from which an expression is not read well: of 764 labelled photos the share read rightly is 0.73 below
-and 0.48 from there on (29 faces) with mien's own detector, 0.75 and 0.53 (79) with YuNet, while the answers are nearly
-as sure (0.80 and 0.76 on average)."""
-
+TURNED_AWAY_DEGREES = 25.0
+"""Yaw from which predictions are unreliable. Accuracy on 764 labelled photos is 0.73 below it and 0.48 from
+it on (29 faces) with mien's own detector, 0.75 and 0.53 (79) with YuNet, while the mean confidence hardly falls (0.80
+and 0.76)."""
 
 BLURRED = "blurred"
 QUALITY_ISSUES = ("small", BLURRED, "dark")
-"""What may spoil the reading of a face."""
+"""What may make a prediction unreliable."""
 
 TURNED, AMBIGUOUS = "turned away", "ambiguous"
 
@@ -107,7 +108,14 @@ TURNED, AMBIGUOUS = "turned away", "ambiguous"
 class Box:
     """A rectangle in pixels of the original frame; right and bottom are exclusive.
 
-    It may reach outside the frame: a face at the border is cut there, its box is not.
+    It may reach outside the frame: at the border a face is cut, its box is not.
+
+    Raises:
+        UsageError: an edge is not finite, or the box is empty.
+
+    Example:
+        >>> Box(0, 0, 10, 10).iou(Box(5, 0, 15, 10))
+        0.3333333333333333
     """
 
     left: float
@@ -137,26 +145,26 @@ class Box:
 
     @property
     def side(self) -> float:
-        """Pixels of the longer side, which is what a face's size means."""
+        """Pixels of the longer side; the size of a face."""
         return max(self.width, self.height)
 
     @property
     def centre(self) -> tuple[float, float]:
-        """X and y of the middle."""
+        """Centre as x and y."""
         return (self.left + self.right) / 2, (self.top + self.bottom) / 2
 
     @property
     def area(self) -> float:
-        """Square pixels."""
+        """Area in square pixels."""
         return self.width * self.height
 
-    def overlap(self, other: Box) -> float:
+    def iou(self, other: Box) -> float:
         """Intersection over union with another box, 0 to 1."""
-        shared = self.shared(other)
-        return shared / (self.area + other.area - shared)
+        intersection = self.intersection(other)
+        return intersection / (self.area + other.area - intersection)
 
-    def shared(self, other: Box) -> float:
-        """Square pixels that lie in both boxes."""
+    def intersection(self, other: Box) -> float:
+        """Area of the intersection with another box, in square pixels."""
         width = min(self.right, other.right) - max(self.left, other.left)
         height = min(self.bottom, other.bottom) - max(self.top, other.top)
         return max(width, 0.0) * max(height, 0.0)
@@ -171,7 +179,7 @@ class Point(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Landmarks:
-    """Five points of a face; right and left as the person sees them (the right eye is on the image's left)."""
+    """Five points of a face. Sides are the subject's: the right eye is on the left of the image."""
 
     right_eye: Point
     left_eye: Point
@@ -181,31 +189,34 @@ class Landmarks:
 
     @property
     def roll(self) -> float:
-        """Degrees that the head leans in the image: positive when turned clockwise."""
+        """In-plane rotation of the head in degrees, positive clockwise."""
         return math.degrees(math.atan2(self.left_eye.y - self.right_eye.y, self.left_eye.x - self.right_eye.x))
 
     @property
     def yaw(self) -> float:
-        """Degrees that the head is turned aside, roughly: positive towards the image's right, 0 facing the camera.
+        """Rough horizontal rotation of the head in degrees: 0 facing the camera, positive to the right of the image.
 
-        The nose moves along the line of the eyes by the sine, the eyes draw together by the cosine.
+        The nose moves along the line of the eyes with the sine, the distance of the eyes shrinks with the cosine.
         """
         across, down = self.left_eye.x - self.right_eye.x, self.left_eye.y - self.right_eye.y
-        apart = math.hypot(across, down)
+        eye_distance = math.hypot(across, down)
         x = self.nose.x - (self.left_eye.x + self.right_eye.x) / 2
         y = self.nose.y - (self.left_eye.y + self.right_eye.y) / 2
-        aside = (x * across + y * down) / apart if apart else x
-        return math.degrees(math.atan2(aside, NOSE * apart))
+        offset = (x * across + y * down) / eye_distance if eye_distance else x
+        return math.degrees(math.atan2(offset, NOSE_DEPTH_RATIO * eye_distance))
 
 
 @dataclass(frozen=True, slots=True)
 class Face:
-    """A face that a detector found.
+    """A detected face.
 
     Attributes:
-        box: tight around the face from brow to chin, as YuNet frames it; every detector speaks this convention.
-        landmarks: the five points where the detector knows them.
+        box: tight around the face from brow to chin, as YuNet frames it; every detector follows this convention.
+        landmarks: five points; None from a detector without landmarks.
         confidence: 0 to 1, the detector's own; comparable within one detector only.
+
+    Raises:
+        UsageError: the confidence is out of range.
     """
 
     box: Box
@@ -218,23 +229,26 @@ class Face:
 
     @property
     def turned_away(self) -> bool:
-        """Whether the face looks aside by more than an expression can be read at; False without landmarks."""
-        return self.landmarks is not None and abs(self.landmarks.yaw) >= TURNED_AWAY
+        """Whether the yaw is too large for a reliable prediction; False without landmarks."""
+        return self.landmarks is not None and abs(self.landmarks.yaw) >= TURNED_AWAY_DEGREES
 
 
 @dataclass(frozen=True, slots=True)
 class Prediction:
-    """The expression that one face shows.
+    """The predicted expression of one face.
 
     Attributes:
-        face: where it was found.
+        face: the detected face.
         labels: names of the expressions, in the order of ``probabilities``.
         probabilities: calibrated, sum to 1, never rounded.
-        unsure_below: the model's threshold: a best probability under it means "unsure".
-        track: the same number for the same face over the frames of a video; None for photos.
-        quality_issues: what may spoil the reading: "small", "blurred", "dark".
-        held: the expression that is named while no other is clearly likelier, so that a word does not flicker over
-            frames; None: the most probable one is named.
+        unsure_below: the model's threshold: a lower probability means "unsure".
+        track: number of the face, constant over the frames of a video; None for photos.
+        quality_issues: what may make the prediction unreliable: "small", "blurred", "dark".
+        stable_label: in videos, the expression kept by label hysteresis until another is clearly more probable, so
+            that ``emotion`` does not flicker; None: the most probable one.
+
+    Raises:
+        UsageError: the probabilities do not fit the labels or do not sum to 1.
     """
 
     face: Face
@@ -243,7 +257,7 @@ class Prediction:
     unsure_below: float = 0.0
     track: int | None = None
     quality_issues: tuple[str, ...] = ()
-    held: str | None = None
+    stable_label: str | None = None
 
     def __post_init__(self) -> None:
         if len(self.labels) != len(self.probabilities) or not self.labels:
@@ -253,46 +267,46 @@ class Prediction:
             )
         if not abs(sum(self.probabilities) - 1.0) <= 1e-3:  # so that NaN is refused too
             raise UsageError(f"expected probabilities that sum to 1; received a sum of {sum(self.probabilities)}")
-        if self.held is not None and self.held not in self.labels:
-            raise UsageError(f"expected to hold one of the labels {self.labels}; received {self.held!r}")
+        if self.stable_label is not None and self.stable_label not in self.labels:
+            raise UsageError(f"expected a stable label among {self.labels}; received {self.stable_label!r}")
 
     @property
     def probability(self) -> float:
-        """The probability of the expression named."""
+        """The probability of ``emotion``."""
         return self.probability_of(self.emotion)
 
     @property
     def emotion(self) -> str:
-        """The expression named, the most probable one unless one is held: an ``Emotion``, or a class of the user's."""
-        return self.held or self.labels[self.probabilities.index(max(self.probabilities))]
+        """The predicted expression: the most probable label, or the stable one; an ``Emotion`` or a class of yours."""
+        return self.stable_label or self.labels[self.probabilities.index(max(self.probabilities))]
 
     @property
     def unsure(self) -> bool:
-        """Whether not to rely on the answer: the best probability is low, or the face is turned away or blurred."""
+        """Whether the prediction is unreliable: its probability is low, or the face is turned away or blurred."""
         return self.probability < self.unsure_below or self.face.turned_away or BLURRED in self.quality_issues
 
     @property
     def reasons(self) -> tuple[str, ...]:
-        """Why the answer is unsure: "turned away" and its flaws, or where there are none "ambiguous"."""
+        """Why the prediction is unsure: "turned away" and the quality issues, or else "ambiguous"."""
         if not self.unsure:
             return ()
         return (*([TURNED] if self.face.turned_away else []), *self.quality_issues) or (AMBIGUOUS,)
 
     def probability_of(self, label: str) -> float:
-        """The probability of one expression by name; 0.0 where the model does not know it."""
+        """The probability of a label; 0.0 if the model does not have it."""
         return self.probabilities[self.labels.index(label)] if label in self.labels else 0.0
 
 
 @dataclass(frozen=True, slots=True)
 class FrameResult:
-    """What was found in one image or video frame.
+    """The faces and predictions of one image or video frame; notebooks show it as a table.
 
     Attributes:
-        source: the path or name that the image came under.
+        source: path or name of the image or video.
         index: number of the frame in its source, 0 for a photo.
         seconds: time of the frame in its video; None for a photo.
-        predictions: one a face, largest face first; empty where no face was found.
-        error: why the image could not be read; None where it could.
+        predictions: one per face, largest face first; empty if no face was found.
+        error: why the image could not be read; None if it could.
     """
 
     source: str
@@ -300,3 +314,30 @@ class FrameResult:
     seconds: float | None = None
     predictions: tuple[Prediction, ...] = field(default=())
     error: str | None = None
+
+    def _repr_html_(self) -> str:
+        """A table for notebooks: expression, probability as a bar, and box of each face."""
+        title = html.escape(self.source) + ("" if self.seconds is None else f" @ {self.seconds:.2f} s")
+        if self.error is not None or not self.predictions:
+            return f"<p>{title}: {html.escape(self.error or 'no face found')}</p>"
+        rows = "".join(map(_html_row, self.predictions))
+        return f"<table><caption>{title}</caption><tr><th>expression<th>probability<th>box<th>notes</tr>{rows}</table>"
+
+
+def _html_row(prediction: Prediction) -> str:
+    """A row of the table: the bar has the colour of the expression, grey where the prediction is unsure."""
+    grey = (176, 182, 192)
+    colour = grey if prediction.unsure else COLOURS.get(prediction.emotion, grey)
+    box = prediction.face.box
+    edges = ", ".join(f"{edge:.0f}" for edge in (box.left, box.top, box.right, box.bottom))
+    bar = (
+        f'<div style="width: {100 * prediction.probability:.0f}px; height: 0.8em; '
+        f'display: inline-block; background: rgb{colour}"></div>'
+    )
+    cells = (
+        html.escape(prediction.emotion),
+        f"{bar} {prediction.probability:.0%}",
+        edges,
+        html.escape(", ".join(prediction.reasons)),
+    )
+    return "<tr>" + "".join(f"<td>{cell}" for cell in cells) + "</tr>"

@@ -20,7 +20,7 @@ needs_keras = pytest.mark.skipif(find_spec("keras") is None, reason="needs keras
 
 @pytest.fixture
 def own_model(shipped_model, classifier, tmp_path):
-    """The shipped model under a card of its own, in a file: a model that a user taught."""
+    """The shipped model under a card of its own, in a file: a model that a user trained."""
     onnx = pytest.importorskip("onnx", reason="onnx makes the models of these tests: pip install 'mien[train]'")
 
     def make(name="mine", **origin):
@@ -57,7 +57,11 @@ def test_list_takes_the_words_of_a_card_literally(mien, own_model):
 
 
 def test_a_model_of_one_s_own_comes_works_and_goes(mien, own_model, cache_folder, paint):
-    assert mien("models", "add", own_model(), "--name", "theirs") == (0, "added: theirs (classifier)\n", "")
+    assert mien("models", "add", own_model(), "--name", "theirs") == (
+        0,
+        "added: theirs (classifier)\n",
+        "next: mien predict photo.jpg --model theirs\n",
+    )
     assert "classifier  ok" in rows_of(mien("models", "list").out)["theirs"]
     assert mien("predict", paint("a.png"), "-d", "whole", "--model", "theirs").code == 0
     assert mien("models", "remove", "theirs").code == 0
@@ -71,31 +75,39 @@ def test_show_prints_what_a_model_file_is(mien, own_model, classifier, own_score
     card = classifier.card
     for words in ("héron", "48x48x1", ", ".join(card.fused.labels), card.origin.network, card.origin.licence):
         assert words in " ".join(out.split())
-    assert f"PublicTest, fer2013: accuracy {own_scores['accuracy']:.4f} of" in out
-    assert "input  face crops: tensor(uint8) ['batch', 48, 48, 1]" in out
+    assert f"PublicTest, fer2013: accuracy {own_scores['accuracy']:.4f} (n =" in out
+    assert "input  chips: tensor(uint8) ['batch', 48, 48, 1]" in out
     assert "Conv " in out
-    assert "59,630,304 multiply-adds a face crop" in out
+    assert "59,630,304 multiply-adds per image" in out
 
 
 def test_show_as_json_holds_the_whole_card_and_the_layers(mien, classifier):
     pytest.importorskip("onnx", reason="needs onnx: pip install 'mien[train]'")
-    told = json.loads(mien("models", "show", "compact", "--json").out)
-    assert ModelCard.from_json(json.dumps(told["card"])) == classifier.card
-    assert told["inputs"] == [{"name": "crops", "type": "tensor(uint8)", "shape": ["batch", 48, 48, 1]}]
-    assert [output["shape"][1] for output in told["outputs"]] == [7, 8]
-    assert told["parameters"] == sum(layer["parameters"] for layer in told["layers"])
-    assert {"name": "/Conv", "kind": "Conv", "output": [48, 48, 16]}.items() <= told["layers"][9].items()
+    shown = json.loads(mien("models", "show", "compact", "--json").out)
+    assert ModelCard.from_json(json.dumps(shown["card"])) == classifier.card
+    assert shown["inputs"] == [{"name": "chips", "type": "tensor(uint8)", "shape": ["batch", 48, 48, 1]}]
+    assert [output["shape"][1] for output in shown["outputs"]] == [7, 8]
+    assert shown["parameters"] == sum(layer["parameters"] for layer in shown["layers"])
+    assert {"name": "/Conv", "kind": "Conv", "output": [48, 48, 16]}.items() <= shown["layers"][9].items()
 
 
 def test_show_tells_what_the_detector_is(mien):
     pytest.importorskip("onnx", reason="needs onnx: pip install 'mien[train]'")
     code, out, _ = mien("models", "show", "faces")
     assert code == 0
-    for words in ("a face", "from a score of", "recall", "landmark error", "tensor(uint8)", "Conv"):
+    for words in (
+        "thresholds",
+        "score 0.47",
+        "recall",
+        "false positives per image",
+        "landmark error",
+        "tensor(uint8)",
+        "Conv",
+    ):
         assert words in out
-    told = json.loads(mien("models", "show", "faces", "--json").out)
-    assert told["card"]["name"] == "faces"
-    assert 85_000 < sum(layer["parameters"] for layer in told["layers"]) < 100_000
+    shown = json.loads(mien("models", "show", "faces", "--json").out)
+    assert shown["card"]["name"] == "faces"
+    assert 85_000 < sum(layer["parameters"] for layer in shown["layers"]) < 100_000
 
 
 def test_show_without_onnx_tells_what_onnxruntime_knows(process):
@@ -109,13 +121,13 @@ def test_show_without_onnx_tells_what_onnxruntime_knows(process):
 
 @needs_keras
 @pytest.mark.train
-def test_show_prints_a_network_of_the_zoo_layer_by_layer(ran):
+def test_show_prints_a_network_of_the_architectures_layer_by_layer(ran):
     code, out, _ = ran("models", "show", "two-conv")
     assert code == 0
     rows = [line.split() for line in out.splitlines() if line.strip()]
     assert rows[0] == ["layer", "kind", "output", "parameters", "multiply-adds"]
     assert ["conv2d_1", "Conv2D", "24", "x", "24", "x", "64", "18,496", "10,616,832"] in rows
-    assert out.endswith("1,199,495 parameters, 12,460,928 multiply-adds a face crop\n")
+    assert out.endswith("1,199,495 parameters, 12,460,928 multiply-adds per image\n")
 
 
 @needs_keras
@@ -129,16 +141,16 @@ def test_show_prints_a_network_of_the_zoo_layer_by_layer(ran):
     ids=["asked by name", "asked by its shape"],
 )
 def test_a_network_with_a_model_s_name_is_shown_when_asked_for(mien, options, shapes):
-    told = json.loads(mien("models", "show", "compact", "--json", *options).out)
-    assert "card" not in told
-    assert (told["layers"][0]["output"], told["layers"][-1]["output"]) == shapes
-    assert told["parameters"] - told["trainable"] > 0
-    assert "BatchNormalization" in {layer["kind"] for layer in told["layers"]}
+    shown = json.loads(mien("models", "show", "compact", "--json", *options).out)
+    assert "card" not in shown
+    assert (shown["layers"][0]["output"], shown["layers"][-1]["output"]) == shapes
+    assert shown["parameters"] - shown["trainable"] > 0
+    assert "BatchNormalization" in {layer["kind"] for layer in shown["layers"]}
 
 
 @needs_keras
 @pytest.mark.train
-def test_networks_lists_the_zoo(mien):
+def test_networks_lists_the_architectures(mien):
     from mien.training.architectures import ARCHITECTURES
 
     code, out, _ = mien("models", "networks")
@@ -149,8 +161,8 @@ def test_networks_lists_the_zoo(mien):
 @needs_keras
 @pytest.mark.train
 def test_the_network_that_finds_faces_is_shown_at_a_size(mien):
-    told = json.loads(mien("models", "show", "face-detector", "--size", 64, "--json").out)
-    assert told["layers"][0]["output"] == [64, 64, 3]
+    shown = json.loads(mien("models", "show", "face-detector", "--size", 64, "--json").out)
+    assert shown["layers"][0]["output"] == [64, 64, 3]
     code, _, err = mien("models", "show", "face-detector", "--size", 48)
     assert (code, "a multiple of 32" in err) == (2, True)
 
@@ -228,15 +240,15 @@ def test_doctor_of_a_sound_installation(mien):
     code, out, err = mien("doctor")
     assert code == 0, out
     assert err == ""
-    for topic in ("Python", "OpenCV", "ONNX Runtime", "model compact", "ms a face crop"):
+    for topic in ("Python", "OpenCV", "ONNX Runtime", "model compact", "ms per face crop"):
         assert topic in out
 
 
 def test_demo_prints_the_portrait_and_writes_it_drawn(mien, tmp_path):
-    code, out, _ = mien("demo", "--out", tmp_path / "new" / "demo")
+    code, out, err = mien("demo", "--out", tmp_path / "new" / "demo")
     drawn = tmp_path / "new" / "demo" / "portrait.jpg"
     assert code == 0
     assert any(label in out for label in FER2013)
-    assert out.endswith(f"drawn: {drawn}\n")
+    assert f"written: {drawn};" in err
     assert read(drawn).shape == read(PORTRAIT).shape
     assert np.abs(read(drawn).astype(int) - read(PORTRAIT)).max() > 50

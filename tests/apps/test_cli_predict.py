@@ -17,6 +17,7 @@ from mien.emotions import FER2013, FERPLUS
 from mien.errors import UsageError
 from mien.media.image import read
 from mien.media.video import Sampling
+from mien.recognizer import Analysis
 from mien.structures import FrameResult
 
 
@@ -45,8 +46,8 @@ def test_a_line_of_json_has_the_schema(mien, paint, portrait):
     assert (line["source"], line["index"], line["seconds"], line["error"]) == (str(path), 0, None, None)
     (face,) = line["faces"]
     assert list(face) == [
-        "box", "landmarks", "confidence", "emotion", "probability", "unsure", "turned_away", "reasons",
-        "track", "probabilities",
+        "box", "landmarks", "confidence", "emotion", "probability", "unsure", "unsure_below", "turned_away", "reasons",
+        "quality_issues", "track", "probabilities",
     ]  # fmt: skip
     left, top, right, bottom = face["box"]
     assert all(isinstance(edge, int) for edge in face["box"])
@@ -106,11 +107,12 @@ class InterruptedAtTheThird:
     def __init__(self):
         self.seen = 0
 
-    def predict(self, frame):
-        self.seen += 1
-        if self.seen == 3:
-            raise KeyboardInterrupt
-        return FrameResult("")
+    def analyze(self, sources):
+        for name, image in sources:
+            self.seen += 1
+            if self.seen == 3:
+                raise KeyboardInterrupt
+            yield Analysis(FrameResult(name), read(image))
 
 
 def test_ctrl_c_leaves_the_table_so_far(paint, capsys):
@@ -247,6 +249,22 @@ def test_all_outputs_at_once_tell_the_same(mien, paint, portrait, tmp_path):
     assert sorted(files_in(drawn)) == ["grey.png", "pair.png"]
     assert (read(drawn / "pair.png") != pair).any()
     assert (read(drawn / "grey.png") == 128).all()
+
+
+def test_the_old_name_of_anonymize_works_and_says_so(mien, paint, portrait, tmp_path):
+    path = paint("a.png", portrait)
+    done = mien("predict", path, "--mask", tmp_path / "old")
+    assert (done.code, "mien: --mask is now --anonymize" in done.err) == (0, True)
+    done = mien("predict", path, f"--anonymize={tmp_path / 'new'}")
+    assert (done.code, "is now" in done.err) == (0, False)
+    assert files_in(tmp_path / "old") == files_in(tmp_path / "new")
+
+
+def test_files_are_named_on_stderr(mien, paint, tmp_path, monkeypatch):
+    paint("a.png")
+    monkeypatch.chdir(tmp_path)
+    done = mien("predict", "a.png", "--json", "--csv", "f.csv", "--draw", "drawn")
+    assert (len(lines_of(done.out)), done.err) == (1, "written: f.csv\nwritten: drawn\n")
 
 
 def test_drawings_keep_originals_and_share_no_name(mien, paint, tmp_path):

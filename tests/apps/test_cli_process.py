@@ -15,6 +15,7 @@ import threading
 import pytest
 
 from mien import __version__
+from mien.apps.cli import write_failure
 
 POSIX = pytest.mark.skipif(os.name == "nt", reason="Windows has other signals, and no pseudo-terminals")
 COMMANDS = [
@@ -106,7 +107,7 @@ def test_ctrl_c_leaves_whole_lines_and_whole_files(process, many, tmp_path):
         started.send_signal(signal.SIGINT)
         rest, err = started.communicate(timeout=120)
     assert started.returncode == 130
-    assert err.decode() == "mien: interrupted; what was finished is there\n"
+    assert err.decode() == "mien: interrupted; finished results are kept\n"
     lines = lines_of(first + rest)
     assert 1 <= len(lines) < 400
     with (tmp_path / "faces.csv").open(encoding="utf-8", newline="") as file:
@@ -149,7 +150,7 @@ def test_progress_is_on_the_terminal_and_results_stay_in_their_file(many, cache_
     command = [sys.executable, "-m", "mien", "predict", many, "--json", "-d", "whole"]
     code, seen, out = on_a_terminal(command, tmp_path, environment_of(cache_folder), streams=("stderr",))
     assert code == 0
-    assert "reading faces" in seen
+    assert "analyzing" in seen
     assert len(lines_of(out.encode())) == 400
 
 
@@ -177,7 +178,7 @@ def test_help_fits_80_columns_and_cuts_nothing(mien, monkeypatch, command):
 @pytest.mark.parametrize(
     ("command", "options"),
     [
-        ("predict", "SOURCE --model -m --detector -d --head --json --csv --parquet --draw"),
+        ("predict", "SOURCE --model -m --detector -d --head --json --csv --parquet --draw --anonymize"),
         ("demo", "--out"),
         ("train", "--data --out --config --model -m --epochs --batch --seed --precision"),
         ("export", "RUN --data"),
@@ -188,6 +189,30 @@ def test_help_names_each_option(mien, monkeypatch, command, options):
     monkeypatch.setenv("COLUMNS", "80")
     words = re.findall(r"[\w-]+", mien(command, "--help").out)
     assert set(options.split()) <= set(words)
+
+
+def test_help_of_predict_is_grouped_and_short(mien, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    out = mien("predict", "--help").out
+    assert len(out.splitlines()) < 60
+    titles = [line.rstrip(":") for line in out.splitlines() if re.fullmatch(r"\w+:", line)]
+    assert titles == ["Input", "Model", "Output", "Video", "Batch", "Options", "Examples"]
+    assert out.count("\n  mien predict ") == 3  # examples
+    assert not re.search(
+        r"<?\b(path|str|int|float|bool|TEXT|INTEGER)\b>?", out.partition("Model:")[2].partition("Ex")[0]
+    )
+
+
+def test_help_takes_square_brackets_literally(mien):
+    assert "'mien[parquet]'" in mien("predict", "--help").out
+    assert "[default: compact]" in mien("predict", "--help").out
+
+
+@pytest.mark.parametrize("name", ["predict", "demo", "doctor", "models list", "models show"])
+def test_help_ends_with_examples(mien, name):
+    examples = mien(*name.split(), "--help").out.partition("Examples:")[2].strip().splitlines()
+    assert 1 <= len(examples) <= 3
+    assert all(line.strip().startswith("mien ") for line in examples)
 
 
 @pytest.mark.parametrize("command", [[], ["models"]], ids=["mien", "mien models"])
@@ -208,3 +233,30 @@ def test_asking_costs_no_heavy_import(process, arguments):
     with process(*arguments, before=look) as started:
         _, err = started.communicate(timeout=120)
     assert (started.returncode, err) == (0, b"\n")
+
+
+def test_predicting_a_photo_loads_neither_timelines_nor_html_nor_avatars(process, paint, portrait):
+    look = "import atexit, sys; atexit.register(lambda: print(*sys.modules, file=sys.stderr))"
+    with process("predict", paint("a.png", portrait), "--json", before=look) as started:
+        out, err = started.communicate(timeout=120)
+    assert (started.returncode, len(json.loads(out)["faces"])) == (0, 1)
+    loaded = {name for name in err.decode().split() if name.startswith("mien.")}
+    assert "mien.recognizer" in loaded
+    assert {name for name in loaded if name.startswith(("mien.tracking", "mien.visualization"))} == set()
+
+
+# -- outputs that can't be written
+
+
+@pytest.mark.parametrize(
+    ("error", "message"),
+    [
+        (OSError(28, "No space left on device", "f.csv"), "can't write f.csv: No space left on device. Check"),
+        (OSError(28, "No space left on device"), "can't write the results: No space left on device. Check"),
+        (OSError("the stream is closed"), "can't write the results: the stream is closed. Check"),
+        (OSError(), "can't write the results: OSError. Check"),
+    ],
+    ids=["name and reason", "reason", "message", "nothing"],
+)
+def test_a_write_failure_names_a_reason(error, message):
+    assert write_failure(error).startswith(message)

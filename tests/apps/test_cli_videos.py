@@ -121,31 +121,31 @@ def test_subtitles_are_of_one_video(mien, clip, tmp_path):
     assert (code, "expected one video for --srt; received 2 files" in err) == (2, True), err
 
 
-def test_a_video_is_drawn_and_masked_with_all_its_frames(mien, clip, tmp_path):
+def test_a_video_is_drawn_and_anonymized_with_all_its_frames(mien, clip, tmp_path):
     pytest.importorskip("av", reason="needs PyAV: pip install 'mien[video]'")
     Image.fromarray(astronaut()).save(tmp_path / "one.png")
-    drawn, masked = tmp_path / "drawn", tmp_path / "masked"
-    code, _, err = mien("predict", clip, tmp_path / "one.png", "--draw", drawn, "--mask", masked)
+    drawn, anonymized = tmp_path / "drawn", tmp_path / "anonymized"
+    code, _, err = mien("predict", clip, tmp_path / "one.png", "--draw", drawn, "--anonymize", anonymized)
     assert code == 0, err
     assert sorted(path.name for path in drawn.iterdir()) == ["face.mp4", "one.png"]
     plain = read_all(clip)
-    for folder in (drawn, masked):
+    for folder in (drawn, anonymized):
         frames = read_all(folder / "face.mp4")
         assert [frame.seconds for frame in frames] == pytest.approx([frame.seconds for frame in plain], abs=1e-3)
         changed = [np.abs(one.image.astype(int) - two.image) for one, two in zip(frames, plain, strict=True)]
         assert all((change.max(axis=2) > 40).mean() > 0.02 for change in changed)
     face = (slice(80, 160), slice(185, 262))
-    hidden = read(masked / "one.png").astype(int)
+    hidden = read(anonymized / "one.png").astype(int)
     assert (np.abs(hidden - astronaut())[face].max(axis=2) > 10).mean() > 0.95
 
 
-def test_a_mask_wears_what_is_asked_for(mien, tmp_path):
+def test_the_avatar_comes_from_a_folder_of_images(mien, tmp_path):
     images = tmp_path / "mine"
     images.mkdir()
     for label in ("angry", "disgust", "fear", "happy", "sad", "surprise", "neutral"):
         Image.new("RGB", (9, 9), (0, 255, 0) if label == "happy" else (255, 0, 0)).save(images / f"{label}.png")
     Image.fromarray(astronaut()).save(tmp_path / "one.png")
-    assert mien("predict", tmp_path / "one.png", "--mask", tmp_path / "out", "--avatar", images).code == 0
+    assert mien("predict", tmp_path / "one.png", "--anonymize", tmp_path / "out", "--avatar", images).code == 0
     assert read(tmp_path / "out" / "one.png")[120, 224].tolist() == [0, 255, 0]
 
 

@@ -7,7 +7,7 @@ import pytest
 from mien.apps.doctor import (
     CASCADE,
     TELEMETRY_STORE,
-    Finding,
+    CheckResult,
     cache,
     camera,
     checks,
@@ -28,8 +28,8 @@ HEADLESS = {"opencv-python-headless": "4.14.0"}
 CONTENT = b"\x08\x08 a model"
 
 
-def states(findings):
-    return [finding.state for finding in findings]
+def states(results):
+    return [result.state for result in results]
 
 
 @pytest.mark.parametrize(
@@ -60,29 +60,29 @@ class TestOpenCv:
         ],
     )
     def test_the_distributions(self, cv2, versions, expected, words):
-        findings = list(opencv(versions, cv2()))
-        assert states(findings) == expected
-        assert words in findings[-1].detail
+        results = list(opencv(versions, cv2()))
+        assert states(results) == expected
+        assert words in results[-1].detail
 
     def test_two_distributions_are_both_named_and_the_fix_removes_both(self, cv2):
-        finding = next(opencv({**HEADLESS, "opencv-python": "4.14.0"}, cv2()))
-        assert finding.detail.startswith("opencv-python-headless and opencv-python overwrite")
-        assert "pip uninstall -y opencv-python-headless opencv-python &&" in finding.fix
+        result = next(opencv({**HEADLESS, "opencv-python": "4.14.0"}, cv2()))
+        assert result.detail.startswith("opencv-python-headless and opencv-python overwrite")
+        assert "pip uninstall -y opencv-python-headless opencv-python &&" in result.fix
 
     def test_version_5(self, cv2):
-        (finding,) = opencv(HEADLESS, cv2("5.0.0"))
-        assert finding.state == "fail"
-        assert "opencv-python-headless>=4.12,<5" in finding.fix
+        (result,) = opencv(HEADLESS, cv2("5.0.0"))
+        assert result.state == "fail"
+        assert "opencv-python-headless>=4.12,<5" in result.fix
 
     def test_cascades_missing(self, cv2, tmp_path):
-        (finding,) = opencv(HEADLESS, cv2(folder=tmp_path / "elsewhere"))
-        assert (finding.state, finding.detail) == ("fail", "4.14.0 lacks its cascade files")
+        (result,) = opencv(HEADLESS, cv2(folder=tmp_path / "elsewhere"))
+        assert (result.state, result.detail) == ("fail", "4.14.0 lacks its cascade files")
 
 
 def test_pillow_names_the_formats_it_lacks():
     assert states(pillow(lambda name: True)) == ["ok"]
-    (finding,) = pillow(lambda name: name == "jpg")
-    assert (finding.state, finding.detail) == ("fail", "built without PNG, WebP")
+    (result,) = pillow(lambda name: name == "jpg")
+    assert (result.state, result.detail) == ("fail", "built without PNG, WebP")
 
 
 @pytest.mark.parametrize(
@@ -94,8 +94,8 @@ def test_pillow_names_the_formats_it_lacks():
 )
 def test_onnx_runtime(providers, state, detail):
     module = SimpleNamespace(__version__="1.31", get_available_providers=lambda: providers)
-    (finding,) = onnx_runtime(lambda: module)
-    assert (finding.state, finding.detail) == (state, detail)
+    (result,) = onnx_runtime(lambda: module)
+    assert (result.state, result.detail) == (state, detail)
 
 
 @pytest.mark.parametrize(
@@ -105,9 +105,9 @@ def test_telemetry_is_off_or_its_fix_is_printed(tmp_path, monkeypatch, value, st
     monkeypatch.setenv("ORT_DISABLE_TELEMETRY", value)
     if store:
         (tmp_path / TELEMETRY_STORE).mkdir(parents=True)
-    (finding,) = telemetry(tmp_path)
-    assert finding.state == state
-    assert bool(finding.fix) == (state != "ok")
+    (result,) = telemetry(tmp_path)
+    assert result.state == state
+    assert bool(result.fix) == (state != "ok")
 
 
 @pytest.fixture
@@ -127,7 +127,7 @@ class TestModels:
     def test_a_model_that_was_not_fetched_is_a_warning_with_its_command(self, store):
         near, far = models(store)
         assert near.state == "ok"
-        assert far == Finding("model far", "warn", "not fetched yet", "mien models pull far")
+        assert far == CheckResult("model far", "warn", "not downloaded", "mien models pull far")
 
     def test_a_changed_file_is_a_failure(self, store, tmp_path):
         (tmp_path / "cache").mkdir()
@@ -142,21 +142,21 @@ class TestModels:
         (tmp_path / "cache").mkdir()
         own = Entry("own", "classifier", "own-1.onnx", 5, "0" * 64)
         (tmp_path / "cache" / "added.json").write_text(to_json([own]))
-        finding = list(models(store))[-1]
-        assert (finding.state, finding.fix) == ("fail", "mien models add FILE --name own")
+        result = list(models(store))[-1]
+        assert (result.state, result.fix) == ("fail", "mien models add FILE --name own")
 
 
 def test_the_cache_is_writable_and_left_empty(tmp_path):
-    (finding,) = cache(tmp_path / "new")
-    assert finding.state in ("ok", "warn")
-    assert "GB free" in finding.detail
+    (result,) = cache(tmp_path / "new")
+    assert result.state in ("ok", "warn")
+    assert "GB free" in result.detail
     assert list((tmp_path / "new").iterdir()) == []
 
 
 def test_a_cache_that_cannot_be_written(tmp_path):
     (tmp_path / "file").write_bytes(b"")
-    (finding,) = cache(tmp_path / "file" / "cache")
-    assert (finding.state, finding.fix) == ("fail", "name another folder in MIEN_CACHE")
+    (result,) = cache(tmp_path / "file" / "cache")
+    assert (result.state, result.fix) == ("fail", "set MIEN_CACHE to another folder")
 
 
 @pytest.mark.parametrize(
@@ -164,23 +164,23 @@ def test_a_cache_that_cannot_be_written(tmp_path):
     [
         ([], "linux", "warn", "none found"),
         (["video0", "video1", "video-notes"], "linux", "ok", "video0"),
-        ([], "darwin", "ok", "not looked for"),
-        ([], "win32", "ok", "not looked for"),
+        ([], "darwin", "ok", "not checked"),
+        ([], "win32", "ok", "not checked"),
     ],
 )
 def test_camera(tmp_path, nodes, platform, state, words):
     for node in nodes:
         (tmp_path / node).write_bytes(b"")
-    (finding,) = camera(tmp_path, platform)
-    assert finding.state == state
-    assert words in finding.detail
-    assert "notes" not in finding.detail
+    (result,) = camera(tmp_path, platform)
+    assert result.state == state
+    assert words in result.detail
+    assert "notes" not in result.detail
 
 
 def test_a_camera_that_this_user_may_not_open(tmp_path):
     (tmp_path / "video0").write_bytes(b"")
-    (finding,) = camera(tmp_path, "linux", lambda node: False)
-    assert (finding.state, finding.fix) == ("warn", "sudo usermod -aG video $USER, then log in again")
+    (result,) = camera(tmp_path, "linux", lambda node: False)
+    assert (result.state, result.fix) == ("warn", "sudo usermod -aG video $USER, then log in again")
 
 
 @pytest.mark.parametrize(
@@ -201,19 +201,19 @@ def test_a_camera_that_this_user_may_not_open(tmp_path):
     ],
 )
 def test_training(versions, backend, state, detail, fix):
-    assert next(extras(versions, backend)) == Finding("training", state, detail, fix)
+    assert next(extras(versions, backend)) == CheckResult("training", state, detail, fix)
 
 
 def test_the_other_extras_are_no_fault_when_absent():
     _, parquet, plots, *_ = extras({"pyarrow": "20.0"})
-    assert parquet == Finding("Parquet tables", "ok", "pyarrow 20.0")
-    assert plots == Finding("plots", "ok", "not installed (matplotlib)", "pip install 'mien[plots]'")
+    assert parquet == CheckResult("Parquet tables", "ok", "pyarrow 20.0")
+    assert plots == CheckResult("plots", "ok", "not installed (matplotlib)", "pip install 'mien[plots]'")
 
 
 @pytest.mark.parametrize(("took", "state"), [(2.04, "ok"), (80.0, "warn")])
 def test_speed(took, state):
-    (finding,) = speed(lambda: took)
-    assert (finding.state, finding.detail) == (state, f"{took:.1f} ms a face crop")
+    (result,) = speed(lambda: took)
+    assert (result.state, result.detail) == (state, f"{took:.1f} ms per face crop")
 
 
 def test_what_is_installed_includes_what_runs_this_test():
@@ -222,26 +222,26 @@ def test_what_is_installed_includes_what_runs_this_test():
 
 class TestAll:
     def test_this_machine_can_run_mien(self, store):
-        findings = list(checks(store, lambda: 2.0))
+        results = list(checks(store, lambda: 2.0))
         assert {"Python", "OpenCV", "Pillow", "ONNX Runtime", "telemetry", "cache", "camera", "speed"} <= {
-            f.topic for f in findings
+            f.topic for f in results
         }
-        assert [finding for finding in findings if finding.state == "fail"] == []
+        assert [result for result in results if result.state == "fail"] == []
 
     def test_without_a_classifier_speed_is_left_out(self, store):
-        assert "speed" not in {finding.topic for finding in checks(store)}
+        assert "speed" not in {result.topic for result in checks(store)}
 
-    def test_a_check_that_breaks_is_a_finding_and_the_rest_follows(self, store, tmp_path):
+    def test_a_check_that_breaks_is_a_result_and_the_rest_follows(self, store, tmp_path):
         def breaks():
             raise RuntimeError("no such session")
 
         (tmp_path / "cache").mkdir()
         (tmp_path / "cache" / "added.json").write_text("{torn")
-        findings = {finding.topic: finding for finding in checks(store, breaks)}
-        assert findings["models"].state == "fail"
-        assert "added.json" in findings["models"].detail
-        assert findings["camera"].state in ("ok", "warn")
-        assert findings["speed"].detail == "RuntimeError: no such session"
+        results = {result.topic: result for result in checks(store, breaks)}
+        assert results["models"].state == "fail"
+        assert "added.json" in results["models"].detail
+        assert results["camera"].state in ("ok", "warn")
+        assert results["speed"].detail == "RuntimeError: no such session"
 
     def test_no_training_library_is_imported(self, store):
         before = set(sys.modules)

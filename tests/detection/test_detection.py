@@ -193,7 +193,7 @@ def test_yunet_finds_a_face_that_fills_the_frame(detectors, side):
 def test_the_astronaut_has_one_face_framed_brow_to_chin(detectors, name):
     faces = detectors[name].detect(astronaut())
     assert len(faces) == 1
-    assert faces[0].box.overlap(ASTRONAUT) > 0.7
+    assert faces[0].box.iou(ASTRONAUT) > 0.7
     assert 0.5 < faces[0].confidence <= 1
 
 
@@ -203,7 +203,7 @@ def test_a_large_image_gives_the_same_box(detectors, name, factor):
     large = cv2.resize(astronaut(), None, fx=factor, fy=factor, interpolation=cv2.INTER_LINEAR)
     box = detectors[name].detect(large)[0].box
     edges = np.array([box.left, box.top, box.right, box.bottom]) / factor
-    assert Box(*edges.tolist()).overlap(detectors[name].detect(astronaut())[0].box) > 0.75
+    assert Box(*edges.tolist()).iou(detectors[name].detect(astronaut())[0].box) > 0.75
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -366,4 +366,4 @@ def test_no_face_is_found_within_a_face(detectors):
     paths = sorted((SHARED / "data" / "photos").glob("*.jpg"))[::10]
     for faces in (detectors["own"].detect(read(path)) for path in paths):
         for one, other in itertools.permutations(faces, 2):
-            assert one.box.shared(other.box) <= 0.7 * one.box.area
+            assert one.box.intersection(other.box) <= 0.7 * one.box.area

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from mien.structures import NOSE, Box, Face, Landmarks, Point, Prediction
+from mien.structures import NOSE_DEPTH_RATIO, Box, Face, Landmarks, Point, Prediction
 
-HEAD = np.array([[-0.5, 0, 0], [0.5, 0, 0], [0, 0.6, NOSE], [-0.4, 1.1, 0], [0.4, 1.1, 0]])
+HEAD = np.array([[-0.5, 0, 0], [0.5, 0, 0], [0, 0.6, NOSE_DEPTH_RATIO], [-0.4, 1.1, 0], [0.4, 1.1, 0]])
 """Right eye, left eye, nose, right and left corner of the mouth: x to the image's right, y down, z to the camera."""
 
 

@@ -93,7 +93,7 @@ def test_the_word_holds_until_another_is_likelier_by_the_margin():
 
     assert told(0.5, 0.3).emotion == "happy"
     held = told(0.41, 0.49)
-    assert (held.emotion, held.held) == ("happy", "happy")
+    assert (held.emotion, held.stable_label) == ("happy", "happy")
     assert held.probability == pytest.approx(0.41, abs=1e-5)
     assert told(0.39, 0.51).emotion == "sad"
     assert told(0.45, 0.40).emotion == "sad"
@@ -142,14 +142,14 @@ def test_faces_without_a_place_in_common_and_other_labels_begin_anew():
 
 
 def test_a_word_that_is_held_is_written_and_read_again():
-    one = dataclasses.replace(seen(100, happy=0.3), probabilities=(0.45, 0.5, 0.05), held="happy", track=3)
+    one = dataclasses.replace(seen(100, happy=0.3), probabilities=(0.45, 0.5, 0.05), stable_label="happy", track=3)
     (again,) = from_dict(to_dict(FrameResult("a.mp4", predictions=(one,)))).predictions
     assert (again.emotion, again.probability, again.track) == ("happy", 0.45, 3)
 
 
 def test_only_a_label_of_the_model_can_be_held():
     with pytest.raises(UsageError, match="received 'bored'"):
-        dataclasses.replace(seen(100), held="bored")
+        dataclasses.replace(seen(100), stable_label="bored")
 
 
 def test_landmarks_and_quality_issues_stay_with_the_face():

@@ -118,4 +118,4 @@ def test_an_avatar_leans_with_the_head():
 def test_faces_at_the_edge_outside_and_huge_are_drawn_as_far_as_they_are_there(box):
     covered = cover_faces(astronaut(), [shows(box)], DrawnAvatar())
     assert covered.shape == (512, 512, 3)
-    assert (covered != astronaut()).any() == (box.shared(Box(0, 0, 512, 512)) > 0)
+    assert (covered != astronaut()).any() == (box.intersection(Box(0, 0, 512, 512)) > 0)

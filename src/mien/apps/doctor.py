@@ -1,4 +1,4 @@
-"""Looks over an installation: what works, what is missing, and the command that mends it. Printing is the shell's."""
+"""Checks of an installation: what works, what is missing, and the command that fixes it. The CLI prints them."""
 
 from __future__ import annotations
 
@@ -25,22 +25,22 @@ BACKENDS = (("tensorflow", ("tensorflow", "tensorflow-cpu")), ("torch", ("torch"
 TELEMETRY_STORE = ".cache/Microsoft/DeveloperTools/.onnxruntime"
 """Where ONNX Runtime 1.31 and later keep a device id and events, under the home directory."""
 
-ENOUGH_DISK = 500_000_000
-SLOW_CROP = 50.0
+MIN_FREE_BYTES = 500_000_000
+SLOW_CROP_MS = 50.0
 OPTIONAL = (
     ("pyarrow", "parquet", "Parquet tables"),
     ("matplotlib", "plots", "plots"),
-    ("ray", "scale", "many machines, by Ray Data"),
+    ("ray", "scale", "many machines, with Ray Data"),
     ("tensorboard", "tensorboard", "logs for TensorBoard"),
-    ("optuna", "search", "search for configs"),
-    ("fastapi", "serve", "the web page and the API"),
+    ("optuna", "search", "hyperparameter search"),
+    ("fastapi", "serve", "web page and HTTP API"),
 )
-"""Package, extra, and what it is for."""
+"""Package, extra, and purpose."""
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
-    """One line of the doctor's: what was looked at, how it is, and what would mend it ("" where nothing need be)."""
+class CheckResult:
+    """The result of one check: its topic, state, detail, and the fix ("" where none is needed)."""
 
     topic: str
     state: Literal["ok", "warn", "fail"]
@@ -48,17 +48,17 @@ class Finding:
     fix: str = ""
 
 
-def checks(store: ModelStore, milliseconds: Callable[[], float] | None = None) -> Iterator[Finding]:
-    """Every finding on this machine, one after the other; a check that breaks is a finding too.
+def checks(store: ModelStore, milliseconds: Callable[[], float] | None = None) -> Iterator[CheckResult]:
+    """Run every check on this machine; a check that raises is a result too.
 
     No camera is opened and no training library is imported.
 
     Args:
-        store: the models to look at.
-        milliseconds: measures how long the shipped classifier takes for a face crop; None: speed is left out.
+        store: the models to check.
+        milliseconds: measures the latency of the shipped classifier for a face crop; None skips that check.
     """
     versions = installed()
-    looks: list[tuple[str, Callable[[], Iterator[Finding]]]] = [
+    steps: list[tuple[str, Callable[[], Iterator[CheckResult]]]] = [
         ("Python", partial(python, sys.version_info[:3])),
         ("OpenCV", partial(opencv, versions)),
         ("Pillow", pillow),
@@ -70,16 +70,16 @@ def checks(store: ModelStore, milliseconds: Callable[[], float] | None = None) -
         ("extras", partial(extras, versions, os.environ.get("KERAS_BACKEND", ""))),
     ]
     if milliseconds is not None:
-        looks.append(("speed", partial(speed, milliseconds)))
-    for topic, look in looks:
+        steps.append(("speed", partial(speed, milliseconds)))
+    for topic, step in steps:
         try:
-            yield from look()
-        except Exception as error:  # noqa: BLE001  whatever is broken, the rest of the list is wanted
-            yield Finding(topic, "fail", f"{type(error).__name__}: {error}", REINSTALL)
+            yield from step()
+        except Exception as error:  # noqa: BLE001  one broken check must not hide the others
+            yield CheckResult(topic, "fail", f"{type(error).__name__}: {error}", REINSTALL)
 
 
 def installed() -> dict[str, str]:
-    """Name (lower case) and version of every distribution that this Python sees."""
+    """Name (lower case) and version of every distribution installed for this Python."""
     found: dict[str, str] = {}
     for distribution in importlib.metadata.distributions():
         name = distribution.metadata["Name"]
@@ -88,13 +88,15 @@ def installed() -> dict[str, str]:
     return found
 
 
-def python(version: Sequence[int]) -> Iterator[Finding]:
-    """Whether this Python is one that mien is tested on."""
-    words = ".".join(map(str, version))
+def python(version: Sequence[int]) -> Iterator[CheckResult]:
+    """Check that mien is tested on this Python."""
+    dotted = ".".join(map(str, version))
     if (3, 11) <= tuple(version[:2]) < (3, 15):
-        yield Finding("Python", "ok", words)
+        yield CheckResult("Python", "ok", dotted)
     else:
-        yield Finding("Python", "fail", f"{words}; mien needs 3.11 to 3.14", "make an environment with Python 3.13")
+        yield CheckResult(
+            "Python", "fail", f"{dotted}; mien needs 3.11 to 3.14", "create an environment with Python 3.13"
+        )
 
 
 def _cv2() -> Any:
@@ -103,32 +105,32 @@ def _cv2() -> Any:
     return cv2
 
 
-def opencv(versions: Mapping[str, str], load: Callable[[], Any] = _cv2) -> Iterator[Finding]:
-    """Whether there is one OpenCV, headless, of version 4, with its cascade files.
+def opencv(versions: Mapping[str, str], load: Callable[[], Any] = _cv2) -> Iterator[CheckResult]:
+    """Check that there is exactly one OpenCV: headless, version 4, with its cascade files.
 
     Args:
-        versions: distributions, as ``installed`` gives them.
+        versions: distributions, from ``installed``.
         load: imports cv2.
     """
-    there = [name for name in OPENCV if name in versions]
-    fix = f"pip uninstall -y {' '.join(there)} && pip install 'opencv-python-headless>=4.12,<5'"
-    if len(there) > 1:
-        yield Finding("OpenCV", "fail", f"{' and '.join(there)} overwrite each other's files", fix)
+    found = [name for name in OPENCV if name in versions]
+    fix = f"pip uninstall -y {' '.join(found)} && pip install 'opencv-python-headless>=4.12,<5'"
+    if len(found) > 1:
+        yield CheckResult("OpenCV", "fail", f"{' and '.join(found)} overwrite each other's files", fix)
     module = load()
     version = module.__version__
     if int(version.split(".")[0]) >= 5:
-        yield Finding("OpenCV", "fail", f"{version} has no cascade classifier; mien needs version 4", fix)
+        yield CheckResult("OpenCV", "fail", f"{version} has no cascade classifier; mien needs version 4", fix)
         return
     if not (Path(module.data.haarcascades) / CASCADE).is_file():
-        yield Finding("OpenCV", "fail", f"{version} lacks its cascade files", fix)
+        yield CheckResult("OpenCV", "fail", f"{version} lacks its cascade files", fix)
         return
-    if any("headless" in name for name in there):
-        yield Finding("OpenCV", "ok", f"{version}, headless, with cascades")
+    if any("headless" in name for name in found):
+        yield CheckResult("OpenCV", "ok", f"{version}, headless, with cascades")
     else:
         detail = (
-            f"{version} from {there[0] if there else 'outside pip'}, not headless: it brings its own window library"
+            f"{version} from {found[0] if found else 'outside pip'}, not headless: it includes its own window library"
         )
-        yield Finding("OpenCV", "warn", detail, fix if there else "")
+        yield CheckResult("OpenCV", "warn", detail, fix if found else "")
 
 
 def _codec(name: str) -> bool:
@@ -137,18 +139,18 @@ def _codec(name: str) -> bool:
     return bool(features.check(name))
 
 
-def pillow(supports: Callable[[str], bool] = _codec) -> Iterator[Finding]:
-    """Whether Pillow reads the formats that mien opens; GIF and BMP need no library.
+def pillow(supports: Callable[[str], bool] = _codec) -> Iterator[CheckResult]:
+    """Check that Pillow reads the formats that mien opens; GIF and BMP need no library.
 
     Args:
         supports: whether Pillow was built with a codec: "jpg", "zlib", "webp".
     """
-    missing = [words for name, words in FORMATS if not supports(name)]
+    missing = [format_name for codec, format_name in FORMATS if not supports(codec)]
     if missing:
         fix = "pip install --force-reinstall --only-binary :all: Pillow"
-        yield Finding("Pillow", "fail", f"built without {', '.join(missing)}", fix)
+        yield CheckResult("Pillow", "fail", f"built without {', '.join(missing)}", fix)
     else:
-        yield Finding("Pillow", "ok", "reads JPEG, PNG, WebP, GIF and BMP")
+        yield CheckResult("Pillow", "ok", "reads JPEG, PNG, WebP, GIF and BMP")
 
 
 def _onnxruntime() -> Any:
@@ -157,8 +159,8 @@ def _onnxruntime() -> Any:
     return onnxruntime
 
 
-def onnx_runtime(load: Callable[[], Any] = _onnxruntime) -> Iterator[Finding]:
-    """ONNX Runtime's version and where it can run.
+def onnx_runtime(load: Callable[[], Any] = _onnxruntime) -> Iterator[CheckResult]:
+    """Check ONNX Runtime: its version and execution providers.
 
     Args:
         load: imports onnxruntime.
@@ -167,11 +169,11 @@ def onnx_runtime(load: Callable[[], Any] = _onnxruntime) -> Iterator[Finding]:
     providers = module.get_available_providers()
     state: Literal["ok", "fail"] = "ok" if "CPUExecutionProvider" in providers else "fail"
     names = ", ".join(name.removesuffix("ExecutionProvider") for name in providers) or "no provider"
-    yield Finding("ONNX Runtime", state, f"{module.__version__}: {names}", "" if state == "ok" else REINSTALL)
+    yield CheckResult("ONNX Runtime", state, f"{module.__version__}: {names}", "" if state == "ok" else REINSTALL)
 
 
-def telemetry(home: Path | None = None) -> Iterator[Finding]:
-    """Whether ONNX Runtime's telemetry is off, and whether an earlier import left its device id in the home directory.
+def telemetry(home: Path | None = None) -> Iterator[CheckResult]:
+    """Check that ONNX Runtime's telemetry is off and left no device id in the home directory.
 
     Args:
         home: the home directory; the user's if None.
@@ -180,44 +182,46 @@ def telemetry(home: Path | None = None) -> Iterator[Finding]:
     left = (home or Path.home()) / TELEMETRY_STORE
     if not off:
         detail = "ORT_DISABLE_TELEMETRY is not 1: ONNX Runtime may send usage data"
-        yield Finding("telemetry", "fail", detail, "export ORT_DISABLE_TELEMETRY=1")
+        yield CheckResult("telemetry", "fail", detail, "export ORT_DISABLE_TELEMETRY=1")
     elif left.exists():
-        detail = f"off; {left} was left by an import of onnxruntime without mien"
-        yield Finding("telemetry", "warn", detail, f"rm -r '{left}'")
+        detail = f"off; {left} was left by onnxruntime when it ran without mien"
+        yield CheckResult("telemetry", "warn", detail, f"rm -r '{left}'")
     else:
-        yield Finding("telemetry", "ok", "off (ORT_DISABLE_TELEMETRY=1, set by mien)")
+        yield CheckResult("telemetry", "ok", "off (ORT_DISABLE_TELEMETRY=1, set by mien)")
 
 
-def models(store: ModelStore) -> Iterator[Finding]:
-    """Each model of the store: there with the right SHA-256, missing, or changed."""
+def models(store: ModelStore) -> Iterator[CheckResult]:
+    """Check each model of the store: installed with the right SHA-256, missing, or changed."""
     for check in store.verify():
         entry = store.entry(check.name)
-        mend = f"mien models pull {entry.name}" if entry.url else REINSTALL
+        fix = f"mien models pull {entry.name}" if entry.url else REINSTALL
         topic = f"model {check.name}"
         if check.state == "ok":
-            yield Finding(topic, "ok", f"{check.where}, SHA-256 right")
+            yield CheckResult(topic, "ok", f"{check.where}, SHA-256 matches")
         elif check.state == "missing" and entry.url:
-            yield Finding(topic, "warn", "not fetched yet", mend)
+            yield CheckResult(topic, "warn", "not downloaded", fix)
         elif check.where.parent == store.cache and not entry.url:
-            yield Finding(topic, "fail", f"{check.where} is {check.state}", f"mien models add FILE --name {check.name}")
+            yield CheckResult(
+                topic, "fail", f"{check.where} is {check.state}", f"mien models add FILE --name {check.name}"
+            )
         else:
-            yield Finding(topic, "fail", f"{check.where} is {check.state}", mend)
+            yield CheckResult(topic, "fail", f"{check.where} is {check.state}", fix)
 
 
-def cache(folder: Path) -> Iterator[Finding]:
-    """Whether the folder for fetched models can be written, and has room."""
+def cache(folder: Path) -> Iterator[CheckResult]:
+    """Check that the folder for downloaded models is writable and has free space."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=folder):
             free = shutil.disk_usage(folder).free
     except OSError as error:
-        yield Finding("cache", "fail", f"{folder} can't be written ({error})", "name another folder in MIEN_CACHE")
+        yield CheckResult("cache", "fail", f"{folder} can't be written ({error})", "set MIEN_CACHE to another folder")
         return
     detail = f"{folder}, {free / 1e9:.1f} GB free"
-    if free < ENOUGH_DISK:
-        yield Finding("cache", "warn", detail, "free some disk, or name another folder in MIEN_CACHE")
+    if free < MIN_FREE_BYTES:
+        yield CheckResult("cache", "warn", detail, "free some disk space, or set MIEN_CACHE to another folder")
     else:
-        yield Finding("cache", "ok", detail)
+        yield CheckResult("cache", "ok", detail)
 
 
 def _may_open(node: Path) -> bool:
@@ -226,64 +230,66 @@ def _may_open(node: Path) -> bool:
 
 def camera(
     devices: Path = Path("/dev"), platform: str = sys.platform, may_open: Callable[[Path], bool] = _may_open
-) -> Iterator[Finding]:
-    """The cameras that the system lists. None is opened: that would turn its light on unasked.
+) -> Iterator[CheckResult]:
+    """List the cameras of the system. None is opened: that would switch on its light.
 
     Args:
         devices: folder of the device nodes.
-        platform: as ``sys.platform`` names it.
+        platform: ``sys.platform``.
         may_open: whether this user may open a device node.
     """
     if not platform.startswith("linux"):
-        yield Finding("camera", "ok", "not looked for: on this system only opening one shows it")
+        yield CheckResult("camera", "ok", "not checked: this system lists cameras only by opening them")
         return
     nodes = sorted(devices.glob("video[0-9]*"))
     usable = [str(node) for node in nodes if may_open(node)]
     if usable:
-        yield Finding("camera", "ok", ", ".join(usable))
+        yield CheckResult("camera", "ok", ", ".join(usable))
     elif nodes:
         fix = "sudo usermod -aG video $USER, then log in again"
-        yield Finding("camera", "warn", f"{nodes[0]} is there but may not be opened", fix)
+        yield CheckResult("camera", "warn", f"no permission to open {nodes[0]}", fix)
     else:
-        yield Finding("camera", "warn", "none found; photos need none", "connect one to read faces live")
+        yield CheckResult("camera", "warn", "none found; photos and videos need none", "connect one for mien live")
 
 
-def extras(versions: Mapping[str, str], backend: str = "") -> Iterator[Finding]:
-    """What the optional parts have, told from the lists of pip without importing any of it.
+def extras(versions: Mapping[str, str], backend: str = "") -> Iterator[CheckResult]:
+    """List the optional dependencies from pip's metadata, without importing any.
 
     Args:
-        versions: distributions, as ``installed`` gives them.
-        backend: the value of KERAS_BACKEND, "" where it is not set.
+        versions: distributions, from ``installed``.
+        backend: the value of KERAS_BACKEND, "" if it is not set.
     """
     yield _training(versions, backend)
-    for package, extra, what in OPTIONAL:
+    for package, extra, purpose in OPTIONAL:
         if package in versions:
-            yield Finding(what, "ok", f"{package} {versions[package]}")
+            yield CheckResult(purpose, "ok", f"{package} {versions[package]}")
         else:
-            yield Finding(what, "ok", f"not installed ({package})", f"pip install 'mien[{extra}]'")
+            yield CheckResult(purpose, "ok", f"not installed ({package})", f"pip install 'mien[{extra}]'")
 
 
-def _training(versions: Mapping[str, str], backend: str) -> Finding:
+def _training(versions: Mapping[str, str], backend: str) -> CheckResult:
     if "keras" not in versions:
-        return Finding("training", "ok", "not installed (keras)", "pip install 'mien[train]'")
-    words = f"keras {versions['keras']}"
-    there = {
+        return CheckResult("training", "ok", "not installed (keras)", "pip install 'mien[train]'")
+    keras = f"keras {versions['keras']}"
+    backends = {
         name: versions[package] for name, packages in BACKENDS for package in packages[::-1] if package in versions
     }
-    if not there:
-        return Finding("training", "warn", f"{words} without a backend", "pip install 'mien[train]'")
-    if backend and backend not in there:
-        fix = f"set KERAS_BACKEND to one of: {', '.join(there)}"
-        return Finding("training", "warn", f"{words}, but KERAS_BACKEND names {backend}, which is not installed", fix)
-    listed = ", ".join(f"{name} {version}" for name, version in there.items())
-    return Finding("training", "ok", f"{words}, backends: {listed}")
+    if not backends:
+        return CheckResult("training", "warn", f"{keras} without a backend", "pip install 'mien[train]'")
+    if backend and backend not in backends:
+        fix = f"set KERAS_BACKEND to one of: {', '.join(backends)}"
+        return CheckResult(
+            "training", "warn", f"{keras}, but KERAS_BACKEND names {backend}, which is not installed", fix
+        )
+    listed = ", ".join(f"{name} {version}" for name, version in backends.items())
+    return CheckResult("training", "ok", f"{keras}, backends: {listed}")
 
 
-def speed(milliseconds: Callable[[], float]) -> Iterator[Finding]:
-    """How long the shipped classifier takes for one face crop."""
-    took = milliseconds()
-    detail = f"{took:.1f} ms a face crop"
-    if took > SLOW_CROP:
-        yield Finding("speed", "warn", detail, "close other programs")
+def speed(milliseconds: Callable[[], float]) -> Iterator[CheckResult]:
+    """Check the latency of the shipped classifier for one face crop."""
+    latency = milliseconds()
+    detail = f"{latency:.1f} ms per face crop"
+    if latency > SLOW_CROP_MS:
+        yield CheckResult("speed", "warn", detail, "close other programs")
     else:
-        yield Finding("speed", "ok", detail)
+        yield CheckResult("speed", "ok", detail)

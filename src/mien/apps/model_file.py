@@ -1,4 +1,4 @@
-"""What a model file is: its card, its layers, and what goes in and out."""
+"""The contents of a model file: its card, its layers, its inputs and outputs."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Described:
-    """A model file in words.
+class ModelFile:
+    """The contents of a model file.
 
     Attributes:
-        card: of mien's; None: it has none.
-        ends: what goes in and out of the graph: "inputs" and "outputs", each with name, type and shape.
-        summary: its layers; None where they can't be listed.
-        reason: why they can't; "" where they can.
+        card: mien's card; None if the file has none.
+        ends: "inputs" and "outputs" of the graph, each with name, type and shape.
+        summary: its layers; None if they can't be listed.
+        reason: why they can't; "" if they can.
     """
 
     card: ModelCard | DetectorCard | None
@@ -34,16 +34,16 @@ class Described:
     reason: str = ""
 
     def to_dict(self) -> dict[str, Any]:
-        """All of it, ready for JSON."""
+        """All contents, ready for JSON."""
         listed = self.summary.to_dict() if self.summary else {}
         return {**listed, **self.ends, "card": json.loads(self.card.to_json()) if self.card else None}
 
 
-def described(model: bytes) -> Described:
-    """What a model file is.
+def inspect_model(model: bytes) -> ModelFile:
+    """Inspect a model file.
 
     Args:
-        model: the whole file, checked.
+        model: the checked bytes of the whole file.
 
     Raises:
         ModelError: onnxruntime can't load it.
@@ -53,16 +53,16 @@ def described(model: bytes) -> Described:
     session = open_session(model, optimise=False)
     keys, ends = session.get_modelmeta().custom_metadata_map, _ends(session)
     if CARD_KEY not in keys and DETECTOR_KEY not in keys:
-        return Described(None, ends, None, "only graphs with a card of mien's are listed by layers")
+        return ModelFile(None, ends, None, "layers are listed only for models with a card of mien's")
     card = any_card_of(model)
     try:
-        return Described(card, ends, graph_summary(model))
+        return ModelFile(card, ends, graph_summary(model))
     except MissingExtraError as error:
-        return Described(card, ends, None, str(error))
+        return ModelFile(card, ends, None, str(error))
 
 
 def _ends(session: InferenceSession) -> dict[str, list[dict[str, Any]]]:
-    """What goes in and out of a graph, as onnxruntime tells."""
+    """Inputs and outputs of a graph, from ONNX Runtime."""
     both = {"inputs": session.get_inputs(), "outputs": session.get_outputs()}
     return {
         kind: [{"name": value.name, "type": value.type, "shape": list(value.shape)} for value in values]

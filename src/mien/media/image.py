@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from PIL import (
+    ExifTags,
     Image,
     TiffImagePlugin,  # noqa: F401 - importing registers the format; Pillow itself would import forty to find it
     WebPImagePlugin,  # noqa: F401
@@ -107,6 +108,32 @@ def read(source: str | os.PathLike[str] | bytes | bytearray | memoryview | Frame
     if isinstance(source, np.ndarray):
         return check_frame(source)
     raise ImageError(f"expected a path, the bytes of an image or a numpy array; received {describe(source)}")
+
+
+def from_pillow(image: Image.Image) -> Frame:
+    """Convert a Pillow image to an upright RGB frame, by the rules of ``read``.
+
+    Args:
+        image: of any mode; left as it is.
+
+    Returns:
+        uint8 (height, width, 3), RGB, writable.
+
+    Raises:
+        ImageError: it is damaged, empty, too large, or has floating-point pixels.
+    """
+    name = f"the Pillow image of {image.width} x {image.height}"
+    if not 0 < image.width * image.height <= MAX_PIXELS:
+        raise ImageError(f"{name}: expected 1 to {MAX_PIXELS:,} pixels. Resize it")
+    try:
+        frame = np.array(_to_rgb(image))
+        return _upright(frame, image.getexif().get(ExifTags.Base.Orientation, 1))
+    except ImageError as error:
+        raise ImageError(f"{name}: {error}") from None
+    except _FAULTS as error:
+        raise ImageError(
+            f"{name}: expected a whole image; received one that can't be decoded ({str(error) or type(error).__name__})"
+        ) from error
 
 
 def find_images(paths: Iterable[Path], suffixes: Collection[str] = IMAGE_SUFFIXES) -> Iterator[Path]:

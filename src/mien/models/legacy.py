@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 HEADS = MappingProxyType({"answer": "fused"})
 """Output heads, in cards, options and requests."""
 
+METRICS = MappingProxyType({"false a picture": "FPPI", "false an image": "FPPI"})
+"""Metrics of the scores in cards."""
+
 CARD_FIELDS = MappingProxyType({"answer": "fused"})
 ORIGIN_FIELDS = MappingProxyType({"recipe": "config"})
 

@@ -9,6 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from mien.emotions import COLOURS, EMOJI
+from mien.errors import printable
 from mien.outputs.schema import finite
 from mien.structures import AMBIGUOUS
 
@@ -19,14 +20,14 @@ if TYPE_CHECKING:
 
 
 def table(results: Iterable[FrameResult]) -> Table:
-    """Results for a terminal: a line a face, with the best and the second-best expression."""
+    """Results as a table for a terminal: a line per face, with the most and the second most probable expression."""
     shown = Table("source", "face", "expression", "probability", "second", box=SIMPLE_HEAD, pad_edge=False)
-    shown.columns[0].overflow = "fold"  # a name cut short leads to no file
+    shown.columns[0].overflow = "fold"  # a truncated name would not lead to its file
     shown.columns[1].justify = "right"
     for result in results:
         source = Text(_source(result))
         if result.error is not None:
-            shown.add_row(source, "", Text(_printable(result.error), style="red"))
+            shown.add_row(source, "", Text(printable(result.error, keep=""), style="red"))
         elif not result.predictions:
             shown.add_row(source, "", Text("no face found", style="dim"))
         for number, prediction in enumerate(result.predictions):
@@ -35,18 +36,13 @@ def table(results: Iterable[FrameResult]) -> Table:
     return shown
 
 
-def _printable(text: str) -> str:
-    """The text without what could steer a terminal: escape codes, line breaks, lone surrogates."""
-    return "".join(sign if sign.isprintable() else sign.encode("unicode_escape").decode() for sign in text)
-
-
 def _source(result: FrameResult) -> str:
     seconds = finite(result.seconds)
-    return _printable(result.source) + ("" if seconds is None else f" @ {seconds:.2f} s")
+    return printable(result.source, keep="") + ("" if seconds is None else f" @ {seconds:.2f} s")
 
 
 def _expression(prediction: Prediction) -> tuple[Text, Text]:
-    name = _printable(prediction.emotion)
+    name = printable(prediction.emotion, keep="")
     emoji = EMOJI.get(prediction.emotion, " •")
     if prediction.unsure:
         return Text(f"{emoji} {name}?", style="dim"), Text(_percent(prediction.probability), style="dim")
@@ -55,19 +51,19 @@ def _expression(prediction: Prediction) -> tuple[Text, Text]:
 
 
 def _percent(probability: float) -> str:
-    cells = round(10 * min(max(probability, 0.0), 1.0))
-    return f"{'━' * cells}{' ' * (10 - cells)} {probability:4.0%}"
+    filled = round(10 * min(max(probability, 0.0), 1.0))
+    return f"{'━' * filled}{' ' * (10 - filled)} {probability:4.0%}"
 
 
 def _second(prediction: Prediction) -> Text:
-    """The second-best expression, and why the answer is unsure."""
-    known = [reason for reason in prediction.reasons if reason != AMBIGUOUS]
+    """The second most probable expression, and why the prediction is unsure."""
+    reasons = [reason for reason in prediction.reasons if reason != AMBIGUOUS]
     if len(prediction.labels) < 2:
-        return Text(", ".join(known), style="dim")
+        return Text(", ".join(reasons), style="dim")
     best = prediction.labels.index(prediction.emotion)
     probability, label = max(
         (probability, label)
         for place, (probability, label) in enumerate(zip(prediction.probabilities, prediction.labels, strict=True))
         if place != best
     )
-    return Text(", ".join([f"{_printable(label)} {probability:.0%}", *known]), style="dim")
+    return Text(", ".join([f"{printable(label, keep='')} {probability:.0%}", *reasons]), style="dim")

@@ -131,7 +131,7 @@ class Tracker:
             prediction, probabilities=tuple((row / row.sum()).tolist()), unsure_below=below, track=track.number
         )
         if track.word and told.probability - told.probability_of(track.word) <= self.steadiness.margin:
-            told = dataclasses.replace(told, held=track.word)
+            told = dataclasses.replace(told, stable_label=track.word)
         track.word, track.sure = told.emotion, not told.unsure
         return told
 
@@ -166,4 +166,4 @@ def _likeness(before: Box, now: Box) -> float:
     if max(before.area, now.area) > MOST_GROWN**2 * min(before.area, now.area):
         return 0.0
     distance = math.dist(before.centre, now.centre) / side
-    return before.overlap(now) + max(0.0, 1.0 - distance / REACH)
+    return before.iou(now) + max(0.0, 1.0 - distance / REACH)

@@ -123,7 +123,7 @@ def draw_avatar(frame: Frame, pose: Pose, box: Box) -> Frame:
     canvas = Image.fromarray(check_frame(frame))
     x, y = box.centre
     side = round(min(box.width, box.height, 2.0 * max(canvas.size)))
-    if side >= 1 and box.shared(Box(0, 0, *canvas.size)) > 0:
+    if side >= 1 and box.intersection(Box(0, 0, *canvas.size)) > 0:
         _paste_avatar(canvas, pose, (round(x - side / 2), round(y - side / 2)), side)
     return np.array(canvas)
 
@@ -152,7 +152,7 @@ def colour_of(label: str) -> Colour:
 def _mark(prediction: Prediction, size: tuple[int, int], *, avatar: bool) -> _Mark | None:
     width, height = size
     box = prediction.face.box
-    if box.shared(Box(0, 0, width, height)) <= 0:
+    if box.intersection(Box(0, 0, width, height)) <= 0:
         return None
     # edges far outside are brought near, so that no drawing is larger than the frame needs
     reach = 0.1 * max(size) + 16
@@ -173,12 +173,12 @@ def _label_place(mark: _Mark, size: tuple[int, int], taken: Sequence[Box], other
         for x in (box.left, box.right - wide, box.centre[0] - wide / 2)
     ]
     # the first of equals: above the box, from its left edge
-    return min(spots, key=lambda spot: _covered(spot, taken, others) + 1.5 * spot.shared(box))
+    return min(spots, key=lambda spot: _covered(spot, taken, others) + 1.5 * spot.intersection(box))
 
 
 def _covered(spot: Box, labels: Sequence[Box], faces: Sequence[Box]) -> float:
     """What a label would hide, in square pixels; other labels count most."""
-    return 4 * sum(spot.shared(label) for label in labels) + sum(spot.shared(face) for face in faces)
+    return 4 * sum(spot.intersection(label) for label in labels) + sum(spot.intersection(face) for face in faces)
 
 
 def _chart_place(mark: _Mark, size: tuple[int, int], taken: Sequence[Box]) -> Box | None:
@@ -195,7 +195,7 @@ def _chart_place(mark: _Mark, size: tuple[int, int], taken: Sequence[Box]) -> Bo
         (box.left, box.top - high - gap),
     ):
         spot = _rectangle(x, y, wide, high, size)
-        if not any(spot.shared(other) > 0 for other in taken) and spot.shared(frame) >= 0.999 * spot.area:
+        if not any(spot.intersection(other) > 0 for other in taken) and spot.intersection(frame) >= 0.999 * spot.area:
             return spot
     return None
 

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from mien.apps.cli import crop
-from mien.apps.cli.options import DetectorOption, JsonOption, console, printable, progress, say
+from mien.apps.cli.options import DetectorOption, JsonOption, console, progress, say
+from mien.errors import printable
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""``mien doctor``: what is installed, what is missing, and the command that mends it."""
+"""``mien doctor``: what is installed, what is missing, and the command that fixes it."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from mien.apps.cli.options import SOME_FAILED, console
+from mien.apps.cli.options import SOME_FAILED, console, examples
 
 if TYPE_CHECKING:
     from mien.models.store import ModelStore
@@ -17,12 +17,12 @@ MARKS = {"ok": ("ok", "green"), "warn": ("warn", "yellow"), "fail": ("FAIL", "re
 
 
 def register(app: typer.Typer) -> None:
-    """Adds the command."""
-    app.command("doctor")(doctor)
+    """Add the command."""
+    app.command("doctor", epilog=examples("mien doctor"))(doctor)
 
 
 def doctor() -> None:
-    """Check this installation, each fault with its fix; exits with 1 if something is broken."""
+    """Check this installation and print a fix for each problem; exit with 1 if something is broken."""
     from rich.table import Table
     from rich.text import Text
 
@@ -30,19 +30,19 @@ def doctor() -> None:
     from mien.models.store import ModelStore
 
     store = ModelStore()
-    shown = Table("", "what", "found", "fix", box=None, pad_edge=False)
+    shown = Table("", "check", "result", "fix", box=None, pad_edge=False)
     broken = False
-    for finding in checks(store, lambda: milliseconds_a_crop(store)):
-        broken |= finding.state == "fail"
-        word, colour = MARKS[finding.state]
-        shown.add_row(Text(word, style=colour), Text(finding.topic), Text(finding.detail), Text(finding.fix))
+    for check in checks(store, lambda: milliseconds_per_crop(store)):
+        broken |= check.state == "fail"
+        mark, colour = MARKS[check.state]
+        shown.add_row(Text(mark, style=colour), Text(check.topic), Text(check.detail), Text(check.fix))
     console().print(shown)
     if broken:
         raise typer.Exit(SOME_FAILED)
 
 
-def milliseconds_a_crop(store: ModelStore, runs: int = 20) -> float:
-    """The median time that the shipped classifier takes for one face crop.
+def milliseconds_per_crop(store: ModelStore, runs: int = 20) -> float:
+    """Median latency of the shipped classifier for one face crop.
 
     Raises:
         ModelError: the model is missing or changed.

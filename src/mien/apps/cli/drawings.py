@@ -1,4 +1,4 @@
-"""Images and videos with what was found in them: where they go, and how each frame is painted."""
+"""Annotated and anonymized images and videos: where they are written, and how each frame is painted."""
 
 from __future__ import annotations
 
@@ -19,21 +19,19 @@ if TYPE_CHECKING:
 
 
 class Drawings:
-    """Writes images and videos with what was found in them into a folder, each under a name of its own.
-
-    The name is the file's, numbered where two files share one.
+    """Writes annotated images and videos into a folder, each under its own name, numbered where two files share one.
 
     Args:
-        folder: made if need be; what lies there under such a name is written over, but never a file to be read.
-        files: all that will be drawn.
-        painter: gives what paints the frames of one file; None draws boxes, words and avatars.
+        folder: created if missing; older files of the same names are replaced, but never one of ``files``.
+        files: all that will be annotated.
+        painter: makes the function that paints the frames of one file; None draws boxes, labels and avatars.
 
     Raises:
-        UsageError: a drawing would take the place of one of the images.
+        UsageError: an annotated file would replace one of the images.
     """
 
     def __init__(self, folder: Path, files: Iterable[Path], painter: Callable[[], Paint] | None = None) -> None:
-        self._painter = painter or (lambda: _drawn)
+        self._painter = painter or (lambda: _annotated)
         names = Names()
         self._targets = {path: folder / names.free(path.stem, _suffix(path)) for path in dict.fromkeys(files)}
         originals = {_identity(path) for path in self._targets} - {None}
@@ -44,7 +42,7 @@ class Drawings:
             )
 
     def write(self, path: Path, frame: Frame, result: FrameResult) -> Path:
-        """Draws what was found in one of the images; the file written.
+        """Annotate one of the images; returns the path of the new file.
 
         Raises:
             ImageError: the image is too large for its format.
@@ -56,7 +54,7 @@ class Drawings:
 
     @contextmanager
     def video(self, path: Path) -> Iterator[Callable[[VideoFrame, FrameResult], None]]:
-        """What draws each frame of a video; the file, with the video's sound, is there when the block ends."""
+        """A function that annotates each frame of a video; the file, with sound, is complete when the block ends."""
         from mien.media.video_writer import open_video
 
         paint = self._painter()
@@ -66,14 +64,14 @@ class Drawings:
             )
 
 
-def _drawn(frame: Frame, predictions: Sequence[Prediction], _: float | None) -> Frame:
+def _annotated(frame: Frame, predictions: Sequence[Prediction], _: float | None) -> Frame:
     from mien.visualization.annotate import draw
 
     return draw(frame, predictions)
 
 
 def _suffix(path: Path) -> str:
-    """The suffix that a drawing of a file has."""
+    """The suffix of the annotated copy of a file."""
     from mien.media.video_writer import KINDS
 
     suffix = path.suffix.lower()
@@ -83,7 +81,7 @@ def _suffix(path: Path) -> str:
 
 
 def _identity(path: Path) -> tuple[int, int] | None:
-    """Device and number of a file, the same under each of its names; None where there is none."""
+    """Device and inode of a file, the same under each of its names; None where there is none."""
     try:
         state = path.stat()
     except (OSError, ValueError):
@@ -92,7 +90,7 @@ def _identity(path: Path) -> tuple[int, int] | None:
 
 
 def is_video(path: Path) -> bool:
-    """Whether a file is taken for a video, by its suffix."""
+    """Whether a file counts as a video, by its suffix."""
     from mien.media.video import VIDEO_SUFFIXES
 
     return path.suffix.lower() in VIDEO_SUFFIXES

@@ -17,12 +17,11 @@ from mien.apps.cli.options import (
     ModelOption,
     console,
     model_named,
-    printable,
     progress,
     say,
 )
 from mien.apps.cli.predict import files_in
-from mien.errors import ImageError, UsageError
+from mien.errors import ImageError, UsageError, printable
 from mien.media.files import Names
 
 if TYPE_CHECKING:

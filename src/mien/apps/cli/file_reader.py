@@ -1,8 +1,7 @@
-"""One run of ``mien predict`` over files: photos and videos read, told, drawn, and put into files."""
+"""One run of ``mien predict`` over files: photos and videos are analyzed, annotated, tabulated and written."""
 
 from __future__ import annotations
 
-import dataclasses
 import sys
 from contextlib import ExitStack
 from typing import TYPE_CHECKING
@@ -16,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
     from pathlib import Path
 
-    from mien.media.video import Sampling
+    from mien.media.video import Sampling, VideoFrame
     from mien.recognizer import Recognizer
     from mien.structures import FrameResult
     from mien.tracking import Curves, Timeline
@@ -28,15 +27,15 @@ class FileReader:
     """One run over files.
 
     Args:
-        recognizer: reads them.
+        recognizer: analyzes them.
         sampling: which frames of videos.
-        outputs: take every result.
-        drawn: write images and videos with what was found.
+        outputs: called with every result.
+        drawings: write images and videos with their faces annotated or anonymized.
         table: whether tables are printed at the end.
 
     Attributes:
-        videos: each with what its faces showed.
-        curves: of one video, for its page; None where none is wanted.
+        videos: each with its timeline.
+        curves: probabilities over time of one video, for its page; None where no page is written.
     """
 
     def __init__(
@@ -44,59 +43,57 @@ class FileReader:
         recognizer: Recognizer,
         sampling: Sampling,
         outputs: list[Output],
-        drawn: list[Drawings],
+        drawings: list[Drawings],
         *,
         table: bool,
     ) -> None:
-        self._recognizer, self._sampling, self._outputs, self._drawn = recognizer, sampling, outputs, drawn
+        self._recognizer, self._sampling, self._outputs, self._drawings = recognizer, sampling, outputs, drawings
         self._table, self._failed = table, False
         self._photos: list[FrameResult] = []
         self.videos: list[tuple[Path, Timeline]] = []
         self.curves: Curves | None = None
 
     def read(self, files: list[Path]) -> bool:
-        """Reads every file; whether some could not be read. What was found is shown even if Ctrl-C comes."""
+        """Analyze every file; whether some could not be read. Ctrl-C still prints the results so far."""
         try:
-            # lines of JSON on a terminal show well enough how far things are
-            with progress("reading faces", quiet=not self._table and sys.stdout.isatty()) as tell:
-                for place, path in enumerate(files):
+            # JSON Lines on a terminal are progress enough
+            with progress("analyzing", quiet=not self._table and sys.stdout.isatty()) as update:
+                for number, path in enumerate(files):
                     for share in self._shares(path):
-                        tell((place + share) / len(files))
+                        update((number + share) / len(files))
         finally:
             self._print()
         return self._failed
 
     def _shares(self, path: Path) -> Iterator[float]:
-        """Reads a file, telling the share of it that is done."""
+        """Analyze a file, yielding the share of it that is done."""
         if is_video(path):
-            yield from self._watch(path)
+            yield from self._analyze_video(path)
         else:
-            result = recognise(self._recognizer, path, self._drawn)
+            result = analyze_image(self._recognizer, path, self._drawings)
             self._put(result)
             self._photos.append(result)
         yield 1.0
 
-    def _watch(self, path: Path) -> Iterator[float]:
+    def _analyze_video(self, path: Path) -> Iterator[float]:
         from mien.media.video import FileSource
         from mien.structures import FrameResult
         from mien.tracking import Timeline
 
         timeline = Timeline()
         self.videos.append((path, timeline))
+        consumers: list[Callable[[VideoFrame, FrameResult], None]] = [
+            lambda _, result: self._put(result),
+            lambda _, result: timeline.add(result),
+        ]
+        if self.curves:
+            curves = self.curves
+            consumers.append(lambda frame, result: curves.add(frame.image, result))
         try:
             source = FileSource(path)
             with ExitStack() as stack:
-                writers = [stack.enter_context(drawn.video(path)) for drawn in self._drawn]
-                for frame, result in self._recognizer.watch(source, str(path), self._sampling):
-                    self._put(result)
-                    timeline.add(result)
-                    if self.curves:
-                        self.curves.add(frame.image, result)
-                    for write in writers:
-                        write(frame, result)
-                    share = source.share(frame.seconds, self._sampling)
-                    if share is not None:
-                        yield share
+                consumers += [stack.enter_context(drawing.video(path)) for drawing in self._drawings]
+                yield from self._recognizer.analyze_video(source, str(path), self._sampling, consumers)
         except VideoError as error:
             result = FrameResult(str(path), error=str(error))
             self._put(result)
@@ -114,23 +111,23 @@ class FileReader:
             print_people(path, timeline)
 
 
-def recognise(recognizer: Recognizer, path: Path, drawn: Iterable[Drawings]) -> FrameResult:
-    """The result of one image, drawn too where that is wanted; an image that can't be read has its error."""
-    from mien.media.image import read
+def analyze_image(recognizer: Recognizer, path: Path, drawings: Iterable[Drawings]) -> FrameResult:
+    """The result of one image, also drawn where wanted; ``error`` is set where it can't be read or drawn."""
     from mien.structures import FrameResult
 
+    (analysis,) = recognizer.analyze([(str(path), path)])
+    if analysis.frame is None:
+        return analysis.result
     try:
-        frame = read(path)
-        result = dataclasses.replace(recognizer.predict(frame), source=str(path))
-        for each in drawn:
-            each.write(path, frame, result)
+        for drawing in drawings:
+            drawing.write(path, analysis.frame, analysis.result)
     except ImageError as error:
         return FrameResult(str(path), error=str(error))
-    return result
+    return analysis.result
 
 
 def print_table(results: list[FrameResult]) -> None:
-    """The table for people."""
+    """Print the results of images as a table."""
     from mien.outputs import table
 
     console().print(table(results))

@@ -8,32 +8,38 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-EVERYWHERE: Mapping[str, str] = MappingProxyType({"--labels": "--head"})
-"""Old option and new option, in all commands but those of ``KEPT``."""
+RENAMED: Mapping[str, str] = MappingProxyType({"--labels": "--head"})
+"""Old option to new option, in every command except those in ``UNCHANGED``."""
 
-BY_COMMAND: Mapping[str, Mapping[str, str]] = MappingProxyType({})
-"""By the first word of the command: options renamed there alone."""
+RENAMED_IN: Mapping[str, Mapping[str, str]] = MappingProxyType({"predict": {"--mask": "--anonymize"}})
+"""By the first word of the command: old option to new option, there alone."""
 
-KEPT = MappingProxyType({"models": frozenset({"--labels"})})
-"""By the first word of the command: options of ``EVERYWHERE`` that mean something else there."""
+UNCHANGED = MappingProxyType({"models": frozenset({"--labels"})})
+"""By the first word of the command: options of ``RENAMED`` that mean something else there."""
 
 
 def with_new_names(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
-    """Arguments of the command line with today's options, and a note for each that was renamed.
+    """Replace old options by today's.
+
+    Args:
+        arguments: those of the command line.
+
+    Returns:
+        The arguments under today's names, and a note for each option that was renamed.
 
     >>> with_new_names(["predict", "a.jpg", "--labels=ferplus"])
     (['predict', 'a.jpg', '--head=ferplus'], ['--labels is now --head'])
     """
-    command = next((word for word in arguments if not word.startswith("-")), "")
-    names = {old: new for old, new in EVERYWHERE.items() if old not in KEPT.get(command, frozenset())}
-    names |= BY_COMMAND.get(command, {})
+    command = next((argument for argument in arguments if not argument.startswith("-")), "")
+    names = {old: new for old, new in RENAMED.items() if old not in UNCHANGED.get(command, frozenset())}
+    names |= RENAMED_IN.get(command, {})
     changed, notes = [], []
-    options = True
-    for word in arguments:
-        options = options and word != "--"
-        name, equals, value = word.partition("=")
-        new = names.get(name) if options else None
+    in_options = True
+    for argument in arguments:
+        in_options = in_options and argument != "--"
+        name, equals, value = argument.partition("=")
+        new = names.get(name) if in_options else None
         if new:
             notes.append(f"{name} is now {new}")
-        changed.append(f"{new}{equals}{value}" if new else word)
+        changed.append(f"{new}{equals}{value}" if new else argument)
     return changed, list(dict.fromkeys(notes))

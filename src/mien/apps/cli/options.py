@@ -1,4 +1,4 @@
-"""What several commands share: options and what they mean, exit codes, and how people are told."""
+"""What several commands share: options and their groups on the help page, exit codes, progress and messages."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mien.errors import ModelError
+from mien.errors import ModelError, printable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -17,34 +17,78 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 SOME_FAILED, WRONG_USAGE, INTERRUPTED = 1, 2, 130
-"""Exit codes besides 0."""
+"""Exit codes other than 0."""
 
 SIGNALLED = 128
-"""What the number of a signal is added to in the exit code of what it ended."""
+"""Base of the exit code of a process that a signal ended: the signal's number is added."""
 
-WIDE = 200
-"""Columns of a table that no terminal bounds."""
+UNBOUNDED_WIDTH = 200
+"""Columns of a table that goes to a file or pipe."""
+
+INPUT, MODEL, OUTPUT, VIDEO, BATCH = "Input", "Model", "Output", "Video", "Batch"
+"""Groups of options on help pages, for ``rich_help_panel``."""
 
 ModelOption = Annotated[
     str,
-    typer.Option("--model", "-m", help="A model's name (see: mien models list), an .onnx file, or a run directory."),
+    typer.Option(
+        "--model",
+        "-m",
+        metavar="MODEL",
+        rich_help_panel=MODEL,
+        help="Name of a model (see: mien models list), an .onnx file, or a run directory.",
+    ),
 ]
 DetectorOption = Annotated[
     str,
     typer.Option(
-        "--detector", "-d", help="auto, yunet, haar, whole (each image is a face), or an .onnx that you taught."
+        "--detector",
+        "-d",
+        metavar="NAME",
+        rich_help_panel=MODEL,
+        help="Face detector: auto, yunet, haar, whole (each image is a face), or an .onnx from mien train.",
     ),
 ]
-HeadOption = Annotated[str, typer.Option("--head", help="Output head of the model: fused, fer2013 or ferplus.")]
-DataOption = Annotated[
-    Path, typer.Option("--data", help="A folder with fer2013.csv (.gz, .xz, .zip), the csv itself, or class folders.")
+HeadOption = Annotated[
+    str,
+    typer.Option(
+        "--head",
+        metavar="NAME",
+        rich_help_panel=MODEL,
+        help="Output head of the model: fused, fer2013 or ferplus.",
+    ),
 ]
-AvatarOption = Annotated[str, typer.Option("--avatar", help="drawn, emoji, or a folder with happy.png and so on.")]
-JsonOption = Annotated[bool, typer.Option("--json", help="JSON on stdout.")]
+DataOption = Annotated[
+    Path,
+    typer.Option(
+        "--data",
+        metavar="PATH",
+        rich_help_panel=INPUT,
+        help="A folder with fer2013.csv (.gz, .xz, .zip), the csv itself, or a folder with a subfolder per class.",
+    ),
+]
+AvatarOption = Annotated[
+    str,
+    typer.Option(
+        "--avatar",
+        metavar="KIND",
+        rich_help_panel=OUTPUT,
+        help="drawn, emoji, or a folder with happy.png and so on.",
+    ),
+]
+JsonOption = Annotated[bool, typer.Option("--json", rich_help_panel=OUTPUT, help="Print JSON on stdout.")]
+
+
+def examples(*commands: str) -> str:
+    """The epilog of a command: lines to copy, a block of code where the help becomes Markdown.
+
+    Args:
+        commands: whole lines, ``"mien predict photo.jpg"``; two spaces and ``# comment`` may follow.
+    """
+    return "\n".join(["Examples:", "", *(f"    {command}" for command in commands)])
 
 
 def model_named(model: str) -> str:
-    """The model that an option means: a run directory stands for the model.onnx in it, unless it is a model's name.
+    """Resolve a ``--model`` option: a run directory stands for the model.onnx in it, unless it is a model's name.
 
     Raises:
         ModelError: the run has no model.onnx, or not yet.
@@ -65,8 +109,11 @@ def model_named(model: str) -> str:
 
 
 @contextmanager
-def progress(words: str, *, quiet: bool = False) -> Iterator[Callable[[float], None]]:
-    """A bar on stderr, told the share that is done; none where stderr is no terminal, or where ``quiet``."""
+def progress(title: str, *, quiet: bool = False) -> Iterator[Callable[[float], None]]:
+    """A progress bar on stderr, updated with the share that is done.
+
+    Nothing is shown where stderr is no terminal, or where ``quiet``.
+    """
     from rich.console import Console
     from rich.progress import Progress
 
@@ -74,28 +121,23 @@ def progress(words: str, *, quiet: bool = False) -> Iterator[Callable[[float], N
     if quiet or not console.is_terminal:
         yield lambda _: None
         return
-    # rich would lead what is printed meanwhile to the bar's own stream: results belong on stdout
+    # rich would redirect what is printed meanwhile to the bar's own stream: results belong on stdout
     with Progress(console=console, transient=True, redirect_stdout=False) as bar:
-        task = bar.add_task(words, total=1.0)
+        task = bar.add_task(title, total=1.0)
         yield lambda share: bar.update(task, completed=share)
 
 
 def console() -> Console:
-    """The terminal at stdout, for tables; text in them is taken literally. A file or pipe gets wide ones."""
+    """The terminal at stdout, for tables; text is taken literally. A file or pipe gets wide tables."""
     from rich.console import Console
 
-    shown = Console(markup=False, emoji=False, highlight=False)
-    return shown if shown.is_terminal else Console(markup=False, emoji=False, highlight=False, width=WIDE)
+    terminal = Console(markup=False, emoji=False, highlight=False)
+    if terminal.is_terminal:
+        return terminal
+    return Console(markup=False, emoji=False, highlight=False, width=UNBOUNDED_WIDTH)
 
 
-def say(words: str) -> None:
-    """A line for people, on stderr."""
-    sys.stderr.write(printable(words) + "\n")
+def say(message: str) -> None:
+    """Print a line for people on stderr."""
+    sys.stderr.write(printable(message) + "\n")
     sys.stderr.flush()
-
-
-def printable(words: str) -> str:
-    """The words without what could steer a terminal; lines stay lines."""
-    return "".join(
-        sign if sign.isprintable() or sign == "\n" else sign.encode("unicode_escape").decode() for sign in words
-    )

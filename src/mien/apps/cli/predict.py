@@ -1,31 +1,36 @@
-"""``mien predict``: photos, folders and videos in; a table, JSON Lines, CSV, Parquet or drawn images out."""
+"""``mien predict``: photos, folders and videos in; a table, JSON Lines, CSV, Parquet or annotated images out."""
 
 from __future__ import annotations
 
 import sys
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import typer
 
 from mien.apps.cli.drawings import Drawings, is_video
 from mien.apps.cli.file_reader import FileReader
-from mien.apps.cli.many import Choice, read_many
 from mien.apps.cli.options import (
+    BATCH,
+    INPUT,
+    OUTPUT,
     SOME_FAILED,
+    VIDEO,
     AvatarOption,
     DetectorOption,
     HeadOption,
-    JsonOption,
     ModelOption,
+    examples,
     model_named,
+    progress,
+    say,
 )
 from mien.apps.cli.timelines import given, write_timelines
 from mien.errors import UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from mien.structures import FrameResult
 
@@ -33,94 +38,199 @@ if TYPE_CHECKING:
 
 
 def register(app: typer.Typer) -> None:
-    """Adds the command."""
-    app.command("predict")(predict)
+    """Add the command."""
+    lines = (
+        "mien predict photo.jpg holiday/                  # a table",
+        "mien predict holiday/ --csv faces.csv --draw out # a spreadsheet, boxes",
+        "mien predict clip.mp4 --page clip.html           # a timeline of a video",
+    )
+    app.command("predict", epilog=examples(*lines))(predict)
 
 
 def predict(
     sources: Annotated[
         list[Path],
-        typer.Argument(metavar="SOURCE", help="Photos, folders of them, videos; with --out Parquet of images."),
+        typer.Argument(
+            metavar="SOURCE",
+            rich_help_panel=INPUT,
+            help="Photos, folders of photos, videos; with --out also Parquet files of images.",
+        ),
     ],
     *,
     model: ModelOption = "compact",
     detector: DetectorOption = "auto",
     head: HeadOption = "fused",
-    as_json: JsonOption = False,
-    csv: Annotated[Path | None, typer.Option("--csv", help="Write a CSV file, a row a face.")] = None,
-    parquet: Annotated[Path | None, typer.Option("--parquet", help="Write a Parquet file, a row a face.")] = None,
-    draw: Annotated[
-        Path | None, typer.Option("--draw", help="Write each image or video with its faces drawn here.")
+    as_json: Annotated[
+        bool,
+        typer.Option("--json", rich_help_panel=OUTPUT, help="Print JSON Lines, one per image or frame."),
+    ] = False,
+    csv: Annotated[
+        Path | None,
+        typer.Option("--csv", metavar="FILE", rich_help_panel=OUTPUT, help="Write a CSV file, one row per face."),
     ] = None,
-    mask: Annotated[
-        Path | None, typer.Option("--mask", help="Write each image or video here, an avatar over each face.")
+    parquet: Annotated[
+        Path | None,
+        typer.Option(
+            "--parquet",
+            metavar="FILE",
+            rich_help_panel=OUTPUT,
+            help="Write a Parquet file, one row per face; needs 'mien[parquet]'.",
+        ),
+    ] = None,
+    draw: Annotated[
+        Path | None,
+        typer.Option(
+            "--draw", metavar="FOLDER", rich_help_panel=OUTPUT, help="Write images and videos with annotated faces."
+        ),
+    ] = None,
+    anonymize: Annotated[
+        Path | None,
+        typer.Option(
+            "--anonymize",
+            metavar="FOLDER",
+            rich_help_panel=OUTPUT,
+            help="Write images and videos with an avatar over each face. Videos need 'mien[video]', as with --draw.",
+        ),
     ] = None,
     avatar: AvatarOption = "drawn",
+    every: Annotated[
+        float | None,
+        typer.Option("--every", metavar="SECONDS", rich_help_panel=VIDEO, help="Interval between analyzed frames."),
+    ] = None,
+    stride: Annotated[
+        int, typer.Option("--stride", metavar="N", rich_help_panel=VIDEO, help="Analyze every N-th frame.")
+    ] = 1,
+    start: Annotated[float, typer.Option("--from", metavar="SECONDS", rich_help_panel=VIDEO, help="Start time.")] = 0.0,
+    end: Annotated[
+        float | None, typer.Option("--to", metavar="SECONDS", rich_help_panel=VIDEO, help="End time.")
+    ] = None,
+    srt: Annotated[
+        Path | None,
+        typer.Option("--srt", metavar="FILE", rich_help_panel=VIDEO, help="Write SubRip subtitles; of one video."),
+    ] = None,
+    vtt: Annotated[
+        Path | None,
+        typer.Option("--vtt", metavar="FILE", rich_help_panel=VIDEO, help="Write WebVTT subtitles; of one video."),
+    ] = None,
+    elan: Annotated[
+        Path | None,
+        typer.Option("--elan", metavar="FILE", rich_help_panel=VIDEO, help="Write ELAN annotations; of one video."),
+    ] = None,
+    page: Annotated[
+        Path | None,
+        typer.Option("--page", metavar="FILE", rich_help_panel=VIDEO, help="Write an HTML timeline; of one video."),
+    ] = None,
+    thumbnails: Annotated[
+        bool,
+        typer.Option("--thumbnails/--no-thumbnails", rich_help_panel=VIDEO, help="Show the faces on the page."),
+    ] = True,
     out: Annotated[
         Path | None,
         typer.Option(
-            "--out", help="Many images into one .parquet, .csv or .jsonl, by all cores; goes on after a kill."
+            "--out",
+            metavar="FILE",
+            rich_help_panel=BATCH,
+            help="Write many images into one .parquet, .csv or .jsonl, on all cores. A killed run continues.",
         ),
     ] = None,
     processes: Annotated[
-        int | None, typer.Option("--processes", min=1, help="With --out; by default one a core.")
+        int | None,
+        typer.Option(
+            "--processes",
+            min=1,
+            metavar="N",
+            rich_help_panel=BATCH,
+            show_default="one per core",
+            help="Number of worker processes.",
+        ),
     ] = None,
     engine: Annotated[
-        str, typer.Option("--engine", help="With --out: local, or ray, on the cluster that RAY_ADDRESS names if any.")
+        str,
+        typer.Option(
+            "--engine",
+            metavar="NAME",
+            rich_help_panel=BATCH,
+            help="local, or ray: on the cluster at RAY_ADDRESS, else on this machine; needs 'mien[scale]'.",
+        ),
     ] = "local",
-    every: Annotated[float | None, typer.Option("--every", help="Of a video: seconds from frame to frame.")] = None,
-    stride: Annotated[int, typer.Option("--stride", help="Of a video: every so many-th frame.")] = 1,
-    start: Annotated[float, typer.Option("--from", help="Of a video: seconds from which.")] = 0.0,
-    end: Annotated[float | None, typer.Option("--to", help="Of a video: seconds to which.")] = None,
-    srt: Annotated[Path | None, typer.Option("--srt", help="Of one video: write its subtitles, SubRip.")] = None,
-    vtt: Annotated[Path | None, typer.Option("--vtt", help="Of one video: the same as WebVTT.")] = None,
-    page: Annotated[
-        Path | None, typer.Option("--page", help="Of one video: write a page of who showed what, when.")
-    ] = None,
-    thumbnails: Annotated[
-        bool, typer.Option("--thumbnails/--no-thumbnails", help="Of the page: with small images of the faces.")
-    ] = True,
-    elan: Annotated[Path | None, typer.Option("--elan", help="Of one video: annotations for ELAN (.eaf).")] = None,
 ) -> None:
-    """Name the expression that each face in photos and videos shows.
+    """Classify the expression of each face in photos and videos.
 
-    In a video each face has the same number throughout, and what is told of it is steadied over half a second.
+    In videos a tracker gives each face a number and smooths its probabilities over half a second.
     """
     from mien.media.video import Sampling
     from mien.recognizer import Recognizer
-    from mien.tracking import Curves
-    from mien.visualization.avatar.styles import Cover, find_avatar
 
     sampling = Sampling(every, stride, start, end)
     files = files_in(sources, [".parquet"] if out else [])
     images = [path for path in files if not is_video(path)]
     timelines = {"srt": srt, "vtt": vtt, "elan": elan, "page": page}
     if out:
-        if len(images) != len(files) or any((csv, parquet, draw, mask, as_json, *timelines.values())):
+        if len(images) != len(files) or any((csv, parquet, draw, anonymize, as_json, *timelines.values())):
             raise UsageError("expected images alone with --out, and no other form of results")
-        if read_many(images, Choice(model_named(model), detector, head, engine), out, processes):
+        if _predict_batch(images, _Models(model_named(model), detector, head), out, processes, engine):
             raise typer.Exit(SOME_FAILED)
         return
     if any(timelines.values()) and (images or len(files) != 1):
         raise UsageError(f"expected one video for {given(timelines)}; received {len(files)} files")
-    drawn = [Drawings(draw, files)] if draw else []
-    if mask:
-        kind = find_avatar(avatar)
-        drawn.append(Drawings(mask, files, lambda: Cover(kind).covered))
+    drawings = [Drawings(draw, files)] if draw else []
+    if anonymize:
+        drawings.append(_anonymized(anonymize, files, avatar))
     recognizer = Recognizer.load(model_named(model), detector, head)
     with result_files(recognizer.labels, csv, parquet) as write:
         outputs = [write, *([print_json] if as_json else [])]
-        reader = FileReader(recognizer, sampling, outputs, drawn, table=not as_json)
-        reader.curves = Curves(thumbnails=thumbnails) if page else None
+        reader = FileReader(recognizer, sampling, outputs, drawings, table=not as_json)
+        if page:
+            from mien.tracking import Curves
+
+            reader.curves = Curves(thumbnails=thumbnails)
         failed = reader.read(files)
     for path, timeline in reader.videos:
         write_timelines(path, timeline, reader.curves, timelines)
+    for path in filter(None, (csv, parquet, draw, anonymize, *timelines.values())):
+        say(f"written: {path}" + ("; open it in a browser" if path == page else ""))
     if failed:
         raise typer.Exit(SOME_FAILED)
 
 
+class _Models(NamedTuple):
+    """Names or paths of a model and a detector, and the output head."""
+
+    model: str
+    detector: str
+    head: str
+
+
+def _predict_batch(sources: Sequence[Path], models: _Models, out: Path, processes: int | None, engine: str) -> bool:
+    """Write the predictions of many images into one table; whether some could not be read."""
+    from mien.batch import Plan, Reader, read_all, references
+    from mien.recognizer import Recognizer
+
+    labels = Recognizer.load(*models).labels  # a wrong name fails here, once, and not in every process
+    plan = Plan(Reader.of(*models), tuple(references(sources)))
+    with progress("analyzing") as update:
+        report = read_all(plan, out, labels, processes, lambda done, total: update(done / total), engine)
+    earlier = report.images - report.read
+    summary = f"{report.read} images in {report.seconds:.0f} s, {report.rate:.0f} images/s"
+    say(summary + (f"; {earlier} were done before" if earlier else "") + f"; written: {out}")
+    if report.failed:
+        say(f"{report.failed} images could not be read; the column error has the reasons")
+    return bool(report.failed)
+
+
+def _anonymized(folder: Path, files: Iterable[Path], avatar: str) -> Drawings:
+    from mien.visualization.avatar.styles import Cover, find_avatar
+
+    kind = find_avatar(avatar)
+    return Drawings(folder, files, lambda: Cover(kind).covered)
+
+
 def files_in(sources: Iterable[Path], more: Iterable[str] = ()) -> list[Path]:
-    """The images and videos that the sources name; folders are searched for images, and files of more suffixes.
+    """Find the images and videos among the sources.
+
+    Args:
+        sources: files, and folders that are searched for images.
+        more: further suffixes to search for.
 
     Raises:
         UsageError: there are none.
@@ -137,7 +247,7 @@ def files_in(sources: Iterable[Path], more: Iterable[str] = ()) -> list[Path]:
 
 
 def print_json(result: FrameResult) -> None:
-    """One JSON line, out at once."""
+    """Print a result as a JSON line and flush it."""
     from mien.outputs import to_json_line
 
     sys.stdout.write(to_json_line(result) + "\n")
@@ -146,10 +256,10 @@ def print_json(result: FrameResult) -> None:
 
 @contextmanager
 def result_files(labels: tuple[str, ...], csv: Path | None, parquet: Path | None) -> Iterator[Output]:
-    """What writes each result to the CSV and Parquet files asked for; they are there when the block ends.
+    """A function that writes each result to the CSV and Parquet files; they are complete when the block ends.
 
     Raises:
-        UsageError: a file is a folder, or has the name of an image, as it has after ``--csv *.jpg``.
+        UsageError: a file is a folder, or has the name of an image, as after ``--csv *.jpg``.
     """
     from mien.media.image import IMAGE_SUFFIXES
     from mien.outputs import open_csv, open_parquet

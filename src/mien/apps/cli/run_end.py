@@ -5,7 +5,8 @@ from __future__ import annotations
 import shlex
 from typing import TYPE_CHECKING
 
-from mien.apps.cli.options import printable, say
+from mien.apps.cli.options import say
+from mien.errors import printable
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mien.apps.cli.options import JsonOption, console, printable, say
+from mien.apps.cli.options import JsonOption, console, say
+from mien.errors import printable
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""What the faces of a video showed in all: printed, and as the files that ``mien predict`` is asked for."""
+"""The timeline of a video: printed as a table, and written as subtitles, ELAN annotations or an HTML page."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mien.apps.cli.options import console, printable
+from mien.apps.cli.options import console
+from mien.errors import printable
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -15,12 +16,12 @@ if TYPE_CHECKING:
 
 
 def given(timelines: dict[str, Path | None]) -> str:
-    """The options that ask for a file."""
+    """The options that name a file, as typed."""
     return ", ".join(f"--{name}" for name, path in timelines.items() if path)
 
 
 def write_timelines(video: Path, timeline: Timeline, curves: Curves | None, wanted: dict[str, Path | None]) -> None:
-    """Writes what a video's faces showed in the forms that are wanted: "srt", "vtt", "elan", "page"."""
+    """Write the timeline of a video in each form that has a path: "srt", "vtt", "elan", "page"."""
     from mien import __version__
     from mien.media.files import write_bytes
     from mien.tracking import Curves, to_eaf, to_srt, to_vtt
@@ -39,7 +40,7 @@ def write_timelines(video: Path, timeline: Timeline, curves: Curves | None, want
 
 
 def _beside(video: Path, page: Path) -> str:
-    """Where a video is, seen from a page."""
+    """The address of a video relative to a page."""
     try:
         return Path(os.path.relpath(video.absolute(), page.absolute().parent)).as_posix()
     except ValueError:  # on Windows, another disk
@@ -47,13 +48,13 @@ def _beside(video: Path, page: Path) -> str:
 
 
 def print_people(path: Path, timeline: Timeline) -> None:
-    """What each face of a video showed, in all."""
+    """Print a row per face of a video: when it was visible, and the share of each expression."""
     from rich.table import Table
 
     people = timeline.people()
     if not people:
         return
-    shown = Table("face", "from", "to", "seen", "changes a minute", "expressions", box=None, pad_edge=False)
+    shown = Table("face", "from", "to", "visible", "changes/min", "expressions", box=None, pad_edge=False)
     for column in shown.columns[:5]:
         column.justify = "right"
     for person in people:

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING
 from mien.errors import UsageError
 from mien.media.files import named_by_time
 from mien.media.image import write
-from mien.outputs.writers import open_csv
+from mien.outputs import open_csv
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
 
-    from mien.outputs.writers import Writer
+    from mien.outputs import Writer
     from mien.structures import Frame, FrameResult
 
 

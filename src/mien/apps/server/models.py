@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from fastapi import APIRouter, Request
 from starlette.responses import JSONResponse, Response
 
-from mien.apps.model_file import described
+from mien.apps.model_file import inspect_model
 from mien.apps.server.faults import Refusal
 from mien.apps.server.pages import unless_known
 from mien.errors import ModelError
@@ -103,7 +103,7 @@ class Models:
         content = self.content(name)
         digest = _digest(content)
         if digest not in self._described:
-            self._described[digest] = described(content).to_dict()
+            self._described[digest] = inspect_model(content).to_dict()
         return self._described[digest]
 
     def _labels(self, name: str) -> tuple[str, ...]:

@@ -7,7 +7,7 @@
 import description from "./description.js";
 import { roundEven } from "./numbers.js";
 
-const { AMBIGUOUS, BLURRED, NOSE, TURNED, TURNED_AWAY } = description.faces;
+const { AMBIGUOUS, BLURRED, NOSE_DEPTH_RATIO, TURNED, TURNED_AWAY_DEGREES } = description.faces;
 
 export function emotionOf(prediction) {
   const { held, labels, probabilities } = prediction;
@@ -24,7 +24,7 @@ export function isUnsure(prediction) {
 }
 
 export function isTurnedAway({ landmarks }) {
-  return Boolean(landmarks) && Math.abs(yawOf(landmarks)) >= TURNED_AWAY;
+  return Boolean(landmarks) && Math.abs(yawOf(landmarks)) >= TURNED_AWAY_DEGREES;
 }
 
 /** Degrees that the head is turned aside, roughly: positive towards the image's right. */
@@ -33,7 +33,7 @@ export function yawOf([rightEye, leftEye, nose]) {
   const apart = Math.hypot(across, down);
   const [x, y] = [nose[0] - (leftEye[0] + rightEye[0]) / 2, nose[1] - (leftEye[1] + rightEye[1]) / 2];
   const aside = apart ? (x * across + y * down) / apart : x;
-  return (Math.atan2(aside, NOSE * apart) * 180) / Math.PI;
+  return (Math.atan2(aside, NOSE_DEPTH_RATIO * apart) * 180) / Math.PI;
 }
 
 /** Degrees that the head leans in the image: positive when turned clockwise. */
@@ -63,8 +63,10 @@ function told(prediction) {
     emotion: emotionOf(rounded),
     probability: probabilityOf(rounded),
     unsure: isUnsure(rounded),
+    unsure_below: rounded.unsureBelow,
     turned_away: isTurnedAway(face),
     reasons: reasonsOf(rounded),
+    quality_issues: rounded.qualityIssues,
     track,
     probabilities: Object.fromEntries(labels.map((label, row) => [label, probabilities[row]])),
   };
