@@ -16,11 +16,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from mien.batch.isolated import ENDED, Apart
 from PIL import Image
 from skimage.data import astronaut
 
 from mien.batch import Plan, Reader, read_all
-from mien.batch.isolated import ENDED, Apart
 from mien.batch.local_engine import read_here
 from mien.batch.plan import PARTS, Folder
 from mien.batch.run import ENGINES

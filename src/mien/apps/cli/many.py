@@ -22,16 +22,16 @@ class Choice(NamedTuple):
 
 def read_many(sources: Sequence[Path], choice: Choice, out: Path, processes: int | None) -> bool:
     """Reads images into a table; whether some could not be read."""
-    from mien.batch import Plan, Reader, read_all, references
+    from mien.batch import Pipeline, Plan, image_references, run_batch
     from mien.recognizer import Recognizer
 
     names = choice.model, choice.detector, choice.labels
     labels = Recognizer.load(*names).labels  # so that what is wrong with it is said once, here
-    plan = Plan(Reader.of(*names), tuple(references(sources)))
+    plan = Plan(Pipeline.of(*names), tuple(image_references(sources)))
     with progress("reading faces") as tell:
-        report = read_all(plan, out, labels, processes, lambda done, all_: tell(done / all_), choice.engine)
-    before = report.images - report.read
-    words = f"{report.read} images in {report.seconds:.0f} s, {report.rate:.0f} a second"
+        report = run_batch(plan, out, labels, processes, lambda done, all_: tell(done / all_), choice.engine)
+    before = report.images - report.analyzed
+    words = f"{report.analyzed} images in {report.seconds:.0f} s, {report.images_per_second:.0f} a second"
     say(words + (f"; {before} were read before" if before else "") + f"; written: {out}")
     if report.failed:
         say(f"{report.failed} could not be read: their rows say why, in the column error")

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import pytest
-
 from mien.batch.sources import Images, references
+
 from mien.errors import ImageError, UsageError
 
 pa = pytest.importorskip("pyarrow", reason="needs pyarrow: pip install 'mien[parquet]'")
