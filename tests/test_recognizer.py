@@ -38,7 +38,7 @@ CARD = ModelCard(
     channels=1,
     crop=CropRule(factor=2.0),
     heads=(Head("doors", ("open", "shut"), unsure_below=0.9), Head("gates", ("shut", "open"), unsure_below=0.1)),
-    answer=FusedOutput(("open", "shut"), (("doors", 1.0),), unsure_below=0.7),
+    fused=FusedOutput(("open", "shut"), (("doors", 1.0),), unsure_below=0.7),
 )
 BOX = Box(178, 65, 270, 176)
 

@@ -29,13 +29,25 @@ if TYPE_CHECKING:
     from mien.media.video import VideoFrame
     from mien.structures import Crops, Frame, Probabilities
 
-    Image = str | os.PathLike[str] | bytes | bytearray | memoryview | Frame
+    ImageLike = str | os.PathLike[str] | bytes | bytearray | memoryview | Frame
 
 DEFAULT_MODEL = "compact"
 SHIPPED_DETECTOR = "faces"
 
 DECODED, FOUND = 4, 4
 """Frames of a video that wait, decoded, and with their faces found: they bound its memory."""
+
+
+class Analysis(NamedTuple):
+    """What ``Recognizer.analyze`` gives for each source.
+
+    Attributes:
+        result: the faces found, or the error.
+        frame: the decoded image, uint8 (height, width, 3), RGB; None where it could not be read.
+    """
+
+    result: FrameResult
+    frame: Frame | None
 
 
 class _Cut(NamedTuple):
@@ -101,7 +113,7 @@ class Recognizer:
         """The names of the expressions, in the order of every prediction's probabilities."""
         return tuple(map(str, self.output.labels))
 
-    def predict(self, image: Image, boxes: Sequence[Box | Face] | None = None) -> FrameResult:
+    def predict(self, image: ImageLike, boxes: Sequence[Box | Face] | None = None) -> FrameResult:
         """The expressions shown in one image.
 
         Args:
@@ -115,13 +127,60 @@ class Recognizer:
         faces = self.detector.detect(frame) if boxes is None else [_as_face(box) for box in boxes]
         return FrameResult(_name(image), predictions=self.classify(frame, faces, detected=boxes is None))
 
-    def predict_many(self, images: Iterable[Image]) -> Iterator[FrameResult]:
+    def predict_many(self, images: Iterable[ImageLike]) -> Iterator[FrameResult]:
         """The expressions shown in each image, in order; one that can't be read has its ``error`` set."""
-        for image in images:
+        for analysis in self.analyze((_name(image), image) for image in images):
+            yield analysis.result
+
+    def analyze(self, sources: Iterable[tuple[str, ImageLike | Callable[[], ImageLike]]]) -> Iterator[Analysis]:
+        """Analyze images one by one: the loop that ``predict_many``, the command line, batch runs and the server use.
+
+        An image that can't be read gives a result with its ``error`` set, so one bad file ends no run.
+
+        Args:
+            sources: a name and an image each. The name becomes ``FrameResult.source``. A callable in place of an image
+                loads it when its turn comes; an ``ImageError`` that it raises counts as that image's error.
+
+        Yields:
+            The result of each source, in order, with its decoded frame.
+        """
+        for name, image in sources:
             try:
-                yield self.predict(image)
+                frame = read(image() if callable(image) else image)
+                predictions = self.classify(frame, self.detector.detect(frame))
             except ImageError as error:
-                yield FrameResult(_name(image), error=str(error))
+                yield Analysis(FrameResult(name, error=str(error)), None)
+            else:
+                yield Analysis(FrameResult(name, predictions=predictions), frame)
+
+    def analyze_video(
+        self,
+        source: FileSource,
+        name: str,
+        sampling: Sampling | None = None,
+        consumers: Iterable[Callable[[VideoFrame, FrameResult], None]] = (),
+    ) -> Iterator[float]:
+        """Analyze a video and pass each frame with its result to consumers: file writers, a timeline, its curves.
+
+        Args:
+            source: read to its end, and closed.
+            name: becomes ``FrameResult.source``.
+            sampling: which frames; all if None.
+            consumers: called in this order for each frame.
+
+        Yields:
+            The share of the video that is done, 0 to 1, after each frame; nothing where its length is unknown.
+
+        Raises:
+            VideoError: the file is no video that can be read.
+        """
+        sampling, consumers = sampling or Sampling(), tuple(consumers)
+        for frame, result in self.watch(source, name, sampling):
+            for consume in consumers:
+                consume(frame, result)
+            share = source.share(frame.seconds, sampling)
+            if share is not None:
+                yield share
 
     def stream(
         self, video: str | os.PathLike[str], sampling: Sampling | None = None, tracker: Tracker | None = None
@@ -251,7 +310,7 @@ def _as_face(box: Any) -> Face:
     raise UsageError(f"expected boxes as mien.Box(left, top, right, bottom) or mien.Face; received {box!r}")
 
 
-def _name(image: Image) -> str:
+def _name(image: ImageLike) -> str:
     if isinstance(image, str | os.PathLike):
         return os.fspath(image)
     return "<bytes>" if isinstance(image, bytes | bytearray | memoryview) else "<array>"

@@ -17,6 +17,7 @@ from mien.emotions import FER2013, FERPLUS
 from mien.errors import UsageError
 from mien.media.image import read
 from mien.media.video import Sampling
+from mien.recognizer import Analysis
 from mien.structures import FrameResult
 
 
@@ -45,8 +46,8 @@ def test_a_line_of_json_has_the_schema(mien, paint, portrait):
     assert (line["source"], line["index"], line["seconds"], line["error"]) == (str(path), 0, None, None)
     (face,) = line["faces"]
     assert list(face) == [
-        "box", "landmarks", "confidence", "emotion", "probability", "unsure", "turned_away", "reasons",
-        "track", "probabilities",
+        "box", "landmarks", "confidence", "emotion", "probability", "unsure", "unsure_below", "turned_away", "reasons",
+        "quality_issues", "track", "probabilities",
     ]  # fmt: skip
     left, top, right, bottom = face["box"]
     assert all(isinstance(edge, int) for edge in face["box"])
@@ -106,11 +107,12 @@ class InterruptedAtTheThird:
     def __init__(self):
         self.seen = 0
 
-    def predict(self, frame):
-        self.seen += 1
-        if self.seen == 3:
-            raise KeyboardInterrupt
-        return FrameResult("")
+    def analyze(self, sources):
+        for name, image in sources:
+            self.seen += 1
+            if self.seen == 3:
+                raise KeyboardInterrupt
+            yield Analysis(FrameResult(name), read(image))
 
 
 def test_ctrl_c_leaves_the_table_so_far(paint, capsys):

@@ -90,50 +90,50 @@ def shown(results, width=110):
         (
             RESULTS[0],
             (
-                '{"schema": 1, "source": "team.jpg", "index": 0, "seconds": null, "error": null, "faces": ['
+                '{"schema": 2, "source": "team.jpg", "index": 0, "seconds": null, "error": null, "faces": ['
                 '{"box": [1, 3, 30, 42], '
-                '"landmarks": null, "confidence": 0.5, "emotion": "happy", "probability": 0.75, "unsure": false, '
-                '"turned_away": false, "reasons": [], "track": null, '
+                '"landmarks": null, "confidence": 0.5, "emotion": "happy", "probability": 0.75, "unsure": false, "unsure_below": 0.4, '
+                '"turned_away": false, "reasons": [], "quality_issues": [], "track": null, '
                 '"probabilities": {"sad": 0.125, "happy": 0.75, "neutral": 0.125}}]}'
             ),
         ),
         (
             RESULTS[1],
-            '{"schema": 1, "source": "clip.mp4", "index": 12, "seconds": 0.4, "error": null, "faces": ['
+            '{"schema": 2, "source": "clip.mp4", "index": 12, "seconds": 0.4, "error": null, "faces": ['
             '{"box": [1, 3, 30, 42], '
-            '"landmarks": null, "confidence": 0.5, "emotion": "happy", "probability": 0.75, "unsure": false, '
-            '"turned_away": false, "reasons": [], "track": 3, '
+            '"landmarks": null, "confidence": 0.5, "emotion": "happy", "probability": 0.75, "unsure": false, "unsure_below": 0.4, '
+            '"turned_away": false, "reasons": [], "quality_issues": [], "track": 3, '
             '"probabilities": {"sad": 0.125, "happy": 0.75, "neutral": 0.125}}, {"box": [1, 3, 30, 42], '
-            '"landmarks": null, "confidence": 0.5, "emotion": "sad", "probability": THIRD, "unsure": true, '
-            '"turned_away": false, "reasons": ["small", "dark"], "track": 4, '
+            '"landmarks": null, "confidence": 0.5, "emotion": "sad", "probability": THIRD, "unsure": true, "unsure_below": 0.4, '
+            '"turned_away": false, "reasons": ["small", "dark"], "quality_issues": ["small", "dark"], "track": 4, '
             '"probabilities": {"sad": THIRD, "happy": THIRD, "neutral": THIRD}}]}'.replace("THIRD", THIRD),
         ),
         (
             RESULTS[-1],
             (
-                '{"schema": 1, "source": "aside.jpg", "index": 0, "seconds": null, "error": null, "faces": ['
+                '{"schema": 2, "source": "aside.jpg", "index": 0, "seconds": null, "error": null, "faces": ['
                 '{"box": [1, 3, 30, 42], '
                 '"landmarks": [[5.0, 10.0], [15.0, 10.0], [14.12, 15.0], [6.0, 20.0], [14.0, 20.0]], '
-                '"confidence": 0.5, "emotion": "happy", "probability": 0.75, "unsure": true, '
-                '"turned_away": true, "reasons": ["turned away"], "track": null, '
+                '"confidence": 0.5, "emotion": "happy", "probability": 0.75, "unsure": true, "unsure_below": 0.4, '
+                '"turned_away": true, "reasons": ["turned away"], "quality_issues": [], "track": null, '
                 '"probabilities": {"sad": 0.125, "happy": 0.75, "neutral": 0.125}}]}'
             ),
         ),
-        (RESULTS[2], '{"schema": 1, "source": "nobody.png", "index": 0, "seconds": null, "error": null, "faces": []}'),
+        (RESULTS[2], '{"schema": 2, "source": "nobody.png", "index": 0, "seconds": null, "error": null, "faces": []}'),
         (
             RESULTS[3],
             (
-                '{"schema": 1, "source": "torn.jpg", "index": 0, "seconds": null, '
+                '{"schema": 2, "source": "torn.jpg", "index": 0, "seconds": null, '
                 '"error": "expected an image; received 3 bytes", "faces": []}'
             ),
         ),
         (
             FrameResult("日本\n.jpg", seconds=float("nan")),
-            '{"schema": 1, "source": "日本\\n.jpg", "index": 0, "seconds": null, "error": null, "faces": []}',
+            '{"schema": 2, "source": "日本\\n.jpg", "index": 0, "seconds": null, "error": null, "faces": []}',
         ),
         (
             FrameResult(UNDECODABLE),
-            '{"schema": 1, "source": "caf\\udce9.jpg", "index": 0, "seconds": null, "error": null, "faces": []}',
+            '{"schema": 2, "source": "caf\\udce9.jpg", "index": 0, "seconds": null, "error": null, "faces": []}',
         ),
     ],
     ids=["face", "two-tracks", "aside", "no-face", "error", "unicode-and-nan", "undecodable-name"],
@@ -149,6 +149,25 @@ def test_a_result_comes_back_from_its_json_line(result):
     assert to_dict(back) == to_dict(result)
     assert [one.probabilities for one in back.predictions] == [one.probabilities for one in result.predictions]
     assert [one.unsure for one in back.predictions] == [one.unsure for one in result.predictions]
+    assert [one.unsure_below for one in back.predictions] == [one.unsure_below for one in result.predictions]
+    assert [one.quality_issues for one in back.predictions] == [one.quality_issues for one in result.predictions]
+
+
+def test_quality_issues_of_a_confident_prediction_come_back():
+    result = FrameResult("a.jpg", predictions=(prediction(quality_issues=("small",)),))
+    (back,) = from_dict(json.loads(to_json_line(result))).predictions
+    assert (back.unsure, back.reasons, back.quality_issues) == (False, (), ("small",))
+
+
+@pytest.mark.parametrize(("unsure", "threshold"), [(True, 1.0), (False, 0.0)])
+def test_schema_1_is_read_with_the_threshold_that_gives_its_outcome(unsure, threshold):
+    values = to_dict(RESULTS[0]) | {"schema": 1}
+    (face,) = values["faces"]
+    face |= {"unsure": unsure, "reasons": ["ambiguous", "dark"] if unsure else []}
+    del face["unsure_below"], face["quality_issues"]
+    (back,) = from_dict(values).predictions
+    assert (back.unsure, back.unsure_below) == (unsure, threshold)
+    assert back.quality_issues == (("dark",) if unsure else ())
 
 
 def test_an_undecodable_name_comes_back_exactly():
@@ -174,6 +193,10 @@ def test_numpy_numbers_become_plain_ones():
             {**to_dict(RESULTS[-1]), "faces": [{**to_dict(RESULTS[-1])["faces"][0], "landmarks": wrong}]}
             for wrong in ([[1, 2, 3]] * 5, "abcde", [["a", "b"]] * 5, [[None, None]] * 5, [[1, 2]])
         ),
+        *(
+            {**to_dict(RESULTS[0]), "faces": [{**to_dict(RESULTS[0])["faces"][0], name: wrong}]}
+            for name, wrong in (("unsure_below", None), ("unsure_below", "x"), ("quality_issues", "dark"))
+        ),
     ],
 )
 def test_what_is_no_result_is_refused(values):
@@ -182,8 +205,8 @@ def test_what_is_no_result_is_refused(values):
 
 
 def test_a_result_of_a_newer_mien_is_refused():
-    with pytest.raises(UsageError, match="expected schema 1 or older; received 2, of a newer mien"):
-        from_dict(to_dict(RESULTS[0]) | {"schema": 2})
+    with pytest.raises(UsageError, match="expected schema 2 or older; received 3, of a newer mien"):
+        from_dict(to_dict(RESULTS[0]) | {"schema": 3})
 
 
 @pytest.mark.parametrize("results", [RESULTS, RESULTS[2:4], []], ids=["all", "no faces", "none"])
@@ -193,7 +216,7 @@ def test_arrow_and_pandas_hold_what_parquet_does(tmp_path, results):
     stored = pq.read_table(tmp_path / "out.parquet")
     arrow = to_arrow(results, LABELS)
     assert arrow.equals(stored)
-    assert arrow.schema.metadata[b"mien.schema"] == b"1"
+    assert arrow.schema.metadata[b"mien.schema"] == b"2"
     frame = to_pandas(results, LABELS)
     assert list(frame.columns) == list(columns(LABELS))
     assert frame["emotion"].dropna().tolist() == [face.emotion for one in results for face in one.predictions]
@@ -206,8 +229,8 @@ def test_arrow_refuses_results_of_another_model():
 
 def test_columns_follow_the_labels():
     assert " ".join(columns(FER2013)) == (
-        "source index seconds face left top right bottom confidence emotion probability unsure turned_away reasons "
-        "track p_angry p_disgust p_fear p_happy p_sad p_surprise p_neutral error schema"
+        "source index seconds face left top right bottom confidence emotion probability unsure unsure_below turned_away "
+        "reasons quality_issues track p_angry p_disgust p_fear p_happy p_sad p_surprise p_neutral error schema"
     )
 
 
@@ -221,11 +244,11 @@ def test_csv_holds_every_source_and_face(tmp_path):
     assert read[0] == {
         "source": "team.jpg", "index": "0", "seconds": "", "face": "0", "left": "1", "top": "3", "right": "30",
         "bottom": "42", "confidence": "0.5", "emotion": "happy", "probability": "0.75", "unsure": "false",
-        "turned_away": "false", "reasons": "", "track": "",
-        "p_sad": "0.125", "p_happy": "0.75", "p_neutral": "0.125", "error": "", "schema": "1",
+        "unsure_below": "0.4", "turned_away": "false", "reasons": "", "quality_issues": "", "track": "",
+        "p_sad": "0.125", "p_happy": "0.75", "p_neutral": "0.125", "error": "", "schema": "2",
     }  # fmt: skip
     assert (read[2]["face"], read[2]["track"], read[2]["unsure"]) == ("1", "4", "true")
-    assert read[2]["reasons"] == "small; dark"
+    assert read[2]["reasons"] == read[2]["quality_issues"] == "small; dark"
     assert float(read[2]["p_sad"]) == 1 / 3
     assert {key for key, value in read[3].items() if value} == {"source", "index", "schema"}
     assert {key for key, value in read[4].items() if value} == {"source", "index", "error", "schema"}
@@ -238,7 +261,7 @@ def test_parquet_holds_the_same_as_csv(tmp_path):
     stored = pq.read_table(tmp_path / "out.parquet")
     as_text = [{key: text_of(value) for key, value in row.items()} for row in stored.to_pylist()]
     assert as_text == read_csv(tmp_path / "out.csv")
-    assert stored.schema.metadata[b"mien.schema"] == b"1"
+    assert stored.schema.metadata[b"mien.schema"] == b"2"
     assert {name: str(stored.schema.field(name).type) for name in ("seconds", "face", "unsure", "p_sad", "error")} == {
         "seconds": "double", "face": "int32", "unsure": "bool", "p_sad": "double", "error": "string",
     }  # fmt: skip
@@ -295,7 +318,7 @@ def test_csv_takes_results_one_by_one(tmp_path):
 
 def test_probabilities_follow_the_given_order_of_labels():
     (row,) = rows(RESULTS[0], ("happy", "neutral", "sad"))
-    assert row[-5:] == (0.75, 0.125, 0.125, None, 1)
+    assert row[-5:] == (0.75, 0.125, 0.125, None, 2)
 
 
 def test_a_missing_pyarrow_is_named(tmp_path):

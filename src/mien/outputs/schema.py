@@ -14,8 +14,9 @@ from mien.structures import QUALITY_ISSUES, Box, Face, FrameResult, Landmarks, P
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-SCHEMA_VERSION = 1
-"""Raised whenever a field changes its name, type or meaning."""
+SCHEMA_VERSION = 2
+"""Raised whenever a field is added or changes its name, type or meaning; 2 added ``unsure_below`` and
+``quality_issues`` of each face."""
 
 FACE_COLUMNS = {
     "source": "string",
@@ -30,10 +31,18 @@ FACE_COLUMNS = {
     "emotion": "string",
     "probability": "float64",
     "unsure": "bool",
+    "unsure_below": "float64",
     "turned_away": "bool",
     "reasons": "string",
+    "quality_issues": "string",
     "track": "int64",
 }
+"""Columns of a face in CSV and Parquet, and the Arrow type of each; ``columns`` adds those of the labels.
+
+``source``, ``index`` and ``seconds`` (null for a photo) name the frame; ``face`` numbers its faces from 0. The edges
+are pixels, right and bottom exclusive. ``unsure_below`` is the model's threshold on ``probability``. ``reasons`` and
+``quality_issues`` are joined with "; ". ``track`` is null for photos.
+"""
 
 
 def to_dict(result: FrameResult) -> dict[str, Any]:
@@ -49,14 +58,15 @@ def to_dict(result: FrameResult) -> dict[str, Any]:
 
 
 def from_dict(values: dict[str, Any]) -> FrameResult:
-    """The result that ``to_dict`` took apart.
+    """Rebuild a result from the dictionary that ``to_dict`` made.
 
-    The schema leaves out fractions of pixels, thresholds, and flaws of answers that are sure.
+    Boxes come back in whole pixels and landmarks in hundredths. Schema 1 had no thresholds and no quality issues of
+    confident predictions: its ``unsure`` becomes a threshold of 1.0 or 0.0.
 
     Raises:
-        UsageError: the dictionary is no such result, or one of another version of the schema.
+        UsageError: the dictionary is no such result, or has a newer version of the schema.
     """
-    version = values.get("schema") if isinstance(values, dict) else None
+    version = values.get("schema", 1) if isinstance(values, dict) else None
     if isinstance(version, int) and version > SCHEMA_VERSION:
         raise UsageError(
             f"expected schema {SCHEMA_VERSION} or older; received {version}, of a newer mien: update this one"
@@ -66,7 +76,7 @@ def from_dict(values: dict[str, Any]) -> FrameResult:
             source=values["source"],
             index=values["index"],
             seconds=values["seconds"],
-            predictions=tuple(_face_from_dict(face) for face in values["faces"]),
+            predictions=tuple(_face_from_dict(face, version) for face in values["faces"]),
             error=values["error"],
         )
     except (KeyError, TypeError, ValueError, AttributeError) as error:
@@ -122,8 +132,10 @@ def _face_to_dict(prediction: Prediction) -> dict[str, Any]:
         "emotion": str(prediction.emotion),
         "probability": float(prediction.probability),
         "unsure": bool(prediction.unsure),
+        "unsure_below": float(prediction.unsure_below),
         "turned_away": prediction.face.turned_away,
         "reasons": list(prediction.reasons),
+        "quality_issues": list(prediction.quality_issues),
         "track": prediction.track,
         "probabilities": {
             str(label): float(value) for label, value in zip(prediction.labels, prediction.probabilities, strict=True)
@@ -131,7 +143,8 @@ def _face_to_dict(prediction: Prediction) -> dict[str, Any]:
     }
 
 
-def _face_from_dict(face: dict[str, Any]) -> Prediction:
+def _face_from_dict(face: dict[str, Any], version: int | None) -> Prediction:
+    unsure_below, quality_issues = _quality_from_schema_1(face) if version == 1 else _quality_from_dict(face)
     likeliest = max(face["probabilities"], key=face["probabilities"].__getitem__)
     return Prediction(
         face=Face(
@@ -141,12 +154,24 @@ def _face_from_dict(face: dict[str, Any]) -> Prediction:
         ),
         labels=tuple(face["probabilities"]),
         probabilities=tuple(face["probabilities"].values()),
-        # the threshold itself is not written; the answer it gave is
-        unsure_below=1.0 if face["unsure"] else 0.0,
+        unsure_below=unsure_below,
         track=face["track"],
-        quality_issues=tuple(reason for reason in face["reasons"] if reason in QUALITY_ISSUES),
+        quality_issues=quality_issues,
         held=None if face["emotion"] == likeliest else face["emotion"],
     )
+
+
+def _quality_from_dict(face: dict[str, Any]) -> tuple[float, tuple[str, ...]]:
+    """The threshold and the quality issues of a face."""
+    issues = face["quality_issues"]
+    if not isinstance(issues, list) or not all(isinstance(issue, str) for issue in issues):
+        raise TypeError(f"quality_issues is {issues!r}, no list of strings")
+    return float(face["unsure_below"]), tuple(issues)
+
+
+def _quality_from_schema_1(face: dict[str, Any]) -> tuple[float, tuple[str, ...]]:
+    """The same of schema 1, which wrote neither: a threshold with the same outcome, and the issues among the reasons."""
+    return 1.0 if face["unsure"] else 0.0, tuple(reason for reason in face["reasons"] if reason in QUALITY_ISSUES)
 
 
 def _face_row(prediction: Prediction, labels: Sequence[str]) -> tuple[Any, ...]:
@@ -162,8 +187,10 @@ def _face_row(prediction: Prediction, labels: Sequence[str]) -> tuple[Any, ...]:
         _utf8(prediction.emotion),
         float(prediction.probability),
         bool(prediction.unsure),
+        float(prediction.unsure_below),
         prediction.face.turned_away,
         "; ".join(prediction.reasons),
+        "; ".join(prediction.quality_issues),
         prediction.track,
         *(float(prediction.probability_of(label)) for label in labels),
     )

@@ -126,7 +126,7 @@ def plain(prediction: Prediction) -> dict:
     return {
         "face": {**as_js(prediction.face), "confidence": prediction.face.confidence}, "labels": prediction.labels,
         "probabilities": prediction.probabilities, "unsureBelow": prediction.unsure_below,
-        "quality_issues": [], "held": None,
+        "qualityIssues": [], "held": None,
     }  # fmt: skip
 
 
@@ -140,7 +140,8 @@ def agrees(told, right, probable, pixels):
             assert np.abs(np.subtract(one["landmarks"], other["landmarks"])).max() <= pixels
         assert one["probabilities"] == pytest.approx(other["probabilities"], abs=probable)
         assert one["confidence"] == pytest.approx(other["confidence"], abs=probable)
-        for name in ("unsure", "turned_away", "reasons", "track"):
+        assert one["unsure_below"] == pytest.approx(other["unsure_below"])
+        for name in ("unsure", "turned_away", "reasons", "quality_issues", "track"):
             assert one[name] == other[name]
     assert {**told, "faces": []} == {**right, "faces": []}
 

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from mien.apps.cli.drawings import Drawings
-from mien.apps.cli.file_reader import print_table, recognise
+from mien.apps.cli.file_reader import analyze_image, print_table
 from mien.errors import MienError
 
 PORTRAIT = Path(__file__).parents[1] / "portrait.jpg"
@@ -27,7 +27,7 @@ def demo(
     """Read a portrait that comes with mien, print what it shows, and write it drawn."""
     from mien.recognizer import Recognizer
 
-    result = recognise(Recognizer.load(), PORTRAIT, [Drawings(out, [PORTRAIT])])
+    result = analyze_image(Recognizer.load(), PORTRAIT, [Drawings(out, [PORTRAIT])])
     print_table([result])
     if not result.predictions:
         raise MienError(f"expected a face in {PORTRAIT}; found none: see 'mien doctor'")

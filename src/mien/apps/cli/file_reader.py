@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import sys
 from contextlib import ExitStack
 from typing import TYPE_CHECKING
@@ -16,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
     from pathlib import Path
 
-    from mien.media.video import Sampling
+    from mien.media.video import Sampling, VideoFrame
     from mien.recognizer import Recognizer
     from mien.structures import FrameResult
     from mien.tracking import Curves, Timeline
@@ -71,7 +70,7 @@ class FileReader:
         if is_video(path):
             yield from self._watch(path)
         else:
-            result = recognise(self._recognizer, path, self._drawn)
+            result = analyze_image(self._recognizer, path, self._drawn)
             self._put(result)
             self._photos.append(result)
         yield 1.0
@@ -83,20 +82,18 @@ class FileReader:
 
         timeline = Timeline()
         self.videos.append((path, timeline))
+        consumers: list[Callable[[VideoFrame, FrameResult], None]] = [
+            lambda _, result: self._put(result),
+            lambda _, result: timeline.add(result),
+        ]
+        if self.curves:
+            curves = self.curves
+            consumers.append(lambda frame, result: curves.add(frame.image, result))
         try:
             source = FileSource(path)
             with ExitStack() as stack:
-                writers = [stack.enter_context(drawn.video(path)) for drawn in self._drawn]
-                for frame, result in self._recognizer.watch(source, str(path), self._sampling):
-                    self._put(result)
-                    timeline.add(result)
-                    if self.curves:
-                        self.curves.add(frame.image, result)
-                    for write in writers:
-                        write(frame, result)
-                    share = source.share(frame.seconds, self._sampling)
-                    if share is not None:
-                        yield share
+                consumers += [stack.enter_context(drawn.video(path)) for drawn in self._drawn]
+                yield from self._recognizer.analyze_video(source, str(path), self._sampling, consumers)
         except VideoError as error:
             result = FrameResult(str(path), error=str(error))
             self._put(result)
@@ -114,19 +111,19 @@ class FileReader:
             print_people(path, timeline)
 
 
-def recognise(recognizer: Recognizer, path: Path, drawn: Iterable[Drawings]) -> FrameResult:
-    """The result of one image, drawn too where that is wanted; an image that can't be read has its error."""
-    from mien.media.image import read
+def analyze_image(recognizer: Recognizer, path: Path, drawings: Iterable[Drawings]) -> FrameResult:
+    """The result of one image, also drawn where wanted; ``error`` is set where it can't be read or drawn."""
     from mien.structures import FrameResult
 
+    (analysis,) = recognizer.analyze([(str(path), path)])
+    if analysis.frame is None:
+        return analysis.result
     try:
-        frame = read(path)
-        result = dataclasses.replace(recognizer.predict(frame), source=str(path))
-        for each in drawn:
-            each.write(path, frame, result)
+        for drawing in drawings:
+            drawing.write(path, analysis.frame, analysis.result)
     except ImageError as error:
         return FrameResult(str(path), error=str(error))
-    return result
+    return analysis.result
 
 
 def print_table(results: list[FrameResult]) -> None:

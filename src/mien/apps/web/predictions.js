@@ -63,8 +63,10 @@ function told(prediction) {
     emotion: emotionOf(rounded),
     probability: probabilityOf(rounded),
     unsure: isUnsure(rounded),
+    unsure_below: rounded.unsureBelow,
     turned_away: isTurnedAway(face),
     reasons: reasonsOf(rounded),
+    quality_issues: rounded.qualityIssues,
     track,
     probabilities: Object.fromEntries(labels.map((label, row) => [label, probabilities[row]])),
   };

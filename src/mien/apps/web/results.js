@@ -20,8 +20,8 @@ function rowsOf({ source, index, seconds, faces, error, schema }, labels) {
   }
   return faces.map((face, number) => [
     source, index, seconds, number, ...face.box, face.confidence, face.emotion, face.probability, face.unsure,
-    face.turned_away, face.reasons.join("; "), face.track, ...labels.map((label) => face.probabilities[label] ?? 0),
-    error, schema,
+    face.unsure_below, face.turned_away, face.reasons.join("; "), face.quality_issues.join("; "), face.track,
+    ...labels.map((label) => face.probabilities[label] ?? 0), error, schema,
   ]);
 }
 
