@@ -7,7 +7,7 @@ import queue
 import threading
 from concurrent.futures import Future, ThreadPoolExecutor
 from queue import SimpleQueue
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
 
 from mien.errors import MienError
 from mien.workers.process import WORKER_COMMAND, WorkerExitedError, WorkerProcess
@@ -80,7 +80,7 @@ class WorkerPool:
             _Worker(WorkerProcess(spec, command), self._queue, on_exit, keep_running=keep_running) for _ in range(count)
         ]
 
-    def __enter__(self) -> WorkerPool:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
