@@ -26,8 +26,8 @@ SHARDS_PER_WORKER = 2
 """Shards queued for each worker, the one it analyzes included."""
 
 CRASH_ERROR = (
-    "expected an image that can be decoded; received one that crashes the worker process. It may be made to do so: save "
-    "it anew with another program"
+    "expected an image that can be decoded; received one that crashes the worker process. It may be made to do so: "
+    "save it anew with another program"
 )
 
 

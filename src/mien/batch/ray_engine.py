@@ -123,4 +123,5 @@ class ShardActor:
         self._worker = WorkerProcess(pipeline.worker)
 
     def __call__(self, row: dict[str, Any]) -> dict[str, Any]:
+        """Analyzes the shard of a row."""
         return {"shard": row["shard"], "lines": analyze_shard(self._worker, self._head, list(row["images"]))}

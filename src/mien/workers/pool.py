@@ -56,7 +56,7 @@ class WorkerPool:
         spec: what each worker loads.
         command: that starts one.
         keep_running: whether workers are restarted as soon as they exit; False: when the next task needs one.
-        on_exit: called in a thread of the pool each time a worker exits without being told to.
+        on_exit: called in a thread of the pool each time a worker exits on its own or is killed during a task.
 
     Example:
         >>> from mien.workers import WorkerPool, WorkerSpec

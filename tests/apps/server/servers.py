@@ -27,23 +27,23 @@ if TYPE_CHECKING:
     import numpy as np
 
 HERE = Path(__file__).parent
-PATIENCE = 120.0
+TIMEOUT_SECONDS = 120.0
 
 START = """
 import json, sys
 from pathlib import Path
-from mien.apps.server import Commands, Limits, Settings, run
+from mien.apps.server import Limits, Settings, WorkerCommands, run
 told = json.loads(sys.argv[1])
 if "page" in told["settings"]:
     told["settings"]["page"] = Path(told["settings"]["page"])
 settings = Settings(**told["settings"], limits=Limits(**told["limits"]))
-commands = Commands(*map(tuple, told["commands"]))
+commands = WorkerCommands(*map(tuple, told["commands"]))
 run(settings, lambda address: print(address, file=sys.stderr, flush=True), commands)
 """
 
-SMALL = Limits(body=200_000, images=3, pixels=1_000_000, frame=300_000, silence=1.0, upload=3.0, video=2_000_000)
+SMALL_LIMITS = Limits(body=200_000, images=3, pixels=1_000_000, frame=300_000, silence=1.0, upload=3.0, video=2_000_000)
 
-FAKE = (sys.executable, str(HERE / "fake_reading.py"))
+FAKE_WORKER = (sys.executable, str(HERE / "fake_worker.py"))
 """In place of what reads images: the first bytes of one say what becomes of it."""
 
 
@@ -75,7 +75,7 @@ class Server:
         return children_of(self.process.pid)
 
     def client(self, **choices) -> httpx.Client:
-        return httpx.Client(base_url=self.address, timeout=PATIENCE, trust_env=False, **choices)
+        return httpx.Client(base_url=self.address, timeout=TIMEOUT_SECONDS, trust_env=False, **choices)
 
     def metric(self, name: str) -> float:
         """A figure of /metrics, all its labels together."""
@@ -85,7 +85,7 @@ class Server:
 
     def eventually(self, name: str, value: float) -> None:
         """Waits until a figure is what it is to be."""
-        end = time.monotonic() + PATIENCE
+        end = time.monotonic() + TIMEOUT_SECONDS
         while (found := self.metric(name)) != value:
             assert time.monotonic() < end, f"{name} is {found}"
             time.sleep(0.05)
@@ -114,16 +114,16 @@ def served(*commands, limits=None, folder=None, **settings):
     finally:
         process.send_signal(signal.SIGTERM)
         try:
-            process.wait(PATIENCE)
+            process.wait(TIMEOUT_SECONDS)
         finally:
             process.kill()
             process.wait()
-            reader.join(PATIENCE)
+            reader.join(TIMEOUT_SECONDS)
             process.stderr.close()
 
 
 def _address(process: subprocess.Popen[bytes], log: list[str]) -> str:
-    end = time.monotonic() + PATIENCE
+    end = time.monotonic() + TIMEOUT_SECONDS
     while time.monotonic() < end and process.poll() is None:
         found = next((line.strip() for line in log if line.startswith("http://")), None)
         if found:

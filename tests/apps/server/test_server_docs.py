@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from mien.apps.server import Limits
-from mien.apps.server.faults import FAULTS
+from mien.apps.server.errors import ERROR_CODES
 
 PAGE = (Path(__file__).parents[3] / "docs" / "server.md").read_text()
 
@@ -34,7 +34,7 @@ def test_the_examples_of_curl_are_requests_of_the_api(client):
 
 def test_every_error_is_told():
     rows = re.findall(r"^\| `(\w+)` \| (\d+) \| (.+) \|$", PAGE, re.MULTILINE)
-    assert [(code, (int(status), words)) for code, status, words in rows] == list(FAULTS.items())
+    assert [(code, (int(status), words)) for code, status, words in rows] == list(ERROR_CODES.items())
 
 
 @pytest.mark.parametrize(

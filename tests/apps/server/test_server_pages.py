@@ -12,9 +12,9 @@ import tarfile
 
 import pytest
 
-from mien.apps.server.faults import FAULTS, Refusal
-from mien.apps.server.metrics import COUNTERS, GAUGES, SECONDS
-from mien.apps.server.package import NAME, Package
+from mien.apps.server.catalog import WEB_RUNTIME, WebRuntime
+from mien.apps.server.errors import ERROR_CODES, ApiError
+from mien.apps.server.metrics import COUNTERS, GAUGES, PREDICT_SECONDS
 from mien.models.manifest import Entry, to_json
 from mien.models.store import MANIFEST, ModelStore
 
@@ -53,10 +53,10 @@ def test_the_models_are_those_of_the_store(client, classifier):
     told = client.get("/v1/models").json()
     models = {one["name"]: one for one in told["models"]}
     assert told["default"] == "compact"
-    assert set(models) == {entry.name for entry in ModelStore().entries()} - {NAME}
+    assert set(models) == {entry.name for entry in ModelStore().entries()} - {WEB_RUNTIME}
     labels = list(map(str, classifier.card.fused.labels))
-    assert models["compact"] == {"name": "compact", "kind": "classifier", "labels": labels, "here": True}
-    assert models["faces"] == {"name": "faces", "kind": "detector", "labels": [], "here": True}
+    assert models["compact"] == {"name": "compact", "kind": "classifier", "labels": labels, "available": True}
+    assert models["faces"] == {"name": "faces", "kind": "detector", "labels": [], "available": True}
 
 
 def test_a_model_s_card_and_file_are_those_of_the_command(client, shipped_model):
@@ -65,7 +65,7 @@ def test_a_model_s_card_and_file_are_those_of_the_command(client, shipped_model)
     assert client.get("/v1/models/compact").json() == json.loads(shown)
     assert client.get("/v1/models/compact/file").content == shipped_model
     assert client.get("/v1/models/eagle").json()["error"]["code"] == "not_found"
-    assert client.get(f"/v1/models/{NAME}/file").json()["error"]["code"] == "not_found"
+    assert client.get(f"/v1/models/{WEB_RUNTIME}/file").json()["error"]["code"] == "not_found"
 
 
 def tarball(**files: bytes) -> bytes:
@@ -89,7 +89,7 @@ def store(tmp_path):
     )
     (tmp_path / "published.tgz").write_bytes(content)
     entry = Entry(
-        NAME,
+        WEB_RUNTIME,
         "package",
         "web-1.0.tgz",
         len(content),
@@ -103,19 +103,19 @@ def store(tmp_path):
 
 @pytest.mark.parametrize("how", ["pull", "add"])
 def test_the_package_s_files_are_served_once_it_is_here(store, tmp_path, how):
-    package = Package(store)
-    with pytest.raises(Refusal, match="mien models pull onnxruntime-web") as missing:
-        package.file("a.mjs")
+    runtime = WebRuntime(store)
+    with pytest.raises(ApiError, match="mien models pull onnxruntime-web") as missing:
+        runtime.file("a.mjs")
     assert missing.value.code == "missing_package"
     if how == "pull":
-        store.pull(NAME)
+        store.pull(WEB_RUNTIME)
     else:
-        assert store.add(tmp_path / "published.tgz").name == NAME
-    assert package.file("a.mjs") == b"export {};"
-    assert package.file("a.wasm") == b"\0asm"
+        assert store.add(tmp_path / "published.tgz").name == WEB_RUNTIME
+    assert runtime.file("a.mjs") == b"export {};"
+    assert runtime.file("a.wasm") == b"\0asm"
     for name in ("package.json", "../package.json", "link.js", "", "b.mjs"):
-        with pytest.raises(Refusal) as unknown:
-            package.file(name)
+        with pytest.raises(ApiError) as unknown:
+            runtime.file(name)
         assert unknown.value.code == "not_found"
 
 
@@ -133,7 +133,7 @@ def test_the_page_of_the_api_holds_all_that_it_shows(client):
     assert "default-src 'none'" in page.headers["Content-Security-Policy"]
     assert "<script" not in page.text
     assert not re.search(r"(src|href)=[\"']?(https?:)?//", page.text)
-    for word in ("/v1/predict", "/v1/video", "/v1/live", *FAULTS):
+    for word in ("/v1/predict", "/v1/video", "/v1/live", *ERROR_CODES):
         assert word in page.text
 
 
@@ -159,15 +159,15 @@ def test_other_addresses_and_methods_are_told_alike(client, method, path, status
 
 
 def test_figures_are_as_prometheus_reads_them(client, portrait_bytes):
-    before = int(re.search(rf"{SECONDS}_count (\d+)", client.get("/metrics").text)[1])
+    before = int(re.search(rf"{PREDICT_SECONDS}_count (\d+)", client.get("/metrics").text)[1])
     client.post("/v1/predict", content=portrait_bytes)
     answer = client.get("/metrics")
     assert answer.headers["Content-Type"].startswith("text/plain; version=0.0.4")
     line = re.compile(r'# (HELP|TYPE) mien_\w+ .+|mien_\w+(\{(\w+="[^"\\\n]*",?)*\})? [0-9.e+-]+')
     assert all(line.fullmatch(one) for one in answer.text.splitlines())
-    for name in (*COUNTERS, *GAUGES, SECONDS):
+    for name in (*COUNTERS, *GAUGES, PREDICT_SECONDS):
         assert f"# TYPE {name} " in answer.text
-    buckets = [int(count) for count in re.findall(rf"{SECONDS}_bucket.* (\d+)", answer.text)]
+    buckets = [int(count) for count in re.findall(rf"{PREDICT_SECONDS}_bucket.* (\d+)", answer.text)]
     assert buckets == sorted(buckets)
-    assert f"{SECONDS}_count {buckets[-1]}" in answer.text
+    assert f"{PREDICT_SECONDS}_count {buckets[-1]}" in answer.text
     assert buckets[-1] == before + 1

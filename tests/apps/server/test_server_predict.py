@@ -8,9 +8,9 @@ import time
 import numpy as np
 import pytest
 from PIL import Image
-from servers import PATIENCE, jpeg
+from servers import TIMEOUT_SECONDS, jpeg
 
-from mien.apps.server.faults import FAULTS
+from mien.apps.server.errors import ERROR_CODES
 from mien.outputs import to_dict
 from mien.recognizer import Recognizer
 
@@ -19,7 +19,7 @@ def code_of(answer):
     said = answer.json()
     assert set(said) == {"error"}
     assert set(said["error"]) == {"code", "message"}
-    assert answer.status_code == FAULTS[said["error"]["code"]][0]
+    assert answer.status_code == ERROR_CODES[said["error"]["code"]][0]
     return said["error"]["code"]
 
 
@@ -54,7 +54,7 @@ def test_one_file_of_a_form_gives_a_list_of_one(client, portrait_bytes, expected
 def test_labels_are_those_of_a_head(client, portrait_bytes):
     faces = client.post("/v1/predict?labels=ferplus", content=portrait_bytes).json()["faces"]
     assert "contempt" in faces[0]["probabilities"]
-    assert code_of(client.post("/v1/predict?labels=moods", content=portrait_bytes)) == "unknown_labels"
+    assert code_of(client.post("/v1/predict?labels=moods", content=portrait_bytes)) == "unknown_head"
 
 
 STRANGERS = {
@@ -107,13 +107,13 @@ def test_a_damaged_form_is_refused(client, kind, body):
 
 
 def test_a_image_that_ends_what_reads_it_is_refused_and_others_are_read(server, client, portrait_bytes, expected):
-    files = [("file", ("a.jpg", portrait_bytes)), ("file", ("b.jpg", b"DEADLY")), ("file", ("c.jpg", portrait_bytes))]
+    files = [("file", ("a.jpg", portrait_bytes)), ("file", ("b.jpg", b"CRASH")), ("file", ("c.jpg", portrait_bytes))]
     results = client.post("/v1/predict", files=files).json()["results"]
     assert results[0]["faces"] == results[2]["faces"] == expected["faces"]
     assert "ended twice" in results[1]["error"]
-    assert code_of(client.post("/v1/predict", content=b"DEADLY")) == "deadly_image"
+    assert code_of(client.post("/v1/predict", content=b"CRASH")) == "worker_crashed"
     assert client.post("/v1/predict", content=portrait_bytes).json() == expected
-    assert server.metric("mien_worker_deaths_total") == 4
+    assert server.metric("mien_worker_crashes_total") == 4
 
 
 def test_a_mistake_of_the_server_is_told_without_its_words(server, client):
@@ -121,7 +121,7 @@ def test_a_mistake_of_the_server_is_told_without_its_words(server, client):
     assert code_of(answer) == "internal"
     assert "secret" not in answer.text
     assert "Traceback" not in answer.text
-    told_by = time.monotonic() + PATIENCE
+    told_by = time.monotonic() + TIMEOUT_SECONDS
     while not any("a secret of /home/me" in line for line in server.log):  # the log comes through a pipe
         assert time.monotonic() < told_by
         time.sleep(0.05)

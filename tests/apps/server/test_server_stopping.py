@@ -12,7 +12,7 @@ import time
 
 import httpx
 import pytest
-from servers import FAKE, PATIENCE, Limits, served
+from servers import FAKE_WORKER, TIMEOUT_SECONDS, Limits, served
 
 from running import is_running
 
@@ -21,7 +21,7 @@ REQUEST = b"POST /v1/predict HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: %d\r
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_what_was_accepted_is_answered_and_the_server_ends(portrait_bytes, number):
-    with served(FAKE, limits=Limits(waiting=6)) as server:
+    with served(FAKE_WORKER, limits=Limits(waiting=6)) as server:
         children, answers = server.children, []
 
         def ask():
@@ -31,10 +31,10 @@ def test_what_was_accepted_is_answered_and_the_server_ends(portrait_bytes, numbe
         asking = [threading.Thread(target=ask) for _ in range(6)]
         for thread in asking:
             thread.start()
-        server.eventually("mien_requests_accepted", 6)
+        server.eventually("mien_requests_in_progress", 6)
         begun = time.monotonic()
         server.process.send_signal(number)
-        assert server.process.wait(PATIENCE) == 0
+        assert server.process.wait(TIMEOUT_SECONDS) == 0
         # six images of 0.3 s each; a busy machine may be slow, but not for ever
         assert time.monotonic() - begun < 60
         for thread in asking:
@@ -47,23 +47,23 @@ def test_what_was_accepted_is_answered_and_the_server_ends(portrait_bytes, numbe
 
 
 def test_idle_connections_and_half_a_body_hold_no_end_up():
-    with served(FAKE, limits=Limits(silence=2.0, upload=2.0)) as server:
+    with served(FAKE_WORKER, limits=Limits(silence=2.0, upload=2.0)) as server:
         idle = socket.create_connection(("127.0.0.1", server.port))
         half = socket.create_connection(("127.0.0.1", server.port))
         half.sendall(REQUEST % 1000 + b"half")
-        server.eventually("mien_requests_accepted", 1)
+        server.eventually("mien_requests_in_progress", 1)
         server.process.terminate()
-        assert server.process.wait(PATIENCE) == 0
+        assert server.process.wait(TIMEOUT_SECONDS) == 0
         idle.close()
         half.close()
 
 
 def test_what_reads_ends_when_the_server_is_killed():
-    with served(FAKE) as server:
+    with served(FAKE_WORKER) as server:
         children = server.children
         server.process.kill()
         server.process.wait()
-        end = time.monotonic() + PATIENCE
+        end = time.monotonic() + TIMEOUT_SECONDS
         while any(map(is_running, children)):
             assert time.monotonic() < end
             time.sleep(0.05)
@@ -97,7 +97,7 @@ def test_no_connection_goes_out_and_nothing_is_written(portrait_bytes, tmp_path)
             assert log[-1], "".join(log)
             log.append(process.stderr.readline().decode())
         address = log[-1].split()[3]
-        with httpx.Client(base_url=address, timeout=PATIENCE, trust_env=False) as client:
+        with httpx.Client(base_url=address, timeout=TIMEOUT_SECONDS, trust_env=False) as client:
             assert client.post("/v1/predict", content=portrait_bytes).status_code == 200
             files = {"file": ("a.jpg", portrait_bytes)}
             assert client.post("/v1/predict", files=files).status_code == 200

@@ -9,7 +9,7 @@ import sys
 import time
 
 import pytest
-from servers import FAKE, PATIENCE, Limits, served
+from servers import FAKE_WORKER, TIMEOUT_SECONDS, Limits, served
 
 from mien.media.video import Sampling
 from mien.outputs import to_json_line
@@ -18,12 +18,12 @@ from videos import swaying_face, write_frames
 
 NEVER_DONE = """
 import time
-from mien.workers.protocol import get, pipes, put
-with pipes() as ends:
-    get(ends.asked)
-    put(ends.answers, "ready")
-    get(ends.asked)
-    put(ends.answers, {"progress": 0.5})
+from mien.workers.protocol import receive, send, worker_pipes
+with worker_pipes() as pipes:
+    receive(pipes.requests)
+    send(pipes.replies, "ready")
+    receive(pipes.requests)
+    send(pipes.replies, {"progress": 0.5})
     time.sleep(3600)
 """
 STUCK = (sys.executable, "-c", NEVER_DONE)
@@ -48,14 +48,14 @@ def server(files):
 
 @pytest.fixture
 def stuck(tmp_path):
-    with served(FAKE, STUCK, limits=Limits(videos=2), folder=tmp_path) as one:
+    with served(FAKE_WORKER, STUCK, limits=Limits(videos=2), folder=tmp_path) as one:
         yield one
 
 
 def over(client, told):
     """What is told of a job once it is over."""
-    end, seen = time.monotonic() + PATIENCE, [told]
-    while seen[-1]["state"] in ("queued", "reading"):
+    end, seen = time.monotonic() + TIMEOUT_SECONDS, [told]
+    while seen[-1]["state"] in ("queued", "processing"):
         assert time.monotonic() < end
         time.sleep(0.05)
         seen.append(client.get(f"/v1/video/{told['id']}").json())
@@ -152,7 +152,7 @@ def test_a_process_that_dies_of_a_video_fails_that_one_alone(stuck, clip, portra
     with stuck.client() as client:
         before = set(stuck.children)
         job = client.post("/v1/video", content=clip.read_bytes()).json()
-        end = time.monotonic() + PATIENCE
+        end = time.monotonic() + TIMEOUT_SECONDS
         while client.get(f"/v1/video/{job['id']}").json()["progress"] != 0.5:
             assert time.monotonic() < end
             time.sleep(0.05)
@@ -163,7 +163,7 @@ def test_a_process_that_dies_of_a_video_fails_that_one_alone(stuck, clip, portra
 
 
 def test_when_the_server_stops_no_file_is_left(tmp_path):
-    with served(FAKE, STUCK, folder=tmp_path) as server:
+    with served(FAKE_WORKER, STUCK, folder=tmp_path) as server:
         with server.client() as client:
             assert client.post("/v1/video", content=b"video").status_code == 202
         assert list(tmp_path.glob("mien-*/*"))

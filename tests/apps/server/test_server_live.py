@@ -9,7 +9,7 @@ import threading
 import time
 
 import pytest
-from servers import FAKE, SMALL, Limits, served
+from servers import FAKE_WORKER, SMALL_LIMITS, Limits, served
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import connect
 
@@ -37,7 +37,7 @@ def test_a_frame_comes_back_as_the_command_tells_it_with_a_number_for_its_face(s
             "type": "ready",
             "model": "compact",
             "labels": list(recognizer.labels),
-            "unsure_below": recognizer.reading.unsure_below,
+            "unsure_below": recognizer.output.unsure_below,
         }
         for number in (1, 2, 3):
             connection.send(portrait_bytes)
@@ -57,7 +57,7 @@ def test_a_frame_comes_back_as_the_command_tells_it_with_a_number_for_its_face(s
 def test_what_is_no_image_is_told_and_the_connection_stays(server, portrait_bytes):
     with live(server) as connection:
         said(connection)
-        for frame, code in ((b"no image", "unreadable_image"), (b"DEADLY", "deadly_image")):
+        for frame, code in ((b"no image", "unreadable_image"), (b"CRASH", "worker_crashed")):
             connection.send(frame)
             answer = said(connection)
             assert (answer["type"], answer["code"]) == ("error", code)
@@ -70,7 +70,7 @@ def test_what_is_no_image_is_told_and_the_connection_stays(server, portrait_byte
 
 
 def test_of_many_frames_the_first_and_the_newest_are_read(portrait_bytes):
-    with served(FAKE) as server, live(server) as connection:
+    with served(FAKE_WORKER) as server, live(server) as connection:
         said(connection)
         for _ in range(8):
             connection.send(b"SLOW" + portrait_bytes)
@@ -83,7 +83,7 @@ def test_of_many_frames_the_first_and_the_newest_are_read(portrait_bytes):
 def test_a_socket_may_be_silent_for_longer_than_a_request(server, portrait_bytes):
     with live(server) as connection:
         said(connection)
-        time.sleep(1.5 * SMALL.silence)
+        time.sleep(1.5 * SMALL_LIMITS.silence)
         connection.send(portrait_bytes)
         assert said(connection)["type"] == "result"
 
@@ -114,7 +114,7 @@ def test_a_frame_too_large_ends_its_own_connection_alone(server, portrait_bytes)
     with live(server) as one, live(server) as other:
         said(one), said(other)
         with contextlib.suppress(ConnectionClosed):
-            one.send(bytes(SMALL.frame + 1))
+            one.send(bytes(SMALL_LIMITS.frame + 1))
         with pytest.raises(ConnectionClosed):
             one.recv(timeout=60)
         other.send(portrait_bytes)
@@ -134,7 +134,7 @@ def test_rude_clients_leave_nothing_behind(server, client, portrait_bytes):
 
 
 def test_more_sockets_than_are_taken_are_refused_until_one_goes(portrait_bytes):
-    with served(FAKE, limits=Limits(sockets=1)) as server:
+    with served(FAKE_WORKER, limits=Limits(sockets=1)) as server:
         with live(server) as connection:
             said(connection)
             with pytest.raises(InvalidStatus) as refused, live(server):
@@ -147,7 +147,7 @@ def test_more_sockets_than_are_taken_are_refused_until_one_goes(portrait_bytes):
 
 
 def test_the_token_comes_as_a_query_a_header_or_a_protocol(portrait_bytes):
-    with served(FAKE, token=TOKEN) as server:
+    with served(FAKE_WORKER, token=TOKEN) as server:
         for query, choices in (
             (f"?token={TOKEN}", {}),
             ("", {"additional_headers": {"Authorization": f"Bearer {TOKEN}"}}),

@@ -7,10 +7,10 @@ import subprocess
 import sys
 
 import pytest
-from servers import FAKE, served
+from servers import FAKE_WORKER, served
 
 from mien.apps.server import Settings, listen
-from mien.apps.server.guard import HEADERS
+from mien.apps.server.security import SECURITY_HEADERS
 from mien.errors import UsageError
 
 TOKEN = "0123456789abcdef0123"
@@ -19,7 +19,7 @@ TOKEN = "0123456789abcdef0123"
 @pytest.fixture(scope="module")
 def locked(page_folder):
     """A server with a token."""
-    with served(FAKE, token=TOKEN, page=str(page_folder)) as one:
+    with served(FAKE_WORKER, token=TOKEN, page=str(page_folder)) as one:
         yield one
 
 
@@ -32,7 +32,7 @@ def code_of(answer):
 )
 def test_every_answer_holds_the_browser_to_this_origin(client, path):
     headers = client.get(path).headers
-    for name, value in HEADERS:
+    for name, value in SECURITY_HEADERS:
         if name not in ("Cache-Control", "Content-Security-Policy"):
             assert headers[name] == value
     assert "frame-ancestors 'none'" in headers["Content-Security-Policy"]
@@ -96,7 +96,7 @@ def test_with_the_token_everything_is_there(locked, portrait_bytes):
         ({"host": "0.0.0.0", "remote": True}, "expected --host 127.0.0.1"),
         ({"host": "0.0.0.0", "token": TOKEN}, "expected --host 127.0.0.1"),
         ({"host": "example.com"}, "expected --host 127.0.0.1"),
-        ({"token": "short"}, "expected a token of 16 letters and digits or more"),
+        ({"token": "short"}, "expected a token of at least 16 letters and digits"),
         ({"token": 'x"; drop' * 4}, "expected a token"),
         ({"port": 65536}, "expected a port up to 65535"),
     ],
@@ -107,8 +107,8 @@ def test_a_server_that_strangers_reach_by_mistake_is_not_begun(settings, words):
 
 
 def test_strangers_are_let_in_when_that_is_said():
-    assert not Settings("compact", host="0.0.0.0", remote=True, token=TOKEN).here
-    assert Settings("compact", host="::1").here
+    assert not Settings("compact", host="0.0.0.0", remote=True, token=TOKEN).is_local
+    assert Settings("compact", host="::1").is_local
 
 
 def test_a_port_that_is_taken_is_told(server):
