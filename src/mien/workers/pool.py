@@ -76,6 +76,7 @@ class WorkerPool:
         on_exit: Callable[[], object] = lambda: None,
     ) -> None:
         self._queue: SimpleQueue[Task[Any] | None] = SimpleQueue()
+        self._closed = False
         self._workers = [
             _Worker(WorkerProcess(spec, command), self._queue, on_exit, keep_running=keep_running) for _ in range(count)
         ]
@@ -105,8 +106,11 @@ class WorkerPool:
         return ready.payload if ready else None
 
     def submit(self, call: Callable[[WorkerProcess], T], attempts: int = ATTEMPTS) -> Task[T]:
-        """Queues a call for the next free worker."""
+        """Queues a call for the next free worker; after ``close`` its future fails with ``MienError``."""
         task = Task(call, attempts)
+        if self._closed:
+            task.future.set_exception(MienError("expected an open pool; received a task after it was closed"))
+            return task
         for worker in self._workers:
             worker.begin()
         self._queue.put(task)
@@ -123,6 +127,7 @@ class WorkerPool:
 
     def close(self) -> None:
         """Kills all workers; tasks that run or wait fail with ``MienError``."""
+        self._closed = True
         for _ in self._workers:
             self._queue.put(None)
         for worker in self._workers:
@@ -160,7 +165,7 @@ class _Worker:
         """Kills the process if it works on this task."""
         with self._lock:
             if self._current is task:
-                self.process.kill()
+                self.process.interrupt()
 
     def close(self) -> None:
         """Kills the process and waits for the thread, which ends when the queue says so."""
@@ -201,6 +206,7 @@ class _Worker:
     def _set_current(self, task: Task[Any] | None) -> None:
         with self._lock:
             self._current = task
+            self.process.resume()  # an interrupt was for the task before
 
     def _run(self, task: Task[T]) -> T:
         """The result of a task.

@@ -31,7 +31,7 @@ class WorkerExitedError(Exception):
 class WorkerProcess:
     """A worker that handles one request after the other; started on first use, and again after it exited.
 
-    For one thread at a time, except ``kill``, ``close`` and ``is_ready``, which any thread may call.
+    For one thread at a time, except ``interrupt``, ``close`` and ``is_ready``, which any thread may call.
 
     Args:
         spec: what the worker loads.
@@ -41,7 +41,7 @@ class WorkerProcess:
     def __init__(self, spec: WorkerSpec, command: Sequence[str] = WORKER_COMMAND) -> None:
         self._spec, self._command = spec, tuple(command)
         self._process: subprocess.Popen[bytes] | None = None
-        self._closed = threading.Event()
+        self._closed, self._interrupted = threading.Event(), threading.Event()
         self._stopping = threading.Lock()
         self.ready: Message | None = None
 
@@ -75,7 +75,7 @@ class WorkerProcess:
             start_new_session=True,
             env=ONE_THREAD_ENV | os.environ,
         )
-        if self._closed.is_set():  # meanwhile, by another thread
+        if self._closed.is_set() or self._interrupted.is_set():  # meanwhile, by another thread
             self.stop()
         try:
             ready = self._exchange(process, dataclasses.asdict(self._spec))
@@ -104,11 +104,16 @@ class WorkerProcess:
         """
         return self._receive(self._process)
 
-    def kill(self) -> None:
-        """Kills the process in the middle of a request, which raises ``WorkerExitedError`` and may be repeated."""
+    def interrupt(self) -> None:
+        """Kills the process during a request, which then fails; a process that just starts is killed as well."""
+        self._interrupted.set()
         process = self._process
         if process is not None:
             process.kill()
+
+    def resume(self) -> None:
+        """Allows requests after ``interrupt``."""
+        self._interrupted.clear()
 
     def stop(self) -> None:
         """Kills the process and waits for its end; the next request starts it again."""

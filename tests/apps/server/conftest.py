@@ -1,4 +1,4 @@
-"""Servers that tests share; those that break one begin their own."""
+"""Servers that tests share; a test that breaks one starts its own."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def page_folder(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def server(page_folder):
-    """A server with one process that reads, and small limits."""
+    """A server with one fake worker and small limits."""
     with served(FAKE_WORKER, limits=SMALL_LIMITS, page=str(page_folder)) as one:
         yield one
 

@@ -90,7 +90,7 @@ def test_a_request_whose_client_disconnects_while_it_waits_is_never_sent():
     assert run(main) == (b"a0", b"b1")
 
 
-def test_a_question_that_takes_timeout_ends_its_process_and_no_other():
+def test_a_request_over_its_deadline_kills_its_worker_and_no_other():
     async def main():
         async with echo_pool(2) as pool:
             stuck, slow = request(pool, b"stuck", seconds=3600, within=0.5), request(pool, b"a", seconds=1.5)
