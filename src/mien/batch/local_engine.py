@@ -83,20 +83,29 @@ def analyze_shard(worker: WorkerProcess, head: str, images: Sequence[str]) -> st
     Raises:
         MienError: the worker can't start, or was closed.
     """
-    lines = _request(worker, head, images)
-    if lines is not None:
-        return lines
-    return "".join(_request(worker, head, [image]) or _error_line(image) for image in images)
-
-
-def _request(worker: WorkerProcess, head: str, images: Sequence[str]) -> str | None:
-    """The worker's JSON Lines; None where it crashed or failed."""
     try:
-        reply = worker.request({"do": "analyze_files", "head": head, "files": list(images)})
+        return _request(worker, head, images)
+    except (_FailedError, WorkerExitedError):
+        return "".join(_analyze_image(worker, head, image) for image in images)
+
+
+class _FailedError(Exception):
+    """The worker replied with an error."""
+
+
+def _request(worker: WorkerProcess, head: str, images: Sequence[str]) -> str:
+    reply = worker.request({"do": "analyze_files", "head": head, "files": list(images)})
+    if reply.payload is not None:
+        raise _FailedError(reply.payload["error"]["message"])
+    return reply.content.decode()
+
+
+def _analyze_image(worker: WorkerProcess, head: str, image: str) -> str:
+    """The line of one image, with ``error`` set where the worker crashes or fails."""
+    try:
+        return _request(worker, head, [image])
     except WorkerExitedError:
-        return None
-    return reply.content.decode() if reply.payload is None else None
-
-
-def _error_line(image: str) -> str:
-    return to_json_line(FrameResult(image, error=CRASH_ERROR)) + "\n"
+        error = CRASH_ERROR
+    except _FailedError as failed:
+        error = str(failed)
+    return to_json_line(FrameResult(image, error=error)) + "\n"

@@ -58,7 +58,7 @@ def test_the_output_head_can_be_chosen(client, portrait_bytes, parameter):
     assert code_of(client.post(f"/v1/predict?{parameter}=moods", content=portrait_bytes)) == "unknown_head"
 
 
-@pytest.mark.parametrize("query", ["head=fused", "head=response", "labels=response"])
+@pytest.mark.parametrize("query", ["head=fused", "head=answer", "labels=answer"])
 def test_the_fused_head_is_the_default_under_its_old_name_too(client, portrait_bytes, expected, query):
     assert client.post(f"/v1/predict?{query}", content=portrait_bytes).json() == expected
 

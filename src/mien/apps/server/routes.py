@@ -57,7 +57,7 @@ def _add_predict(routes: APIRouter, service: Service) -> None:
         head: str = FUSED,
         labels: Annotated[str | None, Query(include_in_schema=False)] = None,
     ) -> Response:
-        """One image gives one result, several files of a form give a list; each is as in ``mien predict --json``."""
+        """One image gives one result, several files of a form give a list; each is as in mien predict --json."""
         loop = asyncio.get_running_loop()
         started = loop.time()
         with service.request_slots.take():
@@ -81,7 +81,7 @@ def _add_models(routes: APIRouter, service: Service) -> None:
 
     @routes.get("/v1/models/{name}", summary="Get a model's card")
     async def card(name: str) -> Response:
-        """As ``mien models show NAME --json`` prints it."""
+        """As mien models show NAME --json prints it."""
         return JSONResponse(await asyncio.to_thread(service.catalog.card, name))
 
     @routes.get("/v1/models/{name}/file", summary="Download a model")
