@@ -1,4 +1,4 @@
-# mien serve: slim, without root, with a file system that may be read-only but for /tmp.
+# mien serve: slim, without root; the file system may be read-only except for /tmp.
 #   docker build -t mien . && docker compose up
 FROM python:3.13-slim AS build
 WORKDIR /source
@@ -16,5 +16,5 @@ EXPOSE 8000
 STOPSIGNAL SIGTERM
 HEALTHCHECK --interval=30s --timeout=3s --start-period=20s \
     CMD ["python", "-c", "import urllib.request as u; u.urlopen('http://127.0.0.1:8000/readyz', timeout=2)"]
-# MIEN_TOKEN must be set: the container's address is one that other machines may reach
+# MIEN_TOKEN must be set: other machines may reach the container's address
 ENTRYPOINT ["mien", "serve", "--host", "0.0.0.0", "--port", "8000", "--allow-remote"]

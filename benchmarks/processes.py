@@ -1,4 +1,4 @@
-"""What a whole process costs: cold starts, imports, and the disk that an installation takes."""
+"""Costs of a whole process: cold start, imports, and disk space of an installation."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ if TYPE_CHECKING:
 
     from setting import Setting
 
-PASS = "python -c pass"
+EMPTY_PROCESS = "python -c pass"
 PEERS = ("tensorflow", "torch", "keras")
 BACKENDS = ("tensorflow", "torch", "jax")
 BASE = Path(__file__).parents[1]
-IMPORT_PROMISE = 300
-SIZE_PROMISE = 400
+IMPORT_TARGET_MS = 300
+SIZE_TARGET_MB = 400
 
 STAGES = (
     ("import NumPy", "import numpy"),
@@ -40,7 +40,7 @@ STAGES = (
     ("decode the photo", "frame = mien.media.image.read(photo)"),
     ("first prediction", "result = recognizer.predict(frame)"),
 )
-"""What ``mien predict`` does, libraries first so that each has its own row."""
+"""The steps of ``mien predict``; libraries come first, so that each has its own row."""
 
 STAGED = f"""
 import json, sys, time
@@ -55,7 +55,7 @@ print(json.dumps(took))
 
 
 def cold_start(setting: Setting) -> Section:
-    """Whole processes against each other, and where the time of mien's goes."""
+    """Cold starts of several processes, and the stages of mien's."""
     commands = _predictions(setting)
     for command in commands.values():
         _check_faces(command, setting.environment)
@@ -70,15 +70,15 @@ def cold_start(setting: Setting) -> Section:
     stages = _stages(setting)
     text = [
         table(["process", "ms", "times the first row"], rows),
-        *([f"Not on this machine, so not measured: {', '.join(absent)}."] if absent else []),
-        f"{setting.rounds} rounds. Where the time of `{first}` goes, in as many processes of their own:",
+        *([f"Not installed, so not measured: {', '.join(absent)}."] if absent else []),
+        f"{setting.rounds} rounds. Stages of `{first}`, measured in as many separate processes:",
         table(["stage", "ms"], [[name, sample.times(1000).text(1)] for name, sample in stages.items()]),
     ]
     return Section("\n\n".join(text), {"seconds": _numbers(found), "stages": _numbers(stages), "absent": absent})
 
 
 def import_cost(setting: Setting) -> Section:
-    """What ``import mien`` costs, and that no library for training comes along."""
+    """The cost of ``import mien``, and that it imports no training library."""
     modules = ("mien", "mien.recognizer", "mien.apps.cli")
     tasks = {f"import {name}": partial(_import_seconds, name) for name in modules}
     found = {name: Sample(values) for name, values in interleaved(tasks, setting.rounds).items()}
@@ -89,14 +89,14 @@ def import_cost(setting: Setting) -> Section:
     ]
     text = [
         table(["statement", "ms", "modules loaded", f"of {', '.join(PEERS)}"], rows),
-        f"By `python -X importtime`, {setting.rounds} rounds. Promised for `import mien`: {IMPORT_PROMISE} ms, none.",
+        f"By `python -X importtime`, {setting.rounds} rounds. Target for `import mien`: {IMPORT_TARGET_MS} ms, none.",
     ]
     figures = {"seconds": _numbers(found), "trainers": {name: _trainers(names) for name, names in loaded.items()}}
     return Section("\n\n".join(text), figures)
 
 
 def installed_size(_: Setting) -> Section:
-    """The disk that ``pip install mien`` takes in a fresh virtual environment."""
+    """The disk space of ``pip install mien`` in a fresh virtual environment."""
     with tempfile.TemporaryDirectory() as folder:
         venv.create(folder, with_pip=True)
         site = next(Path(folder).glob("**/site-packages"))
@@ -114,16 +114,16 @@ def installed_size(_: Setting) -> Section:
         }
     largest = dict(sorted(sizes.items(), key=lambda item: -item[1])[:6])
     others = {"the rest": total - sum(largest.values())}
-    rows = [[name, f"{size / 1e6:.1f}"] for name, size in (largest | others | {"**in all**": total}).items()]
+    rows = [[name, f"{size / 1e6:.1f}"] for name, size in (largest | others | {"**total**": total}).items()]
     text = [
         table(["distribution", "MB"], rows),
-        f"The promise: under {SIZE_PROMISE} MB. Compiled `.pyc` files included.",
+        f"Target: under {SIZE_TARGET_MB} MB. Compiled `.pyc` files included.",
     ]
     return Section("\n\n".join(text), {"total": total, "bytes": sizes})
 
 
 def import_microseconds(report: str, module: str) -> int:
-    """The cumulative time of a module in what ``python -X importtime`` wrote to stderr.
+    """The cumulative time of a module in the stderr of ``python -X importtime``.
 
     Raises:
         ValueError: the report does not name the module.
@@ -152,18 +152,18 @@ def _predictions(setting: Setting) -> dict[str, list[str]]:
 
 
 def _check_faces(command: Sequence[str], environment: Mapping[str, str]) -> None:
-    """Runs once, to warm the disk's cache; a photo without a face would leave the classifier out."""
+    """Runs once to warm the disk cache; a photo without a face would skip the classifier."""
     ran = subprocess.run(command, check=False, capture_output=True, text=True, env=environment)
     if ran.returncode != 0 or not json.loads(ran.stdout)["faces"]:
         raise SystemExit(f"expected a face from: {' '.join(command)}; received {ran.stdout}{ran.stderr}")
 
 
 def _peers(python: str) -> tuple[dict[str, tuple[list[str], dict[str, str]]], list[str]]:
-    """The commands that import what others build on, with their environments; and the libraries that are not there."""
+    """Commands that import other libraries, with their environments; and the libraries that are not installed."""
     present = {name for name in (*PEERS, *BACKENDS) if _imports(python, name)}
     backend = next((name for name in BACKENDS if name in present), "")
     environment = {**os.environ, **({"KERAS_BACKEND": backend} if backend else {})}
-    peers = {PASS: ([python, "-c", "pass"], environment)}
+    peers = {EMPTY_PROCESS: ([python, "-c", "pass"], environment)}
     for name in PEERS:
         if name in present and (name != "keras" or backend):
             label = (f"KERAS_BACKEND={backend} " if name == "keras" else "") + f'python -c "import {name}"'
@@ -190,8 +190,8 @@ def _stages(setting: Setting) -> dict[str, Sample]:
         ran = subprocess.run(command, check=True, capture_output=True, text=True, env=setting.environment)
         whole = time.perf_counter() - start
         took = json.loads(ran.stdout)
-        rounds.append({"interpreter, start and exit": whole - sum(took.values()), **took, "**in all**": whole})
-    return {name: Sample(tuple(one[name] for one in rounds)) for name in rounds[0]}
+        rounds.append({"interpreter, start and exit": whole - sum(took.values()), **took, "**total**": whole})
+    return {name: Sample(tuple(stages[name] for stages in rounds)) for name in rounds[0]}
 
 
 def _import_seconds(module: str) -> float:

@@ -1,12 +1,12 @@
-"""What mien serve can do on this machine, beside the same work in plain loops.
+"""Throughput and latency of mien serve, compared with plain loops.
 
     python benchmarks/serving.py --out docs/server.md
     python benchmarks/serving.py --seconds 5 --overload 5 --workers 1
 
-Prints Markdown, or fills the block "serving" of a page. Capacity is that of POST /v1/predict with images of 640x480;
-beside it the same images read by plain loops, a process a core. Then the latency at 70 % of that capacity, what
-becomes of ten times as many requests as that, and how long the server takes to end. Whoever asks is a process beside
-the server's. Wants a machine that does nothing else, and mien[dev].
+Prints Markdown, or fills the block "serving" of a page. Capacity is the throughput of POST /v1/predict with images of
+640x480, compared with plain loops over the same images, a process a core. Then follow the latency at 70 % of that
+capacity, an overload of ten times as many requests, and the time that the server takes to stop. The clients run in a
+process of their own. Needs an otherwise idle machine, and mien[dev].
 """
 
 from __future__ import annotations
@@ -33,46 +33,46 @@ from setting import PORTRAIT, busy, machine, today
 from mien.media.files import write_text
 from mien.media.prefetch import cores
 from mien.recognizer import Recognizer
-from mien.workers.process import ONE_THREAD
+from mien.workers.process import ONE_THREAD_ENV
 
-SIZE = (640, 480)
-SHARE = 0.7
-TIMES = 10
-WATCHED = 0.1
-"""Seconds from one look at /healthz to the next."""
+IMAGE_SIZE = (640, 480)
+CALM_LOAD = 0.7
+OVERLOAD_FACTOR = 10
+HEALTH_INTERVAL_SECONDS = 0.1
 
 
 @dataclass
-class Asked:
-    """What came of many requests: seconds that each took by status, and looks at /healthz."""
+class Outcome:
+    """Seconds of many requests by status, and of requests to /healthz."""
 
-    answered: list[float] = field(default_factory=list)
+    predicted: list[float] = field(default_factory=list)
     refused: list[float] = field(default_factory=list)
-    healthy: list[float] = field(default_factory=list)
+    health: list[float] = field(default_factory=list)
     failed: int = 0
     seconds: float = 0.0
 
 
 def main() -> None:
     """Measures, and prints or fills a page."""
-    asked = _arguments().parse_args()
+    options = _arguments().parse_args()
     load = busy()
     image = _image()
-    with _served(asked.workers) as (process, port):
+    with _RunningServer(options.workers) as (process, port):
         loop, served = [], []
-        for _ in range(asked.rounds):
-            loop.append(_loops(cores(), asked.seconds))
-            served.append(asyncio.run(_capacity(port, image, 4 * asked.workers, asked.seconds)))
+        for _ in range(options.rounds):
+            loop.append(_loops(cores(), options.seconds))
+            served.append(asyncio.run(_capacity(port, image, 4 * options.workers, options.seconds)))
         capacity = statistics.median(served)
-        calm = asyncio.run(_at_rate(port, image, SHARE * capacity, asked.seconds))
-        before = asyncio.run(_at_rate(port, image, TIMES * capacity, asked.overload, watched=True))
-        after = asyncio.run(_at_rate(port, image, SHARE * capacity, min(asked.seconds, 5.0)))
-        ended = asyncio.run(_ended(process, port, image, 4 * asked.workers))
-    text = _told(asked, list(zip(loop, served, strict=True)), calm, before, after)
-    text += f"\n\nStopped by SIGTERM while {4 * asked.workers} clients ask without a pause: gone after {ended:.1f} s."
+        calm = asyncio.run(_at_rate(port, image, CALM_LOAD * capacity, options.seconds))
+        overload = asyncio.run(_at_rate(port, image, OVERLOAD_FACTOR * capacity, options.overload, poll_health=True))
+        after = asyncio.run(_at_rate(port, image, CALM_LOAD * capacity, min(options.seconds, 5.0)))
+        stop_seconds = asyncio.run(_stop_seconds(process, port, image, 4 * options.workers))
+    text = _report(options, list(zip(loop, served, strict=True)), calm, overload, after)
+    text += f"\n\nStopped by SIGTERM while {4 * options.workers} clients send requests without a pause: exits after "
+    text += f"{stop_seconds:.1f} s."
     text += f"\n\n<sub>{today()}, {machine()}" + (f"; **load {load:.1f} before the run**" if load else "") + ".</sub>"
-    if asked.out:
-        write_text(asked.out, fill(asked.out.read_text(encoding="utf-8"), {"serving": text}))
+    if options.out:
+        write_text(options.out, fill(options.out.read_text(encoding="utf-8"), {"serving": text}))
     else:
         print(text)
 
@@ -80,59 +80,74 @@ def main() -> None:
 def _arguments() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     add = parser.add_argument
-    add("--workers", type=int, default=cores(), help="processes that read")
+    add("--workers", type=int, default=cores(), help="worker processes")
     add("--seconds", type=float, default=20.0, help="of each measurement")
     add("--overload", type=float, default=60.0, help="seconds of ten times the load")
-    add("--rounds", type=int, default=5, help="loops and server take turns; medians are told")
+    add("--rounds", type=int, default=5, help="loops and server take turns; medians are reported")
     add("--out", type=Path, help="a page with a block serving, such as docs/server.md")
     return parser
 
 
-def _told(asked: argparse.Namespace, rounds: list[tuple[float, float]], calm: Asked, much: Asked, after: Asked) -> str:
+def _report(
+    options: argparse.Namespace,
+    rounds: list[tuple[float, float]],
+    calm: Outcome,
+    overload: Outcome,
+    after: Outcome,
+) -> str:
     loop, capacity = (statistics.median(each) for each in zip(*rounds, strict=True))
     shares = [served / plain for plain, served in rounds]
     rows = [
-        [f"plain loops, {cores()}", f"{loop:.1f} images a second"],
-        [f"`POST /v1/predict`, {asked.workers} workers", f"{capacity:.1f} images a second"],
-        ["served over plain", f"{statistics.median(shares):.2f} ({min(shares):.2f} to {max(shares):.2f})"],
-        [f"at {SHARE:.0%} of that: p50, p99", _ms(calm.answered, 50, 99)],
-        [f"{TIMES} times that for {much.seconds:.0f} s: asked a second", f"{_count(much) / much.seconds:.0f}"],
-        ["answered a second", f"{len(much.answered) / much.seconds:.1f}"],
-        ["refused with 503: p50, p99, longest", _ms(much.refused, 50, 99, 100)],
-        ["`/healthz` meanwhile: p50, p99, longest", _ms(much.healthy, 50, 99, 100)],
-        ["connections that failed", str(much.failed)],
-        [f"afterwards at {SHARE:.0%}: p50, p99; refused", f"{_ms(after.answered, 50, 99)}; {len(after.refused)}"],
+        [f"plain loops, {cores()} processes", f"{loop:.1f} images a second"],
+        [f"`POST /v1/predict`, {options.workers} workers", f"{capacity:.1f} images a second"],
+        ["server / plain loops", f"{statistics.median(shares):.2f} ({min(shares):.2f} to {max(shares):.2f})"],
+        [f"at {CALM_LOAD:.0%} of that: p50, p99", _ms(calm.predicted, 50, 99)],
+        [
+            f"overload, {OVERLOAD_FACTOR} times that for {overload.seconds:.0f} s: requests a second",
+            f"{_count(overload) / overload.seconds:.0f}",
+        ],
+        ["of these predicted a second", f"{len(overload.predicted) / overload.seconds:.1f}"],
+        ["refused with 503: p50, p99, maximum", _ms(overload.refused, 50, 99, 100)],
+        ["`/healthz` meanwhile: p50, p99, maximum", _ms(overload.health, 50, 99, 100)],
+        ["connections that failed", str(overload.failed)],
+        [
+            f"after the overload, at {CALM_LOAD:.0%}: p50, p99; refused",
+            f"{_ms(after.predicted, 50, 99)}; {len(after.refused)}",
+        ],
     ]
-    note = f"Images of {SIZE[0]}x{SIZE[1]} with one face; who asks runs on the same {cores()} cores."
+    note = f"Images of {IMAGE_SIZE[0]}x{IMAGE_SIZE[1]} with one face; the clients run on the same {cores()} cores."
     return f"{table(['', ''], rows)}\n\n{note}"
 
 
-def _count(one: Asked) -> int:
-    return len(one.answered) + len(one.refused) + one.failed
+def _count(outcome: Outcome) -> int:
+    return len(outcome.predicted) + len(outcome.refused) + outcome.failed
 
 
-def _ms(seconds: list[float], *shares: int) -> str:
+def _ms(seconds: list[float], *percentiles: int) -> str:
     """Percentiles in milliseconds."""
     ordered = sorted(seconds)
     if not ordered:
         return "none"
-    return ", ".join(f"{1000 * ordered[min(len(ordered) * share // 100, len(ordered) - 1)]:.1f} ms" for share in shares)
+    return ", ".join(
+        f"{1000 * ordered[min(len(ordered) * percentile // 100, len(ordered) - 1)]:.1f} ms"
+        for percentile in percentiles
+    )
 
 
 def _image() -> bytes:
-    """A portrait on a ground of 640x480, as JPEG."""
-    frame = Image.new("RGB", SIZE, (90, 90, 90))
+    """A portrait on a background of 640x480, as JPEG."""
+    frame = Image.new("RGB", IMAGE_SIZE, (90, 90, 90))
     portrait = Image.open(PORTRAIT).convert("RGB")
-    portrait.thumbnail(SIZE)
-    frame.paste(portrait, ((SIZE[0] - portrait.width) // 2, 0))
+    portrait.thumbnail(IMAGE_SIZE)
+    frame.paste(portrait, ((IMAGE_SIZE[0] - portrait.width) // 2, 0))
     target = io.BytesIO()
     frame.save(target, "JPEG", quality=90)
     return target.getvalue()
 
 
 def _loops(count: int, seconds: float) -> float:
-    """Images a second that so many plain loops read together."""
-    os.environ.update(ONE_THREAD | os.environ)  # as the server's own processes have it
+    """Images a second of several plain loops together."""
+    os.environ.update(ONE_THREAD_ENV | os.environ)  # as in the server's workers
     context = multiprocessing.get_context("spawn")
     with context.Pool(count) as pool:
         pool.map(_loop, [0.5] * count)
@@ -152,8 +167,8 @@ def _loop(seconds: float) -> float:
     return done / (time.perf_counter() - begun)
 
 
-class _served:  # noqa: N801  it is used as a function
-    """A server of the command, from when it answers; gives its process and port."""
+class _RunningServer:
+    """``mien serve`` from when it is ready; gives its process and port."""
 
     def __init__(self, workers: int) -> None:
         command = [sys.executable, "-m", "mien", "serve", "--port", "0", "--workers", str(workers)]
@@ -169,14 +184,14 @@ class _served:  # noqa: N801  it is used as a function
 
 
 class _Client:
-    """A connection that is kept, and asks over again; what HTTP libraries cost would be taken for the server's."""
+    """A keep-alive connection without an HTTP library, whose cost would count as the server's."""
 
     def __init__(self, port: int) -> None:
         self._port = port
         self._streams: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
 
-    async def ask(self, request: bytes) -> int:
-        """The status of an answer."""
+    async def send(self, request: bytes) -> int:
+        """The status of the response."""
         if self._streams is None:
             self._streams = await asyncio.open_connection("127.0.0.1", self._port)
         reader, writer = self._streams
@@ -193,7 +208,7 @@ class _Client:
         return int(head.split()[1])
 
     def close(self) -> None:
-        """Ends the connection."""
+        """Closes the connection."""
         if self._streams is not None:
             self._streams[1].close()
             self._streams = None
@@ -208,40 +223,40 @@ HEALTH = b"GET /healthz HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"
 
 
 async def _capacity(port: int, image: bytes, clients: int, seconds: float) -> float:
-    """Images a second that so many clients get, each asking again when it has its answer."""
+    """Images a second of several clients, each sending the next request after its response (a closed loop)."""
     request, done = _request(image), 0
     end = time.perf_counter() + seconds
 
-    async def ask() -> None:
+    async def send_requests() -> None:
         nonlocal done
         client = _Client(port)
         while time.perf_counter() < end:
-            status = await client.ask(request)
-            done += status == 200  # in one go: another client may have added meanwhile
+            status = await client.send(request)
+            done += status == 200  # after the await: another client may have added meanwhile
         client.close()
 
     begun = time.perf_counter()
-    await asyncio.gather(*(ask() for _ in range(clients)))
+    await asyncio.gather(*(send_requests() for _ in range(clients)))
     return done / (time.perf_counter() - begun)
 
 
-async def _at_rate(port: int, image: bytes, rate: float, seconds: float, *, watched: bool = False) -> Asked:
-    """Asks at a rate that does not wait for answers (an open loop); what came of it."""
-    request, came, running = _request(image), Asked(), set()
+async def _at_rate(port: int, image: bytes, rate: float, seconds: float, *, poll_health: bool = False) -> Outcome:
+    """Sends requests at a fixed rate, without waiting for responses (an open loop)."""
+    request, outcome, running = _request(image), Outcome(), set()
     idle: list[_Client] = []
 
-    async def ask() -> None:
+    async def send_requests() -> None:
         client = idle.pop() if idle else _Client(port)
         begun = time.perf_counter()
         try:
-            status = await client.ask(request)
+            status = await client.send(request)
         except (OSError, asyncio.IncompleteReadError):
-            came.failed += 1
+            outcome.failed += 1
             return
-        (came.answered if status == 200 else came.refused).append(time.perf_counter() - begun)
+        (outcome.predicted if status == 200 else outcome.refused).append(time.perf_counter() - begun)
         idle.append(client)
 
-    watching = asyncio.create_task(_watch(port, came)) if watched else None
+    polling = asyncio.create_task(_poll_health(port, outcome)) if poll_health else None
     begun = time.perf_counter()
     for number in itertools.count():
         due = begun + number / rate
@@ -249,47 +264,47 @@ async def _at_rate(port: int, image: bytes, rate: float, seconds: float, *, watc
             break
         if (wait := due - time.perf_counter()) > 0:
             await asyncio.sleep(wait)
-        task = asyncio.create_task(ask())
+        task = asyncio.create_task(send_requests())
         running.add(task)
         task.add_done_callback(running.discard)
         if number % 20 == 0:
             await asyncio.sleep(0)
-    came.seconds = time.perf_counter() - begun
+    outcome.seconds = time.perf_counter() - begun
     await asyncio.gather(*running)
-    if watching:
-        watching.cancel()
+    if polling:
+        polling.cancel()
     for client in idle:
         client.close()
-    return came
+    return outcome
 
 
-async def _ended(process: subprocess.Popen[str], port: int, image: bytes, clients: int) -> float:
-    """Seconds from a SIGTERM to the server's end, while so many clients ask."""
+async def _stop_seconds(process: subprocess.Popen[str], port: int, image: bytes, clients: int) -> float:
+    """Seconds from SIGTERM to the server's exit, while several clients send requests."""
     request = _request(image)
 
-    async def ask() -> None:
+    async def send_requests() -> None:
         client = _Client(port)
         with contextlib.suppress(OSError, asyncio.IncompleteReadError):
             while True:
-                await client.ask(request)
+                await client.send(request)
 
-    asking = [asyncio.create_task(ask()) for _ in range(clients)]
+    clients_running = [asyncio.create_task(send_requests()) for _ in range(clients)]
     await asyncio.sleep(1.0)
     begun = time.perf_counter()
     process.terminate()
     await asyncio.to_thread(process.wait)
     took = time.perf_counter() - begun
-    await asyncio.gather(*asking)
+    await asyncio.gather(*clients_running)
     return took
 
 
-async def _watch(port: int, came: Asked) -> None:
+async def _poll_health(port: int, outcome: Outcome) -> None:
     client = _Client(port)
     while True:
         begun = time.perf_counter()
-        await client.ask(HEALTH)
-        came.healthy.append(time.perf_counter() - begun)
-        await asyncio.sleep(WATCHED)
+        await client.send(HEALTH)
+        outcome.health.append(time.perf_counter() - begun)
+        await asyncio.sleep(HEALTH_INTERVAL_SECONDS)
 
 
 if __name__ == "__main__":

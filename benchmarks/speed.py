@@ -17,13 +17,13 @@ import tempfile
 from pathlib import Path
 
 from classifiers import faces
-from many import IMAGES, many, videos
 from page import fill
 from processes import cold_start, import_cost, installed_size
 from setting import PHOTOS, PORTRAIT, VIDEO, Setting, busy, machine, today
 from threadpoolctl import threadpool_limits
 from throughput import photos
 
+from batch import IMAGES, batch, videos
 from live import live
 from mien.media.files import write_text
 
@@ -33,7 +33,7 @@ MEASUREMENTS = {
     "faces": faces,
     "live": live,
     "videos": videos,
-    "many": many,
+    "many": batch,
     "import": import_cost,
     "size": installed_size,
 }

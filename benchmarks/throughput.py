@@ -1,4 +1,4 @@
-"""Photos a second once everything is loaded, and the stages that the time goes to."""
+"""Photos a second after loading, and the time of each stage."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ if TYPE_CHECKING:
     from setting import Setting
 
 STAGES = ("decode", "detect", "crop", "classify")
-MEASURED_FOR_SIZE = 100
+SIZE_SAMPLE = 100
 
 
 class Setup(NamedTuple):
-    """What reads the photos: a detector's name, and the threads that every stage may use."""
+    """A detector's name and the number of threads of every stage."""
 
     detector: str
     threads: int
@@ -37,7 +37,7 @@ class Setup(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Pass:
-    """One pass of one setup over all photos: the seconds of each of ``STAGES`` and the faces found, over all photos."""
+    """One pass of a setup over all photos: the total seconds of each of ``STAGES``, and the faces found."""
 
     seconds: tuple[float, ...]
     faces: int
@@ -51,29 +51,29 @@ def photos(setting: Setting) -> Section:
     passes = [one_pass(recognizers, setting.photos) for _ in range(setting.passes)]
     count = len(setting.photos)
     found = {setup: [done[setup] for done in passes] for setup in setups}
-    shapes = [read(path).shape for path in setting.photos[:MEASURED_FOR_SIZE]]
+    shapes = [read(path).shape for path in setting.photos[:SIZE_SAMPLE]]
     size = f"{median(shape[1] for shape in shapes):.0f}x{median(shape[0] for shape in shapes):.0f}"
     header = ["detector", "threads", "faces a photo", "photos a second", *(f"{name}, ms" for name in STAGES)]
-    words = (
-        f"{count} photos of {size} pixels (medians), {setting.passes} passes, one after the other in one process; of a "
-        "stage the mean time and the share."
+    note = (
+        f"{count} photos of {size} pixels (medians), {setting.passes} sequential passes in one process; for each stage "
+        "the mean time and the share."
     )
-    text = [table(header, [_row(setup, done, count) for setup, done in found.items()]), words]
+    text = [table(header, [_row(setup, done, count) for setup, done in found.items()]), note]
     figures = {
-        f"{setup.detector}, {setup.threads}": [dict(zip(STAGES, one.seconds, strict=True)) for one in done]
+        f"{setup.detector}, {setup.threads}": [dict(zip(STAGES, each.seconds, strict=True)) for each in done]
         for setup, done in found.items()
     }
     return Section("\n\n".join(text), {"photos": count, "seconds": figures})
 
 
 def one_pass(recognizers: Mapping[Setup, Recognizer], paths: Sequence[Path]) -> dict[Setup, Pass]:
-    """Every photo goes through every recognizer before the next photo comes."""
+    """Runs every recognizer on a photo before it goes on to the next."""
     spent = {setup: np.zeros(len(STAGES)) for setup in recognizers}
     faces = dict.fromkeys(recognizers, 0)
     for path in paths:
         for setup, recognizer in recognizers.items():
             cv2.setNumThreads(setup.threads)
-            found, seconds = _read(recognizer, path)
+            found, seconds = _timed_predict(recognizer, path)
             spent[setup] += seconds
             faces[setup] += found
     return {setup: Pass(tuple(spent[setup].tolist()), faces[setup]) for setup in recognizers}
@@ -91,8 +91,8 @@ def _recognizer(setting: Setting, setup: Setup) -> Recognizer:
     return Recognizer(setting.detector(*setup), classifier)
 
 
-def _read(recognizer: Recognizer, path: Path) -> tuple[int, list[float]]:
-    """What ``Recognizer.predict`` does, with a clock between the stages: the faces found, the seconds of each stage."""
+def _timed_predict(recognizer: Recognizer, path: Path) -> tuple[int, list[float]]:
+    """``Recognizer.predict`` with a clock between its stages: the number of faces, and the seconds of each stage."""
     card = recognizer.classifier.card
     times = [time.perf_counter()]
     frame = read(path)

@@ -1,4 +1,4 @@
-"""Ray Data gives the table that the processes of this machine do."""
+"""The Ray engine writes the same table as the local one."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ import pytest
 from PIL import Image
 from skimage.data import astronaut
 
-from mien.batch.plan import Reader
-from mien.batch.ray_engine import _Actor
+from mien.batch.plan import Pipeline
+from mien.batch.ray_engine import ShardActor
 from mien.errors import ModelError
 
 pq = pytest.importorskip("pyarrow.parquet", reason="needs pyarrow: pip install 'mien[parquet]'")
-PATIENCE = 300
+TIMEOUT_SECONDS = 300
 
 
 def encoded(image):
@@ -49,7 +49,7 @@ def test_ray_and_the_pool_write_the_same_table(images, tmp_path):
             [*command, "--engine", engine, "--processes", "2"],
             capture_output=True,
             encoding="utf-8",
-            timeout=PATIENCE,
+            timeout=TIMEOUT_SECONDS,
             check=False,
             env=os.environ | {"MIEN_CACHE": str(tmp_path / "cache")},
         )
@@ -64,4 +64,4 @@ def test_ray_and_the_pool_write_the_same_table(images, tmp_path):
 def test_a_machine_with_other_models_is_refused(monkeypatch, tmp_path):
     monkeypatch.setenv("MIEN_CACHE", str(tmp_path))
     with pytest.raises(ModelError, match="expected the same mien and models on every machine"):
-        _Actor(Reader("compact", "0" * 64, "auto", "fused", "0.1.0"))
+        ShardActor(Pipeline("compact", "0" * 64, "auto", "fused", "0.1.0"))

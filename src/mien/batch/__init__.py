@@ -1,7 +1,7 @@
-"""The same reading over many images: in shards that survive being killed, by processes here or on a cluster."""
+"""Inference over many images: shards that survive a kill, worker processes on this machine or a Ray cluster."""
 
-from mien.batch.plan import Plan, Reader
-from mien.batch.run import Report, read_all
-from mien.batch.sources import references
+from mien.batch.plan import Pipeline, Plan
+from mien.batch.run import BatchReport, run_batch
+from mien.media.parquet_images import image_references
 
-__all__ = ["Plan", "Reader", "Report", "read_all", "references"]
+__all__ = ["BatchReport", "Pipeline", "Plan", "image_references", "run_batch"]

@@ -1,4 +1,4 @@
-"""What a run over many images is to do, and what of it is done: a folder beside the table that will come of it."""
+"""The plan of a batch run and its state on disk: a folder next to the table that the run writes."""
 
 from __future__ import annotations
 
@@ -12,40 +12,41 @@ from typing import TYPE_CHECKING
 from mien.errors import UsageError
 from mien.media.files import TEMPORARY, write_text
 from mien.models.store import ModelStore
+from mien.workers import WorkerSpec
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-PLAN = "plan.json"
-PARTS = ".parts"
-LEAST, MOST = 4, 64
+PLAN_FILE = "plan.json"
+PARTS_SUFFIX = ".parts"
+MIN_SHARD_IMAGES, MAX_SHARD_IMAGES = 4, 64
 """Images of a shard: at most seconds of work, which is what a kill costs each process."""
 
-SHARDS = 32
-"""Of a run, as long as they stay that small: so that no process is left without work long before the end."""
+SHARDS_PER_RUN = 32
+"""As long as shards keep that size: enough that no process runs out of work long before the end."""
 
 
 @dataclass(frozen=True)
-class Reader:
-    """What reads the images; two runs with the same one say the same.
+class Pipeline:
+    """The models that a run uses; equal pipelines give equal results.
 
     Attributes:
         model: a model's name or path.
-        seal: SHA-256 of the files that read.
+        seal: SHA-256 of the model files.
         detector: a detector's name or path.
-        labels: "fused", or the name of a head.
+        head: "fused", or the name of an output head.
         version: of mien.
     """
 
     model: str
     seal: str
     detector: str
-    labels: str
+    head: str
     version: str
 
     @classmethod
-    def of(cls, model: str, detector: str, head: str) -> Reader:
-        """What reads with these names on this machine.
+    def of(cls, model: str, detector: str, head: str) -> Pipeline:
+        """The pipeline that these names stand for on this machine.
 
         Raises:
             ModelError: a model is missing or changed.
@@ -57,74 +58,79 @@ class Reader:
         seal = hashlib.sha256(b"".join(map(store.load, files))).hexdigest()
         return cls(model, seal, detector, head, __version__)
 
+    @property
+    def worker(self) -> WorkerSpec:
+        """What a worker process loads."""
+        return WorkerSpec(self.model, self.detector)
+
 
 @dataclass(frozen=True)
 class Plan:
-    """The images of a run in their order, and what reads them.
+    """The images of a run in their order, and the pipeline that analyzes them.
 
     Attributes:
-        reader: what reads them.
-        images: paths as they will stand in the table.
-        shard: images that are read and written in one go; 0: as many as fit their number.
+        pipeline: model, detector and output head.
+        images: references as they appear in the table, see ``mien.batch.image_references``.
+        shard_size: images that are analyzed and written together; 0: chosen by their number.
     """
 
-    reader: Reader
+    pipeline: Pipeline
     images: tuple[str, ...]
-    shard: int = 0
+    shard_size: int = 0
 
     def __post_init__(self) -> None:
-        if self.shard < 0 or not self.images:
-            raise UsageError(f"expected images to read; received {len(self.images)}, in shards of {self.shard}")
-        fitting = min(max(len(self.images) // SHARDS, LEAST), MOST)
-        object.__setattr__(self, "shard", self.shard or fitting)
+        if self.shard_size < 0 or not self.images:
+            raise UsageError(f"expected images to read; received {len(self.images)}, in shards of {self.shard_size}")
+        default = min(max(len(self.images) // SHARDS_PER_RUN, MIN_SHARD_IMAGES), MAX_SHARD_IMAGES)
+        object.__setattr__(self, "shard_size", self.shard_size or default)
 
     @property
     def shards(self) -> range:
         """The numbers of the shards."""
-        return range(-(-len(self.images) // self.shard))
+        return range(-(-len(self.images) // self.shard_size))
 
     def images_of(self, shard: int) -> tuple[str, ...]:
         """The images of a shard."""
-        return self.images[shard * self.shard : (shard + 1) * self.shard]
+        return self.images[shard * self.shard_size : (shard + 1) * self.shard_size]
 
 
-class Folder:
-    """The folder of a run: ``plan.json``, and a file of JSON Lines for each shard that is done.
+class PartsFolder:
+    """The folder of a run: ``plan.json``, and a file of JSON Lines for each finished shard.
 
     Args:
-        table: the file that will come of the run; the folder has its name and ``.parts``.
-        plan: what is to be done.
+        table: the file that the run writes; the folder is named after it, with ``.parts`` appended.
+        plan: of the run.
 
     Raises:
-        UsageError: a run with another plan was begun there.
+        UsageError: the folder belongs to a run with another plan.
     """
 
     def __init__(self, table: Path, plan: Plan) -> None:
-        self.path = table.with_name(table.name + PARTS)
+        self.path = table.with_name(table.name + PARTS_SUFFIX)
         self.plan = plan
         self.path.mkdir(parents=True, exist_ok=True)
         for torn in self.path.glob(f"{TEMPORARY}*"):
             torn.unlink(missing_ok=True)
-        told = json.dumps(dataclasses.asdict(plan))
-        listing = self.path / PLAN
-        if not listing.exists():
-            write_text(listing, told)
-        elif listing.read_text(encoding="utf-8") != told:
+        content = json.dumps(dataclasses.asdict(plan))
+        file = self.path / PLAN_FILE
+        if not file.exists():
+            write_text(file, content)
+        elif file.read_text(encoding="utf-8") != content:
             raise UsageError(
-                f"expected to go on with the run begun in {self.path}; received other images, another model, or "
-                "another mien. Finish it with the command that began it, remove the folder, or choose another --out"
+                f"expected to resume the run in {self.path}; received other images, another model, or another mien. "
+                "Finish it with the command that began it, remove the folder, or choose another --out"
             )
 
     def part(self, shard: int) -> Path:
         """The file of a shard."""
         return self.path / f"{shard:07}.jsonl"
 
-    def put(self, shard: int, lines: str) -> None:
+    def write(self, shard: int, lines: str) -> None:
         """Writes the file of a shard, whole."""
         write_text(self.part(shard), lines)
 
     def missing(self) -> list[int]:
-        """The shards that are not done."""
+        """The shards that are not finished."""
         return [shard for shard in self.plan.shards if not self.part(shard).is_file()]
 
     def lines(self) -> Iterator[str]:
@@ -134,8 +140,8 @@ class Folder:
                 yield from lines
 
     def remove(self) -> None:
-        """Removes the folder, when the table is there: the plan last, so that a rest of it is known."""
+        """Removes the folder once the table is written; the plan goes last, so that leftovers are recognized."""
         for shard in self.plan.shards:
             self.part(shard).unlink(missing_ok=True)
-        (self.path / PLAN).unlink(missing_ok=True)
+        (self.path / PLAN_FILE).unlink(missing_ok=True)
         self.path.rmdir()

@@ -1,4 +1,4 @@
-"""Ray Data: the same reading as a map over actors that hold the model, on this machine or on a cluster."""
+"""The Ray engine: shards are mapped over Ray Data actors, on this machine or on a cluster."""
 
 from __future__ import annotations
 
@@ -9,46 +9,46 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mien.batch.isolated import Apart
-from mien.batch.plan import Reader
+from mien.batch.local_engine import analyze_shard
+from mien.batch.plan import Pipeline
 from mien.errors import MissingExtraError, ModelError
 from mien.media.files import cache_folder
 from mien.media.prefetch import cores
+from mien.workers import WorkerProcess
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from mien.batch.plan import Plan
 
-    Put = Callable[[int, str], None]
+    WriteShard = Callable[[int, str], None]
 
-BLOCKS = 1000
-"""Of a run at most: what a kill of this process costs is the block that each actor works on."""
+MAX_BLOCKS = 1000
+"""Blocks of a run: a kill of this process costs the block that each actor works on."""
 
-
-SETTINGS = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_BACKEND_LOG_LEVEL": "fatal"}
-"""Of Ray, unless they are set already: nothing leaves the machine, and only what is fatal is told."""
+RAY_SETTINGS = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_BACKEND_LOG_LEVEL": "fatal"}
+"""Environment of Ray, unless already set: no usage reports, and fatal messages only."""
 
 LOOPBACK_ONLY = {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"}
-"""Of a cluster on this machine alone: Ray uses 127.0.0.1 and does not connect to 8.8.8.8 to find its own address."""
+"""For a cluster on this machine alone: Ray uses 127.0.0.1 and does not connect to 8.8.8.8 to find its own address."""
 
 
-def read_on_ray(plan: Plan, shards: Sequence[int], put: Put, processes: int | None = None) -> None:
-    """Reads shards by actors of Ray, one a core of the cluster that RAY_ADDRESS names, or of this machine.
+def run_on_ray(plan: Plan, shards: Sequence[int], write: WriteShard, processes: int | None = None) -> None:
+    """Analyzes shards in Ray actors, one a core of the cluster that RAY_ADDRESS names, or of this machine.
 
-    Every machine must have this mien, the same models, and the images under the same paths.
+    Every machine needs the same mien, the same models, and the images under the same paths.
 
     Args:
         plan: of the run.
-        shards: those that are to be read.
-        put: takes the number and the JSON Lines of each, as they come; called here.
+        shards: numbers of those to analyze.
+        write: takes the number and the JSON Lines of each shard as it finishes; called in this process.
         processes: actors; None: one a core.
 
     Raises:
         MissingExtraError: Ray is not installed.
     """
     local = not os.environ.get("RAY_ADDRESS")
-    for name, value in (SETTINGS | LOOPBACK_ONLY if local else SETTINGS).items():
+    for name, value in (RAY_SETTINGS | LOOPBACK_ONLY if local else RAY_SETTINGS).items():
         os.environ.setdefault(name, value)
     try:
         import ray
@@ -62,18 +62,18 @@ def read_on_ray(plan: Plan, shards: Sequence[int], put: Put, processes: int | No
             cpus = max(processes or 0, cores()) if local else None
             ray.init(num_cpus=cpus, include_dashboard=False, log_to_driver=False, logging_level=logging.ERROR)
             stack.callback(ray.shutdown)
-        _be_quiet()
-        there = ray.cluster_resources()["CPU"]  # type: ignore[no-untyped-call]
-        count = min(processes or int(there), len(shards))
+        _silence_ray()
+        available = ray.cluster_resources()["CPU"]  # type: ignore[no-untyped-call]
+        count = min(processes or int(available), len(shards))
         items = [{"shard": shard, "images": list(plan.images_of(shard))} for shard in shards]
-        read = ray.data.from_items(items, override_num_blocks=min(len(items), BLOCKS)).map(
-            _Actor,  # type: ignore[arg-type]  # a class is what makes actors of it
-            fn_constructor_args=[plan.reader],
+        analyzed = ray.data.from_items(items, override_num_blocks=min(len(items), MAX_BLOCKS)).map(
+            ShardActor,  # type: ignore[arg-type]  # Ray makes actors of a class
+            fn_constructor_args=[plan.pipeline],
             compute=ray.data.ActorPoolStrategy(size=count),
             num_cpus=1,
         )
-        for row in read.iter_rows():
-            put(row["shard"], row["lines"])
+        for row in analyzed.iter_rows():
+            write(row["shard"], row["lines"])
 
 
 @contextmanager
@@ -97,8 +97,8 @@ def _home_without_cloud() -> Iterator[None]:
                 os.environ["HOME"] = home
 
 
-def _be_quiet() -> None:
-    """Progress is told by who asks for the run."""
+def _silence_ray() -> None:
+    """Switches off Ray's own progress bars and log; the caller reports progress."""
     import ray.data
 
     ray.data.DataContext.get_current().enable_progress_bars = False
@@ -106,20 +106,22 @@ def _be_quiet() -> None:
         logging.getLogger(name).setLevel(logging.ERROR)
 
 
-class _Actor:
-    """Reads shards, in a process beside its own: an image may end it.
+class ShardActor:
+    """Analyzes shards with a worker process of its own, so that an image can't crash the actor.
 
     Args:
-        reader: what reads them; its files must be the same here as where the run was begun.
+        pipeline: its model files must be the same here as where the run was started.
 
     Raises:
-        ModelError: they are others.
+        ModelError: they differ.
     """
 
-    def __init__(self, reader: Reader) -> None:
-        if (here := Reader.of(reader.model, reader.detector, reader.labels)) != reader:
-            raise ModelError(f"expected the same mien and models on every machine: {reader}; received {here}")
-        self._apart = Apart(reader)
+    def __init__(self, pipeline: Pipeline) -> None:
+        if (here := Pipeline.of(pipeline.model, pipeline.detector, pipeline.head)) != pipeline:
+            raise ModelError(f"expected the same mien and models on every machine: {pipeline}; received {here}")
+        self._head = pipeline.head
+        self._worker = WorkerProcess(pipeline.worker)
 
     def __call__(self, row: dict[str, Any]) -> dict[str, Any]:
-        return {"shard": row["shard"], "lines": self._apart.read(list(row["images"]))}
+        """Analyzes the shard of a row."""
+        return {"shard": row["shard"], "lines": analyze_shard(self._worker, self._head, list(row["images"]))}

@@ -1,7 +1,7 @@
-"""A run over many images: shards read by an engine, then one table.
+"""A batch run: an engine analyzes shards of images, then all shards become one table.
 
-Each shard is a file that is there whole or not at all, so a run that was killed goes on where it was: no image is
-missing, none is there twice. One that ends the process which reads it becomes a row with an error, as a torn one does.
+Each shard is a file that exists whole or not at all, so a killed run resumes where it stopped: no image is missing or
+duplicated. An image that can't be decoded, or that crashes a worker, becomes a row with an error.
 """
 
 from __future__ import annotations
@@ -11,9 +11,9 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from mien.batch.local_engine import read_here
-from mien.batch.plan import Folder
-from mien.batch.ray_engine import read_on_ray
+from mien.batch.local_engine import run_local
+from mien.batch.plan import PartsFolder
+from mien.batch.ray_engine import run_on_ray
 from mien.errors import UsageError
 from mien.media.files import written_whole
 from mien.outputs import from_dict, open_csv, open_parquet
@@ -26,83 +26,83 @@ if TYPE_CHECKING:
     from mien.batch.plan import Plan
     from mien.outputs import Writer
 
-KINDS = (".parquet", ".csv", ".jsonl")
-ENGINES = {"local": read_here, "ray": read_on_ray}
+TABLE_SUFFIXES = (".parquet", ".csv", ".jsonl")
+ENGINES = {"local": run_local, "ray": run_on_ray}
 
 
 @dataclass(frozen=True)
-class Report:
-    """What came of a run.
+class BatchReport:
+    """The outcome of a run.
 
     Attributes:
         images: in the table.
-        failed: of them, that could not be read.
-        seconds: that this call took, for the images that were still to be read.
-        read: how many those were.
+        failed: of these, with an error.
+        seconds: that this call took.
+        analyzed: images of this call; the others were finished by an earlier one.
     """
 
     images: int
     failed: int
     seconds: float
-    read: int
+    analyzed: int
 
     @property
-    def rate(self) -> float:
-        """Images a second."""
-        return self.read / self.seconds if self.seconds else 0.0
+    def images_per_second(self) -> float:
+        """Throughput of this call."""
+        return self.analyzed / self.seconds if self.seconds else 0.0
 
 
-def read_all(
+def run_batch(
     plan: Plan,
     table: Path,
     labels: Sequence[str],
     processes: int | None = None,
-    tell: Callable[[int, int], None] = lambda _done, _all: None,
+    on_progress: Callable[[int, int], None] = lambda _done, _all: None,
     engine: str = "local",
-) -> Report:
-    """Reads all images of a plan and writes their table.
+) -> BatchReport:
+    """Analyzes all images of a plan and writes their table; resumes a run that was killed.
 
     Args:
-        plan: the images and what reads them.
+        plan: images and pipeline.
         table: .parquet, .csv or .jsonl.
-        labels: of the model, which fix the columns.
-        processes: that read; None: one a core.
-        tell: called with the images that are done and those there are.
+        labels: of the output head; they fix the columns.
+        processes: worker processes; None: one a core.
+        on_progress: called with the number of finished images and of all.
         engine: "local", or "ray": Ray Data, on this machine or on the cluster that RAY_ADDRESS names.
 
     Raises:
-        UsageError: the table or the engine is of another kind, or another run was begun there.
+        UsageError: the table's suffix or the engine is unknown, or the folder belongs to another run.
         MissingExtraError: the engine is not installed.
     """
-    if table.suffix.lower() not in KINDS:
-        raise UsageError(f"expected a table as {', '.join(KINDS)}; received {table.name}")
+    if table.suffix.lower() not in TABLE_SUFFIXES:
+        raise UsageError(f"expected a table as {', '.join(TABLE_SUFFIXES)}; received {table.name}")
     if engine not in ENGINES:
         raise UsageError(f"expected an engine of {', '.join(ENGINES)}; received {engine!r}")
-    begun = time.monotonic()
-    folder = Folder(table, plan)
+    started = time.monotonic()
+    folder = PartsFolder(table, plan)
     missing = folder.missing()
-    read = sum(len(plan.images_of(shard)) for shard in missing)
-    done = len(plan.images) - read
-    tell(done, len(plan.images))
+    analyzed = sum(len(plan.images_of(shard)) for shard in missing)
+    finished = len(plan.images) - analyzed
+    on_progress(finished, len(plan.images))
 
-    def put(shard: int, lines: str) -> None:
-        nonlocal done
-        folder.put(shard, lines)
-        done += len(plan.images_of(shard))
-        tell(done, len(plan.images))
+    def write(shard: int, lines: str) -> None:
+        nonlocal finished
+        folder.write(shard, lines)
+        finished += len(plan.images_of(shard))
+        on_progress(finished, len(plan.images))
 
     if missing:
-        ENGINES[engine](plan, missing, put, processes)
-    failed = _write(folder, table, labels)
+        ENGINES[engine](plan, missing, write, processes)
+    failed = _write_table(folder, table, labels)
     folder.remove()
-    return Report(len(plan.images), failed, time.monotonic() - begun, read)
+    return BatchReport(len(plan.images), failed, time.monotonic() - started, analyzed)
 
 
-def _write(folder: Folder, table: Path, labels: Sequence[str]) -> int:
-    """Writes the table of all shards; how many images could not be read."""
+def _write_table(folder: PartsFolder, table: Path, labels: Sequence[str]) -> int:
+    """Writes the table of all shards; the number of images with an error."""
     failed = 0
     if table.suffix.lower() == ".jsonl":
-        with written_whole(table) as aside, aside.open("w", encoding="utf-8", newline="\n") as file:
+        with written_whole(table) as temporary, temporary.open("w", encoding="utf-8", newline="\n") as file:
             for line in folder.lines():
                 failed += json.loads(line)["error"] is not None
                 file.write(line)

@@ -1,9 +1,11 @@
-"""A process beside this one, which is asked over its pipes and may die of what it is asked."""
+"""A supervised worker process: started on demand, restarted after a crash, killed to cancel a request."""
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import subprocess
+import sys
 import threading
 from typing import TYPE_CHECKING, cast
 
@@ -14,117 +16,135 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from typing import BinaryIO
 
-    from mien.workers.protocol import Message
+    from mien.workers.protocol import Message, WorkerSpec
+
+WORKER_COMMAND = (sys.executable, "-c", "from mien.workers.main import main; main()")
+
+ONE_THREAD_ENV = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
+"""Unless already set: NumPy's products are small here, and a second thread only occupies a core while it waits."""
 
 
-ONE_THREAD = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
-"""Unless they are set: NumPy's products are small here, and a second thread of theirs takes a core only to wait."""
+class WorkerExitedError(Exception):
+    """The worker process exited before it replied."""
 
 
-class EndedError(Exception):
-    """The process ended before it answered."""
+class WorkerProcess:
+    """A worker that handles one request after the other; started on first use, and again after it exited.
 
-
-class Beside:
-    """A process that answers one question after the other; begun when it is first asked, and again after its end.
-
-    For one thread at a time, but ``kill`` and ``close``, which others may call while it works.
+    For one thread at a time, except ``interrupt``, ``close`` and ``is_ready``, which any thread may call.
 
     Args:
-        command: that begins it.
-        told: what it is told first, to which it answers when it is ready.
+        spec: what the worker loads.
+        command: that starts the worker.
     """
 
-    def __init__(self, command: Sequence[str], told: object) -> None:
-        self._command, self._told = tuple(command), told
+    def __init__(self, spec: WorkerSpec, command: Sequence[str] = WORKER_COMMAND) -> None:
+        self._spec, self._command = spec, tuple(command)
         self._process: subprocess.Popen[bytes] | None = None
-        self._closed = threading.Event()
-        self._ending = threading.Lock()
+        self._closed, self._interrupted = threading.Event(), threading.Event()
+        self._stopping = threading.Lock()
         self.ready: Message | None = None
 
     @property
-    def pid(self) -> int | None:
-        """The process's number; None where none runs."""
-        return self._process.pid if self._process else None
+    def is_ready(self) -> bool:
+        """Whether the process runs and has loaded its models."""
+        process = self._process
+        return process is not None and self.ready is not None and process.poll() is None
 
-    def begin(self) -> None:
-        """Begins the process, unless it runs.
+    @property
+    def has_exited(self) -> bool:
+        """Whether the process was started and exited by itself; False where none was started."""
+        process = self._process
+        return process is not None and process.poll() is not None
+
+    def start(self) -> None:
+        """Starts the process and waits until it is ready, unless it runs already.
 
         Raises:
-            MienError: it ends before it is ready, or this was closed.
+            MienError: the process exits before it is ready, its models can't be loaded, or this worker was closed.
         """
         if self._closed.is_set():
-            raise MienError("nothing is read any more: this was closed")
+            raise MienError("expected an open worker; received one that was closed")
         if self._process is not None:
             return
-        # a session of its own: Ctrl-C is for the process that asks, which says when to end
+        # a session of its own: Ctrl-C is for the parent, which decides when workers stop
         process = self._process = subprocess.Popen(  # noqa: S603  the command is ours
             self._command,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             start_new_session=True,
-            env=ONE_THREAD | os.environ,
+            env=ONE_THREAD_ENV | os.environ,
         )
-        if self._closed.is_set():  # meanwhile, by another thread
-            self._end()
+        if self._closed.is_set() or self._interrupted.is_set():  # meanwhile, by another thread
+            self.stop()
         try:
-            self.ready = self._said(process, self._told)
-        except EndedError as error:
-            raise MienError(f"the process that reads images can't begin: {' '.join(self._command)}") from error
+            ready = self._exchange(process, dataclasses.asdict(self._spec))
+        except WorkerExitedError as error:
+            raise MienError(f"the worker process can't start: {' '.join(self._command)}") from error
+        if isinstance(ready.payload, dict) and "error" in ready.payload:
+            self.stop()
+            raise MienError(ready.payload["error"]["message"])
+        self.ready = ready
 
-    def ask(self, said: object, content: bytes = b"") -> Message:
-        """What it answers.
-
-        Raises:
-            EndedError: it ended before it answered; the next question begins it again.
-            MienError: it can't begin, or this was closed.
-        """
-        self.begin()
-        return self._said(self._process, said, content)
-
-    def more(self) -> Message:
-        """What it says next, of what it says several things to.
+    def request(self, payload: object, content: bytes = b"") -> Message:
+        """Sends a request and waits for the reply.
 
         Raises:
-            EndedError: it ended before it did.
+            WorkerExitedError: the process exited before it replied; the next request starts it again.
+            MienError: the process can't start, or this worker was closed.
         """
-        return self._heard(self._process)
+        self.start()
+        return self._exchange(self._process, payload, content)
 
-    def kill(self) -> None:
-        """Ends the process in the middle of what it does; who asked is told, and may ask again."""
+    def next_reply(self) -> Message:
+        """The next reply to a request that has several.
+
+        Raises:
+            WorkerExitedError: the process exited first.
+        """
+        return self._receive(self._process)
+
+    def interrupt(self) -> None:
+        """Kills the process during a request, which then fails; a process that just starts is killed as well."""
+        self._interrupted.set()
         process = self._process
         if process is not None:
             process.kill()
 
-    def close(self) -> None:
-        """Ends the process for good."""
-        self._closed.set()
-        self._end()
+    def resume(self) -> None:
+        """Allows requests after ``interrupt``."""
+        self._interrupted.clear()
 
-    def _said(self, process: subprocess.Popen[bytes] | None, said: object, content: bytes = b"") -> Message:
-        """What a process answers; None: another thread has ended it."""
-        try:
-            if process is not None:
-                protocol.put(cast("BinaryIO", process.stdin), said, content)
-        except (OSError, ValueError) as error:  # its pipe is broken, or closed by another thread
-            self._end()
-            raise EndedError from error
-        return self._heard(process)
-
-    def _heard(self, process: subprocess.Popen[bytes] | None) -> Message:
-        try:
-            message = protocol.get(cast("BinaryIO", process.stdout)) if process else None
-        except (OSError, ValueError) as error:
-            self._end()
-            raise EndedError from error
-        if message is None:
-            self._end()
-            raise EndedError
-        return message
-
-    def _end(self) -> None:
-        with self._ending:
-            process, self._process = self._process, None
+    def stop(self) -> None:
+        """Kills the process and waits for its end; the next request starts it again."""
+        with self._stopping:
+            process, self._process, self.ready = self._process, None, None
         if process is not None:
             process.kill()
             process.communicate()
+
+    def close(self) -> None:
+        """Stops the process for good."""
+        self._closed.set()
+        self.stop()
+
+    def _exchange(self, process: subprocess.Popen[bytes] | None, payload: object, content: bytes = b"") -> Message:
+        """The reply of a process; None: another thread has stopped it."""
+        try:
+            if process is not None:
+                protocol.send(cast("BinaryIO", process.stdin), payload, content)
+        except (OSError, ValueError) as error:  # its pipe is broken, or closed by another thread
+            self.stop()
+            raise WorkerExitedError from error
+        return self._receive(process)
+
+    def _receive(self, process: subprocess.Popen[bytes] | None) -> Message:
+        try:
+            message = protocol.receive(cast("BinaryIO", process.stdout)) if process else None
+        except (OSError, ValueError) as error:
+            self.stop()
+            raise WorkerExitedError from error
+        if message is None:
+            self.stop()
+            raise WorkerExitedError
+        return message

@@ -1,4 +1,9 @@
-"""What two processes say to each other over pipes: a line of JSON, and bytes behind it where there are any."""
+"""The protocol between a process and its workers: a line of JSON over a pipe, followed by optional bytes.
+
+The parent sends a ``WorkerSpec`` first; the worker loads its models and replies with what it serves. Each request then
+gets one reply, except "video", which reports its progress first. A reply with an ``error`` is of the form
+``{"error": {"code": ..., "message": ...}}``.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +11,7 @@ import json
 import os
 import sys
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
@@ -13,55 +19,74 @@ if TYPE_CHECKING:
     from typing import BinaryIO
 
 
-class Message(NamedTuple):
-    """One of them.
+@dataclass(frozen=True)
+class WorkerSpec:
+    """What a worker loads and how it runs.
 
     Attributes:
-        said: anything that JSON can say.
-        content: bytes, such as those of an image; may be empty.
+        model: a model's name or path.
+        detector: a detector's name or path.
+        max_pixels: of one image; larger ones are refused before they are decoded. None: no limit.
+        niceness: added to the worker's own, so that more urgent processes run first.
+        opencv_threads: of OpenCV; None leaves it to OpenCV.
     """
 
-    said: Any
+    model: str
+    detector: str = "auto"
+    max_pixels: int | None = None
+    niceness: int = 0
+    opencv_threads: int | None = 1
+
+
+class Message(NamedTuple):
+    """One message, in either direction.
+
+    Attributes:
+        payload: anything that JSON can hold.
+        content: bytes, such as an encoded image; may be empty.
+    """
+
+    payload: Any
     content: bytes = b""
 
 
 class Pipes(NamedTuple):
-    """The two ends that a process has: where it is asked, and where it answers."""
+    """A worker's two ends: where requests arrive and where replies go."""
 
-    asked: BinaryIO
-    answers: BinaryIO
+    requests: BinaryIO
+    replies: BinaryIO
 
 
-def put(stream: BinaryIO, said: object, content: bytes = b"") -> None:
-    """Says something, at once.
+def send(stream: BinaryIO, payload: object, content: bytes = b"") -> None:
+    """Writes a message and flushes the stream.
 
     Raises:
-        OSError: nobody listens any more.
+        OSError: the other end is closed.
     """
-    line = json.dumps([said, len(content)]).encode("ascii") + b"\n"
-    stream.write(line + content)  # in one piece: who reads is woken once
+    line = json.dumps([payload, len(content)]).encode("ascii") + b"\n"
+    stream.write(line + content)  # one write wakes the reader once
     stream.flush()
 
 
-def get(stream: BinaryIO) -> Message | None:
-    """What is said next; None where the other side ended, also in the middle of a message."""
+def receive(stream: BinaryIO) -> Message | None:
+    """The next message; None where the other end closed, also in the middle of a message."""
     line = stream.readline()
     if not line.endswith(b"\n"):
         return None
-    said, count = json.loads(line)
+    payload, count = json.loads(line)
     content = stream.read(count) if count else b""
-    return Message(said, content) if len(content) == count else None
+    return Message(payload, content) if len(content) == count else None
 
 
-def all_of(stream: BinaryIO) -> Iterator[Message]:
-    """What is said, one after the other, until the other side ends."""
-    while (message := get(stream)) is not None:
+def messages(stream: BinaryIO) -> Iterator[Message]:
+    """All messages until the other end closes."""
+    while (message := receive(stream)) is not None:
         yield message
 
 
 @contextmanager
-def pipes() -> Iterator[Pipes]:
-    """The ends of this process; what a library prints goes to stderr, and so can't come between the answers."""
-    with os.fdopen(os.dup(1), "wb") as answers:
+def worker_pipes() -> Iterator[Pipes]:
+    """The pipes of this process; what libraries print goes to stderr, so it can't corrupt the replies."""
+    with os.fdopen(os.dup(1), "wb") as replies:
         os.dup2(2, 1)
-        yield Pipes(sys.stdin.buffer, answers)
+        yield Pipes(sys.stdin.buffer, replies)

@@ -1,9 +1,9 @@
-"""Servers that tests share; those that break one begin their own."""
+"""Servers that tests share; a test that breaks one starts its own."""
 
 from __future__ import annotations
 
 import pytest
-from servers import FAKE, SMALL, face, served
+from servers import FAKE_WORKER, SMALL_LIMITS, face, served
 
 
 @pytest.fixture(scope="session")
@@ -22,8 +22,8 @@ def page_folder(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def server(page_folder):
-    """A server with one process that reads, and small limits."""
-    with served(FAKE, limits=SMALL, page=str(page_folder)) as one:
+    """A server with one fake worker and small limits."""
+    with served(FAKE_WORKER, limits=SMALL_LIMITS, page=str(page_folder)) as one:
         yield one
 
 

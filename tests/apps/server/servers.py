@@ -1,4 +1,4 @@
-"""Servers for tests: real processes at free ports, with fakes for what reads where that is to be slow or to die."""
+"""Servers for tests: real processes at free ports, with fake workers where one is to be slow or to crash."""
 
 from __future__ import annotations
 
@@ -27,24 +27,24 @@ if TYPE_CHECKING:
     import numpy as np
 
 HERE = Path(__file__).parent
-PATIENCE = 120.0
+TIMEOUT_SECONDS = 120.0
 
-START = """
+SERVER_CODE = """
 import json, sys
 from pathlib import Path
-from mien.apps.server import Commands, Limits, Settings, run
-told = json.loads(sys.argv[1])
-if "page" in told["settings"]:
-    told["settings"]["page"] = Path(told["settings"]["page"])
-settings = Settings(**told["settings"], limits=Limits(**told["limits"]))
-commands = Commands(*map(tuple, told["commands"]))
+from mien.apps.server import Limits, Settings, WorkerCommands, run
+options = json.loads(sys.argv[1])
+if "page" in options["settings"]:
+    options["settings"]["page"] = Path(options["settings"]["page"])
+settings = Settings(**options["settings"], limits=Limits(**options["limits"]))
+commands = WorkerCommands(*map(tuple, options["commands"]))
 run(settings, lambda address: print(address, file=sys.stderr, flush=True), commands)
 """
 
-SMALL = Limits(body=200_000, images=3, pixels=1_000_000, frame=300_000, silence=1.0, upload=3.0, video=2_000_000)
+SMALL_LIMITS = Limits(body=200_000, images=3, pixels=1_000_000, frame=300_000, silence=1.0, upload=3.0, video=2_000_000)
 
-FAKE = (sys.executable, str(HERE / "fake_reading.py"))
-"""In place of what reads images: the first bytes of one say what becomes of it."""
+FAKE_WORKER = (sys.executable, str(HERE / "fake_worker.py"))
+"""In place of the worker: the first bytes of an image select what happens, see ``fake_worker.py``."""
 
 
 def jpeg(frame: np.ndarray) -> bytes:
@@ -60,7 +60,7 @@ def face() -> bytes:
 
 @dataclass
 class Server:
-    """A server that runs."""
+    """A running server."""
 
     process: subprocess.Popen[bytes]
     address: str
@@ -75,33 +75,33 @@ class Server:
         return children_of(self.process.pid)
 
     def client(self, **choices) -> httpx.Client:
-        return httpx.Client(base_url=self.address, timeout=PATIENCE, trust_env=False, **choices)
+        return httpx.Client(base_url=self.address, timeout=TIMEOUT_SECONDS, trust_env=False, **choices)
 
     def metric(self, name: str) -> float:
-        """A figure of /metrics, all its labels together."""
+        """The value of a metric, summed over its labels."""
         with self.client() as client:
             lines = client.get("/metrics").text.splitlines()
         return sum(float(line.rpartition(" ")[2]) for line in lines if re.match(rf"{name}[ {{]", line))
 
     def eventually(self, name: str, value: float) -> None:
-        """Waits until a figure is what it is to be."""
-        end = time.monotonic() + PATIENCE
+        """Waits until a metric has a value."""
+        end = time.monotonic() + TIMEOUT_SECONDS
         while (found := self.metric(name)) != value:
             assert time.monotonic() < end, f"{name} is {found}"
             time.sleep(0.05)
 
 
 @contextlib.contextmanager
-def served(*commands, limits=None, folder=None, **settings):
-    """A server, from when it answers; its log is without tracebacks unless a test looks at it first."""
-    told = {
+def served(*commands, limits=None, folder=None, environment=None, **settings):
+    """A server from when it is ready to its end."""
+    options = {
         "settings": {"model": "compact", "port": 0, "workers": 1, **settings},
         "limits": asdict(limits or Limits()),
         "commands": [list(command) for command in commands],
     }
-    environment = {**os.environ, **({"TMPDIR": str(folder)} if folder else {})}
+    environment = {**os.environ, **({"TMPDIR": str(folder)} if folder else {}), **(environment or {})}
     process = subprocess.Popen(
-        [sys.executable, "-c", START, json.dumps(told)],
+        [sys.executable, "-c", SERVER_CODE, json.dumps(options)],
         stderr=subprocess.PIPE,
         env=environment,
         stdin=subprocess.DEVNULL,
@@ -114,16 +114,16 @@ def served(*commands, limits=None, folder=None, **settings):
     finally:
         process.send_signal(signal.SIGTERM)
         try:
-            process.wait(PATIENCE)
+            process.wait(TIMEOUT_SECONDS)
         finally:
             process.kill()
             process.wait()
-            reader.join(PATIENCE)
+            reader.join(TIMEOUT_SECONDS)
             process.stderr.close()
 
 
 def _address(process: subprocess.Popen[bytes], log: list[str]) -> str:
-    end = time.monotonic() + PATIENCE
+    end = time.monotonic() + TIMEOUT_SECONDS
     while time.monotonic() < end and process.poll() is None:
         found = next((line.strip() for line in log if line.startswith("http://")), None)
         if found:

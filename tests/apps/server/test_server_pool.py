@@ -1,4 +1,4 @@
-"""Questions to processes: whose time is up while they wait, or in the middle of one."""
+"""The inference pool: order, deadlines while a request waits or is processed, and its end."""
 
 from __future__ import annotations
 
@@ -9,105 +9,106 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from mien.apps.server.faults import Refusal
+from mien.apps.server.errors import ApiError
 from mien.apps.server.metrics import Metrics
-from mien.apps.server.pool import Pool
+from mien.apps.server.service import InferencePool
+from mien.workers import WorkerSpec
 
-ECHO = """
+ECHO_WORKER = """
 import time
-from mien.workers import protocol as messages
-with messages.pipes() as pipes:
-    asked = messages.all_of(pipes.asked)
-    next(asked)
-    messages.put(pipes.answers, {"name": "echo"})
-    for number, one in enumerate(asked):
-        time.sleep(one.said["seconds"])
-        messages.put(pipes.answers, None, one.content + str(number).encode())
+from mien.workers import protocol
+with protocol.worker_pipes() as pipes:
+    requests = protocol.messages(pipes.requests)
+    next(requests)
+    protocol.send(pipes.replies, {"name": "echo"})
+    for number, request in enumerate(requests):
+        time.sleep(request.payload["seconds"])
+        protocol.send(pipes.replies, None, request.content + str(number).encode())
 """
 
 
 @asynccontextmanager
-async def echoing(count=1):
-    """A pool that gives back what it is asked, with how many questions that process had before."""
-    pool = Pool(count, {}, Metrics(), (sys.executable, "-c", ECHO))
+async def echo_pool(count=1):
+    """A pool that echoes requests, each with the number of requests that its worker had before."""
+    pool = InferencePool(count, WorkerSpec("compact"), Metrics(), (sys.executable, "-c", ECHO_WORKER))
     try:
-        assert await pool.begin() == {"name": "echo"}
+        assert await pool.start() == {"name": "echo"}
         yield pool
     finally:
         pool.close()
 
 
-def finished(main):
-    """What a coroutine gives, in a thread of its own: a browser's tests leave a loop running in theirs."""
+def run(main):
+    """The result of a coroutine, in a thread of its own: browser tests leave a loop running in theirs."""
     with ThreadPoolExecutor(1) as thread:
         return thread.submit(lambda: asyncio.run(main())).result()
 
 
-def asked(pool, content, seconds=0.0, within=60.0):
-    until = asyncio.get_running_loop().time() + within
-    return asyncio.create_task(pool.ask({"seconds": seconds}, content, until))
+def request(pool, content, seconds=0.0, within=60.0):
+    deadline = asyncio.get_running_loop().time() + within
+    return asyncio.create_task(pool.request({"seconds": seconds}, content, deadline))
 
 
-def test_questions_are_answered_in_turn_each_with_its_own():
+def test_requests_are_processed_in_order_each_with_its_own_reply():
     async def main():
-        async with echoing() as pool:
-            return [one.content for one in await asyncio.gather(*(asked(pool, name) for name in (b"a", b"b", b"c")))]
+        async with echo_pool() as pool:
+            return await asyncio.gather(*(request(pool, name) for name in (b"a", b"b", b"c")))
 
-    assert finished(main) == [b"a0", b"b1", b"c2"]
+    assert run(main) == [b"a0", b"b1", b"c2"]
 
 
-def test_processes_share_what_is_asked():
+def test_workers_share_the_requests():
     async def main():
-        async with echoing(2) as pool:
-            first = asked(pool, b"a", seconds=2.0)
-            others = [(await asked(pool, b"b")).content for _ in range(3)]
+        async with echo_pool(2) as pool:
+            first = request(pool, b"a", seconds=2.0)
+            others = [await request(pool, b"b") for _ in range(3)]
             assert not first.done()
-            return [*others, (await first).content]
+            return [*others, await first]
 
-    assert finished(main) == [b"b0", b"b1", b"b2", b"a0"]
+    assert run(main) == [b"b0", b"b1", b"b2", b"a0"]
 
 
-def test_a_question_whose_time_is_up_while_it_waits_is_never_asked():
+def test_a_request_whose_deadline_passes_while_it_waits_is_never_sent():
     async def main():
-        async with echoing() as pool:
-            first = asked(pool, b"a", seconds=1.0)
-            with pytest.raises(Refusal) as refused:
-                await asked(pool, b"late", within=0.1)
-            return refused.value.code, (await first).content, (await asked(pool, b"b")).content
+        async with echo_pool() as pool:
+            first = request(pool, b"a", seconds=1.0)
+            with pytest.raises(ApiError) as error:
+                await request(pool, b"late", within=0.1)
+            return error.value.code, await first, await request(pool, b"b")
 
-    assert finished(main) == ("busy", b"a0", b"b1")
+    assert run(main) == ("busy", b"a0", b"b1")
 
 
-def test_a_question_whose_client_is_gone_while_it_waits_is_never_asked():
+def test_a_request_whose_client_disconnects_while_it_waits_is_never_sent():
     async def main():
-        async with echoing() as pool:
-            first, gone = asked(pool, b"a", seconds=0.5), asked(pool, b"gone")
+        async with echo_pool() as pool:
+            first, gone = request(pool, b"a", seconds=0.5), request(pool, b"gone")
             await asyncio.sleep(0.1)
             gone.cancel()
-            return (await first).content, (await asked(pool, b"b")).content
+            return await first, await request(pool, b"b")
 
-    assert finished(main) == (b"a0", b"b1")
+    assert run(main) == (b"a0", b"b1")
 
 
-def test_a_question_that_takes_too_long_ends_its_process_and_no_other():
+def test_a_request_over_its_deadline_kills_its_worker_and_no_other():
     async def main():
-        async with echoing(2) as pool:
-            stuck, slow = asked(pool, b"stuck", seconds=3600, within=0.5), asked(pool, b"a", seconds=1.5)
-            with pytest.raises(Refusal) as refused:
+        async with echo_pool(2) as pool:
+            stuck, slow = request(pool, b"stuck", seconds=3600, within=0.5), request(pool, b"a", seconds=1.5)
+            with pytest.raises(ApiError) as error:
                 await stuck
-            return refused.value.code, (await slow).content, (await asked(pool, b"b")).content[:1]
+            return error.value.code, await slow, (await request(pool, b"b"))[:1]
 
-    assert finished(main) == ("too_long", b"a0", b"b")
+    assert run(main) == ("timeout", b"a0", b"b")
 
 
-def test_a_pool_that_is_closed_in_the_middle_of_a_question_tells_who_asked():
+def test_a_pool_that_closes_during_a_request_fails_that_request():
     async def main():
-        async with echoing() as pool:
-            waits = asked(pool, b"a", seconds=3600)
+        async with echo_pool() as pool:
+            waits = request(pool, b"a", seconds=3600)
             await asyncio.sleep(0.2)
             await asyncio.to_thread(pool.close)
-            with pytest.raises(Refusal) as refused:
+            with pytest.raises(ApiError) as error:
                 await waits
-            return refused.value.code, pool.alive
+            return error.value.code, pool.ready
 
-    assert finished(main) == ("not_ready", 0)
+    assert run(main) == ("not_ready", 0)

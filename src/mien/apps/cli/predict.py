@@ -203,15 +203,15 @@ class _Models(NamedTuple):
 
 def _predict_batch(sources: Sequence[Path], models: _Models, out: Path, processes: int | None, engine: str) -> bool:
     """Write the predictions of many images into one table; whether some could not be read."""
-    from mien.batch import Plan, Reader, read_all, references
+    from mien.batch import Pipeline, Plan, image_references, run_batch
     from mien.recognizer import Recognizer
 
     labels = Recognizer.load(*models).labels  # a wrong name fails here, once, and not in every process
-    plan = Plan(Reader.of(*models), tuple(references(sources)))
+    plan = Plan(Pipeline.of(*models), tuple(image_references(sources)))
     with progress("analyzing") as update:
-        report = read_all(plan, out, labels, processes, lambda done, total: update(done / total), engine)
-    earlier = report.images - report.read
-    summary = f"{report.read} images in {report.seconds:.0f} s, {report.rate:.0f} images/s"
+        report = run_batch(plan, out, labels, processes, lambda done, total: update(done / total), engine)
+    earlier = report.images - report.analyzed
+    summary = f"{report.analyzed} images in {report.seconds:.0f} s, {report.images_per_second:.0f} images/s"
     say(summary + (f"; {earlier} were done before" if earlier else "") + f"; written: {out}")
     if report.failed:
         say(f"{report.failed} images could not be read; the column error has the reasons")

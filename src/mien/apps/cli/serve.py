@@ -17,23 +17,23 @@ def register(app: typer.Typer) -> None:
 
 def serve(
     *,
-    port: Annotated[int, typer.Option("--port", help="Where it listens; 0: a free one.")] = 8000,
-    host: Annotated[str, typer.Option("--host", help="At which address.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option("--port", help="Port to listen on; 0: a free one.")] = 8000,
+    host: Annotated[str, typer.Option("--host", help="Address to listen on.")] = "127.0.0.1",
     model: ModelOption = "compact",
     detector: DetectorOption = "auto",
     token: Annotated[
-        str, typer.Option("--token", envvar="MIEN_TOKEN", help="A word that clients must know: 16 letters and digits.")
+        str, typer.Option("--token", envvar="MIEN_TOKEN", help="Token that clients must send: 16 letters and digits.")
     ] = "",
     allow_remote: Annotated[
-        bool, typer.Option("--allow-remote", help="Let other machines in; with --host and --token.")
+        bool, typer.Option("--allow-remote", help="Accept other machines; needs --host and --token.")
     ] = False,
     workers: Annotated[
-        int | None, typer.Option("--workers", min=1, help="Processes that read; by default one a core.")
+        int | None, typer.Option("--workers", min=1, help="Worker processes; by default one a core.")
     ] = None,
 ) -> None:
-    """A web page with camera and photos, and an HTTP API, on this machine.
+    """Serve a web page with camera and photos, and an HTTP API, on this machine.
 
-    Nothing is sent elsewhere, and no image is kept. Ctrl-C or SIGTERM ends it when what was accepted is answered.
+    Nothing is sent elsewhere and no image is kept. Ctrl-C or SIGTERM finishes accepted requests, then stops.
     """
     try:
         from mien.apps.server import Settings, run
@@ -42,4 +42,4 @@ def serve(
     from mien.media.prefetch import cores
 
     settings = Settings(model_named(model), detector, workers or cores(), host, port, token, allow_remote)
-    run(settings, lambda address: say(f"mien serves at {address}{'?token=TOKEN' if token else ''} (Ctrl-C ends it)"))
+    run(settings, lambda address: say(f"mien serves at {address}{'?token=TOKEN' if token else ''} (Ctrl-C stops it)"))

@@ -1,6 +1,7 @@
-"""The web page and the HTTP API of ``mien serve``: reading happens in processes beside the one that answers."""
+"""The HTTP server of ``mien serve``: a web page and an API; inference runs in worker processes."""
 
-from mien.apps.server.running import Commands, listen, run
+from mien.apps.server.app import listen, run
+from mien.apps.server.service import WorkerCommands
 from mien.apps.server.settings import Limits, Settings
 
-__all__ = ["Commands", "Limits", "Settings", "listen", "run"]
+__all__ = ["Limits", "Settings", "WorkerCommands", "listen", "run"]

@@ -1,10 +1,14 @@
-"""The application: all routes, and what becomes of their mistakes."""
+"""The application with its routes and error handlers, and the server that runs it until a signal stops it."""
 
 from __future__ import annotations
 
+import asyncio
 import logging
+import signal
+import socket
 from typing import TYPE_CHECKING, Any
 
+import uvicorn
 from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
@@ -13,9 +17,12 @@ from starlette.responses import Response
 from starlette.websockets import WebSocket
 
 from mien import __version__
-from mien.apps.server import health, live, models, pages, predicting, videos
-from mien.apps.server.faults import Refusal
-from mien.apps.server.guard import Guard, ends
+from mien.apps.server import live, pages, routes, videos
+from mien.apps.server.connection import protocol_for
+from mien.apps.server.errors import ApiError
+from mien.apps.server.security import SecurityMiddleware, closes_connection
+from mien.apps.server.service import Service, WorkerCommands
+from mien.errors import UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -23,45 +30,105 @@ if TYPE_CHECKING:
     from starlette.requests import HTTPConnection
     from starlette.types import ASGIApp
 
-    from mien.apps.server.service import Service
+    from mien.apps.server.settings import Settings
 
     Handler = Callable[[Any, Exception], Awaitable[Response]]
 
-BY_STATUS = {404: "not_found", 405: "method_not_allowed"}
-"""Codes of what the router itself refuses."""
+ROUTER_CODES = {404: "not_found", 405: "method_not_allowed"}
+"""Error codes by the status that the router sets."""
 
-QUIET: Any = {"auto_configure": False, "tracing": False, "metrics": False, "logs": False}
-"""Nothing is told to anybody else."""
+NO_TELEMETRY: Any = {"auto_configure": False, "tracing": False, "metrics": False, "logs": False}
+
+BACKLOG = 256
+STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 logger = logging.getLogger(__name__)
 
 
 def make_app(service: Service) -> ASGIApp:
-    """The application around a service that is begun."""
+    """The application around a service."""
     app = FastAPI(
         title="mien",
         version=__version__,
-        summary="The expressions that faces in images show.",
+        summary="Facial expression recognition in images, videos and camera frames.",
         docs_url=None,
         redoc_url=None,
-        telemetry=QUIET,
+        telemetry=NO_TELEMETRY,
     )
-    for part in (predicting, videos, models, live, health):
-        app.include_router(part.router(service))
+    for module in (routes, videos, live):
+        app.include_router(module.router(service))
     app.include_router(pages.router(service, app.openapi))
-    for kind, fault_of in FAULTS_OF.items():
-        app.add_exception_handler(kind, _handler(service, fault_of))
-    return Guard(app, service.settings, service.metrics)
+    for kind, convert in CONVERTERS.items():
+        app.add_exception_handler(kind, _handler(service, convert))
+    return SecurityMiddleware(app, service.settings, service.metrics)
 
 
-def _handler(service: Service, fault_of: Callable[[Any], Refusal]) -> Handler:
-    """What answers an exception of a route."""
+def listen(settings: Settings) -> socket.socket:
+    """The listening socket of a server.
 
-    async def handle(connection: HTTPConnection, error: Exception) -> Response:
-        fault = fault_of(error)
-        service.metrics.count("mien_refusals_total", code=fault.code)
-        more = {"Connection": "close"} if ends(connection.scope) else {}
-        response = Response(fault.body, fault.status, {**fault.headers, **more})
+    Raises:
+        UsageError: the address is none of this machine's, or in use.
+    """
+    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    try:
+        return socket.create_server((settings.host, settings.port), family=family, backlog=BACKLOG)
+    except OSError as error:
+        raise UsageError(
+            f"expected a free port at an address of this machine; received {settings.host} port {settings.port} "
+            f"({error.strerror}). Choose another: --port 0 takes a free one"
+        ) from error
+
+
+def run(settings: Settings, on_ready: Callable[[str], None], commands: WorkerCommands | None = None) -> None:
+    """Serves until SIGINT or SIGTERM; accepted requests are finished first.
+
+    Args:
+        settings: of the server.
+        on_ready: called with the server's address once it accepts requests.
+        commands: that start the workers.
+
+    Raises:
+        MienError: the model can't be loaded, or the address is not available.
+    """
+    with listen(settings) as listener:
+        asyncio.run(_serve(Service(settings, commands or WorkerCommands()), listener, on_ready))
+
+
+async def _serve(service: Service, listener: socket.socket, on_ready: Callable[[str], None]) -> None:
+    logging.getLogger("uvicorn.error").setLevel(logging.ERROR)
+    limits = service.limits
+    config = uvicorn.Config(
+        make_app(service),
+        http=protocol_for(limits),
+        ws="websockets-sansio",
+        ws_max_size=limits.frame,
+        ws_per_message_deflate=False,
+        lifespan="off",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        timeout_graceful_shutdown=round(limits.stop),
+    )
+    # uvicorn raises a signal again once it has stopped; by then there is nothing left to do
+    for number in STOP_SIGNALS:
+        signal.signal(number, lambda *_: None)
+    try:
+        await service.start()
+        host, port = listener.getsockname()[:2]
+        on_ready(f"http://{f'[{host}]' if ':' in host else host}:{port}/")
+        await uvicorn.Server(config).serve(sockets=[listener])
+    finally:
+        await service.close()
+
+
+def _handler(service: Service, convert: Callable[[Any], ApiError]) -> Handler:
+    """A handler that turns an exception of a route into an error response."""
+
+    async def handle(connection: HTTPConnection, exception: Exception) -> Response:
+        error = convert(exception)
+        service.metrics.count("mien_errors_total", code=error.code)
+        more = {"Connection": "close"} if closes_connection(connection.scope) else {}
+        response = Response(error.body, error.status, {**error.headers, **more})
         if isinstance(connection, WebSocket):
             await connection.send_denial_response(response)
         return response
@@ -69,29 +136,29 @@ def _handler(service: Service, fault_of: Callable[[Any], Refusal]) -> Handler:
     return handle
 
 
-def _of_status(error: HTTPException) -> Refusal:
-    code = BY_STATUS.get(error.status_code, "bad_request")
-    return Refusal(code, "expected a route and a method of the API; received others. See /docs")
+def _from_router(error: HTTPException) -> ApiError:
+    code = ROUTER_CODES.get(error.status_code, "bad_request")
+    return ApiError(code, "expected a route and a method of the API; received others. See /docs")
 
 
-def _of_parameters(error: RequestValidationError) -> Refusal:
-    names = ", ".join(sorted({str(one["loc"][-1]) for one in error.errors()}))
-    return Refusal("bad_request", f"expected parameters as the API has them; received others: {names}. See /docs")
+def _from_validation(error: RequestValidationError) -> ApiError:
+    names = ", ".join(sorted({str(each["loc"][-1]) for each in error.errors()}))
+    return ApiError("bad_request", f"expected valid parameters; received others: {names}. See /docs")
 
 
-def _gone(_: ClientDisconnect) -> Refusal:
-    return Refusal("bad_request", "expected a whole body; the connection ended before")
+def _from_disconnect(_: ClientDisconnect) -> ApiError:
+    return ApiError("bad_request", "expected a complete body; the connection closed first")
 
 
-def _mistake(_: Exception) -> Refusal:
-    return Refusal("internal", "the server made a mistake; its log tells which")
+def _from_bug(_: Exception) -> ApiError:
+    return ApiError("internal", "expected a result; received an internal error, see the log")
 
 
-FAULTS_OF: dict[type[Exception], Callable[[Any], Refusal]] = {
-    Refusal: lambda refusal: refusal,
-    HTTPException: _of_status,
-    RequestValidationError: _of_parameters,
-    ClientDisconnect: _gone,
-    Exception: _mistake,
+CONVERTERS: dict[type[Exception], Callable[[Any], ApiError]] = {
+    ApiError: lambda error: error,
+    HTTPException: _from_router,
+    RequestValidationError: _from_validation,
+    ClientDisconnect: _from_disconnect,
+    Exception: _from_bug,
 }
-"""What is told of each kind of exception."""
+"""The API error for each kind of exception."""

@@ -1,4 +1,4 @@
-"""One connection: none lasts without a request, and after a refusal the client still hears why."""
+"""HTTP connections with limits: idle ones are closed, and a client that still sends receives the error response."""
 
 from __future__ import annotations
 
@@ -9,21 +9,21 @@ from typing import TYPE_CHECKING, Any, cast
 import h11
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from mien.apps.server.faults import Refusal
-from mien.apps.server.guard import ENCODED
+from mien.apps.server.errors import ApiError
+from mien.apps.server.security import RAW_SECURITY_HEADERS
 
 if TYPE_CHECKING:
     from mien.apps.server.settings import Limits
 
-PIECE = 1 << 15
-"""Bytes that are taken from a connection in one go."""
+READ_BYTES = 1 << 15
+"""Bytes read from a connection at once."""
 
-LINGER = 1.0
-"""Seconds in which a client that still sends hears the answer; what it sends meanwhile is dropped."""
+LINGER_SECONDS = 1.0
+"""Time in which a client that still sends can receive the response; what it sends meanwhile is dropped."""
 
 
-class Lingering:
-    """A transport that is closed for writing first, so that who still sends hears the answer (RFC 9112, section 9.6).
+class LingeringTransport:
+    """A transport that closes its write side first, so that a sending client receives the response (RFC 9112, 9.6).
 
     Args:
         transport: of the connection.
@@ -31,93 +31,93 @@ class Lingering:
 
     def __init__(self, transport: asyncio.Transport) -> None:
         self.inner = transport
-        self.leaving = False
+        self.lingering = False
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self.inner, name)
 
     def is_closing(self) -> bool:
-        """Whether nothing can be written any more."""
-        return self.leaving or self.inner.is_closing()
+        """Whether writing is over."""
+        return self.lingering or self.inner.is_closing()
 
     def close(self) -> None:
-        """Ends what is written; the rest is closed when the client ends, or soon."""
+        """Closes the write side; the rest closes when the client does, or after ``LINGER_SECONDS``."""
         if self.is_closing() or not self.inner.can_write_eof():
             self.inner.close()
             return
-        self.leaving = True
+        self.lingering = True
         self.inner.write_eof()
         self.inner.resume_reading()
-        asyncio.get_running_loop().call_later(LINGER, self.inner.abort)
+        asyncio.get_running_loop().call_later(LINGER_SECONDS, self.inner.abort)
 
 
 class Connection(H11Protocol):
-    """A connection of a client."""
+    """A client's connection."""
 
     limits: Limits
-    _waiting: asyncio.TimerHandle | None = None
-    _is_socket = False
+    _idle_timer: asyncio.TimerHandle | None = None
+    _is_websocket = False
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """Takes a connection, unless there are too many."""
+        """Accepts a connection, unless there are too many."""
         if len(self.connections) >= self.limits.connections:
             transport.abort()
             return
-        # asyncio does so for sockets that it made itself: without, the body of an answer waits 40 ms behind its head
+        # asyncio sets this for sockets that it made itself; without it a response body waits 40 ms behind its header
         transport.get_extra_info("socket").setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         if hasattr(transport, "max_size"):
-            transport.max_size = PIECE
-        super().connection_made(cast("asyncio.Transport", Lingering(transport)))
-        self._watch()
+            transport.max_size = READ_BYTES
+        super().connection_made(cast("asyncio.Transport", LingeringTransport(transport)))
+        self._update_idle_timer()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Forgets the connection."""
-        self._unwatch()
+        """Stops the idle timer."""
+        self._stop_idle_timer()
         if self.transport is not None:
             super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        """Takes a piece of a request."""
-        if cast("Lingering", self.transport).leaving:
+        """Receives a piece of a request."""
+        if cast("LingeringTransport", self.transport).lingering:
             return
         super().data_received(data)
-        self._watch()
+        self._update_idle_timer()
 
     def handle_websocket_upgrade(self, event: h11.Request) -> None:
-        """Makes the connection a socket."""
-        self._is_socket = True
-        self._unwatch()
-        self.transport = cast("Lingering", self.transport).inner
+        """Turns the connection into a WebSocket."""
+        self._is_websocket = True
+        self._stop_idle_timer()
+        self.transport = cast("LingeringTransport", self.transport).inner
         super().handle_websocket_upgrade(event)
 
     def send_400_response(self, msg: str) -> None:
-        """Answers what is no request."""
-        fault = Refusal("bad_request", "expected a request as HTTP/1.1 has it; received something else")
-        headers = [*((name.encode(), text.encode()) for name, text in fault.headers.items()), *ENCODED]
+        """Responds to malformed requests."""
+        error = ApiError("bad_request", "expected an HTTP/1.1 request; received something else")
+        headers = [*((name.encode(), text.encode()) for name, text in error.headers.items()), *RAW_SECURITY_HEADERS]
         start = h11.Response(status_code=400, headers=[*headers, (b"connection", b"close")], reason=msg.encode())
-        for said in (start, h11.Data(data=fault.body), h11.EndOfMessage()):
-            self.transport.write(self.conn.send(said) or b"")
+        for event in (start, h11.Data(data=error.body), h11.EndOfMessage()):
+            self.transport.write(self.conn.send(event) or b"")
         self.transport.close()
 
-    def _watch(self) -> None:
-        """Has the connection end, unless a request is answered by then."""
-        between = not self._is_socket and (self.cycle is None or self.cycle.response_complete)
-        if between and self._waiting is None:
-            self._waiting = self.loop.call_later(self.limits.silence, self._late)
-        elif not between:
-            self._unwatch()
+    def _update_idle_timer(self) -> None:
+        """Starts the idle timer between requests, and stops it during one."""
+        is_idle = not self._is_websocket and (self.cycle is None or self.cycle.response_complete)
+        if is_idle and self._idle_timer is None:
+            self._idle_timer = self.loop.call_later(self.limits.silence, self._close_idle)
+        elif not is_idle:
+            self._stop_idle_timer()
 
-    def _unwatch(self) -> None:
-        if self._waiting is not None:
-            self._waiting.cancel()
-            self._waiting = None
+    def _stop_idle_timer(self) -> None:
+        if self._idle_timer is not None:
+            self._idle_timer.cancel()
+            self._idle_timer = None
 
-    def _late(self) -> None:
-        self._waiting = None
+    def _close_idle(self) -> None:
+        self._idle_timer = None
         if self.cycle is None or self.cycle.response_complete:
             self.transport.abort()
 
 
 def protocol_for(limits: Limits) -> type[Connection]:
-    """The class of connections that keep to limits: uvicorn makes them itself."""
-    return type("Limited", (Connection,), {"limits": limits})
+    """A connection class with these limits: uvicorn instantiates it itself."""
+    return type("LimitedConnection", (Connection,), {"limits": limits})

@@ -1,198 +1,207 @@
-"""Videos that are read while nobody waits: a few at most, one after the other, each in a process of its own."""
+"""Video jobs: a bounded queue, processed one after the other by a worker that starts anew for each."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import dataclasses
 import logging
 import secrets
 import shutil
 import tempfile
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mien.apps.server.admission import Admission
-from mien.apps.server.faults import Refusal
+from mien.apps.server.errors import ApiError
+from mien.apps.server.limits import Slots
 from mien.errors import MienError
 from mien.media.video import Sampling
-from mien.workers.process import Beside, EndedError
+from mien.workers import WorkerExitedError, WorkerPool
+from mien.workers.process import WORKER_COMMAND
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
 
     from mien.apps.server.settings import Limits
-    from mien.workers.protocol import Message
+    from mien.workers import WorkerProcess, WorkerSpec
 
-VIDEO, RESULTS, PAGE = "video", "results.jsonl", "page.html"
-"""Files of a job: the first goes as soon as it is read."""
+VIDEO_FILE, RESULTS_FILE, PAGE_FILE = "video", "results.jsonl", "page.html"
+"""Files of a job; the video is removed as soon as it is processed."""
 
-ENDED = "expected a video that can be decoded; what decodes it ended: it may be made to crash it"
+CRASH_MESSAGE = (
+    "expected a video that can be decoded; received one that crashed the worker process: it may be made to do so"
+)
 
 logger = logging.getLogger(__name__)
 
 
 @dataclass
 class Job:
-    """A video, and how far its reading is.
+    """A video and the state of its processing.
 
     Attributes:
-        id: by which clients know it; none can be guessed.
+        id: that clients use; not guessable.
         folder: of its files.
-        process: that reads it.
-        name: of the video, which results tell.
+        name: of the video, as it appears in results.
         sampling: which frames.
-        state: "queued", "reading", "done", "failed" or "cancelled".
+        state: "queued", "processing", "done", "failed" or "cancelled".
         progress: 0 to 1.
-        fault: what was wrong, where it failed.
-        task: that waits for it.
+        error: where it failed.
+        task: that processes it.
     """
 
     id: str
     folder: Path
-    process: Beside
     name: str = ""
     sampling: Sampling = field(default_factory=Sampling)
     state: str = "queued"
     progress: float = 0.0
-    fault: Refusal | None = None
+    error: ApiError | None = None
     task: asyncio.Task[None] | None = field(default=None, repr=False)
 
     def to_dict(self) -> dict[str, Any]:
-        """What clients are told."""
-        told: dict[str, Any] = {"id": self.id, "state": self.state, "progress": self.progress}
-        return {**told, "error": self.fault.said} if self.fault else told
+        """The state that clients see, ready for JSON."""
+        state: dict[str, Any] = {"id": self.id, "state": self.state, "progress": self.progress}
+        return {**state, "error": self.error.payload} if self.error else state
 
     def file(self, name: str) -> Path:
-        """A file of its results.
+        """A file of the results.
 
         Raises:
-            Refusal: it has none, or not yet.
+            ApiError: the job has none, or not yet.
         """
         if self.state != "done":
-            raise self.fault or Refusal(
-                "not_done", f"expected a video that is done; received one that is {self.state}. Ask again later"
+            raise self.error or ApiError(
+                "not_done", f"expected a video that is done; received one that is {self.state}. Retry later"
             )
         return self.folder / name
 
 
-class Jobs:
-    """All jobs of a server; their files are in one temporary folder, which goes when the server does.
+class VideoJobs:
+    """All video jobs of a server; their files live in one temporary folder, removed when the server stops.
 
     Args:
-        command: that begins a process which reads a video.
-        told: what it is told first.
-        limits: how many there may be, and how long each may take.
+        spec: what the worker loads.
+        limits: how many jobs there may be, and how long each may take.
+        command: that starts the worker.
     """
 
-    def __init__(self, command: Sequence[str], told: object, limits: Limits) -> None:
-        self._command, self._told, self._limits = command, told, limits
+    def __init__(self, spec: WorkerSpec, limits: Limits, command: Sequence[str] = WORKER_COMMAND) -> None:
+        self._pool = WorkerPool(1, spec, command, keep_running=False)
+        self._limits = limits
         self._jobs: dict[str, Job] = {}
-        self._places = Admission(limits.videos, "too_many_videos", "videos")
+        self._slots = Slots(limits.videos, "too_many_videos", "videos")
         self._turn = asyncio.Lock()
         self._folder: Path | None = None
 
     @property
-    def waiting(self) -> int:
-        """Videos that come, wait or are read."""
-        return self._places.taken
+    def pending(self) -> int:
+        """Videos that arrive, wait or are processed."""
+        return self._slots.taken
 
     @contextlib.asynccontextmanager
     async def receive(self) -> AsyncIterator[Job]:
-        """A job whose video is written within the block; it is read from then on.
+        """A new job whose video is written within the block; it is queued at the end.
 
         Raises:
-            Refusal: as many as are taken wait already.
+            ApiError: the queue is full.
         """
         with contextlib.ExitStack() as stack:
-            stack.enter_context(self._places.place())
+            stack.enter_context(self._slots.take())
             name = secrets.token_urlsafe(16)
-            job = Job(name, self._home() / name, Beside(self._command, self._told))
-            with contextlib.ExitStack() as kept:
-                kept.callback(_remove, job.folder)
+            job = Job(name, self._temporary_folder() / name)
+            with contextlib.ExitStack() as on_error:
+                on_error.callback(_remove, job.folder)
                 job.folder.mkdir()
                 yield job
-                kept.pop_all()
+                on_error.pop_all()
             job.task = asyncio.create_task(self._run(job))
             self._jobs[job.id] = job
-            place = stack.pop_all()
-            job.task.add_done_callback(lambda _: place.close())
+            slot = stack.pop_all()
+            job.task.add_done_callback(lambda _: slot.close())
         await self._forget_old()
 
-    def get(self, name: str) -> Job:
+    def get(self, job_id: str) -> Job:
         """A job by its id.
 
         Raises:
-            Refusal: there is none.
+            ApiError: there is none.
         """
-        if name not in self._jobs:
-            raise Refusal("not_found", "expected the id of a video that is kept; received another")
-        return self._jobs[name]
+        if job_id not in self._jobs:
+            raise ApiError("not_found", "expected the id of a video that is kept; received another")
+        return self._jobs[job_id]
 
     async def forget(self, job: Job) -> None:
-        """Ends a job and removes its files."""
+        """Cancels a job and removes its files."""
         self._jobs.pop(job.id, None)
         if job.task is not None and not job.task.done():
             job.state = "cancelled"
-            job.process.close()
             job.task.cancel()
             await asyncio.wait([job.task])
         await asyncio.to_thread(_remove, job.folder)
 
     async def close(self) -> None:
-        """Ends all, and removes all files."""
+        """Cancels all jobs and removes all files."""
         for job in list(self._jobs.values()):
             await self.forget(job)
+        await asyncio.to_thread(self._pool.close)
         if self._folder is not None:
             await asyncio.to_thread(_remove, self._folder)
 
-    def _home(self) -> Path:
+    def _temporary_folder(self) -> Path:
         if self._folder is None:
             self._folder = Path(tempfile.mkdtemp(prefix="mien-"))
         return self._folder
 
     async def _forget_old(self) -> None:
-        over = [job for job in self._jobs.values() if job.task and job.task.done()]
-        for job in over[: max(len(over) - self._limits.kept, 0)]:
+        finished = [job for job in self._jobs.values() if job.task and job.task.done()]
+        for job in finished[: max(len(finished) - self._limits.kept, 0)]:
             await self.forget(job)
 
     async def _run(self, job: Job) -> None:
-        """Reads a video when its turn comes."""
+        """Processes a video when its turn comes."""
         async with self._turn:
-            job.state = "reading"
-            reading = asyncio.get_running_loop().run_in_executor(None, _read, job)
+            job.state = "processing"
+            task = self._pool.submit(partial(_process, job), attempts=1)
+            finished = asyncio.wrap_future(task.future)
             try:
                 async with asyncio.timeout(self._limits.job):
-                    said = (await asyncio.shield(reading)).said
-                job.fault = Refusal.told(said) if "code" in said else None
+                    payload = await asyncio.shield(finished)
+                job.error = ApiError.from_worker(payload) if payload else None
             except TimeoutError:
-                job.fault = Refusal("too_long", f"expected a video that is read within {self._limits.job:g} s")
-            except EndedError:
-                job.fault = Refusal("unreadable_video", ENDED)
+                job.error = ApiError("timeout", f"expected a video that is processed within {self._limits.job:g} s")
+            except WorkerExitedError:
+                job.error = ApiError("unreadable_video", CRASH_MESSAGE)
             except MienError as error:
                 logger.warning("%s", error)
-                job.fault = Refusal("not_ready", "expected a process that reads videos; none can begin")
+                job.error = ApiError("not_ready", "expected a worker process for videos; none can start")
             finally:
-                job.process.close()
-                (job.folder / VIDEO).unlink(missing_ok=True)
-            job.state, job.progress = ("failed", job.progress) if job.fault else ("done", 1.0)
+                self._pool.cancel(task)
+                await asyncio.gather(finished, return_exceptions=True)  # the worker writes no more
+                (job.folder / VIDEO_FILE).unlink(missing_ok=True)
+            job.state, job.progress = ("failed", job.progress) if job.error else ("done", 1.0)
 
 
-def _read(job: Job) -> Message:
-    """Waits for the process that reads a video, noting how far it is; in a thread."""
-    sampling = job.sampling
-    asked = {
-        "video": str(job.folder / VIDEO),
+def _process(job: Job, worker: WorkerProcess) -> dict[str, Any] | None:
+    """The payload of the worker's last reply; notes progress on the way and frees the worker's memory at the end."""
+    request = {
+        "do": "video",
+        "video": str(job.folder / VIDEO_FILE),
         "name": job.name,
-        "sampling": [sampling.every, sampling.stride, sampling.start, sampling.end],
-        "results": str(job.folder / RESULTS),
-        "page": str(job.folder / PAGE),
+        "sampling": dataclasses.asdict(job.sampling),
+        "results": str(job.folder / RESULTS_FILE),
+        "page": str(job.folder / PAGE_FILE),
     }
-    message = job.process.ask(asked)
-    while "progress" in message.said:
-        job.progress = message.said["progress"]
-        message = job.process.more()
-    return message
+    try:
+        payload: dict[str, Any] | None = worker.request(request).payload
+        while payload is not None and "progress" in payload:
+            job.progress = payload["progress"]
+            payload = worker.next_reply().payload
+    finally:
+        worker.stop()
+    return payload
 
 
 def _remove(folder: Path) -> None:

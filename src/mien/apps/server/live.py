@@ -1,16 +1,15 @@
-"""``/v1/live``: frames of a camera over one socket; one is read, one waits, and the newest wins."""
+"""The WebSocket ``/v1/live``: camera frames in, tracked results out; the newest frame replaces a waiting one."""
 
 from __future__ import annotations
 
 import asyncio
 import json
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from fastapi import APIRouter, WebSocket, WebSocketDisconnect
 
-from mien.apps.server.faults import Refusal
-from mien.apps.server.wire import from_wire
-from mien.outputs import to_dict
+from mien.apps.server.errors import ApiError
+from mien.outputs import from_dict, to_dict
 from mien.structures import FrameResult
 from mien.tracking.tracker import Tracker
 
@@ -19,7 +18,7 @@ if TYPE_CHECKING:
 
     from mien.apps.server.service import Service
 
-PROTOCOL = "mien"
+SUBPROTOCOL = "mien"
 FORGET = "forget"
 
 
@@ -29,87 +28,94 @@ def router(service: Service) -> APIRouter:
 
     @routes.websocket("/v1/live")
     async def live(socket: WebSocket) -> None:
-        with service.sockets.place():
+        with service.socket_slots.take():
             offered = socket.scope["subprotocols"]
-            await socket.accept(PROTOCOL if PROTOCOL in offered else next(iter(offered), None))
-            await Connection(socket, service).run()
+            await socket.accept(SUBPROTOCOL if SUBPROTOCOL in offered else next(iter(offered), None))
+            await LiveSession(socket, service).run()
 
     return routes
 
 
-class Connection:
-    """One socket: a task that takes frames, one that has them read.
+class _Frame(NamedTuple):
+    """An encoded frame: its number, counted from 1, and its arrival by the clock of the event loop."""
+
+    number: int
+    arrived: float
+    image: bytes
+
+
+class LiveSession:
+    """One WebSocket: a task receives frames, another has the newest analyzed, one at a time.
 
     Args:
-        socket: that was accepted.
-        service: what reads.
+        socket: accepted already.
+        service: with the workers.
     """
 
     def __init__(self, socket: WebSocket, service: Service) -> None:
         self._socket, self._service = socket, service
-        self._tracker, self._begun = Tracker(), asyncio.get_running_loop().time()
-        self._waiting: tuple[int, float, bytes] | None = None
-        self._came = asyncio.Event()
+        self._tracker, self._started = Tracker(), asyncio.get_running_loop().time()
+        self._waiting: _Frame | None = None
+        self._arrival = asyncio.Event()
         self._frames = 0
 
     async def run(self) -> None:
-        """Answers frames until the client goes."""
-        labels, told = next(iter(self._service.label_sets.items()))
-        self._labels = labels
+        """Serves the client until it disconnects."""
+        self._head, output = next(iter(self._service.heads.items()))
         try:
-            await self._say({"type": "ready", "model": self._service.told["name"], **told})
+            await self._send({"type": "ready", "model": self._service.model_name, **output})
             async with asyncio.TaskGroup() as tasks:
-                answering = tasks.create_task(self._answer())
-                await self._take()
-                answering.cancel()
+                analyzing = tasks.create_task(self._analyze_frames())
+                await self._receive_messages()
+                analyzing.cancel()
         except* WebSocketDisconnect:
             pass
 
-    async def _take(self) -> None:
-        """Takes what comes; a frame that is not read yet goes for a newer one."""
+    async def _receive_messages(self) -> None:
+        """Receives messages; a newer frame replaces one that waits."""
         while (message := await self._socket.receive())["type"] != "websocket.disconnect":
-            frame = message.get("bytes")
-            if frame is not None:
+            image = message.get("bytes")
+            if image is not None:
                 self._frames += 1
                 if self._waiting is not None:
-                    self._service.metrics.count("mien_frames_total", what="dropped")
-                self._waiting = self._frames, asyncio.get_running_loop().time(), frame
-                self._came.set()
-            elif _kind(message.get("text") or "") == FORGET:
+                    self._service.metrics.count("mien_frames_total", outcome="dropped")
+                self._waiting = _Frame(self._frames, asyncio.get_running_loop().time(), image)
+                self._arrival.set()
+            elif _message_type(message.get("text") or "") == FORGET:
                 self._tracker.forget()
             else:
-                fault = Refusal("bad_request", 'expected a frame, or {"type": "forget"}; received something else')
-                await self._say({"type": "error", "frame": self._frames, **fault.said})
+                error = ApiError("bad_request", 'expected a frame, or {"type": "forget"}; received something else')
+                await self._send({"type": "error", "frame": self._frames, **error.payload})
 
-    async def _answer(self) -> None:
-        """Has the newest frame read, one at a time."""
+    async def _analyze_frames(self) -> None:
+        """Has the newest frame analyzed, one at a time."""
         while True:
-            await self._came.wait()
-            self._came.clear()
+            await self._arrival.wait()
+            self._arrival.clear()
             if self._waiting is None:
                 continue
-            (number, came, frame), self._waiting = self._waiting, None
+            frame, self._waiting = self._waiting, None
             try:
-                said = {"type": "result", "frame": number, "result": await self._read(number, came, frame)}
-            except Refusal as fault:
-                said = {"type": "error", "frame": number, **fault.said}
-            self._service.metrics.count("mien_frames_total", what="answered")
-            await self._say(said)
+                reply = {"type": "result", "frame": frame.number, "result": await self._analyze(frame)}
+            except ApiError as error:
+                reply = {"type": "error", "frame": frame.number, **error.payload}
+            self._service.metrics.count("mien_frames_total", outcome="processed")
+            await self._send(reply)
 
-    async def _read(self, number: int, came: float, frame: bytes) -> dict[str, Any]:
-        asked = {"do": "see", "labels": self._labels}
-        answer = await self._service.pool.ask(asked, frame, came + self._service.limits.answer)
-        seconds = came - self._begun
-        found = self._tracker.follow(from_wire(json.loads(answer.content)), seconds)
-        return to_dict(FrameResult("live", number, seconds, found))
+    async def _analyze(self, frame: _Frame) -> dict[str, Any]:
+        payload = {"do": "analyze", "head": self._head, "source": "live"}
+        content = await self._service.pool.request(payload, frame.image, frame.arrived + self._service.limits.response)
+        seconds = frame.arrived - self._started
+        predictions = self._tracker.follow(from_dict(json.loads(content)).predictions, seconds)
+        return to_dict(FrameResult("live", frame.number, seconds, predictions))
 
-    async def _say(self, said: dict[str, Any]) -> None:
-        await self._socket.send_text(json.dumps(said, ensure_ascii=False, allow_nan=False))
+    async def _send(self, message: dict[str, Any]) -> None:
+        await self._socket.send_text(json.dumps(message, ensure_ascii=False, allow_nan=False))
 
 
-def _kind(text: str) -> str:
+def _message_type(text: str) -> str:
     try:
-        said = json.loads(text)
+        message = json.loads(text)
     except ValueError:
         return ""
-    return str(said.get("type")) if isinstance(said, dict) else ""
+    return str(message.get("type")) if isinstance(message, dict) else ""

@@ -1,4 +1,4 @@
-"""The web page, the files that it takes, and the page that tells of the API; nothing of them comes from elsewhere."""
+"""Pages and static files: the web page, onnxruntime-web, and the API reference; all from this machine."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 from fastapi import APIRouter, Request
 from starlette.responses import HTMLResponse, Response
 
-from mien.apps.server.faults import FAULTS, Refusal
-from mien.apps.server.guard import PAGE_POLICY
+from mien.apps.server.errors import ERROR_CODES, ApiError
+from mien.apps.server.security import REPORT_POLICY
 from mien.visualization.report import page, section, table, tag
 
 if TYPE_CHECKING:
@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 
     from mien.apps.server.service import Service
 
-INDEX = "index.html"
-KINDS = {
+INDEX_FILE = "index.html"
+CONTENT_TYPES = {
     ".html": "text/html; charset=utf-8",
     ".js": "text/javascript; charset=utf-8",
     ".mjs": "text/javascript; charset=utf-8",
@@ -36,76 +36,76 @@ KINDS = {
     ".wasm": "application/wasm",
     ".txt": "text/plain; charset=utf-8",
 }
-"""Content types by suffix; browsers take a module under no other."""
+"""Content types by suffix; browsers refuse modules with any other."""
 
 
-def router(service: Service, schema: Callable[[], dict[str, Any]]) -> APIRouter:
+def router(service: Service, openapi: Callable[[], dict[str, Any]]) -> APIRouter:
     """The routes.
 
     Args:
         service: of the server.
-        schema: gives the description of the API, as OpenAPI has it.
+        openapi: gives the OpenAPI description of the server.
     """
     routes = APIRouter(include_in_schema=False)
 
     @routes.get("/")
     async def index(request: Request) -> Response:
-        return await _static(request, service.settings.page, INDEX)
+        return await _static_file(request, service.settings.page, INDEX_FILE)
 
     @routes.get("/assets/{name}")
     async def assets(request: Request, name: str) -> Response:
-        return await _static(request, service.settings.page, name)
+        return await _static_file(request, service.settings.page, name)
 
     @routes.get("/ort/{name}")
     async def ort(request: Request, name: str) -> Response:
-        content = await asyncio.to_thread(service.package.file, name)
-        return unless_known(request, content, kind_of(name), service.package.digest)
+        content = await asyncio.to_thread(service.web_runtime.file, name)
+        return cached_response(request, content, content_type(name), service.web_runtime.sha256)
 
     @routes.get("/docs")
     async def docs() -> Response:
-        return HTMLResponse(_docs(schema()), headers={"Content-Security-Policy": PAGE_POLICY})
+        return HTMLResponse(_api_reference(openapi()), headers={"Content-Security-Policy": REPORT_POLICY})
 
     return routes
 
 
-def unless_known(request: Request, content: bytes, kind: str, digest: str) -> Response:
-    """A file, or that the client has it already: it keeps it, and asks each time whether it is still the same."""
-    headers = {"ETag": f'"{digest[:32]}"', "Cache-Control": "no-cache"}
+def cached_response(request: Request, content: bytes, media_type: str, sha256: str) -> Response:
+    """A file with an ETag, or 304 where the client has it; clients keep the file and revalidate it each time."""
+    headers = {"ETag": f'"{sha256[:32]}"', "Cache-Control": "no-cache"}
     if headers["ETag"] in request.headers.get("if-none-match", ""):
         return Response(status_code=304, headers=headers)
-    return Response(content, media_type=kind, headers=headers)
+    return Response(content, media_type=media_type, headers=headers)
 
 
-def kind_of(name: str) -> str:
+def content_type(name: str) -> str:
     """The content type of a file."""
-    return KINDS.get("." + name.rpartition(".")[2].lower(), "application/octet-stream")
+    return CONTENT_TYPES.get("." + name.rpartition(".")[2].lower(), "application/octet-stream")
 
 
-async def _static(request: Request, folder: Path, name: str) -> Response:
-    content = await asyncio.to_thread(_content, folder, name)
-    return unless_known(request, content, kind_of(name), hashlib.sha256(content).hexdigest())
+async def _static_file(request: Request, folder: Path, name: str) -> Response:
+    content = await asyncio.to_thread(_read_file, folder, name)
+    return cached_response(request, content, content_type(name), hashlib.sha256(content).hexdigest())
 
 
-def _content(folder: Path, name: str) -> bytes:
-    """A file of a folder: one that the folder itself lists, so that no name leads elsewhere."""
-    there = {path.name: path for path in folder.iterdir() if path.is_file()} if folder.is_dir() else {}
-    if name not in there:
-        raise Refusal("not_found", "expected a file of the page; there is none of that name")
-    return there[name].read_bytes()
+def _read_file(folder: Path, name: str) -> bytes:
+    """A file that the folder itself lists, so that no name leads outside."""
+    files = {path.name: path for path in folder.iterdir() if path.is_file()} if folder.is_dir() else {}
+    if name not in files:
+        raise ApiError("not_found", "expected a file of the page; received another name")
+    return files[name].read_bytes()
 
 
-def _docs(schema: dict[str, Any]) -> str:
-    """The API and its errors as a page without scripts."""
+def _api_reference(openapi: dict[str, Any]) -> str:
+    """Routes and errors as a page without scripts."""
     routes = [
-        [tag("code", f"{method.upper()} {path}"), told.get("summary", ""), told.get("description", "")]
-        for path, methods in schema["paths"].items()
-        for method, told in methods.items()
+        [tag("code", f"{method.upper()} {path}"), route.get("summary", ""), route.get("description", "")]
+        for path, methods in openapi["paths"].items()
+        for method, route in methods.items()
     ]
-    socket = [tag("code", "WS /v1/live"), "Frames of a camera", "Binary frames in, results out; the newest wins."]
-    errors = [[tag("code", code), str(status), words] for code, (status, words) in FAULTS.items()]
+    socket = [tag("code", "WS /v1/live"), "Camera frames", "Binary frames in, results out; the newest frame wins."]
+    errors = [[tag("code", code), str(status), meaning] for code, (status, meaning) in ERROR_CODES.items()]
     return page(
-        "mien: the API",
-        "For programs: openapi.json, under the same address.",
+        "mien: API reference",
+        "For programs: openapi.json, at the same address.",
         section("Routes", table(["route", "", ""], [*routes, socket], words=3)),
         section("Errors", table(["code", "status", ""], errors, words=3)),
     )

@@ -1,4 +1,4 @@
-"""What a server is asked to be, and what it takes at most."""
+"""Settings of a server, and the limits that it enforces."""
 
 from __future__ import annotations
 
@@ -8,33 +8,32 @@ from pathlib import Path
 
 from mien.errors import UsageError
 
-PAGE = Path(__file__).parents[1] / "web"
+PAGE_FOLDER = Path(__file__).parents[1] / "web"
 
-LEAST_TOKEN = 16
-"""Characters of a token."""
+MIN_TOKEN_LENGTH = 16
 
 
 @dataclass(frozen=True)
 class Limits:
-    """What is taken at most; sizes in bytes, times in seconds.
+    """Upper limits; sizes in bytes, times in seconds.
 
     Attributes:
-        body: of the images of one request.
-        images: of one request.
+        body: of a request with images.
+        images: in one request.
         pixels: of one image.
-        waiting: requests for images that wait for a process, beside those that are read.
-        upload: in which a body of images must have come.
-        silence: between two pieces of a body, and until the head of a request is whole.
-        answer: from a request to its answer.
-        frame: of one frame of the socket.
-        sockets: that are open at once.
-        connections: that are open at once.
+        waiting: requests for images that wait for a worker, besides those in progress.
+        upload: time for a body of images to arrive.
+        silence: between two pieces of a body, and until a request's header is complete.
+        response: from a request to its response.
+        frame: of one WebSocket frame.
+        sockets: open at once.
+        connections: open at once.
         video: of one video.
-        video_upload: in which a video must have come.
-        videos: that wait or are read.
-        kept: videos whose results are kept.
-        job: in which a video must have been read.
-        stop: in which what was accepted is finished when the server is told to stop.
+        video_upload: time for a video to arrive.
+        videos: that wait or are processed.
+        kept: finished videos whose results are kept.
+        job: processing time of a video.
+        stop: time for accepted requests to finish when the server stops.
     """
 
     body: int = 20_000_000
@@ -43,7 +42,7 @@ class Limits:
     waiting: int = 16
     upload: float = 10.0
     silence: float = 5.0
-    answer: float = 8.0
+    response: float = 8.0
     frame: int = 4_000_000
     sockets: int = 16
     connections: int = 512
@@ -62,13 +61,16 @@ class Settings:
     Attributes:
         model: a model's name or path.
         detector: a detector's name or path.
-        workers: processes that read images.
-        host: address that it listens at.
+        workers: worker processes.
+        host: address to listen on.
         port: 0: a free one.
-        token: that clients must know; "": none.
-        remote: whether the address may be one that other machines reach.
-        limits: what it takes at most.
-        page: the folder of the web page's files.
+        token: that clients must send; "": none.
+        remote: whether other machines may reach the address.
+        limits: sizes, counts and times.
+        page: folder of the web page's files.
+
+    Raises:
+        UsageError: a value is out of range, or other machines could reach the server without a token.
     """
 
     model: str
@@ -79,31 +81,33 @@ class Settings:
     token: str = ""
     remote: bool = False
     limits: Limits = field(default_factory=Limits)
-    page: Path = PAGE
+    page: Path = PAGE_FOLDER
 
     def __post_init__(self) -> None:
         if self.workers < 1 or not 0 <= self.port <= 65535:
-            raise UsageError(f"expected a port up to 65535 and a worker or more; received {self.port}, {self.workers}")
-        if self.token and (len(self.token) < LEAST_TOKEN or not self.token.isascii() or not self.token.isalnum()):
             raise UsageError(
-                f"expected a token of {LEAST_TOKEN} letters and digits or more; received one of {len(self.token)}. "
-                "Make one with: openssl rand -hex 16"
+                f"expected a port up to 65535 and at least 1 worker; received {self.port} and {self.workers}"
             )
-        if not self.here and not (self.remote and self.token):
+        if self.token and (len(self.token) < MIN_TOKEN_LENGTH or not self.token.isascii() or not self.token.isalnum()):
             raise UsageError(
-                f"expected --host 127.0.0.1; received {self.host}, which other machines reach. If they are to send "
-                "images here, say so: --allow-remote --token TOKEN"
+                f"expected a token of at least {MIN_TOKEN_LENGTH} letters and digits; received one of "
+                f"{len(self.token)}. Make one with: openssl rand -hex 16"
+            )
+        if not self.is_local and not (self.remote and self.token):
+            raise UsageError(
+                f"expected --host 127.0.0.1; received {self.host}, which other machines can reach. To let them send "
+                "images, add: --allow-remote --token TOKEN"
             )
 
     @property
-    def here(self) -> bool:
-        """Whether this machine alone reaches the address."""
+    def is_local(self) -> bool:
+        """Whether only this machine can reach the address."""
         try:
             return ipaddress.ip_address(self.host).is_loopback
         except ValueError:
             return self.host == "localhost"
 
     @property
-    def names(self) -> frozenset[str]:
-        """The hosts that a request may name, so that no page elsewhere reaches the server by a name of its own."""
+    def host_names(self) -> frozenset[str]:
+        """Values of the Host header that are accepted, so that no page elsewhere reaches the server by its own name."""
         return frozenset({"127.0.0.1", "localhost", "[::1]", self.host, f"[{self.host}]"})

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from mien.batch.sources import Images, references
 from mien.errors import ImageError, UsageError
+from mien.media.parquet_images import ImageLoader, image_references
 
 pa = pytest.importorskip("pyarrow", reason="needs pyarrow: pip install 'mien[parquet]'")
 pq = pytest.importorskip("pyarrow.parquet")
@@ -13,7 +13,7 @@ pq = pytest.importorskip("pyarrow.parquet")
 CONTENTS = [f"image {number}".encode() for number in range(300)]
 
 
-def written(path, group=128, **columns):
+def write_parquet(path, group=128, **columns):
     pq.write_table(pa.table(columns or {"bytes": CONTENTS}), path, row_group_size=group)
     return path
 
@@ -29,60 +29,60 @@ def written(path, group=128, **columns):
     ],
     ids=["bytes", "one", "several", "huggingface", "large"],
 )
-def test_each_row_is_a_image(tmp_path, columns):
-    path = written(tmp_path / "a.parquet", **columns)
-    images = Images()
-    assert [images.get(reference) for reference in references([path])] == CONTENTS
+def test_each_row_is_an_image(tmp_path, columns):
+    path = write_parquet(tmp_path / "a.parquet", **columns)
+    loader = ImageLoader()
+    assert [loader.load(reference) for reference in image_references([path])] == CONTENTS
 
 
 def test_files_and_tables_go_together_in_their_order(tmp_path):
-    table = written(tmp_path / "a.parquet", bytes=CONTENTS[:2])
-    assert list(references([tmp_path / "x.jpg", table])) == [str(tmp_path / "x.jpg"), f"{table}#0", f"{table}#1"]
-    assert Images().get(str(tmp_path / "x.jpg")) == str(tmp_path / "x.jpg")
+    table = write_parquet(tmp_path / "a.parquet", bytes=CONTENTS[:2])
+    assert list(image_references([tmp_path / "x.jpg", table])) == [str(tmp_path / "x.jpg"), f"{table}#0", f"{table}#1"]
+    assert ImageLoader().load(str(tmp_path / "x.jpg")) == str(tmp_path / "x.jpg")
 
 
 def test_rows_are_found_in_any_order_and_of_several_files(tmp_path):
-    one, other = written(tmp_path / "a.parquet"), written(tmp_path / "b.parquet", group=7)
-    images = Images()
+    one, other = write_parquet(tmp_path / "a.parquet"), write_parquet(tmp_path / "b.parquet", group=7)
+    loader = ImageLoader()
     for path, row in ((one, 299), (one, 0), (other, 64), (one, 130), (one, 127), (other, 6), (other, 7), (other, 299)):
-        assert images.get(f"{path}#{row}") == CONTENTS[row]
+        assert loader.load(f"{path}#{row}") == CONTENTS[row]
 
 
-def test_an_empty_row_and_one_that_is_not_there_are_errors_of_that_row(tmp_path):
-    path = written(tmp_path / "a.parquet", bytes=[b"one", None, b""])
-    images = Images()
-    for row, words in ((1, "holds no image"), (2, "holds no image"), (3, "expected a row from 0 to 2")):
-        with pytest.raises(ImageError, match=words):
-            images.get(f"{path}#{row}")
-    assert images.get(f"{path}#0") == b"one"
+def test_an_empty_row_and_one_outside_the_file_are_errors_of_that_row(tmp_path):
+    path = write_parquet(tmp_path / "a.parquet", bytes=[b"one", None, b""])
+    loader = ImageLoader()
+    for row, message in ((1, "holds no image"), (2, "holds no image"), (3, "expected a row from 0 to 2")):
+        with pytest.raises(ImageError, match=message):
+            loader.load(f"{path}#{row}")
+    assert loader.load(f"{path}#0") == b"one"
 
 
 def test_a_damaged_part_spoils_its_own_rows_only(tmp_path):
-    path = written(tmp_path / "a.parquet", group=100)
+    path = write_parquet(tmp_path / "a.parquet", group=100)
     content = bytearray(path.read_bytes())
     first = pq.ParquetFile(path).metadata.row_group(0).column(0)
     at = first.dictionary_page_offset or first.data_page_offset
     content[at : at + first.total_compressed_size] = bytes(first.total_compressed_size)
     path.write_bytes(content)
-    images = Images()
+    loader = ImageLoader()
     with pytest.raises(ImageError, match="can't be read"):
-        images.get(f"{path}#3")
-    assert images.get(f"{path}#103") == CONTENTS[103]
+        loader.load(f"{path}#3")
+    assert loader.load(f"{path}#103") == CONTENTS[103]
 
 
 @pytest.mark.parametrize(
-    ("columns", "words"),
+    ("columns", "message"),
     [
         ({"label": [1, 2]}, "expected one column of encoded images .* received label"),
-        ({"left": [b"1"], "right": [b"2"]}, "one of several called bytes or image or image; received left, right"),
+        ({"left": [b"1"], "right": [b"2"]}, "one of several called bytes or image or picture; received left, right"),
     ],
 )
-def test_a_table_without_images_is_refused(tmp_path, columns, words):
-    with pytest.raises(UsageError, match=words):
-        list(references([written(tmp_path / "a.parquet", **columns)]))
+def test_a_table_without_images_is_refused(tmp_path, columns, message):
+    with pytest.raises(UsageError, match=message):
+        list(image_references([write_parquet(tmp_path / "a.parquet", **columns)]))
 
 
 def test_a_file_that_is_no_parquet_is_refused(tmp_path):
     (tmp_path / "a.parquet").write_bytes(b"PAR1 torn")
     with pytest.raises(UsageError, match="can't be read"):
-        list(references([tmp_path / "a.parquet"]))
+        list(image_references([tmp_path / "a.parquet"]))

@@ -1,4 +1,4 @@
-"""A video in one go beside a loop over its frames, and ten thousand images by one process, a pool, and Ray."""
+"""Throughput of whole videos against a frame loop, and of batch runs over ten thousand images."""
 
 from __future__ import annotations
 
@@ -44,70 +44,71 @@ print("seconds", time.perf_counter() - begun)
 
 
 def videos(setting: Setting) -> Section:
-    """Frames of a video a second, each face followed, beside a frame-by-frame loop and beside fer."""
+    """Frames a second of a video with tracking, compared with a frame-by-frame loop and with fer."""
     if setting.video is None:
         raise SystemExit("expected a video to measure on: --video FILE")
     frames = sum(1 for _ in _frames(setting.video))
     tasks: dict[str, Callable[[], float]] = {}
     recognizers = {name: Recognizer.load(setting.model, name, store=setting.store) for name in ("auto", "haar")}
     for name, recognizer in recognizers.items():
-        tasks[f"`mien predict`, {name}"] = partial(_streamed, recognizer, setting.video)
-    tasks["a loop of `predict`, auto"] = partial(_looped, recognizers["auto"], setting.video)
+        tasks[f"`mien predict`, {name}"] = partial(_stream_seconds, recognizer, setting.video)
+    tasks["a loop of `predict`, auto"] = partial(_loop_seconds, recognizers["auto"], setting.video)
     if setting.fer:
-        tasks["fer's `Video.analyze`, Haar"] = partial(_by_fer, setting.fer, setting.video)
-    found = {name: Sample(values).into(frames) for name, values in interleaved(tasks, ROUNDS).items()}
-    first = found[next(iter(found))]
-    rows = [[name, sample.text(1), first.over(sample).text(2)] for name, sample in found.items()]
-    words = (
+        tasks["fer's `Video.analyze`, Haar"] = partial(_fer_seconds, setting.fer, setting.video)
+    rates = {name: Sample(values).into(frames) for name, values in interleaved(tasks, ROUNDS).items()}
+    first = rates[next(iter(rates))]
+    rows = [[name, sample.text(1), first.over(sample).text(2)] for name, sample in rates.items()]
+    note = (
         f"{setting.video.name}: {frames} frames of {'x'.join(map(str, _size(setting.video)))}, {ROUNDS} rounds; the "
-        "last column is how many times as many frames the first row reads."
+        "last column is the speed of the first row relative to this one."
     )
-    text = [table(["", "frames a second", "first row over this"], rows), words]
-    return Section("\n\n".join(text), {"frames": frames, "rates": {name: one.values for name, one in found.items()}})
+    text = [table(["", "frames a second", "first row over this"], rows), note]
+    rounds = {name: sample.values for name, sample in rates.items()}
+    return Section("\n\n".join(text), {"frames": frames, "rates": rounds})
 
 
-def many(setting: Setting) -> Section:
-    """Ten thousand images by one process, by one a core, and by Ray; and by a run that is killed time and again."""
+def batch(setting: Setting) -> Section:
+    """Ten thousand images by one process, by one a core, and by Ray; and by a run that is killed repeatedly."""
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch) / "images"
         _repeat(setting.photos, folder, setting.many)
         engines = {"one process": ["--processes", "1"], f"{cores()} processes": []}
         if find_spec("ray"):
             engines["Ray Data on this machine"] = ["--engine", "ray"]
-        tasks = {name: partial(_read, setting, folder, more) for name, more in engines.items()}
+        tasks = {name: partial(_seconds, setting, folder, options) for name, options in engines.items()}
         seconds = {name: Sample(values) for name, values in interleaved(tasks, 1).items()}
         killed, rows_there = _killed(setting, folder)
     first = seconds["one process"]
     rows = [
-        [name, f"{one.median:,.0f}", f"{setting.many / one.median:,.1f}", f"{first.over(one).median:.2f}"]
-        for name, one in seconds.items()
+        [name, f"{sample.median:,.0f}", f"{setting.many / sample.median:,.1f}", f"{first.over(sample).median:.2f}"]
+        for name, sample in seconds.items()
     ]
-    words = (
-        f"{setting.many:,} images, {len(setting.photos)} different ones, whole runs of `mien predict FOLDER --out "
-        f"TABLE.parquet` from their start to their end. Killed {killed} times (kill -9 of the run, or of one of its "
-        f"processes) and begun again each time: {rows_there:,} images in the table, none twice."
+    note = (
+        f"{setting.many:,} images, {len(setting.photos)} different ones, complete runs of `mien predict FOLDER "
+        f"--out TABLE.parquet`, start included. Killed {killed} times (kill -9 of the run, or of one of its "
+        f"processes) and resumed each time: {rows_there:,} images in the table, no duplicates."
     )
-    text = [table(["", "seconds", "images a second", "times one process"], rows), words]
-    return Section("\n\n".join(text), {"seconds": {name: one.values for name, one in seconds.items()}})
+    text = [table(["", "seconds", "images a second", "times one process"], rows), note]
+    return Section("\n\n".join(text), {"seconds": {name: sample.values for name, sample in seconds.items()}})
 
 
-def _streamed(recognizer: Recognizer, video: Path) -> float:
+def _stream_seconds(recognizer: Recognizer, video: Path) -> float:
     begun = time.perf_counter()
     for _ in recognizer.stream(video):
         pass
     return time.perf_counter() - begun
 
 
-def _looped(recognizer: Recognizer, video: Path) -> float:
+def _loop_seconds(recognizer: Recognizer, video: Path) -> float:
     begun = time.perf_counter()
     for frame in _frames(video):
         recognizer.predict(cv2.cvtColor(frame, cv2.COLOR_BGR2RGB))
     return time.perf_counter() - begun
 
 
-def _by_fer(python: str, video: Path) -> float:
+def _fer_seconds(python: str, video: Path) -> float:
     with tempfile.TemporaryDirectory() as scratch:
-        said = subprocess.run(
+        run = subprocess.run(
             [python, "-c", FER, str(video.absolute())],
             cwd=scratch,
             stdout=subprocess.PIPE,
@@ -115,7 +116,7 @@ def _by_fer(python: str, video: Path) -> float:
             encoding="utf-8",
             check=True,
         )
-    return float(said.stdout.rpartition("seconds ")[2])
+    return float(run.stdout.rpartition("seconds ")[2])
 
 
 def _frames(video: Path) -> itertools.takewhile[cv2.typing.MatLike]:
@@ -130,26 +131,26 @@ def _size(video: Path) -> tuple[int, int]:
 
 
 def _repeat(photos: Sequence[Path], folder: Path, count: int) -> None:
-    """A folder of so many images, the same ones time and again."""
+    """Fills a folder with links to the photos, repeated until there are enough."""
     folder.mkdir()
     for number, photo in zip(range(count), itertools.cycle(photos), strict=False):
         (folder / f"{number:06}{photo.suffix}").symlink_to(photo.absolute())
 
 
-def _command(folder: Path, out: Path, more: Sequence[str] = ()) -> list[str]:
-    return [sys.executable, "-m", "mien", "predict", str(folder), "--out", str(out), *more]
+def _command(folder: Path, out: Path, options: Sequence[str] = ()) -> list[str]:
+    return [sys.executable, "-m", "mien", "predict", str(folder), "--out", str(out), *options]
 
 
-def _read(setting: Setting, folder: Path, more: Sequence[str]) -> float:
+def _seconds(setting: Setting, folder: Path, options: Sequence[str]) -> float:
     out = folder.with_name("table.parquet")
     begun = time.perf_counter()
-    subprocess.run(_command(folder, out, more), env=setting.environment, stderr=subprocess.DEVNULL, check=False)
+    subprocess.run(_command(folder, out, options), env=setting.environment, stderr=subprocess.DEVNULL, check=False)
     out.unlink()
     return time.perf_counter() - begun
 
 
 def _killed(setting: Setting, folder: Path) -> tuple[int, int]:
-    """How often a run was killed, and the images in the table that came of it in the end."""
+    """How often a run was killed, and the number of images in its table."""
     import pyarrow.parquet as pq
 
     out, dice, kills = folder.with_name("killed.parquet"), random.Random(0), 0
