@@ -19,7 +19,10 @@ if TYPE_CHECKING:
 
     from mien.apps.server.service import Service
 
-INDEX = "index.html"
+INDEX = "ui/index.html"
+FOLDERS = ("ui", "inference")
+"""Folders of the web page that are served; Python's own files lie next to them."""
+
 KINDS = {
     ".html": "text/html; charset=utf-8",
     ".js": "text/javascript; charset=utf-8",
@@ -52,7 +55,7 @@ def router(service: Service, schema: Callable[[], dict[str, Any]]) -> APIRouter:
     async def index(request: Request) -> Response:
         return await _static(request, service.settings.page, INDEX)
 
-    @routes.get("/assets/{name}")
+    @routes.get("/assets/{name:path}")
     async def assets(request: Request, name: str) -> Response:
         return await _static(request, service.settings.page, name)
 
@@ -87,11 +90,12 @@ async def _static(request: Request, folder: Path, name: str) -> Response:
 
 
 def _content(folder: Path, name: str) -> bytes:
-    """A file of a folder: one that the folder itself lists, so that no name leads elsewhere."""
-    there = {path.name: path for path in folder.iterdir() if path.is_file()} if folder.is_dir() else {}
-    if name not in there:
+    """A file of the page: one that its folders list, so that no name leads elsewhere."""
+    paths = [path for part in FOLDERS if (folder / part).is_dir() for path in (folder / part).iterdir()]
+    files = {path.relative_to(folder).as_posix(): path for path in paths if path.is_file()}
+    if name not in files:
         raise Refusal("not_found", "expected a file of the page; there is none of that name")
-    return there[name].read_bytes()
+    return files[name].read_bytes()
 
 
 def _docs(schema: dict[str, Any]) -> str:

@@ -1,31 +1,31 @@
-/** From an image and a face to a face crop: mien/cropping.py, step for step. */
+/** Cuts a face crop out of an image: mien/classification/face_crop.py, step for step. */
 
 import { centreOf, sideOf } from "./boxes.js";
-import description from "./description.js";
-import { clamp, roundEven } from "./numbers.js";
-import { grey, part, resampled, resized, sharesOf } from "./images.js";
+import constants from "./constants.js";
+import { clamp, cropRegion, resample, resamplingWeights, resize, roundEven, toGrey } from "./image.js";
 
-const { FINEST } = description.cropping;
+const { FINEST } = constants.cropping;
 
 /**
- * The square around a face, resampled to a face crop.
+ * The square around a face, resampled to the classifier's input.
  *
- * @param rule of the model's card: factor, align_beyond.
- * @param size side of the face crop.
+ * @param rule the crop rule of the model's card: {factor, align_beyond}.
+ * @param size side of the face crop in pixels.
  * @param channels 1 or 3.
  */
 export function crop(image, face, rule, size, channels) {
   const side = rule.factor * sideOf(face.box);
   const roll = rollToUndo(face, rule);
-  let cut = cutOut(image, centreOf(face.box), side, roll === null ? 1 : 1 + side / 4);
-  if (channels === 1) cut = { ...cut, image: grey(cut.image) };
-  cut = shrunk(cut, FINEST * size);
-  if (roll !== null) cut = turned(cut, roll, FINEST * size);
-  const across = cropShares(cut.left, cut.width / size, size, cut.image.width);
-  const down = cropShares(cut.top, cut.height / size, size, cut.image.height);
-  return resampled(cut.image, across, down);
+  let square = cutSquare(image, centreOf(face.box), side, roll === null ? 1 : 1 + side / 4);
+  if (channels === 1) square = { ...square, image: toGrey(square.image) };
+  square = shrink(square, FINEST * size);
+  if (roll !== null) square = rotate(square, roll, FINEST * size);
+  const columns = cropWeights(square.left, square.width / size, size, square.image.width);
+  const rows = cropWeights(square.top, square.height / size, size, square.image.height);
+  return resample(square.image, columns, rows);
 }
 
+/** The roll in radians that the crop rule corrects, or null. */
 function rollToUndo(face, rule) {
   if (rule.align_beyond === null || !face.landmarks) return null;
   const [[rightX, rightY], [leftX, leftY]] = face.landmarks;
@@ -33,35 +33,35 @@ function rollToUndo(face, rule) {
   return Math.abs((roll * 180) / Math.PI) <= rule.align_beyond ? null : roll;
 }
 
-/** The pixels that the square and a margin touch, and where the square starts in them. */
-function cutOut(image, [x, y], side, margin) {
+/** The pixels that the square and a margin touch, and where the square lies in them: {image, left, top, width, height}. */
+function cutSquare(image, [x, y], side, margin) {
   const [left, top] = [x - side / 2, y - side / 2];
-  const [firstX, lastX] = touched(left - margin, left + side + margin, image.width);
-  const [firstY, lastY] = touched(top - margin, top + side + margin, image.height);
-  const here = part(image, firstX, firstY, lastX, lastY);
-  return { image: here, left: left - firstX, top: top - firstY, width: side, height: side };
+  const [firstX, lastX] = pixelRange(left - margin, left + side + margin, image.width);
+  const [firstY, lastY] = pixelRange(top - margin, top + side + margin, image.height);
+  const region = cropRegion(image, firstX, firstY, lastX, lastY);
+  return { image: region, left: left - firstX, top: top - firstY, width: side, height: side };
 }
 
-function touched(start, end, length) {
+function pixelRange(start, end, length) {
   const first = Math.floor(clamp(start, 0, length - 1));
   return [first, Math.ceil(clamp(end, first + 1, length))];
 }
 
-/** The same with its longest side within a bound. */
-function shrunk(cut, longest) {
-  const { width, height } = cut.image;
-  const scale = longest / Math.max(width, height);
-  if (scale >= 1) return cut;
-  const wide = Math.max(1, roundEven(width * scale));
-  const high = Math.max(1, roundEven(height * scale));
-  const [x, y] = [wide / width, high / height];
-  const image = resized(cut.image, wide, high);
-  return { image, left: cut.left * x, top: cut.top * y, width: cut.width * x, height: cut.height * y };
+/** Resizes the pixels so that their longer side is at most ``maxSide``. */
+function shrink(square, maxSide) {
+  const { width, height } = square.image;
+  const scale = maxSide / Math.max(width, height);
+  if (scale >= 1) return square;
+  const newWidth = Math.max(1, roundEven(width * scale));
+  const newHeight = Math.max(1, roundEven(height * scale));
+  const [x, y] = [newWidth / width, newHeight / height];
+  const image = resize(square.image, newWidth, newHeight);
+  return { image, left: square.left * x, top: square.top * y, width: square.width * x, height: square.height * y };
 }
 
-/** The square itself, its content turned back by a roll in radians about its centre. */
-function turned({ image, left, top, width, height }, roll, longest) {
-  const pixels = Math.min(Math.ceil(Math.max(width, height)), longest);
+/** The square itself, rotated about its centre to undo a roll in radians. */
+function rotate({ image, left, top, width, height }, roll, maxSide) {
+  const pixels = Math.min(Math.ceil(Math.max(width, height)), maxSide);
   const { channels } = image;
   const data = new Uint8Array(pixels * pixels * channels);
   const [cosine, sine] = [Math.cos(roll), Math.sin(roll)];
@@ -86,14 +86,14 @@ function bilinear({ width, height, channels, data }, x, y, channel) {
   return roundEven(upper + (y - row) * (under - upper));
 }
 
-/** A face crop's pixel spans ``step`` pixels, never less than one; the first and last pixels of the line go on for ever. */
-function cropShares(start, step, size, length) {
-  const reach = Math.max(step, 1) / 2;
-  return sharesOf(size, length, (place) => {
-    const centre = start + (place + 0.5) * step;
-    const [first, last] = [centre - reach, centre + reach];
-    const share = (pixel) =>
+/** Weights for crop pixels that span ``step`` pixels each, at least one; beyond its ends the line is replicated. */
+function cropWeights(start, step, size, length) {
+  const halfSpan = Math.max(step, 1) / 2;
+  return resamplingWeights(size, length, (index) => {
+    const centre = start + (index + 0.5) * step;
+    const [first, last] = [centre - halfSpan, centre + halfSpan];
+    const weight = (pixel) =>
       Math.min(pixel === length - 1 ? Infinity : pixel + 1, last) - Math.max(pixel === 0 ? -Infinity : pixel, first);
-    return [first, last, share];
+    return [first, last, weight];
   });
 }

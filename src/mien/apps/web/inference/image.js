@@ -1,13 +1,22 @@
 /**
- * Images as the reading rooms take them, and their size changed as OpenCV does it.
+ * Images as arrays of pixels, and the operations on them: resizing as OpenCV does it, cropping, padding, flipping.
  *
  * An image is {width, height, channels, data: Uint8Array}, row by row, RGB or grey.
  */
 
-import { clamp, roundEven } from "./numbers.js";
+/** The nearest whole number, of two equally near the even one, as Python's round and NumPy's rint. */
+export function roundEven(value) {
+  const floor = Math.floor(value);
+  if (value - floor !== 0.5) return Math.round(value);
+  return floor % 2 === 0 ? floor : floor + 1;
+}
 
-/** An ImageData as RGB; what is transparent lies on white. */
-export function rgbOf({ width, height, data }) {
+export function clamp(value, min, max) {
+  return Math.min(Math.max(value, min), max);
+}
+
+/** An ImageData as RGB, transparent pixels over white. */
+export function toRgb({ width, height, data }) {
   const rgb = new Uint8Array(width * height * 3);
   for (let from = 0, to = 0; from < data.length; from += 4, to += 3) {
     const alpha = data[from + 3];
@@ -19,32 +28,32 @@ export function rgbOf({ width, height, data }) {
   return { width, height, channels: 3, data: rgb };
 }
 
-/** The image at another size: the mean over each new pixel's area, or bilinear where it grows. */
-export function resized(image, width, height) {
+/** Resizes by area averaging, as INTER_AREA, or bilinearly where the image grows, as INTER_LINEAR. */
+export function resize(image, width, height) {
   if (width === image.width && height === image.height) return image;
   const shrinks = width <= image.width && height <= image.height;
-  const shares = shrinks ? areaShares : linearShares;
-  return resampled(image, shares(image.width, width), shares(image.height, height));
+  const weightsFor = shrinks ? areaWeights : linearWeights;
+  return resample(image, weightsFor(image.width, width), weightsFor(image.height, height));
 }
 
 /**
  * An image whose pixels are weighted sums of another's.
  *
- * @param across for each new column the first old one and its weights: {first: Int32Array, weights: Float32Array[]}.
- * @param down the same for rows.
+ * @param columns for each new column the first old one and its weights: {first: Int32Array, weights: Float32Array[]}.
+ * @param rows the same for rows.
  */
-export function resampled(image, across, down) {
-  const { channels, data, width: wide } = image;
-  const width = across.first.length;
-  const height = down.first.length;
-  const row = new Float32Array(wide * channels);
+export function resample(image, columns, rows) {
+  const { channels, data } = image;
+  const width = columns.first.length;
+  const height = rows.first.length;
+  const row = new Float32Array(image.width * channels);
   const out = new Uint8Array(width * height * channels);
   for (let y = 0; y < height; y += 1) {
-    addRows(row, data, down.first[y], down.weights[y]);
+    sumRows(row, data, rows.first[y], rows.weights[y]);
     let to = y * width * channels;
     for (let x = 0; x < width; x += 1) {
-      const weights = across.weights[x];
-      const start = across.first[x] * channels;
+      const weights = columns.weights[x];
+      const start = columns.first[x] * channels;
       for (let channel = 0; channel < channels; channel += 1) {
         let total = 0;
         for (let at = 0, from = start + channel; at < weights.length; at += 1, from += channels) {
@@ -58,53 +67,57 @@ export function resampled(image, across, down) {
   return { width, height, channels, data: out };
 }
 
-/** The weighted sum of some rows, into ``row``. */
-function addRows(row, data, first, weights) {
+/** Writes the weighted sum of some rows into ``row``. */
+function sumRows(row, data, first, weights) {
   row.fill(0);
-  for (let at = 0; at < weights.length; at += 1) {
-    const weight = weights[at];
-    const start = (first + at) * row.length;
-    for (let place = 0; place < row.length; place += 1) row[place] += weight * data[start + place];
+  for (let offset = 0; offset < weights.length; offset += 1) {
+    const weight = weights[offset];
+    const start = (first + offset) * row.length;
+    for (let index = 0; index < row.length; index += 1) row[index] += weight * data[start + index];
   }
 }
 
-function areaShares(from, to) {
+/** The weights of area averaging from one length to a shorter one. */
+export function areaWeights(from, to) {
   const step = from / to;
-  return sharesOf(to, from, (place) => {
-    const [start, end] = [place * step, (place + 1) * step];
+  return resamplingWeights(to, from, (index) => {
+    const [start, end] = [index * step, (index + 1) * step];
     return [start, end, (pixel) => Math.min(pixel + 1, end) - Math.max(pixel, start)];
   });
 }
 
-function linearShares(from, to) {
+function linearWeights(from, to) {
   const step = from / to;
-  return sharesOf(to, from, (place) => {
-    const at = clamp((place + 0.5) * step - 0.5, 0, from - 1);
-    return [at, at + 1, (pixel) => 1 - Math.abs(pixel - at)];
+  return resamplingWeights(to, from, (index) => {
+    const centre = clamp((index + 0.5) * step - 0.5, 0, from - 1);
+    return [centre, centre + 1, (pixel) => 1 - Math.abs(pixel - centre)];
   });
 }
 
 /**
- * Weights that sum to 1.
+ * The weights of old pixels in new ones, normalised to a sum of 1: {first: Int32Array, weights: Float32Array[]}.
  *
- * @param reach for a new pixel where in the line it starts and ends, and how much an old one counts.
+ * @param count of new pixels.
+ * @param length count of old pixels.
+ * @param support for the index of a new pixel [start, end, weight]: where it lies among the old ones, and a function
+ *   from an old pixel to its weight.
  */
-export function sharesOf(count, length, reach) {
+export function resamplingWeights(count, length, support) {
   const first = new Int32Array(count);
   const weights = [];
-  for (let place = 0; place < count; place += 1) {
-    const [start, end, share] = reach(place);
-    first[place] = clamp(Math.floor(start), 0, length - 1);
-    const last = clamp(Math.ceil(end), first[place] + 1, length);
-    const row = Float32Array.from({ length: last - first[place] }, (_, at) => Math.max(share(first[place] + at), 0));
-    const total = row.reduce((so, far) => so + far, 0);
-    weights.push(row.map((weight) => weight / total));
+  for (let index = 0; index < count; index += 1) {
+    const [start, end, weight] = support(index);
+    first[index] = clamp(Math.floor(start), 0, length - 1);
+    const last = clamp(Math.ceil(end), first[index] + 1, length);
+    const row = Float32Array.from({ length: last - first[index] }, (_, at) => Math.max(weight(first[index] + at), 0));
+    const total = row.reduce((sum, value) => sum + value, 0);
+    weights.push(row.map((value) => value / total));
   }
   return { first, weights };
 }
 
-/** The part of an image from left, top up to right, bottom, all within it. */
-export function part(image, left, top, right, bottom) {
+/** The region from left, top up to right, bottom, all within the image. */
+export function cropRegion(image, left, top, right, bottom) {
   const { channels, data } = image;
   const width = right - left;
   const height = bottom - top;
@@ -116,20 +129,19 @@ export function part(image, left, top, right, bottom) {
   return { width, height, channels, data: out };
 }
 
-/** A black image with another laid on it at left, top; what reaches over the edge is cut. */
-export function laid(image, width, height, left, top) {
+/** Pastes an image at left, top of a black one; what reaches over the edge is cut off. */
+export function pasteOnBlack(image, width, height, left, top) {
   const { channels } = image;
   const out = new Uint8Array(width * height * channels);
-  const wide = Math.min(image.width, width - left) * channels;
+  const rowLength = Math.min(image.width, width - left) * channels;
   for (let y = 0; y < Math.min(image.height, height - top); y += 1) {
     const from = y * image.width * channels;
-    out.set(image.data.subarray(from, from + wide), ((top + y) * width + left) * channels);
+    out.set(image.data.subarray(from, from + rowLength), ((top + y) * width + left) * channels);
   }
   return { width, height, channels, data: out };
 }
 
-/** The mirror image. */
-export function mirrored(image) {
+export function flipHorizontal(image) {
   const { width, height, channels, data } = image;
   const out = new Uint8Array(data.length);
   for (let y = 0; y < height; y += 1) {
@@ -142,8 +154,8 @@ export function mirrored(image) {
   return { width, height, channels, data: out };
 }
 
-/** Luma of ITU-R BT.601 in OpenCV's fixed point. */
-export function grey({ width, height, channels, data }) {
+/** RGB to grey: luma of ITU-R BT.601 in OpenCV's fixed point. */
+export function toGrey({ width, height, channels, data }) {
   if (channels === 1) return { width, height, channels, data };
   const out = new Uint8Array(width * height);
   for (let to = 0, from = 0; to < out.length; to += 1, from += 3) {

@@ -1,13 +1,13 @@
 /**
- * What was read of a face, and its form in the one schema: mien/faces.py and mien/results/schema.py.
+ * The prediction of a face, and its form in the result schema: mien/structures.py and mien/outputs/schema.py.
  *
- * A prediction is {face, labels, probabilities, unsureBelow, track, flaws, held}.
+ * A prediction is {face, labels, probabilities, unsureBelow, track, qualityIssues, held}.
  */
 
-import description from "./description.js";
-import { roundEven } from "./numbers.js";
+import constants from "./constants.js";
+import { roundEven } from "./image.js";
 
-const { AMBIGUOUS, BLURRED, NOSE, TURNED, TURNED_AWAY } = description.faces;
+const { AMBIGUOUS, BLURRED, NOSE, TURNED, TURNED_AWAY } = constants.faces;
 
 export function emotionOf(prediction) {
   const { held, labels, probabilities } = prediction;
@@ -27,16 +27,16 @@ export function isTurnedAway({ landmarks }) {
   return Boolean(landmarks) && Math.abs(yawOf(landmarks)) >= TURNED_AWAY;
 }
 
-/** Degrees that the head is turned aside, roughly: positive towards the image's right. */
+/** Approximate yaw of the head in degrees: positive towards the right of the image. */
 export function yawOf([rightEye, leftEye, nose]) {
   const [across, down] = [leftEye[0] - rightEye[0], leftEye[1] - rightEye[1]];
-  const apart = Math.hypot(across, down);
+  const eyeDistance = Math.hypot(across, down);
   const [x, y] = [nose[0] - (leftEye[0] + rightEye[0]) / 2, nose[1] - (leftEye[1] + rightEye[1]) / 2];
-  const aside = apart ? (x * across + y * down) / apart : x;
-  return (Math.atan2(aside, NOSE * apart) * 180) / Math.PI;
+  const noseOffset = eyeDistance ? (x * across + y * down) / eyeDistance : x;
+  return (Math.atan2(noseOffset, NOSE * eyeDistance) * 180) / Math.PI;
 }
 
-/** Degrees that the head leans in the image: positive when turned clockwise. */
+/** Roll of the head in degrees: positive clockwise. */
 export function rollOf([rightEye, leftEye]) {
   return (Math.atan2(leftEye[1] - rightEye[1], leftEye[0] - rightEye[0]) * 180) / Math.PI;
 }
@@ -48,12 +48,12 @@ function reasonsOf(prediction) {
 }
 
 /** A result as ``mien predict --json`` writes it. */
-export function resultOf(source, index, seconds, predictions) {
-  return { schema: description.schema, source, index, seconds, error: null, faces: predictions.map(told) };
+export function toResult(source, index, seconds, predictions) {
+  return { schema: constants.schema, source, index, seconds, error: null, faces: predictions.map(faceToDict) };
 }
 
-function told(prediction) {
-  const landmarks = prediction.face.landmarks?.map((point) => point.map(hundredths)) ?? null;
+function faceToDict(prediction) {
+  const landmarks = prediction.face.landmarks?.map((point) => point.map(roundToHundredths)) ?? null;
   const rounded = { ...prediction, face: { ...prediction.face, landmarks } };
   const { face, labels, probabilities, track = null } = rounded;
   return {
@@ -71,21 +71,21 @@ function told(prediction) {
 }
 
 function edges({ left, top, right, bottom }) {
-  const [first, upper] = [roundEven(left), roundEven(top)];
-  return [first, upper, Math.max(roundEven(right), first + 1), Math.max(roundEven(bottom), upper + 1)];
+  const [x, y] = [roundEven(left), roundEven(top)];
+  return [x, y, Math.max(roundEven(right), x + 1), Math.max(roundEven(bottom), y + 1)];
 }
 
-function hundredths(value) {
+function roundToHundredths(value) {
   return roundEven(value * 100) / 100;
 }
 
-/** A result in the pixels of an image so many times larger. */
-export function enlarged(result, times) {
-  if (times === 1) return result;
+/** A result in the pixels of an image that is larger by a factor. */
+export function scaleResult(result, factor) {
+  if (factor === 1) return result;
   const faces = result.faces.map((face) => ({
     ...face,
-    box: face.box.map((edge) => Math.round(edge * times)),
-    landmarks: face.landmarks?.map((point) => point.map((value) => hundredths(value * times))) ?? null,
+    box: face.box.map((edge) => Math.round(edge * factor)),
+    landmarks: face.landmarks?.map((point) => point.map((value) => roundToHundredths(value * factor))) ?? null,
   }));
   return { ...result, faces };
 }

@@ -1,47 +1,56 @@
-/** Logits to probabilities, several heads to one answer: mien/probabilities.py and mien/classification.py. */
+/** From logits to probabilities, and the fused head: mien/classification/probabilities.py and classifier.py. */
 
-import description from "./description.js";
-import { sum } from "./numbers.js";
+import constants from "./constants.js";
 
-const { SMALLEST } = description.probabilities;
+const { SMALLEST } = constants.probabilities;
 
-export function softmax(logits, temperature = 1) {
-  const most = Math.max(...logits);
-  return normalised(logits.map((logit) => Math.exp((logit - most) / temperature)));
+export function sum(values) {
+  let total = 0;
+  for (const value of values) total += value;
+  return total;
 }
 
-/** The weighted geometric mean of several heads' probabilities over the same labels, renormalised. */
+export function softmax(logits, temperature = 1) {
+  const max = Math.max(...logits);
+  return normalise(logits.map((logit) => Math.exp((logit - max) / temperature)));
+}
+
+/**
+ * The weighted geometric mean of several heads' probabilities over the same labels, renormalised.
+ *
+ * @param parts [probabilities, weight] of each head.
+ */
 export function geometricMean(parts, temperature = 1, offsets = []) {
-  const weights = sum(parts.map(([, weight]) => weight));
+  const totalWeight = sum(parts.map(([, weight]) => weight));
   const mean = parts[0][0].map((_, label) =>
-    sum(parts.map(([part, weight]) => (weight / weights) * Math.log(Math.max(part[label], SMALLEST)))),
+    sum(parts.map(([part, weight]) => (weight / totalWeight) * Math.log(Math.max(part[label], SMALLEST)))),
   );
   return softmax(mean.map((value, label) => value + (offsets[label] ?? 0)), temperature);
 }
 
-/** The columns of other labels, picked by name and renormalised. */
+/** The probabilities of other labels, selected by name and renormalised. */
 export function reorder(probabilities, fromLabels, toLabels) {
-  const picked = toLabels.map((label) => probabilities[fromLabels.indexOf(label)]);
-  return normalised(sum(picked) > 0 ? picked : picked.map(() => 1));
+  const selected = toLabels.map((label) => probabilities[fromLabels.indexOf(label)]);
+  return normalise(sum(selected) > 0 ? selected : selected.map(() => 1));
 }
 
 /**
- * What users are told of a face.
+ * The fused prediction of one face.
  *
- * @param card the model's.
- * @param logits of each head, in the card's order: arrays of numbers.
+ * @param card of the model.
+ * @param logits one array for each head, in the card's order.
  */
-export function fused(card, logits) {
+export function fuse(card, logits) {
   const { labels, weights, temperature, offsets } = card.fused;
   const parts = weights.map(([name, weight]) => {
-    const place = card.heads.findIndex((head) => head.name === name);
-    const head = card.heads[place];
-    return [reorder(softmax(logits[place], head.temperature), head.labels, labels), weight];
+    const row = card.heads.findIndex((head) => head.name === name);
+    const head = card.heads[row];
+    return [reorder(softmax(logits[row], head.temperature), head.labels, labels), weight];
   });
   return geometricMean(parts, temperature, offsets);
 }
 
-function normalised(values) {
+function normalise(values) {
   const total = sum(values);
   return values.map((value) => value / total);
 }

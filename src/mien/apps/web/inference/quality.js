@@ -1,45 +1,42 @@
-/** What may spoil the reading of a face: mien/quality.py. */
+/** Image quality of a face crop: mien/classification/quality.py. */
 
 import { sideOf } from "./boxes.js";
-import description from "./description.js";
-import { sum } from "./numbers.js";
-import { sharesOf } from "./images.js";
+import constants from "./constants.js";
+import { areaWeights } from "./image.js";
+import { sum } from "./probabilities.js";
 
-const { BLURRED, DARK, RADIUS, ROUNDING, SIDE, SMALL } = description.quality;
+const { BLURRED, DARK, RADIUS, ROUNDING, SIDE, SMALL } = constants.quality;
 
-const POWERS = Array.from({ length: 2 * RADIUS + 1 }, (_, at) => Math.exp(-((at - RADIUS) ** 2) / 2));
-const KERNEL = POWERS.map((power) => power / sum(POWERS));
+const GAUSSIAN = Array.from({ length: 2 * RADIUS + 1 }, (_, index) => Math.exp(-((index - RADIUS) ** 2) / 2));
+const KERNEL = GAUSSIAN.map((weight) => weight / sum(GAUSSIAN));
 
-/** "small", "blurred", "dark": those that are so. */
+/** The quality issues of a face: any of "small", "blurred", "dark". */
 export function qualityIssues(face, crop) {
-  const grey = judged(crop);
-  const found = [];
-  if (sideOf(face.box) < SMALL) found.push("small");
-  if (sharpness(grey) < BLURRED) found.push("blurred");
-  if (meanOf(grey) < DARK) found.push("dark");
-  return found;
+  const grey = resizedGrey(crop);
+  const issues = [];
+  if (sideOf(face.box) < SMALL) issues.push("small");
+  if (sharpness(grey) < BLURRED) issues.push("blurred");
+  if (mean(grey) < DARK) issues.push("dark");
+  return issues;
 }
 
-/** How much of the edges one pixel more of blur takes away, whatever the contrast: 0 where there are none. */
+/** How much weaker edges become by one more pixel of blur, whatever the contrast: 0 where there are none. */
 function sharpness(grey) {
-  return Math.max(edges(grey) - ROUNDING, 0) / Math.max(edges(blurred(grey)), 1e-6);
+  return Math.max(laplacianVariance(grey) - ROUNDING, 0) / Math.max(laplacianVariance(gaussianBlur(grey)), 1e-6);
 }
 
-/** The face crop as grey numbers at the side that all are judged at. */
-function judged({ width, height, channels, data }) {
+/** The face crop as grey values, resized so that all are compared at the same scale. */
+function resizedGrey({ width, height, channels, data }) {
   const grey = new Float32Array(width * height);
-  for (let at = 0; at < data.length; at += 1) grey[Math.floor(at / channels)] += data[at] / channels;
+  for (let index = 0; index < data.length; index += 1) grey[Math.floor(index / channels)] += data[index] / channels;
   if (width === SIDE && height === SIDE) return grey;
-  const shares = sharesOf(SIDE, width, (place) => {
-    const [start, end] = [(place * width) / SIDE, ((place + 1) * width) / SIDE];
-    return [start, end, (pixel) => Math.min(pixel + 1, end) - Math.max(pixel, start)];
-  });
+  const { first, weights } = areaWeights(width, SIDE);
   const out = new Float32Array(SIDE * SIDE);
   for (let y = 0; y < SIDE; y += 1) {
     for (let x = 0; x < SIDE; x += 1) {
-      shares.weights[y].forEach((down, row) =>
-        shares.weights[x].forEach((across, column) => {
-          out[y * SIDE + x] += down * across * grey[(shares.first[y] + row) * width + shares.first[x] + column];
+      weights[y].forEach((down, row) =>
+        weights[x].forEach((across, column) => {
+          out[y * SIDE + x] += down * across * grey[(first[y] + row) * width + first[x] + column];
         }),
       );
     }
@@ -47,41 +44,45 @@ function judged({ width, height, channels, data }) {
   return out;
 }
 
-/** The variance of the Laplacian within the border. */
-function edges(grey) {
-  const found = [];
+/** Variance of the Laplacian within the border. */
+function laplacianVariance(grey) {
+  const laplacian = [];
   for (let y = RADIUS; y < SIDE - RADIUS; y += 1) {
     for (let x = RADIUS; x < SIDE - RADIUS; x += 1) {
       const at = y * SIDE + x;
-      found.push(grey[at - 1] + grey[at + 1] + grey[at - SIDE] + grey[at + SIDE] - 4 * grey[at]);
+      laplacian.push(grey[at - 1] + grey[at + 1] + grey[at - SIDE] + grey[at + SIDE] - 4 * grey[at]);
     }
   }
-  const mean = meanOf(found);
-  return meanOf(found.map((value) => (value - mean) ** 2));
+  const average = mean(laplacian);
+  return mean(laplacian.map((value) => (value - average) ** 2));
 }
 
-/** A Gaussian of one pixel, the border mirrored without its edge, as OpenCV's. */
-function blurred(grey) {
-  const across = smoothed(grey, 1, SIDE);
-  return smoothed(across, SIDE, 1);
+/** A Gaussian blur with a sigma of one pixel; the border is reflected as by OpenCV's BORDER_REFLECT_101. */
+function gaussianBlur(grey) {
+  return blurLines(blurLines(grey, 1, SIDE), SIDE, 1);
 }
 
-/** Along rows or columns: how far apart two pixels of one are, and how far two of them. */
-function smoothed(values, step, next) {
-  const within = (at) => (at < 0 ? -at : at >= SIDE ? 2 * SIDE - 2 - at : at);
+/**
+ * Blurs along rows or columns.
+ *
+ * @param step distance of two neighbours in a line.
+ * @param stride distance of two neighbouring lines.
+ */
+function blurLines(values, step, stride) {
+  const reflect = (at) => (at < 0 ? -at : at >= SIDE ? 2 * SIDE - 2 - at : at);
   const out = new Float32Array(values.length);
   for (let line = 0; line < SIDE; line += 1) {
     for (let at = 0; at < SIDE; at += 1) {
       let total = 0;
-      for (let away = -RADIUS; away <= RADIUS; away += 1) {
-        total += KERNEL[away + RADIUS] * values[line * next + within(at + away) * step];
+      for (let offset = -RADIUS; offset <= RADIUS; offset += 1) {
+        total += KERNEL[offset + RADIUS] * values[line * stride + reflect(at + offset) * step];
       }
-      out[line * next + at * step] = total;
+      out[line * stride + at * step] = total;
     }
   }
   return out;
 }
 
-function meanOf(values) {
+function mean(values) {
   return sum(values) / values.length;
 }

@@ -1,20 +1,20 @@
-/** An image in, the faces and the expression each shows out: mien/recognizer.py, in the browser. */
+/** Detects the faces in an image and classifies the expression of each: mien/recognizer.py, in the browser. */
 
-import { crop } from "./cropping.js";
+import { crop } from "./face_crop.js";
 import { Detector } from "./detector.js";
-import { mirrored } from "./images.js";
-import { fused } from "./probabilities.js";
+import { flipHorizontal } from "./image.js";
+import { fuse } from "./probabilities.js";
 import { qualityIssues } from "./quality.js";
 
 export class Recognizer {
   /**
-   * @param finds the detector's network: images of one size to the cells of each.
-   * @param names the classifier's: face crops to the logits of each head, [head][face crop].
-   * @param cards {detector, classifier}.
+   * @param detectorNetwork runs the detector: images of one size to the grid cells of each.
+   * @param classifierNetwork runs the classifier: face crops to the logits of each head, [head][crop].
+   * @param cards of the models: {detector, classifier}.
    */
-  constructor(finds, names, cards) {
-    this.detector = new Detector(finds, cards.detector);
-    this.names = names;
+  constructor(detectorNetwork, classifierNetwork, cards) {
+    this.detector = new Detector(detectorNetwork, cards.detector);
+    this.classifierNetwork = classifierNetwork;
     this.card = cards.classifier;
   }
 
@@ -28,7 +28,7 @@ export class Recognizer {
     return faces.map((face, row) => ({
       face,
       labels: this.card.fused.labels,
-      probabilities: fused(this.card, logits.map((head) => head[row])),
+      probabilities: fuse(this.card, logits.map((head) => head[row])),
       unsureBelow: this.card.fused.unsure_below,
       track: null,
       qualityIssues: qualityIssues(face, crops[row]),
@@ -36,10 +36,10 @@ export class Recognizer {
     }));
   }
 
-  /** What the graph says of the face crops; of both mirror images the mean, where the card says so. */
+  /** The logits of the face crops, averaged with those of the flipped crops if the card says so. */
   async #logits(crops) {
-    if (!this.card.mirrored) return this.names(crops);
-    const heads = await this.names([...crops, ...crops.map(mirrored)]);
+    if (!this.card.mirrored) return this.classifierNetwork(crops);
+    const heads = await this.classifierNetwork([...crops, ...crops.map(flipHorizontal)]);
     return heads.map((rows) =>
       crops.map((_, row) => rows[row].map((value, label) => 0.5 * (value + rows[row + crops.length][label]))),
     );

@@ -1,21 +1,22 @@
-/** Results as files, in the command line's schema: JSON Lines, a line an image; CSV, a row a face. */
+/** Results as files in the schema of the command line: JSON Lines with a line per image, CSV with a row per face. */
 
-import description from "./description.js";
+import constants from "./constants.js";
 
 export function toJsonLines(results) {
   return results.map((result) => `${JSON.stringify(result)}\n`).join("");
 }
 
-/** As ``mien predict --csv`` writes it (RFC 4180). */
-export function toCsv(results, labels) {
-  const columns = [...description.columns, ...labels.map((label) => `p_${label}`), "error", "schema"];
+/** CSV as ``mien predict --csv`` writes it (RFC 4180). */
+export function toCsv(results) {
+  const labels = labelsOf(results);
+  const columns = [...constants.columns, ...labels.map((label) => `p_${label}`), "error", "schema"];
   const rows = results.flatMap((result) => rowsOf(result, labels));
-  return [columns, ...rows].map((row) => `${row.map(cell).join(",")}\r\n`).join("");
+  return [columns, ...rows].map((row) => `${row.map(quoteCell).join(",")}\r\n`).join("");
 }
 
 function rowsOf({ source, index, seconds, faces, error, schema }, labels) {
   if (!faces.length) {
-    const empty = Array(description.columns.length - 3 + labels.length).fill(null);
+    const empty = Array(constants.columns.length - 3 + labels.length).fill(null);
     return [[source, index, seconds, ...empty, error, schema]];
   }
   return faces.map((face, number) => [
@@ -25,39 +26,14 @@ function rowsOf({ source, index, seconds, faces, error, schema }, labels) {
   ]);
 }
 
-function cell(value) {
+function quoteCell(value) {
   if (value === null || value === undefined) return "";
   const text = String(value);
   return /[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
 }
 
-/** Hands a file to the one at the screen. */
-export function save(name, content, type) {
-  const address = URL.createObjectURL(content instanceof Blob ? content : new Blob([content], { type }));
-  const link = document.createElement("a");
-  Object.assign(link, { href: address, download: name });
-  link.click();
-  setTimeout(() => URL.revokeObjectURL(address), 10_000);
-}
-
-export function saveJsonLines(name, results) {
-  save(`${name}.jsonl`, toJsonLines(results), "application/x-ndjson");
-}
-
-export function saveCsv(name, results) {
-  const labels = labelsOf(results);
-  save(`${name}.csv`, toCsv(results, labels), "text/csv");
-}
-
-/** The labels of the first face; the usual ones where there is none. */
+/** The labels of the first face; FER2013's where there is none. */
 function labelsOf(results) {
   const face = results.find((result) => result.faces.length)?.faces[0];
-  return face ? Object.keys(face.probabilities) : description.labels;
-}
-
-/** A time for file names: 2026-01-31-142501. */
-export function stamp(date = new Date()) {
-  const pad = (number) => String(number).padStart(2, "0");
-  const day = [date.getFullYear(), pad(date.getMonth() + 1), pad(date.getDate())].join("-");
-  return `${day}-${pad(date.getHours())}${pad(date.getMinutes())}${pad(date.getSeconds())}`;
+  return face ? Object.keys(face.probabilities) : constants.labels;
 }

@@ -1,91 +1,92 @@
-/** The same face over frames: a number that stays, probabilities without flicker, a word that holds: mien/tracking.py. */
+/** Follows faces over frames: stable track numbers, smoothed probabilities, label hysteresis: mien/tracking/tracker.py. */
 
 import { areaOf, centreOf, overlap } from "./boxes.js";
-import description from "./description.js";
+import constants from "./constants.js";
 import { emotionOf, isUnsure, probabilityOf } from "./predictions.js";
-import { softmax } from "./probabilities.js";
-import { sum } from "./numbers.js";
+import { softmax, sum } from "./probabilities.js";
 
-const { LEAST, LEAST_ALIKE, MOST_GROWN, REACH, steadiness: STEADINESS } = description.tracking;
+const { LEAST, LEAST_ALIKE, MOST_GROWN, REACH, steadiness: DEFAULT_CONFIG } = constants.tracking;
 
 export class Tracker {
   #tracks = [];
-  #numbers = 0;
+  #trackCount = 0;
   #now = -Infinity;
 
-  constructor(steadiness = STEADINESS) {
-    this.steadiness = steadiness;
+  constructor(config = DEFAULT_CONFIG) {
+    this.config = config;
   }
 
-  /** The predictions of the frame at a time in seconds, in their order, steadied and numbered. */
+  /** The predictions of the next frame, in their order, smoothed and with track numbers. Times are in seconds. */
   follow(predictions, seconds) {
     if (seconds < this.#now) this.forget();
     this.#now = seconds;
-    this.#tracks = this.#tracks.filter((track) => seconds - track.seen <= this.steadiness.gap);
-    const known = matched(this.#tracks.map((track) => track.box), predictions.map((one) => one.face.box));
-    const pairs = predictions.map((one, row) => [one, this.#tracks[known.get(row)]]);
-    return pairs.map(([one, track]) => this.#steadied(one, track));
+    this.#tracks = this.#tracks.filter((track) => seconds - track.lastSeen <= this.config.gap);
+    const matches = matchTracks(this.#tracks.map((track) => track.box), predictions.map(({ face }) => face.box));
+    const pairs = predictions.map((prediction, row) => [prediction, this.#tracks[matches.get(row)]]);
+    return pairs.map(([prediction, track]) => this.#smooth(prediction, track));
   }
 
-  /** Every face that comes from now on is a new one; numbers are not used again. */
+  /** Starts new tracks for all faces of later frames; track numbers are not used again. */
   forget() {
     this.#tracks = [];
     this.#now = -Infinity;
   }
 
-  #steadied(prediction, known) {
+  #smooth(prediction, matched) {
     const logits = logitsOf(prediction);
-    const { box, confidence } = { ...prediction.face };
-    let track = known;
+    const { box, confidence } = prediction.face;
+    let track = matched;
     if (!track || track.logits.length !== logits.length) {
-      track = { box, began: this.#now, seen: this.#now, logits, number: null, word: "", sure: false };
+      track = { box, firstSeen: this.#now, lastSeen: this.#now, logits, number: null, label: "", isSure: false };
       this.#tracks.push(track);
     }
-    const settled = this.#now - track.began >= this.steadiness.settled;
-    if (track.number === null && (confidence >= this.steadiness.certain || settled)) {
-      this.#numbers += 1;
-      track.number = this.#numbers;
+    const isSettled = this.#now - track.firstSeen >= this.config.settled;
+    if (track.number === null && (confidence >= this.config.certain || isSettled)) {
+      this.#trackCount += 1;
+      track.number = this.#trackCount;
     }
-    const kept = this.steadiness.seconds > 0 ? Math.exp(-(this.#now - track.seen) / this.steadiness.seconds) : 0;
-    track.logits = track.logits.map((logit, row) => kept * logit + (1 - kept) * logits[row]);
-    Object.assign(track, { box, seen: this.#now });
-    return this.#held(prediction, track);
+    const decay = this.config.seconds > 0 ? Math.exp(-(this.#now - track.lastSeen) / this.config.seconds) : 0;
+    track.logits = track.logits.map((logit, row) => decay * logit + (1 - decay) * logits[row]);
+    Object.assign(track, { box, lastSeen: this.#now });
+    return this.#applyHysteresis(prediction, track);
   }
 
-  /** The steadied prediction, and what it is held by the next time. */
-  #held(prediction, track) {
-    const below = Math.max(prediction.unsureBelow - (track.sure ? this.steadiness.sureness : 0), 0);
-    let told = { ...prediction, probabilities: softmax(track.logits), unsureBelow: below, track: track.number };
-    if (track.word && probabilityOf(told) - probabilityOf(told, track.word) <= this.steadiness.margin) {
-      told = { ...told, held: track.word };
+  /** The smoothed prediction; its label and its certainty change only by a margin. */
+  #applyHysteresis(prediction, track) {
+    const unsureBelow = Math.max(prediction.unsureBelow - (track.isSure ? this.config.sureness : 0), 0);
+    let smoothed = { ...prediction, probabilities: softmax(track.logits), unsureBelow, track: track.number };
+    if (track.label && probabilityOf(smoothed) - probabilityOf(smoothed, track.label) <= this.config.margin) {
+      smoothed = { ...smoothed, held: track.label };
     }
-    track.word = emotionOf(told);
-    track.sure = !isUnsure(told);
-    return told;
+    track.label = emotionOf(smoothed);
+    track.isSure = !isUnsure(smoothed);
+    return smoothed;
   }
 }
 
+/** Log probabilities, centred at 0. */
 function logitsOf({ probabilities }) {
   const logits = probabilities.map((probability) => Math.log(Math.max(probability, LEAST)));
   const mean = sum(logits) / logits.length;
   return logits.map((logit) => logit - mean);
 }
 
-/** The row of the track that each box continues, the likest pairs first. */
-function matched(tracks, boxes) {
-  const alike = boxes.flatMap((box, row) => tracks.map((track, place) => [likeness(track, box), row, place]));
-  const found = new Map();
-  for (const [value, row, place] of alike.toSorted(([one], [other]) => other - one)) {
-    if (value >= LEAST_ALIKE && !found.has(row) && ![...found.values()].includes(place)) found.set(row, place);
+/** Greedy matching, the most similar pairs first: a Map from the row of a box to the row of its track. */
+function matchTracks(tracks, boxes) {
+  const pairs = boxes.flatMap((box, row) => tracks.map((track, trackRow) => [similarity(track, box), row, trackRow]));
+  const matches = new Map();
+  for (const [value, row, trackRow] of pairs.toSorted(([first], [second]) => second - first)) {
+    if (value < LEAST_ALIKE || matches.has(row) || [...matches.values()].includes(trackRow)) continue;
+    matches.set(row, trackRow);
   }
-  return found;
+  return matches;
 }
 
-/** How likely two boxes are one face, 0 to 2: their overlap, and how near their middles are for their size. */
-function likeness(before, now) {
-  const areas = [areaOf(before), areaOf(now)];
+/** Similarity of two boxes, 0 to 2: their intersection over union, and how close their centres are for their size. */
+function similarity(before, after) {
+  const areas = [areaOf(before), areaOf(after)];
   if (Math.max(...areas) > MOST_GROWN ** 2 * Math.min(...areas)) return 0;
-  const [[x, y], [nowX, nowY]] = [centreOf(before), centreOf(now)];
-  const distance = Math.hypot(x - nowX, y - nowY) / Math.sqrt(Math.max(...areas));
-  return overlap(before, now) + Math.max(0, 1 - distance / REACH);
+  const [[x, y], [afterX, afterY]] = [centreOf(before), centreOf(after)];
+  const distance = Math.hypot(x - afterX, y - afterY) / Math.sqrt(Math.max(...areas));
+  return overlap(before, after) + Math.max(0, 1 - distance / REACH);
 }

@@ -1,126 +1,123 @@
 /**
- * Reads faces within the page, beside the thread that draws it.
+ * The worker that runs inference in the browser.
  *
- * In: {kind: "load", detector, token}; {kind: "read", id, image: ImageData | Blob, source,
- * index, seconds, follow}; {kind: "forget"}. Out: {kind: "progress", share}; {kind: "ready", labels};
- * {kind: "result", id, result}; {kind: "failed", id, code, message}. Nothing is sent anywhere: the only requests are
- * for the runtime and the models.
+ * Requests: {type: "load", detector, headers}; {type: "predict", id, image: ImageData | Blob, source, index, seconds,
+ * track}; {type: "reset_tracks"}. Replies: {type: "progress", progress}; {type: "ready", labels}; {type: "result", id,
+ * result}; {type: "failed", id, code, message}. No image leaves the worker: it fetches only the runtime and the models.
  */
 
-import { rgbOf } from "./images.js";
-import { resultOf } from "./predictions.js";
+import { toRgb } from "./image.js";
+import { toResult } from "./predictions.js";
 import { Recognizer } from "./recognizer.js";
-import { authorized } from "./requests.js";
-import { Tracker } from "./tracking.js";
+import { Tracker } from "./tracker.js";
 
-const RUNTIME = "/ort/ort.wasm.min.mjs";
-const MOST_PIXELS = 40_000_000;
-const MOST_THREADS = 4;
+const RUNTIME_URL = "/ort/ort.wasm.min.mjs";
+const MAX_PIXELS = 40_000_000;
+const MAX_THREADS = 4;
 
 const tracker = new Tracker();
 let recognizer;
-let waiting = Promise.resolve();
+let queue = Promise.resolve();
 
 self.onmessage = ({ data }) => {
-  // one after another, in their order
-  waiting = waiting.then(() => tasks[data.kind](data)).catch((error) => {
-    self.postMessage({ kind: "failed", id: data.id, code: error.code ?? "failed", message: error.message });
+  // one request after another, in their order
+  queue = queue.then(() => handlers[data.type](data)).catch(({ code = "failed", message }) => {
+    self.postMessage({ type: "failed", id: data.id, code, message });
   });
 };
 
-const tasks = {
-  async load({ detector: name, token }) {
+const handlers = {
+  async load({ detector: name, headers }) {
     const [ort, classifier, detector] = await Promise.all([
-      runtime(),
-      served(token).then((model) => loaded(model, token, 0)),
-      loaded(name, token, 1),
+      loadRuntime(),
+      fetchDefaultModel(headers).then((model) => fetchModel(model, headers, 0)),
+      fetchModel(name, headers, 1),
     ]);
-    const finds = await ort.InferenceSession.create(detector.bytes);
-    const names = await ort.InferenceSession.create(classifier.bytes);
+    const detectorSession = await ort.InferenceSession.create(detector.bytes);
+    const classifierSession = await ort.InferenceSession.create(classifier.bytes);
     recognizer = new Recognizer(
-      (images) => cellsOf(ort, finds, images),
-      (crops) => logitsOf(ort, names, crops),
+      (images) => runDetector(ort, detectorSession, images),
+      (crops) => runClassifier(ort, classifierSession, crops),
       { detector: detector.card, classifier: classifier.card },
     );
-    self.postMessage({ kind: "ready", labels: classifier.card.fused.labels });
+    self.postMessage({ type: "ready", labels: classifier.card.fused.labels });
   },
 
-  async read({ id, image, source, index, seconds, follow }) {
-    const image = image instanceof Blob ? await decoded(image) : image;
-    let predictions = await recognizer.predict(rgbOf(image));
-    if (follow) predictions = tracker.follow(predictions, seconds);
-    self.postMessage({ kind: "result", id, result: resultOf(source, index, seconds, predictions) });
+  async predict({ id, image, source, index, seconds, track }) {
+    const pixels = image instanceof Blob ? await decodeImage(image) : image;
+    let predictions = await recognizer.predict(toRgb(pixels));
+    if (track) predictions = tracker.follow(predictions, seconds);
+    self.postMessage({ type: "result", id, result: toResult(source, index, seconds, predictions) });
   },
 
-  forget() {
+  reset_tracks() {
     tracker.forget();
   },
 };
 
-async function runtime() {
-  const there = await fetch(RUNTIME);
-  if (!there.ok) throw coded("runtime_absent", "the browser's runtime is not on this computer");
-  const ort = await import(RUNTIME);
+async function loadRuntime() {
+  const response = await fetch(RUNTIME_URL);
+  if (!response.ok) throw codedError("missing_package", "onnxruntime-web is not on this machine");
+  const ort = await import(RUNTIME_URL);
   ort.env.wasm.wasmPaths = "/ort/";
-  // threads need shared memory, which the page's headers allow
+  // threads need shared memory, which the headers of the page allow
   const cores = Math.ceil(navigator.hardwareConcurrency / 2);
-  ort.env.wasm.numThreads = self.crossOriginIsolated ? Math.min(cores, MOST_THREADS) : 1;
+  ort.env.wasm.numThreads = self.crossOriginIsolated ? Math.min(cores, MAX_THREADS) : 1;
   ort.env.logLevel = "error";
   return ort;
 }
 
-const shares = [0, 0];
-
-/** The name of the model that the server answers with, so that both ways say the same. */
-async function served(token) {
-  const told = await fetch("/v1/models", { headers: authorized(token) });
-  if (!told.ok) throw coded("model_absent", "the server does not tell which model it uses");
-  return (await told.json()).default;
+/** The name of the model that the server uses, so that both places of inference agree. */
+async function fetchDefaultModel(headers) {
+  const response = await fetch("/v1/models", { headers });
+  if (!response.ok) throw codedError("missing_model", "the server does not list its models");
+  return (await response.json()).default;
 }
 
-/** A model's card and bytes. */
-async function loaded(name, token, place) {
-  const headers = authorized(token);
-  const [told, file] = await Promise.all([
+const downloaded = [0, 0]; // of each model, 0 to 1
+
+/** A model: {card, bytes}. */
+async function fetchModel(name, headers, index) {
+  const [card, file] = await Promise.all([
     fetch(`/v1/models/${name}`, { headers }),
     fetch(`/v1/models/${name}/file`, { headers }),
   ]);
-  if (!told.ok || !file.ok) throw coded("model_absent", `the model ${name} is not on this computer`);
-  const bytes = await received(file, (share) => {
-    shares[place] = share;
-    self.postMessage({ kind: "progress", share: (shares[0] + shares[1]) / 2 });
+  if (!card.ok || !file.ok) throw codedError("missing_model", `the model ${name} is not on this machine`);
+  const bytes = await readBody(file, (share) => {
+    downloaded[index] = share;
+    self.postMessage({ type: "progress", progress: (downloaded[0] + downloaded[1]) / 2 });
   });
-  return { card: (await told.json()).card, bytes };
+  return { card: (await card.json()).card, bytes };
 }
 
-/** The bytes of an answer, telling how much of them is there. */
-async function received(answer, tell) {
-  const length = Number(answer.headers.get("Content-Length"));
-  const parts = [];
-  let count = 0;
-  for (const reader = answer.body.getReader(); ; ) {
+/** The bytes of a response; ``onProgress`` receives the share that has arrived. */
+async function readBody(response, onProgress) {
+  const length = Number(response.headers.get("Content-Length"));
+  const chunks = [];
+  let received = 0;
+  for (const reader = response.body.getReader(); ; ) {
     const { done, value } = await reader.read();
     if (done) break;
-    parts.push(value);
-    count += value.length;
-    if (length) tell(Math.min(count / length, 1));
+    chunks.push(value);
+    received += value.length;
+    if (length) onProgress(Math.min(received / length, 1));
   }
-  tell(1);
-  return new Uint8Array(await new Blob(parts).arrayBuffer());
+  onProgress(1);
+  return new Uint8Array(await new Blob(chunks).arrayBuffer());
 }
 
-/** A photo's pixels, upright, its colours as they are in the file. */
-async function decoded(blob) {
+/** The pixels of an image file as ImageData: upright, colours as stored in the file. */
+async function decodeImage(blob) {
   let bitmap;
   try {
     bitmap = await createImageBitmap(blob, { colorSpaceConversion: "none", premultiplyAlpha: "none" });
   } catch {
-    throw coded("not_a_image", "expected a image that this browser can open, such as JPEG, PNG or WebP");
+    throw codedError("not_an_image", "expected an image that this browser can open, such as JPEG, PNG or WebP");
   }
   const { width, height } = bitmap;
-  if (width * height > MOST_PIXELS) {
+  if (width * height > MAX_PIXELS) {
     bitmap.close();
-    throw coded("too_large", `expected at most 40 million pixels; received ${width} x ${height}`);
+    throw codedError("too_large", `expected at most 40 million pixels; received ${width} x ${height}`);
   }
   const canvas = new OffscreenCanvas(width, height);
   const context = canvas.getContext("2d", { willReadFrequently: true });
@@ -129,29 +126,31 @@ async function decoded(blob) {
   return context.getImageData(0, 0, width, height);
 }
 
-async function cellsOf(ort, session, images) {
+/** Images of one size to the grid cells of each, as one flat array per image. */
+async function runDetector(ort, session, images) {
   const [{ width, height }] = images;
-  const output = await ran(ort, session, images, [images.length, height, width, 3]);
+  const output = await runSession(ort, session, images, [images.length, height, width, 3]);
   const values = output[session.outputNames[0]].data;
-  const each = values.length / images.length;
-  return images.map((_, at) => values.slice(at * each, (at + 1) * each));
+  const length = values.length / images.length;
+  return images.map((_, row) => values.slice(row * length, (row + 1) * length));
 }
 
-async function logitsOf(ort, session, crops) {
+/** Face crops to logits, [head][crop]. */
+async function runClassifier(ort, session, crops) {
   const [{ width, height, channels }] = crops;
-  const output = await ran(ort, session, crops, [crops.length, height, width, channels]);
+  const output = await runSession(ort, session, crops, [crops.length, height, width, channels]);
   return session.outputNames.map((name) => {
     const { data, dims } = output[name];
     return crops.map((_, row) => Array.from(data.subarray(row * dims[1], (row + 1) * dims[1])));
   });
 }
 
-function ran(ort, session, images, dims) {
-  const data = new Uint8Array(dims.reduce((so, far) => so * far));
-  images.forEach((image, at) => data.set(image.data, at * image.data.length));
+function runSession(ort, session, images, dims) {
+  const data = new Uint8Array(dims.reduce((product, dim) => product * dim));
+  images.forEach((image, row) => data.set(image.data, row * image.data.length));
   return session.run({ [session.inputNames[0]]: new ort.Tensor("uint8", data, dims) });
 }
 
-function coded(code, message) {
+function codedError(code, message) {
   return Object.assign(new Error(message), { code });
 }

@@ -1,403 +1,223 @@
-/** The page: what is pressed, dropped and read goes here to its place. */
+/** The web page: creates its parts and defines what its controls do. */
 
-import { Avatar, CALM } from "./avatar.js";
-import { Bars, element, hueOf } from "./bars.js";
-import { BoxesView } from "./boxes_view.js";
-import { Cover } from "./cover.js";
-import description from "./description.js";
-import { Live } from "./live.js";
-import { Photos } from "./photos.js";
-import { BrowserReader, ServerReader } from "./readers.js";
-import { save, saveCsv, saveJsonLines, stamp } from "./results.js";
-import { snapshot } from "./snapshot.js";
-import { Camera, Clip, cameras } from "./sources.js";
-import { Strip } from "./strip.js";
-import { Announcer, chooser, reasonOf, wordOf } from "./told.js";
-import { BANNERS, PRIVACY, STATES } from "./words.js";
+import { toCsv, toJsonLines } from "../inference/results.js";
+import { BrowserBackend, ServerBackend } from "./backends.js";
+import { FrameCapture } from "./capture.js";
+import { connectControls, inferenceLocation } from "./controls.js";
+import { byId, saveFile, timestamp } from "./dom.js";
+import { BANNERS } from "./messages.js";
+import { takeSnapshot } from "./overlay.js";
+import { PhotoGallery } from "./photos.js";
+import { VideoFile, Webcam, listWebcams } from "./sources.js";
+import { PageState } from "./state.js";
+import { View } from "./view.js";
 
-const at = (id) => document.getElementById(id);
-const NARROW = matchMedia("(max-width: 60rem)");
-const GREETINGS = { asking: "surprise" };
-const BACK_FOR = 2_500; // milliseconds that "connected again" stands
-const WAIT = 250; // milliseconds between updates of words that nobody reads faster
-const video = at("video");
+const RECONNECTED_BANNER_MS = 2_500;
+
+const video = byId("video");
 const token = new URLSearchParams(location.search).get("token") ?? "";
-
-const avatar = new Avatar(at("avatar"));
-const greeter = new Avatar(at("welcome-face"));
-const bars = new Bars(at("bars"));
-const strip = new Strip(at("strip"));
-const cover = new Cover(at("read"));
-const boxes = new BoxesView(at("boxes"), (place) => follow(place));
-const announcer = new Announcer(at("told"));
-
-const on = {
-  result: (result, about) => live.took(result, about),
-  free: () => live.goOn(),
-  state: (code, share) => readerState(code, share),
+const callbacks = {
+  onResult: (result, frameInfo) => capture.receive(result, frameInfo),
+  onReady: () => capture.resume(),
+  onStatus: showBackendStatus,
 };
-const readers = { server: new ServerReader(token, on), browser: new BrowserReader(token, on) };
-const live = new Live(video, () => reader(), { result: shown });
-const photos = new Photos(at("cards"), (file) => reader().photo(file), photosChanged);
+const backends = { server: new ServerBackend(token, callbacks), browser: new BrowserBackend(token, callbacks) };
+const currentBackend = () => backends[inferenceLocation()];
+const state = new PageState();
+const capture = new FrameCapture(video, currentBackend, showResult);
+const view = new View(state, capture, followFace);
+const photos = new PhotoGallery(byId("cards"), (file) => currentBackend().predictPhoto(file), updatePhotos);
+let bannerTimer = 0;
 
-let state = "idle"; // a key of STATES, or "running"
-let chosen = null; // the number of the track that is followed
-let lastResult = null;
-let covered = []; // the faces that are covered in what is shown
-let lastClip = null;
-let troubles = {}; // banners by what tells them: tab, pause, camera, reader
-let lastWords = 0;
+// -- status
 
-function where() {
-  return document.querySelector("input[name=where]:checked").value;
+function setStatus(status) {
+  state.status = status;
+  if (!state.hasImage) state.result = null;
+  view.showStatus();
+  setBanner("video", status === "ended" ? BANNERS.ended : null);
 }
 
-function reader() {
-  return readers[where()];
+function setBanner(source, banner) {
+  state.setBanner(source, banner);
+  view.showBanner();
 }
 
-// -- states
-
-function setState(next) {
-  state = next;
-  const running = next === "running";
-  const { title, words, alarm } = STATES[next] ?? STATES.idle;
-  at("welcome").hidden = running || next === "ended";
-  at("image").hidden = !(running || next === "ended");
-  at("welcome").classList.toggle("alarm", Boolean(alarm));
-  greeter.show({ [GREETINGS[next] ?? (alarm ? "sad" : "happy")]: 1 });
-  at("state-title").textContent = title;
-  at("state-words").textContent = words;
-  at("welcome-start").disabled = next === "asking";
-  at("start").textContent = running || next === "asking" ? "Stop" : "Start";
-  at("pause").disabled = !running;
-  at("snapshot").disabled = !running && next !== "ended";
-  at("rate").hidden = !running;
-  at("notice").classList.toggle("on", running);
-  at("notice-words").textContent = `Expression analysis is ${running ? "on" : "off"}`;
-  if (!running && next !== "ended") rest();
-  setBanner("ended", next === "ended" ? { words: `${title}. ${words}` } : null);
-  if (alarm || next === "asking") announcer.say(`${title}. ${words}`);
-  fit();
-}
-
-/** Tells of trouble over the image; the latest stands. */
-function setBanner(who, banner) {
-  const { [who]: _, ...others } = troubles;
-  troubles = banner ? { ...others, [who]: banner } : others;
-  const told = Object.values(troubles).at(-1);
-  at("banner").hidden = !told;
-  at("banner").classList.toggle("alarm", Boolean(told?.alarm));
-  if (told && at("banner").textContent !== told.words) at("banner").textContent = told.words;
-}
-
-let backTimer = 0;
-
-function readerState(code, share) {
-  clearTimeout(backTimer);
+function showBackendStatus(code, progress) {
+  clearTimeout(bannerTimer);
   const banner = code ? { ...BANNERS[code] } : null;
-  if (share !== undefined) banner.words = `${BANNERS.loading.words} ${Math.floor(10 * share)}0 %`;
-  setBanner("reader", banner);
-  if (code === "back") backTimer = setTimeout(() => setBanner("reader", null), BACK_FOR);
-  live.goOn();
+  if (progress !== undefined) banner.text += ` ${10 * Math.floor(10 * progress)} %`;
+  setBanner("backend", banner);
+  if (code === "reconnected") bannerTimer = setTimeout(() => setBanner("backend", null), RECONNECTED_BANNER_MS);
+  capture.resume();
 }
 
-// -- camera and videos
+// -- webcam and videos
 
-async function start(source) {
-  setState(source.live ? "asking" : "idle");
-  chosen = null;
-  strip.clear();
-  reader().open();
+async function startSource(source) {
+  setStatus(source.isLive ? "requesting" : "idle");
+  state.clearSelection();
+  state.anonymizedFaces = [];
+  view.anonymizedFrame.clear();
+  view.history.clear();
+  currentBackend().open();
   try {
-    if (!(await live.start(source))) return;
+    if (!(await capture.start(source))) return;
   } catch (error) {
-    reader().close();
-    setState(error.state ?? "failed");
+    currentBackend().close();
+    setStatus(error.status ?? "failed");
     return;
   }
-  reader().forget();
-  setState("running");
+  currentBackend().resetTracks();
+  setStatus("running");
   setPaused(false);
-  if (source.live) await listCameras();
+  if (source.isLive) view.showWebcams(await listWebcams());
 }
 
-function startCamera() {
-  lastClip = null;
-  const lost = () => {
-    stop();
-    setState("lost");
+function startWebcam() {
+  state.lastVideo = null;
+  const onLost = () => {
+    stopSource();
+    setStatus("lost");
   };
-  const silent = (is) => setBanner("camera", is ? BANNERS.silent : null);
-  return start(new Camera(at("camera").value, { lost, silent }));
+  const onMute = (isMuted) => setBanner("camera", isMuted ? BANNERS.muted : null);
+  return startSource(new Webcam(byId("camera").value, { onLost, onMute }));
 }
 
-function startClip(file) {
-  lastClip = file;
-  return start(new Clip(file));
+function startVideo(file) {
+  state.lastVideo = file;
+  return startSource(new VideoFile(file));
 }
 
-function stop() {
-  live.stop();
-  reader().close();
+function stopSource() {
+  capture.stop();
+  currentBackend().close();
   setPaused(false);
   setBanner("camera", null);
-  setState("idle");
+  setStatus("idle");
 }
 
-function toggle() {
-  if (state === "running" || state === "asking") stop();
-  else if (state === "ended" && lastClip) startClip(lastClip);
-  else startCamera();
+function toggleSource() {
+  if (state.isActive) stopSource();
+  else if (state.status === "ended" && state.lastVideo) startVideo(state.lastVideo);
+  else startWebcam();
 }
 
-function setPaused(paused) {
-  if (live.source) live.setPaused(paused);
-  at("pause").setAttribute("aria-pressed", String(paused));
-  at("pause").textContent = paused ? "Go on" : "Pause";
-  setBanner("pause", paused ? BANNERS.paused : null);
+function setPaused(isPaused) {
+  if (capture.source) capture.setPaused(isPaused);
+  view.showPaused(isPaused);
+  setBanner("pause", isPaused ? BANNERS.paused : null);
 }
 
-async function listCameras() {
-  const select = at("camera");
-  const known = await cameras();
-  if (!known.length) return;
-  const now = video.srcObject?.getVideoTracks()[0]?.getSettings().deviceId ?? select.value;
-  select.replaceChildren(...known.map(({ id, name }) => new Option(name, id, false, id === now)));
-}
-
-function isMirrored() {
-  return at("mirror").getAttribute("aria-pressed") === "true" && live.source?.live === true;
-}
-
-function isCovered() {
-  return at("cover").getAttribute("aria-pressed") === "true";
-}
-
-// -- what was read
-
-function shown(result, frame) {
-  lastResult = result;
-  if (!isCovered()) covered = result.faces;
-  else if (frame) covered = cover.show(frame, result);
-  draw();
-  const face = result.faces[followedPlace(result.faces)];
-  strip.add(face?.probabilities ?? null, result.seconds);
-  if (face) avatar.show(face.probabilities);
-  if (face) bars.show(face.probabilities, face.emotion);
-  at("word").textContent = face ? wordOf(face) : "no face";
-  at("reasons").textContent = (face && reasonOf(face)) || "\u00a0";
-  chooser(at("faces"), result.faces, followedPlace(result.faces), follow);
-  announcer.hear(face ? wordOf(face) : "no face");
-  if (performance.now() - lastWords > WAIT) slowWords(face);
-}
-
-function slowWords(face) {
-  lastWords = performance.now();
-  at("rate").textContent = `${live.rate.toFixed(0)} a second`;
-  at("kept").textContent = `${live.results.length.toLocaleString("en")} readings`;
-  at("strip").setAttribute("aria-label", strip.words);
-  at("avatar").setAttribute("aria-label", face ? `A drawn face: ${wordOf(face)}` : "A drawn face");
-  at("save-json").disabled = at("save-csv").disabled = false;
-}
-
-function draw() {
-  if (!lastResult || at("image").hidden) return;
-  at("image").classList.toggle("mirrored", isMirrored());
-  const size = { width: video.videoWidth, height: video.videoHeight };
-  const followed = followedPlace(lastResult.faces);
-  const faces = isCovered() ? covered : lastResult.faces;
-  boxes.show(faces, size, { followed, mirrored: isMirrored(), avatars: isCovered() });
-}
-
-/** A calm face, while nothing is read. */
-function rest() {
-  lastResult = null;
-  boxes.show([], { width: 1, height: 1 });
-  avatar.show(CALM);
-  bars.show(Object.fromEntries(description.labels.map((label) => [label, 0])));
-  at("word").textContent = at("reasons").textContent = "\u00a0";
-  at("avatar").setAttribute("aria-label", "A drawn face, calm");
-  chooser(at("faces"), [], 0, follow);
-}
-
-/** The place of the face that was chosen, of the largest where it is gone. */
-function followedPlace(faces) {
-  return Math.max(0, faces.findIndex((face) => chosen !== null && face.track === chosen));
-}
-
-function follow(place) {
-  const face = lastResult?.faces[place];
-  if (!face) return;
-  chosen = face.track;
-  strip.clear();
-  shown(lastResult, null);
-}
-
-function followNext() {
-  const faces = lastResult?.faces ?? [];
-  if (faces.length > 1) follow((followedPlace(faces) + 1) % faces.length);
-}
-
-/** The image as large as the stage lets it be. */
-function fit() {
-  const { videoWidth: width, videoHeight: height } = video;
-  const stage = at("stage");
-  const whole = document.fullscreenElement === stage;
-  stage.style.minHeight = "";
-  if (at("image").hidden || !width) return;
-  const narrow = NARROW.matches && !whole;
-  if (narrow) stage.style.minHeight = "0";
-  const high = narrow ? 0.7 * innerHeight : stage.clientHeight;
-  const scale = Math.min(stage.clientWidth / width, high / height);
-  at("image").style.width = `${Math.floor(width * scale)}px`;
-  at("image").style.height = `${Math.floor(height * scale)}px`;
-  draw();
-}
-
-// -- photos
-
-function photosChanged() {
-  const { results } = photos;
-  at("photo-downloads").hidden = !results.length;
-  const faces = results.reduce((so, result) => so + result.faces.length, 0);
-  if (results.length) announcer.say(`${results.length} photos read, ${faces} faces`);
-}
-
-/** Photos become cards, the first video plays. */
-function take(files) {
+/** Photos become cards; the first video plays. */
+function openFiles(files) {
   const images = files.filter((file) => !file.type.startsWith("video/"));
-  const [clip] = files.filter((file) => file.type.startsWith("video/"));
-  if (clip) startClip(clip);
+  const firstVideo = files.find((file) => file.type.startsWith("video/"));
+  if (firstVideo) startVideo(firstVideo);
   if (images.length) {
     photos.add(images);
-    at("photos").scrollIntoView({ block: "nearest" });
+    byId("photos").scrollIntoView({ block: "nearest" });
   }
 }
 
-// -- what is pressed
-
-function flip(id) {
-  const button = at(id);
-  button.setAttribute("aria-pressed", String(button.getAttribute("aria-pressed") !== "true"));
-  draw();
+function changeBackend() {
+  const location = inferenceLocation();
+  for (const [name, backend] of Object.entries(backends)) if (name !== location) backend.close();
+  view.showPrivacyNote(location);
+  if (capture.source) currentBackend().open();
 }
 
-/** From now on only frames that were read are shown, so that no face is seen before it is covered. */
-function coverFaces() {
-  flip("cover");
-  live.keepsFrames = isCovered();
-  at("image").classList.toggle("covered", isCovered());
-  at("read").hidden = !isCovered();
-  cover.begin();
-  covered = [];
-  draw();
+// -- results
+
+function showResult(result, frame) {
+  state.result = result;
+  if (state.isAnonymized && frame) state.anonymizedFaces = view.anonymizedFrame.show(frame, result);
+  view.showResult();
 }
 
-async function takeSnapshot() {
-  if (at("snapshot").disabled) return;
-  const how = { mirrored: isMirrored(), avatars: isCovered(), width: video.videoWidth, height: video.videoHeight };
-  const faces = isCovered() ? covered : (lastResult?.faces ?? []);
-  const image = await snapshot(isCovered() ? at("read") : video, faces, how);
-  if (!image) return;
-  save(`mien-${stamp()}.png`, image);
-  announcer.say("Snapshot saved");
+function followFace(index) {
+  if (!state.selectFace(index)) return;
+  view.history.clear();
+  view.showResult();
 }
 
-function fillScreen() {
-  if (document.fullscreenElement) document.exitFullscreen();
-  else at("stage").requestFullscreen?.().catch(() => {});
+function followNextFace() {
+  if (state.faces.length > 1) followFace((state.followedIndex + 1) % state.faces.length);
 }
 
-const KEYS = {
-  " ": toggle,
-  p: () => state === "running" && setPaused(!live.paused),
-  m: () => flip("mirror"),
-  c: coverFaces,
-  n: followNext,
-  s: takeSnapshot,
-  o: () => at("file").click(),
-  f: fillScreen,
-  "?": () => at("keys-dialog").showModal(),
-};
-
-const PRESSED = {
-  start: toggle, "welcome-start": startCamera, pause: KEYS.p, mirror: KEYS.m, cover: KEYS.c, snapshot: KEYS.s, open: KEYS.o,
-  "welcome-open": KEYS.o, choose: KEYS.o, keys: KEYS["?"],
-  "save-json": () => saveJsonLines(`mien-${stamp()}`, live.results),
-  "save-csv": () => saveCsv(`mien-${stamp()}`, live.results),
-  "photos-json": () => saveJsonLines(`mien-photos-${stamp()}`, photos.results),
-  "photos-csv": () => saveCsv(`mien-photos-${stamp()}`, photos.results),
-  "photos-clear": () => photos.clear(),
-};
-
-for (const [id, press] of Object.entries(PRESSED)) at(id).addEventListener("click", () => press());
-
-addEventListener("keydown", (event) => {
-  const { target, key } = event;
-  const typing = target.closest?.("input:not([type=file]), select, textarea, dialog[open]");
-  const pressing = key === " " && target.closest?.("button, a, input");
-  if (typing || pressing || event.ctrlKey || event.metaKey || event.altKey || event.repeat || !KEYS[key]) return;
-  event.preventDefault();
-  KEYS[key]();
-});
-
-at("file").addEventListener("change", ({ target }) => {
-  take([...target.files]);
-  target.value = "";
-});
-at("camera").addEventListener("change", () => (state === "running" || state === "asking") && startCamera());
-at("where").addEventListener("change", changeReader);
-
-function changeReader() {
-  const now = where();
-  for (const [name, one] of Object.entries(readers)) if (name !== now) one.close();
-  at("privacy").textContent = PRIVACY[now];
-  if (live.source) reader().open();
+function toggleMirror() {
+  state.isMirrored = !state.isMirrored;
+  view.drawOverlay();
 }
 
-addEventListener("dragover", (event) => {
-  event.preventDefault();
-  at("drop").hidden = !event.dataTransfer.types.includes("Files");
-});
-addEventListener("dragleave", (event) => {
-  if (!event.relatedTarget) at("drop").hidden = true;
-});
-addEventListener("drop", (event) => {
-  event.preventDefault();
-  at("drop").hidden = true;
-  take([...event.dataTransfer.files]);
-});
-addEventListener("paste", ({ clipboardData }) => take([...clipboardData.files]));
+/** While faces are anonymized only analyzed frames are shown, so that no face is visible before its avatar is. */
+function toggleAnonymization() {
+  state.isAnonymized = !state.isAnonymized;
+  state.anonymizedFaces = [];
+  capture.keepsFrames = state.isAnonymized;
+  view.anonymizedFrame.clear();
+  view.drawOverlay();
+}
 
-video.addEventListener("ended", () => live.source && !live.source.live && setState("ended"));
-video.addEventListener("resize", fit);
-new ResizeObserver(fit).observe(at("stage"));
-document.addEventListener("fullscreenchange", fit);
+async function saveSnapshot() {
+  if (!state.hasImage) return;
+  const size = { width: video.videoWidth, height: video.videoHeight };
+  const options = { mirrored: view.isMirrored, avatars: state.isAnonymized, ...size };
+  const image = state.isAnonymized ? view.anonymizedFrame.canvas : video;
+  const snapshot = await takeSnapshot(image, state.visibleFaces, options);
+  if (!snapshot) return;
+  saveFile(`mien-${timestamp()}.png`, snapshot);
+  view.announcer.announce("Snapshot saved");
+}
+
+function updatePhotos() {
+  const { results } = photos;
+  byId("photo-downloads").hidden = !results.length;
+  const faceCount = results.reduce((count, result) => count + result.faces.length, 0);
+  if (results.length) view.announcer.announce(`${results.length} photos analyzed, ${faceCount} faces found`);
+}
+
+function saveJsonLines(name, results) {
+  saveFile(`${name}-${timestamp()}.jsonl`, toJsonLines(results), "application/x-ndjson");
+}
+
+function saveCsv(name, results) {
+  saveFile(`${name}-${timestamp()}.csv`, toCsv(results), "text/csv");
+}
+
+// -- events
+
+connectControls({
+  toggleSource,
+  startWebcam,
+  togglePause: () => state.isRunning && setPaused(!capture.isPaused),
+  toggleMirror,
+  toggleAnonymization,
+  followNextFace,
+  saveSnapshot,
+  openFiles,
+  changeWebcam: () => state.isActive && startWebcam(),
+  changeBackend,
+  saveJsonLines: () => saveJsonLines("mien", capture.results),
+  saveCsv: () => saveCsv("mien", capture.results),
+  savePhotosJsonLines: () => saveJsonLines("mien-photos", photos.results),
+  savePhotosCsv: () => saveCsv("mien-photos", photos.results),
+  clearPhotos: () => photos.clear(),
+});
+
+video.addEventListener("ended", () => capture.source && !capture.source.isLive && setStatus("ended"));
 document.addEventListener("visibilitychange", () => {
-  setBanner("tab", document.hidden && state === "running" ? BANNERS.hidden : null);
-  if (live.source && !live.source.live && !live.paused) {
-    if (document.hidden) video.pause();
-    else video.play().catch(() => {});
-  }
+  setBanner("tab", document.hidden && state.isRunning ? BANNERS.hidden : null);
+  if (!capture.source || capture.source.isLive || capture.isPaused) return;
+  if (document.hidden) video.pause();
+  else video.play().catch(() => {});
 });
 navigator.mediaDevices?.addEventListener?.("devicechange", async () => {
-  await listCameras();
-  if (state === "lost" && (await cameras()).length) startCamera();
+  const webcams = await listWebcams();
+  view.showWebcams(webcams);
+  if (state.status === "lost" && webcams.length) startWebcam();
 });
-addEventListener("pagehide", () => live.stop());
+addEventListener("pagehide", () => capture.stop());
 
-// -- the beginning
-
-at("legend").replaceChildren(
-  ...description.labels.map((label) => {
-    const key = element("span", "", label);
-    const dot = element("i");
-    dot.style.setProperty("--hue", hueOf(label));
-    key.prepend(dot);
-    return key;
-  }),
-);
-at("privacy").textContent = PRIVACY[where()];
-greeter.show({ happy: 1 }, true);
-setState("idle");
+view.showPrivacyNote(inferenceLocation());
+setStatus("idle");

@@ -1,70 +1,70 @@
-/** What people are told of every state: a title, a sentence, and whether it is trouble. */
+/** Texts for every status of the page: a title, an explanation, and whether it is an error. */
 
-export const STATES = {
+export const STATUS_TEXTS = {
   idle: {
-    title: "What does a face show?",
-    words: "Start the camera, or drop photos or a short video anywhere on this page.",
+    title: "Which expression does a face show?",
+    text: "Start the webcam, or drop photos or a short video anywhere on this page.",
   },
-  asking: {
-    title: "May this page see you?",
-    words: "Your browser asks whether this page may use the camera. Choose Allow.",
+  requesting: {
+    title: "Allow camera access",
+    text: "Your browser shows a permission prompt. Choose Allow.",
   },
   denied: {
-    title: "The camera is not allowed",
-    words: "Allow it in the site settings beside the address, then press Start camera. Photos and videos need no camera.",
-    alarm: true,
+    title: "Camera access denied",
+    text: "Allow it in the site settings next to the address bar, then press Start webcam. Photos and videos need no camera.",
+    isError: true,
   },
   none: {
-    title: "There is no camera",
-    words: "Plug one in and press Start camera, or open photos or a video.",
-    alarm: true,
+    title: "No camera found",
+    text: "Plug one in and press Start webcam, or open photos or a video.",
+    isError: true,
   },
   busy: {
-    title: "The camera is busy",
-    words: "Another program or tab has it. Close that, then press Start camera.",
-    alarm: true,
+    title: "The camera is in use",
+    text: "Close the other program or tab that uses it, then press Start webcam.",
+    isError: true,
   },
   insecure: {
-    title: "No camera at this address",
-    words: "Browsers give the camera to https and to 127.0.0.1 only. Open this page there; photos and videos work here too.",
-    alarm: true,
+    title: "No camera access at this address",
+    text: "Browsers allow the camera on https and on 127.0.0.1 only. Open this page there; photos and videos work here too.",
+    isError: true,
   },
   lost: {
-    title: "The camera went away",
-    words: "It stopped giving images. Is it plugged in? It starts again when it is back.",
-    alarm: true,
+    title: "Camera disconnected",
+    text: "It stopped sending images. Is it plugged in? Analysis resumes when it is back.",
+    isError: true,
   },
   failed: {
     title: "The camera can’t be opened",
-    words: "Try another one from the list, or load the page again.",
-    alarm: true,
+    text: "Choose another one from the list, or reload the page.",
+    isError: true,
   },
   unplayable: {
     title: "This video can’t be played",
-    words: "Expected one that this browser plays, such as MP4 (H.264) or WebM. Convert it, or use mien predict on the command line.",
-    alarm: true,
+    text: "Expected a format that this browser plays, such as MP4 (H.264) or WebM. Convert it, or use mien predict on the command line.",
+    isError: true,
   },
-  ended: { title: "The video has ended", words: "Its readings can be saved. Press Start to play it again." },
 };
 
 export const BANNERS = {
-  hidden: { words: "Reading pauses while this tab is hidden" },
-  paused: { words: "Paused" },
-  silent: { words: "The camera gives no image", alarm: true },
-  connecting: { words: "Connecting to the server on this computer …" },
-  lost: { words: "Connection lost. Trying again …", alarm: true },
-  back: { words: "Connected again" },
-  slow: { words: "The server is slow to answer …" },
-  loading: { words: "Loading the model …" },
-  runtime_absent: {
-    words: "The browser’s runtime is not here. Run: mien models pull onnxruntime-web, then choose In the browser again",
-    alarm: true,
+  hidden: { text: "Paused while this tab is hidden" },
+  paused: { text: "Paused" },
+  ended: { text: "The video has ended. Save its results, or press Start to play it again" },
+  muted: { text: "The camera sends no image", isError: true },
+  connecting: { text: "Connecting to the server …" },
+  lost: { text: "Connection lost. Reconnecting …", isError: true },
+  reconnected: { text: "Connected again" },
+  slow: { text: "The server responds slowly …" },
+  loading: { text: "Loading the model …" },
+  missing_package: {
+    text: "onnxruntime-web is missing. Run: mien models pull onnxruntime-web, then choose In the browser again",
+    isError: true,
   },
-  model_absent: { words: "The model is not on this computer. Run: mien models list", alarm: true },
-  failed: { words: "Reading failed here. Choose the other way, or load the page again", alarm: true },
+  missing_model: { text: "The model is not on this machine. Run: mien models list", isError: true },
+  failed: { text: "Inference in the browser failed. Choose On the server, or reload the page", isError: true },
 };
 
-export const PRIVACY = {
-  server: "Images go to the mien server that gave this page, and nowhere else; none is kept.",
-  browser: "Images do not leave this page: it reads them itself.",
+export const PRIVACY_NOTES = {
+  server: "Images are sent to the mien server that delivered this page and nowhere else; none is stored.",
+  browser: "Images do not leave this page: inference runs in your browser.",
 };

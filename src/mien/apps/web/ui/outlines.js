@@ -1,17 +1,17 @@
 /**
- * A posed face as outlines to paint, in the unit square: mien/avatar/outlines.py, shape for shape.
+ * A posed face as outlines to paint, in the unit square: mien/visualization/avatar/outlines.py, shape for shape.
  *
  * A shape is {points: [[x, y], ...], fill: [r, g, b] | null, stroke: [r, g, b] | null, width}. Where there is a fill
  * the outline is closed. A test holds both files to the same outlines.
  */
 
-import description from "./description.js";
-import { clamp, roundEven } from "./numbers.js";
+import constants from "../inference/constants.js";
+import { clamp, roundEven } from "../inference/image.js";
 
 const {
   INK, WHITE, MOUTH, TONGUE, BLUSH, CHILL, WATER, STEAM, HEAD, FACE, EYE_APART, EYE_Y, EYE_WIDE, EYE_HIGH, MOUTH_Y,
   MOUTH_WIDE, PUFFS, FAINTEST,
-} = description.outlines;
+} = constants.outlines;
 const { PI } = Math;
 const SIDES = [-1, 1];
 
@@ -45,7 +45,7 @@ function* head(pose) {
   const skin = rgb(pose.skin);
   yield filled(ellipse(x, y, radius, radius, 96), mix(skin, INK, 0.2));
   yield filled(ellipse(...FACE, 96), skin);
-  const chill = shown(pose.chill);
+  const chill = visibleAmount(pose.chill);
   if (chill) yield* forehead(skin, chill);
   const turn = -0.7;
   const glint = ellipse(0, 0, 0.062, 0.036).map(([a, b]) => [
@@ -56,11 +56,11 @@ function* head(pose) {
 }
 
 function* forehead(skin, chill) {
-  const [x, y, wide, high] = FACE;
+  const [x, y, halfWidth, halfHeight] = FACE;
   for (const [deep, share] of [[0.86, 0.2], [0.68, 0.36], [0.5, 0.55]]) {
     const reach = Math.acos(1 - deep * chill);
-    const level = y - high * Math.cos(reach);
-    const edge = wide * Math.sin(reach);
+    const level = y - halfHeight * Math.cos(reach);
+    const edge = halfWidth * Math.sin(reach);
     const sagging = steps(12, -12, 12).map((t) => [x + edge * t, level + 0.03 * chill * (1 - t * t)]);
     yield filled([...arc(FACE, -PI / 2 - reach, -PI / 2 + reach), ...sagging], mix(skin, CHILL, share * chill));
   }
@@ -75,29 +75,29 @@ function* cheek(pose, side) {
 
 function* eye(pose, side) {
   const x = 0.5 + side * EYE_APART;
-  const high = EYE_HIGH * pose.eye_open;
-  const wide = EYE_WIDE * (0.6 + 0.4 * pose.eye_open);
+  const halfHeight = EYE_HIGH * pose.eye_open;
+  const halfWidth = EYE_WIDE * (0.6 + 0.4 * pose.eye_open);
 
   // t runs from -1 at the nose to 1 at the temple
-  const ball = (t) => high * Math.sqrt(Math.max(1 - t * t, 0));
+  const ball = (t) => halfHeight * Math.sqrt(Math.max(1 - t * t, 0));
   const top = (t) => {
-    const lid = EYE_Y - high + 2 * high * pose.lid + pose.lid_tilt * 0.45 * high * t;
+    const lid = EYE_Y - halfHeight + 2 * halfHeight * pose.lid + pose.lid_tilt * 0.45 * halfHeight * t;
     return Math.min(Math.max(EYE_Y - ball(t), lid), EYE_Y + ball(t));
   };
   const bottom = (t) => top(t) + (EYE_Y + ball(t) - top(t)) * (1 - pose.squint);
   const along = (edge) => steps(-20, 20, 40).map((share) => {
     const t = Math.sin(PI * share);
-    return [x + side * wide * t, edge(t)];
+    return [x + side * halfWidth * t, edge(t)];
   });
 
   const lid = along(top);
   if (pose.lid > 0.02) {
     const skin = rgb(pose.skin);
-    yield filled(ellipse(x, EYE_Y, wide, high, 40), mix(skin, INK, 0.12));
+    yield filled(ellipse(x, EYE_Y, halfWidth, halfHeight, 40), mix(skin, INK, 0.12));
     yield filled([...lid, ...along((t) => EYE_Y + ball(t)).reverse()], skin);
   }
   yield filled([...lid, ...along(bottom).reverse()], WHITE);
-  yield* pupil(pose, x, (px) => top(((px - x) * side) / wide), (px) => bottom(((px - x) * side) / wide));
+  yield* pupil(pose, x, (px) => top(((px - x) * side) / halfWidth), (px) => bottom(((px - x) * side) / halfWidth));
   yield stroked(lid, INK, 0.02 + 0.008 * pose.squint);
 }
 
@@ -122,16 +122,16 @@ function brow(pose, side) {
 }
 
 function* nose(pose) {
-  const wrinkle = shown(pose.nose_wrinkle);
+  const wrinkle = visibleAmount(pose.nose_wrinkle);
   if (!wrinkle) return;
   const colour = mix(rgb(pose.skin), INK, 0.6);
-  for (const [y, wide] of [[0.5, 0.032], [0.535, 0.042]]) {
-    yield stroked(steps(-2, 2, 2).map((t) => [0.5 + wrinkle * wide * t, y + 0.014 * t * t]), colour, 0.013 * wrinkle);
+  for (const [y, halfWidth] of [[0.5, 0.032], [0.535, 0.042]]) {
+    yield stroked(steps(-2, 2, 2).map((t) => [0.5 + wrinkle * halfWidth * t, y + 0.014 * t * t]), colour, 0.013 * wrinkle);
   }
 }
 
 function* mouth(pose) {
-  const wide = MOUTH_WIDE * pose.mouth_width;
+  const halfWidth = MOUTH_WIDE * pose.mouth_width;
   const share = clamp(0.5 - 0.62 * pose.mouth_curve, 0, 1); // of the opening that lies above the line of the mouth
 
   // t runs from -1 at the left corner to 1 at the right one
@@ -142,7 +142,7 @@ function* mouth(pose) {
   };
   const gape = (t) => 0.2 * pose.mouth_open * Math.sqrt(Math.max(1 - t * t, 0));
 
-  const opening = new Opening(wide, (t) => line(t) - share * gape(t), (t) => line(t) + (1 - share) * gape(t));
+  const opening = new Opening(halfWidth, (t) => line(t) - share * gape(t), (t) => line(t) + (1 - share) * gape(t));
   const lips = opening.along(0);
   if (pose.mouth_open > 0.02) {
     const chin = opening.along(1).reverse();
@@ -157,13 +157,13 @@ function* mouth(pose) {
 
 /** Half the width of a mouth, and the y of its upper and lower lip at t from -1 (left) to 1 (right). */
 class Opening {
-  constructor(wide, upper, lower) {
-    Object.assign(this, { wide, upper, lower });
+  constructor(halfWidth, upper, lower) {
+    Object.assign(this, { halfWidth, upper, lower });
   }
 
   /** A point from the upper lip (depth 0) to the lower one (1). */
   at(t, depth) {
-    return [0.5 + this.wide * t, this.upper(t) + depth * (this.lower(t) - this.upper(t))];
+    return [0.5 + this.halfWidth * t, this.upper(t) + depth * (this.lower(t) - this.upper(t))];
   }
 
   along(depth) {
@@ -173,11 +173,11 @@ class Opening {
 
 function* inMouth(pose, opening) {
   if (pose.mouth_open > 0.5) {
-    const across = (x) => (x - 0.5) / opening.wide;
+    const across = (x) => (x - 0.5) / opening.halfWidth;
     const y = opening.lower(0) + 0.015;
     const upper = (x) => opening.upper(across(x));
     const lower = (x) => opening.lower(across(x));
-    yield filled(clipped(0.5, y, 0.6 * opening.wide, upper, lower), TONGUE);
+    yield filled(clipped(0.5, y, 0.6 * opening.halfWidth, upper, lower), TONGUE);
   }
   if (pose.teeth > 0.02) {
     yield filled([...opening.along(0), ...opening.along(Math.min(pose.teeth, 1)).reverse()], WHITE);
@@ -190,13 +190,13 @@ function* inMouth(pose, opening) {
 }
 
 function* tongue(pose, opening) {
-  const out = shown(pose.tongue);
+  const out = visibleAmount(pose.tongue);
   if (!out) return;
   const half = 0.068;
   const root = 0.4 * opening.upper(0) + 0.6 * opening.lower(0);
   const tip = opening.lower(0) + 0.105 * out;
-  const high = Math.min(0.07, tip - root);
-  const sides = [[0.5 + half, root], ...arc([0.5, tip - high, half, high], 0, PI), [0.5 - half, root]];
+  const halfHeight = Math.min(0.07, tip - root);
+  const sides = [[0.5 + half, root], ...arc([0.5, tip - halfHeight, half, halfHeight], 0, PI), [0.5 - half, root]];
   yield filled(sides, TONGUE);
   yield stroked(sides, INK, 0.018);
   yield stroked([[0.5, root + 0.012], [0.5, tip - 0.045 * out]], mix(TONGUE, MOUTH, 0.55), 0.012);
@@ -207,7 +207,7 @@ function* drops(pose) {
     [pose.tear, 0.5 + EYE_APART + 0.035, 0.655, 0.052],
     [pose.sweat, 0.165, 0.36, 0.056],
   ]) {
-    const drop = shown(amount) * size;
+    const drop = visibleAmount(amount) * size;
     if (!drop) continue;
     const points = [...arc([x, y, drop, drop], -0.5, PI + 0.5), [x, y - 2.1 * drop]];
     yield { points, fill: WATER, stroke: mix(WATER, INK, 0.3), width: 0.012 };
@@ -216,28 +216,28 @@ function* drops(pose) {
 }
 
 function* steam(pose) {
-  const size = shown(pose.steam);
+  const size = visibleAmount(pose.steam);
   if (!size) return;
   const puffs = SIDES.flatMap((side) => PUFFS.map(([x, y, radius]) => [0.5 + side * x, y, radius * size]));
   for (const [x, y, radius] of puffs) yield filled(ellipse(x, y, radius, radius), mix(STEAM, INK, 0.3));
   for (const [x, y, radius] of puffs) yield filled(ellipse(x, y, 0.8 * radius, 0.8 * radius), STEAM);
 }
 
-/** first / of, ..., last / of, one apart in the numerator. */
-function steps(first, last, of) {
+/** first / divisor, ..., last / divisor, in steps of 1 / divisor. */
+function steps(first, last, divisor) {
   const by = Math.sign(last - first);
-  return Array.from({ length: Math.abs(last - first) + 1 }, (_, step) => (first + by * step) / of);
+  return Array.from({ length: Math.abs(last - first) + 1 }, (_, step) => (first + by * step) / divisor);
 }
 
-function ellipse(x, y, wide, high, count = 32) {
-  return arc([x, y, wide, high], 0, 2 * PI, count);
+function ellipse(x, y, halfWidth, halfHeight, count = 32) {
+  return arc([x, y, halfWidth, halfHeight], 0, 2 * PI, count);
 }
 
 /** Points on an ellipse [x, y, half width, half height] between two angles, clockwise from the right. */
-function arc([x, y, wide, high], start, end, count = 32) {
+function arc([x, y, halfWidth, halfHeight], start, end, count = 32) {
   return Array.from({ length: count + 1 }, (_, step) => {
     const angle = start + ((end - start) * step) / count;
-    return [x + wide * Math.cos(angle), y + high * Math.sin(angle)];
+    return [x + halfWidth * Math.cos(angle), y + halfHeight * Math.sin(angle)];
   });
 }
 
@@ -247,7 +247,7 @@ function clipped(x, y, radius, top, bottom) {
   for (const share of steps(-16, 16, 32)) {
     const reach = Math.sin(PI * share);
     const at = x + radius * reach;
-    // at the rim 1 - reach² can fall a hair under 0
+    // at the rim 1 - reach² can fall slightly below 0
     const half = radius * Math.sqrt(Math.max(1 - reach * reach, 0));
     const upper = Math.max(y - half, top(at));
     const lower = Math.min(y + half, bottom(at));
@@ -258,7 +258,7 @@ function clipped(x, y, radius, top, bottom) {
 }
 
 /** How large a tear or the like is drawn, 0 to 1, growing smoothly from nothing. */
-function shown(amount) {
+function visibleAmount(amount) {
   const share = clamp((amount - FAINTEST) / (1 - FAINTEST), 0, 1);
   return share * (2 - share);
 }
@@ -267,6 +267,6 @@ function rgb(colour) {
   return colour.map((channel) => roundEven(clamp(channel, 0, 255)));
 }
 
-function mix(one, other, share) {
-  return one.map((channel, at) => roundEven(channel + (other[at] - channel) * share));
+function mix(first, second, ratio) {
+  return first.map((channel, index) => roundEven(channel + (second[index] - channel) * ratio));
 }

@@ -1,9 +1,9 @@
-/** Where frames come from: a camera, or a video of one's own; both play in one video element. */
+/** Sources of frames, a webcam or a video file; both play in one video element. */
 
-const WANTED = { width: { ideal: 1280 }, height: { ideal: 720 }, frameRate: { ideal: 30 } };
+const VIDEO_CONSTRAINTS = { width: { ideal: 1280 }, height: { ideal: 720 }, frameRate: { ideal: 30 } };
 
-/** What browsers call their troubles with cameras, and the state that each means. */
-const TROUBLES = {
+/** Names of the browser's camera errors, and the status that each leads to. */
+const STATUS_BY_ERROR = {
   NotAllowedError: "denied",
   SecurityError: "denied",
   NotFoundError: "none",
@@ -12,36 +12,38 @@ const TROUBLES = {
   AbortError: "busy",
 };
 
-export class Camera {
-  live = true;
+export class Webcam {
+  isLive = true;
+  name = "camera";
   #stream = null;
 
   /**
-   * @param id of the camera; "": the usual one.
-   * @param on {lost, silent}: it was pulled out; whether it gives no image.
+   * @param deviceId of the camera; "": the default one.
+   * @param callbacks {onLost: it was disconnected, onMute: receives whether it delivers no image}.
    */
-  constructor(id, on) {
-    this.id = id;
-    this.on = on;
+  constructor(deviceId, callbacks) {
+    this.deviceId = deviceId;
+    this.callbacks = callbacks;
   }
 
-  /** Asks for the camera, ready to play. Throws an error whose ``state`` is a key of STATES. */
+  /** Requests the camera and connects it to the video. Throws an error whose ``status`` is a key of STATUS_TEXTS. */
   async open(video) {
-    if (!navigator.mediaDevices?.getUserMedia) throw troubled("insecure");
-    const which = this.id ? { deviceId: { exact: this.id } } : { facingMode: { ideal: "user" } };
+    if (!navigator.mediaDevices?.getUserMedia) throw sourceError("insecure");
+    const device = this.deviceId ? { deviceId: { exact: this.deviceId } } : { facingMode: { ideal: "user" } };
+    const constraints = { video: { ...VIDEO_CONSTRAINTS, ...device }, audio: false };
     try {
-      this.#stream = await navigator.mediaDevices.getUserMedia({ video: { ...WANTED, ...which }, audio: false });
+      this.#stream = await navigator.mediaDevices.getUserMedia(constraints);
     } catch (error) {
-      throw troubled(TROUBLES[error.name] ?? "failed");
+      throw sourceError(STATUS_BY_ERROR[error.name] ?? "failed");
     }
     const [track] = this.#stream.getVideoTracks();
-    track.addEventListener("ended", () => this.on.lost());
-    track.addEventListener("mute", () => this.on.silent(true));
-    track.addEventListener("unmute", () => this.on.silent(false));
+    track.addEventListener("ended", () => this.callbacks.onLost());
+    track.addEventListener("mute", () => this.callbacks.onMute(true));
+    track.addEventListener("unmute", () => this.callbacks.onMute(false));
     video.srcObject = this.#stream;
   }
 
-  /** Lets go of the camera: its light goes out. */
+  /** Releases the camera: its light goes out. */
   close(video) {
     for (const track of this.#stream?.getTracks() ?? []) track.stop();
     this.#stream = null;
@@ -49,40 +51,42 @@ export class Camera {
   }
 }
 
-export class Clip {
-  live = false;
-  #address = "";
+export class VideoFile {
+  isLive = false;
+  #url = "";
 
   constructor(file) {
     this.file = file;
+    this.name = file.name;
   }
 
+  /** Loads the first frame. Throws an error whose ``status`` is a key of STATUS_TEXTS. */
   async open(video) {
-    this.#address ||= URL.createObjectURL(this.file);
-    video.src = this.#address;
+    this.#url ||= URL.createObjectURL(this.file);
+    video.src = this.#url;
     await new Promise((resolve, reject) => {
       video.addEventListener("loadeddata", resolve, { once: true });
-      video.addEventListener("error", () => reject(troubled("unplayable")), { once: true });
+      video.addEventListener("error", () => reject(sourceError("unplayable")), { once: true });
     });
-    if (!video.videoWidth) throw troubled("unplayable");
+    if (!video.videoWidth) throw sourceError("unplayable");
   }
 
   close(video) {
     video.pause();
     video.removeAttribute("src");
     video.load();
-    URL.revokeObjectURL(this.#address);
-    this.#address = "";
+    URL.revokeObjectURL(this.#url);
+    this.#url = "";
   }
 }
 
-/** The cameras that the browser tells of, [{id, name}]; names come once it was allowed. */
-export async function cameras() {
-  const found = (await navigator.mediaDevices?.enumerateDevices?.()) ?? [];
-  const some = found.filter((device) => device.kind === "videoinput" && device.deviceId);
-  return some.map((device, row) => ({ id: device.deviceId, name: device.label || `Camera ${row + 1}` }));
+/** The cameras that the browser lists, [{id, name}]; it gives names once camera access was allowed. */
+export async function listWebcams() {
+  const devices = (await navigator.mediaDevices?.enumerateDevices?.()) ?? [];
+  const webcams = devices.filter((device) => device.kind === "videoinput" && device.deviceId);
+  return webcams.map((device, index) => ({ id: device.deviceId, name: device.label || `Camera ${index + 1}` }));
 }
 
-function troubled(state) {
-  return Object.assign(new Error(state), { state });
+function sourceError(status) {
+  return Object.assign(new Error(status), { status });
 }

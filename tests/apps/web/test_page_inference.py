@@ -1,4 +1,4 @@
-"""What the page reads by itself, beside what Python reads: avatars, face crops, tracks, whole images."""
+"""Inference in the browser agrees with Python: avatars, face crops, tracks, whole images."""
 
 from __future__ import annotations
 
@@ -26,64 +26,66 @@ from mien.tracking.tracker import Tracker
 from mien.visualization.avatar import POSES, pose, shapes
 
 LABELS = tuple(map(str, POSES))
-PROBABLE, PIXELS = 0.02, 2
+PROBABILITY_TOLERANCE, PIXEL_TOLERANCE = 0.02, 2
 
 OUTLINES = """async (rows) => {
-  const [{ shapes }, { pose }] = await Promise.all([import("/assets/outlines.js"), import("/assets/poses.js")]);
+  const [{ shapes }, { pose }] = await Promise.all([import("/assets/ui/outlines.js"), import("/assets/ui/avatar.js")]);
   return JSON.stringify(rows.map(([labels, probabilities]) => shapes(pose(labels, probabilities))));
 }"""
 
 CROPS = """async ([image, cases]) => {
-  const [{ crop }, { flaws }] = await Promise.all([import("/assets/cropping.js"), import("/assets/quality.js")]);
+  const { crop } = await import("/assets/inference/face_crop.js");
+  const { qualityIssues } = await import("/assets/inference/quality.js");
   const data = Uint8Array.from(atob(image.data), (sign) => sign.charCodeAt(0));
   return cases.map(({ face, rule, size, channels }) => {
-    const face crop = crop({ ...image, channels: 3, data }, face, rule, size, channels);
-    return [[...face crop.data], flaws(face, face crop)];
+    const faceCrop = crop({ ...image, channels: 3, data }, face, rule, size, channels);
+    return [[...faceCrop.data], qualityIssues(face, faceCrop)];
   });
 }"""
 
 TRACKS = """async (frames) => {
-  const { Tracker } = await import("/assets/tracking.js");
-  const { resultOf } = await import("/assets/predictions.js");
+  const { Tracker } = await import("/assets/inference/tracker.js");
+  const { toResult } = await import("/assets/inference/predictions.js");
   const tracker = new Tracker();
-  return frames.map(([seconds, some], index) => resultOf("", index, seconds, tracker.follow(some, seconds)));
+  return frames.map(([seconds, found], index) => toResult("", index, seconds, tracker.follow(found, seconds)));
 }"""
 
-READ = """async (bytes) => {
+PREDICT = """async (bytes) => {
   const image = new Blob([Uint8Array.from(atob(bytes), (sign) => sign.charCodeAt(0))]);
-  const { BrowserReader } = await import("/assets/readers.js");
-  window.reader ??= new BrowserReader("", { state: () => {}, result: () => {} });
-  return window.reader.photo(new File([image], "photo.png"));
+  const { BrowserBackend } = await import("/assets/ui/backends.js");
+  window.backend ??= new BrowserBackend("", { onStatus: () => {}, onResult: () => {} });
+  return window.backend.predictPhoto(new File([image], "photo.png"));
 }"""
 
 
-def test_the_description_is_what_python_says():
-    assert constants.DESCRIPTION.read_text(encoding="utf-8") == constants.written(), (
+def test_constants_are_up_to_date():
+    assert constants.CONSTANTS_FILE.read_text(encoding="utf-8") == constants.to_javascript(), (
         "run python -m mien.apps.web.constants"
     )
 
 
-def test_avatars_have_the_outlines_of_python(visit, server):
-    dice = random.Random(0)
+def test_avatar_outlines_are_those_of_python(visit, server):
+    rng = random.Random(0)
     rows = [[[label], [1.0]] for label in (*LABELS, "happiness", "sleepy")]
-    rows += [[list(LABELS), [dice.random() ** 3 for _ in LABELS]] for _ in range(60)]
-    told = json.loads(visit(server.address).page.evaluate(OUTLINES, rows))  # as text, which is far faster
-    for row, drawn in zip(rows, told, strict=True):
-        wanted = shapes(pose(*row))
-        assert len(drawn) == len(wanted)
-        for one, shape in zip(drawn, wanted, strict=True):
-            assert np.allclose(one["points"], shape.points, rtol=0, atol=1e-9)
-            assert (one["fill"], one["stroke"]) == tuple(list(it) if it else None for it in (shape.fill, shape.stroke))
-            assert one["width"] == pytest.approx(shape.width)
+    rows += [[list(LABELS), [rng.random() ** 3 for _ in LABELS]] for _ in range(60)]
+    drawn = json.loads(visit(server.address).page.evaluate(OUTLINES, rows))  # as text, which is far faster
+    for row, outlines in zip(rows, drawn, strict=True):
+        expected = shapes(pose(*row))
+        assert len(outlines) == len(expected)
+        for outline, shape in zip(outlines, expected, strict=True):
+            assert np.allclose(outline["points"], shape.points, rtol=0, atol=1e-9)
+            colours = tuple(list(colour) if colour else None for colour in (shape.fill, shape.stroke))
+            assert (outline["fill"], outline["stroke"]) == colours
+            assert outline["width"] == pytest.approx(shape.width)
 
 
-def as_js(face: Face) -> dict:
+def face_to_js(face: Face) -> dict:
     edges = {name: getattr(face.box, name) for name in ("left", "top", "right", "bottom")}
     return {"box": edges, "landmarks": [list(point) for point in points_of(face.landmarks)] if face.landmarks else None}
 
 
 @pytest.mark.parametrize("channels", [1, 3])
-def test_crops_are_cut_as_python_cuts_them(visit, server, channels):
+def test_face_crops_are_those_of_python(visit, server, channels):
     image = np.ascontiguousarray(astronaut()[:300, 100:400])
     leaning = Landmarks(Point(100, 110), Point(140, 90), Point(125, 120), Point(110, 140), Point(140, 130))
     cases = [
@@ -94,44 +96,46 @@ def test_crops_are_cut_as_python_cuts_them(visit, server, channels):
         (Face(Box(5, 5, 295, 295)), CropRule(1.2), 8),  # is halved first
     ]
     height, width = image.shape[:2]
-    asked = [
-        {"face": as_js(face), "rule": asdict(rule), "size": size, "channels": channels} for face, rule, size in cases
+    requests = [
+        {"face": face_to_js(face), "rule": asdict(rule), "size": size, "channels": channels}
+        for face, rule, size in cases
     ]
     sent = {"width": width, "height": height, "data": base64.b64encode(image.tobytes()).decode()}
-    told = visit(server.address).page.evaluate(CROPS, [sent, asked])
-    for (face, rule, size), (data, spoilt) in zip(cases, told, strict=True):
+    crops = visit(server.address).page.evaluate(CROPS, [sent, requests])
+    for (face, rule, size), (data, issues) in zip(cases, crops, strict=True):
         face_crop = crop(image, face, rule, size, channels)
         assert np.abs(np.array(data).reshape(face_crop.shape) - face_crop.astype(int)).max() <= 1
-        assert tuple(spoilt) == quality_issues(face, face_crop)
+        assert tuple(issues) == quality_issues(face, face_crop)
 
 
 def test_tracks_are_those_of_python(visit, server):
-    dice = random.Random(1)
-    labels, tracker, asked, wanted = ("happy", "sad", "neutral"), Tracker(), [], []
+    rng = random.Random(1)
+    labels, tracker, requests, expected = ("happy", "sad", "neutral"), Tracker(), [], []
     for index in range(80):
         seconds, predictions = 0.07 * index + (2.0 if index > 60 else 0.0), []
         for place in range(3):
-            if dice.random() < 0.8:
-                x, y = 100 * place + 30 * np.sin(index / 5), 50 + 3 * dice.random()
-                row = np.array([dice.random() ** 2 + 0.01 for _ in labels])
+            if rng.random() < 0.8:
+                x, y = 100 * place + 30 * np.sin(index / 5), 50 + 3 * rng.random()
+                row = np.array([rng.random() ** 2 + 0.01 for _ in labels])
                 face = Face(Box(x, y, x + 60, y + 70), confidence=(0.5, 0.9, 0.7)[place])
                 predictions.append(Prediction(face, labels, tuple(row / row.sum()), 0.6))
-        asked.append([seconds, [plain(one) for one in predictions]])
-        wanted.append(to_dict(FrameResult("", index, seconds, tracker.follow(predictions, seconds))))
-    for told, right in zip(visit(server.address).page.evaluate(TRACKS, asked), wanted, strict=True):
-        agrees(told, right, 1e-4, 0)
+        requests.append([seconds, [prediction_to_js(prediction) for prediction in predictions]])
+        expected.append(to_dict(FrameResult("", index, seconds, tracker.follow(predictions, seconds))))
+    results = visit(server.address).page.evaluate(TRACKS, requests)
+    for result, right in zip(results, expected, strict=True):
+        assert_agrees(result, right, 1e-4, 0)
 
 
-def plain(prediction: Prediction) -> dict:
+def prediction_to_js(prediction: Prediction) -> dict:
     return {
-        "face": {**as_js(prediction.face), "confidence": prediction.face.confidence}, "labels": prediction.labels,
+        "face": {**face_to_js(prediction.face), "confidence": prediction.face.confidence}, "labels": prediction.labels,
         "probabilities": prediction.probabilities, "unsureBelow": prediction.unsure_below,
-        "quality_issues": [], "held": None,
+        "qualityIssues": [], "held": None,
     }  # fmt: skip
 
 
-def agrees(told, right, probable, pixels):
-    """Whether two results in the schema say the same."""
+def assert_agrees(told, right, probable, pixels):
+    """Compares a result of the page with one of Python."""
     assert [face["emotion"] for face in told["faces"]] == [face["emotion"] for face in right["faces"]]
     for one, other in zip(told["faces"], right["faces"], strict=True):
         assert list(one) == list(other)
@@ -168,18 +172,18 @@ def images():
     }
 
 
-def test_the_page_reads_what_python_reads(visit, full_server, recognizer):
+def test_results_are_those_of_python(visit, full_server, recognizer):
     page = visit(full_server.address).page
     found = 0
     for image in images().values():
         encoded = io.BytesIO()
         Image.fromarray(np.ascontiguousarray(image)).save(encoded, "PNG")
-        told = page.evaluate(READ, base64.b64encode(encoded.getvalue()).decode())
+        result = page.evaluate(PREDICT, base64.b64encode(encoded.getvalue()).decode())
         predictions = recognizer.predict(np.ascontiguousarray(image)).predictions
         right = json.loads(json.dumps(to_dict(FrameResult("photo.png", predictions=predictions))))
-        agrees(told, right, PROBABLE, PIXELS)
+        assert_agrees(result, right, PROBABILITY_TOLERANCE, PIXEL_TOLERANCE)
         found += len(right["faces"])
     assert found >= 9
-    # no frame left the page: what was asked for is the page itself, the runtime and the models
-    assert {method for method, _ in full_server.sent} == {"GET"}
-    assert all(path.startswith(("/assets/", "/ort/", "/v1/models")) or path == "/" for _, path in full_server.sent)
+    # no frame left the page: it requested itself, the runtime and the models
+    assert {method for method, _ in full_server.requests} == {"GET"}
+    assert all(path.startswith(("/assets/", "/ort/", "/v1/models")) or path == "/" for _, path in full_server.requests)
