@@ -134,10 +134,10 @@ def prediction_to_js(prediction: Prediction) -> dict:
     }  # fmt: skip
 
 
-def assert_agrees(told, right, probable, pixels):
+def assert_agrees(result, right, probable, pixels):
     """Compares a result of the page with one of Python."""
-    assert [face["emotion"] for face in told["faces"]] == [face["emotion"] for face in right["faces"]]
-    for one, other in zip(told["faces"], right["faces"], strict=True):
+    assert [face["emotion"] for face in result["faces"]] == [face["emotion"] for face in right["faces"]]
+    for one, other in zip(result["faces"], right["faces"], strict=True):
         assert list(one) == list(other)
         assert np.abs(np.subtract(one["box"], other["box"])).max() <= pixels
         if other["landmarks"]:
@@ -146,7 +146,7 @@ def assert_agrees(told, right, probable, pixels):
         assert one["confidence"] == pytest.approx(other["confidence"], abs=probable)
         for name in ("unsure", "turned_away", "reasons", "track"):
             assert one[name] == other[name]
-    assert {**told, "faces": []} == {**right, "faces": []}
+    assert {**result, "faces": []} == {**right, "faces": []}
 
 
 def images():

@@ -51,7 +51,7 @@ function connectButtons(actions, shortcuts) {
 function connectKeyboard(shortcuts) {
   addEventListener("keydown", (event) => {
     const { target, key } = event;
-    const isTyping = target.closest?.("input:not([type=file]), select, textarea, dialog[open]");
+    const isTyping = target.closest?.("input:not([type=file], [type=radio]), select, textarea, dialog[open]");
     const isPressing = key === " " && target.closest?.("button, a, input");
     const hasModifier = event.ctrlKey || event.metaKey || event.altKey;
     if (isTyping || isPressing || hasModifier || event.repeat || !shortcuts[key]) return;
