@@ -130,7 +130,7 @@ def prediction_to_js(prediction: Prediction) -> dict:
     return {
         "face": {**face_to_js(prediction.face), "confidence": prediction.face.confidence}, "labels": prediction.labels,
         "probabilities": prediction.probabilities, "unsureBelow": prediction.unsure_below,
-        "qualityIssues": [], "held": None,
+        "qualityIssues": [], "stableLabel": None,
     }  # fmt: skip
 
 

@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 
     from mien.apps.server.service import Service
 
-INDEX = "ui/index.html"
-FOLDERS = ("ui", "inference")
+INDEX_FILE = "ui/index.html"
+PAGE_FOLDERS = ("ui", "inference")
 """Folders of the web page that are served; Python's own files lie next to them."""
 
 KINDS = {
@@ -53,7 +53,7 @@ def router(service: Service, schema: Callable[[], dict[str, Any]]) -> APIRouter:
 
     @routes.get("/")
     async def index(request: Request) -> Response:
-        return await _static(request, service.settings.page, INDEX)
+        return await _static(request, service.settings.page, INDEX_FILE)
 
     @routes.get("/assets/{name:path}")
     async def assets(request: Request, name: str) -> Response:
@@ -91,7 +91,7 @@ async def _static(request: Request, folder: Path, name: str) -> Response:
 
 def _content(folder: Path, name: str) -> bytes:
     """A file of the page: one that its folders list, so that no name leads elsewhere."""
-    paths = [path for part in FOLDERS if (folder / part).is_dir() for path in (folder / part).iterdir()]
+    paths = [path for part in PAGE_FOLDERS if (folder / part).is_dir() for path in (folder / part).iterdir()]
     files = {path.relative_to(folder).as_posix(): path for path in paths if path.is_file()}
     if name not in files:
         raise Refusal("not_found", "expected a file of the page; there is none of that name")

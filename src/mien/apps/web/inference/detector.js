@@ -11,8 +11,9 @@ import { cropRegion, flipHorizontal, pasteOnBlack, resize, roundEven } from "./i
 import { sum } from "./probabilities.js";
 
 const {
-  AGAIN, CELL, DWARFED, LARGEST, LEAST, NESTED, SAME, STRIDES, SURE, doubtful, last_look: LAST_LOOK, looks: LOOKS,
-  smallest: SMALLEST,
+  AGAIN: RESCORING_SIZES, CELL: CELL_VALUES, DWARFED: DWARF_RATIO, LARGEST: MAX_LOG_SIZE, LEAST: RESCORING_MIN_SCORE,
+  NESTED: MAX_NESTING, SAME: RESCORING_MIN_IOU, STRIDES, SURE: DWARF_MIN_SCORE, doubtful: UNCERTAIN_SCORES,
+  last_look: FALLBACK_SCALE, looks: SCALES, smallest: MIN_FACE_PX,
 } = constants.detection;
 
 export class Detector {
@@ -23,16 +24,16 @@ export class Detector {
   constructor(network, card) {
     this.network = network;
     this.card = card;
-    this.minScore = Math.min(card.score, doubtful[0]);
+    this.minScore = Math.min(card.score, UNCERTAIN_SCORES[0]);
   }
 
   /** The faces in an RGB image, largest first: {box, landmarks, confidence}. */
   async detect(image) {
     const candidates = [];
-    for (const scale of LOOKS) candidates.push(...(await this.#candidates(image, scale)));
+    for (const scale of SCALES) candidates.push(...(await this.#candidates(image, scale)));
     const faces = await this.#rescore(image, this.#suppress(candidates));
     if (faces.length) return faces;
-    return this.#rescore(image, this.#suppress(await this.#candidates(image, LAST_LOOK)));
+    return this.#rescore(image, this.#suppress(await this.#candidates(image, FALLBACK_SCALE)));
   }
 
   /** Grid cells with scores from 0 to 1, and boxes framed as the card says. */
@@ -40,7 +41,7 @@ export class Detector {
     const cellsOfImages = await this.network(images);
     const logFraming = Math.log(this.card.framing);
     for (const cells of cellsOfImages) {
-      for (let at = 0; at < cells.length; at += CELL) {
+      for (let at = 0; at < cells.length; at += CELL_VALUES) {
         cells[at] = 1 / (1 + Math.exp(-cells[at]));
         cells[at + 3] += logFraming;
         cells[at + 4] += logFraming;
@@ -50,32 +51,33 @@ export class Detector {
   }
 
   /** The candidates at one inference scale, several for each face. */
-  async #candidates(image, { longest, enlarge, border, least, most }) {
+  async #candidates(image, scale) {
+    const { longest: longestPx, enlarge: maxEnlargement, border: borderPx, least: minShare, most: maxShare } = scale;
     const imageSide = Math.max(image.width, image.height);
-    const scale = Math.min(enlarge, longest / imageSide);
-    const width = Math.max(1, roundEven(image.width * scale));
-    const height = Math.max(1, roundEven(image.height * scale));
-    const inputWidth = roundUpTo32(width + 2 * border);
-    const inputHeight = roundUpTo32(height + 2 * border);
-    const input = pasteOnBlack(resize(image, width, height), inputWidth, inputHeight, border, border);
+    const factor = Math.min(maxEnlargement, longestPx / imageSide);
+    const width = Math.max(1, roundEven(image.width * factor));
+    const height = Math.max(1, roundEven(image.height * factor));
+    const inputWidth = roundUpTo32(width + 2 * borderPx);
+    const inputHeight = roundUpTo32(height + 2 * borderPx);
+    const input = pasteOnBlack(resize(image, width, height), inputWidth, inputHeight, borderPx, borderPx);
     const [cells] = await this.#cells([input]);
     const [scaleX, scaleY] = [image.width / width, image.height / height];
     return decode(cells, inputHeight, inputWidth, this.minScore)
-      .map((face) => moveFace(face, -border, -border, scaleX, scaleY))
+      .map((face) => moveFace(face, -borderPx, -borderPx, scaleX, scaleY))
       .filter(({ box }) => {
         const share = (box.bottom - box.top) / imageSide;
-        return sideOf(box) >= SMALLEST && least <= share && share < most;
+        return sideOf(box) >= MIN_FACE_PX && minShare <= share && share < maxShare;
       });
   }
 
   /** One candidate for each face, largest first; none nested in a better one. */
   #suppress(candidates) {
-    return largestFirst(suppress(suppress(candidates, this.card.overlap), NESTED, true));
+    return largestFirst(suppress(suppress(candidates, this.card.overlap), MAX_NESTING, true));
   }
 
   /** The candidates whose score is high enough, uncertain ones after test-time augmentation. */
   async #rescore(image, candidates) {
-    const [low, high] = doubtful;
+    const [low, high] = UNCERTAIN_SCORES;
     const rescored = [];
     for (const face of candidates) {
       const isUncertain = low <= face.confidence && face.confidence < high;
@@ -84,15 +86,15 @@ export class Detector {
     const confident = rescored.filter((face) => face.confidence >= high);
     const largestSide = Math.max(0, ...confident.map((face) => sideOf(face.box)));
     return rescored.filter((face) => {
-      const isDwarfed = sideOf(face.box) * DWARFED < largestSide;
-      return face.confidence >= (isDwarfed ? Math.max(this.card.score, SURE) : this.card.score);
+      const isDwarfed = sideOf(face.box) * DWARF_RATIO < largestSide;
+      return face.confidence >= (isDwarfed ? Math.max(this.card.score, DWARF_MIN_SCORE) : this.card.score);
     });
   }
 
   /** The face with the mean of its score and those at other scales, flipped and not. */
   async #augment(image, face) {
     const scores = [face.confidence];
-    for (const [side, faceSide] of AGAIN) {
+    for (const [side, faceSide] of RESCORING_SIZES) {
       const [input, box] = cropAround(image, face.box, side, faceSide);
       const flippedBox = { ...box, left: side - box.right, right: side - box.left };
       const [cells, flippedCells] = await this.#cells([input, flipHorizontal(input)]);
@@ -109,7 +111,7 @@ export function decode(cells, height, width, minScore) {
   for (const stride of STRIDES) {
     const columns = Math.floor(width / stride);
     const rows = Math.floor(height / stride);
-    for (let cell = 0; cell < rows * columns; cell += 1, at += CELL) {
+    for (let cell = 0; cell < rows * columns; cell += 1, at += CELL_VALUES) {
       if (cells[at] >= minScore) faces.push(decodeCell(cells, at, cell % columns, Math.floor(cell / columns), stride));
     }
   }
@@ -119,8 +121,8 @@ export function decode(cells, height, width, minScore) {
 function decodeCell(cells, at, column, row, stride) {
   const x = (column + cells[at + 1]) * stride;
   const y = (row + cells[at + 2]) * stride;
-  const halfWidth = Math.exp(Math.min(cells[at + 3], LARGEST)) * (stride / 2);
-  const halfHeight = Math.exp(Math.min(cells[at + 4], LARGEST)) * (stride / 2);
+  const halfWidth = Math.exp(Math.min(cells[at + 3], MAX_LOG_SIZE)) * (stride / 2);
+  const halfHeight = Math.exp(Math.min(cells[at + 4], MAX_LOG_SIZE)) * (stride / 2);
   const landmarks = [0, 2, 4, 6, 8].map((offset) => [
     (column + cells[at + 5 + offset]) * stride,
     (row + cells[at + 6 + offset]) * stride,
@@ -149,8 +151,8 @@ function roundUpTo32(length) {
 
 /** The best score of the candidates at a box, 0 if there are none. */
 function scoreAt(box, cells, side) {
-  const candidates = decode(cells, side, side, LEAST).filter((face) => areaOf(face.box) > 0);
-  const matching = candidates.filter((face) => overlap(box, face.box) > SAME);
+  const candidates = decode(cells, side, side, RESCORING_MIN_SCORE).filter((face) => areaOf(face.box) > 0);
+  const matching = candidates.filter((face) => overlap(box, face.box) > RESCORING_MIN_IOU);
   return Math.max(0, ...matching.map((face) => face.confidence));
 }
 

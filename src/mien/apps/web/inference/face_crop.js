@@ -4,7 +4,7 @@ import { centreOf, sideOf } from "./boxes.js";
 import constants from "./constants.js";
 import { clamp, cropRegion, resample, resamplingWeights, resize, roundEven, toGrey } from "./image.js";
 
-const { FINEST } = constants.cropping;
+const { FINEST: MAX_OVERSAMPLING } = constants.cropping;
 
 /**
  * The square around a face, resampled to the classifier's input.
@@ -18,8 +18,8 @@ export function crop(image, face, rule, size, channels) {
   const roll = rollToUndo(face, rule);
   let square = cutSquare(image, centreOf(face.box), side, roll === null ? 1 : 1 + side / 4);
   if (channels === 1) square = { ...square, image: toGrey(square.image) };
-  square = shrink(square, FINEST * size);
-  if (roll !== null) square = rotate(square, roll, FINEST * size);
+  square = shrink(square, MAX_OVERSAMPLING * size);
+  if (roll !== null) square = rotate(square, roll, MAX_OVERSAMPLING * size);
   const columns = cropWeights(square.left, square.width / size, size, square.image.width);
   const rows = cropWeights(square.top, square.height / size, size, square.image.height);
   return resample(square.image, columns, rows);

@@ -1,17 +1,17 @@
 /**
  * The prediction of a face, and its form in the result schema: mien/structures.py and mien/outputs/schema.py.
  *
- * A prediction is {face, labels, probabilities, unsureBelow, track, qualityIssues, held}.
+ * A prediction is {face, labels, probabilities, unsureBelow, track, qualityIssues, stableLabel}.
  */
 
 import constants from "./constants.js";
 import { roundEven } from "./image.js";
 
-const { AMBIGUOUS, BLURRED, NOSE, TURNED, TURNED_AWAY } = constants.faces;
+const { AMBIGUOUS, BLURRED, NOSE: NOSE_DEPTH_RATIO, TURNED, TURNED_AWAY: TURNED_AWAY_DEGREES } = constants.faces;
 
 export function emotionOf(prediction) {
-  const { held, labels, probabilities } = prediction;
-  return held ?? labels[probabilities.indexOf(Math.max(...probabilities))];
+  const { stableLabel, labels, probabilities } = prediction;
+  return stableLabel ?? labels[probabilities.indexOf(Math.max(...probabilities))];
 }
 
 export function probabilityOf(prediction, label = emotionOf(prediction)) {
@@ -24,7 +24,7 @@ export function isUnsure(prediction) {
 }
 
 export function isTurnedAway({ landmarks }) {
-  return Boolean(landmarks) && Math.abs(yawOf(landmarks)) >= TURNED_AWAY;
+  return Boolean(landmarks) && Math.abs(yawOf(landmarks)) >= TURNED_AWAY_DEGREES;
 }
 
 /** Approximate yaw of the head in degrees: positive towards the right of the image. */
@@ -33,7 +33,7 @@ export function yawOf([rightEye, leftEye, nose]) {
   const eyeDistance = Math.hypot(across, down);
   const [x, y] = [nose[0] - (leftEye[0] + rightEye[0]) / 2, nose[1] - (leftEye[1] + rightEye[1]) / 2];
   const noseOffset = eyeDistance ? (x * across + y * down) / eyeDistance : x;
-  return (Math.atan2(noseOffset, NOSE * eyeDistance) * 180) / Math.PI;
+  return (Math.atan2(noseOffset, NOSE_DEPTH_RATIO * eyeDistance) * 180) / Math.PI;
 }
 
 /** Roll of the head in degrees: positive clockwise. */

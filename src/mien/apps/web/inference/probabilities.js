@@ -2,7 +2,7 @@
 
 import constants from "./constants.js";
 
-const { SMALLEST } = constants.probabilities;
+const { SMALLEST: MIN_PROBABILITY } = constants.probabilities;
 
 export function sum(values) {
   let total = 0;
@@ -23,7 +23,7 @@ export function softmax(logits, temperature = 1) {
 export function geometricMean(parts, temperature = 1, offsets = []) {
   const totalWeight = sum(parts.map(([, weight]) => weight));
   const mean = parts[0][0].map((_, label) =>
-    sum(parts.map(([part, weight]) => (weight / totalWeight) * Math.log(Math.max(part[label], SMALLEST)))),
+    sum(parts.map(([part, weight]) => (weight / totalWeight) * Math.log(Math.max(part[label], MIN_PROBABILITY)))),
   );
   return softmax(mean.map((value, label) => value + (offsets[label] ?? 0)), temperature);
 }

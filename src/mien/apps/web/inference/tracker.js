@@ -5,7 +5,10 @@ import constants from "./constants.js";
 import { emotionOf, isUnsure, probabilityOf } from "./predictions.js";
 import { softmax, sum } from "./probabilities.js";
 
-const { LEAST, LEAST_ALIKE, MOST_GROWN, REACH, steadiness: DEFAULT_CONFIG } = constants.tracking;
+const {
+  LEAST: MIN_PROBABILITY, LEAST_ALIKE: MIN_SIMILARITY, MOST_GROWN: MAX_SCALE_RATIO, REACH: MAX_SHIFT_SIDES,
+  steadiness: DEFAULT_CONFIG,
+} = constants.tracking;
 
 export class Tracker {
   #tracks = [];
@@ -18,7 +21,7 @@ export class Tracker {
 
   /** The predictions of the next frame, in their order, smoothed and with track numbers. Times are in seconds. */
   follow(predictions, seconds) {
-    if (seconds < this.#now) this.forget();
+    if (seconds < this.#now) this.reset();
     this.#now = seconds;
     this.#tracks = this.#tracks.filter((track) => seconds - track.lastSeen <= this.config.gap);
     const matches = matchTracks(this.#tracks.map((track) => track.box), predictions.map(({ face }) => face.box));
@@ -27,7 +30,7 @@ export class Tracker {
   }
 
   /** Starts new tracks for all faces of later frames; track numbers are not used again. */
-  forget() {
+  reset() {
     this.#tracks = [];
     this.#now = -Infinity;
   }
@@ -56,7 +59,7 @@ export class Tracker {
     const unsureBelow = Math.max(prediction.unsureBelow - (track.isSure ? this.config.sureness : 0), 0);
     let smoothed = { ...prediction, probabilities: softmax(track.logits), unsureBelow, track: track.number };
     if (track.label && probabilityOf(smoothed) - probabilityOf(smoothed, track.label) <= this.config.margin) {
-      smoothed = { ...smoothed, held: track.label };
+      smoothed = { ...smoothed, stableLabel: track.label };
     }
     track.label = emotionOf(smoothed);
     track.isSure = !isUnsure(smoothed);
@@ -66,7 +69,7 @@ export class Tracker {
 
 /** Log probabilities, centred at 0. */
 function logitsOf({ probabilities }) {
-  const logits = probabilities.map((probability) => Math.log(Math.max(probability, LEAST)));
+  const logits = probabilities.map((probability) => Math.log(Math.max(probability, MIN_PROBABILITY)));
   const mean = sum(logits) / logits.length;
   return logits.map((logit) => logit - mean);
 }
@@ -76,7 +79,7 @@ function matchTracks(tracks, boxes) {
   const pairs = boxes.flatMap((box, row) => tracks.map((track, trackRow) => [similarity(track, box), row, trackRow]));
   const matches = new Map();
   for (const [value, row, trackRow] of pairs.toSorted(([first], [second]) => second - first)) {
-    if (value < LEAST_ALIKE || matches.has(row) || [...matches.values()].includes(trackRow)) continue;
+    if (value < MIN_SIMILARITY || matches.has(row) || [...matches.values()].includes(trackRow)) continue;
     matches.set(row, trackRow);
   }
   return matches;
@@ -85,8 +88,8 @@ function matchTracks(tracks, boxes) {
 /** Similarity of two boxes, 0 to 2: their intersection over union, and how close their centres are for their size. */
 function similarity(before, after) {
   const areas = [areaOf(before), areaOf(after)];
-  if (Math.max(...areas) > MOST_GROWN ** 2 * Math.min(...areas)) return 0;
+  if (Math.max(...areas) > MAX_SCALE_RATIO ** 2 * Math.min(...areas)) return 0;
   const [[x, y], [afterX, afterY]] = [centreOf(before), centreOf(after)];
   const distance = Math.hypot(x - afterX, y - afterY) / Math.sqrt(Math.max(...areas));
-  return overlap(before, after) + Math.max(0, 1 - distance / REACH);
+  return overlap(before, after) + Math.max(0, 1 - distance / MAX_SHIFT_SIDES);
 }

@@ -51,7 +51,7 @@ const handlers = {
   },
 
   reset_tracks() {
-    tracker.forget();
+    tracker.reset();
   },
 };
 
