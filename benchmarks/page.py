@@ -1,4 +1,4 @@
-"""Markdown: tables, and the blocks of a page that a run fills."""
+"""Markdown: tables, and the blocks of a page that a benchmark fills."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Section:
-    """What one measurement found.
+    """The outcome of one benchmark.
 
     Attributes:
-        markdown: for people.
-        figures: the same and more as numbers, for ``json.dumps``.
+        markdown: the table for a page.
+        figures: the same numbers and more, for ``json.dumps``.
     """
 
     markdown: str
@@ -23,18 +23,18 @@ class Section:
 
 
 def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """A Markdown table; every column but the first is aligned right."""
+    """A Markdown table; all columns but the first are aligned right."""
     rule = ["---", *["---:"] * (len(header) - 1)]
     return "\n".join(f"| {' | '.join(cells)} |" for cells in (header, rule, *rows))
 
 
 def fill(page: str, blocks: Mapping[str, str]) -> str:
-    """A page with some of its blocks replaced, the rest as it was.
+    """Replaces blocks of a page; the rest stays as it is.
 
     A block NAME lies between the lines ``<!-- NAME -->`` and ``<!-- /NAME -->``.
 
     Raises:
-        ValueError: the page has no such block, or several.
+        ValueError: the page has no such block, or has it more than once.
     """
     for name, text in blocks.items():
         begin, end = f"<!-- {name} -->\n", f"<!-- /{name} -->\n"

@@ -1,9 +1,9 @@
-"""How fast the page reads a camera, in both ways: readings a second, and seconds to the first expression on screen.
+"""Speed of the web page with both inference backends: frames per second, and time to the first expression.
 
-    PYTHONPATH=tests/apps/page python benchmarks/web_page.py --out docs/page.md
+    PYTHONPATH=tests/apps/web python benchmarks/web_page.py --out docs/web_page.md
 
-Wants Chromium, npm, mien[dev], and a machine that does nothing else. The camera is Chromium's fake one, which plays a
-portrait of 640x480 thirty times a second.
+Needs Chromium, npm, mien[dev] and an otherwise idle machine. The webcam is Chromium's fake device, which plays a
+portrait of 640x480 at 30 frames per second.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from browser import CHROMIUM, QUIET, RUNTIME, npm_package, swaying, write_camera
+from browser import CHROMIUM, CHROMIUM_ARGS, RUNTIME, npm_package, swaying_astronaut, write_camera
 from page import fill, table
 from playwright.sync_api import sync_playwright
 from setting import busy, machine, today
@@ -32,31 +32,31 @@ if TYPE_CHECKING:
 
 ROUNDS = 3
 SECONDS = 10.0
-COUNT = "() => parseInt(document.getElementById('kept').textContent.replace(',', '')) || 0"
-WAYS = {"server": "this computer's server", "browser": "in the browser"}
+RESULT_COUNT = "() => parseInt(document.getElementById('result-count').textContent.replace(',', '')) || 0"
+LOCATIONS = {"server": "on the server", "browser": "in the browser"}
 
 
 def main() -> None:
-    """Measures both ways, round by round."""
+    """Measures both backends, round by round."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--out", type=Path, help="a page with a block named browser, such as docs/page.md")
-    asked = parser.parse_args()
+    parser.add_argument("--out", type=Path, help="a page with a block named browser, such as docs/web_page.md")
+    args = parser.parse_args()
     load = busy()
     with tempfile.TemporaryDirectory() as scratch:
-        rows = measured(Path(scratch))
-    below = f"{today()}, {machine()}" + (f"; **load {load:.1f} before the run**" if load else "")
-    text = f"{table(['', 'readings a second', 'first expression after, s'], rows)}\n\n<sub>{below}.</sub>"
-    if asked.out:
-        write_text(asked.out, fill(asked.out.read_text(encoding="utf-8"), {"browser": text}))
+        rows = measure(Path(scratch))
+    setup = f"{today()}, {machine()}" + (f"; **load {load:.1f} before the run**" if load else "")
+    text = f"{table(['', 'frames per second', 'time to the first expression, s'], rows)}\n\n<sub>{setup}.</sub>"
+    if args.out:
+        write_text(args.out, fill(args.out.read_text(encoding="utf-8"), {"browser": text}))
     else:
         print(text)
 
 
-def measured(scratch: Path) -> list[list[str]]:
-    """A row for each way."""
+def measure(scratch: Path) -> list[list[str]]:
+    """A table row for each backend."""
     archive = next(npm_package(RUNTIME, scratch / "npm").parent.glob("*.tgz"))
     ModelStore(cache=scratch / "models").add(archive)
-    camera = write_camera(scratch / "camera.y4m", swaying())
+    camera = write_camera(scratch / "camera.y4m", swaying_astronaut())
     environment = os.environ | {"MIEN_CACHE": str(scratch)}
     server = subprocess.Popen(
         [sys.executable, "-m", "mien", "serve", "--port", "0"], env=environment, stderr=subprocess.PIPE, text=True
@@ -64,13 +64,13 @@ def measured(scratch: Path) -> list[list[str]]:
     try:
         address = re.search(r"http://\S+", server.stderr.readline())[0]
         with sync_playwright() as play:
-            found = {way: [] for way in WAYS}
+            samples = {location: [] for location in LOCATIONS}
             for _ in range(ROUNDS):
-                for way in WAYS:
+                for location in LOCATIONS:
                     browser = play.chromium.launch(
-                        executable_path=CHROMIUM, args=[*QUIET, f"--use-file-for-fake-video-capture={camera}"]
+                        executable_path=CHROMIUM, args=[*CHROMIUM_ARGS, f"--use-file-for-fake-video-capture={camera}"]
                     )
-                    found[way].append(one_round(browser, address, way))
+                    samples[location].append(measure_once(browser, address, location))
                     browser.close()
     finally:
         server.terminate()
@@ -80,26 +80,26 @@ def measured(scratch: Path) -> list[list[str]]:
             name,
             *(
                 Sample(values).text(digits)
-                for values, digits in zip(zip(*found[way], strict=True), (1, 2), strict=True)
+                for values, digits in zip(zip(*samples[location], strict=True), (1, 2), strict=True)
             ),
         ]
-        for way, name in WAYS.items()
+        for location, name in LOCATIONS.items()
     ]
 
 
-def one_round(browser: Browser, address: str, way: str) -> tuple[float, float]:
-    """Readings a second once it runs, and seconds from the press of Start to the first word on a face."""
+def measure_once(browser: Browser, address: str, location: str) -> tuple[float, float]:
+    """Frames per second once it runs, and seconds from the press of Start to the first label."""
     page = browser.new_page(viewport={"width": 1280, "height": 900})
     page.goto(address)
-    page.check(f"input[name=where][value={way}]", force=True)
-    begun = time.perf_counter()
+    page.check(f"input[name=inference][value={location}]", force=True)
+    start = time.perf_counter()
     page.click("#start")
     page.wait_for_selector("#boxes .box:not([hidden])")
-    first = time.perf_counter() - begun
+    first = time.perf_counter() - start
     page.wait_for_timeout(1000)
-    before, begun = page.evaluate(COUNT), time.perf_counter()
+    count, start = page.evaluate(RESULT_COUNT), time.perf_counter()
     page.wait_for_timeout(1000 * SECONDS)
-    return (page.evaluate(COUNT) - before) / (time.perf_counter() - begun), first
+    return (page.evaluate(RESULT_COUNT) - count) / (time.perf_counter() - start), first
 
 
 if __name__ == "__main__":

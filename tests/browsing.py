@@ -1,4 +1,4 @@
-"""A page as a real browser shows it."""
+"""Screenshots of pages in a real browser."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ OPTIONS = ("--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars", "
 
 
 def shown(browser: str, address: str, folder: Path, width: int) -> tuple[np.ndarray, list[str]]:
-    """The pixels of a page, and what the browser said on its console; its own files go into the folder."""
+    """The pixels of a page, uint8 RGB, and the lines of the browser's console; its files go into ``folder``."""
     image = folder / "shot.png"
-    places = [f"--user-data-dir={folder / 'profile'}", f"--window-size={width},1600", f"--screenshot={image}"]
-    command = [browser, *OPTIONS, *places, address]
-    ran = subprocess.run(command, capture_output=True, text=True, timeout=300, check=True)
-    said = [line for line in ran.stderr.splitlines() if "CONSOLE" in line]
-    return np.asarray(Image.open(image).convert("RGB")), said
+    paths = [f"--user-data-dir={folder / 'profile'}", f"--window-size={width},1600", f"--screenshot={image}"]
+    command = [browser, *OPTIONS, *paths, address]
+    completed = subprocess.run(command, capture_output=True, text=True, timeout=300, check=True)
+    messages = [line for line in completed.stderr.splitlines() if "CONSOLE" in line]
+    return np.asarray(Image.open(image).convert("RGB")), messages

@@ -14,9 +14,11 @@ def portrait_bytes() -> bytes:
 @pytest.fixture(scope="module")
 def page_folder(tmp_path_factory):
     folder = tmp_path_factory.mktemp("page")
-    (folder / "index.html").write_text("<!DOCTYPE html><title>mien</title>")
-    (folder / "page.mjs").write_text("export const one = 1;")
-    (folder.parent / "secret.txt").write_text("secret")
+    (folder / "ui").mkdir()
+    (folder / "ui" / "index.html").write_text("<!DOCTYPE html><title>mien</title>")
+    (folder / "ui" / "page.mjs").write_text("export const one = 1;")
+    for place in (folder, folder.parent):
+        (place / "secret.txt").write_text("secret")
     return folder
 
 

@@ -21,9 +21,9 @@ from mien.models.store import MANIFEST, ModelStore
 
 def test_the_page_and_its_files_have_their_content_types(client):
     assert client.get("/").headers["Content-Type"] == "text/html; charset=utf-8"
-    module = client.get("/assets/page.mjs")
+    module = client.get("/assets/ui/page.mjs")
     assert (module.text, module.headers["Content-Type"]) == ("export const one = 1;", "text/javascript; charset=utf-8")
-    known = client.get("/assets/page.mjs", headers={"If-None-Match": module.headers["ETag"]})
+    known = client.get("/assets/ui/page.mjs", headers={"If-None-Match": module.headers["ETag"]})
     assert (known.status_code, known.content) == (304, b"")
 
 
@@ -33,6 +33,9 @@ def test_the_page_and_its_files_have_their_content_types(client):
         "/assets/secret.txt",
         "/assets/../secret.txt",
         "/assets/..%2fsecret.txt",
+        "/assets/ui/../secret.txt",
+        "/assets/ui/..%2fsecret.txt",
+        "/assets/ui",
         "/assets/%2e%2e%2fsecret.txt",
         "/assets/..%5csecret.txt",
         "/assets/%00",

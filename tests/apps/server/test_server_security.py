@@ -28,7 +28,7 @@ def code_of(response):
 
 
 @pytest.mark.parametrize(
-    "path", ["/", "/healthz", "/nowhere", "/v1/models", "/assets/page.mjs", "/docs", "/v1/video/x"]
+    "path", ["/", "/healthz", "/nowhere", "/v1/models", "/assets/ui/page.mjs", "/docs", "/v1/video/x"]
 )
 def test_every_response_restricts_the_browser_to_this_origin(client, path):
     headers = client.get(path).headers
@@ -84,7 +84,7 @@ def test_with_the_token_everything_is_accessible(locked, portrait_bytes):
     with locked.client() as client:
         assert client.get("/", params={"token": TOKEN}).status_code == 200
         assert client.get("/healthz").status_code == 200
-        assert client.get("/assets/page.mjs").status_code == 200
+        assert client.get("/assets/ui/page.mjs").status_code == 200
         # in a query only for the page and the WebSocket, where a browser can send no header
         assert client.get("/v1/models", params={"token": TOKEN}).status_code == 401
 

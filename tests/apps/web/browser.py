@@ -1,4 +1,4 @@
-"""What tests of the page need of a browser: a camera that shows an image, and packages of npm."""
+"""Tools for tests of the page in a browser: a fake camera, packages of npm, downloads."""
 
 from __future__ import annotations
 
@@ -16,33 +16,32 @@ if TYPE_CHECKING:
 
 CHROMIUM = "/usr/bin/chromium"
 RUNTIME, AXE = "onnxruntime-web@1.30.0", "axe-core@4.14.1"
-QUIET = ("--no-sandbox", "--use-fake-ui-for-media-stream", "--use-fake-device-for-media-stream")
+CHROMIUM_ARGS = ("--no-sandbox", "--use-fake-ui-for-media-stream", "--use-fake-device-for-media-stream")
 
 
 def write_camera(path: Path, frames: list[np.ndarray], rate: int = 30) -> Path:
-    """RGB frames of even sides as what Chromium's fake camera plays over and over: raw YUV (y4m)."""
-    high, wide = frames[0].shape[:2]
+    """Writes RGB frames of even sides as a raw YUV file (y4m), which Chromium's fake camera plays in a loop."""
+    height, width = frames[0].shape[:2]
     with path.open("wb") as file:
-        file.write(f"YUV4MPEG2 W{wide} H{high} F{rate}:1 Ip A1:1 C420jpeg\n".encode())
+        file.write(f"YUV4MPEG2 W{width} H{height} F{rate}:1 Ip A1:1 C420jpeg\n".encode())
         for frame in frames:
             file.write(b"FRAME\n" + cv2.cvtColor(np.ascontiguousarray(frame), cv2.COLOR_RGB2YUV_I420).tobytes())
     return path
 
 
-def swaying(count: int = 24, size: tuple[int, int] = (640, 480), reach: int = 14) -> list[np.ndarray]:
-    """The astronaut, swaying: there and back."""
-    wide, high = size
-    places = [round(reach * np.sin(2 * np.pi * number / count)) for number in range(count)]
-    whole = astronaut()
-    return [cv2.resize(whole[0:330, 20 + x : 460 + x], (wide, high), interpolation=cv2.INTER_LINEAR) for x in places]
+def swaying_astronaut(count: int = 24, size: tuple[int, int] = (640, 480), reach: int = 14) -> list[np.ndarray]:
+    """The astronaut, moving sideways by ``reach`` pixels and back."""
+    offsets = [round(reach * np.sin(2 * np.pi * number / count)) for number in range(count)]
+    image = astronaut()
+    return [cv2.resize(image[0:330, 20 + x : 460 + x], size, interpolation=cv2.INTER_LINEAR) for x in offsets]
 
 
 def npm_package(name: str, folder: Path) -> Path:
-    """The unpacked folder of a package of npm, NAME@VERSION, kept in ``folder`` beside its archive for the next time.
+    """The unpacked folder of an npm package, NAME@VERSION; it is cached in ``folder`` together with its archive.
 
     Raises:
-        FileNotFoundError: npm is not there.
-        CalledProcessError: npm can't get it.
+        FileNotFoundError: npm is not installed.
+        CalledProcessError: npm can't download the package.
     """
     unpacked = folder / name / "package"
     if not unpacked.is_dir():
@@ -55,8 +54,8 @@ def npm_package(name: str, folder: Path) -> Path:
 
 
 @contextmanager
-def saved(page, selector):
-    """The text of what is saved when something is pressed."""
-    with page.expect_download() as waiting:
+def downloaded_text(page, selector):
+    """The text of the file that a click downloads."""
+    with page.expect_download() as download:
         page.click(selector)
-    yield waiting.value.path().read_text(encoding="utf-8")
+    yield download.value.path().read_text(encoding="utf-8")

@@ -1,4 +1,4 @@
-"""A real Chromium, a camera that shows a portrait, and a server with a real recognizer behind."""
+"""A real Chromium, a fake camera that shows a portrait, and a server with a real recognizer."""
 
 from __future__ import annotations
 
@@ -7,22 +7,22 @@ import shutil
 import subprocess
 
 import pytest
-from browser import CHROMIUM, QUIET, RUNTIME, npm_package, swaying, write_camera
+from browser import CHROMIUM, CHROMIUM_ARGS, RUNTIME, npm_package, swaying_astronaut, write_camera
 from fake_server import FakeServer
 
 from mien.recognizer import Recognizer
 
 
-def lacking(words):
-    """Fails where all must be there, else skips."""
+def skip_without(tool):
+    """Skips the test, or fails it in CI, which must have every tool."""
     if os.environ.get("CI"):
-        pytest.fail(f"CI must have {words}")
-    pytest.skip(f"needs {words}")
+        pytest.fail(f"CI must have {tool}")
+    pytest.skip(f"needs {tool}")
 
 
 @pytest.fixture(scope="session")
 def camera(tmp_path_factory):
-    return write_camera(tmp_path_factory.mktemp("camera") / "camera.y4m", swaying())
+    return write_camera(tmp_path_factory.mktemp("camera") / "camera.y4m", swaying_astronaut())
 
 
 @pytest.fixture(scope="session")
@@ -30,12 +30,12 @@ def chromium(camera):
     try:
         from playwright.sync_api import sync_playwright
     except ImportError:
-        lacking("playwright: pip install playwright")
+        skip_without("playwright: pip install playwright")
     if shutil.which(CHROMIUM) is None:
-        lacking("Chromium: apt-get install chromium")
+        skip_without("Chromium: apt-get install chromium")
     with sync_playwright() as play:
         browser = play.chromium.launch(
-            executable_path=CHROMIUM, args=[*QUIET, f"--use-file-for-fake-video-capture={camera}"]
+            executable_path=CHROMIUM, args=[*CHROMIUM_ARGS, f"--use-file-for-fake-video-capture={camera}"]
         )
         yield browser
         browser.close()
@@ -43,15 +43,15 @@ def chromium(camera):
 
 @pytest.fixture(scope="session")
 def npm(request):
-    """Gets a package of npm; where it can't, says why."""
+    """Returns the folder of an npm package, or skips with the reason."""
 
     def get(name):
         try:
             return npm_package(name, request.config.cache.mkdir("npm"))
         except FileNotFoundError:
-            lacking("npm: apt-get install npm")
+            skip_without("npm: apt-get install npm")
         except subprocess.CalledProcessError as error:
-            lacking(f"{name} from npm ({error.stderr.decode(errors='replace').strip()[-200:]})")
+            skip_without(f"{name} from npm ({error.stderr.decode(errors='replace').strip()[-200:]})")
 
     return get
 
@@ -68,64 +68,64 @@ def runtime(npm):
 
 @pytest.fixture
 def server(recognizer):
-    """One without the browser's runtime."""
-    made = FakeServer(recognizer)
-    yield made
-    made.close()
+    """A server without onnxruntime-web."""
+    fake = FakeServer(recognizer)
+    yield fake
+    fake.close()
 
 
 @pytest.fixture
 def full_server(recognizer, runtime):
-    made = FakeServer(recognizer, runtime)
-    yield made
-    made.close()
+    fake = FakeServer(recognizer, runtime)
+    yield fake
+    fake.close()
 
 
 class Visit:
-    """A page that was opened, and what came of it.
+    """A page that was opened, with its requests and errors.
 
     Attributes:
         page: Playwright's.
-        asked: the address of every request.
-        faults: errors of scripts, and what the security policy refused.
+        urls: the URL of every request.
+        errors: errors of scripts, and violations of the Content Security Policy.
     """
 
     def __init__(self, page):
-        self.page, self.asked, self.faults = page, [], []
+        self.page, self.urls, self.errors = page, [], []
         page.set_default_timeout(40_000)
-        page.on("request", lambda request: self.asked.append(request.url))
-        page.on("pageerror", lambda error: self.faults.append(str(error)))
-        page.on("console", lambda message: self._heard(message.text))
+        page.on("request", lambda request: self.urls.append(request.url))
+        page.on("pageerror", lambda error: self.errors.append(str(error)))
+        page.on("console", lambda message: self._check(message.text))
 
-    def _heard(self, text):
+    def _check(self, text):
         if "Content Security Policy" in text or "Uncaught" in text:
-            self.faults.append(text)
+            self.errors.append(text)
 
-    def sees(self, selector, words):
-        """Waits until an element says so."""
+    def wait_for_text(self, selector, text):
+        """Waits until a visible element contains a text."""
         self.page.wait_for_function(
-            "([at, words]) => [...document.querySelectorAll(at)].some((one) => one.checkVisibility()"
-            " && one.textContent.includes(words))",
-            arg=[selector, words],
+            "([selector, text]) => [...document.querySelectorAll(selector)].some((element) => element.checkVisibility()"
+            " && element.textContent.includes(text))",
+            arg=[selector, text],
         )
 
-    def has_read(self, more=1):
-        """Waits until so many more frames were read."""
-        count = "() => parseInt(document.getElementById('kept').textContent.replace(',', '')) || 0"
+    def wait_for_results(self, more=1):
+        """Waits until so many more frames were analyzed."""
+        count = "() => parseInt(document.getElementById('result-count').textContent.replace(',', '')) || 0"
         now = self.page.evaluate(count)
-        self.page.wait_for_function(f"(least) => ({count})() >= least", arg=now + more)
+        self.page.wait_for_function(f"(min) => ({count})() >= min", arg=now + more)
 
 
 @pytest.fixture
 def visit(chromium):
-    """Opens the page of a server; no script may have failed in the end."""
+    """Opens pages; at the end none may have had an error."""
     contexts, visits = [], []
 
-    def open_page(address, path="/", *, before=None, **how):
-        context = chromium.new_context(**how)
+    def open_page(address, path="/", *, init_script=None, **options):
+        context = chromium.new_context(**options)
         contexts.append(context)
-        if before:
-            context.add_init_script(before)
+        if init_script:
+            context.add_init_script(init_script)
         visits.append(Visit(context.new_page()))
         visits[-1].page.goto(address + path)
         return visits[-1]
@@ -133,4 +133,4 @@ def visit(chromium):
     yield open_page
     for context in contexts:
         context.close()
-    assert [fault for one in visits for fault in one.faults] == []
+    assert [error for opened in visits for error in opened.errors] == []

@@ -1,4 +1,4 @@
-"""A server that speaks what page and server agree on, by the standard library, with a real recognizer behind."""
+"""A server with the page's endpoints, made of the standard library and a real recognizer."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from mien.recognizer import Recognizer
 
-PAGE = constants.DESCRIPTION.parent
+PAGE = constants.CONSTANTS_FILE.parents[1]
 KINDS = {
     ".html": "text/html; charset=utf-8", ".js": "text/javascript", ".mjs": "text/javascript", ".css": "text/css",
     ".svg": "image/svg+xml", ".wasm": "application/wasm",
@@ -50,18 +50,18 @@ class FakeServer:
     """Serves the page, the models, ``/v1/predict`` and ``/v1/live`` on a free port.
 
     Args:
-        recognizer: reads what comes.
-        runtime: the folder of onnxruntime-web's files; None: they are absent.
+        recognizer: runs on the images that arrive.
+        runtime: the folder of onnxruntime-web's files; None: they are missing.
 
     Attributes:
-        sent: method and path of every request, and "frame" for each that came over a socket.
-        away: whether sockets are refused, as where the server has gone.
+        requests: method and path of every request, and ("frame", size) of each frame received over a WebSocket.
+        is_down: whether WebSockets are refused, as by a server that was stopped.
     """
 
     def __init__(self, recognizer: Recognizer, runtime: Path | None = None) -> None:
         self.recognizer, self.runtime = recognizer, runtime
-        self.sent: list[tuple[str, str]] = []
-        self.away = False
+        self.requests: list[tuple[str, str]] = []
+        self.is_down = False
         self.sockets: list[Any] = []
         self._http = ThreadingHTTPServer(("127.0.0.1", 0), type("Handler", (_Handler,), {"fake": self}))
         self._http.daemon_threads = True
@@ -73,9 +73,9 @@ class FakeServer:
         return f"http://127.0.0.1:{self._http.server_port}"
 
     def hang_up(self) -> None:
-        """Ends every socket, as a server that was stopped."""
+        """Closes every WebSocket, as a server does that is stopped."""
         for handler in self.sockets:
-            with suppress(OSError):  # the page may have gone first
+            with suppress(OSError):  # the page may have closed it first
                 handler.connection.shutdown(socket.SHUT_RDWR)
         self.sockets.clear()
 
@@ -95,14 +95,14 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         path = self.path.partition("?")[0]
-        self.fake.sent.append(("GET", path))
+        self.fake.requests.append(("GET", path))
         if path == "/v1/live":
-            with suppress(OSError):  # the page may go at any time
+            with suppress(OSError):  # the page may close it at any time
                 self._live()
         elif path == "/":
-            self._file(PAGE / "index.html")
+            self._file(PAGE / "ui" / "index.html")
         elif path.startswith("/assets/"):
-            self._file(PAGE / Path(path).name)
+            self._file(PAGE / path.removeprefix("/assets/"))
         elif path.startswith("/ort/"):
             self._file(self.fake.runtime / Path(path).name if self.fake.runtime else Path())
         elif path.startswith("/v1/models"):
@@ -112,49 +112,49 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         path = self.path.partition("?")[0]
-        self.fake.sent.append(("POST", path))
+        self.fake.requests.append(("POST", path))
         content = self.rfile.read(int(self.headers["Content-Length"]))
         try:
             self._json(to_dict(FrameResult("", predictions=self.fake.recognizer.predict(content).predictions)))
         except ImageError as error:
-            self._error(422, "not_a_image", str(error))
+            self._error(422, "not_an_image", str(error))
 
     def _models(self, parts: list[str]) -> None:
         cards = {"compact": self.fake.recognizer.classifier.card, "faces": self.fake.recognizer.detector.card}
         if not parts:
-            told = [
+            models = [
                 {"name": name, "kind": "detector" if name == "faces" else "classifier", "labels": [], "here": True}
                 for name in cards
             ]
-            self._json({"default": "compact", "models": told})
+            self._json({"default": "compact", "models": models})
         elif len(parts) == 1:
             self._json({"name": parts[0], "card": json.loads(cards[parts[0]].to_json())})
         else:
-            self._answer(200, ModelStore().load(parts[0]), "application/octet-stream")
+            self._respond(200, ModelStore().load(parts[0]), "application/octet-stream")
 
     def _file(self, path: Path) -> None:
         if path.is_file() and path.suffix in KINDS:
-            self._answer(200, path.read_bytes(), KINDS[path.suffix])
+            self._respond(200, path.read_bytes(), KINDS[path.suffix])
         else:
-            self._error(404, "runtime_absent", "expected onnxruntime-web; received a request for what is not here")
+            self._error(404, "missing_package", "expected onnxruntime-web; it is not on this machine")
 
-    def _json(self, told: dict[str, Any], status: int = 200) -> None:
-        self._answer(status, json.dumps(told).encode(), "application/json")
+    def _json(self, payload: dict[str, Any], status: int = 200) -> None:
+        self._respond(status, json.dumps(payload).encode(), "application/json")
 
     def _error(self, status: int, code: str, message: str = "") -> None:
         self._json({"error": {"code": code, "message": message}}, status)
 
-    def _answer(self, status: int, content: bytes, kind: str) -> None:
+    def _respond(self, status: int, content: bytes, kind: str) -> None:
         self.send_response(status)
         for name, value in {**HEADERS, "Content-Type": kind, "Content-Length": str(len(content))}.items():
             self.send_header(name, value)
         self.end_headers()
         self.wfile.write(content)
 
-    # -- the socket, RFC 6455
+    # -- the WebSocket, RFC 6455
 
     def _live(self) -> None:
-        if self.fake.away:
+        if self.fake.is_down:
             self._error(503, "stopping")
             return
         accepted = hashlib.sha1((self.headers["Sec-WebSocket-Key"] + HANDSHAKE).encode()).digest()
@@ -167,29 +167,29 @@ class _Handler(BaseHTTPRequestHandler):
         self.end_headers()
         self.fake.sockets.append(self)
         self.close_connection = True
-        recognizer, tracker, number = self.fake.recognizer, Tracker(), 0
-        self._tell({"type": "ready", "model": "compact", "labels": recognizer.labels, "unsure_below": 0.6})
+        recognizer, tracker, frames = self.fake.recognizer, Tracker(), 0
+        self._send({"type": "ready", "model": "compact", "labels": recognizer.labels, "unsure_below": 0.6})
         while (message := self._message()) is not None:
             kind, content = message
             if kind == TEXT:
                 tracker.forget()
                 continue
-            number += 1
-            self.fake.sent.append(("frame", str(len(content))))
-            self._tell({"type": "result", "frame": number, "result": self._read(content, tracker)})
+            frames += 1
+            self.fake.requests.append(("frame", str(len(content))))
+            self._send({"type": "result", "frame": frames, "result": self._predict(content, tracker)})
 
-    def _read(self, content: bytes, tracker: Tracker) -> dict[str, Any]:
+    def _predict(self, content: bytes, tracker: Tracker) -> dict[str, Any]:
         frame, recognizer = read(content), self.fake.recognizer
-        told = tracker.follow(recognizer.classify(frame, recognizer.detector.detect(frame)), time.monotonic())
-        return to_dict(FrameResult("", predictions=told))
+        predictions = recognizer.classify(frame, recognizer.detector.detect(frame))
+        return to_dict(FrameResult("", predictions=tracker.follow(predictions, time.monotonic())))
 
-    def _tell(self, told: dict[str, Any]) -> None:
-        content = json.dumps(told).encode()
+    def _send(self, payload: dict[str, Any]) -> None:
+        content = json.dumps(payload).encode()
         length = bytes([len(content)]) if len(content) < 126 else b"\x7e" + struct.pack(">H", len(content))
         self.wfile.write(bytes([0x80 | TEXT]) + length + content)
 
     def _message(self) -> tuple[int, bytes] | None:
-        """One whole message, of as many fragments as it comes in; None at the end."""
+        """One whole message, joined from its fragments; None at the end."""
         kind, content = 0, b""
         while True:
             first = self.rfile.read(2)

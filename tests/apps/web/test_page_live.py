@@ -1,4 +1,4 @@
-"""The page in a real Chromium: camera, photos and videos, every state told, both ways to read."""
+"""The page in a real Chromium: webcam, photos and videos, every status, both inference backends."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
-from browser import AXE, saved
+from browser import AXE, downloaded_text
 from PIL import Image
 from skimage.data import astronaut
 
@@ -27,78 +27,80 @@ DROP = """([kind, name, type, content]) => {
     : new DragEvent("drop", { dataTransfer: transfer, bubbles: true });
   document.body.dispatchEvent(event);
 }"""
-TRACK = """() => {
+TRACK_STATE = """() => {
   [window.track] = document.getElementById("video").srcObject.getVideoTracks();
   return track.readyState;
 }"""
-NEWEST = """() => {
-  const { data } = document.getElementById("strip").getContext("2d").getImageData(299, 20, 1, 1);
+NEWEST_COLUMN_IS_FILLED = """() => {
+  const { data } = document.getElementById("history").getContext("2d").getImageData(299, 20, 1, 1);
   return data[3] === 255;
 }"""
-REFUSED = "navigator.mediaDevices.getUserMedia = () => Promise.reject(new DOMException('', '{}'));"
-HIDE = """(hidden) => {
+REJECT_CAMERA = "navigator.mediaDevices.getUserMedia = () => Promise.reject(new DOMException('', '{}'));"
+STATS = "() => /^[0-9]+ fps, latency [0-9]+ ms$/.test(document.getElementById('stats').textContent)"
+SET_HIDDEN = """(hidden) => {
   Object.defineProperty(document, "hidden", { value: hidden, configurable: true });
   document.dispatchEvent(new Event("visibilitychange"));
 }"""
 
 
-def encoded(image, kind="PNG"):
+def encode(image, kind="PNG"):
     file = io.BytesIO()
     Image.fromarray(image).save(file, kind)
     return file.getvalue()
 
 
-def drop(page, content, name="face.png", mime="image/png", kind="drop"):
+def drop_file(page, content, name="face.png", mime="image/png", kind="drop"):
     page.evaluate(DROP, [kind, name, mime, base64.b64encode(content).decode()])
 
 
-def started(visit, address, **how):
-    one = visit(address, **how)
-    one.page.click("#start")
-    one.page.wait_for_selector(RUNNING)
-    return one
+def start_webcam(visit, address, **options):
+    opened = visit(address, **options)
+    opened.page.click("#start")
+    opened.page.wait_for_selector(RUNNING)
+    return opened
 
 
-def test_a_face_is_boxed_named_and_worn_by_the_avatar(visit, server):
-    one = visit(server.address)
-    calm = one.page.inner_html("#avatar")
-    one.sees("#notice", "Expression analysis is off")
-    one.page.click("#start")
-    one.sees("#boxes .label", "happy")
-    one.sees("#word", "happy")
-    one.sees("#bars .best", "happy")
-    one.sees("#notice", "Expression analysis is on")
-    one.page.wait_for_selector("#avatar[aria-label='A drawn face: happy']")
-    assert one.page.inner_html("#avatar") != calm
-    one.page.wait_for_function(NEWEST)
-    # what was asked for came from where the page did, or was made by it
-    assert all(url.startswith((server.address, "blob:")) for url in one.asked)
+def test_a_face_gets_box_label_bars_and_avatar(visit, server):
+    opened = visit(server.address)
+    neutral = opened.page.inner_html("#avatar")
+    opened.wait_for_text("#notice", "Expression analysis is off")
+    opened.page.click("#start")
+    opened.wait_for_text("#boxes .label", "happy")
+    opened.wait_for_text("#expression", "happy")
+    opened.wait_for_text("#bars .predicted", "happy")
+    opened.wait_for_text("#notice", "Expression analysis is on")
+    opened.page.wait_for_selector("#avatar[aria-label='Avatar: happy']")
+    assert opened.page.inner_html("#avatar") != neutral
+    opened.page.wait_for_function(NEWEST_COLUMN_IS_FILLED)
+    opened.page.wait_for_function(STATS)
+    # every request went to the origin of the page, or to a blob that it made
+    assert all(url.startswith((server.address, "blob:")) for url in opened.urls)
 
 
-def test_stopping_ends_the_camera(visit, server):
-    one = started(visit, server.address)
-    assert one.page.evaluate(TRACK) == "live"
-    one.page.click("#start")
-    assert one.page.evaluate("() => track.readyState") == "ended"
-    one.sees("#notice", "Expression analysis is off")
-    one.sees("#state-title", "What does a face show?")
+def test_stop_releases_the_camera(visit, server):
+    opened = start_webcam(visit, server.address)
+    assert opened.page.evaluate(TRACK_STATE) == "live"
+    opened.page.click("#start")
+    assert opened.page.evaluate("() => track.readyState") == "ended"
+    opened.wait_for_text("#notice", "Expression analysis is off")
+    opened.wait_for_text("#status-title", "Which expression does a face show?")
 
 
-def test_keys_do_what_buttons_do(visit, server):
-    one = visit(server.address)
-    page = one.page
-    page.on("filechooser", lambda _: None)  # from now on: who asks for it as the key is pressed may come too late
+def test_keyboard_shortcuts_do_what_buttons_do(visit, server):
+    opened = visit(server.address)
+    page = opened.page
+    page.on("filechooser", lambda _: None)  # from now on: a handler added as the key is pressed may be too late
     page.keyboard.press("Space")
     page.wait_for_selector(RUNNING)
     assert page.locator(".image.mirrored").count() == 1
     page.keyboard.press("m")
     assert page.locator(".image.mirrored").count() == 0
     page.keyboard.press("p")
-    one.sees("#banner", "Paused")
+    opened.wait_for_text("#banner", "Paused")
     page.keyboard.press("p")
     page.wait_for_selector("#banner", state="hidden")
     page.keyboard.press("c")
-    page.wait_for_function("() => document.getElementById('read').width > 0")
+    page.wait_for_function("() => document.getElementById('anonymized-frame').width > 0")
     assert page.evaluate("() => getComputedStyle(document.getElementById('video')).visibility") == "hidden"
     page.wait_for_selector("#boxes .box:not([hidden]) svg")
     with page.expect_download() as waiting:
@@ -106,70 +108,80 @@ def test_keys_do_what_buttons_do(visit, server):
     with Image.open(waiting.value.path()) as shot:
         assert shot.size == tuple(page.evaluate("() => [video.videoWidth, video.videoHeight]"))
     page.keyboard.press("?")
-    page.wait_for_selector("#keys-dialog[open]")
+    page.wait_for_selector("#shortcuts-dialog[open]")
     page.keyboard.press("Escape")
-    page.wait_for_selector("#keys-dialog", state="hidden")
+    page.wait_for_selector("#shortcuts-dialog", state="hidden")
     with page.expect_file_chooser():
         page.keyboard.press("o")
     page.keyboard.press("Space")
-    one.sees("#state-title", "What does a face show?")
+    opened.wait_for_text("#status-title", "Which expression does a face show?")
 
 
-def test_readings_are_saved_in_the_schema_of_the_command_line(visit, server, recognizer):
-    one = started(visit, server.address)
-    one.has_read(3)
-    one.page.click("#start")
-    with saved(one.page, "#save-json") as text:
+def test_no_earlier_frame_is_shown_when_an_anonymized_webcam_starts_again(visit, server):
+    page = start_webcam(visit, server.address).page
+    page.click("#anonymize")
+    page.wait_for_function("() => document.getElementById('anonymized-frame').width > 0")
+    page.click("#start")
+    page.evaluate("() => { navigator.mediaDevices.getUserMedia = () => new Promise(() => {}); }")
+    page.click("#start")
+    assert page.evaluate("() => document.getElementById('anonymized-frame').width") == 0
+
+
+def test_results_are_saved_in_the_schema_of_the_command_line(visit, server, recognizer):
+    opened = start_webcam(visit, server.address)
+    opened.wait_for_results(3)
+    opened.page.click("#start")
+    with downloaded_text(opened.page, "#save-json") as text:
         lines = [json.loads(line) for line in text.splitlines()]
     assert [line["index"] for line in lines] == list(range(len(lines)))
-    assert all(one["seconds"] < other["seconds"] for one, other in pairwise(lines))
+    assert all(line["seconds"] < following["seconds"] for line, following in pairwise(lines))
     assert list(lines[0]) == list(to_dict(recognizer.predict(astronaut())))
     assert {face["track"] for line in lines for face in line["faces"]} <= {None, 1}
-    with saved(one.page, "#save-csv") as text:
+    with downloaded_text(opened.page, "#save-csv") as text:
         rows = list(csv.DictReader(io.StringIO(text)))
     assert list(rows[0]) == list(columns(recognizer.labels))
-    named = [face["emotion"] for line in lines for face in line["faces"]]
-    assert [row["emotion"] for row in rows if row["emotion"]] == named
+    predicted = [face["emotion"] for line in lines for face in line["faces"]]
+    assert [row["emotion"] for row in rows if row["emotion"]] == predicted
 
 
 @pytest.mark.parametrize("kind", ["drop", "paste"])
-def test_photos_are_read_into_cards(visit, server, recognizer, kind):
-    one = visit(server.address)
-    photo = encoded(np.hstack([astronaut()[:300], swaying_face(1)[0].repeat(2, axis=0)[:300]]))
-    drop(one.page, photo, kind=kind)
-    one.sees("#cards .source", "face.png")
-    one.page.wait_for_selector("#cards .avatar, #cards svg.face")
-    with saved(one.page, "#photos-json") as text:
-        told = json.loads(text)
-    assert told == {**json.loads(json.dumps(to_dict(recognizer.predict(photo)))), "source": "face.png"}
-    assert len(told["faces"]) == 2
-    first, second = one.page.locator("#cards .faces button").all()
+def test_photos_become_cards(visit, server, recognizer, kind):
+    opened = visit(server.address)
+    photo = encode(np.hstack([astronaut()[:300], swaying_face(1)[0].repeat(2, axis=0)[:300]]))
+    drop_file(opened.page, photo, kind=kind)
+    opened.wait_for_text("#cards .source", "face.png")
+    opened.page.wait_for_selector("#cards .avatar, #cards svg.face")
+    with downloaded_text(opened.page, "#photos-json") as text:
+        result = json.loads(text)
+    assert result == {**json.loads(json.dumps(to_dict(recognizer.predict(photo)))), "source": "face.png"}
+    assert len(result["faces"]) == 2
+    first, second = opened.page.locator("#cards .faces button").all()
     second.click()
     assert (first.get_attribute("aria-pressed"), second.get_attribute("aria-pressed")) == ("false", "true")
-    one.sees("#cards .title", told["faces"][1]["emotion"])
+    opened.wait_for_text("#cards .title", result["faces"][1]["emotion"])
 
 
-def test_what_is_no_photo_is_told_and_the_others_are_read(visit, server):
-    one = visit(server.address)
-    drop(one.page, b"no image at all", name="broken.png")
-    one.sees("#cards .failed .message", "broken.png: the 17 bytes given: expected")
-    drop(one.page, encoded(astronaut()[:60, :60]), name="wall.png")
-    one.sees("#cards .message", "No face was found in wall.png")
-    with saved(one.page, "#photos-csv") as text:
+def test_a_broken_photo_shows_its_error_and_the_others_are_analyzed(visit, server):
+    opened = visit(server.address)
+    drop_file(opened.page, b"no image at all", name="broken.png")
+    opened.wait_for_text("#cards .failed .message", "broken.png: the 15 bytes given: expected")
+    drop_file(opened.page, encode(astronaut()[:60, :60]), name="wall.png")
+    opened.wait_for_text("#cards .message", "No face found in wall.png")
+    with downloaded_text(opened.page, "#photos-csv") as text:
         rows = list(csv.DictReader(io.StringIO(text)))
     assert [row["source"] for row in rows] == ["broken.png", "wall.png"]
     assert rows[0]["error"]
     assert not rows[1]["error"]
 
 
-def test_a_video_is_read_frame_by_frame(visit, server, tmp_path):
+def test_a_video_is_analyzed_frame_by_frame(visit, server, tmp_path):
     clip = write_mp4(tmp_path / "clip.mp4", swaying_face(20))
-    one = visit(server.address)
-    one.page.set_input_files("#file", clip)
-    one.sees("#banner", "The video has ended")
-    with saved(one.page, "#save-json") as text:
+    opened = visit(server.address)
+    opened.page.set_input_files("#file", clip)
+    opened.wait_for_text("#banner", "The video has ended")
+    with downloaded_text(opened.page, "#save-json") as text:
         lines = [json.loads(line) for line in text.splitlines()]
-    # a browser may skip frames that it could not paint in time; none that it showed is left out
+    # a browser may skip frames that it could not paint in time; none that it showed is missing
     assert 10 <= len(lines) <= 20
     assert {line["source"] for line in lines} == {"clip.mp4"}
     times = [line["seconds"] for line in lines]
@@ -191,109 +203,111 @@ def write_mp4(path, frames):
 
 
 @pytest.mark.parametrize(
-    ("name", "words"),
+    ("name", "title"),
     [
-        ("NotAllowedError", "The camera is not allowed"),
-        ("NotFoundError", "There is no camera"),
-        ("NotReadableError", "The camera is busy"),
+        ("NotAllowedError", "Camera access denied"),
+        ("NotFoundError", "No camera found"),
+        ("NotReadableError", "The camera is in use"),
         ("TypeError", "be opened"),
     ],
 )
-def test_a_camera_that_can_not_be_had_is_told(visit, server, name, words):
-    one = visit(server.address, before=REFUSED.format(name))
-    one.page.click("#start")
-    one.sees("#state-title", words)
-    one.sees("#notice", "Expression analysis is off")
-    assert words in one.page.inner_text("#told")
-    assert one.page.inner_text("#start") == "Start"
+def test_a_camera_error_is_shown(visit, server, name, title):
+    opened = visit(server.address, init_script=REJECT_CAMERA.format(name))
+    opened.page.click("#start")
+    opened.wait_for_text("#status-title", title)
+    opened.wait_for_text("#notice", "Expression analysis is off")
+    assert title in opened.page.inner_text("#announcements")
+    assert opened.page.inner_text("#start") == "Start"
 
 
-def test_the_browsers_question_is_told_and_can_be_left(visit, server):
-    one = visit(server.address, before="navigator.mediaDevices.getUserMedia = () => new Promise(() => {});")
-    one.page.click("#start")
-    one.sees("#state-title", "May this page see you?")
-    one.page.click("#start")
-    one.sees("#state-title", "What does a face show?")
+def test_the_permission_prompt_is_shown_and_can_be_cancelled(visit, server):
+    opened = visit(server.address, init_script="navigator.mediaDevices.getUserMedia = () => new Promise(() => {});")
+    opened.page.click("#start")
+    opened.wait_for_text("#status-title", "Allow camera access")
+    opened.page.click("#start")
+    opened.wait_for_text("#status-title", "Which expression does a face show?")
 
 
-def test_a_camera_that_goes_away_is_told(visit, server):
-    one = started(visit, server.address)
-    one.page.evaluate(TRACK)
-    one.page.evaluate("() => track.dispatchEvent(new Event('mute'))")
-    one.sees("#banner", "The camera gives no image")
-    one.page.evaluate("() => track.dispatchEvent(new Event('ended'))")
-    one.sees("#state-title", "The camera went away")
-    # back again, it starts by itself
-    one.page.evaluate("() => navigator.mediaDevices.dispatchEvent(new Event('devicechange'))")
-    one.page.wait_for_selector(RUNNING)
+def test_a_disconnected_camera_is_shown(visit, server):
+    opened = start_webcam(visit, server.address)
+    opened.page.evaluate(TRACK_STATE)
+    opened.page.evaluate("() => track.dispatchEvent(new Event('mute'))")
+    opened.wait_for_text("#banner", "The camera sends no image")
+    opened.page.evaluate("() => track.dispatchEvent(new Event('ended'))")
+    opened.wait_for_text("#status-title", "Camera disconnected")
+    # it starts again once the camera is back
+    opened.page.evaluate("() => navigator.mediaDevices.dispatchEvent(new Event('devicechange'))")
+    opened.page.wait_for_selector(RUNNING)
 
 
-def test_reading_pauses_while_the_tab_is_hidden(visit, server):
-    one = started(visit, server.address)
-    one.page.evaluate(HIDE, True)
-    one.sees("#banner", "Reading pauses while this tab is hidden")
-    now = sum(kind == "frame" for kind, _ in server.sent)
-    one.page.wait_for_timeout(2000)
-    # two may have been under way
-    assert sum(kind == "frame" for kind, _ in server.sent) <= now + 2
-    one.page.evaluate(HIDE, False)
-    one.page.wait_for_selector("#banner", state="hidden")
-    one.has_read()
+def test_analysis_pauses_while_the_tab_is_hidden(visit, server):
+    opened = start_webcam(visit, server.address)
+    opened.page.evaluate(SET_HIDDEN, True)
+    opened.wait_for_text("#banner", "Paused while this tab is hidden")
+    sent = sum(kind == "frame" for kind, _ in server.requests)
+    opened.page.wait_for_timeout(2000)
+    # two may have been on their way
+    assert sum(kind == "frame" for kind, _ in server.requests) <= sent + 2
+    opened.page.evaluate(SET_HIDDEN, False)
+    opened.page.wait_for_selector("#banner", state="hidden")
+    opened.wait_for_results()
 
 
-def test_a_lost_connection_is_told_and_comes_back(visit, server):
-    one = started(visit, server.address)
-    server.away = True
+def test_a_lost_connection_is_shown_and_reestablished(visit, server):
+    opened = start_webcam(visit, server.address)
+    server.is_down = True
     server.hang_up()
-    one.sees("#banner", "Connection lost")
-    server.away = False
-    one.sees("#banner", "Connected again")
-    one.has_read()
+    opened.wait_for_text("#banner", "Connection lost")
+    server.is_down = False
+    opened.wait_for_text("#banner", "Connected again")
+    opened.wait_for_results()
 
 
-def test_in_the_browser_no_frame_leaves_the_page(visit, full_server):
-    one = visit(full_server.address)
-    one.page.check("input[value=browser]", force=True)
-    one.sees("#privacy", "Images do not leave this page")
-    one.page.click("#start")
-    one.sees("#word", "happy")
-    drop(one.page, encoded(astronaut()))
-    one.sees("#cards .title", "happy")
-    assert {method for method, _ in full_server.sent} == {"GET"}
-    assert "/v1/live" not in {path for _, path in full_server.sent}
-    assert all(url.startswith((full_server.address, "blob:")) for url in one.asked)
+def test_with_inference_in_the_browser_no_frame_leaves_the_page(visit, full_server):
+    opened = visit(full_server.address)
+    opened.page.check("input[value=browser]", force=True)
+    opened.wait_for_text("#privacy", "Images do not leave this page")
+    opened.page.click("#start")
+    opened.wait_for_text("#expression", "happy")
+    drop_file(opened.page, encode(astronaut()))
+    opened.wait_for_text("#cards .title", "happy")
+    assert {method for method, _ in full_server.requests} == {"GET"}
+    assert "/v1/live" not in {path for _, path in full_server.requests}
+    assert all(url.startswith((full_server.address, "blob:")) for url in opened.urls)
 
 
-def test_an_absent_runtime_names_the_command_that_gets_it(visit, server):
-    one = visit(server.address)
-    one.page.check("input[value=browser]", force=True)
-    one.page.click("#start")
-    one.sees("#banner", "mien models pull onnxruntime-web")
-    # the other way still goes
-    one.page.check("input[value=server]", force=True)
-    one.sees("#word", "happy")
+def test_a_missing_runtime_shows_the_command_that_installs_it(visit, server):
+    opened = visit(server.address)
+    opened.page.check("input[value=browser]", force=True)
+    opened.page.click("#start")
+    opened.wait_for_text("#banner", "mien models pull onnxruntime-web")
+    # the server still works
+    opened.page.check("input[value=server]", force=True)
+    opened.wait_for_text("#expression", "happy")
 
 
 @pytest.mark.parametrize(("scheme", "width"), [("light", 1280), ("dark", 360)])
-def test_it_is_accessible(visit, server, npm, scheme, width):
-    one = started(visit, server.address, color_scheme=scheme, viewport={"width": width, "height": 800}, bypass_csp=True)
-    drop(one.page, encoded(astronaut()))
-    one.sees("#cards .title", "happy")
-    one.page.add_script_tag(path=npm(AXE) / "axe.min.js")
-    assert serious(one.page) == []
-    # a phone's page does not scroll sideways
-    assert one.page.evaluate("() => document.documentElement.scrollWidth <= innerWidth")
-    one.page.evaluate("() => { " + REFUSED.format("NotAllowedError") + " }")
-    one.page.click("#start")
-    one.page.click("#start")
-    one.sees("#state-title", "The camera is not allowed")
-    assert serious(one.page, "#stage") == []
+def test_the_page_is_accessible(visit, server, npm, scheme, width):
+    opened = start_webcam(
+        visit, server.address, color_scheme=scheme, viewport={"width": width, "height": 800}, bypass_csp=True
+    )
+    drop_file(opened.page, encode(astronaut()))
+    opened.wait_for_text("#cards .title", "happy")
+    opened.page.add_script_tag(path=npm(AXE) / "axe.min.js")
+    assert serious_violations(opened.page) == []
+    # nothing scrolls sideways on a phone
+    assert opened.page.evaluate("() => document.documentElement.scrollWidth <= innerWidth")
+    opened.page.evaluate("() => { " + REJECT_CAMERA.format("NotAllowedError") + " }")
+    opened.page.click("#start")
+    opened.page.click("#start")
+    opened.wait_for_text("#status-title", "Camera access denied")
+    assert serious_violations(opened.page, "#stage") == []
 
 
-def serious(page, within="html"):
-    found = page.evaluate("(within) => axe.run(within)", within)["violations"]
+def serious_violations(page, within="html"):
+    violations = page.evaluate("(within) => axe.run(within)", within)["violations"]
     return [
-        (one["id"], [node["target"] for node in one["nodes"]])
-        for one in found
-        if one["impact"] in ("serious", "critical")
+        (violation["id"], [node["target"] for node in violation["nodes"]])
+        for violation in violations
+        if violation["impact"] in ("serious", "critical")
     ]

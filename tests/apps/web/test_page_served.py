@@ -1,4 +1,4 @@
-"""The page as users get it: from ``mien serve`` itself, in both ways to read, and with a token."""
+"""The page as users get it: from ``mien serve`` itself, with both inference backends, and with a token."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ TOKEN = "0123456789abcdef"
 
 @contextmanager
 def serving(cache, *options):
-    """The address of a server that runs."""
+    """Runs a server; gives its address."""
     command = [sys.executable, "-m", "mien", "serve", "--port", "0", "--workers", "1", *options]
     process = subprocess.Popen(
         command, stderr=subprocess.PIPE, encoding="utf-8", env=os.environ | {"MIEN_CACHE": str(cache)}
     )
     try:
-        told = ""
-        while not (found := re.search(r"http://127\.0\.0\.1:\d+", told)):
+        log = ""
+        while not (found := re.search(r"http://127\.0\.0\.1:\d+", log)):
             line = process.stderr.readline()
-            assert line, told
-            told += line
+            assert line, log
+            log += line
         yield found[0]
     finally:
         process.terminate()
@@ -38,7 +38,7 @@ def serving(cache, *options):
 
 @pytest.fixture(scope="module")
 def cache(tmp_path_factory, npm):
-    """A folder of models that holds the browser's runtime."""
+    """A cache of models that holds onnxruntime-web."""
     folder = tmp_path_factory.mktemp("cache")
     (archive,) = npm(RUNTIME).parent.glob("*.tgz")
     ModelStore(cache=folder / "models").add(archive)
@@ -51,38 +51,38 @@ def address(cache):
         yield found
 
 
-def test_the_server_reads_what_the_camera_shows(visit, address):
-    one = visit(address)
-    one.page.click("#start")
-    one.sees("#boxes .label", "happy")
-    one.has_read(5)
-    assert all(url.startswith((address, "blob:")) for url in one.asked)
+def test_inference_on_the_server(visit, address):
+    opened = visit(address)
+    opened.page.click("#start")
+    opened.wait_for_text("#boxes .label", "happy")
+    opened.wait_for_results(5)
+    assert all(url.startswith((address, "blob:")) for url in opened.urls)
 
 
-def test_the_browser_reads_and_sends_no_frame(visit, address):
-    one = visit(address)
-    one.page.check("input[name=where][value=browser]", force=True)
-    one.page.click("#start")
-    one.sees("#boxes .label", "happy")
-    one.has_read(5)
-    paths = {re.sub(r"^[a-z]+:/+[^/]+", "", url) for url in one.asked}
+def test_inference_in_the_browser_sends_no_frame(visit, address):
+    opened = visit(address)
+    opened.page.check("input[name=inference][value=browser]", force=True)
+    opened.page.click("#start")
+    opened.wait_for_text("#boxes .label", "happy")
+    opened.wait_for_results(5)
+    paths = {re.sub(r"^[a-z]+:/+[^/]+", "", url) for url in opened.urls}
     assert all(path.startswith(("/assets/", "/ort/", "/v1/models")) for path in paths - {"/"}), paths
 
 
-def test_the_browser_reads_with_the_model_that_the_server_was_given(visit, cache):
-    with serving(cache, "--model", "nano") as small:
-        one = visit(small)
-        one.page.check("input[name=where][value=browser]", force=True)
-        one.page.click("#start")
-        one.sees("#boxes .label", "happy")
-        files = {url.rpartition("/v1/models/")[2] for url in one.asked if url.endswith("/file")}
+def test_the_browser_uses_the_model_of_the_server(visit, cache):
+    with serving(cache, "--model", "nano") as nano_address:
+        opened = visit(nano_address)
+        opened.page.check("input[name=inference][value=browser]", force=True)
+        opened.page.click("#start")
+        opened.wait_for_text("#boxes .label", "happy")
+        files = {url.rpartition("/v1/models/")[2] for url in opened.urls if url.endswith("/file")}
         assert files == {"nano/file", "faces/file"}
 
 
-def test_with_a_token_only_who_has_it_comes_in(visit, cache):
+def test_with_a_token_only_clients_that_have_it_get_the_page(visit, cache):
     with serving(cache, "--token", TOKEN) as guarded:
-        one = visit(guarded, f"/?token={TOKEN}")
-        one.page.click("#start")
-        one.page.wait_for_selector(RUNNING)
+        opened = visit(guarded, f"/?token={TOKEN}")
+        opened.page.click("#start")
+        opened.page.wait_for_selector(RUNNING)
         refused = visit(guarded)
         assert "unauthorized" in refused.page.content()

@@ -19,7 +19,10 @@ if TYPE_CHECKING:
 
     from mien.apps.server.service import Service
 
-INDEX_FILE = "index.html"
+INDEX_FILE = "ui/index.html"
+PAGE_FOLDERS = ("ui", "inference")
+"""Folders of the web page that are served; Python's own files lie next to them."""
+
 CONTENT_TYPES = {
     ".html": "text/html; charset=utf-8",
     ".js": "text/javascript; charset=utf-8",
@@ -52,7 +55,7 @@ def router(service: Service, openapi: Callable[[], dict[str, Any]]) -> APIRouter
     async def index(request: Request) -> Response:
         return await _static_file(request, service.settings.page, INDEX_FILE)
 
-    @routes.get("/assets/{name}")
+    @routes.get("/assets/{name:path}")
     async def assets(request: Request, name: str) -> Response:
         return await _static_file(request, service.settings.page, name)
 
@@ -87,8 +90,9 @@ async def _static_file(request: Request, folder: Path, name: str) -> Response:
 
 
 def _read_file(folder: Path, name: str) -> bytes:
-    """A file that the folder itself lists, so that no name leads outside."""
-    files = {path.name: path for path in folder.iterdir() if path.is_file()} if folder.is_dir() else {}
+    """A file that the page's folders list, so that no name leads outside."""
+    paths = [path for part in PAGE_FOLDERS if (folder / part).is_dir() for path in (folder / part).iterdir()]
+    files = {path.relative_to(folder).as_posix(): path for path in paths if path.is_file()}
     if name not in files:
         raise ApiError("not_found", "expected a file of the page; received another name")
     return files[name].read_bytes()

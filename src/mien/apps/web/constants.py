@@ -1,7 +1,7 @@
-"""What the page's JavaScript must have from Python: poses, colours, thresholds, columns, as one module of data.
+"""Constants that the web page's JavaScript shares with Python: poses, colours, thresholds, columns.
 
-The page reads faces and draws avatars itself, so the numbers it does so by are written from here, never by hand:
-``python -m mien.apps.web.constants`` (part of ``make docs``). A test holds the file to what this gives.
+The page runs inference and draws avatars itself, so these numbers are written from Python, never by hand:
+``python -m mien.apps.web.constants`` (part of ``make docs``). A test compares the file with what this module gives.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ from mien.visualization.avatar import outlines, poses
 if TYPE_CHECKING:
     from types import ModuleType
 
-DESCRIPTION = Path(__file__).parent / "description.js"
-HEAD = "// Written by python -m mien.apps.web.constants: change it there.\nexport default "
+CONSTANTS_FILE = Path(__file__).parent / "inference" / "constants.js"
+HEADER = "// Written by python -m mien.apps.web.constants; do not edit.\nexport default "
 
 
-def described() -> dict[str, Any]:
-    """Everything, in plain types; constants under their Python names."""
+def web_constants() -> dict[str, Any]:
+    """All constants in plain types, under their Python names."""
     return {
         "poses": {str(name): dataclasses.asdict(pose) for name, pose in poses.POSES.items()},
         "outlines": constants_of(outlines),
@@ -56,19 +56,19 @@ def described() -> dict[str, Any]:
 
 
 def constants_of(module: ModuleType) -> dict[str, Any]:
-    """The numbers and tuples that a module names in capitals."""
+    """The numbers, strings and tuples among a module's constants."""
     return {name: value for name, value in vars(module).items() if name.isupper() and _is_plain(value)}
 
 
-def written() -> str:
-    """The module of JavaScript."""
-    parts = described().items()
+def to_javascript() -> str:
+    """The constants as a JavaScript module."""
+    parts = web_constants().items()
     lines = [f"  {name}: {json.dumps(value, ensure_ascii=False, allow_nan=False)},\n" for name, value in parts]
-    return f"{HEAD}{{\n{''.join(lines)}}};\n"
+    return f"{HEADER}{{\n{''.join(lines)}}};\n"
 
 
 def _is_plain(value: object) -> bool:
-    # True and False in capitals are typing's, or switches of Python's
+    # TYPE_CHECKING and other switches
     if isinstance(value, bool):
         return False
     return isinstance(value, int | float | str) or (isinstance(value, tuple) and all(map(_is_plain, value)))
@@ -80,4 +80,4 @@ def _look(look: grid_detector.Look) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    write_bytes(DESCRIPTION, written().encode())
+    write_bytes(CONSTANTS_FILE, to_javascript().encode())
