@@ -17,6 +17,7 @@ from matplotlib.cbook import get_sample_data
 from PIL import Image
 from skimage.data import astronaut
 
+from boxes import iou
 from mien.classification.face_crop import crop
 from mien.detection import HaarDetector, OwnDetector, WholeDetector, YuNetDetector
 from mien.detection.yunet import OUTPUTS
@@ -28,8 +29,9 @@ from mien.models.manifest import Entry, to_json
 from mien.models.store import MANIFEST, ModelStore
 from mien.recognizer import SHIPPED_DETECTOR, Recognizer, find_detector
 from mien.structures import Box, Face, FrameResult, Prediction
-from mien.tracking import Curves, Timeline
+from mien.tracking import Timeline
 from mien.tracking.tracker import Tracker, TrackerConfig
+from mien.visualization.report.curves import Curves
 from videos import swaying_face, write_frames
 
 CARD = ModelCard(
@@ -317,7 +319,7 @@ def test_the_smallest_and_thinnest_images_of_every_mode_give_defined_results(rec
 @pytest.mark.parametrize("mode", MODES[1:])  # one bit a pixel leaves no face that a cascade would find
 def test_a_face_in_every_mode_is_found_and_read(recognizer, mode):
     (prediction,) = recognizer.predict(in_mode(astronaut()[:300, 80:380], mode)).predictions
-    assert prediction.face.box.overlap(Box(98, 65, 190, 176)) > 0.5
+    assert iou(prediction.face.box, Box(98, 65, 190, 176)) > 0.5
     assert prediction.emotion == "happy"
 
 
@@ -330,7 +332,7 @@ def test_the_astronaut_shows_a_smile(haar, classifier, labels, names):
     (prediction,) = recognizer.predict(astronaut()).predictions
     assert prediction.labels == recognizer.labels == tuple(map(str, names))
     assert {type(label) for label in prediction.labels} == {str}
-    assert prediction.face.box.overlap(BOX) > 0.5
+    assert iou(prediction.face.box, BOX) > 0.5
     assert (prediction.emotion, prediction.unsure) == ("happy", False)
     assert prediction.unsure_below == classifier.card.output(labels).unsure_below
 
@@ -553,5 +555,5 @@ def test_ten_minutes_of_video_leave_memory_threads_and_files_as_they_were(tmp_pa
     assert memory[-1] - memory[2] < 5, memory
     assert max(files) - min(files) <= 1, files  # the clip is open, or between two loops
     assert len(set(threads)) == 1, threads
-    (person,) = timeline.people()
-    assert person.segments
+    (track,) = timeline.tracks()
+    assert track.segments

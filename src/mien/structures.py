@@ -150,11 +150,6 @@ class Box:
         """Square pixels."""
         return self.width * self.height
 
-    def overlap(self, other: Box) -> float:
-        """Intersection over union with another box, 0 to 1."""
-        shared = self.shared(other)
-        return shared / (self.area + other.area - shared)
-
     def shared(self, other: Box) -> float:
         """Square pixels that lie in both boxes."""
         width = min(self.right, other.right) - max(self.left, other.left)
@@ -233,8 +228,8 @@ class Prediction:
         unsure_below: the model's threshold: a best probability under it means "unsure".
         track: the same number for the same face over the frames of a video; None for photos.
         quality_issues: what may spoil the reading: "small", "blurred", "dark".
-        held: the expression that is named while no other is clearly likelier, so that a word does not flicker over
-            frames; None: the most probable one is named.
+        stable_label: the label that a tracker keeps by hysteresis, so that it does not flicker over frames; None: the
+            most probable one is named.
     """
 
     face: Face
@@ -243,7 +238,7 @@ class Prediction:
     unsure_below: float = 0.0
     track: int | None = None
     quality_issues: tuple[str, ...] = ()
-    held: str | None = None
+    stable_label: str | None = None
 
     def __post_init__(self) -> None:
         if len(self.labels) != len(self.probabilities) or not self.labels:
@@ -253,8 +248,8 @@ class Prediction:
             )
         if not abs(sum(self.probabilities) - 1.0) <= 1e-3:  # so that NaN is refused too
             raise UsageError(f"expected probabilities that sum to 1; received a sum of {sum(self.probabilities)}")
-        if self.held is not None and self.held not in self.labels:
-            raise UsageError(f"expected to hold one of the labels {self.labels}; received {self.held!r}")
+        if self.stable_label is not None and self.stable_label not in self.labels:
+            raise UsageError(f"expected a stable label out of {self.labels}; received {self.stable_label!r}")
 
     @property
     def probability(self) -> float:
@@ -263,8 +258,8 @@ class Prediction:
 
     @property
     def emotion(self) -> str:
-        """The expression named, the most probable one unless one is held: an ``Emotion``, or a class of the user's."""
-        return self.held or self.labels[self.probabilities.index(max(self.probabilities))]
+        """The stable label if there is one, else the most probable: an ``Emotion``, or a class of the user's own."""
+        return self.stable_label or self.labels[self.probabilities.index(max(self.probabilities))]
 
     @property
     def unsure(self) -> bool:

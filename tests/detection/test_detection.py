@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from skimage.data import astronaut, coffee
 
+from boxes import iou
 from mien.classification.face_crop import crop
 from mien.detection import HaarDetector, OwnDetector, WholeDetector, YuNetDetector, rule_for
 from mien.detection.boxes import largest_first, overlaps, scaled, suppress
@@ -193,7 +194,7 @@ def test_yunet_finds_a_face_that_fills_the_frame(detectors, side):
 def test_the_astronaut_has_one_face_framed_brow_to_chin(detectors, name):
     faces = detectors[name].detect(astronaut())
     assert len(faces) == 1
-    assert faces[0].box.overlap(ASTRONAUT) > 0.7
+    assert iou(faces[0].box, ASTRONAUT) > 0.7
     assert 0.5 < faces[0].confidence <= 1
 
 
@@ -203,7 +204,7 @@ def test_a_large_image_gives_the_same_box(detectors, name, factor):
     large = cv2.resize(astronaut(), None, fx=factor, fy=factor, interpolation=cv2.INTER_LINEAR)
     box = detectors[name].detect(large)[0].box
     edges = np.array([box.left, box.top, box.right, box.bottom]) / factor
-    assert Box(*edges.tolist()).overlap(detectors[name].detect(astronaut())[0].box) > 0.75
+    assert iou(Box(*edges.tolist()), detectors[name].detect(astronaut())[0].box) > 0.75
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -145,7 +145,7 @@ def _face_from_dict(face: dict[str, Any]) -> Prediction:
         unsure_below=1.0 if face["unsure"] else 0.0,
         track=face["track"],
         quality_issues=tuple(reason for reason in face["reasons"] if reason in QUALITY_ISSUES),
-        held=None if face["emotion"] == likeliest else face["emotion"],
+        stable_label=None if face["emotion"] == likeliest else face["emotion"],
     )
 
 

@@ -88,8 +88,8 @@ def predict(
     """
     from mien.media.video import Sampling
     from mien.recognizer import Recognizer
-    from mien.tracking import Curves
-    from mien.visualization.avatar.styles import Cover, find_avatar
+    from mien.visualization.anonymize import Anonymizer
+    from mien.visualization.avatar.styles import find_avatar
 
     sampling = Sampling(every, stride, start, end)
     files = files_in(sources, [".parquet"] if out else [])
@@ -106,12 +106,15 @@ def predict(
     drawn = [Drawings(draw, files)] if draw else []
     if mask:
         kind = find_avatar(avatar)
-        drawn.append(Drawings(mask, files, lambda: Cover(kind).covered))
+        drawn.append(Drawings(mask, files, lambda: Anonymizer(kind).anonymize))
     recognizer = Recognizer.load(model_named(model), detector, head)
     with result_files(recognizer.labels, csv, parquet) as write:
         outputs = [write, *([print_json] if as_json else [])]
         reader = FileReader(recognizer, sampling, outputs, drawn, table=not as_json)
-        reader.curves = Curves(thumbnails=thumbnails) if page else None
+        if page:
+            from mien.visualization.report.curves import Curves
+
+            reader.curves = Curves(thumbnails=thumbnails)
         failed = reader.read(files)
     for path, timeline in reader.videos:
         write_timelines(path, timeline, reader.curves, timelines)

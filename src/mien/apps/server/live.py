@@ -76,7 +76,7 @@ class Connection:
                 self._waiting = self._frames, asyncio.get_running_loop().time(), frame
                 self._came.set()
             elif _kind(message.get("text") or "") == FORGET:
-                self._tracker.forget()
+                self._tracker.reset()
             else:
                 fault = Refusal("bad_request", 'expected a frame, or {"type": "forget"}; received something else')
                 await self._say({"type": "error", "frame": self._frames, **fault.said})

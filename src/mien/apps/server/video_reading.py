@@ -17,7 +17,8 @@ from mien.media.files import write_bytes, written_whole
 from mien.media.video import FileSource, Sampling
 from mien.outputs import to_json_line
 from mien.recognizer import Recognizer
-from mien.tracking import Curves, Timeline
+from mien.tracking import Timeline
+from mien.visualization.report.curves import Curves
 from mien.visualization.report.timeline_page import timeline_page
 from mien.workers import protocol
 
@@ -73,5 +74,5 @@ def _read(recognizer: Recognizer, asked: dict[str, Any]) -> Iterator[float]:
                 said = time.monotonic()
                 yield share
     # where the page is saved beside the video, its moments open it
-    page = timeline_page(name or "video", name, timeline.people(), curves, f"mien {__version__}")
+    page = timeline_page(name or "video", name, timeline.tracks(), curves, f"mien {__version__}")
     write_bytes(Path(asked["page"]), page.encode())

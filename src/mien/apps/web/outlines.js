@@ -9,8 +9,8 @@ import description from "./description.js";
 import { clamp, roundEven } from "./numbers.js";
 
 const {
-  INK, WHITE, MOUTH, TONGUE, BLUSH, CHILL, WATER, STEAM, HEAD, FACE, EYE_APART, EYE_Y, EYE_WIDE, EYE_HIGH, MOUTH_Y,
-  MOUTH_WIDE, PUFFS, FAINTEST,
+  INK, WHITE, MOUTH, TONGUE, BLUSH, CHILL, WATER, STEAM, HEAD, FACE, EYE_OFFSET_X, EYE_Y, EYE_WIDE, EYE_HIGH, MOUTH_Y,
+  MOUTH_WIDE, STEAM_PUFFS, MIN_VISIBLE_SHARE,
 } = description.outlines;
 const { PI } = Math;
 const SIDES = [-1, 1];
@@ -74,7 +74,7 @@ function* cheek(pose, side) {
 }
 
 function* eye(pose, side) {
-  const x = 0.5 + side * EYE_APART;
+  const x = 0.5 + side * EYE_OFFSET_X;
   const high = EYE_HIGH * pose.eye_open;
   const wide = EYE_WIDE * (0.6 + 0.4 * pose.eye_open);
 
@@ -204,7 +204,7 @@ function* tongue(pose, opening) {
 
 function* drops(pose) {
   for (const [amount, x, y, size] of [
-    [pose.tear, 0.5 + EYE_APART + 0.035, 0.655, 0.052],
+    [pose.tear, 0.5 + EYE_OFFSET_X + 0.035, 0.655, 0.052],
     [pose.sweat, 0.165, 0.36, 0.056],
   ]) {
     const drop = shown(amount) * size;
@@ -218,7 +218,7 @@ function* drops(pose) {
 function* steam(pose) {
   const size = shown(pose.steam);
   if (!size) return;
-  const puffs = SIDES.flatMap((side) => PUFFS.map(([x, y, radius]) => [0.5 + side * x, y, radius * size]));
+  const puffs = SIDES.flatMap((side) => STEAM_PUFFS.map(([x, y, radius]) => [0.5 + side * x, y, radius * size]));
   for (const [x, y, radius] of puffs) yield filled(ellipse(x, y, radius, radius), mix(STEAM, INK, 0.3));
   for (const [x, y, radius] of puffs) yield filled(ellipse(x, y, 0.8 * radius, 0.8 * radius), STEAM);
 }
@@ -259,7 +259,7 @@ function clipped(x, y, radius, top, bottom) {
 
 /** How large a tear or the like is drawn, 0 to 1, growing smoothly from nothing. */
 function shown(amount) {
-  const share = clamp((amount - FAINTEST) / (1 - FAINTEST), 0, 1);
+  const share = clamp((amount - MIN_VISIBLE_SHARE) / (1 - MIN_VISIBLE_SHARE), 0, 1);
   return share * (2 - share);
 }
 

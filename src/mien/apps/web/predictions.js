@@ -1,7 +1,7 @@
 /**
  * What was read of a face, and its form in the one schema: mien/faces.py and mien/results/schema.py.
  *
- * A prediction is {face, labels, probabilities, unsureBelow, track, flaws, held}.
+ * A prediction is {face, labels, probabilities, unsureBelow, track, flaws, stableLabel}.
  */
 
 import description from "./description.js";
@@ -10,8 +10,8 @@ import { roundEven } from "./numbers.js";
 const { AMBIGUOUS, BLURRED, NOSE, TURNED, TURNED_AWAY } = description.faces;
 
 export function emotionOf(prediction) {
-  const { held, labels, probabilities } = prediction;
-  return held ?? labels[probabilities.indexOf(Math.max(...probabilities))];
+  const { stableLabel, labels, probabilities } = prediction;
+  return stableLabel ?? labels[probabilities.indexOf(Math.max(...probabilities))];
 }
 
 export function probabilityOf(prediction, label = emotionOf(prediction)) {

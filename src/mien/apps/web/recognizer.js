@@ -32,7 +32,7 @@ export class Recognizer {
       unsureBelow: this.card.fused.unsure_below,
       track: null,
       qualityIssues: qualityIssues(face, crops[row]),
-      held: null,
+      stableLabel: null,
     }));
   }
 

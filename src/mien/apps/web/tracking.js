@@ -1,4 +1,4 @@
-/** The same face over frames: a number that stays, probabilities without flicker, a word that holds: mien/tracking.py. */
+/** Multi-face tracking: track numbers, smoothed probabilities, label hysteresis, as in mien/tracking/tracker.py. */
 
 import { areaOf, centreOf, overlap } from "./boxes.js";
 import description from "./description.js";
@@ -6,86 +6,87 @@ import { emotionOf, isUnsure, probabilityOf } from "./predictions.js";
 import { softmax } from "./probabilities.js";
 import { sum } from "./numbers.js";
 
-const { LEAST, LEAST_ALIKE, MOST_GROWN, REACH, steadiness: STEADINESS } = description.tracking;
+const { MAX_SCALE_RATIO, MAX_SHIFT_SIDES, MIN_PROBABILITY, MIN_SIMILARITY, config: CONFIG } = description.tracking;
 
 export class Tracker {
   #tracks = [];
   #numbers = 0;
   #now = -Infinity;
 
-  constructor(steadiness = STEADINESS) {
-    this.steadiness = steadiness;
+  constructor(config = CONFIG) {
+    this.config = config;
   }
 
-  /** The predictions of the frame at a time in seconds, in their order, steadied and numbered. */
+  /** The predictions of the frame at a time in seconds, in the same order, smoothed, with their track numbers. */
   follow(predictions, seconds) {
     if (seconds < this.#now) this.forget();
     this.#now = seconds;
-    this.#tracks = this.#tracks.filter((track) => seconds - track.seen <= this.steadiness.gap);
+    this.#tracks = this.#tracks.filter((track) => seconds - track.lastSeen <= this.config.max_gap_seconds);
     const known = matched(this.#tracks.map((track) => track.box), predictions.map((one) => one.face.box));
     const pairs = predictions.map((one, row) => [one, this.#tracks[known.get(row)]]);
-    return pairs.map(([one, track]) => this.#steadied(one, track));
+    return pairs.map(([one, track]) => this.#updated(one, track));
   }
 
-  /** Every face that comes from now on is a new one; numbers are not used again. */
+  /** Ends all tracks; their numbers are not used again. */
   forget() {
     this.#tracks = [];
     this.#now = -Infinity;
   }
 
-  #steadied(prediction, known) {
+  #updated(prediction, known) {
     const logits = logitsOf(prediction);
     const { box, confidence } = { ...prediction.face };
     let track = known;
     if (!track || track.logits.length !== logits.length) {
-      track = { box, began: this.#now, seen: this.#now, logits, number: null, word: "", sure: false };
+      track = { box, firstSeen: this.#now, lastSeen: this.#now, logits, number: null, label: "", sure: false };
       this.#tracks.push(track);
     }
-    const settled = this.#now - track.began >= this.steadiness.settled;
-    if (track.number === null && (confidence >= this.steadiness.certain || settled)) {
+    const oldEnough = this.#now - track.firstSeen >= this.config.min_age_seconds;
+    if (track.number === null && (confidence >= this.config.instant_confidence || oldEnough)) {
       this.#numbers += 1;
       track.number = this.#numbers;
     }
-    const kept = this.steadiness.seconds > 0 ? Math.exp(-(this.#now - track.seen) / this.steadiness.seconds) : 0;
-    track.logits = track.logits.map((logit, row) => kept * logit + (1 - kept) * logits[row]);
-    Object.assign(track, { box, seen: this.#now });
-    return this.#held(prediction, track);
+    const constant = this.config.smoothing_seconds;
+    const decay = constant > 0 ? Math.exp(-(this.#now - track.lastSeen) / constant) : 0;
+    track.logits = track.logits.map((logit, row) => decay * logit + (1 - decay) * logits[row]);
+    Object.assign(track, { box, lastSeen: this.#now });
+    return this.#withHysteresis(prediction, track);
   }
 
-  /** The steadied prediction, and what it is held by the next time. */
-  #held(prediction, track) {
-    const below = Math.max(prediction.unsureBelow - (track.sure ? this.steadiness.sureness : 0), 0);
-    let told = { ...prediction, probabilities: softmax(track.logits), unsureBelow: below, track: track.number };
-    if (track.word && probabilityOf(told) - probabilityOf(told, track.word) <= this.steadiness.margin) {
-      told = { ...told, held: track.word };
+  /** The smoothed prediction, which keeps its label and its sureness within the margins. */
+  #withHysteresis(prediction, track) {
+    const threshold = Math.max(prediction.unsureBelow - (track.sure ? this.config.unsure_margin : 0), 0);
+    let smoothed = { ...prediction, probabilities: softmax(track.logits), unsureBelow: threshold, track: track.number };
+    if (track.label && probabilityOf(smoothed) - probabilityOf(smoothed, track.label) <= this.config.label_margin) {
+      smoothed = { ...smoothed, stableLabel: track.label };
     }
-    track.word = emotionOf(told);
-    track.sure = !isUnsure(told);
-    return told;
+    track.label = emotionOf(smoothed);
+    track.sure = !isUnsure(smoothed);
+    return smoothed;
   }
 }
 
 function logitsOf({ probabilities }) {
-  const logits = probabilities.map((probability) => Math.log(Math.max(probability, LEAST)));
+  const logits = probabilities.map((probability) => Math.log(Math.max(probability, MIN_PROBABILITY)));
   const mean = sum(logits) / logits.length;
   return logits.map((logit) => logit - mean);
 }
 
-/** The row of the track that each box continues, the likest pairs first. */
+/** The index of the track that each box continues: greedy matching, the most similar pairs first. */
 function matched(tracks, boxes) {
-  const alike = boxes.flatMap((box, row) => tracks.map((track, place) => [likeness(track, box), row, place]));
+  const pairs = boxes.flatMap((box, row) => tracks.map((track, place) => [similarity(track, box), row, place]));
   const found = new Map();
-  for (const [value, row, place] of alike.toSorted(([one], [other]) => other - one)) {
-    if (value >= LEAST_ALIKE && !found.has(row) && ![...found.values()].includes(place)) found.set(row, place);
+  for (const [value, row, place] of pairs.toSorted(([one], [other]) => other - one)) {
+    if (value >= MIN_SIMILARITY && !found.has(row) && ![...found.values()].includes(place)) found.set(row, place);
   }
   return found;
 }
 
-/** How likely two boxes are one face, 0 to 2: their overlap, and how near their middles are for their size. */
-function likeness(before, now) {
+/** How similar two boxes are, 0 to 2: IoU plus proximity of the centres. */
+function similarity(before, now) {
   const areas = [areaOf(before), areaOf(now)];
-  if (Math.max(...areas) > MOST_GROWN ** 2 * Math.min(...areas)) return 0;
+  if (Math.max(...areas) > MAX_SCALE_RATIO ** 2 * Math.min(...areas)) return 0;
   const [[x, y], [nowX, nowY]] = [centreOf(before), centreOf(now)];
   const distance = Math.hypot(x - nowX, y - nowY) / Math.sqrt(Math.max(...areas));
-  return overlap(before, now) + Math.max(0, 1 - distance / REACH);
+  return overlap(before, now) + Math.max(0, 1 - distance / MAX_SHIFT_SIDES);
 }
