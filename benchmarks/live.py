@@ -1,4 +1,4 @@
-"""Frames a second of the live window and how late they are shown, beside the loop that lessons write."""
+"""Frames per second and latency of the live window, compared with the single-threaded loop of tutorials."""
 
 from __future__ import annotations
 
@@ -15,7 +15,8 @@ from page import Section, table
 from PIL import Image, ImageTk
 from timing import Sample, interleaved
 
-from mien.apps.desktop.window import Choices, LiveWindow
+from mien.apps.desktop.layout import Choices
+from mien.apps.desktop.window import LiveWindow
 from mien.classification.classifier import Classifier
 from mien.media.image import read
 from mien.media.video import VideoFrame
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 
     from setting import Setting
 
-    from mien.live import Reading
+    from mien.live import LiveResult
     from mien.structures import Frame
 
 SIZE = (640, 480)
@@ -86,9 +87,9 @@ class Timed(LiveWindow):
     painting = 0.0
     count = 0
 
-    def _show(self, reading: Reading) -> None:
+    def _show(self, latest: LiveResult) -> None:
         begun = time.perf_counter()
-        super()._show(reading)
+        super()._show(latest)
         self.root.update_idletasks()
         self.painting += time.perf_counter() - begun
         self.count += 1
@@ -151,11 +152,11 @@ def _window(recognizer: Recognizer, frames: list[Frame]) -> Shown:
     """The window for some seconds, after one that is not counted."""
     root = tk.Tk()
     window = Timed(Choices(theme="light"), lambda *_: recognizer, DrawnAvatar(), root, ())
-    window.tools.opener = lambda: lambda: Moving(frames)  # type: ignore[method-assign]
+    window.toolbar.opener = lambda: lambda: Moving(frames)  # type: ignore[method-assign]
     window.start()
     _live(root, 1.0)
-    window.count, window.painting, window.delays = 0, 0.0, []
-    stages: list[Reading] = []
+    window.count, window.painting, window.latencies = 0, 0.0, []
+    stages: list[LiveResult] = []
     begun = time.perf_counter()
     while time.perf_counter() - begun < SECONDS:
         root.update()
@@ -163,11 +164,11 @@ def _window(recognizer: Recognizer, frames: list[Frame]) -> Shown:
             stages.append(window.shown)
         time.sleep(0.0005)
     took = time.perf_counter() - begun
-    delays = np.array(window.delays) * 1000
+    delays = np.array(window.latencies) * 1000
     shown = Shown(
         window.count / took,
-        float(np.mean([one.detecting for one in stages])),
-        float(np.mean([one.classifying for one in stages])),
+        float(np.mean([one.detection_ms for one in stages])),
+        float(np.mean([one.classification_ms for one in stages])),
         1000 * window.painting / window.count,
         float(np.median(delays)),
         float(np.percentile(delays, 95)),

@@ -415,5 +415,5 @@ print("From the card of the model:", card.origin.notes)
 # 4. What does it do with an empty file, a bomb, ten times the load, no camera?
 # 5. Can anybody say, from the file alone, which data, which config and which version made this answer?
 #
-# To try: your own portrait in place of `HOPPER`; `NOISE = 30`; `TrackerConfig(smoothing_seconds=2)`, and look at what becomes of
-# the delay; `mien serve` in a terminal and the page in a browser.
+# To try: your own portrait in place of `HOPPER`; `NOISE = 30`; `TrackerConfig(smoothing_seconds=2)`, and look at what
+# becomes of the delay; `mien serve` in a terminal and the page in a browser.
