@@ -9,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -192,5 +192,5 @@ def _proximity(before: Box, now: Box) -> float:
     return max(0.0, 1.0 - math.dist(before.centre, now.centre) / side / MAX_SHIFT_SIDES)
 
 
-def _edges(box: Box) -> npt.NDArray[np.float64]:
+def _edges(box: Box) -> npt.NDArray[Any]:
     return np.array((box.left, box.top, box.right, box.bottom))

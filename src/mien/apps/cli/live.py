@@ -80,9 +80,10 @@ def live(
 ) -> None:
     """Recognize expressions live: webcam, video or image, with an avatar.
 
-    Without --camera or --video nothing is opened until you press Start. Keys: space starts and stops, o opens a file,
-    m mirrors, c anonymizes faces, b takes a baseline, r records, s takes a snapshot, n follows the next face, f is full
-    screen, q quits.
+    Without --camera or --video nothing is opened until you press Start.
+
+    Keys: space start and stop, o open, m mirror, c anonymize faces, b baseline,
+    r record, s snapshot, n next face, f full screen, q quit.
     """
     source = _source(camera, video)
     root = _window(theme)
@@ -122,8 +123,8 @@ def collect(
 ) -> None:
     """Collect images of your own expressions as training data.
 
-    The window shows one expression after another and saves images of each, for mien train. It opens the camera only
-    after you agree to a notice.
+    The window shows one expression after another and saves images of each.
+    It opens the camera only after you agree to a notice.
     """
     from mien.live.collection import Collection
     from mien.live.engine import Engine
