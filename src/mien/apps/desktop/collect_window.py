@@ -25,7 +25,7 @@ HINT = "space takes an image, backspace deletes the last one, arrows choose anot
 
 
 class CollectionWindow:
-    """Asks for consent, then shows one expression after another.
+    """Requests consent, then shows one expression after another.
 
     Args:
         collection: where images go.

@@ -1,4 +1,4 @@
-"""The page and its parts, rendered by the Jinja2 templates beside this module."""
+"""The page and its parts, rendered by the Jinja2 templates in ``templates/``."""
 
 from __future__ import annotations
 

@@ -9,7 +9,7 @@ from mien.tracking.timeline import MAX_GAP_SECONDS, UNSURE
 from mien.visualization.annotate import colour_of
 from mien.visualization.avatar.outlines import hex_of
 from mien.visualization.report import Figure, Markup, figures, join, note, page, section, stacked_bar, table, tag
-from mien.visualization.report.charts import label, line, rectangle, svg
+from mien.visualization.report.charts import label, line, percent, rectangle, svg
 from mien.visualization.report.parts import png_data
 
 if TYPE_CHECKING:
@@ -69,7 +69,7 @@ def _overview(tracks: Sequence[Track]) -> Markup:
     rows = []
     for track in tracks:
         shares = [(seconds / track.seconds, _colour(emotion)) for emotion, seconds in track.totals.items()]
-        text = ", ".join(f"{emotion} {seconds / track.seconds:.0%}" for emotion, seconds in track.totals.items())
+        text = ", ".join(f"{emotion} {percent(seconds / track.seconds)}" for emotion, seconds in track.totals.items())
         link = tag("a", f"face {track.number}", href=f"#face-{track.number}")
         rows.append([link, stacked_bar(shares), text, _clock(track.seconds), f"{track.changes_per_minute:.0f}"])
     return table(["face", "", "expressions", "visible", "changes per minute"], rows, words=3)
@@ -95,7 +95,7 @@ def _track_section(track: Track, curves: Curves, link: str) -> Markup:
     numbers = figures(
         [
             Figure("visible", _clock(track.seconds), f"{_clock(start)} to {_clock(end)}"),
-            Figure("most frequent", longest, f"{track.totals[longest] / track.seconds:.0%}"),
+            Figure("most frequent", longest, percent(track.totals[longest] / track.seconds)),
             Figure("changes", f"{track.changes_per_minute:.0f}", "per minute"),
         ]
     )
@@ -135,7 +135,7 @@ def _segment_bar(segment: Segment, x: Callable[[float], float], link: str) -> Ma
     top = CURVES_HEIGHT + 3
     fill = hex_of(_colour(segment.emotion))
     shape = rectangle(x(segment.start), top, x(segment.end), top + SEGMENTS_HEIGHT, fill=fill)
-    text = f"{_clock(segment.start)} to {_clock(segment.end)}: {segment.emotion} {segment.probability:.0%}"
+    text = f"{_clock(segment.start)} to {_clock(segment.end)}: {segment.emotion} {percent(segment.probability)}"
     return tag("a", tag("title", text), shape, href=_at(link, segment.start))
 
 
@@ -174,7 +174,7 @@ def _segment_table(track: Track, link: str) -> Markup:
             tag("a", _clock(segment.start), href=_at(link, segment.start)),
             _key(segment.emotion),
             f"{segment.seconds:.1f} s",
-            f"{segment.probability:.0%}",
+            percent(segment.probability),
         ]
         for segment in sorted(longest, key=lambda segment: segment.start)
     ]
