@@ -126,7 +126,7 @@ def plain(prediction: Prediction) -> dict:
     return {
         "face": {**as_js(prediction.face), "confidence": prediction.face.confidence}, "labels": prediction.labels,
         "probabilities": prediction.probabilities, "unsureBelow": prediction.unsure_below,
-        "quality_issues": [], "stableLabel": None,
+        "qualityIssues": [], "stableLabel": None,
     }  # fmt: skip
 
 
