@@ -1,4 +1,4 @@
-"""Frames a second of the live window and how late they are shown, beside the loop that lessons write."""
+"""Frames per second and latency of the live window, compared with the single-threaded loop of tutorials."""
 
 from __future__ import annotations
 
@@ -15,7 +15,8 @@ from page import Section, table
 from PIL import Image, ImageTk
 from timing import Sample, interleaved
 
-from mien.apps.desktop.window import Choices, LiveWindow
+from mien.apps.desktop.layout import Choices
+from mien.apps.desktop.window import LiveWindow
 from mien.classification.classifier import Classifier
 from mien.media.image import read
 from mien.media.video import VideoFrame
@@ -27,42 +28,42 @@ if TYPE_CHECKING:
 
     from setting import Setting
 
-    from mien.live import Reading
+    from mien.live import LiveResult
     from mien.structures import Frame
 
 SIZE = (640, 480)
-FACE = 0.75
-"""The portrait's height over the frame's: its face is then about 150 pixels high."""
+PORTRAIT_HEIGHT = 0.75
+"""Height of the portrait over that of the frame; its face is then about 150 pixels high."""
 
-RATE = 120.0
-"""Frames a second of the camera: more than any window shows."""
+CAMERA_FPS = 120.0
+"""Frame rate of the simulated camera: more than any window shows."""
 
 SECONDS = 4.0
-LESSON = "the lesson's loop: detectMultiScale and model.predict on the window's thread"
+TUTORIAL_LOOP = "the tutorial's loop: detectMultiScale and model.predict in the thread of the window"
 
 
 class Shown(NamedTuple):
-    """What one run of a window came to.
+    """Measurements of one run of a window.
 
     Attributes:
-        rate: frames shown a second.
-        detecting: milliseconds a frame.
-        classifying: the same.
-        painting: the same; on the window's thread.
-        delay: milliseconds from the camera to the screen, the median.
-        late: the 95th percentile of that.
+        fps: frames shown per second.
+        detection: milliseconds per frame.
+        classification: milliseconds per frame.
+        painting: milliseconds per frame, in the thread of the window.
+        latency: milliseconds from capture to screen, the median.
+        latency_p95: the 95th percentile of that.
     """
 
-    rate: float
-    detecting: float
-    classifying: float
+    fps: float
+    detection: float
+    classification: float
     painting: float
-    delay: float
-    late: float
+    latency: float
+    latency_p95: float
 
 
 class Moving:
-    """A camera that shows a portrait that moves."""
+    """A simulated camera that shows a moving portrait."""
 
     live = True
 
@@ -70,32 +71,32 @@ class Moving:
         self._frames, self._begun, self._number = frames, time.monotonic(), -1
 
     def read(self) -> VideoFrame:
-        """The next frame, at its time."""
+        """The next frame, in real time."""
         self._number += 1
-        time.sleep(max(self._begun + self._number / RATE - time.monotonic(), 0.0))
+        time.sleep(max(self._begun + self._number / CAMERA_FPS - time.monotonic(), 0.0))
         image = self._frames[self._number % len(self._frames)]
         return VideoFrame(self._number, time.monotonic() - self._begun, image)
 
     def close(self) -> None:
-        """Nothing is held."""
+        """Does nothing."""
 
 
 class Timed(LiveWindow):
-    """The window, with a clock on what it paints."""
+    """The window, which measures its painting."""
 
     painting = 0.0
     count = 0
 
-    def _show(self, reading: Reading) -> None:
+    def _show(self, latest: LiveResult) -> None:
         begun = time.perf_counter()
-        super()._show(reading)
+        super()._show(latest)
         self.root.update_idletasks()
         self.painting += time.perf_counter() - begun
         self.count += 1
 
 
 def live(setting: Setting) -> Section:
-    """Frames a second, each stage's share, and the delay, with every detector that is there; and of the lesson."""
+    """Frame rate, time per stage and latency of the window with each installed detector, and of the tutorial's loop."""
     if not os.environ.get("DISPLAY"):
         raise SystemExit(
             "the live window needs a display: xvfb-run -s '-screen 0 1280x900x24' python benchmarks/speed.py"
@@ -104,25 +105,25 @@ def live(setting: Setting) -> Section:
     classifier = Classifier(setting.store.load(setting.model), 1)
     names = ("auto", *setting.detectors)
     tasks: dict[str, Callable[[], Shown]] = {
-        name: partial(_tidily, _window, Recognizer(find_detector(name, setting.store), classifier), frames)
+        name: partial(_collected, _window, Recognizer(find_detector(name, setting.store), classifier), frames)
         for name in dict.fromkeys(names)
     }
-    tasks[LESSON] = partial(_tidily, _lesson, frames, _lesson_network())
+    tasks[TUTORIAL_LOOP] = partial(_collected, _tutorial_loop, frames, _tutorial_network())
     found = interleaved(tasks, setting.rounds)
     rows = [[name, *_cells(shown)] for name, shown in found.items()]
     header = [
         "detector",
-        "frames a second",
-        "finding ms",
-        "naming ms",
+        "fps",
+        "detection ms",
+        "classification ms",
         "painting ms",
-        "shown after ms",
+        "latency ms",
         "95th percentile",
     ]
     note = (
-        f"{SIZE[0]}x{SIZE[1]}, one face, {setting.rounds} rounds of {SECONDS:.0f} s. Finding and naming share one "
-        "thread, painting has another; a frame is shown late by what it waits for both. The lesson's loop shows a "
-        "frame when it is done with it."
+        f"{SIZE[0]}x{SIZE[1]}, one face, {setting.rounds} rounds of {SECONDS:.0f} s. Detection and classification "
+        "share one thread, painting has another; the latency of a frame includes its waiting for both. The tutorial's "
+        "loop shows a frame when all stages are done."
     )
     return Section(
         f"{table(header, rows)}\n\n{note}", {name: [one._asdict() for one in shown] for name, shown in found.items()}
@@ -135,7 +136,7 @@ def _cells(shown: tuple[Shown, ...]) -> list[str]:
 
 
 def _frames(portrait: Frame) -> list[Frame]:
-    scale = FACE * SIZE[1] / portrait.shape[0]
+    scale = PORTRAIT_HEIGHT * SIZE[1] / portrait.shape[0]
     small = cv2.resize(portrait, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
     frames = []
     for number in range(60):
@@ -148,14 +149,14 @@ def _frames(portrait: Frame) -> list[Frame]:
 
 
 def _window(recognizer: Recognizer, frames: list[Frame]) -> Shown:
-    """The window for some seconds, after one that is not counted."""
+    """Runs the window for some seconds, after one second of warm-up."""
     root = tk.Tk()
     window = Timed(Choices(theme="light"), lambda *_: recognizer, DrawnAvatar(), root, ())
-    window.tools.opener = lambda: lambda: Moving(frames)  # type: ignore[method-assign]
+    window.toolbar.opener = lambda: lambda: Moving(frames)  # type: ignore[method-assign]
     window.start()
-    _live(root, 1.0)
-    window.count, window.painting, window.delays = 0, 0.0, []
-    stages: list[Reading] = []
+    _run_for(root, 1.0)
+    window.count, window.painting, window.latencies = 0, 0.0, []
+    stages: list[LiveResult] = []
     begun = time.perf_counter()
     while time.perf_counter() - begun < SECONDS:
         root.update()
@@ -163,35 +164,35 @@ def _window(recognizer: Recognizer, frames: list[Frame]) -> Shown:
             stages.append(window.shown)
         time.sleep(0.0005)
     took = time.perf_counter() - begun
-    delays = np.array(window.delays) * 1000
+    latencies = np.array(window.latencies) * 1000
     shown = Shown(
         window.count / took,
-        float(np.mean([one.detecting for one in stages])),
-        float(np.mean([one.classifying for one in stages])),
+        float(np.mean([one.detection_ms for one in stages])),
+        float(np.mean([one.classification_ms for one in stages])),
         1000 * window.painting / window.count,
-        float(np.median(delays)),
-        float(np.percentile(delays, 95)),
+        float(np.median(latencies)),
+        float(np.percentile(latencies, 95)),
     )
     window.close()
     return shown
 
 
-def _tidily(run: Callable[..., Shown], *arguments: object) -> Shown:
-    """A run whose window is forgotten in this thread: Tcl ends a process that forgets it in another."""
+def _collected(run: Callable[..., Shown], *arguments: object) -> Shown:
+    """Runs, then collects garbage in this thread: Tcl aborts the process if a window is freed in another."""
     shown = run(*arguments)
     gc.collect()
     return shown
 
 
-def _live(root: tk.Tk, seconds: float) -> None:
+def _run_for(root: tk.Tk, seconds: float) -> None:
     end = time.perf_counter() + seconds
     while time.perf_counter() < end:
         root.update()
         time.sleep(0.0005)
 
 
-def _lesson_network() -> Any:
-    """The network of the lesson, with weights by chance: they cost the same."""
+def _tutorial_network() -> Any:
+    """The network of the tutorial with random weights, which cost the same."""
     from mien.training import prepare_backend
 
     prepare_backend()
@@ -201,14 +202,14 @@ def _lesson_network() -> Any:
     return architectures.build("two-conv", NetworkShape(48, 1, (("classes", 7),)))
 
 
-def _lesson(frames: list[Frame], network: Any) -> Shown:
-    """Read, find, predict and show in one callback of the window, as the emoji project did."""
+def _tutorial_loop(frames: list[Frame], network: Any) -> Shown:
+    """Reads, detects, classifies and shows in one callback of the window, as many tutorials do."""
     root = tk.Tk()
     label = tk.Label(root)
     label.pack()
     finder = cv2.CascadeClassifier(cv2.data.haarcascades + "haarcascade_frontalface_default.xml")
     camera = Moving(frames)
-    times: dict[str, list[float]] = {"finding": [], "naming": [], "painting": [], "delay": []}
+    times: dict[str, list[float]] = {"detection": [], "classification": [], "painting": [], "latency": []}
 
     def step() -> None:
         frame = camera.read()
@@ -230,13 +231,13 @@ def _lesson(frames: list[Frame], network: Any) -> Shown:
         root.after(10, step)
 
     step()
-    _live(root, 1.0)
+    _run_for(root, 1.0)
     for kept in times.values():
         kept.clear()
     begun = time.perf_counter()
-    _live(root, SECONDS)
+    _run_for(root, SECONDS)
     took = time.perf_counter() - begun
     root.destroy()
-    delays = np.array(times["delay"])
-    means = [float(np.mean(times[name])) for name in ("finding", "naming", "painting")]
-    return Shown(len(delays) / took, *means, float(np.median(delays)), float(np.percentile(delays, 95)))
+    latencies = np.array(times["latency"])
+    means = [float(np.mean(times[name])) for name in ("detection", "classification", "painting")]
+    return Shown(len(latencies) / took, *means, float(np.median(latencies)), float(np.percentile(latencies, 95)))

@@ -28,8 +28,9 @@ from mien.models.manifest import Entry, to_json
 from mien.models.store import MANIFEST, ModelStore
 from mien.recognizer import SHIPPED_DETECTOR, Analysis, Recognizer, find_detector
 from mien.structures import Box, Face, FrameResult, Prediction
-from mien.tracking import Curves, Timeline
+from mien.tracking import Timeline
 from mien.tracking.tracker import Tracker, TrackerConfig
+from mien.visualization.report.curves import Curves
 from videos import swaying_face, write_frames
 
 CARD = ModelCard(
@@ -637,5 +638,5 @@ def test_ten_minutes_of_video_leave_memory_threads_and_files_as_they_were(tmp_pa
     assert memory[-1] - memory[2] < 5, memory
     assert max(files) - min(files) <= 1, files  # the clip is open, or between two loops
     assert len(set(threads)) == 1, threads
-    (person,) = timeline.people()
-    assert person.segments
+    (track,) = timeline.tracks()
+    assert track.segments

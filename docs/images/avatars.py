@@ -1,4 +1,4 @@
-"""Draws docs/images/avatars.png: the avatar of each expression in three strengths, and what blends look like.
+"""Draws docs/images/avatars.png: the avatar of each expression in three strengths, and blends of two.
 
 Run from the root: ``python docs/images/avatars.py``.
 """
@@ -25,12 +25,12 @@ EXPRESSIONS = (
     Emotion.NEUTRAL,
 )
 STRENGTHS = (0.35, 0.65, 1.0)
-SIDE, HEAD = 132, 30
+CELL_PX, TITLE_PX = 132, 30
 GROUND = (250, 250, 252)
 
 
 def rows() -> list[tuple[str, list[dict[str, float]]]]:
-    """What each row of the sheet shows."""
+    """The title and the probabilities of each row of the sheet."""
     strong = [
         (
             f"{share:.0%}",
@@ -39,22 +39,24 @@ def rows() -> list[tuple[str, list[dict[str, float]]]]:
         for share in STRENGTHS
     ]
     blends = [{one: 0.5, other: 0.5} for one, other in pairwise(EXPRESSIONS)]
-    return [*strong, ("half each of two beside", [*blends, {EXPRESSIONS[-2]: 0.5, EXPRESSIONS[0]: 0.5}])]
+    return [*strong, ("blends", [*blends, {EXPRESSIONS[-2]: 0.5, EXPRESSIONS[0]: 0.5}])]
 
 
 def main() -> None:
     """Draws the sheet."""
     table = rows()
-    sheet = Image.new("RGB", (SIDE * len(EXPRESSIONS), (SIDE + HEAD) * len(table)), GROUND)
+    sheet = Image.new("RGB", (CELL_PX * len(EXPRESSIONS), (CELL_PX + TITLE_PX) * len(table)), GROUND)
     pen, font = ImageDraw.Draw(sheet), ImageFont.load_default(15)
-    for row, (words, blends) in enumerate(table):
-        top = row * (SIDE + HEAD)
+    for row, (title, blends) in enumerate(table):
+        top = row * (CELL_PX + TITLE_PX)
         for column, blend in enumerate(blends):
             shares = {label: share for label, share in blend.items() if share > 0}
-            face = Image.fromarray(avatar_image(pose(list(shares), list(shares.values())), SIDE - 8))
-            sheet.paste(face, (column * SIDE + 4, top + HEAD), face)
-            title = f"{EXPRESSIONS[column]} {words}" if row < len(STRENGTHS) else " + ".join(shares)
-            pen.text((column * SIDE + SIDE / 2, top + HEAD / 2), title, fill=(60, 64, 72), font=font, anchor="mm")
+            face = Image.fromarray(avatar_image(pose(list(shares), list(shares.values())), CELL_PX - 8))
+            sheet.paste(face, (column * CELL_PX + 4, top + TITLE_PX), face)
+            caption = f"{EXPRESSIONS[column]} {title}" if row < len(STRENGTHS) else " + ".join(shares)
+            pen.text(
+                (column * CELL_PX + CELL_PX / 2, top + TITLE_PX / 2), caption, fill=(60, 64, 72), font=font, anchor="mm"
+            )
     sheet.quantize(255).save(Path(__file__).with_name("avatars.png"), optimize=True)
     print(f"{np.array(sheet).shape[1]} pixels wide")  # noqa: T201 - a script for people
 

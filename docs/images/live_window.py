@@ -1,7 +1,7 @@
-"""Takes docs/images/live.png and live-covered.png: the live window with a public-domain portrait as its camera.
+"""Takes docs/images/live.png and live-anonymized.png: the live window with a public-domain portrait as its camera.
 
 Run from the root, on a screen or under Xvfb: ``xvfb-run -s '-screen 0 1280x900x24' python docs/images/live_window.py``;
-needs scikit-image. The portrait sways a little, so that tracking and the strip have something to show.
+needs scikit-image. The portrait sways a little, so that tracking and the strip show something.
 """
 
 from __future__ import annotations
@@ -14,7 +14,8 @@ import numpy as np
 from PIL import ImageGrab
 from skimage.data import astronaut
 
-from mien.apps.desktop.window import Choices, LiveWindow
+from mien.apps.desktop.layout import Choices
+from mien.apps.desktop.window import LiveWindow
 from mien.media.video import Camera, VideoFrame
 from mien.recognizer import Recognizer
 from mien.visualization.avatar.styles import find_avatar
@@ -24,7 +25,7 @@ SECONDS = 12.0
 
 
 class Swaying:
-    """The portrait as a camera that sways, thirty frames a second."""
+    """The swaying portrait as a camera, thirty frames per second."""
 
     live = True
 
@@ -42,16 +43,16 @@ class Swaying:
         return VideoFrame(self._number, seconds, (astronaut()[y : y + 300, x : x + 400] * dark).astype(np.uint8))
 
     def close(self) -> None:
-        """Nothing is held."""
+        """Does nothing."""
 
 
-def take(theme: str, name: str, *, covered: bool) -> None:
+def take(theme: str, name: str, *, anonymized: bool) -> None:
     """One image of the window."""
     root = tk.Tk()
     choices = Choices(theme=theme, models=("compact",), detectors=("auto", "haar"))
     window = LiveWindow(choices, Recognizer.load, find_avatar("drawn"), root, (Camera(0, "Integrated Camera"),))
-    window.tools.opener = lambda: Swaying  # type: ignore[method-assign]
-    window.tools.covered.set(covered)
+    window.toolbar.opener = lambda: Swaying  # type: ignore[method-assign]
+    window.toolbar.anonymized.set(anonymized)
     root.update()
     window.start()
     end = time.monotonic() + SECONDS
@@ -65,5 +66,5 @@ def take(theme: str, name: str, *, covered: bool) -> None:
 
 
 if __name__ == "__main__":
-    take("dark", "live.png", covered=False)
-    take("brightness", "live-covered.png", covered=True)
+    take("dark", "live.png", anonymized=False)
+    take("light", "live-anonymized.png", anonymized=True)

@@ -265,12 +265,12 @@ frames = [clip_frame(moment) for moment in moments]
 read_alone = [recognizer.predict(one).predictions for one in frames]
 
 
-def followed(steadiness):
-    tracker = Tracker(steadiness)
+def followed(config):
+    tracker = Tracker(config)
     return [tracker.follow(found, moment) for found, moment in zip(read_alone, moments, strict=True)]
 
 
-raw, steadied = followed(TrackerConfig(seconds=0, margin=0, sureness=0)), followed(TrackerConfig())
+raw, steadied = followed(TrackerConfig(smoothing_seconds=0, label_margin=0, unsure_margin=0)), followed(TrackerConfig())
 display(Image.fromarray(np.hstack([frames[at] for at in (5, 37, 70)])))
 
 
@@ -413,5 +413,5 @@ print("From the card of the model:", card.origin.notes)
 # 4. What does it do with an empty file, a decompression bomb, ten times the load, no camera?
 # 5. Can anybody determine, from the file alone, which data, config and version produced this prediction?
 #
-# To try: your own portrait in place of `HOPPER`; `NOISE = 30`; `TrackerConfig(seconds=2)`, and see how the delay
-# changes; `mien serve` in a terminal and the page in a browser.
+# To try: your own portrait in place of `HOPPER`; `NOISE = 30`; `TrackerConfig(smoothing_seconds=2)`, and see how the
+# delay changes; `mien serve` in a terminal and the page in a browser.

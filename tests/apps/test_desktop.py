@@ -1,4 +1,4 @@
-"""The windows, real ones under Xvfb: a clip as the camera, buttons and keys pressed by xdotool, every state told."""
+"""The desktop windows under Xvfb: a clip as the camera, buttons and keys pressed by xdotool, every state shown."""
 
 from __future__ import annotations
 
@@ -22,11 +22,12 @@ pytest.importorskip("tkinter", reason="needs Tk: apt-get install python3-tk")
 
 import tkinter as tk
 
-from mien.apps.desktop.collecting import CollectionWindow
-from mien.apps.desktop.panels import COLUMNS, History
+from mien.apps.desktop.collect_window import CollectionWindow
+from mien.apps.desktop.image_view import FACES_TAG
+from mien.apps.desktop.layout import NO_CAMERA, WELCOME, Choices
+from mien.apps.desktop.panels import STRIP_COLUMNS, History
 from mien.apps.desktop.theme import DARK, LIGHT, density, palette
-from mien.apps.desktop.view import FACES
-from mien.apps.desktop.window import NO_CAMERA, WELCOME, Choices, LiveWindow
+from mien.apps.desktop.window import LiveWindow
 from mien.errors import VideoError
 from mien.live import Engine, State
 from mien.live.collection import Collection
@@ -53,8 +54,8 @@ def display():
     command = ["Xvfb", "-displayfd", str(write), "-screen", "0", "1280x900x24", "-nolisten", "tcp"]
     server = subprocess.Popen(command, pass_fds=[write], stderr=subprocess.DEVNULL)
     os.close(write)
-    with os.fdopen(read) as told:
-        number = told.readline().strip()
+    with os.fdopen(read) as printed:
+        number = printed.readline().strip()
     before = os.environ.get("DISPLAY")
     os.environ["DISPLAY"] = f":{number}"
     yield os.environ["DISPLAY"]
@@ -131,8 +132,8 @@ def every(widget):
 def words_of(window):
     """All words that can be seen."""
     labels = [one for one in every(window.root) if one.winfo_class() == "TLabel"]
-    told = [window.view.itemcget(item, "text") for item in window.view.find_all() if window.view.type(item) == "text"]
-    return " | ".join([*(str(label["text"]) for label in labels), *told])
+    drawn = [window.view.itemcget(item, "text") for item in window.view.find_all() if window.view.type(item) == "text"]
+    return " | ".join([*(str(label["text"]) for label in labels), *drawn])
 
 
 def is_running(window):
@@ -146,26 +147,26 @@ def test_a_face_is_boxed_and_the_avatar_wears_its_expression(opened, clip):
     window = opened(clip)
     pump(window.root, lambda: is_running(window))
     window.root.update()
-    assert window.view.find_withtag(FACES)
+    assert window.view.find_withtag(FACES_TAG)
     shown = window.shown.predictions[0]
     assert shown.emotion == "happy"
     assert f"{shown.emotion} {100 * shown.probability:.0f} %" in words_of(window)
     assert "Expression analysis is on. Images stay on this machine." in words_of(window)
-    pump(window.root, lambda: "a second; faces" in words_of(window))
+    pump(window.root, lambda: " fps, latency " in words_of(window))
 
 
 def test_it_starts_and_stops_by_a_click_and_by_the_space_bar(opened, clip):
     window = opened()
     assert NO_CAMERA in words_of(window)
-    window.tools.choose_file(clip)
+    window.toolbar.select_file(clip)
     window.stop()
     assert WELCOME in words_of(window)
     click(window, "Start")
     pump(window.root, lambda: is_running(window))
     click(window, "Stop")
     assert window.engine is None
-    assert "Nothing is read until you start" in words_of(window)
-    assert not window.view.find_withtag(FACES)
+    assert "Nothing is analyzed until you start" in words_of(window)
+    assert not window.view.find_withtag(FACES_TAG)
     window.view.focus_force()
     press(window.root, "key", "space")
     pump(window.root, lambda: is_running(window))
@@ -176,10 +177,10 @@ def test_what_came_to_its_end_can_be_started_again(opened, clip):
     pump(window.root, lambda: window.engine.status.state is State.ENDED)
     pump(
         window.root,
-        lambda: any(str(one["text"]) == "Again" for one in every(window.root) if one.winfo_class() == "TButton"),
+        lambda: any(str(one["text"]) == "Restart" for one in every(window.root) if one.winfo_class() == "TButton"),
     )
     ended = window.engine
-    click(window, "Again")
+    click(window, "Restart")
     pump(window.root, lambda: window.engine is not ended and is_running(window))
 
 
@@ -195,14 +196,14 @@ def test_a_image_can_be_opened(opened, tmp_path):
     ("name", "content", "words"),
     [("gone.mp4", None, "there is none"), ("text.mp4", b"words", "holds none"), ("text.png", b"words", "text.png")],
 )
-def test_what_can_t_be_opened_is_told(opened, tmp_path, name, content, words):
+def test_what_cannot_be_opened_is_reported(opened, tmp_path, name, content, words):
     if content is not None:
         (tmp_path / name).write_bytes(content)
     window = opened(tmp_path / name)
     pump(window.root, lambda: words in words_of(window))
 
 
-def test_a_camera_that_is_not_there_and_none_at_all_are_told(opened):
+def test_a_missing_camera_and_none_at_all_are_reported(opened):
     window = opened(97)
     pump(window.root, lambda: "there is no camera 98" in words_of(window) or "can't be opened" in words_of(window))
     none = opened()
@@ -211,7 +212,7 @@ def test_a_camera_that_is_not_there_and_none_at_all_are_told(opened):
     assert none.engine is None
 
 
-def test_a_model_that_can_t_be_loaded_is_told(opened, clip):
+def test_a_model_that_cannot_be_loaded_is_reported(opened, clip):
     def refuse(*_):
         raise VideoError("the model file was changed")
 
@@ -222,18 +223,18 @@ def test_a_model_that_can_t_be_loaded_is_told(opened, clip):
 def test_the_camera_that_is_chosen_is_opened(opened):
     window = opened(found=(Camera(0, "Front"), Camera(5, "Back")))
     assert WELCOME in words_of(window)
-    assert window.tools.opener() is not None
+    assert window.toolbar.opener() is not None
     with pytest.raises(VideoError, match="camera 1"):
-        window.tools.opener()()
+        window.toolbar.opener()()
 
 
-def test_covered_faces_are_neither_shown_nor_named_nor_in_a_snapshot(opened, clip, tmp_path):
+def test_anonymized_faces_are_neither_shown_nor_named_nor_in_a_snapshot(opened, clip, tmp_path):
     window = opened(clip)
     pump(window.root, lambda: is_running(window))
     window.view.focus_force()
     press(window.root, "key", "c")
-    assert window.tools.covered.get()
-    assert not window.view.find_withtag(FACES)
+    assert window.toolbar.anonymized.get()
+    assert not window.view.find_withtag(FACES_TAG)
     window.engine.stop()
     press(window.root, "key", "s")
     (written,) = (tmp_path / "out").glob("*.png")
@@ -243,25 +244,25 @@ def test_covered_faces_are_neither_shown_nor_named_nor_in_a_snapshot(opened, cli
     assert (np.abs(image[face] - frame[face]).max(axis=2) > 3).mean() > 0.97
 
 
-def test_a_face_that_is_lost_stays_covered_for_a_while(opened, clip):
+def test_a_lost_face_stays_anonymized_for_a_while(opened, clip):
     window = opened(clip)
     pump(window.root, lambda: is_running(window))
     window.engine.stop()
-    window.tools.covered.set(True)
-    reading = window.shown
-    covered = window._image(reading)
-    later = VideoFrame(reading.frame.index + 1, reading.frame.seconds + 0.5, reading.frame.image)
-    nobody = type(reading)(later, type(reading.result)("live"), 1.0, 1.0, reading.taken, reading.done)
+    window.toolbar.anonymized.set(True)
+    result = window.shown
+    covered = window._image(result)
+    later = VideoFrame(result.frame.index + 1, result.frame.seconds + 0.5, result.frame.image)
+    nobody = type(result)(later, type(result.result)("live"), 1.0, 1.0, result.captured_at, result.finished_at)
     np.testing.assert_array_equal(window._image(nobody), covered)
-    much_later = VideoFrame(later.index, reading.frame.seconds + 1.5, reading.frame.image)
-    nobody = type(reading)(much_later, type(reading.result)("live"), 1.0, 1.0, reading.taken, reading.done)
-    np.testing.assert_array_equal(window._image(nobody), reading.frame.image)
+    much_later = VideoFrame(later.index, result.frame.seconds + 1.5, result.frame.image)
+    nobody = type(result)(much_later, type(result.result)("live"), 1.0, 1.0, result.captured_at, result.finished_at)
+    np.testing.assert_array_equal(window._image(nobody), result.frame.image)
 
 
 def test_a_recording_is_a_table_of_what_was_read(opened, clip, tmp_path):
     window = opened()
     press(window.root, "key", "--window", window.root.winfo_id(), "r")
-    assert not window.tools.recording.get()
+    assert not window.toolbar.recording.get()
     window.open(clip)
     pump(window.root, lambda: is_running(window))
     click(window, "Record")
@@ -278,14 +279,14 @@ def test_a_recording_is_a_table_of_what_was_read(opened, clip, tmp_path):
     assert times == sorted(times)
 
 
-def test_a_folder_that_can_t_be_written_is_told(opened, clip, tmp_path):
+def test_a_folder_that_cannot_be_written_is_reported(opened, clip, tmp_path):
     (tmp_path / "out").write_text("a file")
     window = opened(clip)
     pump(window.root, lambda: is_running(window))
     click(window, "Snapshot")
-    assert "can't be written" in words_of(window)
+    assert "cannot be written" in words_of(window)
     click(window, "Record")
-    assert not window.tools.recording.get()
+    assert not window.toolbar.recording.get()
 
 
 def test_the_face_that_is_clicked_on_is_followed(opened, display, recognizer):
@@ -303,19 +304,19 @@ def test_the_face_that_is_clicked_on_is_followed(opened, display, recognizer):
             return tuple(Prediction(face, labels, row) for face, row in zip(found, rows, strict=True))
 
     window = opened(load=lambda *_: Two())
-    window.tools.choose_file(Path("any"))
-    window.tools.opener = lambda: Still
+    window.toolbar.select_file(Path("any"))
+    window.toolbar.opener = lambda: Still
     window.start()
     pump(window.root, lambda: is_running(window))
-    assert "happy" in str(window.side._word["text"])
+    assert "happy" in str(window.side._label["text"])
     (left, top, right, bottom) = next(box for number, box in window.view._boxes if number == 2)
     x = window.view.winfo_rootx() + (left + right) / 2
     y = window.view.winfo_rooty() + (top + bottom) / 2
     press(window.root, "mousemove", round(x), round(y), "click", 1)
-    pump(window.root, lambda: "sad" in str(window.side._word["text"]))
+    pump(window.root, lambda: "sad" in str(window.side._label["text"]))
     window.view.focus_force()
     press(window.root, "key", "n")
-    pump(window.root, lambda: "happy" in str(window.side._word["text"]))
+    pump(window.root, lambda: "happy" in str(window.side._label["text"]))
 
 
 class Still:
@@ -352,7 +353,7 @@ def test_the_image_is_mirrored_and_the_boxes_with_it(opened):
 def test_closing_lets_go_of_the_camera_within_a_second(opened, recognizer):
     camera = Still()
     window = opened()
-    window.tools.opener = lambda: lambda: camera
+    window.toolbar.opener = lambda: lambda: camera
     window.start()
     pump(window.root, lambda: window.shown is not None)
     begun = time.monotonic()
@@ -361,14 +362,14 @@ def test_closing_lets_go_of_the_camera_within_a_second(opened, recognizer):
     assert time.monotonic() - begun < 1.5
 
 
-def test_the_window_answers_while_the_camera_does_not(opened):
+def test_the_window_responds_while_the_camera_does_not(opened):
     class Asleep(Still):
         def read(self):
             time.sleep(3)
             return super().read()
 
     window = opened()
-    window.tools.opener = lambda: Asleep
+    window.toolbar.opener = lambda: Asleep
     window.start()
     longest, end = 0.0, time.monotonic() + 1.0
     while time.monotonic() < end:
@@ -386,12 +387,12 @@ def test_the_strip_shows_the_last_half_minute():
     for number in range(300):
         history.add(Prediction(Face(Box(0, 0, 9, 9)), labels, (0.75, 0.25)) if number != 150 else None, number / 10)
     strip = history.painted(40, ground)
-    assert strip.shape == (40, COLUMNS, 3)
+    assert strip.shape == (40, STRIP_COLUMNS, 3)
     column = strip[:, -1]
     assert len(np.unique(column, axis=0)) == 2
     assert (column == column[0]).all(axis=1).sum() == 30
     assert (strip[:, 150] == 9).all()
-    history.add(Prediction(Face(Box(0, 0, 9, 9)), labels, (1.0, 0.0)), 30.2)  # a late reading leaves no gap
+    history.add(Prediction(Face(Box(0, 0, 9, 9)), labels, (1.0, 0.0)), 30.2)  # a late prediction leaves no gap
     assert not (history.painted(40, ground)[:, -4:] == 9).all(axis=(0, 2)).any()
     history.add(None, 5.0)  # a jump back empties it
     assert (history.painted(40, ground) == 9).all()
@@ -412,7 +413,7 @@ def test_ten_minutes_of_video_leave_memory_threads_and_files_as_they_were(opened
         return pages * 4096 / 1e6, len(list(Path("/proc/self/fd").iterdir())), threading.active_count()
 
     window = opened()
-    window.tools.opener = lambda: Swaying
+    window.toolbar.opener = lambda: Swaying
     window.start()
     pump(window.root, lambda: window.shown is not None and window.shown.frame.index > 100)
     began, figures = time.monotonic(), [used()]
@@ -495,10 +496,10 @@ def test_the_command_runs_from_start_to_leaving(display, clip, tmp_path):
         for key in ("s", "q"):
             subprocess.run(["xdotool", "windowfocus", number, "key", key], check=False, timeout=PATIENCE)
             time.sleep(0.5)
-        _, told = window.communicate(timeout=PATIENCE)
+        _, errors = window.communicate(timeout=PATIENCE)
     finally:
         window.send_signal(signal.SIGKILL)
-    assert window.returncode == 0, told.decode()
+    assert window.returncode == 0, errors.decode()
     assert len(list((tmp_path / "out").glob("*.png"))) == 1
 
 

@@ -1,4 +1,4 @@
-"""The engine's threads, with sources and recognizers that are fakes: what it reads, what it tells, and how it ends."""
+"""The capture and inference threads, with fake sources and recognizers: results, states, and how they end."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ class Hanging(Frames):
         self.go.wait(PATIENCE * 4)
 
 
-class Reads:
+class FakeRecognizer:
     """A recognizer that finds one face in every frame, as happy as the frame is bright, in its own time."""
 
     def __init__(self, takes=0.0, error=None):
@@ -83,42 +83,42 @@ def run(recognizer, source, **options):
     return engine
 
 
-def test_every_frame_of_a_slow_source_is_read_in_order_and_followed():
-    source, recognizer = Frames(6, every=0.03), Reads()
+def test_every_frame_of_a_slow_source_is_analysed_in_order_and_tracked():
+    source, recognizer = Frames(6, every=0.03), FakeRecognizer()
     engine = run(recognizer, source)
     until(lambda: engine.status.state is State.ENDED and len(recognizer.frames) == 6)
-    until(lambda: engine.newest().frame.index == 5)
+    until(lambda: engine.latest().frame.index == 5)
     assert recognizer.frames == list(range(6))
-    reading = engine.newest()
-    assert [one.track for one in reading.predictions] == [1]
-    assert reading.done >= reading.taken
+    result = engine.latest()
+    assert [one.track for one in result.predictions] == [1]
+    assert result.finished_at >= result.captured_at
     assert source.closed
     assert engine.stop()
 
 
-def test_of_a_fast_source_the_newest_frame_is_read_next():
-    source, recognizer = Frames(60, every=0.01), Reads(takes=0.08)
+def test_of_a_fast_source_the_latest_frame_is_analysed_next():
+    source, recognizer = Frames(60, every=0.01), FakeRecognizer(takes=0.08)
     engine = run(recognizer, source)
     until(lambda: engine.status.state is State.ENDED)
-    until(lambda: engine.newest().frame.index == 59)
+    until(lambda: engine.latest().frame.index == 59)
     assert len(recognizer.frames) < 20
     assert recognizer.frames == sorted(set(recognizer.frames))
     engine.stop()
 
 
-def test_a_source_that_can_t_be_opened_tells_why():
+def test_a_source_that_cannot_be_opened_reports_why():
     def refuse():
         raise VideoError("there is no camera 1: plug one in")
 
-    engine = Engine(Reads, refuse)
+    engine = Engine(FakeRecognizer, refuse)
     engine.start()
     until(lambda: engine.status.state is State.FAILED)
-    assert engine.status.words == "there is no camera 1: plug one in"
+    assert engine.status.message == "there is no camera 1: plug one in"
     assert engine.stop()
 
 
 def test_a_file_that_breaks_off_is_not_tried_again():
-    engine = run(Reads(), Frames(2, lost=True), again=0.01)
+    engine = run(FakeRecognizer(), Frames(2, lost=True), retry_seconds=0.01)
     until(lambda: engine.status.state is State.FAILED)
     engine.stop()
 
@@ -134,45 +134,45 @@ def test_a_camera_that_was_lost_is_found_again():
             raise VideoError("there is no camera 1")
         return source
 
-    engine = Engine(Reads, open_next, again=0.15)
+    engine = Engine(FakeRecognizer, open_next, retry_seconds=0.15)
     engine.start()
     until(lambda: engine.status.state is State.LOST)
-    assert engine.status.words == "camera 1 stopped giving images. Trying again"
+    assert engine.status.message == "camera 1 stopped giving images. Trying again"
     until(lambda: engine.status.state is State.ENDED)
-    until(lambda: engine.newest().frame.index == 3)
+    until(lambda: engine.latest().frame.index == 3)
     assert len(opened) == 4
-    assert engine.newest().predictions[0].track == 2  # another camera, perhaps: nobody is the same face as before
+    assert engine.latest().predictions[0].track == 2  # another camera, perhaps: nobody is the same face as before
     engine.stop()
 
 
-def test_a_silent_camera_is_told_of(monkeypatch):
-    monkeypatch.setattr(engine_module, "SILENT", 0.1)
+def test_a_silent_camera_is_reported(monkeypatch):
+    monkeypatch.setattr(engine_module, "SILENT_SECONDS", 0.1)
     source = Frames(2, live=True, every=0.01)
     source.count = 1
     hanging = Hanging()
     source.read = lambda first=source.read: first() if source.given == 0 else hanging.read()
-    engine = run(Reads(), source)
+    engine = run(FakeRecognizer(), source)
     until(lambda: engine.status.state is State.SILENT)
-    assert "No image for" in engine.status.words
+    assert "No image for" in engine.status.message
     hanging.go.set()
     engine.stop()
 
 
 def test_a_source_that_hangs_does_not_hold_the_window():
     source = Hanging()
-    engine = run(Reads(), source)
+    engine = run(FakeRecognizer(), source)
     until(lambda: engine.status.state is State.OPENING)
     begun = time.monotonic()
     assert not engine.stop()
-    assert time.monotonic() - begun < 3 * engine_module.LEFT
+    assert time.monotonic() - begun < 3 * engine_module.CLOSE_TIMEOUT_SECONDS
     source.go.set()
     until(lambda: source.closed)
 
 
 def test_stopping_lets_the_camera_go():
     source = Frames(10_000, live=True, every=0.01)
-    engine = run(Reads(), source)
-    until(lambda: engine.newest() is not None)
+    engine = run(FakeRecognizer(), source)
+    until(lambda: engine.latest() is not None)
     assert engine.stop()
     assert source.closed
     assert engine.status.state is State.IDLE
@@ -181,41 +181,41 @@ def test_stopping_lets_the_camera_go():
     assert source.given == given
 
 
-@pytest.mark.parametrize("where", ["loading", "reading"])
-def test_a_model_that_fails_is_told_of_and_ends_it(where):
+@pytest.mark.parametrize("where", ["loading", "inference"])
+def test_a_model_that_fails_is_reported_and_ends_it(where):
     error, source = ModelError("the model file was changed"), Frames(10_000, live=True, every=0.01)
 
     def load():
         if where == "loading":
             raise error
-        return Reads(error=error)
+        return FakeRecognizer(error=error)
 
     engine = Engine(load, lambda: source)
     engine.start()
     until(lambda: engine.status.state is State.FAILED)
-    assert engine.status.words == "the model file was changed"
+    assert engine.status.message == "the model file was changed"
     until(lambda: source.closed)
     engine.stop()
     assert engine.status.state is State.FAILED
 
 
-def test_readings_a_second_are_counted():
-    engine = run(Reads(), Frames(10_000, live=True, every=0.02))
-    assert engine.rate == 0.0
-    until(lambda: engine.newest() is not None and engine.newest().frame.index > 20)
-    assert 10 < engine.rate < 60
+def test_frames_per_second_are_counted():
+    engine = run(FakeRecognizer(), Frames(10_000, live=True, every=0.02))
+    assert engine.fps == 0.0
+    until(lambda: engine.latest() is not None and engine.latest().frame.index > 20)
+    assert 10 < engine.fps < 60
     engine.stop()
 
 
-def test_a_baseline_makes_readings_relative_until_it_is_ended():
+def test_a_baseline_makes_predictions_relative_until_it_is_ended():
     source = Frames(10_000, live=True, every=0.01)
     source.read = lambda: (time.sleep(0.01), VideoFrame(0, time.monotonic(), np.full((8, 8, 3), 200, np.uint8)))[1]
-    engine = run(Reads(), source)
-    until(lambda: engine.newest() is not None)
-    assert engine.newest().predictions[0].emotion == "happy"
-    assert engine.baseline_share is None
+    engine = run(FakeRecognizer(), source)
+    until(lambda: engine.latest() is not None)
+    assert engine.latest().predictions[0].emotion == "happy"
+    assert engine.baseline_progress is None
     engine.begin_baseline(seconds=0.2)
-    until(lambda: engine.baseline_share == 1.0 and engine.newest().predictions[0].emotion == "neutral")
+    until(lambda: engine.baseline_progress == 1.0 and engine.latest().predictions[0].emotion == "neutral")
     engine.end_baseline()
-    until(lambda: engine.newest().predictions[0].emotion == "happy")
+    until(lambda: engine.latest().predictions[0].emotion == "happy")
     engine.stop()

@@ -92,7 +92,8 @@ def shown(results, width=110):
             (
                 '{"schema": 2, "source": "team.jpg", "index": 0, "seconds": null, "error": null, "faces": ['
                 '{"box": [1, 3, 30, 42], '
-                '"landmarks": null, "confidence": 0.5, "emotion": "happy", "probability": 0.75, "unsure": false, "unsure_below": 0.4, '
+                '"landmarks": null, "confidence": 0.5, "emotion": "happy", "probability": 0.75, '
+                '"unsure": false, "unsure_below": 0.4, '
                 '"turned_away": false, "reasons": [], "quality_issues": [], "track": null, '
                 '"probabilities": {"sad": 0.125, "happy": 0.75, "neutral": 0.125}}]}'
             ),
@@ -101,10 +102,12 @@ def shown(results, width=110):
             RESULTS[1],
             '{"schema": 2, "source": "clip.mp4", "index": 12, "seconds": 0.4, "error": null, "faces": ['
             '{"box": [1, 3, 30, 42], '
-            '"landmarks": null, "confidence": 0.5, "emotion": "happy", "probability": 0.75, "unsure": false, "unsure_below": 0.4, '
+            '"landmarks": null, "confidence": 0.5, "emotion": "happy", "probability": 0.75, '
+            '"unsure": false, "unsure_below": 0.4, '
             '"turned_away": false, "reasons": [], "quality_issues": [], "track": 3, '
             '"probabilities": {"sad": 0.125, "happy": 0.75, "neutral": 0.125}}, {"box": [1, 3, 30, 42], '
-            '"landmarks": null, "confidence": 0.5, "emotion": "sad", "probability": THIRD, "unsure": true, "unsure_below": 0.4, '
+            '"landmarks": null, "confidence": 0.5, "emotion": "sad", "probability": THIRD, '
+            '"unsure": true, "unsure_below": 0.4, '
             '"turned_away": false, "reasons": ["small", "dark"], "quality_issues": ["small", "dark"], "track": 4, '
             '"probabilities": {"sad": THIRD, "happy": THIRD, "neutral": THIRD}}]}'.replace("THIRD", THIRD),
         ),
@@ -229,8 +232,8 @@ def test_arrow_refuses_results_of_another_model():
 
 def test_columns_follow_the_labels():
     assert " ".join(columns(FER2013)) == (
-        "source index seconds face left top right bottom confidence emotion probability unsure unsure_below turned_away "
-        "reasons quality_issues track p_angry p_disgust p_fear p_happy p_sad p_surprise p_neutral error schema"
+        "source index seconds face left top right bottom confidence emotion probability unsure unsure_below "
+        "turned_away reasons quality_issues track p_angry p_disgust p_fear p_happy p_sad p_surprise p_neutral error schema"
     )
 
 

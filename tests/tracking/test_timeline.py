@@ -1,4 +1,4 @@
-"""Made results become segments, totals and changes."""
+"""Made results become tracks with segments, totals and changes."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ import pytest
 
 from mien.errors import UsageError
 from mien.structures import Box, Face, FrameResult, Prediction
-from mien.tracking import UNSURE, Curves, Person, Segment, timeline, to_eaf, to_srt, to_vtt
+from mien.tracking import UNSURE, Segment, Track, timeline, to_eaf, to_srt, to_vtt
+from mien.visualization.report.curves import Curves
 from mien.visualization.report.timeline_page import timeline_page
 
 LABELS = ("happy", "sad", "neutral")
@@ -29,37 +30,37 @@ def frames(*words, every=0.1, track=1):
     ]
 
 
-def test_readings_become_segments_that_touch():
-    (person,) = timeline(frames(*["happy"] * 5, *["sad"] * 3, *["happy"] * 2))
-    assert [(one.emotion, one.readings) for one in person.segments] == [("happy", 5), ("sad", 3), ("happy", 2)]
-    edges = [(one.start, one.end) for one in person.segments]
+def test_predictions_become_segments_that_touch():
+    (track,) = timeline(frames(*["happy"] * 5, *["sad"] * 3, *["happy"] * 2))
+    assert [(one.emotion, one.frames) for one in track.segments] == [("happy", 5), ("sad", 3), ("happy", 2)]
+    edges = [(one.start, one.end) for one in track.segments]
     assert edges == [pytest.approx(edge) for edge in ((0.0, 0.5), (0.5, 0.8), (0.8, 1.0))]
-    assert [one.probability for one in person.segments] == pytest.approx([0.8] * 3)
-    assert person.seconds == pytest.approx(1.0)
-    assert person.totals == {"happy": pytest.approx(0.7), "sad": pytest.approx(0.3)}
-    assert person.changes_a_minute == pytest.approx(120)
+    assert [one.probability for one in track.segments] == pytest.approx([0.8] * 3)
+    assert track.seconds == pytest.approx(1.0)
+    assert track.totals == {"happy": pytest.approx(0.7), "sad": pytest.approx(0.3)}
+    assert track.changes_per_minute == pytest.approx(120)
 
 
 def test_a_frame_or_two_without_the_face_are_no_gap_and_seconds_are():
-    (person,) = timeline(frames("happy", "", "", "happy"))
-    assert [(one.start, one.end) for one in person.segments] == [(0.0, pytest.approx(0.4))]
-    (person,) = timeline(frames("happy", *[""] * 20, "happy", "happy"))
-    starts = [(one.start, one.end) for one in person.segments]
+    (track,) = timeline(frames("happy", "", "", "happy"))
+    assert [(one.start, one.end) for one in track.segments] == [(0.0, pytest.approx(0.4))]
+    (track,) = timeline(frames("happy", *[""] * 20, "happy", "happy"))
+    starts = [(one.start, one.end) for one in track.segments]
     assert starts == [pytest.approx(edge) for edge in ((0.0, 0.1), (2.1, 2.3))]
-    assert person.changes_a_minute == 0
-    assert person.seconds == pytest.approx(0.3)
+    assert track.changes_per_minute == 0
+    assert track.seconds == pytest.approx(0.3)
 
 
 def test_frames_seldom_taken_are_no_gaps():
-    (person,) = timeline(frames("happy", "happy", "happy", every=5.0))
-    assert [(one.start, one.end) for one in person.segments] == [(0.0, 15.0)]
+    (track,) = timeline(frames("happy", "happy", "happy", every=5.0))
+    assert [(one.start, one.end) for one in track.segments] == [(0.0, 15.0)]
 
 
-def test_what_can_t_be_relied_on_is_a_segment_of_its_own():
+def test_unsure_predictions_are_a_segment_of_their_own():
     results = frames("happy", "happy", "happy")
     results[1] = FrameResult("a.mp4", 1, 0.1, (shows(1, "happy", 0.45),))
-    (person,) = timeline(results)
-    assert [one.emotion for one in person.segments] == ["happy", UNSURE, "happy"]
+    (track,) = timeline(results)
+    assert [one.emotion for one in track.segments] == ["happy", UNSURE, "happy"]
 
 
 def test_faces_are_kept_apart_in_the_order_in_which_they_came():
@@ -68,27 +69,27 @@ def test_faces_are_kept_apart_in_the_order_in_which_they_came():
         for number in range(4)
     ]
     first, second = timeline(results)
-    assert (first.track, second.track) == (7, 3)
+    assert (first.number, second.number) == (7, 3)
     assert second.segments == (Segment(3, "sad", 0.2, pytest.approx(0.4), pytest.approx(0.8), 2),)
 
 
-def test_a_while_of_unsureness_is_no_change():
+def test_an_unsure_segment_is_no_change():
     segments = [Segment(1, word, at, at + 1.0, 0.8, 10) for at, word in enumerate(("happy", UNSURE, "happy", "sad"))]
-    assert Person(1, tuple(segments)).changes_a_minute == pytest.approx(15)
+    assert Track(1, tuple(segments)).changes_per_minute == pytest.approx(15)
 
 
-def test_a_face_without_a_number_is_nobody_yet():
+def test_a_face_without_a_number_has_no_track_yet():
     results = [
         FrameResult("a.mp4", number, number / 10, (shows(number or None, "happy"), shows(None, "sad")))
         for number in range(2)
     ]
-    assert [(person.track, len(person.segments)) for person in timeline(results)] == [(1, 1)]
+    assert [(track.number, len(track.segments)) for track in timeline(results)] == [(1, 1)]
 
 
 def test_nothing_comes_of_nothing():
     assert timeline([]) == ()
     assert timeline(frames("", "")) == ()
-    assert Person(1, ()).changes_a_minute == 0
+    assert Track(1, ()).changes_per_minute == 0
 
 
 @pytest.mark.parametrize(
@@ -106,23 +107,23 @@ def test_results_without_times_or_order_are_refused(results, words):
 # -- as files
 
 
-def two_people():
+def two_tracks():
     return (
-        Person(1, (Segment(1, "happy", 0.0, 1.5, 0.9, 15), Segment(1, "a < b & c", 1.5, 3661.25, 0.8, 15))),
-        Person(2, (Segment(2, "sad", 1.0, 2.0, 0.7, 10),)),
+        Track(1, (Segment(1, "happy", 0.0, 1.5, 0.9, 15), Segment(1, "a < b & c", 1.5, 3661.25, 0.8, 15))),
+        Track(2, (Segment(2, "sad", 1.0, 2.0, 0.7, 10),)),
     )
 
 
 def test_subtitles_of_one_face_are_its_segments():
-    (person,) = timeline(frames(*["happy"] * 5, *[""] * 20, *["sad"] * 5))
-    assert to_srt([person]) == (
+    (track,) = timeline(frames(*["happy"] * 5, *[""] * 20, *["sad"] * 5))
+    assert to_srt([track]) == (
         "1\n00:00:00,000 --> 00:00:00,500\nhappy 80%\n\n2\n00:00:02,500 --> 00:00:03,000\nsad 80%\n"
     )
 
 
-def test_subtitles_of_several_faces_tell_at_every_time_what_all_show():
+def test_subtitles_of_several_faces_show_all_at_every_time():
     assert (
-        to_vtt(two_people())
+        to_vtt(two_tracks())
         == """WEBVTT
 
 00:00:00.000 --> 00:00:01.000
@@ -148,17 +149,17 @@ def test_nothing_seen_gives_empty_files():
 
 
 def test_elan_gets_a_tier_a_face_and_an_annotation_a_segment(tmp_path):
-    root = fromstring(to_eaf(two_people(), tmp_path / "clip.mp4"))
+    root = fromstring(to_eaf(two_tracks(), tmp_path / "clip.mp4"))
     slots = {slot.get("TIME_SLOT_ID"): int(slot.get("TIME_VALUE")) for slot in root.iter("TIME_SLOT")}
     assert list(slots.values()) == sorted(slots.values())
-    told = {
+    annotations = {
         tier.get("TIER_ID"): [
             (slots[one.get("TIME_SLOT_REF1")], slots[one.get("TIME_SLOT_REF2")], one.findtext("ANNOTATION_VALUE"))
             for one in tier.iter("ALIGNABLE_ANNOTATION")
         ]
         for tier in root.iter("TIER")
     }
-    assert told == {
+    assert annotations == {
         "face 1": [(0, 1500, "happy 0.90"), (1500, 3661250, "a < b & c 0.80")],
         "face 2": [(1000, 2000, "sad 0.70")],
     }
@@ -180,7 +181,7 @@ def watched(*words, every=0.1, track=1):
     return curves
 
 
-def test_curves_are_the_means_of_readings_near_each_other():
+def test_curves_are_the_means_of_predictions_in_a_time_bin():
     rows = watched("happy", "sad", every=0.02).rows(1)
     ((start, end, row),) = rows
     assert (start, end) == (0.0, pytest.approx(0.04))

@@ -1,4 +1,4 @@
-"""A face keeps its number and its word over frames that were made: moved, missed, crossed and flickering."""
+"""A face keeps its track number and label over made frames: moved, missed, crossed and flickering."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from mien.structures import Box, Face, FrameResult, Landmarks, Point, Prediction
 from mien.tracking.tracker import Tracker, TrackerConfig, logits_of
 
 LABELS = ("happy", "sad", "neutral")
-AT_ONCE = TrackerConfig(seconds=0.0, margin=0.0, sureness=0.0)
+UNSMOOTHED = TrackerConfig(smoothing_seconds=0.0, label_margin=0.0, unsure_margin=0.0)
 
 
 def seen(
@@ -48,60 +48,60 @@ def numbers(tracker: Tracker, frames: list[list[Prediction]], every: float = 0.1
     ],
     ids=[
         *("still", "moving", "nearing", "order", "near", "gap", "lost", "elsewhere", "size", "joined"),
-        *("faint", "settled", "surer", "beside"),
+        *("faint", "old enough", "more confident", "next to another"),
     ],
 )
-def test_a_face_keeps_its_number(frames, wanted):
+def test_a_face_keeps_its_track_number(frames, wanted):
     assert numbers(Tracker(), frames) == wanted
 
 
 def test_probabilities_follow_with_the_time_constant_at_any_frame_rate():
     ends = []
     for every in (0.5, 0.1, 0.02):
-        tracker = Tracker(TrackerConfig(seconds=0.5))
+        tracker = Tracker(TrackerConfig(smoothing_seconds=0.5))
         tracker.follow([seen(100, happy=0.1)], 0.0)
         for at in range(1, round(0.5 / every) + 1):
-            (told,) = tracker.follow([seen(100, happy=0.9)], at * every)
-        ends.append(logits_of(told))
+            (tracked,) = tracker.follow([seen(100, happy=0.9)], at * every)
+        ends.append(logits_of(tracked))
     start, goal = logits_of(seen(100, happy=0.1)), logits_of(seen(100, happy=0.9))
     for end in ends:
         assert end == pytest.approx(start + (1 - np.exp(-1)) * (goal - start), abs=1e-3)
 
 
 def test_nothing_is_smoothed_without_a_time_constant():
-    tracker = Tracker(AT_ONCE)
+    tracker = Tracker(UNSMOOTHED)
     for at, happy in enumerate((0.2, 0.9, 0.4)):
-        (told,) = tracker.follow([seen(100, happy=happy)], at)
-        assert told.probability_of("happy") == pytest.approx(happy, abs=1e-5)
-        assert sum(told.probabilities) == pytest.approx(1, abs=1e-6)
+        (tracked,) = tracker.follow([seen(100, happy=happy)], at)
+        assert tracked.probability_of("happy") == pytest.approx(happy, abs=1e-5)
+        assert sum(tracked.probabilities) == pytest.approx(1, abs=1e-6)
 
 
 def test_a_frame_that_rules_an_expression_out_does_not_outweigh_the_others():
     tracker = Tracker()
     for at in range(10):
         tracker.follow([seen(100, happy=0.9)], at * 0.1)
-    (told,) = tracker.follow([seen(100, happy=1e-12)], 1.0)
-    assert told.emotion == "happy"
+    (tracked,) = tracker.follow([seen(100, happy=1e-12)], 1.0)
+    assert tracked.emotion == "happy"
 
 
-def test_the_word_holds_until_another_is_likelier_by_the_margin():
-    tracker = Tracker(dataclasses.replace(AT_ONCE, margin=0.1))
+def test_the_label_stays_until_another_is_more_probable_by_the_margin():
+    tracker = Tracker(dataclasses.replace(UNSMOOTHED, label_margin=0.1))
 
-    def told(happy: float, sad: float) -> Prediction:
+    def tracked(happy: float, sad: float) -> Prediction:
         row = (happy, sad, 1 - happy - sad)
         return tracker.follow([dataclasses.replace(seen(100), probabilities=row)], 0.0)[0]
 
-    assert told(0.5, 0.3).emotion == "happy"
-    held = told(0.41, 0.49)
-    assert (held.emotion, held.stable_label) == ("happy", "happy")
-    assert held.probability == pytest.approx(0.41, abs=1e-5)
-    assert told(0.39, 0.51).emotion == "sad"
-    assert told(0.45, 0.40).emotion == "sad"
-    assert told(0.50, 0.39).emotion == "happy"
+    assert tracked(0.5, 0.3).emotion == "happy"
+    stable = tracked(0.41, 0.49)
+    assert (stable.emotion, stable.stable_label) == ("happy", "happy")
+    assert stable.probability == pytest.approx(0.41, abs=1e-5)
+    assert tracked(0.39, 0.51).emotion == "sad"
+    assert tracked(0.45, 0.40).emotion == "sad"
+    assert tracked(0.50, 0.39).emotion == "happy"
 
 
-def test_a_sure_answer_stays_sure_a_little_below_the_threshold():
-    tracker = Tracker(dataclasses.replace(AT_ONCE, sureness=0.05))
+def test_a_sure_prediction_stays_sure_a_little_below_the_threshold():
+    tracker = Tracker(dataclasses.replace(UNSMOOTHED, unsure_margin=0.05))
     unsure = [
         tracker.follow([seen(100, happy=happy, unsure_below=0.6)], 0.0)[0].unsure
         for happy in (0.58, 0.62, 0.57, 0.5, 0.58)
@@ -109,13 +109,13 @@ def test_a_sure_answer_stays_sure_a_little_below_the_threshold():
     assert unsure == [True, False, False, True, True]
 
 
-def test_what_was_seen_is_forgotten_on_loss_and_after_a_jump_back():
+def test_a_track_ends_on_loss_and_after_a_jump_back():
     for frames in ((0.0, 1.5), (5.0, 1.0)):
         tracker = Tracker()
         first = tracker.follow([seen(100, happy=0.05)], frames[0])[0]
-        (told,) = tracker.follow([seen(100, happy=0.9)], frames[1])
-        assert (first.track, told.track) == (1, 2)
-        assert told.probability_of("happy") == pytest.approx(0.9, abs=1e-3)
+        (tracked,) = tracker.follow([seen(100, happy=0.9)], frames[1])
+        assert (first.track, tracked.track) == (1, 2)
+        assert tracked.probability_of("happy") == pytest.approx(0.9, abs=1e-3)
 
 
 def test_random_walks_keep_their_numbers():
@@ -127,8 +127,8 @@ def test_random_walks_keep_their_numbers():
     for frame in range(600):
         places += random.normal(0, 3, places.shape) - 0.02 * (places - homes)
         order = [int(face) for face in random.permutation(4) if random.random() > 0.2]
-        told = tracker.follow([seen(*places[face]) for face in order], frame / 30)
-        for face, one in zip(order, told, strict=True):
+        tracked = tracker.follow([seen(*places[face]) for face in order], frame / 30)
+        for face, one in zip(order, tracked, strict=True):
             found[face].add(one.track)
     assert sorted(map(len, found)) == [1, 1, 1, 1]
 
@@ -137,17 +137,17 @@ def test_faces_without_a_place_in_common_and_other_labels_begin_anew():
     tracker = Tracker()
     tracker.follow([seen(100)], 0.0)
     other = Prediction(seen(100).face, ("open", "shut"), (0.9, 0.1))
-    (told,) = tracker.follow([other], 0.1)
-    assert (told.track, told.emotion) == (2, "open")
+    (tracked,) = tracker.follow([other], 0.1)
+    assert (tracked.track, tracked.emotion) == (2, "open")
 
 
-def test_a_word_that_is_held_is_written_and_read_again():
+def test_a_stable_label_is_written_and_read_again():
     one = dataclasses.replace(seen(100, happy=0.3), probabilities=(0.45, 0.5, 0.05), stable_label="happy", track=3)
     (again,) = from_dict(to_dict(FrameResult("a.mp4", predictions=(one,)))).predictions
     assert (again.emotion, again.probability, again.track) == ("happy", 0.45, 3)
 
 
-def test_only_a_label_of_the_model_can_be_held():
+def test_only_a_label_of_the_model_can_be_stable():
     with pytest.raises(UsageError, match="received 'bored'"):
         dataclasses.replace(seen(100), stable_label="bored")
 
@@ -155,5 +155,5 @@ def test_only_a_label_of_the_model_can_be_held():
 def test_landmarks_and_quality_issues_stay_with_the_face():
     marks = Landmarks(Point(80, 90), Point(120, 90), Point(100, 110), Point(85, 125), Point(115, 125))
     one = dataclasses.replace(seen(100), face=Face(seen(100).face.box, marks, 0.7), quality_issues=("dark",))
-    (told,) = Tracker().follow([one], 0.0)
-    assert (told.face, told.quality_issues) == (one.face, one.quality_issues)
+    (tracked,) = Tracker().follow([one], 0.0)
+    assert (tracked.face, tracked.quality_issues) == (one.face, one.quality_issues)

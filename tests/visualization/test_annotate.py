@@ -13,8 +13,9 @@ from PIL import Image
 from mien.emotions import COLOURS, FER2013
 from mien.errors import ImageError, UsageError
 from mien.structures import Box, Face, Prediction
-from mien.visualization.annotate import avatar_image, colour_of, draw, draw_avatar
+from mien.visualization.annotate import colour_of, draw
 from mien.visualization.avatar import POSES
+from mien.visualization.avatar.painter import avatar_image
 
 SHARED = Path(__file__).resolve().parents[3] / "shared" / "data"
 HAPPY = (0.01, 0.0, 0.0, 0.91, 0.01, 0.05, 0.02)
@@ -165,19 +166,6 @@ def test_own_classes_have_colours_of_their_own():
 def test_what_is_no_frame_is_refused(frame):
     with pytest.raises(ImageError, match="expected an image"):
         draw(frame, [])
-
-
-def test_an_avatar_is_painted_in_the_middle_of_its_box(astronaut):
-    drawn = draw_avatar(astronaut, POSES["happy"], Box(100, 100, 300, 200))
-    left, top, right, bottom = changed(astronaut, drawn)
-    assert 150 <= left < right <= 250
-    assert 100 <= top < bottom <= 200
-    assert bottom - top > 70
-
-
-@pytest.mark.parametrize("box", [Box(-300, -300, -5, -5), Box(600, 0, 1e12, 1e12)])
-def test_an_avatar_outside_the_frame_changes_nothing(astronaut, box):
-    assert (draw_avatar(astronaut, POSES["sad"], box) == astronaut).all()
 
 
 def test_an_avatar_image_is_a_disc_on_nothing():

@@ -1,10 +1,9 @@
-"""The drawn face: poses, their blend, outlines and SVG."""
+"""The drawn face: poses, their blend, and outlines."""
 
 from __future__ import annotations
 
 import dataclasses
 import math
-from xml.etree import ElementTree as ET
 
 import numpy as np
 import pytest
@@ -13,7 +12,7 @@ from hypothesis import strategies as st
 
 from mien.emotions import FER2013, FERPLUS, Emotion
 from mien.errors import UsageError
-from mien.visualization.avatar import POSES, Pose, pose, shapes, to_svg
+from mien.visualization.avatar import POSES, Pose, pose, shapes
 from mien.visualization.avatar.painter import avatar_image
 
 EVERY = tuple(Emotion)
@@ -100,13 +99,3 @@ def test_both_halves_of_a_calm_face_mirror_each_other():
     image = avatar_image(Pose(), 128).astype(int)
     brows_and_mouth = np.r_[38:50, 84:100]
     assert np.abs(image - image[:, ::-1])[brows_and_mouth][:, 40:88].mean() < 8
-
-
-@pytest.mark.parametrize("emotion", EVERY)
-def test_svg_is_xml_with_one_element_a_shape(emotion):
-    root = ET.fromstring(to_svg(POSES[emotion], 64))
-    assert root.tag == "{http://www.w3.org/2000/svg}svg"
-    assert (root.get("width"), root.get("viewBox")) == ("64", "0 0 1000 1000")
-    assert len(root) == len(shapes(POSES[emotion]))
-    for element in root:
-        assert all(0 <= float(number) <= 1000 for pair in element.get("points").split() for number in pair.split(","))

@@ -1,4 +1,4 @@
-"""The drawn avatar, emoji, and images of one's own; and they over a face."""
+"""The drawn avatar, emoji, and a folder of images."""
 
 from __future__ import annotations
 
@@ -7,21 +7,13 @@ from itertools import pairwise
 import numpy as np
 import pytest
 from PIL import Image
-from skimage.data import astronaut
 
 from mien.emotions import FER2013
 from mien.errors import UsageError
-from mien.structures import Box, Face, Landmarks, Point, Prediction
 from mien.visualization.avatar import styles
-from mien.visualization.avatar.styles import DrawnAvatar, ImageAvatar, cover_faces, find_avatar
+from mien.visualization.avatar.styles import DrawnAvatar, ImageAvatar, find_avatar
 
 LABELS = tuple(map(str, FER2013))
-FACE = Box(178, 65, 270, 176)
-
-
-def shows(box, emotion="happy", landmarks=None):
-    row = tuple(1.0 if label == emotion else 0.0 for label in LABELS)
-    return Prediction(Face(box, landmarks), LABELS, row)
 
 
 @pytest.fixture
@@ -62,7 +54,7 @@ def test_what_has_no_image_is_shown_as_neutral(folder):
     ("change", "words"),
     [
         (lambda folder: (folder / "Happy.png").unlink(), "there is none for happy"),
-        (lambda folder: (folder / "Sad.png").write_bytes(b"no image"), "Sad.png; it can't be read"),
+        (lambda folder: (folder / "Sad.png").write_bytes(b"no image"), "Sad.png; it cannot be read"),
     ],
 )
 def test_a_folder_that_lacks_a_image_is_refused(folder, change, words):
@@ -91,31 +83,3 @@ def test_emoji_differ():
         pytest.skip(str(error))
     images = {avatar.image((label,), (1.0,), 48).tobytes() for label in LABELS}
     assert len(images) == len(LABELS)
-
-
-def test_a_face_is_covered_and_nothing_far_from_it():
-    frame = astronaut()
-    covered = cover_faces(frame, [shows(FACE)], DrawnAvatar())
-    face = (slice(75, 170), slice(185, 262))
-    assert (covered[face] != frame[face]).any(axis=2).mean() > 0.99
-    np.testing.assert_array_equal(covered[300:], frame[300:])
-    assert covered is not frame
-
-
-def test_an_avatar_leans_with_the_head():
-    def leaning(by):
-        marks = Landmarks(Point(200, 100), Point(240, 100 + by), Point(220, 120), Point(205, 150), Point(235, 150))
-        return cover_faces(astronaut(), [shows(FACE, "surprise", marks)], DrawnAvatar()).astype(int)
-
-    upright, leaning_right, leaning_left = leaning(0), leaning(20), leaning(-20)
-    assert np.abs(upright - leaning_right).max() > 100
-    assert np.abs(leaning_left - leaning_right).max() > 100
-
-
-@pytest.mark.parametrize(
-    "box", [Box(-60, -60, 20, 20), Box(500, 500, 600, 600), Box(-900, 0, -800, 100), Box(-4e5, -4e5, 4e5, 4e5)]
-)
-def test_faces_at_the_edge_outside_and_huge_are_drawn_as_far_as_they_are_there(box):
-    covered = cover_faces(astronaut(), [shows(box)], DrawnAvatar())
-    assert covered.shape == (512, 512, 3)
-    assert (covered != astronaut()).any() == (box.intersection(Box(0, 0, 512, 512)) > 0)

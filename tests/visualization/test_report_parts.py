@@ -1,4 +1,4 @@
-"""Pages are well-formed whatever goes into them, show it as it is, and need nothing from elsewhere."""
+"""Pages are well-formed whatever text goes into them, show it unchanged, and fetch nothing."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from xml.etree import ElementTree as ET
 
 import numpy as np
 import pytest
+from jinja2 import UndefinedError
 from PIL import Image
 
 from mien.errors import ImageError, UsageError
@@ -31,6 +32,7 @@ from mien.visualization.report import (
     terms,
 )
 from mien.visualization.report.charts import Axes, alone, label, percent, shortened, svg, width_of
+from mien.visualization.report.parts import environment
 
 HOSTILE = [
     "<script>alert(1)</script>",
@@ -209,3 +211,10 @@ def test_a_drawing_alone_is_a_image_file_with_its_colours():
     assert [child.tag.removeprefix(space) for child in root] == ["style", "title", "text"]
     assert "--accent" in root.find(f"{space}style").text
     assert root.find(f"{space}text").text == "<b> & more"
+
+
+def test_a_template_without_its_variable_is_an_error_and_text_in_it_is_escaped():
+    template = environment().from_string("<p>{{ text }}</p>")
+    assert template.render(text="<b>\x00") == r"<p>&lt;b&gt;\x00</p>"
+    with pytest.raises(UndefinedError, match="'text' is undefined"):
+        template.render()

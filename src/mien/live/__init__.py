@@ -1,9 +1,8 @@
-"""Reading faces as things happen: a thread that keeps the newest frame, one that reads it, and what a window shows.
+"""Real-time analysis of a camera: a capture thread, an inference thread that takes the latest frame, collection.
 
-Nothing here draws: a window asks for the newest ``Reading`` and for the state that the source is in, whenever it can.
+Nothing here draws. A window polls the latest result and the state of the source.
 """
 
-from mien.live.engine import Engine, Reading, State, Status
-from mien.tracking.baseline import Baseline, Neutral
+from mien.live.engine import Engine, LiveResult, State, Status
 
-__all__ = ["Baseline", "Engine", "Neutral", "Reading", "State", "Status"]
+__all__ = ["Engine", "LiveResult", "State", "Status"]

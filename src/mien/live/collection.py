@@ -1,4 +1,4 @@
-"""Images of expressions that are shown on purpose, in folders that ``mien train`` reads."""
+"""Collects images of posed expressions in class folders, as training data for ``mien train``."""
 
 from __future__ import annotations
 
@@ -17,28 +17,28 @@ if TYPE_CHECKING:
     from mien.models.card import CropRule
     from mien.structures import Face, Frame
 
-SIDE = 96
-"""Pixels of a face crop: twice what the shipped networks read, for networks to come."""
+CROP_PX = 96
+"""Side of a face crop: twice the input of the shipped networks, to leave room for larger ones."""
 
 CONSENT = """Images of faces will be written to
 
 {folder}
 
 They stay there until you delete them, and nothing is sent anywhere. Images of a face are personal data: collect \
-them only of people who know what they are for and agree, and delete them when somebody asks."""
+them only from people who know the purpose and agree, and delete them on request."""
 
 
 class Collection:
-    """A folder of images, one folder for each expression; what is there already counts.
+    """A folder with one subfolder of images per expression; existing images count.
 
     Args:
-        folder: made with the first image.
-        rule: how face crops are cut; None keeps whole frames, for ``mien data crop``.
-        wanted: images of each expression.
-        labels: names of the expressions, which are the names of the folders.
+        folder: created with the first image.
+        rule: the crop rule for face crops; None keeps whole frames, for ``mien data crop``.
+        wanted: images per expression.
+        labels: the expressions, which are also the names of the subfolders.
 
     Raises:
-        UsageError: the folder is a file, or a label can't be a folder's name.
+        UsageError: the folder is a file, or a label is no valid folder name.
     """
 
     def __init__(self, folder: Path, rule: CropRule | None, wanted: int = 20, labels: Sequence[str] = FER2013) -> None:
@@ -49,39 +49,39 @@ class Collection:
             raise UsageError(f"expected names of expressions that folders can have; received {wrong or 'none'}")
         self.folder, self.labels = folder, tuple(map(str, labels))
         self._rule, self.wanted = rule, wanted
-        self._taken: list[Path] = []
+        self._saved: list[Path] = []
 
     def count(self, label: str) -> int:
-        """How many images of an expression there are."""
+        """The number of images of an expression."""
         return sum(1 for path in (self.folder / label).glob("*.png") if not path.name.startswith("."))
 
     def missing(self, label: str) -> int:
-        """How many are still wanted."""
+        """The number of images still wanted."""
         return max(self.wanted - self.count(label), 0)
 
-    def keep(self, label: str, frame: Frame, face: Face) -> Path:
-        """Writes an image of an expression; the file.
+    def save(self, label: str, frame: Frame, face: Face) -> Path:
+        """Writes an image of an expression and returns its path.
 
         Args:
             label: one of the labels.
             frame: uint8 (height, width, 3), RGB.
-            face: the one that shows it.
+            face: the face that shows the expression.
 
         Raises:
-            OSError: it can't be written.
+            OSError: the image cannot be written.
         """
-        image = frame if self._rule is None else crop(frame, face, self._rule, SIDE, 3)
+        image = frame if self._rule is None else crop(frame, face, self._rule, CROP_PX, 3)
         folder = self.folder / label
         folder.mkdir(parents=True, exist_ok=True)
         path = named_by_time(folder, ".png")
         write(path, image)
-        self._taken.append(path)
+        self._saved.append(path)
         return path
 
     def delete_last(self) -> Path | None:
-        """Deletes the image that was taken last, one by one back to the start of this session; None at its start."""
-        if not self._taken:
+        """Deletes the last image of this session and returns its path; None when there is none left."""
+        if not self._saved:
             return None
-        path = self._taken.pop()
+        path = self._saved.pop()
         path.unlink(missing_ok=True)
         return path

@@ -1,4 +1,8 @@
-"""The threads behind a live window: one takes frames and keeps the newest, one reads it; nothing waits for both."""
+"""The capture and inference threads behind a live window.
+
+The capture thread keeps only the latest frame; the inference thread takes it when it is free. Frames that arrive in
+between are dropped, so latency stays that of one inference instead of growing with a queue.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from mien.errors import MienError, VideoError
 from mien.structures import FrameResult
-from mien.tracking.baseline import Baseline
+from mien.tracking.baseline import BaselineEstimator
 from mien.tracking.tracker import Tracker
 
 if TYPE_CHECKING:
@@ -20,23 +24,23 @@ if TYPE_CHECKING:
     from mien.media.video import Source, VideoFrame
     from mien.recognizer import Recognizer
     from mien.structures import Prediction
-    from mien.tracking.baseline import Neutral
+    from mien.tracking.baseline import Baseline
 
-SILENT = 2.0
-"""Seconds without a frame after which a camera counts as silent."""
+SILENT_SECONDS = 2.0
+"""Time without a frame after which a camera counts as silent."""
 
-AGAIN = 1.0
-"""Seconds after which a camera that was lost is tried again."""
+RETRY_SECONDS = 1.0
+"""Time until a lost camera is opened again."""
 
-COUNTED = 2.0
-"""Seconds of readings that frame rates are counted over."""
+FPS_WINDOW_SECONDS = 2.0
+"""Time over which the frame rate is measured."""
 
-LEFT = 1.0
-"""Seconds that closing waits for a source to be let go; one that hangs is left to its thread."""
+CLOSE_TIMEOUT_SECONDS = 1.0
+"""How long stopping waits for a source to close; a source that hangs is left to its thread."""
 
 
 class State(Enum):
-    """What a source is at."""
+    """The state of a source."""
 
     IDLE = auto()
     OPENING = auto()
@@ -49,36 +53,36 @@ class State(Enum):
 
 @dataclass(frozen=True)
 class Status:
-    """The state, and what people are told of it.
+    """The state of a source, and a message about it.
 
     Attributes:
-        state: what the source is at.
-        words: a sentence, or "".
+        state: of the source.
+        message: a sentence to show, or "".
     """
 
     state: State
-    words: str = ""
+    message: str = ""
 
 
 @dataclass(frozen=True)
-class Reading:
-    """A frame and what was read in it.
+class LiveResult:
+    """A frame with its predictions and timings.
 
     Attributes:
-        frame: as the source gave it.
-        result: its faces, largest first, followed over frames and steadied.
-        detecting: milliseconds that finding the faces took.
-        classifying: milliseconds that naming their expressions took.
-        taken: when the frame came, by ``time.monotonic``.
-        done: when it was read.
+        frame: as captured.
+        result: its faces, largest first, tracked and smoothed.
+        detection_ms: milliseconds of face detection.
+        classification_ms: milliseconds of classification, with tracking.
+        captured_at: when the frame was captured, by ``time.monotonic``.
+        finished_at: when inference was finished.
     """
 
     frame: VideoFrame
     result: FrameResult
-    detecting: float
-    classifying: float
-    taken: float
-    done: float
+    detection_ms: float
+    classification_ms: float
+    captured_at: float
+    finished_at: float
 
     @property
     def predictions(self) -> tuple[Prediction, ...]:
@@ -88,28 +92,27 @@ class Reading:
 
 @dataclass
 class _Shared:
-    """What the threads hand to each other, under one lock."""
+    """What the threads exchange, under one lock."""
 
     lock: threading.Condition = field(default_factory=threading.Condition)
-    newest: tuple[VideoFrame, float] | None = None
-    reading: Reading | None = None
+    latest_frame: tuple[VideoFrame, float] | None = None
+    latest_result: LiveResult | None = None
     status: Status = Status(State.IDLE)
-    came: float = 0.0
+    last_frame_at: float = 0.0
     stopping: bool = False
     ended: bool = False
 
 
 class Engine:
-    """Reads the faces of a source as its frames come, until it is stopped.
+    """Captures a source and analyses its latest frame, in two threads, until it is stopped.
 
-    The newest frame is always the one read next; those that came meanwhile are left out, so that what is shown is
-    never older than one reading. Frames of files come at their own times.
+    Files are played in real time, at the timestamps of their frames.
 
     Args:
-        load: gives the recognizer, in the thread that reads, so that a window does not wait for models.
-        open_source: opens the camera or file, in the thread that takes frames.
-        tracker: follows the faces.
-        again: seconds after which a live source that was lost is tried again.
+        load: makes the recognizer, in the inference thread, so that a window does not wait for models.
+        open_source: opens the camera or file, in the capture thread.
+        tracker: tracks the faces; a new one by default.
+        retry_seconds: time until a lost camera is opened again.
     """
 
     def __init__(
@@ -117,97 +120,96 @@ class Engine:
         load: Callable[[], Recognizer],
         open_source: Callable[[], Source],
         tracker: Tracker | None = None,
-        again: float = AGAIN,
+        retry_seconds: float = RETRY_SECONDS,
     ) -> None:
         self._load = load
         self._open = open_source
         self._tracker = tracker or Tracker()
-        self._again = again
+        self._retry_seconds = retry_seconds
         self._shared = _Shared()
-        self._times: deque[float] = deque()
+        self._finish_times: deque[float] = deque()
+        self._estimator: BaselineEstimator | None = None
         self._baseline: Baseline | None = None
-        self._neutral: Neutral | None = None
-        self._taking = threading.Thread(target=self._take, name="mien frames", daemon=True)
-        self._reading = threading.Thread(target=self._read, name="mien faces", daemon=True)
+        self._capture_thread = threading.Thread(target=self._capture, name="mien capture", daemon=True)
+        self._inference_thread = threading.Thread(target=self._infer, name="mien inference", daemon=True)
 
     def start(self) -> None:
-        """Starts both threads; the source is opened in the first."""
+        """Starts both threads; the capture thread opens the source."""
         self._set(Status(State.OPENING, "Opening"))
-        self._taking.start()
-        self._reading.start()
+        self._capture_thread.start()
+        self._inference_thread.start()
 
     def stop(self) -> bool:
-        """Stops, and lets go of the source.
+        """Stops both threads and closes the source.
 
         Returns:
-            Whether the source was let go within a second; one that hangs is left to its thread.
+            Whether the source was closed within a second; one that hangs is left to its thread.
         """
         with self._shared.lock:
             self._shared.stopping = True
             self._shared.lock.notify_all()
-        if self._taking.is_alive():
-            self._taking.join(LEFT)
-        if self._reading.is_alive():
-            self._reading.join(LEFT)
+        for thread in (self._capture_thread, self._inference_thread):
+            if thread.is_alive():
+                thread.join(CLOSE_TIMEOUT_SECONDS)
         with self._shared.lock:
             if self._shared.status.state is not State.FAILED:
                 self._shared.status = Status(State.IDLE)
-        return not self._taking.is_alive()
+        return not self._capture_thread.is_alive()
 
     @property
     def status(self) -> Status:
-        """What the source is at now."""
+        """The current state of the source."""
         shared = self._shared
         with shared.lock:
-            silent = time.monotonic() - shared.came
-            if shared.status.state is State.RUNNING and silent > SILENT:
+            silent = time.monotonic() - shared.last_frame_at
+            if shared.status.state is State.RUNNING and silent > SILENT_SECONDS:
                 return Status(State.SILENT, f"No image for {silent:.0f} s: the camera may be busy or asleep")
             return shared.status
 
-    def newest(self) -> Reading | None:
-        """The newest reading; None before the first."""
+    def latest(self) -> LiveResult | None:
+        """The latest result; None before the first."""
         with self._shared.lock:
-            return self._shared.reading
+            return self._shared.latest_result
 
     @property
-    def rate(self) -> float:
-        """Readings a second, over the last two seconds."""
+    def fps(self) -> float:
+        """Frames analysed per second, over the last two seconds."""
         with self._shared.lock:
-            times = [at for at in self._times if at > time.monotonic() - COUNTED]
+            times = [at for at in self._finish_times if at > time.monotonic() - FPS_WINDOW_SECONDS]
         return (len(times) - 1) / (times[-1] - times[0]) if len(times) > 1 else 0.0
 
     def begin_baseline(self, seconds: float = 5.0) -> None:
-        """From now on the largest face is taken as at rest; when there is enough of it, readings become relative."""
-        self._neutral, self._baseline = None, Baseline(seconds)
+        """Takes the largest face as a face at rest for some seconds; later predictions are relative to it."""
+        self._baseline, self._estimator = None, BaselineEstimator(seconds)
 
     def end_baseline(self) -> None:
-        """Readings are the model's own again."""
-        self._neutral = self._baseline = None
-        self._tracker.forget()
+        """Removes the baseline."""
+        self._baseline = self._estimator = None
+        self._tracker.reset()
 
     @property
-    def baseline_share(self) -> float | None:
-        """How much of the baseline is taken, 0 to 1; None where none is wanted."""
-        if self._neutral is not None:
+    def baseline_progress(self) -> float | None:
+        """Progress of the baseline, 0 to 1; None without one."""
+        if self._baseline is not None:
             return 1.0
-        baseline, reading = self._baseline, self.newest()
-        return None if baseline is None or reading is None else baseline.share(reading.frame.seconds)
+        estimator, latest = self._estimator, self.latest()
+        return None if estimator is None or latest is None else estimator.progress(latest.frame.seconds)
 
     def _set(self, status: Status) -> None:
         with self._shared.lock:
             if not self._shared.stopping:
                 self._shared.status = status
 
-    def _take(self) -> None:
-        """The thread that takes frames."""
-        while self._take_once() and self._waited(time.monotonic() + self._again):
+    def _capture(self) -> None:
+        """The capture thread."""
+        while self._capture_source() and self._wait_until(time.monotonic() + self._retry_seconds):
             pass
         with self._shared.lock:
             self._shared.ended = True
             self._shared.lock.notify_all()
 
-    def _take_once(self) -> bool:
-        """Opens the source and takes its frames to the end; whether it was lost and is worth another try."""
+    def _capture_source(self) -> bool:
+        """Opens the source and captures it to its end; whether it was lost and should be opened again."""
         lost = self.status.state is State.LOST
         try:
             source = self._open()
@@ -216,81 +218,82 @@ class Engine:
                 self._set(Status(State.FAILED, str(error)))
             return lost
         try:
-            self._take_from(source)
+            self._capture_frames(source)
             self._set(Status(State.ENDED, "The end"))
         except VideoError as error:
-            words = f"{error}. Trying again" if source.live else str(error)
-            self._set(Status(State.LOST if source.live else State.FAILED, words))
+            message = f"{error}. Trying again" if source.live else str(error)
+            self._set(Status(State.LOST if source.live else State.FAILED, message))
             return source.live
         finally:
             source.close()
         return False
 
-    def _take_from(self, source: Source) -> None:
-        begun: float | None = None
+    def _capture_frames(self, source: Source) -> None:
+        start: float | None = None
         while True:
             frame = source.read()
             if frame is None:
                 return
-            begun = time.monotonic() - frame.seconds if begun is None else begun
-            if not source.live and not self._waited(begun + frame.seconds):
+            start = time.monotonic() - frame.seconds if start is None else start
+            if not source.live and not self._wait_until(start + frame.seconds):
                 return
             now = time.monotonic()
             with self._shared.lock:
                 if self._shared.stopping:
                     return
-                self._shared.newest = frame, now
-                self._shared.came = now
+                self._shared.latest_frame = frame, now
+                self._shared.last_frame_at = now
                 self._shared.status = Status(State.RUNNING)
                 self._shared.lock.notify_all()
 
-    def _waited(self, until: float) -> bool:
-        """Waits for a time; False if it is to stop meanwhile."""
+    def _wait_until(self, deadline: float) -> bool:
+        """Waits; False if the engine is stopped meanwhile."""
         with self._shared.lock:
-            return not self._shared.lock.wait_for(lambda: self._shared.stopping, max(until - time.monotonic(), 0.0))
+            timeout = max(deadline - time.monotonic(), 0.0)
+            return not self._shared.lock.wait_for(lambda: self._shared.stopping, timeout)
 
-    def _read(self) -> None:
-        """The thread that reads faces."""
+    def _infer(self) -> None:
+        """The inference thread."""
         try:
             recognizer = self._load()
-            while (newest := self._awaited()) is not None:
-                self._publish(self._read_frame(recognizer, *newest))
+            while (latest := self._next_frame()) is not None:
+                self._publish(self._analyze(recognizer, *latest))
         except MienError as error:
             with self._shared.lock:
                 self._shared.stopping = True
                 self._shared.status = Status(State.FAILED, str(error))
                 self._shared.lock.notify_all()
 
-    def _awaited(self) -> tuple[VideoFrame, float] | None:
-        """The next frame to read and when it came; None when there will be no more."""
+    def _next_frame(self) -> tuple[VideoFrame, float] | None:
+        """Waits for the latest frame; the frame and its capture time, or None at the end."""
         shared = self._shared
         with shared.lock:
-            shared.lock.wait_for(lambda: shared.newest or shared.stopping or shared.ended)
-            newest, shared.newest = shared.newest, None
-            return None if shared.stopping else newest
+            shared.lock.wait_for(lambda: shared.latest_frame or shared.stopping or shared.ended)
+            latest, shared.latest_frame = shared.latest_frame, None
+            return None if shared.stopping else latest
 
-    def _publish(self, reading: Reading) -> None:
+    def _publish(self, result: LiveResult) -> None:
         with self._shared.lock:
-            self._shared.reading = reading
-            self._times.append(reading.done)
-            while self._times[0] < reading.done - COUNTED:
-                self._times.popleft()
+            self._shared.latest_result = result
+            self._finish_times.append(result.finished_at)
+            while self._finish_times[0] < result.finished_at - FPS_WINDOW_SECONDS:
+                self._finish_times.popleft()
 
-    def _read_frame(self, recognizer: Recognizer, frame: VideoFrame, taken: float) -> Reading:
-        begun = time.monotonic()
+    def _analyze(self, recognizer: Recognizer, frame: VideoFrame, captured_at: float) -> LiveResult:
+        start = time.monotonic()
         faces = recognizer.detector.detect(frame.image)
         detected = time.monotonic()
         predictions = self._relative(recognizer.classify(frame.image, faces), frame.seconds)
         result = FrameResult("live", frame.index, frame.seconds, self._tracker.follow(predictions, frame.seconds))
-        done = time.monotonic()
-        return Reading(frame, result, 1000 * (detected - begun), 1000 * (done - detected), taken, done)
+        end = time.monotonic()
+        return LiveResult(frame, result, 1000 * (detected - start), 1000 * (end - detected), captured_at, end)
 
     def _relative(self, predictions: tuple[Prediction, ...], seconds: float) -> tuple[Prediction, ...]:
-        """The predictions relative to the face at rest, where that is wanted; meanwhile it is taken."""
+        """The predictions relative to the baseline, if there is one; else collects it if requested."""
+        estimator = self._estimator
+        if estimator is not None and self._baseline is None and predictions:
+            self._baseline = estimator.add(predictions[0], seconds)
+            if self._baseline is not None:
+                self._tracker.reset()
         baseline = self._baseline
-        if baseline is not None and self._neutral is None and predictions:
-            self._neutral = baseline.see(predictions[0], seconds)
-            if self._neutral is not None:
-                self._tracker.forget()
-        neutral = self._neutral
-        return predictions if neutral is None else tuple(map(neutral.corrected, predictions))
+        return predictions if baseline is None else tuple(map(baseline.apply, predictions))

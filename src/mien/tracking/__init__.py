@@ -1,18 +1,18 @@
-"""Faces over time: the tracker, a personal baseline, who showed what and when, subtitles and ELAN files."""
+"""Faces over time: tracker, personal baseline, timeline of tracks and segments, export to subtitles and ELAN."""
 
-from mien.tracking.curves import Curves
-from mien.tracking.elan import to_eaf
-from mien.tracking.subtitles import to_srt, to_vtt
-from mien.tracking.timeline import GAP, UNSURE, Person, Segment, Timeline, timeline
+from mien.tracking.baseline import Baseline, BaselineEstimator
+from mien.tracking.export import to_eaf, to_srt, to_vtt
+from mien.tracking.timeline import MAX_GAP_SECONDS, UNSURE, Segment, Timeline, Track, timeline
 from mien.tracking.tracker import Tracker, TrackerConfig
 
 __all__ = [
-    "GAP",
+    "MAX_GAP_SECONDS",
     "UNSURE",
-    "Curves",
-    "Person",
+    "Baseline",
+    "BaselineEstimator",
     "Segment",
     "Timeline",
+    "Track",
     "Tracker",
     "TrackerConfig",
     "timeline",

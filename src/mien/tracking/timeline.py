@@ -1,4 +1,4 @@
-"""Results over time become who showed what and when: segments for each face, totals, changes a minute."""
+"""The timeline of a video: a track for each face, with a segment for each stretch of one expression."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ if TYPE_CHECKING:
     from mien.structures import FrameResult, Prediction
 
 UNSURE = "unsure"
-"""What a segment is called in which no answer can be relied on."""
+"""Name of a segment whose predictions are unsure."""
 
-GAP = 1.0
-"""Seconds without a reading of a face after which it was not there."""
+MAX_GAP_SECONDS = 1.0
+"""Time without a prediction after which a face counts as absent."""
 
 
 @dataclass(frozen=True)
@@ -25,12 +25,12 @@ class Segment:
     """A stretch of time in which a face showed one expression.
 
     Attributes:
-        track: number of the face.
+        track: number of the track.
         emotion: the expression, or "unsure".
         start: seconds from the beginning of the video.
-        end: seconds; where the next one begins, or the face was last seen.
-        probability: of the expression named, the mean over the readings.
-        readings: how many frames it was read in.
+        end: seconds, where the next segment begins or the face was last seen.
+        probability: of this expression, the mean over the frames.
+        frames: how many frames were analysed.
     """
 
     track: int
@@ -38,29 +38,29 @@ class Segment:
     start: float
     end: float
     probability: float
-    readings: int
+    frames: int
 
     @property
     def seconds(self) -> float:
-        """How long it lasted."""
+        """Duration."""
         return self.end - self.start
 
 
 @dataclass(frozen=True)
-class Person:
-    """What one face showed over a video.
+class Track:
+    """One face over a video.
 
     Attributes:
-        track: its number.
-        segments: in their order; between two that do not touch it was not seen.
+        number: the number that its predictions have as ``track``.
+        segments: in order of time; the face was out of sight between two that do not touch.
     """
 
-    track: int
+    number: int
     segments: tuple[Segment, ...]
 
     @property
     def seconds(self) -> float:
-        """How long it was seen."""
+        """How long the face was visible."""
         return sum(segment.seconds for segment in self.segments)
 
     @property
@@ -72,93 +72,99 @@ class Person:
         return dict(sorted(total.items(), key=lambda pair: -pair[1]))
 
     @property
-    def changes_a_minute(self) -> float:
-        """How often the expression changed while the face was seen; a while of unsureness is no change."""
-        named = [one for one in self.segments if one.emotion != UNSURE]
+    def changes_per_minute(self) -> float:
+        """Changes of expression per visible minute; an unsure segment in between is no change."""
+        sure = [segment for segment in self.segments if segment.emotion != UNSURE]
         changes = sum(
-            1 for one, other in pairwise(named) if one.emotion != other.emotion and other.start - one.end <= GAP
+            1
+            for before, after in pairwise(sure)
+            if before.emotion != after.emotion and after.start - before.end <= MAX_GAP_SECONDS
         )
         return 60 * changes / self.seconds if self.seconds else 0.0
 
 
 @dataclass
-class _Open:
-    """A segment that may go on."""
+class _OpenSegment:
+    """A segment that may still grow."""
 
     emotion: str
     start: float
     last: float
-    sum: float
-    readings: int
+    probability_sum: float
+    frames: int
 
 
 @dataclass
 class _Face:
     """The segments of one face so far."""
 
-    done: list[Segment] = field(default_factory=list)
-    open: _Open | None = None
+    closed: list[Segment] = field(default_factory=list)
+    open: _OpenSegment | None = None
 
 
 class Timeline:
-    """Takes results in the order of their times; what it keeps grows with the segments, not with the frames."""
+    """Accumulates results in the order of their times; its memory grows with the segments, not with the frames."""
 
     def __init__(self) -> None:
         self._faces: dict[int, _Face] = {}
         self._now: float | None = None
-        self._every = 0.0
+        self._interval = 0.0
 
     def add(self, result: FrameResult) -> None:
-        """Takes what was read in the next frame; a face without a number is nobody's yet, and left out.
+        """Adds the next frame; predictions without a track number are ignored.
 
         Raises:
-            UsageError: it has no time, or is not later than the last.
+            UsageError: the result has no time, or is not later than the last one.
         """
         now = result.seconds
         if now is None or (self._now is not None and now <= self._now):
             raise UsageError(f"expected results in the order of their times; received {now} s after {self._now} s")
         if self._now is not None:
-            self._every = now - self._now
+            self._interval = now - self._now
         self._now = now
-        for one in result.predictions:
-            if one.track is not None:
-                self._read(self._faces.setdefault(one.track, _Face()), one, one.track, now)
+        for prediction in result.predictions:
+            if prediction.track is not None:
+                self._add(self._faces.setdefault(prediction.track, _Face()), prediction, prediction.track, now)
 
-    def people(self) -> tuple[Person, ...]:
-        """What each face showed so far, in the order in which they came."""
+    def tracks(self) -> tuple[Track, ...]:
+        """The tracks so far, in order of appearance."""
         found = []
-        for track, face in self._faces.items():
-            last = () if face.open is None else (self._ended(track, face.open, None),)
-            found.append(Person(track, (*face.done, *last)))
+        for number, face in self._faces.items():
+            last = () if face.open is None else (self._close(number, face.open, None),)
+            found.append(Track(number, (*face.closed, *last)))
         return tuple(found)
 
-    def _read(self, face: _Face, one: Prediction, track: int, now: float) -> None:
-        emotion = UNSURE if one.unsure else one.emotion
-        open_ = face.open
-        gone = open_ is not None and now - open_.last > max(GAP, 2 * self._every)
-        if open_ is not None and (gone or open_.emotion != emotion):
-            face.done.append(self._ended(track, open_, None if gone else now))
-            open_ = None
-        if open_ is None:
-            open_ = face.open = _Open(emotion, now, now, 0.0, 0)
-        open_.last = now
-        open_.sum += one.probability
-        open_.readings += 1
+    def _add(self, face: _Face, prediction: Prediction, number: int, now: float) -> None:
+        emotion = UNSURE if prediction.unsure else prediction.emotion
+        segment = face.open
+        lost = segment is not None and now - segment.last > max(MAX_GAP_SECONDS, 2 * self._interval)
+        if segment is not None and (lost or segment.emotion != emotion):
+            face.closed.append(self._close(number, segment, None if lost else now))
+            segment = None
+        if segment is None:
+            segment = face.open = _OpenSegment(emotion, now, now, 0.0, 0)
+        segment.last = now
+        segment.probability_sum += prediction.probability
+        segment.frames += 1
 
-    def _ended(self, track: int, open_: _Open, end: float | None) -> Segment:
-        """A segment to its end: a time, or for as long as a reading counts after the last."""
-        end = open_.last + self._every if end is None else end
-        return Segment(track, open_.emotion, open_.start, end, open_.sum / open_.readings, open_.readings)
+    def _close(self, number: int, segment: _OpenSegment, end: float | None) -> Segment:
+        """The finished segment; without an end it lasts one frame interval after its last prediction."""
+        end = segment.last + self._interval if end is None else end
+        probability = segment.probability_sum / segment.frames
+        return Segment(number, segment.emotion, segment.start, end, probability, segment.frames)
 
 
-def timeline(results: Iterable[FrameResult]) -> tuple[Person, ...]:
-    """What each face of a video showed, and when."""
-    taken = Timeline()
+def timeline(results: Iterable[FrameResult]) -> tuple[Track, ...]:
+    """The tracks of a video: when each face showed which expression.
+
+    Example:
+        >>> from mien.structures import Box, Face, FrameResult, Prediction
+        >>> happy = Prediction(Face(Box(0, 0, 9, 9)), ("happy", "sad"), (0.9, 0.1), track=1)
+        >>> (track,) = timeline(FrameResult("a.mp4", n, n / 10, (happy,)) for n in range(11))
+        >>> [(segment.emotion, round(segment.end, 1)) for segment in track.segments]
+        [('happy', 1.1)]
+    """
+    collected = Timeline()
     for result in results:
-        taken.add(result)
-    return taken.people()
-
-
-def milliseconds(seconds: float) -> int:
-    """A time as subtitles and annotations write it."""
-    return round(1000 * seconds)
+        collected.add(result)
+    return collected.tracks()

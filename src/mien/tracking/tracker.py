@@ -1,7 +1,7 @@
-"""The same face over the frames of a video: a number that stays, probabilities without flicker, a word that holds.
+"""Multi-face tracking over the frames of a video: track numbers, smoothed probabilities, label hysteresis.
 
-Probabilities are smoothed as logits, by an exponential mean with a time constant in seconds, so that the frame rate
-does not matter. The word changes when another expression is likelier by a margin, not at every draw.
+Probabilities are smoothed as logits, by an exponential moving average with a time constant in seconds, so that the
+frame rate does not matter. The label changes only when another expression is more probable by a margin.
 """
 
 from __future__ import annotations
@@ -24,146 +24,156 @@ if TYPE_CHECKING:
 
     Logits = npt.NDArray[np.float32]
 
-LEAST_ALIKE = 0.3
-"""Likeness from which two boxes may be one face."""
+MIN_SIMILARITY = 0.3
+"""Similarity (0 to 2: IoU plus proximity) from which two boxes may be the same face."""
 
-LEAST = 1e-3
-"""Probabilities below count as this: what one frame rules out should not outweigh seconds of others."""
+MIN_PROBABILITY = 1e-3
+"""Floor of probabilities before the logarithm: one frame that excludes an expression must not outweigh seconds."""
 
-REACH = 1.0
-"""How far a face moves between frames at most, in its own sides."""
+MAX_SHIFT_SIDES = 1.0
+"""Largest movement of a face between two frames, in sides of its box."""
 
-MOST_GROWN = 2.0
-"""How many times larger or smaller it becomes between frames at most."""
+MAX_SCALE_RATIO = 2.0
+"""Largest change of a face's side between two frames, as a factor."""
 
 
 @dataclass(frozen=True)
 class TrackerConfig:
-    """How steady what is told of a face is.
+    """Settings of a ``Tracker``.
 
     Attributes:
-        seconds: time constant of the mean of logits; 0: none is taken.
-        gap: seconds that a face may be out of sight and keep its number.
-        margin: by how much more probable another expression must be before the word changes.
-        sureness: by how much the probability must fall under the threshold before a sure answer becomes unsure.
-        certain: confidence of the detector from which a face has a number at once.
-        settled: seconds that a fainter one must have been in sight before it has one, so that what a detector takes
-            for a face in a frame or two is nobody (as ByteTrack: Zhang et al. 2022, only sure ones begin a track).
+        smoothing_seconds: time constant of the moving average of logits; 0 turns smoothing off.
+        max_gap_seconds: how long a face may be out of sight and keep its track number.
+        label_margin: label hysteresis: by how much more probable another expression must be before the label changes.
+        unsure_margin: how far the probability must fall below the threshold before a sure prediction becomes unsure.
+        instant_confidence: detector confidence from which a face gets a track number at once.
+        min_age_seconds: how long a face of lower confidence must be tracked before it gets a number, so that false
+            positives of one or two frames get none (as in ByteTrack, Zhang et al. 2022: only confident detections
+            start a track).
     """
 
-    seconds: float = 0.5
-    gap: float = 1.0
-    margin: float = 0.1
-    sureness: float = 0.05
-    certain: float = 0.6
-    settled: float = 0.25
+    smoothing_seconds: float = 0.5
+    max_gap_seconds: float = 1.0
+    label_margin: float = 0.1
+    unsure_margin: float = 0.05
+    instant_confidence: float = 0.6
+    min_age_seconds: float = 0.25
 
 
 @dataclass
-class _Track:
-    """A face that is followed, as it was when it was last seen; without a number until it is sure to be one."""
+class _TrackState:
+    """A tracked face at its last detection; it has no number until it is confirmed."""
 
     box: Box
-    began: float
-    seen: float
+    first_seen: float
+    last_seen: float
     logits: Logits
     number: int | None = None
-    word: str = ""
+    label: str = ""
     sure: bool = False
 
 
 class Tracker:
-    """Follows faces from frame to frame; one for each video, not for several threads.
+    """Tracks faces from frame to frame. Use one tracker per video; it is not thread-safe.
 
     Args:
-        tracker config: how steady what is told is.
+        config: smoothing, hysteresis and when a track starts and ends.
+
+    Example:
+        >>> from mien.structures import Box, Face, Prediction
+        >>> tracker = Tracker()
+        >>> for seconds in (0.0, 0.1):
+        ...     face = Face(Box(100 + 30 * seconds, 50, 160 + 30 * seconds, 120))
+        ...     (tracked,) = tracker.follow([Prediction(face, ("happy", "sad"), (0.9, 0.1))], seconds)
+        >>> tracked.track
+        1
     """
 
-    def __init__(self, steadiness: TrackerConfig | None = None) -> None:
-        self.steadiness = steadiness or TrackerConfig()
-        self._tracks: list[_Track] = []
-        self._numbers = 0
+    def __init__(self, config: TrackerConfig | None = None) -> None:
+        self.config = config or TrackerConfig()
+        self._tracks: list[_TrackState] = []
+        self._last_number = 0
         self._now = -math.inf
 
     def follow(self, predictions: Sequence[Prediction], seconds: float) -> tuple[Prediction, ...]:
-        """The predictions of the next frame, in their order, steadied, with the number of its face or None.
+        """The predictions of the next frame in the same order, smoothed, each with its track number or None.
 
         Args:
             predictions: of one frame.
-            seconds: the frame's time; one earlier than the last begins anew, as after a jump back.
+            seconds: time of the frame; if it is earlier than the last one, as after seeking, all tracks are reset.
         """
         if seconds < self._now:
-            self.forget()
+            self.reset()
         self._now = seconds
-        self._tracks = [track for track in self._tracks if seconds - track.seen <= self.steadiness.gap]
-        known = _matched([track.box for track in self._tracks], [one.face.box for one in predictions])
-        pairs = [(one, self._tracks[known[row]] if row in known else None) for row, one in enumerate(predictions)]
-        return tuple(self._steadied(one, track) for one, track in pairs)
+        self._tracks = [track for track in self._tracks if seconds - track.last_seen <= self.config.max_gap_seconds]
+        matches = _matches([track.box for track in self._tracks], [one.face.box for one in predictions])
+        pairs = [(one, self._tracks[matches[row]] if row in matches else None) for row, one in enumerate(predictions)]
+        return tuple(self._updated(one, track) for one, track in pairs)
 
-    def forget(self) -> None:
-        """Every face that comes from now on is a new one; numbers are not used again."""
+    def reset(self) -> None:
+        """Ends all tracks; their numbers are not used again."""
         self._tracks = []
         self._now = -math.inf
 
-    def _steadied(self, prediction: Prediction, track: _Track | None) -> Prediction:
+    def _updated(self, prediction: Prediction, track: _TrackState | None) -> Prediction:
         logits = logits_of(prediction)
         if track is None or track.logits.shape != logits.shape:
-            track = _Track(prediction.face.box, self._now, self._now, logits)
+            track = _TrackState(prediction.face.box, self._now, self._now, logits)
             self._tracks.append(track)
-        self._number(track, prediction.face.confidence)
-        kept = _kept(self._now - track.seen, self.steadiness.seconds)
-        track.logits = kept * track.logits + (1 - kept) * logits
-        track.box, track.seen = prediction.face.box, self._now
-        return self._held(prediction, track)
+        self._confirm(track, prediction.face.confidence)
+        decay = _decay(self._now - track.last_seen, self.config.smoothing_seconds)
+        track.logits = decay * track.logits + (1 - decay) * logits
+        track.box, track.last_seen = prediction.face.box, self._now
+        return self._with_hysteresis(prediction, track)
 
-    def _number(self, track: _Track, confidence: float) -> None:
-        """Gives a face its number as soon as it is sure to be one."""
-        sure = confidence >= self.steadiness.certain or self._now - track.began >= self.steadiness.settled
-        if track.number is None and sure:
-            self._numbers += 1
-            track.number = self._numbers
+    def _confirm(self, track: _TrackState, confidence: float) -> None:
+        """Gives a track its number once the face is unlikely to be a false positive."""
+        confident = confidence >= self.config.instant_confidence
+        if track.number is None and (confident or self._now - track.first_seen >= self.config.min_age_seconds):
+            self._last_number += 1
+            track.number = self._last_number
 
-    def _held(self, prediction: Prediction, track: _Track) -> Prediction:
-        """The steadied prediction, and what it is held by the next time."""
-        below = max(prediction.unsure_below - (self.steadiness.sureness if track.sure else 0.0), 0.0)
+    def _with_hysteresis(self, prediction: Prediction, track: _TrackState) -> Prediction:
+        """The smoothed prediction, which keeps its label and its sureness within the margins."""
+        threshold = max(prediction.unsure_below - (self.config.unsure_margin if track.sure else 0.0), 0.0)
         row = softmax(track.logits[None])[0].astype(float)
-        told = dataclasses.replace(
-            prediction, probabilities=tuple((row / row.sum()).tolist()), unsure_below=below, track=track.number
+        smoothed = dataclasses.replace(
+            prediction, probabilities=tuple((row / row.sum()).tolist()), unsure_below=threshold, track=track.number
         )
-        if track.word and told.probability - told.probability_of(track.word) <= self.steadiness.margin:
-            told = dataclasses.replace(told, stable_label=track.word)
-        track.word, track.sure = told.emotion, not told.unsure
-        return told
+        if track.label and smoothed.probability - smoothed.probability_of(track.label) <= self.config.label_margin:
+            smoothed = dataclasses.replace(smoothed, stable_label=track.label)
+        track.label, track.sure = smoothed.emotion, not smoothed.unsure
+        return smoothed
 
 
 def logits_of(prediction: Prediction) -> Logits:
-    """The logarithms of the probabilities less their mean, float32 (labels,)."""
-    logits = np.log(np.maximum(np.array(prediction.probabilities, np.float32), np.float32(LEAST)))
+    """The logarithms of the probabilities minus their mean, float32 (labels,)."""
+    logits = np.log(np.maximum(np.array(prediction.probabilities, np.float32), np.float32(MIN_PROBABILITY)))
     centred: Logits = logits - logits.mean()
     return centred
 
 
-def _kept(passed: float, constant: float) -> float:
-    """The share of a mean that is left after some seconds."""
-    return math.exp(-passed / constant) if constant > 0 else 0.0
+def _decay(elapsed: float, time_constant: float) -> float:
+    """The weight of the old average after some seconds."""
+    return math.exp(-elapsed / time_constant) if time_constant > 0 else 0.0
 
 
-def _matched(tracks: Sequence[Box], boxes: Sequence[Box]) -> dict[int, int]:
-    """The row of the track that each box continues, the likest pairs first."""
-    alike = {
-        (box, track): _likeness(tracks[track], boxes[box]) for box in range(len(boxes)) for track in range(len(tracks))
+def _matches(tracks: Sequence[Box], boxes: Sequence[Box]) -> dict[int, int]:
+    """The index of the track that each box continues: greedy matching, the most similar pairs first."""
+    similarity = {
+        (row, at): _similarity(track, box) for row, box in enumerate(boxes) for at, track in enumerate(tracks)
     }
-    found: dict[int, int] = {}
-    for box, track in sorted(alike, key=lambda pair: -alike[pair]):
-        if alike[box, track] >= LEAST_ALIKE and box not in found and track not in found.values():
-            found[box] = track
-    return found
+    matches: dict[int, int] = {}
+    for row, at in sorted(similarity, key=lambda pair: -similarity[pair]):
+        if similarity[row, at] >= MIN_SIMILARITY and row not in matches and at not in matches.values():
+            matches[row] = at
+    return matches
 
 
-def _likeness(before: Box, now: Box) -> float:
-    """How likely two boxes are one face, 0 to 2: their overlap, and how near their middles are for their size."""
+def _similarity(before: Box, now: Box) -> float:
+    """How similar two boxes are, 0 to 2: IoU plus proximity of the centres; 0 where one is far larger."""
     side = math.sqrt(max(before.area, now.area))
-    if max(before.area, now.area) > MOST_GROWN**2 * min(before.area, now.area):
+    if max(before.area, now.area) > MAX_SCALE_RATIO**2 * min(before.area, now.area):
         return 0.0
     distance = math.dist(before.centre, now.centre) / side
-    return before.iou(now) + max(0.0, 1.0 - distance / REACH)
+    return before.iou(now) + max(0.0, 1.0 - distance / MAX_SHIFT_SIDES)

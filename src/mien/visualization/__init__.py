@@ -1,1 +1,1 @@
-"""Results to look at: annotated and anonymised frames, avatars, HTML reports."""
+"""Results to look at: annotated and anonymized frames, avatars, HTML reports."""

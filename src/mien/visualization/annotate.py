@@ -1,7 +1,7 @@
-"""Predictions and avatars drawn on a frame: a box, a label, a small chart and the drawn face beside it.
+"""Annotates a frame with predictions: box, label, avatar and bar chart for each face.
 
-Everything scales with the face and the frame. Labels are placed greedily, largest face first, where they cover
-no other label and as little as may be of other faces; a chart is drawn only where there is free room for it.
+Sizes scale with the face and the frame. Labels are placed greedily, largest face first, where they cover no other
+label and as little of other faces as possible; a chart is drawn only where there is free space for it.
 """
 
 from __future__ import annotations
@@ -26,27 +26,27 @@ if TYPE_CHECKING:
     from mien.structures import Frame, Prediction
     from mien.visualization.avatar import Colour, Pose
 
-__all__ = ["UNSURE", "avatar_image", "caption", "colour_of", "draw", "draw_avatar", "ink_on"]
+__all__ = ["UNSURE_COLOUR", "caption", "colour_of", "draw", "text_colour_on"]
 
-UNSURE: Colour = (116, 122, 130)
-PANEL: Colour = (24, 27, 34)
-LONGEST_NAME = 22
-FINER = 4
-"""Rounded corners are painted this many times larger, then averaged: Pillow's own edges are jagged."""
+UNSURE_COLOUR: Colour = (116, 122, 130)
+PANEL_COLOUR: Colour = (24, 27, 34)
+MAX_NAME_LENGTH = 22
+OVERSAMPLE = 4
+"""Supersampling factor of rounded corners: Pillow does not antialias them."""
 
-SMALLEST_TEXT = 10.0
-"""Pixels; smaller letters can't be read."""
+MIN_TEXT_PX = 10.0
+"""Smallest legible height of text."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Mark:
-    """What is drawn for one face.
+    """The annotation of one face.
 
     Attributes:
         prediction: of the face.
-        box: the face's, its edges brought within reach of the frame.
-        text: height of the letters in pixels; everything else is measured by it.
-        avatar: whether the drawn face stands beside the label.
+        box: of the face, clipped to the surroundings of the frame.
+        text: height of the text in pixels, the unit of all other sizes.
+        avatar: whether the avatar is drawn next to the label.
     """
 
     prediction: Prediction
@@ -56,7 +56,7 @@ class _Mark:
 
     @property
     def colour(self) -> Colour:
-        return UNSURE if self.prediction.unsure else colour_of(self.prediction.emotion)
+        return UNSURE_COLOUR if self.prediction.unsure else colour_of(self.prediction.emotion)
 
     @property
     def label_size(self) -> tuple[float, float]:
@@ -65,7 +65,7 @@ class _Mark:
 
     @property
     def small(self) -> float:
-        """Height of the letters in the chart."""
+        """Height of the text in the chart."""
         return 0.85 * self.text
 
     @property
@@ -76,22 +76,28 @@ class _Mark:
 
 
 def draw(frame: Frame, predictions: Iterable[Prediction], *, avatars: bool = True, charts: bool = True) -> Frame:
-    """The frame with a box and a label for each prediction; an unsure one is grey, with a question mark.
+    """A copy of the frame with a box and a label for each prediction; unsure ones are grey, with a question mark.
 
     Args:
-        frame: uint8 (height, width, 3), RGB; left as it is.
-        predictions: boxes in pixels of the frame; those wholly outside it are left out.
-        avatars: whether a drawn face stands beside each label.
-        charts: whether all probabilities are drawn as bars, where room is.
+        frame: uint8 (height, width, 3), RGB; not modified.
+        predictions: of the faces, boxes in pixels of the frame; faces outside the frame are skipped.
+        avatars: whether to draw an avatar next to each label.
+        charts: whether to draw all probabilities as bars, where there is space.
 
     Returns:
         A new uint8 frame of the same shape.
 
     Raises:
         ImageError: the frame is no RGB image.
+
+    Example:
+        >>> from mien.structures import Box, Face, Prediction
+        >>> happy = Prediction(Face(Box(20, 30, 60, 80)), ("happy", "sad"), (0.9, 0.1))
+        >>> draw(np.zeros((120, 160, 3), np.uint8), [happy]).shape
+        (120, 160, 3)
     """
     canvas = Image.fromarray(check_frame(frame))
-    marks = [mark for one in predictions if (mark := _mark(one, canvas.size, avatar=avatars)) is not None]
+    marks = [mark for prediction in predictions if (mark := _mark(prediction, canvas.size, avatar=avatars)) is not None]
     marks.sort(key=lambda mark: -mark.box.area)
     for mark in marks:
         _draw_outline(canvas, mark)
@@ -100,7 +106,7 @@ def draw(frame: Frame, predictions: Iterable[Prediction], *, avatars: bool = Tru
         others = [other.box for other in marks if other is not mark]
         place = _label_place(mark, canvas.size, taken, others)
         if mark.avatar and _covered(place, taken, others) > 0:
-            mark = replace(mark, avatar=False)  # noqa: PLW2901  # in a crowd, names matter more than drawn faces
+            mark = replace(mark, avatar=False)  # noqa: PLW2901  # in a crowd, labels matter more than avatars
             place = _label_place(mark, canvas.size, taken, others)
         _draw_label(canvas, mark, place)
         taken.append(place)
@@ -109,38 +115,19 @@ def draw(frame: Frame, predictions: Iterable[Prediction], *, avatars: bool = Tru
     return np.array(canvas)
 
 
-def draw_avatar(frame: Frame, pose: Pose, box: Box) -> Frame:
-    """The frame with a drawn face in the middle of a box, as large as fits.
-
-    Args:
-        frame: uint8 (height, width, 3), RGB; left as it is.
-        pose: from ``mien.visualization.avatar.pose``.
-        box: where; it may reach outside the frame.
-
-    Raises:
-        ImageError: the frame is no RGB image.
-    """
-    canvas = Image.fromarray(check_frame(frame))
-    x, y = box.centre
-    side = round(min(box.width, box.height, 2.0 * max(canvas.size)))
-    if side >= 1 and box.intersection(Box(0, 0, *canvas.size)) > 0:
-        _paste_avatar(canvas, pose, (round(x - side / 2), round(y - side / 2)), side)
-    return np.array(canvas)
-
-
 def caption(prediction: Prediction) -> str:
-    """The expression, a question mark where it is unsure, and its probability."""
-    doubt = "?" if prediction.unsure else ""
-    return f"{_readable(prediction.emotion)}{doubt} {100 * prediction.probability:.0f} %"
+    """The label text: expression, a question mark if unsure, probability."""
+    question_mark = "?" if prediction.unsure else ""
+    return f"{_readable(prediction.emotion)}{question_mark} {100 * prediction.probability:.0f} %"
 
 
-def ink_on(colour: Colour) -> Colour:
-    """The RGB in which letters can be read on a colour."""
+def text_colour_on(colour: Colour) -> Colour:
+    """The RGB of text that is legible on a background colour."""
     return INK if _lightness(colour) > 0.6 else WHITE
 
 
 def colour_of(label: str) -> Colour:
-    """The RGB in which an expression is drawn; a class of the user's own always gets the same one."""
+    """The RGB of an expression; a label of the user's own always gets the same colour."""
     known = emotion_named(label)
     if known is not None:
         return COLOURS[known]
@@ -154,17 +141,17 @@ def _mark(prediction: Prediction, size: tuple[int, int], *, avatar: bool) -> _Ma
     box = prediction.face.box
     if box.intersection(Box(0, 0, width, height)) <= 0:
         return None
-    # edges far outside are brought near, so that no drawing is larger than the frame needs
+    # clip edges far outside, so that nothing much larger than the frame is drawn
     reach = 0.1 * max(size) + 16
     near = Box(
         max(box.left, -reach), max(box.top, -reach), min(box.right, width + reach), min(box.bottom, height + reach)
     )
-    smallest, largest = max(SMALLEST_TEXT, 0.013 * min(size)), max(SMALLEST_TEXT, 0.045 * min(size))
+    smallest, largest = max(MIN_TEXT_PX, 0.013 * min(size)), max(MIN_TEXT_PX, 0.045 * min(size))
     return _Mark(prediction, near, min(max(0.11 * box.height, smallest), largest), avatar)
 
 
 def _label_place(mark: _Mark, size: tuple[int, int], taken: Sequence[Box], others: Sequence[Box]) -> Box:
-    """Where the label covers least: near the box, in the frame."""
+    """The position near the box, inside the frame, where the label covers least."""
     wide, high = mark.label_size
     box, gap = mark.box, 0.25 * mark.text
     spots = [
@@ -177,12 +164,12 @@ def _label_place(mark: _Mark, size: tuple[int, int], taken: Sequence[Box], other
 
 
 def _covered(spot: Box, labels: Sequence[Box], faces: Sequence[Box]) -> float:
-    """What a label would hide, in square pixels; other labels count most."""
+    """The area that a label would cover, in square pixels; other labels count four times."""
     return 4 * sum(spot.intersection(label) for label in labels) + sum(spot.intersection(face) for face in faces)
 
 
 def _chart_place(mark: _Mark, size: tuple[int, int], taken: Sequence[Box]) -> Box | None:
-    """Free room beside, below or above the box; None where there is none."""
+    """Free space next to, below or above the box; None if there is none."""
     wide, high = mark.chart_size
     box, gap = mark.box, 0.4 * mark.text
     frame = Box(0, 0, *size)
@@ -201,7 +188,7 @@ def _chart_place(mark: _Mark, size: tuple[int, int], taken: Sequence[Box]) -> Bo
 
 
 def _rectangle(left: float, top: float, wide: float, high: float, size: tuple[int, int]) -> Box:
-    """A rectangle moved into the frame where it fits."""
+    """A rectangle moved into the frame, if it fits."""
     left, top = max(min(left, size[0] - wide), 0.0), max(min(top, size[1] - high), 0.0)
     return Box(left, top, left + wide, top + high)
 
@@ -222,7 +209,7 @@ def _draw_label(canvas: Image.Image, mark: _Mark, place: Box) -> None:
     _paste_rounded(canvas, plate, (mark.colour, 1.0), plate.height / 2 if mark.avatar else 0.35 * mark.text)
     x, y = start + 0.6 * mark.text, (plate.top + plate.bottom) / 2
     ImageDraw.Draw(canvas).text(
-        (x, y), caption(mark.prediction), fill=ink_on(mark.colour), font=_font(mark.text), anchor="lm"
+        (x, y), caption(mark.prediction), fill=text_colour_on(mark.colour), font=_font(mark.text), anchor="lm"
     )
     if mark.avatar:
         drawn = pose(mark.prediction.labels, mark.prediction.probabilities)
@@ -234,7 +221,7 @@ def _draw_charts(canvas: Image.Image, marks: Sequence[_Mark], labels: Sequence[B
     for mark in marks:
         if mark.box.height < 3 * mark.text:  # a chart would dwarf the face
             continue
-        for text in (mark.text, max(0.7 * mark.text, SMALLEST_TEXT)):
+        for text in (mark.text, max(0.7 * mark.text, MIN_TEXT_PX)):
             sized = replace(mark, text=text)
             place = _chart_place(sized, canvas.size, taken)
             if place is not None:
@@ -245,7 +232,7 @@ def _draw_charts(canvas: Image.Image, marks: Sequence[_Mark], labels: Sequence[B
 
 def _draw_chart(canvas: Image.Image, mark: _Mark, place: Box) -> None:
     small = mark.small
-    _paste_rounded(canvas, place, (PANEL, 0.72), 0.5 * small)
+    _paste_rounded(canvas, place, (PANEL_COLOUR, 0.72), 0.5 * small)
     pen, font = ImageDraw.Draw(canvas), _font(small)
     left, right = place.right - 3.9 * small, place.right - 0.6 * small
     rows = zip(mark.prediction.labels, mark.prediction.probabilities, strict=True)
@@ -263,12 +250,12 @@ def _draw_chart(canvas: Image.Image, mark: _Mark, place: Box) -> None:
 def _paste_rounded(
     canvas: Image.Image, box: Box, paint: tuple[Colour, float], radius: float, line: float | None = None
 ) -> None:
-    """A rounded rectangle, filled, or as an outline where ``line`` gives a width; ``paint`` is colour and opacity."""
+    """A rounded rectangle, filled, or outlined if ``line`` gives a width; ``paint`` is colour and opacity."""
     colour, opacity = paint
     left, top = int(box.left // 1), int(box.top // 1)
     wide, high = int(box.right - left) + 1, int(box.bottom - top) + 1
-    # a large box shows no steps at its corners, and four times its size would cost seconds
-    times = FINER if wide * high < 500_000 else 1
+    # large boxes show no jagged corners, and supersampling them would take seconds
+    times = OVERSAMPLE if wide * high < 500_000 else 1
     mask = Image.new("L", (wide * times, high * times), 0)
     near, high_up = (box.left - left) * times, (box.top - top) * times
     corners = (near, high_up, near + max(box.width * times - 1, 0), high_up + max(box.height * times - 1, 0))
@@ -293,12 +280,12 @@ def _font(size: float) -> ImageFont.FreeTypeFont:
 
 
 def _readable(label: str) -> str:
-    """One line of printable text, not too long."""
-    printable = "".join(sign if sign.isprintable() else "?" for sign in label)
-    return printable if len(printable) <= LONGEST_NAME else printable[: LONGEST_NAME - 1] + "…"
+    """One line of printable text of limited length."""
+    printable = "".join(char if char.isprintable() else "?" for char in label)
+    return printable if len(printable) <= MAX_NAME_LENGTH else printable[: MAX_NAME_LENGTH - 1] + "…"
 
 
 def _lightness(colour: Colour) -> float:
-    """Perceived lightness, 0 to 1 (weights of ITU-R BT.601)."""
+    """Perceived lightness (luma), 0 to 1, with the weights of ITU-R BT.601."""
     red, green, blue = colour
     return (0.299 * red + 0.587 * green + 0.114 * blue) / 255

@@ -151,7 +151,8 @@ def _analyze_video(recognizer: Recognizer, request: dict[str, Any]) -> Iterator[
     from mien import __version__
     from mien.media.files import write_bytes, written_whole
     from mien.media.video import FileSource, Sampling
-    from mien.tracking import Curves, Timeline
+    from mien.tracking import Timeline
+    from mien.visualization.report.curves import Curves
     from mien.visualization.report.timeline_page import timeline_page
 
     name, timeline, curves = request["name"], Timeline(), Curves()
@@ -166,5 +167,5 @@ def _analyze_video(recognizer: Recognizer, request: dict[str, Any]) -> Iterator[
 
         yield from recognizer.analyze_video(source, name, sampling, [consume])
     # a page saved next to the video opens it at the moment that is clicked
-    page = timeline_page(name or "video", name, timeline.people(), curves, f"mien {__version__}")
+    page = timeline_page(name or "video", name, timeline.tracks(), curves, f"mien {__version__}")
     write_bytes(Path(request["page"]), page.encode())

@@ -172,7 +172,7 @@ class _Handler(BaseHTTPRequestHandler):
         while (message := self._message()) is not None:
             kind, content = message
             if kind == TEXT:
-                tracker.forget()
+                tracker.reset()
                 continue
             frames += 1
             self.fake.requests.append(("frame", str(len(content))))

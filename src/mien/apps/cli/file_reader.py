@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     from mien.media.video import Sampling, VideoFrame
     from mien.recognizer import Recognizer
     from mien.structures import FrameResult
-    from mien.tracking import Curves, Timeline
+    from mien.tracking import Timeline
+    from mien.visualization.report.curves import Curves
 
     Output = Callable[[FrameResult], None]
 

@@ -1,4 +1,4 @@
-"""``mien live`` and ``mien collect``: windows with a camera in them."""
+"""``mien live`` and ``mien collect``: the desktop windows."""
 
 from __future__ import annotations
 
@@ -22,59 +22,109 @@ NO_TK = (
 )
 NO_DISPLAY = "the window needs a display, and there is none ({error}): log in to a desktop, or use mien predict"
 
-CameraOption = Annotated[int | None, typer.Option("--camera", min=1, help="Start at once with this camera, from 1.")]
-ThemeOption = Annotated[str, typer.Option("--theme", help="auto, light, or dark.")]
-MirrorOption = Annotated[bool, typer.Option("--mirror/--no-mirror", help="Show a camera as a mirror does.")]
+INPUT, WINDOW, OUTPUT = "Input", "Window", "Output"
+"""Groups of options on the help pages."""
+
+LIVE_EXAMPLES = """\b
+Examples:
+  mien live                        # choose a camera and press Start
+  mien live --camera 1             # start with the first camera
+  mien live --video clip.mp4 --theme dark"""
+
+COLLECT_EXAMPLES = """\b
+Examples:
+  mien collect --out mine                # 20 images per expression
+  mien collect --out mine --each 50 --camera 2
+  mien train --data mine --out runs/mine # train on them"""
+
+CameraOption = Annotated[
+    int | None,
+    typer.Option("--camera", min=1, metavar="N", rich_help_panel=INPUT, help="Start with this camera; the first is 1."),
+]
+ThemeOption = Annotated[
+    str,
+    typer.Option(
+        "--theme",
+        metavar="THEME",
+        rich_help_panel=WINDOW,
+        help="Colors of the window: light, dark, or auto (the setting of the desktop).",
+    ),
+]
+MirrorOption = Annotated[
+    bool, typer.Option("--mirror/--no-mirror", rich_help_panel=WINDOW, help="Show a camera as a mirror does.")
+]
 
 
 def register(app: typer.Typer) -> None:
     """Adds the commands."""
-    app.command("live")(live)
-    app.command("collect")(collect)
+    app.command("live", epilog=LIVE_EXAMPLES)(live)
+    app.command("collect", epilog=COLLECT_EXAMPLES)(collect)
 
 
 def live(
     *,
     camera: CameraOption = None,
-    video: Annotated[Path | None, typer.Option("--video", help="Start at once with a video or an image.")] = None,
+    video: Annotated[
+        Path | None,
+        typer.Option("--video", metavar="PATH", rich_help_panel=INPUT, help="Start with this video or image."),
+    ] = None,
     model: ModelOption = "compact",
     detector: DetectorOption = "auto",
     avatar: AvatarOption = "drawn",
     mirror: MirrorOption = True,
     theme: ThemeOption = "auto",
-    out: Annotated[Path, typer.Option("--out", help="Where snapshots and recordings go.")] = Path(),
+    out: Annotated[
+        Path,
+        typer.Option("--out", metavar="DIR", rich_help_panel=OUTPUT, help="Folder for snapshots and recordings."),
+    ] = Path(),
 ) -> None:
-    """A window: the camera, a video or an image on one side, an avatar with the same expression on the other.
+    """Recognize expressions live: webcam, video or image, with an avatar.
 
-    Without --camera or --video nothing is opened until you press Start. Keys: space start and stop, o open, m mirror,
-    c cover faces, b baseline, r record, s snapshot, n next face, f full screen, q leave.
+    Without --camera or --video nothing is opened until you press Start.
+
+    Keys: space start and stop, o open, m mirror, c anonymize faces, b baseline,
+    r record, s snapshot, n next face, f full screen, q quit.
     """
-    source = _chosen(camera, video)
+    source = _source(camera, video)
     root = _window(theme)
-    from mien.apps.desktop.window import Choices, LiveWindow
+    from mien.apps.desktop.layout import Choices
+    from mien.apps.desktop.window import LiveWindow
     from mien.recognizer import Recognizer
     from mien.visualization.avatar.styles import find_avatar
 
-    models, detectors = _names()
+    models, detectors = _installed()
     choices = Choices(source, model_named(model), detector, models, detectors, mirror, theme, out)
     LiveWindow(choices, Recognizer.load, find_avatar(avatar), root).root.mainloop()
 
 
 def collect(
     *,
-    out: Annotated[Path, typer.Option("--out", help="The folder to collect in; what is there already counts.")],
+    out: Annotated[
+        Path,
+        typer.Option(
+            "--out", metavar="DIR", rich_help_panel=OUTPUT, help="Folder to collect in; existing images count."
+        ),
+    ],
     camera: CameraOption = None,
-    video: Annotated[Path | None, typer.Option("--video", help="A video in place of a camera.")] = None,
-    each: Annotated[int, typer.Option("--each", min=1, help="Images wanted of each expression.")] = 20,
-    frames: Annotated[bool, typer.Option("--frames", help="Keep whole frames, not faces cut out.")] = False,
+    video: Annotated[
+        Path | None,
+        typer.Option("--video", metavar="PATH", rich_help_panel=INPUT, help="A video in place of a camera."),
+    ] = None,
+    each: Annotated[
+        int, typer.Option("--each", min=1, metavar="N", rich_help_panel=OUTPUT, help="Images per expression.")
+    ] = 20,
+    frames: Annotated[
+        bool, typer.Option("--frames", rich_help_panel=OUTPUT, help="Save whole frames in place of face crops.")
+    ] = False,
     detector: DetectorOption = "auto",
     avatar: AvatarOption = "drawn",
     mirror: MirrorOption = True,
     theme: ThemeOption = "auto",
 ) -> None:
-    """A window that asks for one expression after another and keeps images of each, for mien train.
+    """Collect images of your own expressions as training data.
 
-    The camera is opened after a notice that has to be agreed to.
+    The window shows one expression after another and saves images of each.
+    It opens the camera only after you agree to a notice.
     """
     from mien.live.collection import Collection
     from mien.live.engine import Engine
@@ -83,14 +133,14 @@ def collect(
 
     recognizer = Recognizer.load(detector=detector)
     collection = Collection(out, None if frames else recognizer.classifier.card.crop, each)
-    source = _chosen(camera, video)
+    source = _source(camera, video)
     if source is None:
-        source = next((one.number for one in cameras()), 0)
+        source = next((found.number for found in cameras()), 0)
     opener: Callable[[], Source] = (
         (lambda: CameraSource(source)) if isinstance(source, int) else (lambda: open_file(source))
     )
     root = _window(theme)
-    from mien.apps.desktop.collecting import CollectionWindow
+    from mien.apps.desktop.collect_window import CollectionWindow
     from mien.apps.desktop.theme import palette
     from mien.visualization.avatar.styles import find_avatar
 
@@ -99,7 +149,7 @@ def collect(
     CollectionWindow(collection, engine, find_avatar(avatar), root, palette(theme), mirrored=mirrored).root.mainloop()
 
 
-def _chosen(camera: int | None, video: Path | None) -> int | Path | None:
+def _source(camera: int | None, video: Path | None) -> int | Path | None:
     """The number of a camera from 0, or a file."""
     if camera is not None and video is not None:
         raise UsageError("expected --camera or --video; received both")
@@ -107,7 +157,7 @@ def _chosen(camera: int | None, video: Path | None) -> int | Path | None:
 
 
 def _window(theme: str) -> tk.Tk:
-    """Tk's window; where there can be none, why."""
+    """The Tk window; an error with the remedy if there can be none."""
     try:
         import tkinter as tk
     except ImportError as error:
@@ -123,12 +173,12 @@ def _window(theme: str) -> tk.Tk:
         raise MienError(NO_DISPLAY.format(error=error)) from error
 
 
-def _names() -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """The models and the detectors that are on this machine."""
+def _installed() -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """The models and detectors on this machine."""
     from mien.models.store import ModelStore
     from mien.recognizer import detectors_here
 
     store = ModelStore()
-    here = [entry for entry in store.entries() if store.has(entry.name)]
-    models = tuple(entry.name for entry in here if entry.kind == "classifier")
+    local = [entry for entry in store.entries() if store.has(entry.name)]
+    models = tuple(entry.name for entry in local if entry.kind == "classifier")
     return models, (*detectors_here(store), "whole")

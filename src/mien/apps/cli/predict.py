@@ -181,7 +181,7 @@ def predict(
         outputs = [write, *([print_json] if as_json else [])]
         reader = FileReader(recognizer, sampling, outputs, drawings, table=not as_json)
         if page:
-            from mien.tracking import Curves
+            from mien.visualization.report.curves import Curves
 
             reader.curves = Curves(thumbnails=thumbnails)
         failed = reader.read(files)
@@ -219,10 +219,11 @@ def _predict_batch(sources: Sequence[Path], models: _Models, out: Path, processe
 
 
 def _anonymized(folder: Path, files: Iterable[Path], avatar: str) -> Drawings:
-    from mien.visualization.avatar.styles import Cover, find_avatar
+    from mien.visualization.anonymize import Anonymizer
+    from mien.visualization.avatar.styles import find_avatar
 
     kind = find_avatar(avatar)
-    return Drawings(folder, files, lambda: Cover(kind).covered)
+    return Drawings(folder, files, lambda: Anonymizer(kind).anonymize)
 
 
 def files_in(sources: Iterable[Path], more: Iterable[str] = ()) -> list[Path]:

@@ -12,7 +12,8 @@ from mien.errors import printable
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from mien.tracking import Curves, Timeline
+    from mien.tracking import Timeline
+    from mien.visualization.report.curves import Curves
 
 
 def given(timelines: dict[str, Path | None]) -> str:
@@ -24,15 +25,16 @@ def write_timelines(video: Path, timeline: Timeline, curves: Curves | None, want
     """Write the timeline of a video in each form that has a path: "srt", "vtt", "elan", "page"."""
     from mien import __version__
     from mien.media.files import write_bytes
-    from mien.tracking import Curves, to_eaf, to_srt, to_vtt
+    from mien.tracking import to_eaf, to_srt, to_vtt
+    from mien.visualization.report.curves import Curves
     from mien.visualization.report.timeline_page import timeline_page
 
-    people, made = timeline.people(), f"mien {__version__}"
+    tracks, made = timeline.tracks(), f"mien {__version__}"
     makers: dict[str, Callable[[Path], bytes]] = {
-        "srt": lambda _: to_srt(people).encode(),
-        "vtt": lambda _: to_vtt(people).encode(),
-        "elan": lambda _: to_eaf(people, video),
-        "page": lambda path: timeline_page(video.name, _beside(video, path), people, curves or Curves(), made).encode(),
+        "srt": lambda _: to_srt(tracks).encode(),
+        "vtt": lambda _: to_vtt(tracks).encode(),
+        "elan": lambda _: to_eaf(tracks, video),
+        "page": lambda path: timeline_page(video.name, _beside(video, path), tracks, curves or Curves(), made).encode(),
     }
     for name, path in wanted.items():
         if path is not None:
@@ -51,16 +53,16 @@ def print_people(path: Path, timeline: Timeline) -> None:
     """Print a row per face of a video: when it was visible, and the share of each expression."""
     from rich.table import Table
 
-    people = timeline.people()
-    if not people:
+    tracks = timeline.tracks()
+    if not tracks:
         return
     shown = Table("face", "from", "to", "visible", "changes/min", "expressions", box=None, pad_edge=False)
     for column in shown.columns[:5]:
         column.justify = "right"
-    for person in people:
-        start, end = person.segments[0].start, person.segments[-1].end
-        shares = ", ".join(f"{word} {seconds / person.seconds:.0%}" for word, seconds in person.totals.items())
-        figures = (f"{start:.1f} s", f"{end:.1f} s", f"{person.seconds:.1f} s", f"{person.changes_a_minute:.0f}")
-        shown.add_row(str(person.track), *figures, printable(shares))
+    for track in tracks:
+        start, end = track.segments[0].start, track.segments[-1].end
+        shares = ", ".join(f"{word} {seconds / track.seconds:.0%}" for word, seconds in track.totals.items())
+        figures = (f"{start:.1f} s", f"{end:.1f} s", f"{track.seconds:.1f} s", f"{track.changes_per_minute:.0f}")
+        shown.add_row(str(track.number), *figures, printable(shares))
     console().print(printable(str(path)))
     console().print(shown)

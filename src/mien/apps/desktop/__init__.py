@@ -1,1 +1,1 @@
-"""The live window, in Tkinter: it shows what ``mien.live`` reads, and starts and stops it."""
+"""The desktop windows, in Tkinter: the live window and the window that collects images."""

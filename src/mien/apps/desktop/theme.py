@@ -1,4 +1,4 @@
-"""Colours and sizes of the window, light and dark, on screens of any density."""
+"""Light and dark colours of the windows, widget styles, and scaling to the density of the screen."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from tkinter import font, ttk
 
 THEMES = ("auto", "light", "dark")
-ASKED = 1.0
-"""Seconds that the system may take to say which it prefers."""
+PREFERENCE_TIMEOUT_SECONDS = 1.0
+"""Timeout of the command that reads the preference of the desktop."""
 
 PREFERENCES = {
     "linux": (["gsettings", "get", "org.gnome.desktop.interface", "color-scheme"], "dark"),
@@ -26,22 +26,22 @@ PREFERENCES = {
         "0x0",
     ),
 }
-"""The command that tells whether dark is preferred, and the word in its answer that means it."""
+"""By platform, the command that prints the preferred colour scheme, and the text in its output that means dark."""
 
 
 @dataclass(frozen=True)
 class Palette:
-    """Colours as Tk takes them.
+    """Colours in the notation of Tk.
 
     Attributes:
-        ground: of the window.
-        panel: of what lies on it.
-        stage: around the image.
-        text: words.
-        dim: words that matter less.
-        line: edges, and the empty part of bars.
-        accent: what is chosen or running.
-        alarm: words about trouble.
+        ground: background of the window.
+        panel: background of controls.
+        stage: background of the image area.
+        text: text.
+        dim: secondary text.
+        line: borders, and the empty part of bars.
+        accent: what is selected or running.
+        alarm: warnings.
     """
 
     ground: str
@@ -59,25 +59,25 @@ DARK = Palette("#171a1f", "#20242b", "#0f1114", "#eceff3", "#9aa3b0", "#3a414c",
 
 
 def palette(theme: str) -> Palette:
-    """The colours of "light", "dark", or "auto", which is what the system prefers."""
+    """The colours of "light", "dark", or "auto": the preference of the desktop."""
     dark = prefers_dark() if theme == "auto" else theme == "dark"
     return DARK if dark else LIGHT
 
 
 def prefers_dark() -> bool:
-    """Whether the desktop says that it prefers dark windows; False where it says nothing."""
-    command, word = PREFERENCES.get(sys.platform, ([], ""))
+    """Whether the desktop prefers dark windows; False if it has no such preference."""
+    command, dark_text = PREFERENCES.get(sys.platform, ([], ""))
     if not command:
         return False
     try:
-        told = subprocess.run(command, capture_output=True, text=True, timeout=ASKED, check=False)  # noqa: S603 - from the table above
+        ran = subprocess.run(command, capture_output=True, text=True, timeout=PREFERENCE_TIMEOUT_SECONDS, check=False)  # noqa: S603 - from the table above
     except (OSError, subprocess.TimeoutExpired):
         return False
-    return word in told.stdout
+    return dark_text in ran.stdout
 
 
 def sharpen() -> None:
-    """Asks Windows for real pixels: before the first window, or it would be enlarged and blurred."""
+    """Declares DPI awareness on Windows, before the first window; otherwise it would be scaled up and blurred."""
     if sys.platform == "win32":
         import ctypes
 
@@ -85,12 +85,12 @@ def sharpen() -> None:
 
 
 def density(root: tk.Misc) -> float:
-    """Pixels of the screen for each that a size here means: 1.0 at 96 to the inch."""
+    """Screen pixels per size unit: 1.0 at 96 dpi."""
     return max(1.0, root.winfo_fpixels("1i") / 96)
 
 
 def dress(root: tk.Tk, colours: Palette) -> None:
-    """Gives every widget of the window its colours."""
+    """Applies the colours to all widgets of the window."""
     root.configure(background=colours.ground)
     family = font.nametofont("TkDefaultFont").actual("family")
     root.option_add("*TCombobox*Listbox.background", colours.panel)
@@ -105,7 +105,7 @@ def dress(root: tk.Tk, colours: Palette) -> None:
     style.configure("TLabel", background=colours.ground)
     style.configure("Dim.TLabel", foreground=colours.dim)
     style.configure("Alarm.TLabel", foreground=colours.alarm)
-    style.configure("Word.TLabel", font=(family, 20, "bold"))
+    style.configure("Large.TLabel", font=(family, 20, "bold"))
     for kind in ("TButton", "Toolbutton", "TCombobox", "TMenubutton"):
         style.configure(kind, background=colours.panel, foreground=colours.text, padding=(9, 5))
         style.map(

@@ -1,31 +1,27 @@
-"""The live window: a source on the left, the avatar that wears its expression on the right."""
+"""The live window: it starts and stops the engine, shows its latest result, and handles all commands."""
 
 from __future__ import annotations
 
 import time
 import tkinter as tk
 from collections import deque
-from dataclasses import dataclass, field
 from pathlib import Path
 from tkinter import filedialog, messagebox
 from typing import TYPE_CHECKING
 
-from mien.apps.desktop.foot import Foot
-from mien.apps.desktop.keeping import Keeper
-from mien.apps.desktop.panels import StripPanel
-from mien.apps.desktop.side import SidePanel
-from mien.apps.desktop.theme import density, dress, palette
-from mien.apps.desktop.tools import AGAIN, START, STOP, Tools
-from mien.apps.desktop.view import ImageView
+from mien.apps.desktop.layout import KEYS, NO_CAMERA, WELCOME, WindowLayout
+from mien.apps.desktop.recording import Recorder
+from mien.apps.desktop.toolbar import RESTART, START, STOP
 from mien.live.engine import Engine, State
 from mien.media.video import cameras
 from mien.visualization.annotate import draw
-from mien.visualization.avatar.styles import Cover
+from mien.visualization.anonymize import Anonymizer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from mien.live.engine import Reading
+    from mien.apps.desktop.layout import Choices
+    from mien.live.engine import LiveResult
     from mien.media.video import Camera
     from mien.recognizer import Recognizer
     from mien.structures import Frame, Prediction
@@ -33,59 +29,24 @@ if TYPE_CHECKING:
 
     Load = Callable[[str, str], Recognizer]
 
-TICK = 8
-"""Milliseconds between looks for a new reading; a frame is shown this much late at most."""
+POLL_MS = 8
+"""Interval at which the window polls the engine; it adds at most this much latency."""
 
-SLOW = 0.1
-"""Seconds between what need not follow every frame: the strip, words, rates."""
+SLOW_UPDATE_SECONDS = 0.1
+"""Interval of updates that need not follow every frame: strip, messages, frame rate."""
 
-WELCOME = "Choose a camera, or open a video or an image, and press Start."
-NO_CAMERA = "No camera was found. Plug one in, or open a video or an image."
-KEYS = """space\tstart, stop
-o\topen a video or an image
-m\tmirror the camera
-c\tcover faces with their avatars
-b\tread relative to your face at rest
-r\trecord a table
-s\ttake a snapshot
-n\tfollow the next face
-f\tfill the screen
-q\tleave"""
-
-
-@dataclass(frozen=True)
-class Choices:
-    """What the window begins with.
-
-    Attributes:
-        source: the number of a camera from 0, the path of a video or image, or None to wait for a click.
-        model: a model's name or path.
-        detector: a detector's name or path.
-        models: names to choose from.
-        detectors: the same.
-        mirrored: whether cameras are shown as in a mirror.
-        theme: "auto", "light" or "dark".
-        folder: where snapshots and recordings go.
-    """
-
-    source: int | Path | None = None
-    model: str = "compact"
-    detector: str = "auto"
-    models: tuple[str, ...] = ("compact",)
-    detectors: tuple[str, ...] = ("auto", "haar")
-    mirrored: bool = True
-    theme: str = "auto"
-    folder: Path = field(default_factory=Path)
+LATENCY_FRAMES = 50
+"""Frames over which the median latency is shown."""
 
 
 class LiveWindow:
-    """The window. It runs in the thread that made it; reading is the engine's.
+    """The live window. It runs in the thread that creates it; capture and inference run in the engine's threads.
 
     Args:
-        choices: what it begins with.
-        load: makes a recognizer of the names of a model and a detector.
-        kind: what the avatar looks like.
-        root: Tk's; made if None.
+        choices: settings.
+        load: makes a recognizer from the names of a model and a detector.
+        kind: of the avatar.
+        root: the Tk window; created if None.
         found: the cameras to choose from; those of the system if None.
     """
 
@@ -98,268 +59,204 @@ class LiveWindow:
         found: tuple[Camera, ...] | None = None,
     ) -> None:
         self.root = root or tk.Tk(className="mien")
-        self._load, self._cover = load, Cover(kind)
+        self._load, self._anonymizer = load, Anonymizer(kind)
         self.engine: Engine | None = None
-        self.shown: Reading | None = None
-        self.delays: deque[float] = deque(maxlen=1000)
+        self.shown: LiveResult | None = None
+        self.latencies: deque[float] = deque(maxlen=1000)
         self._followed: int | None = None
-        self._slow = 0.0
-        self.root.title("mien")
-        colours = palette(choices.theme)
-        dress(self.root, colours)
-        dense = density(self.root)
-        gap = round(8 * dense)
-        self.model, self.detector = (tk.StringVar(self.root, value=name) for name in (choices.model, choices.detector))
-        self.tools = Tools(
-            self.root,
-            gap,
-            cameras() if found is None else found,
-            choices.source,
-            mirrored=choices.mirrored,
-            commands=self,
-        )
-        self.view = ImageView(self.root, colours, dense, self.follow)
-        self.side = SidePanel(self.root, colours, dense, kind)
-        self.side.add_choice("Model", self.model, choices.models, self._restart)
-        self.side.add_choice("Detector", self.detector, choices.detectors, self._restart)
-        self.strip = StripPanel(self.root, colours, round(52 * dense))
-        self.foot = Foot(self.root, gap, self.tell_keys)
-        self._keeper = Keeper(choices.folder, self.foot.say)
-        self._lay_out(gap, dense)
-        self._bind()
-        self.root.protocol("WM_DELETE_WINDOW", self.close)
-        self.root.update_idletasks()
-        self._rest()
+        self._last_slow_update = 0.0
+        self.layout = WindowLayout(self.root, choices, kind, cameras() if found is None else found, self)
+        self.toolbar, self.view, self.side = self.layout.toolbar, self.layout.view, self.layout.side
+        self._strip, self._status = self.layout.strip, self.layout.status
+        self._recorder = Recorder(choices.folder, self._status.notify)
+        self._reset()
         if choices.source is not None:
             self.start()
-        self._next = self.root.after(TICK, self._tick)
-
-    def _lay_out(self, gap: int, dense: float) -> None:
-        high = min(round(740 * dense), self.root.winfo_screenheight() - round(90 * dense))
-        self.root.geometry(f"{round(1080 * dense)}x{high}")
-        self.root.minsize(round(820 * dense), round(600 * dense))
-        self.root.columnconfigure(0, weight=1)
-        self.root.rowconfigure(1, weight=1)
-        self.tools.grid(row=0, column=0, columnspan=2, sticky="ew", padx=gap, pady=(gap, 0))
-        self.view.grid(row=1, column=0, sticky="nsew", padx=(gap, 0), pady=gap)
-        self.side.grid(row=1, column=1, sticky="ns", padx=gap, pady=gap)
-        self.strip.grid(row=2, column=0, columnspan=2, sticky="ew", padx=gap)
-        self.foot.grid(row=3, column=0, columnspan=2, sticky="ew", padx=gap, pady=gap // 2)
-
-    def _bind(self) -> None:
-        tools = self.tools
-        for keys, command in (
-            ("<space>", self.toggle),
-            ("o", self.ask_for_file),
-            ("m", lambda: tools.flip(tools.mirrored)),
-            ("c", lambda: tools.flip(tools.covered)),
-            ("b", lambda: tools.flip(tools.relative)),
-            ("r", lambda: tools.flip(tools.recording)),
-            ("s", self.snapshot),
-            ("n", self.follow_next),
-            ("f", self.fill_screen),
-            ("<F11>", self.fill_screen),
-            ("<Escape>", lambda: self.root.attributes("-fullscreen", 0)),
-            ("<F1>", self.tell_keys),
-            ("q", self.close),
-            ("<Control-w>", self.close),
-        ):
-            self.root.bind(keys, lambda event, run=command: _pressed(event, run))  # type: ignore[misc]  # the default binds it
+        self._next = self.root.after(POLL_MS, self._poll)
 
     # -- starting and stopping
 
     def start(self) -> None:
-        """Opens the source that is chosen and reads it; what ran before is stopped."""
+        """Stops what is running, opens the selected source and analyzes it."""
         self.stop()
-        opener = self.tools.opener()
+        opener = self.toolbar.opener()
         if opener is None:
-            self.view.tell(NO_CAMERA)
+            self.view.show_message(NO_CAMERA)
             return
-        model, detector = self.model.get(), self.detector.get()
+        model, detector = self.layout.model.get(), self.layout.detector.get()
         self.engine = Engine(lambda: self._load(model, detector), opener)
         self.engine.start()
-        if self.tools.relative.get():
+        if self.toolbar.baseline.get():
             self.engine.begin_baseline()
-        self.tools.name_go(STOP)
-        self.foot.note(on=True)
+        self.toolbar.label_start(STOP)
+        self._status.show_analysis(on=True)
 
     def stop(self) -> None:
-        """Stops reading and lets go of the camera."""
+        """Stops analysis and closes the source."""
         engine, self.engine = self.engine, None
         if engine is not None and not engine.stop():
-            self.foot.say("The camera does not answer; it is let go as soon as it does")
+            self._status.notify("The camera is not responding; it is closed as soon as it does")
         self._end_recording()
-        self._rest()
+        self._reset()
 
     def toggle(self) -> None:
-        """Starts, or stops; what came to its end starts again."""
+        """Starts or stops; a source that has ended starts again."""
         if self.engine is None or self.engine.status.state in (State.ENDED, State.FAILED):
             self.start()
         else:
             self.stop()
 
+    def restart(self) -> None:
+        """Starts again, if running."""
+        if self.engine is not None:
+            self.start()
+
     def close(self) -> None:
-        """Stops and leaves."""
+        """Stops and closes the window."""
         self.root.after_cancel(self._next)
         self.stop()
         self.root.destroy()
 
-    def ask_for_file(self) -> None:
-        """Asks for a video or image, and starts with it."""
-        chosen = filedialog.askopenfilename(parent=self.root, title="A video or an image")
+    def choose_file(self) -> None:
+        """Shows the dialog to open a video or an image."""
+        chosen = filedialog.askopenfilename(parent=self.root, title="Open a video or an image")
         if chosen:
             self.open(Path(chosen))
 
     def open(self, path: Path) -> None:
         """Starts with a video or image."""
-        self.tools.choose_file(path)
+        self.toolbar.select_file(path)
         self.start()
 
-    def _restart(self) -> None:
-        if self.engine is not None:
-            self.start()
-
-    def _rest(self) -> None:
-        """The window as it is while nothing is read."""
+    def _reset(self) -> None:
+        """The window while nothing is analyzed."""
         self.shown = self._followed = None
-        self.tools.name_go(START)
-        self.foot.note(on=False)
-        self.foot.tell_rate("")
-        self.foot.rest()
-        self.view.tell(WELCOME if self.tools.anything else NO_CAMERA)
-        self.side.rest()
+        self.toolbar.label_start(START)
+        self._status.show_analysis(on=False)
+        self._status.show_fps("")
+        self._status.idle()
+        self.view.show_message(WELCOME if self.toolbar.has_source else NO_CAMERA)
+        self.side.reset()
 
-    # -- showing what is read
+    # -- showing results
 
-    def _tick(self) -> None:
-        """Shows the newest reading, if there is a new one."""
+    def _poll(self) -> None:
+        """Shows the latest result, if it is new."""
         engine = self.engine
         if engine is not None:
-            reading = engine.newest()
-            if reading is not None and reading is not self.shown:
-                self._show(reading)
-            if time.monotonic() - self._slow > SLOW:
-                self._slow = time.monotonic()
-                self._tell_state(engine)
-        self._next = self.root.after(TICK, self._tick)
+            latest = engine.latest()
+            if latest is not None and latest is not self.shown:
+                self._show(latest)
+            if time.monotonic() - self._last_slow_update > SLOW_UPDATE_SECONDS:
+                self._last_slow_update = time.monotonic()
+                self._update_status(engine)
+        self._next = self.root.after(POLL_MS, self._poll)
 
-    def _show(self, reading: Reading) -> None:
-        self.shown = reading
-        face = self._face_of(reading.predictions)
+    def _show(self, latest: LiveResult) -> None:
+        self.shown = latest
+        face = self._followed_face(latest.predictions)
         self._followed = face.track if face else self._followed
-        self.paint_again()
+        self.repaint()
         if face is None:
-            self.side.show_none()
+            self.side.show_no_face()
         else:
             self.side.show(face)
-        self.strip.history.add(face, reading.frame.seconds)
-        self._keeper.add(reading.result)
-        self.delays.append(time.monotonic() - reading.taken)
+        self._strip.history.add(face, latest.frame.seconds)
+        self._recorder.add(latest.result)
+        self.latencies.append(time.monotonic() - latest.captured_at)
 
-    def paint_again(self) -> None:
-        """Shows the newest frame, its faces boxed or covered."""
+    def repaint(self) -> None:
+        """Shows the latest frame, with boxes or with anonymized faces."""
         if self.shown is None:
             return
-        predictions = () if self.tools.covered.get() else self.shown.predictions
-        mirrored = self.tools.mirrored.get() and self.tools.file is None
+        predictions = () if self.toolbar.anonymized.get() else self.shown.predictions
+        mirrored = self.toolbar.mirrored.get() and self.toolbar.file is None
         self.view.show(self._image(self.shown), predictions, mirrored=mirrored, followed=self._followed)
 
-    def _image(self, reading: Reading) -> Frame:
-        """A reading's frame, its faces covered if that is wanted."""
-        frame = reading.frame
-        if not self.tools.covered.get():
+    def _image(self, latest: LiveResult) -> Frame:
+        """The frame of a result, anonymized if requested."""
+        frame = latest.frame
+        if not self.toolbar.anonymized.get():
             return frame.image
-        return self._cover.covered(frame.image, reading.predictions, frame.seconds)
+        return self._anonymizer.anonymize(frame.image, latest.predictions, frame.seconds)
 
-    def _face_of(self, predictions: Sequence[Prediction]) -> Prediction | None:
-        """The face followed, else the largest."""
+    def _followed_face(self, predictions: Sequence[Prediction]) -> Prediction | None:
+        """The followed face, else the largest."""
         followed = [one for one in predictions if one.track == self._followed]
         return next(iter([*followed, *predictions]), None)
 
-    def _tell_state(self, engine: Engine) -> None:
-        self.strip.redraw()
-        if self.shown is not None and engine.rate:
-            self.foot.tell_rate(_rate_words(engine.rate, self.shown, list(self.delays)[-50:]))
+    def _update_status(self, engine: Engine) -> None:
+        self._strip.redraw()
+        if self.shown is not None and engine.fps:
+            self._status.show_fps(_fps_text(engine.fps, self.shown, list(self.latencies)[-LATENCY_FRAMES:]))
         status = engine.status
         if status.state in (State.ENDED, State.FAILED):
-            self.tools.name_go(AGAIN)
+            self.toolbar.label_start(RESTART)
         if status.state is State.FAILED:
-            self.view.tell(status.words)
+            self.view.show_message(status.message)
         if status.state is State.OPENING and self.shown is None:
-            self.view.tell("Opening…")
-        share = engine.baseline_share
+            self.view.show_message("Opening…")
+        progress = engine.baseline_progress
         if status.state in (State.LOST, State.SILENT):
-            self.foot.alarm(status.words)
-        elif share is not None and share < 1:
-            self.foot.ask(f"Look at the camera with a face at rest: {100 * share:.0f} %")
+            self._status.warn(status.message)
+        elif progress is not None and progress < 1:
+            self._status.instruct(f"Look at the camera with a neutral face: {100 * progress:.0f} %")
         else:
-            self.foot.rest("Relative to your face at rest" if share else "")
+            self._status.idle("Relative to your neutral face" if progress else "")
 
-    # -- what can be asked for
+    # -- commands
 
-    def tell_keys(self) -> None:
-        """Shows what the keys do."""
+    def show_keys(self) -> None:
+        """Shows the list of keys."""
         messagebox.showinfo("Keys", KEYS, parent=self.root)
 
     def follow(self, track: int) -> None:
-        """Shows the avatar of one face from now on."""
+        """Shows the avatar of this face from now on."""
         self._followed = track
-        self.paint_again()
+        self.repaint()
 
     def follow_next(self) -> None:
-        """Follows the next face, from the largest down."""
+        """Follows the next face, in order of size."""
         tracks = [one.track for one in self.shown.predictions if one.track is not None] if self.shown else []
         if tracks:
-            place = tracks.index(self._followed) + 1 if self._followed in tracks else 0
-            self.follow(tracks[place % len(tracks)])
+            position = tracks.index(self._followed) + 1 if self._followed in tracks else 0
+            self.follow(tracks[position % len(tracks)])
 
     def snapshot(self) -> None:
-        """Writes what is shown as an image: with boxes and avatars, or with faces covered."""
+        """Saves the image shown: with boxes and avatars, or with anonymized faces."""
         if self.shown is None:
-            self.foot.say("There is no image yet")
+            self._status.notify("There is no image yet")
             return
         image = self._image(self.shown)
-        self._keeper.keep(image if self.tools.covered.get() else draw(image, self.shown.predictions))
-
-    def fill_screen(self) -> None:
-        """Fills the screen, or no longer."""
-        self.root.attributes("-fullscreen", not self.root.attributes("-fullscreen"))
+        self._recorder.snapshot(image if self.toolbar.anonymized.get() else draw(image, self.shown.predictions))
 
     def switch_baseline(self) -> None:
-        """Begins a baseline, or ends it."""
-        if self.engine is not None and self.tools.relative.get():
+        """Begins or ends a baseline, as the switch says."""
+        if self.engine is not None and self.toolbar.baseline.get():
             self.engine.begin_baseline()
         elif self.engine is not None:
             self.engine.end_baseline()
-            self.foot.say("The baseline is off")
+            self._status.notify("The baseline is off")
 
     def switch_recording(self) -> None:
-        """Begins a recording, or ends it."""
-        if not self.tools.recording.get():
+        """Begins or ends a recording, as the switch says."""
+        if not self.toolbar.recording.get():
             self._end_recording()
         elif self.shown is None or not self.shown.predictions:
-            self.tools.recording.set(False)
-            self.foot.say("A recording begins when a face is shown")
+            self.toolbar.recording.set(False)
+            self._status.notify("A recording can begin when a face is visible")
         else:
-            self._keeper.begin(self.shown.predictions[0].labels)
-            self.tools.recording.set(self._keeper.recording)
+            self._recorder.begin(self.shown.predictions[0].labels)
+            self.toolbar.recording.set(self._recorder.recording)
 
     def _end_recording(self) -> None:
-        self.tools.recording.set(False)
-        self._keeper.end()
+        self.toolbar.recording.set(False)
+        self._recorder.end()
 
 
-def _pressed(event: tk.Event[tk.Misc], run: Callable[[], object]) -> str | None:
-    # a button that has the focus takes the space bar itself
-    if event.keysym == "space" and event.widget.winfo_class() in ("TButton", "TCheckbutton", "TCombobox"):
-        return None
-    run()
-    return "break"
-
-
-def _rate_words(rate: float, reading: Reading, delays: list[float]) -> str:
-    delay = 1000 * sorted(delays)[len(delays) // 2] if delays else 0.0
+def _fps_text(fps: float, latest: LiveResult, latencies: list[float]) -> str:
+    median = 1000 * sorted(latencies)[len(latencies) // 2] if latencies else 0.0
     return (
-        f"{rate:.0f} a second; faces {reading.detecting:.0f} ms, expressions {reading.classifying:.0f} ms, "
-        f"shown after {delay:.0f} ms"
+        f"{fps:.0f} fps, latency {median:.0f} ms "
+        f"(detection {latest.detection_ms:.0f} ms, classification {latest.classification_ms:.0f} ms)"
     )

@@ -82,7 +82,7 @@ class LiveSession:
                 self._waiting = _Frame(self._frames, asyncio.get_running_loop().time(), image)
                 self._arrival.set()
             elif _message_type(message.get("text") or "") == FORGET:
-                self._tracker.forget()
+                self._tracker.reset()
             else:
                 error = ApiError("bad_request", 'expected a frame, or {"type": "forget"}; received something else')
                 await self._send({"type": "error", "frame": self._frames, **error.payload})

@@ -41,7 +41,7 @@ def web_constants() -> dict[str, Any]:
         "quality": constants_of(quality),
         "cropping": constants_of(face_crop),
         "probabilities": constants_of(probabilities),
-        "tracking": {**constants_of(tracker), "steadiness": dataclasses.asdict(tracker.TrackerConfig())},
+        "tracking": {**constants_of(tracker), "config": dataclasses.asdict(tracker.TrackerConfig())},
         "detection": {
             **constants_of(boxes),
             **constants_of(grid),

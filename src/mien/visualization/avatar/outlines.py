@@ -1,4 +1,4 @@
-"""A posed face as outlines to paint, in the unit square."""
+"""A posed face as outlines in the unit square."""
 
 from __future__ import annotations
 
@@ -25,20 +25,25 @@ STEAM: Colour = (226, 232, 240)
 
 HEAD = (0.5, 0.53, 0.4)  # x, y, radius
 FACE = (0.5, 0.519, 0.396, 0.386)  # x, y, half width, half height: leaves a rim of shade below
-EYE_APART, EYE_Y, EYE_WIDE, EYE_HIGH = 0.148, 0.475, 0.084, 0.1
+EYE_OFFSET_X, EYE_Y, EYE_WIDE, EYE_HIGH = 0.148, 0.475, 0.084, 0.1
 MOUTH_Y, MOUTH_WIDE = 0.71, 0.19
-PUFFS = ((0.34, 0.2, 0.042), (0.375, 0.135, 0.06), (0.43, 0.105, 0.05), (0.428, 0.165, 0.045))  # x from the middle
-FAINTEST = 0.15
-"""Tears, sweat and the like appear from this share on, so that traces of an expression don't litter the face."""
+STEAM_PUFFS = (
+    (0.34, 0.2, 0.042),
+    (0.375, 0.135, 0.06),
+    (0.43, 0.105, 0.05),
+    (0.428, 0.165, 0.045),
+)  # x from the middle
+MIN_VISIBLE_SHARE = 0.15
+"""Tears, sweat and the like appear from this share on, so that traces of an expression leave the face clean."""
 
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """One outline to paint, in the unit square; corners and ends of strokes are round.
+    """One outline in the unit square; joins and caps of strokes are round.
 
     Attributes:
-        points: x and y of each corner; curves come sampled.
-        fill: RGB of the inside, or None; where there is one the outline is closed.
+        points: x and y of each vertex; curves are sampled.
+        fill: RGB of the interior, or None; a filled outline is closed.
         stroke: RGB of the line, or None.
         width: of the line.
     """
@@ -50,12 +55,12 @@ class Shape:
 
 
 def hex_of(colour: Colour) -> str:
-    """A colour as web pages, SVG and Tk write it: #rrggbb."""
+    """A colour in the notation of HTML, SVG and Tk: #rrggbb."""
     return "#{:02x}{:02x}{:02x}".format(*colour)
 
 
 def shapes(pose: Pose) -> tuple[Shape, ...]:
-    """The face as outlines to paint in this order, all inside the unit square."""
+    """The outlines of a face in painting order, all inside the unit square."""
     return (
         *_steam(pose),
         *_head(pose),
@@ -99,7 +104,7 @@ def _cheek(pose: Pose, side: int) -> Iterator[Shape]:
 
 
 def _eye(pose: Pose, side: int) -> Iterator[Shape]:
-    x, high = 0.5 + side * EYE_APART, EYE_HIGH * pose.eye_open
+    x, high = 0.5 + side * EYE_OFFSET_X, EYE_HIGH * pose.eye_open
     wide = EYE_WIDE * (0.6 + 0.4 * pose.eye_open)
 
     # t runs from -1 at the nose to 1 at the temple
@@ -231,7 +236,7 @@ def _tongue(pose: Pose, mouth: _Mouth) -> Iterator[Shape]:
 
 
 def _drops(pose: Pose) -> Iterator[Shape]:
-    for amount, x, y, size in ((pose.tear, 0.5 + EYE_APART + 0.035, 0.655, 0.052), (pose.sweat, 0.165, 0.36, 0.056)):
+    for amount, x, y, size in ((pose.tear, 0.5 + EYE_OFFSET_X + 0.035, 0.655, 0.052), (pose.sweat, 0.165, 0.36, 0.056)):
         drop = _shown(amount) * size
         if drop:
             round_part = _arc((x, y, drop, drop), -0.5, math.pi + 0.5)
@@ -242,7 +247,7 @@ def _drops(pose: Pose) -> Iterator[Shape]:
 def _steam(pose: Pose) -> Iterator[Shape]:
     size = _shown(pose.steam)
     if size:
-        puffs = [(0.5 + side * x, y, r * size) for side in (-1, 1) for x, y, r in PUFFS]
+        puffs = [(0.5 + side * x, y, r * size) for side in (-1, 1) for x, y, r in STEAM_PUFFS]
         yield from (Shape(_ellipse(x, y, radius, radius), _mix(STEAM, INK, 0.3)) for x, y, radius in puffs)
         yield from (Shape(_ellipse(x, y, 0.8 * radius, 0.8 * radius), STEAM) for x, y, radius in puffs)
 
@@ -276,7 +281,7 @@ def _clipped(
 
 def _shown(amount: float) -> float:
     """How large a tear or the like is drawn, 0 to 1, growing smoothly from nothing."""
-    share = min(max((amount - FAINTEST) / (1 - FAINTEST), 0.0), 1.0)
+    share = min(max((amount - MIN_VISIBLE_SHARE) / (1 - MIN_VISIBLE_SHARE), 0.0), 1.0)
     return share * (2 - share)
 
 

@@ -1,4 +1,4 @@
-"""The numbers that pose a drawn face, one set for each expression, and their blend."""
+"""The pose parameters of the drawn face, one set per expression, and their blend."""
 
 from __future__ import annotations
 
@@ -17,27 +17,27 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Pose:
-    """The numbers that pose a face; 0 to 1 unless told otherwise, and the defaults are a calm face.
+    """The parameters of a drawn face, 0 to 1 unless stated otherwise; the defaults are a calm face.
 
     Attributes:
         skin: RGB of the face, 0 to 255.
         brow_raise: -1 low, 1 high.
         brow_tilt: -1 inner ends down (a V), 1 inner ends up (a roof).
-        brow_arch: how round the brows are.
-        eye_open: size of the eyes, 1 is calm.
-        lid: how far the upper lids hang.
-        lid_tilt: -1 the lids hang lower inside, 1 lower outside.
-        squint: how far the cheeks push the eyes shut; 1 leaves an arc.
-        pupil: size of the pupils, 1 is calm.
+        brow_arch: curvature of the brows.
+        eye_open: size of the eyes; 1 is calm.
+        lid: how far the upper lids are lowered.
+        lid_tilt: -1 lids lower at the inner corners, 1 at the outer ones.
+        squint: how far the cheeks close the eyes; 1 leaves an arc.
+        pupil: size of the pupils; 1 is calm.
         gaze_x: -1 to the image's left, 1 to its right.
         gaze_y: -1 up, 1 down.
         mouth_curve: -1 corners down, 1 corners up.
-        mouth_open: how far.
+        mouth_open: opening of the mouth.
         mouth_width: 1 is calm.
-        mouth_wave: how much the lips tremble.
-        teeth: share of the mouth that teeth fill.
+        mouth_wave: how wavy the lips are.
+        teeth: share of the mouth filled by teeth.
         tongue: how far the tongue hangs out.
-        asymmetry: one corner of the mouth and one brow raised alone.
+        asymmetry: one corner of the mouth and one brow raised.
         blush: red cheeks.
         chill: a blue forehead.
         nose_wrinkle: creases between the eyes.
@@ -112,11 +112,11 @@ POSES: Mapping[str, Pose] = MappingProxyType(
 
 
 def pose(labels: Sequence[str], probabilities: Sequence[float]) -> Pose:
-    """The poses of all expressions, blended by their probabilities.
+    """The poses of all expressions, weighted by their probabilities.
 
     Args:
-        labels: names in the order of ``probabilities``; a class that is no ``Emotion`` shows the neutral face.
-        probabilities: none negative; scaled to a sum of 1.
+        labels: names in the order of ``probabilities``; a label that is no ``Emotion`` has the neutral pose.
+        probabilities: not negative; normalised to a sum of 1.
 
     Raises:
         UsageError: the two differ in length, or the probabilities have no positive finite sum.

@@ -1,14 +1,25 @@
-"""Pages of results for a browser or a printer: one HTML file each, without scripts and without anything to fetch.
+"""HTML reports: one self-contained file each, without scripts and without anything to fetch.
 
-Text is escaped wherever it goes in, unless it is ``Markup``: what ``tag`` and the parts of this room made.
+Text is escaped wherever it is inserted, unless it is ``Markup``: the result of ``tag`` and of the parts below.
 
-    page("Report", "compact on PublicTest", section("Figures", table(["label", "rows"], [["happy", 895]])))
+    page("Report", "compact on PublicTest", section("Scores", table(["label", "rows"], [["happy", 895]])))
 """
 
-from mien.visualization.report.images import captioned, gallery, image
-from mien.visualization.report.layout import page, section
 from mien.visualization.report.markup import Markup, join, tag
-from mien.visualization.report.parts import Figure, bar, figures, note, stacked_bar, table, terms
+from mien.visualization.report.parts import (
+    Figure,
+    bar,
+    captioned,
+    figures,
+    gallery,
+    image,
+    note,
+    page,
+    section,
+    stacked_bar,
+    table,
+    terms,
+)
 
 __all__ = [
     "Figure",

@@ -1,21 +1,22 @@
-"""HTML and SVG as text that can't be spoilt by what goes into it."""
+"""HTML and SVG elements from Python, with the text in them escaped.
+
+Templates use the same escaping: ``mien.visualization.report.parts`` sets ``escaped`` as the finalizer of Jinja2.
+"""
 
 from __future__ import annotations
 
 import html
 from typing import TYPE_CHECKING
 
+from markupsafe import Markup
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-VOID = frozenset({"br", "hr", "img", "meta"})
-"""Elements that have no content and no end."""
+__all__ = ["Markup", "escaped", "join", "tag"]
 
-
-class Markup(str):
-    """HTML that goes into a page as it is; any other text is escaped there."""
-
-    __slots__ = ()
+VOID_ELEMENTS = frozenset({"br", "hr", "img", "input", "meta"})
+"""Elements without content and without an end tag."""
 
 
 def tag(name: str, /, *children: object, **attributes: object) -> Markup:
@@ -23,42 +24,46 @@ def tag(name: str, /, *children: object, **attributes: object) -> Markup:
 
     Args:
         name: "td", "svg", ...
-        children: ``Markup`` as it is; anything else as escaped text.
-        attributes: an underscore becomes a hyphen, one at the end is dropped (``class_``, ``stroke_width``);
-            numbers are written with up to two decimals, None leaves the attribute out.
+        children: ``Markup`` is inserted unchanged, anything else as escaped text.
+        attributes: an underscore becomes a hyphen, a trailing one is dropped (``class_``, ``stroke_width``); floats
+            are written with up to two decimals; None omits the attribute.
+
+    Example:
+        >>> tag("p", "1 < 2", class_="note")
+        Markup('<p class="note">1 &lt; 2</p>')
     """
-    named = "".join(
-        f' {key.rstrip("_").replace("_", "-")}="{escaped(_written(value))}"'
+    written = "".join(
+        f' {key.rstrip("_").replace("_", "-")}="{escaped(_attribute(value))}"'
         for key, value in attributes.items()
         if value is not None
     )
-    if name in VOID:
-        return Markup(f"<{name}{named} />")
-    return Markup(f"<{name}{named}>{join(children)}</{name}>")
+    if name in VOID_ELEMENTS:
+        return Markup(f"<{name}{written} />")  # noqa: S704 - names are literals, values are escaped
+    return Markup(f"<{name}{written}>{join(children)}</{name}>")  # noqa: S704
 
 
 def join(parts: Iterable[object], between: str = "") -> Markup:
-    """Parts one after another, escaped where they are no ``Markup``."""
-    return Markup(escaped(between).join(escaped(part) for part in parts))
+    """Concatenates parts and escapes those that are not ``Markup``."""
+    return Markup(str(escaped(between)).join(escaped(part) for part in parts))  # noqa: S704
 
 
 def escaped(part: object) -> Markup:
-    """Text as it may stand in a page, in an element or in an attribute.
+    """Text that is safe inside an element or an attribute.
 
-    Signs that can't be seen (controls, marks that turn the direction of writing, halves of a code point in a damaged
-    file name) are written as Python would write them: they are no HTML, or would show something that is not there.
+    Invisible characters (controls, bidirectional marks, lone surrogates of a damaged file name) are written as Python
+    escapes: they are not valid HTML, or would make the page show something that is not there.
     """
     if isinstance(part, Markup):
         return part
     text = str(part)
     if not text.isprintable():
         text = "".join(
-            sign if sign.isprintable() or sign in "\n\t" else sign.encode("unicode_escape").decode() for sign in text
+            char if char.isprintable() or char in "\n\t" else char.encode("unicode_escape").decode() for char in text
         )
-    return Markup(html.escape(text))
+    return Markup(html.escape(text))  # noqa: S704
 
 
-def _written(value: object) -> object:
+def _attribute(value: object) -> object:
     if isinstance(value, float):
         return f"{value:.2f}".rstrip("0").rstrip(".")
     return value

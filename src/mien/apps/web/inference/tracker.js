@@ -5,10 +5,7 @@ import constants from "./constants.js";
 import { emotionOf, isUnsure, probabilityOf } from "./predictions.js";
 import { softmax, sum } from "./probabilities.js";
 
-const {
-  LEAST: MIN_PROBABILITY, LEAST_ALIKE: MIN_SIMILARITY, MOST_GROWN: MAX_SCALE_RATIO, REACH: MAX_SHIFT_SIDES,
-  steadiness: DEFAULT_CONFIG,
-} = constants.tracking;
+const { MAX_SCALE_RATIO, MAX_SHIFT_SIDES, MIN_PROBABILITY, MIN_SIMILARITY, config: DEFAULT_CONFIG } = constants.tracking;
 
 export class Tracker {
   #tracks = [];
@@ -23,7 +20,7 @@ export class Tracker {
   follow(predictions, seconds) {
     if (seconds < this.#now) this.reset();
     this.#now = seconds;
-    this.#tracks = this.#tracks.filter((track) => seconds - track.lastSeen <= this.config.gap);
+    this.#tracks = this.#tracks.filter((track) => seconds - track.lastSeen <= this.config.max_gap_seconds);
     const matches = matchTracks(this.#tracks.map((track) => track.box), predictions.map(({ face }) => face.box));
     const pairs = predictions.map((prediction, row) => [prediction, this.#tracks[matches.get(row)]]);
     return pairs.map(([prediction, track]) => this.#smooth(prediction, track));
@@ -43,12 +40,12 @@ export class Tracker {
       track = { box, firstSeen: this.#now, lastSeen: this.#now, logits, number: null, label: "", isSure: false };
       this.#tracks.push(track);
     }
-    const isSettled = this.#now - track.firstSeen >= this.config.settled;
-    if (track.number === null && (confidence >= this.config.certain || isSettled)) {
+    const isSettled = this.#now - track.firstSeen >= this.config.min_age_seconds;
+    if (track.number === null && (confidence >= this.config.instant_confidence || isSettled)) {
       this.#trackCount += 1;
       track.number = this.#trackCount;
     }
-    const decay = this.config.seconds > 0 ? Math.exp(-(this.#now - track.lastSeen) / this.config.seconds) : 0;
+    const decay = this.config.smoothing_seconds > 0 ? Math.exp(-(this.#now - track.lastSeen) / this.config.smoothing_seconds) : 0;
     track.logits = track.logits.map((logit, row) => decay * logit + (1 - decay) * logits[row]);
     Object.assign(track, { box, lastSeen: this.#now });
     return this.#applyHysteresis(prediction, track);
@@ -56,9 +53,9 @@ export class Tracker {
 
   /** The smoothed prediction; its label and its certainty change only by a margin. */
   #applyHysteresis(prediction, track) {
-    const unsureBelow = Math.max(prediction.unsureBelow - (track.isSure ? this.config.sureness : 0), 0);
+    const unsureBelow = Math.max(prediction.unsureBelow - (track.isSure ? this.config.unsure_margin : 0), 0);
     let smoothed = { ...prediction, probabilities: softmax(track.logits), unsureBelow, track: track.number };
-    if (track.label && probabilityOf(smoothed) - probabilityOf(smoothed, track.label) <= this.config.margin) {
+    if (track.label && probabilityOf(smoothed) - probabilityOf(smoothed, track.label) <= this.config.label_margin) {
       smoothed = { ...smoothed, stableLabel: track.label };
     }
     track.label = emotionOf(smoothed);

@@ -9,8 +9,8 @@ import constants from "../inference/constants.js";
 import { clamp, roundEven } from "../inference/image.js";
 
 const {
-  INK, WHITE, MOUTH, TONGUE, BLUSH, CHILL, WATER, STEAM, HEAD, FACE, EYE_APART: EYE_OFFSET_X, EYE_Y, EYE_WIDE, EYE_HIGH,
-  MOUTH_Y, MOUTH_WIDE, PUFFS: STEAM_PUFFS, FAINTEST: MIN_VISIBLE_SHARE,
+  INK, WHITE, MOUTH, TONGUE, BLUSH, CHILL, WATER, STEAM, HEAD, FACE, EYE_OFFSET_X, EYE_Y, EYE_WIDE, EYE_HIGH, MOUTH_Y,
+  MOUTH_WIDE, STEAM_PUFFS, MIN_VISIBLE_SHARE,
 } = constants.outlines;
 const { PI } = Math;
 const SIDES = [-1, 1];

@@ -1,4 +1,4 @@
-"""What is written when it is asked for: an image of what is shown, and a table of what is read."""
+"""Snapshots and CSV recordings of the live window, written to files named by the time."""
 
 from __future__ import annotations
 
@@ -18,30 +18,30 @@ if TYPE_CHECKING:
     from mien.structures import Frame, FrameResult
 
 
-class Keeper:
-    """Writes files named by the time into a folder; what goes wrong is told, not raised.
+class Recorder:
+    """Writes snapshots and recordings into a folder; errors are reported, not raised.
 
     Args:
-        folder: made when the first file is written.
-        say: told where a file went, or why it did not.
+        folder: created with the first file.
+        notify: called with a message: where a file was written, or why it was not.
     """
 
-    def __init__(self, folder: Path, say: Callable[[str], None]) -> None:
-        self._folder, self._say = folder, say
+    def __init__(self, folder: Path, notify: Callable[[str], None]) -> None:
+        self._folder, self._notify = folder, notify
         self._open: ExitStack | None = None
         self._writer: Writer | None = None
 
     @property
     def recording(self) -> bool:
-        """Whether a table is being written."""
+        """Whether a recording is running."""
         return self._writer is not None
 
-    def keep(self, image: Frame) -> None:
-        """Writes an image."""
+    def snapshot(self, image: Frame) -> None:
+        """Writes an image as PNG."""
         self._write("png", lambda path: write(path, image), "Written:")
 
     def begin(self, labels: Sequence[str]) -> None:
-        """Begins a table, a row a face; it is there, whole, when it ends."""
+        """Begins a CSV with a row per face and frame; the complete file appears when it ends."""
 
         def opened(path: Path) -> None:
             stack = ExitStack()
@@ -51,33 +51,33 @@ class Keeper:
         self._write("csv", opened, "Recording to")
 
     def add(self, result: FrameResult) -> None:
-        """Adds what was read in a frame, while a table is being written."""
+        """Adds the result of a frame to a running recording."""
         if self._writer is None:
             return
         try:
             self._writer.write(result)
         except (OSError, UsageError) as error:
-            self._say(f"The recording ended: {error}")
+            self._notify(f"The recording ended: {error}")
             self.end()
 
     def end(self) -> None:
-        """Ends the table, if one is being written."""
+        """Ends the recording, if one is running."""
         if self._open is None:
             return
         stack, self._open, self._writer = self._open, None, None
         try:
             stack.close()
         except OSError as error:
-            self._say(f"The recording can't be written ({error})")
+            self._notify(f"The recording cannot be written ({error})")
         else:
-            self._say("The recording is written")
+            self._notify("The recording is written")
 
-    def _write(self, suffix: str, keep: Callable[[Path], None], words: str) -> None:
+    def _write(self, suffix: str, save: Callable[[Path], None], done: str) -> None:
         path = named_by_time(self._folder, f".{suffix}", "mien-")
         try:
             self._folder.mkdir(parents=True, exist_ok=True)
-            keep(path)
+            save(path)
         except OSError as error:
-            self._say(f"{path} can't be written ({error.strerror or error})")
+            self._notify(f"{path} cannot be written ({error.strerror or error})")
         else:
-            self._say(f"{words} {path}")
+            self._notify(f"{done} {path}")
