@@ -15,14 +15,14 @@ from matplotlib.ticker import PercentFormatter
 
 from mien.classification.classifier import Classifier
 from mien.data import load as load_dataset
-from mien.data import photos
-from mien.evaluation.inference import judge_crops, judge_photos
+from mien.data import folders
+from mien.evaluation.evaluate import evaluate_crops, evaluate_photos
 from mien.evaluation.metrics import reliability_bins, risk_coverage
 from mien.models.store import ModelStore
 from mien.recognizer import Recognizer, find_detector
 
 if TYPE_CHECKING:
-    from mien.evaluation.predictions import Judged
+    from mien.evaluation.predictions import SplitPredictions
 
 TARGET = Path(__file__).with_name("unsure.png")
 LABEL_SETS = ("fer2013", "ferplus", "fused")
@@ -30,21 +30,21 @@ FEW = 20
 """A bin with fewer rows says nothing."""
 
 
-def curves(fer2013: Path, images: Path) -> dict[str, Judged]:
+def curves(fer2013: Path, images: Path) -> dict[str, SplitPredictions]:
     """What was answered, by what it is called in the image."""
     store = ModelStore()
     classifier = Classifier(store.load("compact"))
     split = load_dataset(fer2013).split("PublicTest")
-    found = {f"PublicTest, {labels}": judge_crops(classifier, split, labels) for labels in LABEL_SETS}
+    found = {f"PublicTest, {labels}": evaluate_crops(classifier, split, labels) for labels in LABEL_SETS}
     recognizer = Recognizer(find_detector("auto", store), classifier)
-    return found | {"photos, answer": judge_photos(recognizer, photos.read(images), ["disgust"])}
+    return found | {"photos, answer": evaluate_photos(recognizer, folders.read_photos(images), ["disgust"])}
 
 
-def draw(found: dict[str, Judged]) -> None:
+def draw(found: dict[str, SplitPredictions]) -> None:
     """Both plots, as an image."""
     figure, (risk, trust) = plt.subplots(1, 2, figsize=(10, 4.2), layout="constrained")
     for name, judged in found.items():
-        rows, truth = judged.probabilities[judged.found], judged.answers[judged.found]
+        rows, truth = judged.probabilities[judged.found], judged.targets[judged.found]
         curve = risk_coverage(rows, truth)
         shown = curve.kept >= FEW
         (line,) = risk.plot(curve.coverage[shown], curve.error[shown], label=name)

@@ -8,7 +8,7 @@ import os
 import numpy as np
 import pytest
 
-from mien.data.exclusion import read_list
+from mien.data.splits import read_list
 
 ROWS = (
     (3, 0, "Training"),

@@ -12,7 +12,7 @@ from mien.emotions import FER2013, FERPLUS
 SPLITS = ("Training", "PublicTest", "PrivateTest")
 FIELDS = {
     *("accuracy", "macro_f1", "ece", "nll", "n", "per_class", "confusion", "model", "data", "split"),
-    *("head", "labels", "missed", "excluded", "rejected", "accuracy_interval", "mean_recall", "brier"),
+    *("head", "labels", "missed", "excluded", "rejected", "accuracy_interval", "balanced_accuracy", "brier"),
 }
 
 

@@ -63,7 +63,7 @@ def same(first, second) -> bool:
         first.crops.tobytes() == second.crops.tobytes()
         and first.rows.tolist() == second.rows.tolist()
         and first.splits.tolist() == second.splits.tolist()
-        and first.truths[0].answers.tolist() == second.truths[0].answers.tolist()
+        and first.truths[0].class_ids.tolist() == second.truths[0].class_ids.tolist()
         and (first.rejected, first.digest) == (second.rejected, second.digest)
     )
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from audited import faulty
 
-from mien.data.contact_sheet import GAP, LARGEST, SMALLEST, WIDTH, captioned, sheet, tile, write_sheets
+from mien.data.summary import GAP, LARGEST, SMALLEST, WIDTH, captioned, sheet, tile, write_sheets
 from mien.errors import UsageError
 from mien.media.image import read as read_image
 

@@ -29,7 +29,7 @@ def made(answers: Sequence[int], splits: Sequence[str] | None = None, images: Se
 
 
 def counts(data: Dataset) -> list[int]:
-    return np.bincount(data.truths[0].answers, minlength=len(data.truths[0].labels)).tolist()
+    return np.bincount(data.truths[0].class_ids, minlength=len(data.truths[0].labels)).tolist()
 
 
 @pytest.mark.parametrize(

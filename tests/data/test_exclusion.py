@@ -86,7 +86,7 @@ def test_rows_of_a_list_are_left_out_and_the_digest_tells(data, tmp_path):
     less = exclusion.leave_out(data, path)
     assert less.rows.tolist() == ["happy/a.png", "happy/b.png", "sad/b.png"]
     assert less.crops.tobytes() == data.crops[[0, 1, 3]].tobytes()
-    assert less.truths[0].answers.tolist() == data.truths[0].answers[[0, 1, 3]].tolist()
+    assert less.truths[0].class_ids.tolist() == data.truths[0].class_ids[[0, 1, 3]].tolist()
     assert less.digest != data.digest
     assert len(less.digest) == len(hashlib.sha256().hexdigest())
 

@@ -57,7 +57,7 @@ def check(data, rows, lines):
     assert data.rows.tolist() == [str(line) for line in lines]
     assert data.crops.shape == (len(rows), side, side, 1)
     assert data.crops.tobytes() == b"".join(row.pixels for row in rows)
-    assert data.truths[0].answers.tolist() == [row.emotion for row in rows]
+    assert data.truths[0].class_ids.tolist() == [row.emotion for row in rows]
     assert data.splits.tolist() == [row.usage for row in rows]
 
 
@@ -300,7 +300,7 @@ def test_the_truth_is_one_hot_and_all_rows_count(make_rows, write_csv):
     assert (truth.head, truth.labels) == ("fer2013", tuple(FER2013))
     assert set(truth.targets.ravel().tolist()) == {0.0, 1.0}
     assert truth.weights.tolist() == [1.0] * 30
-    assert truth.judged.all()
+    assert truth.evaluated.all()
 
 
 @pytest.mark.shared
@@ -309,6 +309,6 @@ def test_the_real_file(real_data):
     assert real_data.rejected == ()
     assert real_data.splits.tolist() == ["Training"] * 28_709 + ["PublicTest"] * 3_589
     assert real_data.rows.tolist() == [str(line) for line in range(2, len(real_data) + 2)]
-    counts = np.bincount(real_data.split("Training").truths[0].answers)
+    counts = np.bincount(real_data.split("Training").truths[0].class_ids)
     assert counts.tolist() == [3995, 436, 4097, 7215, 4830, 3171, 4965]
     assert real_data.crops[0, 0, :8, 0].tolist() == [70, 80, 82, 72, 58, 58, 60, 63]

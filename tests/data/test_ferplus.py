@@ -52,9 +52,9 @@ def test_judged_rows_and_their_answers_are_the_protocol_s(pair):
     votes = drawn(3000)
     truth = ferplus.attach(*pair(votes)).truth("ferplus")
     expected = [by_the_protocol(row) for row in votes.tolist()]
-    found = [int(answer) if judged else None for answer, judged in zip(truth.answers, truth.judged, strict=True)]
+    found = [int(answer) if judged else None for answer, judged in zip(truth.class_ids, truth.evaluated, strict=True)]
     assert found == expected
-    assert 0.2 < truth.judged.mean() < 0.9  # the draw has both kinds
+    assert 0.2 < truth.evaluated.mean() < 0.9  # the draw has both kinds
 
 
 @pytest.mark.parametrize(
@@ -172,8 +172,8 @@ def test_absent_votes_are_refused(pair, tmp_path):
 @pytest.mark.shared
 def test_the_real_votes_agree_with_two_labels_in_three(real_data):
     own, plus = real_data.truths
-    agree = np.array(FER2013)[own.answers] == np.array(FERPLUS)[plus.answers]
+    agree = np.array(FER2013)[own.class_ids] == np.array(FERPLUS)[plus.answers]
     assert agree[plus.judged].mean() == pytest.approx(0.67, abs=0.01)
-    fear, happy = (agree[plus.judged & (own.answers == FER2013.index(name))].mean() for name in ("fear", "happy"))
+    fear, happy = (agree[plus.judged & (own.class_ids == FER2013.index(name))].mean() for name in ("fear", "happy"))
     assert fear == pytest.approx(0.15, abs=0.02)
     assert happy == pytest.approx(0.94, abs=0.01)

@@ -38,8 +38,8 @@ def test_class_folders_are_read_in_the_order_of_names(tree):
     assert data.name == "faces"
     truth = data.truths[0]
     assert (truth.head, truth.labels) == ("fer2013", tuple(FER2013))
-    assert [truth.labels[answer] for answer in truth.answers] == ["angry", "happy", "happy"]
-    assert (data.rejected, truth.judged.all(), truth.weights.tolist()) == ((), True, [1.0, 1.0, 1.0])
+    assert [truth.labels[answer] for answer in truth.class_ids] == ["angry", "happy", "happy"]
+    assert (data.rejected, truth.evaluated.all(), truth.weights.tolist()) == ((), True, [1.0, 1.0, 1.0])
 
 
 def test_a_grey_image_of_the_size_is_the_crop_itself(tree):
@@ -100,7 +100,7 @@ def test_labels(tree, classes, head, labels):
 
 def test_synonyms_are_one_label(tree):
     truth = folder.read(tree("Sad/a.png", "sadness/b.png", "mad/c.png")).truths[0]
-    assert [truth.labels[answer] for answer in truth.answers] == ["sad", "angry", "sad"]
+    assert [truth.labels[answer] for answer in truth.class_ids] == ["sad", "angry", "sad"]
 
 
 @pytest.mark.parametrize(("size", "channels"), [(48, 1), (64, 3), (8, 1)])

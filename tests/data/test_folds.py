@@ -9,7 +9,7 @@ import pytest
 
 from mien.data.cache import folder
 from mien.data.dataset import TRAINING, Dataset, one_hot
-from mien.data.folds import Fold, dealt, digest_outside, fold_named, outside
+from mien.data.splits import Fold, dealt, digest_outside, fold_named, outside
 from mien.errors import DatasetError, UsageError
 
 LABELS = ("a", "b", "c")
@@ -30,7 +30,7 @@ def noise(count: int, copied: int = 0) -> Dataset:
 @pytest.mark.parametrize("count", [2, 3, 5, 10])
 def test_labels_are_even_in_all_folds(count: int) -> None:
     data = noise(240)
-    folds, answers = dealt(data, count), data.truths[0].answers
+    folds, answers = dealt(data, count), data.truths[0].class_ids
     assert (folds.dtype, folds.shape) == (np.int64, (240,))
     held = np.array([np.bincount(answers[folds == number], minlength=3) for number in range(count)])
     assert (np.ptp(held, axis=0) <= 1).all()

@@ -56,7 +56,7 @@ def test_a_column_a_pixel(write, names, label_first, end):
     data = load_dataset(path)
     assert data.crops.tobytes() == IMAGES.tobytes()
     assert data.truths[0].labels == ("0", "1", "2", "3", "4", "5")
-    assert data.truths[0].answers.tolist() == [0, 1, 2, 3, 4, 5]
+    assert data.truths[0].class_ids.tolist() == [0, 1, 2, 3, 4, 5]
 
 
 def test_columns_of_pixels_are_ordered_by_their_names(write):
@@ -86,7 +86,7 @@ def test_labels(write, column, words, *, head, labels, answers, wide):
     data = load_dataset(write(f"{column},{names}", [f"{word},{text}" for word, text in zip(words, texts, strict=True)]))
     truth = data.truths[0]
     assert (truth.head, truth.labels) == (head, tuple(labels))
-    assert truth.answers.tolist() == answers
+    assert truth.class_ids.tolist() == answers
     assert data.rejected == ()
 
 
@@ -125,7 +125,7 @@ def test_votes_become_shares(write, header, rows, head, targets):
     truth = data.truths[0]
     assert truth.head == head
     np.testing.assert_allclose(truth.targets, targets)
-    assert truth.judged.all()
+    assert truth.evaluated.all()
     assert truth.weights.tolist() == [1.0, 1.0]
 
 
@@ -279,10 +279,10 @@ def test_one_bad_label_does_not_make_fer2013_another_format(make_rows, write_csv
 @pytest.mark.shared
 def test_the_real_digits_as_a_csv_are_the_digits(shared_data, tmp_path):
     digits = load_dataset(shared_data / "mnist").select(np.arange(300))
-    answers = digits.truths[0].answers
+    answers = digits.truths[0].class_ids
     header = ",".join(["label", *(f"{row}x{column}" for row in range(1, 29) for column in range(1, 29))])
     lines = [",".join(map(str, [answer, *crop.ravel()])) for answer, crop in zip(answers, digits.crops, strict=True)]
     (tmp_path / "digits.csv").write_text("\n".join([header, *lines]))
     data = load_dataset(tmp_path)
     assert data.crops.tobytes() == digits.crops.tobytes()
-    assert [data.truths[0].labels[answer] for answer in data.truths[0].answers] == [str(answer) for answer in answers]
+    assert [data.truths[0].labels[answer] for answer in data.truths[0].class_ids] == [str(answer) for answer in answers]

@@ -10,8 +10,8 @@ import pytest
 from lessons import QUICK, drawn
 
 from mien.data.dataset import HELD_OUT, PUBLIC_TEST, TRAINING, Dataset
-from mien.data.exclusion import write_list
-from mien.data.folds import Fold, dealt
+from mien.data.splits import write_list
+from mien.data.splits import Fold, dealt
 from mien.errors import UsageError
 from mien.training.run.directory import Record, RunInfo, Source
 from mien.training.splits import held_out, splits_of

@@ -224,7 +224,7 @@ def _group(data: Dataset, found: Links, rows: npt.NDArray[np.int64]) -> Group:
     truth = data.truths[0]
     return Group(
         rows=tuple(rows.tolist()),
-        labels=tuple(truth.labels[answer] for answer in truth.answers[rows].tolist()),
+        labels=tuple(truth.labels[answer] for answer in truth.class_ids[rows].tolist()),
         splits=tuple(data.splits[rows].tolist()),
         score=float(found.score[rows].min()),
         exact=bool((data.crops[rows] == data.crops[rows[0]]).all()),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from mien.data.contact_sheet import shrunk
+from mien.data.summary import shrunk
 from mien.data.dataset import TRAINING
 from mien.data.summary import split_sizes
 from mien.visualization.annotate import colour_of
@@ -144,7 +144,7 @@ def _captioned(findings: Audit, row: int) -> Markup:
     """An image over its label, its split and its place."""
     data = findings.data
     truth = data.truths[0]
-    label = truth.labels[int(truth.answers[row])]
+    label = truth.labels[int(truth.class_ids[row])]
     shown = image(shrunk(data.crops[row]), f"{label}, {data.splits[row]} {data.rows[row]}", ACROSS)
     return captioned(shown, tag("b", label), data.splits[row], data.rows[row])
 

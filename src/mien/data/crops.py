@@ -23,7 +23,7 @@ from PIL import Image
 from mien.classification.face_crop import crop_faces
 from mien.data import photos as labelled_photos
 from mien.data.csv_rows import SIDES
-from mien.data.folder import CROPS, survey
+from mien.data.folders import CROPS, survey
 from mien.detection import Detector, rule_for
 from mien.errors import DatasetError, ImageError, UsageError
 from mien.media.files import sha256_of, write_bytes

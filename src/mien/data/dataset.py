@@ -21,8 +21,6 @@ if TYPE_CHECKING:
 TRAINING = "Training"
 PUBLIC_TEST = "PublicTest"
 PRIVATE_TEST = "PrivateTest"
-HELD_OUT = "held out"
-"""The split that ``training_and_validation`` makes where the data has none to choose on."""
 
 SPLITS: Mapping[str, str] = MappingProxyType(
     {
@@ -104,7 +102,7 @@ def one_hot(head: str, labels: tuple[str, ...], answers: npt.NDArray[np.int64]) 
         labels=labels,
         targets=np.eye(len(labels), dtype=np.float32)[answers],
         weights=np.ones(len(answers), dtype=np.float32),
-        judged=np.ones(len(answers), dtype=np.bool_),
+        evaluated=np.ones(len(answers), dtype=np.bool_),
     )
 
 
@@ -180,7 +178,7 @@ class Dataset:
             crops=self.crops[rows],
             truths=tuple(
                 dataclasses.replace(
-                    truth, targets=truth.targets[rows], weights=truth.weights[rows], judged=truth.judged[rows]
+                    truth, targets=truth.targets[rows], weights=truth.weights[rows], evaluated=truth.evaluated[rows]
                 )
                 for truth in self.truths
             ),
@@ -228,57 +226,3 @@ class Dataset:
     def with_truth(self, truth: Truth) -> Dataset:
         """The same face crops with one more set of labels."""
         return dataclasses.replace(self, truths=(*self.truths, truth))
-
-
-def training_and_validation(data: Dataset, seed: int = 0, share: float = 0.1) -> tuple[Dataset, Dataset]:
-    """What is learnt from, and what choices are made on.
-
-    The splits Training and PublicTest where the data has both; else a share of Training (or of everything, where
-    no split has that name) is held out by chance: the same share of every label, at least one image of any label
-    that has two, and images with the same pixels all on one side; its split is then ``HELD_OUT``. PrivateTest is
-    never touched.
-
-    Args:
-        data: one with or without splits.
-        seed: the same seed holds out the same rows.
-        share: held out, between 0 and 1.
-
-    Raises:
-        DatasetError: too few rows are left to learn from, or the share is none.
-    """
-    if not 0 < share < 1:
-        raise DatasetError(f"expected a share to hold out between 0 and 1; received {share}")
-    names = data.split_names()
-    training = data.split(TRAINING) if TRAINING in names else data.select(data.splits != PRIVATE_TEST)
-    if TRAINING in names and PUBLIC_TEST in names:
-        return training, data.split(PUBLIC_TEST)
-    if len(training) < 10:
-        raise DatasetError(f"expected at least 10 images to learn from in {data.name}; received {len(training)}")
-    held = _held_out(training, np.random.default_rng(seed), share)
-    if not held.any():
-        raise DatasetError(
-            f"expected two different images of some label in {data.name}, to learn from and to choose on; "
-            "received none. Add images, or mark a split PublicTest"
-        )
-    chosen_on = training.select(held)
-    return training.select(~held), dataclasses.replace(chosen_on, splits=np.full(len(chosen_on), HELD_OUT))
-
-
-def _held_out(data: Dataset, random: np.random.Generator, share: float) -> npt.NDArray[np.bool_]:
-    """The rows to hold out, (count,): of each label its share, in whole groups of rows with the same pixels."""
-    groups: dict[bytes, list[int]] = {}
-    for row in random.permutation(len(data)).tolist():
-        groups.setdefault(hashlib.sha256(data.crops[row]).digest(), []).append(row)
-    by_label: dict[int, list[list[int]]] = {}
-    answers = data.truths[0].answers
-    for rows in groups.values():
-        by_label.setdefault(int(answers[rows[0]]), []).append(rows)
-    held = np.zeros(len(data), dtype=np.bool_)
-    for _, alike in sorted(by_label.items()):
-        learnt = max(alike, key=len)
-        wanted = max(round(share * sum(map(len, alike))), min(map(len, alike)))
-        for rows in alike:
-            if rows is not learnt and len(rows) <= wanted:
-                held[rows] = True
-                wanted -= len(rows)
-    return held

@@ -81,7 +81,7 @@ def _truth(votes: npt.NDArray[np.int64]) -> Truth:
         labels=tuple(FERPLUS),
         targets=shares.astype(np.float32),
         weights=(known / np.maximum(votes.sum(axis=1), 1)).astype(np.float32),
-        judged=majority(votes),
+        evaluated=majority(votes),
     )
 
 

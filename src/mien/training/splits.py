@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 from mien.data.dataset import HELD_OUT, training_and_validation
 from mien.data.duplicates import nobody
-from mien.data.exclusion import leave_out
-from mien.data.folds import fold_named, outside
+from mien.data.splits import leave_out
+from mien.data.splits import fold_named, outside
 
 if TYPE_CHECKING:
     from collections.abc import Callable

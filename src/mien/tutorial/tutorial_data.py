@@ -112,7 +112,7 @@ def write_csv(data: Dataset, path: Path) -> None:
     """Writes grey face crops in FER2013's format: a line of ``emotion,pixels,Usage`` an image."""
     lines = (
         f"{answer},{' '.join(map(str, crop.ravel().tolist()))},{split}\n"
-        for answer, crop, split in zip(data.truths[0].answers, data.crops, data.splits, strict=True)
+        for answer, crop, split in zip(data.truths[0].class_ids, data.crops, data.splits, strict=True)
     )
     write_text(path, "emotion,pixels,Usage\n" + "".join(lines))
 

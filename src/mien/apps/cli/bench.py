@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from mien.detection import Detector
-    from mien.evaluation.detection_curves import Curve
+    from mien.evaluation.detection_robustness import Curve
     from mien.evaluation.detection_metrics import Finding
     from mien.structures import Frame
 
@@ -55,7 +55,7 @@ def detectors(
 ) -> None:
     """Recall by face size, false faces, how well boxes and landmarks lie, and milliseconds, of several detectors."""
     from mien.data import scenes
-    from mien.evaluation.detection_metrics import judge_detector
+    from mien.evaluation.detection_metrics import evaluate_detector
     from mien.models.store import ModelStore
     from mien.recognizer import detectors_here, find_detector
 
@@ -70,7 +70,7 @@ def detectors(
     rows = []
     for name, one in chosen.items():
         with progress(name, quiet=as_json) as tell:
-            finding = judge_detector(one, images, tell=tell)
+            finding = evaluate_detector(one, images, tell=tell)
         rows.append(_figures(name, finding, _times(one, images[0][0])))
     if plot:
         _plot(plot, chosen, images)
@@ -130,14 +130,14 @@ def _table(rows: Sequence[dict[str, Any]]) -> Table:
 
 
 def _plot(path: Path, detectors: dict[str, Detector], images: Sequence[Any]) -> None:
-    from mien.evaluation.detection_curves import recall_curves
+    from mien.evaluation.detection_robustness import recall_curves
 
     curves: dict[str, tuple[Curve, ...]] = {}
     for name, detector in detectors.items():
         say(f"recall of {name} on harder images")
         curves[name] = recall_curves(detector, images)
         say(json.dumps([dataclasses.asdict(curve) for curve in curves[name]]))
-    from mien.evaluation.detection_plot import draw_curves
+    from mien.evaluation.detection_robustness import draw_curves
 
     draw_curves(path, curves)
     say(f"written: {path}")

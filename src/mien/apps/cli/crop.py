@@ -31,7 +31,7 @@ def crop(
 ) -> None:
     """Cut the face out of each photo, as mien predict would for the model; go on where a run was broken off."""
     from mien.data.crops import CROPPED, UNREADABLE, Cutting, counted, crop_photos
-    from mien.data.folder import CROPS
+    from mien.data.folders import CROPS
     from mien.models.onnx_file import card_of
     from mien.models.store import ModelStore
     from mien.recognizer import find_detector

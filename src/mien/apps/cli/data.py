@@ -49,7 +49,7 @@ def info(
         _show_balance(balance(loaded))
         _show_rejected(loaded)
     if out:
-        from mien.data.contact_sheet import write_sheets
+        from mien.data.summary import write_sheets
 
         with progress("contact sheets", quiet=as_json) as tell:
             files = write_sheets(loaded, out, tell)
@@ -75,7 +75,7 @@ def audit(
     from mien.data import load
     from mien.data.audit_report import CROWDED, audit_page
     from mien.data.duplicates import COPY
-    from mien.data.exclusion import write_list
+    from mien.data.splits import write_list
     from mien.media.files import write_text
 
     loaded = load(data)

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from mien.data.dataset import Dataset
-    from mien.evaluation.evaluation import Evaluation
+    from mien.evaluation.evaluate import Evaluation
 
 ModelsOption = Annotated[
     list[str] | None,
@@ -126,22 +126,22 @@ def _held_out(data: Dataset, models: Sequence[str]) -> tuple[Dataset, Dataset] |
 
 def _judge_crops(data: Dataset, models: Sequence[str], head: str) -> Evaluation:
     from mien.classification.classifier import Classifier
-    from mien.evaluation.evaluation import evaluate_crops
+    from mien.evaluation.evaluate import evaluate_models_on_crops
     from mien.models.store import ModelStore
 
-    return evaluate_crops({name: Classifier(ModelStore().load(model_named(name))) for name in models}, data, head)
+    return evaluate_models_on_crops({name: Classifier(ModelStore().load(model_named(name))) for name in models}, data, head)
 
 
 def _judge_photos(
     data: Path, models: Sequence[str], detector: str, head: str, leave_out: tuple[str, ...]
 ) -> Evaluation:
-    from mien.data.photos import read
-    from mien.evaluation.evaluation import evaluate_photos
+    from mien.data.folders import read
+    from mien.evaluation.evaluate import evaluate_models_on_photos
     from mien.recognizer import Recognizer
 
     recognizers = {name: Recognizer.load(model_named(name), detector, head or "fused") for name in models}
     with progress("judging photos") as tell:
-        return evaluate_photos(recognizers, read(data), leave_out, tell)
+        return evaluate_models_on_photos(recognizers, read(data), leave_out, tell)
 
 
 def _copied(evaluation: Evaluation, judged: Dataset, learnt: Dataset) -> npt.NDArray[np.bool_]:
@@ -157,7 +157,7 @@ def _write(out: Path, evaluation: Evaluation, copied: npt.NDArray[np.bool_] | No
     from datetime import datetime
 
     from mien import __version__
-    from mien.evaluation.page import report_page
+    from mien.evaluation.html_report import report_page
     from mien.media.files import write_text
 
     made = f"Judged on {datetime.now().astimezone():%Y-%m-%d} by mien {__version__}."

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from mien.classification.probabilities import log_softmax
-from mien.data.folds import Fold, dealt, digest_outside, fold_named
+from mien.data.splits import Fold, dealt, digest_outside, fold_named
 from mien.errors import UsageError
 from mien.evaluation.calibration import fit_temperature
 from mien.media.prefetch import prefetch
@@ -187,7 +187,7 @@ def _told(
     told = mean_logits(model, crops, record.config, views, seen)
     chosen = mean_logits(model, validation.crops, record.config, views, seen)
     for truth in validation.truths:
-        temperature = fit_temperature(chosen[truth.head][truth.judged], truth.answers[truth.judged])
+        temperature = fit_temperature(chosen[truth.head][truth.evaluated], truth.class_ids[truth.evaluated])
         told[truth.head] = log_softmax(told[truth.head] / temperature)
     return told
 
