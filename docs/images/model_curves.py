@@ -14,8 +14,8 @@ import numpy as np
 from matplotlib.ticker import PercentFormatter
 
 from mien.classification.classifier import Classifier
-from mien.data import load as load_dataset
 from mien.data import folders
+from mien.data import load as load_dataset
 from mien.evaluation.evaluate import evaluate_crops, evaluate_photos
 from mien.evaluation.metrics import reliability_bins, risk_coverage
 from mien.models.store import ModelStore

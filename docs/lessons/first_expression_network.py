@@ -53,12 +53,12 @@ print(tutorial_data.origin())
 # you have looked at many times judges you too kindly.
 
 # %%
-from mien.data import fer2013
-from mien.data.dataset import training_and_validation
+from mien.data.pixel_csv import read_fer2013
+from mien.data.splits import training_and_validation
 
 FULL = tutorial_data.folder() is not None
 csv = tutorial_data.faces_csv(Path("faces.csv"), training=700, validation=280)
-data = fer2013.read(csv)
+data = read_fer2013(csv)
 print(f"{len(data):,} faces of {data.crops.shape[1:]}; {len(data.rejected)} lines can't be read")
 print({name: int((data.splits == name).sum()) for name in data.split_names()})
 

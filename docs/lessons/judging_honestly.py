@@ -31,10 +31,10 @@ from PIL import Image, ImageFilter
 
 from mien.apps.cli.demo import PORTRAIT
 from mien.classification.classifier import Classifier
-from mien.data import folders
-from mien.data.audit import audit, copies
+from mien.data.audit import audit
 from mien.data.dataset import PUBLIC_TEST, Dataset
-from mien.data.folders import LabelledPhotos
+from mien.data.duplicates import find_duplicates
+from mien.data.folders import LabelledPhotos, read_photos
 from mien.evaluation import plots
 from mien.evaluation.bootstrap import bootstrap
 from mien.evaluation.calibration import fit_vector_scaling, unsure_threshold
@@ -86,7 +86,8 @@ def joined(one, other):
     """Two parts of one data set as one."""
     truth, more = one.truths[0], other.truths[0]
     together = {
-        name: np.concatenate([getattr(truth, name), getattr(more, name)]) for name in ("targets", "weights", "evaluated")
+        name: np.concatenate([getattr(truth, name), getattr(more, name)])
+        for name in ("targets", "weights", "evaluated")
     }
     splits = np.concatenate([one.splits, other.splits])
     rows = np.array([str(row) for row in range(len(splits))])
@@ -101,7 +102,7 @@ if not REAL:
     planted.crops[20:] = planted.crops[20:, :, ::-1]
     test = joined(test, replace(planted, splits=np.full(40, PUBLIC_TEST)))
 data = joined(training, test)
-findings = audit(data, alike=0.93 if REAL else 0.99)
+findings = audit(data, similarity=0.93 if REAL else 0.99)
 print(f"{data.name}: {len(training):,} to learn from, {len(test):,} to judge by")
 print("found:", findings.counts())
 print(f"{findings.leaked(PUBLIC_TEST)} images of the test have a copy in Training")
@@ -115,11 +116,11 @@ if not REAL:
 # What do copies do to a figure? Here is a "model" that has learnt nothing but its images by heart: it answers with
 # the label of the most similar image of Training. Look at what it gets on the copies, and what is left without
 # them. (`mien data audit DATA --out DIR` does this for your data, with a page to look at and a list of rows to leave
-# out: `mien train --without`.)
+# out: `mien train --exclude`.)
 
 # %%
 truth = test.truths[0]
-nearest = copies(test.crops, training.crops, alike=0.93 if REAL else 0.99)
+nearest = find_duplicates(test.crops, training.crops, similarity=0.93 if REAL else 0.99)
 by_heart = np.eye(len(truth.labels))[training.truths[0].class_ids[nearest.nearest]]
 copied = nearest.found
 for name, rows in (("all", copied | True), ("without the copies", ~copied), ("the copies alone", copied)):
@@ -263,7 +264,7 @@ def spoilt(folder):
 
 
 real_photos = REAL is not None and (REAL / "photos").is_dir()
-labelled = folders.read_photos(REAL / "photos") if real_photos else spoilt(OUT / "photos")
+labelled = read_photos(REAL / "photos") if real_photos else spoilt(OUT / "photos")
 recognizer = Recognizer.load()
 whole = evaluate_photos(recognizer, labelled, exclude_labels=["disgust"] if real_photos else [])
 print(f"{len(whole)} photos, {whole.report.missed} without a face found")

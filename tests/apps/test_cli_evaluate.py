@@ -166,7 +166,7 @@ def test_photos_go_through_the_whole_chain(mien, photos):
 
 
 def test_expressions_left_out(mien, photos):
-    options = ("--leave-out", "disgust", "--leave-out", "Neutral")
+    options = ("--exclude-label", "disgust", "--exclude-label", "Neutral")
     report = json.loads(mien("evaluate", "--data", photos, "--photos", "--json", *options).out)
     assert (report["n"], report["accuracy"], report["excluded"]) == (1, 1, 2)
     assert report["split"] == "without disgust, neutral"
@@ -180,9 +180,9 @@ def test_expressions_left_out(mien, photos):
         (["--head", "ferplus"], ["'ferplus'"]),
         (["--model", "nope"], ["compact", "'nope'"]),
         (["--model", "compact", "--model", "compact"], ["different models", "compact, compact"]),
-        (["--leave-out", "sad"], ["--photos"]),
+        (["--exclude-label", "sad"], ["--photos"]),
         (["--photos", "--split", "PublicTest"], ["--split"]),
-        (["--photos", "--leave-out", "hapy"], ["'hapy'"]),
+        (["--photos", "--exclude-label", "hapy"], ["'hapy'"]),
         (["--photos", "--detector", "nope"], ["whole", "'nope'"]),
         (["--data", "gone"], ["gone"]),
         (["--out", "fer2013.csv/x"], ["can't write fer2013.csv"]),

@@ -5,7 +5,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from mien.data.dataset import HELD_OUT, Dataset, one_hot, training_and_validation
+from mien.data.dataset import Dataset, one_hot
+from mien.data.splits import HELD_OUT, training_and_validation
 from mien.errors import DatasetError
 
 if TYPE_CHECKING:

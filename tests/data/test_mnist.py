@@ -11,7 +11,7 @@ import pytest
 
 from mien.data import load as load_dataset
 from mien.data import mnist
-from mien.data.dataset import training_and_validation
+from mien.data.splits import training_and_validation
 from mien.errors import DatasetError
 
 if TYPE_CHECKING:

@@ -6,8 +6,7 @@ import numpy as np
 
 from mien.emotions import FER2013
 from mien.evaluation.metrics import compute_metrics
-from mien.evaluation.predictions import SplitPredictions
-from mien.evaluation.predictions import Report
+from mien.evaluation.predictions import Report, SplitPredictions
 from mien.models.card import CropRule, FusedOutput, Head, ModelCard, Origin
 from mien.structures import Box, Face
 
@@ -19,7 +18,7 @@ def card_of(name="drawn", labels=FER2013, unsure_below=0.6, **origin):
 
 
 def random_predictions(name="drawn", labels=FER2013, rows=200, right=0.7, found=None, photos=(), **choices):
-    """Answers that are right as often as told; the truth depends on the number of rows and labels alone."""
+    """Predictions with a given accuracy; the targets depend only on the number of rows and labels."""
     truth = np.random.default_rng(rows).integers(0, len(labels), rows)
     chance = np.random.default_rng([rows, *name.encode()])
     probabilities = chance.dirichlet(np.full(len(labels), 0.2), rows).astype(np.float32)
@@ -36,4 +35,6 @@ def predictions_from(probabilities, truth, name="drawn", labels=FER2013, *, foun
     places = np.array([str(path) for path in photos] or [str(row + 2) for row in range(rows)])
     faces = tuple(Face(Box(60, 20, 180, 160)) if one else None for one in seen) if len(photos) else ()
     report = Report(metrics=compute_metrics(probabilities, truth, labels, seen), **(known | about))
-    return SplitPredictions(report, card or card_of(name, labels), probabilities, truth, seen, np.arange(rows), places, faces)
+    return SplitPredictions(
+        report, card or card_of(name, labels), probabilities, truth, seen, np.arange(rows), places, faces
+    )

@@ -60,7 +60,9 @@ TRUTH = np.array([0, 0, 0, 1, 1])
 def test_a_pair_is_counted_row_by_row():
     other = ROWS.copy()
     other[[1, 2, 4]] = other[[1, 2, 4], ::-1]  # now wrong, right, right
-    first, second = (predictions_from(rows, TRUTH, name, ("happy", "sad")) for rows, name in ((ROWS, "a"), (other, "b")))
+    first, second = (
+        predictions_from(rows, TRUTH, name, ("happy", "sad")) for rows, name in ((ROWS, "a"), (other, "b"))
+    )
     comparison = compare([first, second])
     (pair,) = comparison.pairs
     assert (comparison.baseline, comparison.n, pair.model) == ("a", 5, "b")
@@ -84,7 +86,13 @@ def test_a_face_that_both_miss_is_agreed_on_and_wrong():
 
 
 def test_a_better_model_is_told_from_a_worse_one():
-    comparison = compare([random_predictions("worse", right=0.4), random_predictions("better", right=0.9), random_predictions("same", right=0.4)])
+    comparison = compare(
+        [
+            random_predictions("worse", right=0.4),
+            random_predictions("better", right=0.9),
+            random_predictions("same", right=0.4),
+        ]
+    )
     better, same = comparison.pairs
     assert better.interval[0] > 0
     assert better.p < 0.001

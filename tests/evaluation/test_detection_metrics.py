@@ -1,4 +1,4 @@
-"""What a detector found, missed and made up is counted as one would by hand."""
+"""Detection metrics equal those counted by hand."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ import pytest
 from mien.data.scenes import BoxedFaces
 from mien.detection import WholeDetector
 from mien.detection.grid import Found
+from mien.evaluation.detection_metrics import DetectionMetrics, as_found, evaluate_detector, match_faces, total
 from mien.evaluation.detection_robustness import recall_curves
-from mien.evaluation.detection_metrics import DetectionMetrics, match_faces, as_found, evaluate_detector, total
 from mien.structures import Box, Face
 
 POINTS = np.array([[10, 10], [20, 10], [15, 15], [11, 20], [19, 20]], np.float32)
@@ -71,7 +71,7 @@ def test_figures_of_all_images():
     assert (nothing.recall, nothing.false_positives_per_image, nothing.accuracy) == (1.0, 0.0, 0.0)
 
 
-def test_a_detector_is_judged_image_by_image():
+def test_a_detector_is_evaluated_image_by_image():
     frame = np.zeros((50, 40, 3), np.uint8)
     told: list[float] = []
     result = evaluate_detector(

@@ -1,4 +1,4 @@
-"""The judge of models: which rows count under which labels, and what the whole chain is asked of photos."""
+"""Evaluation of models: which rows count for which head, and detector and classifier together on photos."""
 
 from __future__ import annotations
 
@@ -73,23 +73,26 @@ VOTES = truth(
 
 
 class TestCrops:
-    def test_the_head_of_the_data_s_own_labels_is_judged_unless_told(self):
+    def test_the_head_of_the_data_s_own_labels_is_evaluated_unless_told(self):
         report = evaluate_crops(Speaks(), data_of([0, 1, 0, 0], OWN, VOTES)).report
         assert (report.head, report.model, report.data, report.split) == ("fer2013", "drawn", "made", "PublicTest")
         assert (report.metrics.accuracy, report.metrics.n, report.excluded, report.rejected) == (0.75, 4, 0, 1)
         assert report.metrics.labels == ("happy", "sad")
         assert report.metrics.confusion.tolist() == [[2, 0], [1, 1]]
 
-    def test_a_head_is_judged_by_its_own_truth_on_the_rows_that_count(self):
+    def test_a_head_is_evaluated_on_its_own_truth_on_the_rows_that_count(self):
         report = evaluate_crops(Speaks(), data_of([1, 2, 2, 2], OWN, VOTES), "ferplus").report
         assert (report.metrics.n, report.excluded) == (3, 1)
         assert report.metrics.labels == ("sad", "contempt", "happy")
         assert report.metrics.confusion.tolist() == [[1, 1, 0], [0, 1, 0], [0, 0, 0]]
 
-    def test_the_answer_is_judged_by_votes_on_the_labels_that_it_names(self):
+    def test_the_answer_is_evaluated_on_votes_on_the_labels_that_it_names(self):
         report = evaluate_crops(Speaks(), data_of([1, 0, 2, 0], OWN, VOTES), "fused").report
         assert (report.head, report.metrics.labels) == ("fused", ("sad", "happy"))
-        assert (report.metrics.n, report.excluded) == (2, 2)  # contempt is no answer; the last row is not judged
+        assert (report.metrics.n, report.excluded) == (
+            2,
+            2,
+        )  # the fused output lacks contempt; the last row is not evaluated
         assert report.metrics.confusion.tolist() == [[1, 1], [0, 0]]
 
     def test_the_rows_behind_the_report_are_kept(self):
@@ -100,7 +103,7 @@ class TestCrops:
         assert [predictions.labels[at] for at in predictions.predicted] == ["sad", "contempt", "contempt"]
         assert (predictions.card, predictions.faces, predictions.found.all()) == (CARD, (), True)
 
-    def test_without_votes_the_answer_is_judged_by_the_data_s_labels(self):
+    def test_without_votes_the_answer_is_evaluated_on_the_data_s_labels(self):
         assert evaluate_crops(Speaks(), data_of([0, 1, 1, 1], OWN), "fused").metrics.accuracy == 0.75
 
     def test_labels_that_the_model_does_not_know_are_left_out(self):
@@ -115,11 +118,11 @@ class TestCrops:
             ([OWN], "nope", ModelError, r"\['fused', 'fer2013', 'ferplus'\] of the model 'drawn'; received 'nope'"),
             ([truth("classes", ("cat",), ["cat"] * 4)], "", ModelError, "received 'classes'"),
             ([truth("fer2013", ("cat",), ["cat"] * 4)], "", UsageError, r"some of the labels .* received \['cat'\]"),
-            ([truth("fer2013", LABELS, ["fear"] * 4)], "", UsageError, "rows to evaluate 'fer2013' by"),
-            ([truth("fer2013", LABELS, ["sad"] * 4, [False] * 4)], "", UsageError, "rows to evaluate 'fer2013' by"),
+            ([truth("fer2013", LABELS, ["fear"] * 4)], "", UsageError, "rows to evaluate 'fer2013' on"),
+            ([truth("fer2013", LABELS, ["sad"] * 4, [False] * 4)], "", UsageError, "rows to evaluate 'fer2013' on"),
         ],
     )
-    def test_what_can_t_be_judged_is_refused(self, truths, labels, error, words):
+    def test_what_can_t_be_evaluated_is_refused(self, truths, labels, error, words):
         with pytest.raises(error, match=words):
             evaluate_crops(Speaks(), data_of([0, 0, 0, 0], *truths), labels)
 
@@ -174,7 +177,7 @@ class TestPhotos:
         assert predictions.probabilities[1].tolist() == pytest.approx([0.1, 0.9])
 
     @pytest.mark.parametrize("word", ["sad", "Sadness"])
-    def test_expressions_left_out_are_not_judged(self, word):
+    def test_expressions_left_out_are_not_evaluated(self, word):
         recognizer = Recognises(a=(shows(0.9),))
         report = evaluate_photos(recognizer, photos(a="happy", b="sad"), [word]).report
         assert (report.metrics.n, report.metrics.accuracy, report.excluded) == (1, 1, 1)
@@ -188,7 +191,7 @@ class TestPhotos:
             ({"a": "happy"}, ["hapy"], r"expressions to exclude \(angry, .*; received \['hapy'\]"),
         ],
     )
-    def test_what_can_t_be_judged_is_refused_before_a_photo_is_read(self, targets, left_out, words):
+    def test_what_can_t_be_evaluated_is_refused_before_a_photo_is_read(self, targets, left_out, words):
         with pytest.raises(UsageError, match=words):
             evaluate_photos(Recognises(), photos(**targets), left_out)
 

@@ -23,7 +23,7 @@ CARD = ModelCard("drawn", 8, 1, CropRule(), (Head("classes", LABELS),), FusedOut
 
 
 class Guesses:
-    """A classifier that targets by chance."""
+    """A classifier with random predictions."""
 
     def __init__(self, seed, name="drawn", labels=LABELS):
         heads = (Head("classes", labels),)
@@ -67,7 +67,7 @@ def test_several_models_json_has_each_and_their_comparison(data):
 
 def test_models_of_one_name_are_called_as_the_user_does(data):
     models = {"runs/1": Guesses(0), "runs/2": Guesses(1), "runs/3": Guesses(2, "other")}
-    reports = [predictions.report.model for judged in evaluate_models_on_crops(models, data).models]
+    reports = [model.report.model for model in evaluate_models_on_crops(models, data).models]
     assert reports == ["runs/1", "runs/2", "other"]
 
 
@@ -84,11 +84,11 @@ def test_scores_without_copies_stand_beside_the_others(data):
 
 def test_rows_are_shown_by_their_crops(data):
     evaluation = evaluate_models_on_crops({"a": Guesses(0)}, data)
-    assert np.array_equal(evaluation.shown(3), data.crops[5])  # rows 0 and 4 of the data are not judged
+    assert np.array_equal(evaluation.shown(3), data.crops[5])  # rows 0 and 4 of the data are not evaluated
 
 
 def test_models_of_other_labels_are_not_compared(data):
-    with pytest.raises(UsageError, match="name the same labels"):
+    with pytest.raises(UsageError, match="with the same labels"):
         evaluate_models_on_crops({"a": Guesses(0), "b": Guesses(1, "wide", (*LABELS, "fear"))}, data)
 
 
@@ -116,7 +116,7 @@ def photos(tmp_path):
     return LabelledPhotos(tuple(paths), ("happy", "sad", "sad"))
 
 
-def test_photos_are_shown_by_the_face_that_was_judged(photos):
+def test_photos_are_shown_by_the_face_that_was_evaluated(photos):
     evaluation = evaluate_models_on_photos({"a": Finds()}, photos)
     face, whole = evaluation.shown(0), evaluation.shown(1)
     assert face.shape == whole.shape == (THUMBNAIL_PX, THUMBNAIL_PX, 3)

@@ -17,8 +17,7 @@ from mien.data.dataset import Rejected
 from mien.emotions import FER2013
 from mien.evaluation.comparison import Pair, compare
 from mien.evaluation.evaluate import Evaluation
-from mien.evaluation.html_report import report_page
-from mien.evaluation.html_report import p_value, verdict
+from mien.evaluation.html_report import p_value, report_page, verdict
 
 ROWS = 200
 PIXELS = np.random.default_rng(0).integers(0, 256, (ROWS, 8, 8, 1)).astype(np.uint8)
@@ -47,7 +46,7 @@ def images(page, heading):
 
 def test_one_model_s_page():
     predictions = random_predictions("compact", rows=ROWS)
-    page = report_page(evaluation_of(predictions), made="SplitPredictions on 2026-01-02.")
+    page = report_page(evaluation_of(predictions), made="Evaluated on 2026-01-02.")
     told = sections(page)
     assert list(told) == [
         "Summary",
@@ -69,17 +68,18 @@ def test_one_model_s_page():
         assert f"{100 * score.precision:.1f} % {score.f1:.3f} {score.count}" in told["Metrics per class"]
     root = parsed(page)
     assert root.find("body/header/h1").text == "compact on made, PublicTest"
-    assert root.find("body/header/p").text == "200 rows, judged by the labels “fer2013”. SplitPredictions on 2026-01-02."
+    assert root.find("body/header/p").text == "200 rows, output head “fer2013”. Evaluated on 2026-01-02."
 
 
 def test_the_threshold_is_told_as_it_does():
     predictions = random_predictions(rows=ROWS)
     sure = predictions.probabilities.max(axis=1) >= 0.6
-    words = f"{100 * sure.mean():.1f} % of the targets here are sure, and {100 * (~predictions.correct)[sure].mean():.1f} %"
+    wrong = (~predictions.correct)[sure].mean()
+    words = f"{100 * sure.mean():.1f} % of the predictions here are sure, and {100 * wrong:.1f} %"
     assert words in sections(report_page(evaluation_of(predictions)))["Calibration"]
 
 
-@pytest.mark.parametrize(("below", "words"), [(0.0, "names no threshold"), (1.0, "all are unsure")])
+@pytest.mark.parametrize(("below", "words"), [(0.0, "sets no confidence threshold"), (1.0, "all are unsure")])
 def test_thresholds_that_do_nothing_or_withhold_all(below, words):
     probabilities = np.full((4, 2), 0.5, np.float32)
     predictions = predictions_from(
@@ -88,7 +88,7 @@ def test_thresholds_that_do_nothing_or_withhold_all(below, words):
     assert words in sections(report_page(evaluation_of(predictions)))["Calibration"]
 
 
-def test_the_surest_mistakes_are_shown_as_they_are():
+def test_the_most_confident_errors_are_shown_as_they_are():
     predictions = random_predictions(rows=ROWS)
     page = report_page(evaluation_of(predictions))
     rows = predictions.most_confident_errors(24)
@@ -112,14 +112,16 @@ def test_results_without_the_duplicates_stand_beside_those_with_them():
     predictions = random_predictions(rows=ROWS)
     copied = predictions.correct & (np.arange(ROWS) % 2 == 0)
     told = sections(report_page(evaluation_of(predictions), copied))["Without the duplicates"]
-    for name, chosen in (("all rows", copied | True), ("without the copies", ~copied), ("the copies alone", copied)):
+    for name, chosen in (("all rows", copied | True), ("without duplicates", ~copied), ("duplicates only", copied)):
         assert f"{name} {chosen.sum()} {100 * predictions.correct[chosen].mean():.1f} %" in told
     assert f"{copied.sum()} of 200 rows have a duplicate" in told
 
 
 @pytest.mark.parametrize(("share", "absent"), [(True, "without duplicates"), (False, "duplicates only")])
 def test_all_or_none_are_duplicates(share, absent):
-    told = sections(report_page(evaluation_of(random_predictions(rows=ROWS)), np.full(ROWS, share)))["Without the duplicates"]
+    told = sections(report_page(evaluation_of(random_predictions(rows=ROWS)), np.full(ROWS, share)))[
+        "Without the duplicates"
+    ]
     assert not re.search(rf"{absent} \d", told)
     assert "all rows 200" in told
 
@@ -208,7 +210,8 @@ def test_chance_in_words(p, words):
 
 
 @pytest.mark.parametrize(
-    ("p", "more", "words"), [(0.5, 3, "do not differ significantly"), (0.01, 3, "3 rows more"), (0.01, -3, "3 rows fewer")]
+    ("p", "more", "words"),
+    [(0.5, 3, "do not differ significantly"), (0.01, 3, "3 rows more"), (0.01, -3, "3 rows fewer")],
 )
 def test_verdicts(p, more, words):
     pair = Pair("b", 0.1, (0.0, 0.2), 0.0, 0, 10, 10 + more, 0.5, p)
@@ -225,7 +228,9 @@ def test_names_from_data_stay_text(several):
     photos = [f"/x/{HOSTILE}/{row}.jpg" for row in range(ROWS)]
     found = np.arange(ROWS) % 9 != 0
     models = [
-        random_predictions(f"{HOSTILE}{at}", labels, ROWS, found=found, photos=photos, card=card, data=HOSTILE, split=HOSTILE)
+        random_predictions(
+            f"{HOSTILE}{at}", labels, ROWS, found=found, photos=photos, card=card, data=HOSTILE, split=HOSTILE
+        )
         for at in range(2 if several else 1)
     ]
     page = report_page(evaluation_of(*models, rejected=[Rejected(HOSTILE, HOSTILE)]), np.arange(ROWS) < 5, HOSTILE)

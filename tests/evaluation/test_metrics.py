@@ -29,7 +29,7 @@ def names(probabilities):
 
 
 @st.composite
-def judged(draw):
+def predictions(draw):
     """Few rows over up to nine labels, so that labels absent from truth, targets or both are common."""
     labels, rows = draw(st.integers(2, 9)), draw(st.integers(1, 25))
     dtype = draw(st.sampled_from([np.float32, np.float64]))
@@ -209,12 +209,12 @@ GOOD = np.array([[0.5, 0.5], [0.2, 0.8]])
         (GOOD[:0], np.array([], int), "ab", "at least one row"),
     ],
 )
-def test_judge_refuses(probabilities, targets, labels, message):
+def test_metrics_refuses(probabilities, targets, labels, message):
     with pytest.raises(UsageError, match=message):
         compute_metrics(probabilities, targets, labels)
 
 
 @pytest.mark.parametrize("found", [np.array([1, 0]), np.array([True])])
-def test_judge_refuses_marks_that_are_none(found):
-    with pytest.raises(UsageError, match="expected a mark"):
+def test_masks_that_are_none_are_refused(found):
+    with pytest.raises(UsageError, match="expected a mask"):
         compute_metrics(GOOD, np.array([0, 1]), "ab", found)

@@ -19,7 +19,7 @@ def parts(markup, name, class_=None):
 
 
 @pytest.fixture
-def judged():
+def predictions():
     return random_predictions(rows=400)
 
 

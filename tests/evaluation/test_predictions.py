@@ -14,14 +14,14 @@ def five():
     return predictions_from(ROWS, TRUTH, labels=("happy", "sad"), found=FOUND, excluded=3)
 
 
-def test_what_is_said_and_what_of_it_is_right(five):
+def test_predictions_and_correct_ones(five):
     assert five.predicted.tolist() == [0, 1, 1, 0, -1]
     assert five.correct.tolist() == [True, False, False, False, False]
     assert (len(five), five.labels, five.unsure_below) == (5, ("happy", "sad"), 0.6)
 
 
 @pytest.mark.parametrize(("most", "rows"), [(9, [1, 3, 2]), (2, [1, 3]), (0, [])])
-def test_the_surest_mistakes_come_first_and_missed_faces_are_none(five, most, rows):
+def test_the_most_confident_errors_come_first_and_missed_faces_are_none(five, most, rows):
     assert five.most_confident_errors(most).tolist() == rows
 
 

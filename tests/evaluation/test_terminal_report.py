@@ -9,7 +9,8 @@ from rich.console import Console
 from mien.emotions import FER2013, FERPLUS
 from mien.evaluation.comparison import compare
 from mien.evaluation.metrics import compute_metrics
-from mien.evaluation.terminal_report import MOST_LABELS_SHOWN, Report, render_comparison, text
+from mien.evaluation.predictions import Report
+from mien.evaluation.terminal_report import MAX_CONFUSION_LABELS, render_comparison, render_report
 
 
 def report_of(labels=FER2013, found=None, rows=500, **changes):
@@ -99,8 +100,8 @@ def test_long_wide_and_marked_up_labels_cost_no_number(labels):
 
 
 def test_a_confusion_matrix_that_fits_no_terminal_is_left_to_the_json():
-    few = report_of([f"class {at}" for at in range(MOST_LABELS_SHOWN)])
-    many = report_of([f"class {at}" for at in range(MOST_LABELS_SHOWN + 1)])
+    few = report_of([f"class {at}" for at in range(MAX_CONFUSION_LABELS)])
+    many = report_of([f"class {at}" for at in range(MAX_CONFUSION_LABELS + 1)])
     assert "Confusion" in printed(few, width=120)
     assert "Confusion" not in printed(many, width=120)
 
@@ -119,7 +120,7 @@ def test_several_models_stand_side_by_side():
     models = [random_predictions(name, right=right) for name, right in (("a model", 0.4), ("[bold]b", 0.9))]
     comparison = compare(models)
     out = io.StringIO()
-    reports = [predictions.report for judged in models]
+    reports = [model.report for model in models]
     Console(file=out, width=80).print(render_comparison(reports, comparison))
     view = out.getvalue()
     assert "a model, [bold]b (fer2013) on made, PublicTest: 200 rows" in view

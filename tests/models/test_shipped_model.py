@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from mien.classification.classifier import Classifier
-from mien.data import load as load_dataset
 from mien.data import folders
+from mien.data import load as load_dataset
 from mien.data.folders import LabelledPhotos
 from mien.evaluation.evaluate import evaluate_crops, evaluate_photos
 from mien.models.manifest import read_entries

@@ -10,7 +10,7 @@ import pytest
 from lessons import QUICK, drawn
 
 from mien.classification.probabilities import log_softmax, softmax
-from mien.data.splits import dealt
+from mien.data.splits import fold_of_rows
 from mien.evaluation.calibration import fit_temperature
 from mien.training.config import PLAIN
 from mien.training.run.directory import BEST, Record, Source, read_run
@@ -64,7 +64,7 @@ def test_each_row_is_told_by_the_runs_that_left_it_out(tmp_path: Path, monkeypat
     soft, scores = soft_labels_by([second, first, again], data, 1, done.append)
     training = splits_of(data, Source(), QUICK)[0]
     found = soft.heads[0].probabilities[soft.rows_of(training.crops)]
-    place = dealt(training, 2)
+    place = fold_of_rows(training, 2)
     zero, one = np.flatnonzero(place == 0), np.flatnonzero(place == 1)
     assert found[zero] == pytest.approx(np.exp(told_by(first, data, zero)), abs=2e-3)
     averaged = softmax((told_by(second, data, one) + told_by(again, data, one)) / 2)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from mien.data import PUBLIC_TEST, TRAINING, fer2013
+from mien.data import PUBLIC_TEST, TRAINING, pixel_csv
 from mien.emotions import FER2013
 from mien.errors import DatasetError, UsageError
 from mien.tutorial import tutorial_data
@@ -52,7 +52,7 @@ def test_without_a_folder_all_is_drawn_and_said_to_be(nowhere, tmp_path):
 
 
 def test_a_drawn_csv_is_read_as_it_was_drawn(nowhere, tmp_path):
-    read = fer2013.read(tutorial_data.faces_csv(tmp_path / "fer2013.csv", training=20, validation=10))
+    read = pixel_csv.read_fer2013(tutorial_data.faces_csv(tmp_path / "fer2013.csv", training=20, validation=10))
     drawn = drawn_faces(20, 10)
     assert (read.crops == drawn.crops).all()
     assert (read.truths[0].class_ids == drawn.truths[0].class_ids).all()

@@ -1,7 +1,7 @@
 """Which rows train and which validate: exclusion lists, a held-out share, and folds for cross-fitting.
 
-``mien data audit`` writes a list of rows to exclude, and ``mien train --exclude`` reads it. It is a UTF-8 text file with
-one place per line, as in ``Dataset.rows``, followed by a tab and the reason. Blank lines and lines that start with
+``mien data audit`` writes a list of rows to exclude, and ``mien train --exclude`` reads it. It is a UTF-8 text file
+with one place per line, as in ``Dataset.rows``, followed by a tab and the reason. Blank lines and lines that start with
 ``#`` are ignored. A place that a plain line can't hold (a name with a tab, or one that starts with ``#``) is written as
 a JSON string in double quotes.
 """
@@ -166,8 +166,8 @@ def outside(training: Dataset, fold: Fold, on_progress: Callable[[float], None] 
     Raises:
         DatasetError: the data has too few distinct images for this number of folds.
     """
-    kept = fold_of_rows(training, fold.count, on_progress) != fold.number
-    return dataclasses.replace(training.select(kept), digest=digest_outside(training.digest, fold))
+    outside_fold = fold_of_rows(training, fold.count, on_progress) != fold.number
+    return dataclasses.replace(training.select(outside_fold), digest=digest_outside(training.digest, fold))
 
 
 def digest_outside(digest: str, fold: Fold) -> str:
@@ -175,7 +175,9 @@ def digest_outside(digest: str, fold: Fold) -> str:
     return hashlib.sha256(f"{digest}\0fold {fold}".encode()).hexdigest()
 
 
-def fold_of_rows(training: Dataset, count: int, on_progress: Callable[[float], None] = ignore_progress) -> npt.NDArray[np.int64]:
+def fold_of_rows(
+    training: Dataset, count: int, on_progress: Callable[[float], None] = ignore_progress
+) -> npt.NDArray[np.int64]:
     """The fold of each row, int64 (rows,) from 0: stratified by the data's own label, duplicates in one fold.
 
     A network trained on a duplicate of an image has seen that image, hence the grouping. The folds depend only on the
@@ -246,9 +248,9 @@ def _duplicate_groups(crops: Crops, on_progress: Callable[[float], None]) -> npt
     """The duplicate group of each face crop, int64 (count,); cached, as the search takes a while."""
     digest = hashlib.sha256(repr(crops.shape).encode())
     digest.update(crops.tobytes())
-    kept = (cache.kept(CACHE_NAME, digest.hexdigest()) or {}).get("group")
-    if kept is not None and kept.shape == (len(crops),) and kept.dtype == np.int64:
-        return kept
+    cached = (cache.load(CACHE_NAME, digest.hexdigest()) or {}).get("group")
+    if cached is not None and cached.shape == (len(crops),) and cached.dtype == np.int64:
+        return cached
     group = group_duplicates(crops, on_progress).group
-    cache.keep(CACHE_NAME, digest.hexdigest(), {"group": group})
+    cache.save(CACHE_NAME, digest.hexdigest(), {"group": group})
     return group

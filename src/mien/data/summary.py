@@ -63,7 +63,7 @@ class Balance:
 
     @property
     def ratio(self) -> float:
-        """The class imbalance: images of the most frequent label for each image of the rarest, ignoring empty labels."""
+        """The class imbalance: images of the most frequent label per image of the rarest, ignoring empty labels."""
         occurring = [count for count in self.counts if count] or [1]
         return max(occurring) / min(occurring)
 
@@ -143,7 +143,9 @@ def captioned(crops: Crops, captions: Sequence[str], columns: int | None = None)
     side, size = len(tiles[0]), max(11, len(tiles[0]) // 7)
     cell_height, cell_width = side + size + 3 * GAP_PX, side + 2 * GAP_PX
     columns = min(len(tiles), columns or max(1, (SHEET_WIDTH_PX - GAP_PX) // cell_width))
-    canvas = Image.new("RGB", (columns * cell_width + GAP_PX, -(-len(tiles) // columns) * cell_height + GAP_PX), BACKGROUND_RGB)
+    canvas = Image.new(
+        "RGB", (columns * cell_width + GAP_PX, -(-len(tiles) // columns) * cell_height + GAP_PX), BACKGROUND_RGB
+    )
     draw, font = ImageDraw.Draw(canvas), ImageFont.load_default(size)
     for number, (image, line) in enumerate(zip(tiles, captions, strict=True)):
         left, top = (number % columns) * cell_width + GAP_PX, (number // columns) * cell_height + GAP_PX
@@ -224,7 +226,7 @@ def _balance(part: Dataset, head: str) -> Balance:
         counts=tuple(np.bincount(truth.class_ids[known], minlength=len(truth.labels)).tolist()),
         shares=tuple(truth.targets[known].sum(axis=0, dtype=np.float64).tolist()),
         unlabelled=int((~known).sum()),
-        judged=int(truth.evaluated.sum()),
+        evaluated=int(truth.evaluated.sum()),
     )
 
 

@@ -44,7 +44,11 @@ def bootstrap(metrics: Metrics, resamples: int = RESAMPLES) -> Intervals:
     if resamples < 1:
         raise UsageError(f"expected at least one resample; received {resamples}")
     table = np.column_stack([metrics.confusion, metrics.missed])
-    drawn = np.random.default_rng(SEED).multinomial(metrics.n, table.ravel() / metrics.n, resamples).reshape(resamples, *table.shape)
+    drawn = (
+        np.random.default_rng(SEED)
+        .multinomial(metrics.n, table.ravel() / metrics.n, resamples)
+        .reshape(resamples, *table.shape)
+    )
     confusion = drawn[:, :, :-1]
     hits, predicted, count = confusion.diagonal(axis1=1, axis2=2), confusion.sum(axis=1), drawn.sum(axis=2)
     recall, occurs = ratio(hits, count), count > 0

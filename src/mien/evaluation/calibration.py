@@ -84,7 +84,7 @@ def fit_vector_scaling(logits: npt.NDArray[Any], targets: npt.NDArray[Any]) -> F
         targets: integers (n,), the class index of each row.
 
     Returns:
-        T from 0.05 to 20; offsets and scales one of each label, as ``mien.classification.probabilities.softmax`` takes them.
+        T from 0.05 to 20; one offset and one scale of each label, for ``mien.classification.probabilities.softmax``.
 
     Raises:
         UsageError: no rows, or arrays that don't fit.

@@ -48,8 +48,7 @@ MAX_DISAGREEMENTS = 6
 
 LIMITS = (
     "An interval covers chance with this number of rows. It does not cover how the model performs on other images.",
-    "If choices were made on these rows, as mien train makes them on PublicTest, expect slightly lower metrics on new "
-    "images.",
+    "If choices were made on these rows, as mien train makes them on PublicTest, expect lower metrics on new images.",
     "Labels are human annotations. Some are wrong, so a correct prediction may count as an error.",
 )
 LIMITS_OF_FACES = (
@@ -244,7 +243,9 @@ def _model_card(model: SplitPredictions) -> Markup:
         "notes": origin.notes,
     }
     about = f"From the card inside the model file. Its training config: mien models show {card.name}"
-    return section(f"The model {card.name}", terms({name: value for name, value in facts.items() if value}), about=about)
+    return section(
+        f"The model {card.name}", terms({name: value for name, value in facts.items() if value}), about=about
+    )
 
 
 def _data(model: SplitPredictions, rejected: Sequence[Rejected]) -> Markup:

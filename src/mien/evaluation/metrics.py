@@ -293,7 +293,9 @@ def ratio(part: npt.NDArray[Any], whole: npt.NDArray[Any]) -> npt.NDArray[np.flo
     return share
 
 
-def _top_confidence(rows: npt.NDArray[Any], truth: npt.NDArray[Any]) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.bool_]]:
+def _top_confidence(
+    rows: npt.NDArray[Any], truth: npt.NDArray[Any]
+) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.bool_]]:
     """The highest probability of each row, and whether its label is correct."""
     return rows.max(axis=1).astype(np.float64), rows.argmax(axis=1) == truth
 

@@ -51,9 +51,7 @@ def reliability(bins: Sequence[ReliabilityBin]) -> Markup:
         if bin_.count:
             left, right = axes.x(bin_.low) + 1, axes.x(bin_.high) - 1
             low, high = sorted((axes.y(bin_.accuracy), axes.y(bin_.confidence)))
-            hint = (
-                f"confidence {percent(bin_.confidence, 1)}, accuracy {percent(bin_.accuracy, 1)}, {bin_.count} rows"
-            )
+            hint = f"confidence {percent(bin_.confidence, 1)}, accuracy {percent(bin_.accuracy, 1)}, {bin_.count} rows"
             bar = rectangle(left, axes.y(bin_.accuracy), right, axes.y(0), class_="fill")
             drawn.append(tag("g", tag("title", hint), bar, rectangle(left, low, right, high, class_="gap")))
     ideal = line((axes.x(0), axes.y(0)), (axes.x(1), axes.y(1)), "ideal")

@@ -146,7 +146,10 @@ def _occluded(
 SUITE = (
     *(Corruption("scale", f"{scale:g} times", partial(_affine, scale=scale)) for scale in (0.75, 0.85, 1.2, 1.35)),
     *(Corruption("shift", f"15 % {direction}", partial(_affine, shift=shift)) for direction, shift in SHIFTS.items()),
-    *(Corruption("rotation", f"{degrees:g} degrees", partial(_affine, degrees=degrees)) for degrees in (-30, -15, 15, 30)),
+    *(
+        Corruption("rotation", f"{degrees:g} degrees", partial(_affine, degrees=degrees))
+        for degrees in (-30, -15, 15, 30)
+    ),
     *(Corruption("blur", f"{sigma:g} of 48 px", partial(_blurred, sigma=sigma)) for sigma in (1.0, 2.0)),
     *(Corruption("brightness", f"{gain:g} times", partial(_brightened, gain=gain)) for gain in (0.5, 0.2, 1.6)),
     *(Corruption("noise", f"{sigma:g} of 255", partial(_with_noise, sigma=sigma)) for sigma in (10.0, 25.0)),

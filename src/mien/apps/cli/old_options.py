@@ -11,7 +11,9 @@ if TYPE_CHECKING:
 EVERYWHERE: Mapping[str, str] = MappingProxyType({"--labels": "--head"})
 """Old option and new option, in all commands but those of ``KEPT``."""
 
-BY_COMMAND: Mapping[str, Mapping[str, str]] = MappingProxyType({})
+BY_COMMAND: Mapping[str, Mapping[str, str]] = MappingProxyType(
+    {"evaluate": {"--leave-out": "--exclude-label"}, "data": {"--alike": "--similarity"}}
+)
 """By the first word of the command: options renamed there alone."""
 
 KEPT = MappingProxyType({"models": frozenset({"--labels"})})

@@ -25,6 +25,9 @@ SIGNALLED = 128
 WIDE = 200
 """Columns of a table that no terminal bounds."""
 
+INPUT, MODEL, OUTPUT, VIDEO, BATCH = "Input", "Model", "Output", "Video", "Batch"
+"""Groups of options on help pages, for ``rich_help_panel``."""
+
 ModelOption = Annotated[
     str,
     typer.Option("--model", "-m", help="A model's name (see: mien models list), an .onnx file, or a run directory."),
@@ -41,6 +44,15 @@ DataOption = Annotated[
 ]
 AvatarOption = Annotated[str, typer.Option("--avatar", help="drawn, emoji, or a folder with happy.png and so on.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="JSON on stdout.")]
+
+
+def examples(*commands: str) -> str:
+    """The epilog of a command: lines to copy, kept as they stand.
+
+    Args:
+        commands: whole lines, ``"mien predict photo.jpg"``; two spaces and ``# comment`` may follow.
+    """
+    return "\n".join(["\b", "Examples:", *(f"  {command}" for command in commands)])
 
 
 def model_named(model: str) -> str:

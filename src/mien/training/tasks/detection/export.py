@@ -10,7 +10,7 @@ import numpy as np
 from mien.classification.probabilities import sigmoid
 from mien.detection.mien_detector import OwnDetector
 from mien.errors import TrainingError
-from mien.evaluation.detection_metrics import FACE_SIZES_PX, DetectionMetrics, match_faces, as_found, size_label, total
+from mien.evaluation.detection_metrics import FACE_SIZES_PX, DetectionMetrics, as_found, match_faces, size_label, total
 from mien.media.files import write_bytes
 from mien.models.card import DetectorCard, Origin, Score
 from mien.models.onnx_file import open_session

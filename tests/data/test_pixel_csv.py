@@ -5,7 +5,7 @@ import gzip
 import numpy as np
 import pytest
 
-from mien.data import cache, fer2013, pixels
+from mien.data import cache, pixel_csv
 from mien.data import load as load_dataset
 from mien.emotions import FER2013
 from mien.errors import DatasetError
@@ -216,7 +216,7 @@ def test_a_csv_without_labels_pixels_or_rows_is_refused(write, header, row, word
 
 
 def test_names_or_row_numbers_are_no_labels(write):
-    rows = [f"{at},{SPACED[0]}" for at in range(pixels.MOST_LABELS + 1)]
+    rows = [f"{at},{SPACED[0]}" for at in range(pixel_csv.MAX_LABELS + 1)]
     with pytest.raises(DatasetError, match="1001"):
         load_dataset(write("label,pixels", rows))
     assert not cache.folder().exists()
@@ -248,7 +248,7 @@ def test_a_kept_csv_is_the_same_again(write, header):
 def test_a_foreign_file_under_the_cache_s_name_is_no_answer(write):
     path = write("label,pixels", [f"dog,{text}" for text in SPACED])
     digest = load_dataset(path).digest
-    cache.keep("pixels", digest, {"crops": np.zeros((1, 8, 8, 1), np.uint8), "words": np.array(["a"])})
+    cache.save("pixels", digest, {"crops": np.zeros((1, 8, 8, 1), np.uint8), "words": np.array(["a"])})
     assert load_dataset(path).crops.tobytes() == IMAGES.tobytes()
 
 
@@ -266,7 +266,7 @@ def test_a_foreign_file_under_the_cache_s_name_is_no_answer(write):
 def test_whole_numbers_in_a_column_emotion_are_fer2013_s(write, header, label, claimed):
     values = {"emotion": label, "label": label, "pixels": SPACED[0], "Usage": "Training"}
     path = write(header, [",".join(values[name.strip()] for name in header.split(","))])
-    assert fer2013.claims(path) is claimed
+    assert pixel_csv.is_fer2013(path) is claimed
 
 
 def test_one_bad_label_does_not_make_fer2013_another_format(make_rows, write_csv):
