@@ -125,7 +125,7 @@ def test_rows_with_a_copy_in_training_are_left_out_of_a_second_figure(mien, fer2
     assert written == json.loads(out)
     assert (without["n"], written["n"]) == (9, 10)
     page = (tmp_path / "report" / "report.html").read_text()
-    assert "1 of 10 rows have a copy in Training" in page
+    assert "1 of 10 rows have a duplicate in Training" in page
 
 
 def test_several_models_are_compared_on_the_same_rows(mien, fer2013, tmp_path, shipped_model):

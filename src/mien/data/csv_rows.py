@@ -184,7 +184,7 @@ def _take(rows: Rows, number: int, line: bytes, layout: Layout) -> None:
 
 @contextmanager
 def opened(path: Path) -> Iterator[IO[bytes]]:
-    """The bytes of a csv, decompressed while reading; a damaged file raises one of ``DAMAGED``."""
+    """The bytes of a csv, decompressed on the fly; a damaged file raises one of ``DAMAGED``."""
     if path.suffix.lower() == ".zip":
         with zipfile.ZipFile(path) as archive:
             members = [name for name in archive.namelist() if name.lower().endswith(".csv")]
@@ -199,7 +199,7 @@ def opened(path: Path) -> Iterator[IO[bytes]]:
 
 @contextmanager
 def decompressed(path: Path) -> Iterator[IO[bytes]]:
-    """The bytes of a file, decompressed while reading if it ends in .gz or .xz."""
+    """The bytes of a file, decompressed on the fly if it ends in .gz or .xz."""
     ending = path.suffix.lower()
     if ending == ".gz":
         with gzip.open(path, "rb") as unzipped:

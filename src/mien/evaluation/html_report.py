@@ -53,7 +53,7 @@ LIMITS = (
 )
 LIMITS_OF_FACES = (
     "The data names no ages, origins or skin tones: performance for different groups of people is unknown.",
-    "An expression is what a face shows. It is not what a person feels, and no basis for judgements about anyone.",
+    "An expression is what a face shows. It is not what a person feels, and no basis for decisions about anyone.",
 )
 
 

@@ -58,7 +58,7 @@ class Metrics:
         accuracy: share of rows predicted correctly.
         macro_f1: mean F1 over all labels; one that occurs in neither targets nor predictions counts 0, as with
             scikit-learn's ``f1_score(labels=all, average="macro", zero_division=0)``.
-        balanced_accuracy: mean recall over the labels that occur in the targets, as with scikit-learn's
+        balanced_accuracy: recall averaged over the labels that occur in the targets, as with scikit-learn's
             ``balanced_accuracy_score``.
         ece: expected calibration error; NaN, as nll and brier, where every row was missed.
         nll: mean negative log-likelihood of the true label, in nats; its probability is clipped to

@@ -73,7 +73,7 @@ def _figures(report: Report) -> Table:
     table.add_column(style="dim")
     table.add_row("accuracy", _figure(metrics.accuracy), f"95 % interval {low:.4f} to {high:.4f}")
     table.add_row("macro-F1", _figure(metrics.macro_f1), "mean F1 over all labels")
-    table.add_row("balanced accuracy", _figure(metrics.balanced_accuracy), "mean recall over the labels that occur")
+    table.add_row("balanced accuracy", _figure(metrics.balanced_accuracy), "recall averaged over the labels that occur")
     table.add_row("ECE", _figure(metrics.ece), "expected calibration error, 15 bins; 0 is best")
     table.add_row("NLL", _figure(metrics.nll), "negative log-likelihood in nats; 0 is best")
     table.add_row("Brier", _figure(metrics.brier), "squared error, 0 is best, 2 is worst")

@@ -39,13 +39,16 @@ ModelsOption = Annotated[
         "-m",
         metavar="MODEL",
         rich_help_panel=MODEL,
-        help="Name of a model, an .onnx file, or a run directory. [compact] Repeat it to compare others with the first.",
+        help="Name of a model, an .onnx file, or a run directory. [compact] Repeat it to compare with the first.",
     ),
 ]
 EvaluatedHeadOption = Annotated[
     str,
     typer.Option(
-        "--head", metavar="NAME", rich_help_panel=MODEL, help="Output head: fused, or one of the model's. [the data's]"
+        "--head",
+        metavar="NAME",
+        rich_help_panel=MODEL,
+        help="Output head: fused, or one of the model's own. [the data's]",
     ),
 ]
 EvaluatedSplitOption = Annotated[
