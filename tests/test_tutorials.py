@@ -22,7 +22,7 @@ SAYS = {
     "transfer_learning.py": ["DRAWN DATA", "to choose the epoch", "from scratch", "random, frozen + MLP",
                              "other expressions, fine-tuned", "RANDOM", "features kept", "sha256:"],
     "evaluating_honestly.py": ["DRAWN DATA", "40 images of the test have a copy", "by heart, the copies alone",
-                            "fitted on half", "of the sure answers wrong", "without a face found", "covered: mouth"],
+                            "fitted on half", "of the sure answers wrong", "without a face found", "occlusion: mouth"],
     "to_a_product.py": ["one bit of the file changed: refused", "the card's", "in one call:  happy",
                         "decompression bomb", "steadied: changes of word", "'code': 'unreadable_image'",
                         "ended with exit code 0"],

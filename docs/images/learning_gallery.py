@@ -97,7 +97,7 @@ def of_network(run: Path, data: Path) -> None:
     write(HERE / "filters.png", grey_rgb(tiled(np.stack(made[:: SHOWN + 1]).astype(np.float32), SHOWN, 2)))
     write(Path("filters-and-crops.png"), grey_rgb(tiled(np.stack(made).astype(np.float32), SHOWN + 1, 2)))
     some = np.random.default_rng(0).permutation(len(crops))[:800]
-    colours = [colour_of(str(crops.truths[0].labels[answer])) for answer in crops.truths[0].answers[some]]
+    colours = [colour_of(str(crops.truths[0].labels[answer])) for answer in crops.truths[0].class_ids[some]]
     places = tsne(hidden(model, crops.crops[some]))
     write(Path("hidden-faces.png"), map_image(places, crops.crops[some], colours))
     blank = np.repeat(np.array(colours, np.uint8)[:, None, None], card.size, axis=1).repeat(card.size, axis=2)

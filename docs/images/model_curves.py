@@ -1,4 +1,4 @@
-"""Draws the curves of docs/model.md: what withholding unsure answers buys, and what probabilities are worth.
+"""Draws the curves of docs/model.md: risk-coverage curves and reliability diagrams.
 
 Run from the root: ``python docs/images/model_curves.py FER2013_FOLDER PHOTOS``; needs matplotlib.
 """
@@ -15,50 +15,50 @@ from matplotlib.ticker import PercentFormatter
 
 from mien.classification.classifier import Classifier
 from mien.data import load as load_dataset
-from mien.data import photos
-from mien.evaluation.inference import judge_crops, judge_photos
+from mien.data.folders import read_photos
+from mien.evaluation.evaluate import evaluate_crops, evaluate_photos
 from mien.evaluation.metrics import reliability_bins, risk_coverage
 from mien.models.store import ModelStore
 from mien.recognizer import Recognizer, find_detector
 
 if TYPE_CHECKING:
-    from mien.evaluation.predictions import Judged
+    from mien.evaluation.predictions import SplitPredictions
 
 TARGET = Path(__file__).with_name("unsure.png")
-LABEL_SETS = ("fer2013", "ferplus", "fused")
-FEW = 20
-"""A bin with fewer rows says nothing."""
+HEADS = ("fer2013", "ferplus", "fused")
+MIN_BIN_ROWS = 20
+"""Bins and thresholds with fewer rows are not drawn."""
 
 
-def curves(fer2013: Path, images: Path) -> dict[str, Judged]:
-    """What was answered, by what it is called in the image."""
+def curves(fer2013: Path, images: Path) -> dict[str, SplitPredictions]:
+    """Predictions by their name in the legend."""
     store = ModelStore()
     classifier = Classifier(store.load("compact"))
     split = load_dataset(fer2013).split("PublicTest")
-    found = {f"PublicTest, {labels}": judge_crops(classifier, split, labels) for labels in LABEL_SETS}
+    found = {f"PublicTest, {head}": evaluate_crops(classifier, split, head) for head in HEADS}
     recognizer = Recognizer(find_detector("auto", store), classifier)
-    return found | {"photos, answer": judge_photos(recognizer, photos.read(images), ["disgust"])}
+    return found | {"photos, fused": evaluate_photos(recognizer, read_photos(images), ["disgust"])}
 
 
-def draw(found: dict[str, Judged]) -> None:
-    """Both plots, as an image."""
-    figure, (risk, trust) = plt.subplots(1, 2, figsize=(10, 4.2), layout="constrained")
-    for name, judged in found.items():
-        rows, truth = judged.probabilities[judged.found], judged.answers[judged.found]
-        curve = risk_coverage(rows, truth)
-        shown = curve.kept >= FEW
+def draw(found: dict[str, SplitPredictions]) -> None:
+    """Draw both plots as one image."""
+    figure, (risk, reliability) = plt.subplots(1, 2, figsize=(10, 4.2), layout="constrained")
+    for name, predictions in found.items():
+        rows, targets = predictions.probabilities[predictions.found], predictions.targets[predictions.found]
+        curve = risk_coverage(rows, targets)
+        shown = curve.kept >= MIN_BIN_ROWS
         (line,) = risk.plot(curve.coverage[shown], curve.error[shown], label=name)
-        at = int(np.searchsorted(curve.thresholds, judged.unsure_below))
+        at = int(np.searchsorted(curve.thresholds, predictions.unsure_below))
         if at < len(curve.kept):
             risk.plot(curve.coverage[at], curve.error[at], "o", color=line.get_color())
-        bins = [one for one in reliability_bins(rows, truth) if one.count >= FEW]
-        trust.plot([one.confidence for one in bins], [one.accuracy for one in bins], ".-", label=name)
-    risk.set(xlabel="faces answered, the surest first", ylabel="answers that are wrong", xlim=(0, 1), ylim=(0, None))
-    risk.set_title("Unsure: each dot is the card's threshold", fontsize=11)
-    trust.plot((0, 1), (0, 1), color="grey", linewidth=0.8, linestyle="--")
-    trust.set(xlabel="probability told", ylabel="answers that are right", xlim=(0.2, 1), ylim=(0.2, 1))
-    trust.set_title("Calibration: the dashed line is as told", fontsize=11)
-    for axes in (risk, trust):
+        bins = [bin_ for bin_ in reliability_bins(rows, targets) if bin_.count >= MIN_BIN_ROWS]
+        reliability.plot([bin_.confidence for bin_ in bins], [bin_.accuracy for bin_ in bins], ".-", label=name)
+    risk.set(xlabel="coverage, most confident first", ylabel="error rate", xlim=(0, 1), ylim=(0, None))
+    risk.set_title("Risk-coverage: each dot is the card's threshold", fontsize=11)
+    reliability.plot((0, 1), (0, 1), color="grey", linewidth=0.8, linestyle="--")
+    reliability.set(xlabel="confidence", ylabel="accuracy", xlim=(0.2, 1), ylim=(0.2, 1))
+    reliability.set_title("Calibration: the dashed line is ideal", fontsize=11)
+    for axes in (risk, reliability):
         axes.xaxis.set_major_formatter(PercentFormatter(1))
         axes.yaxis.set_major_formatter(PercentFormatter(1))
         axes.grid(alpha=0.3)

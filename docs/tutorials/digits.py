@@ -47,14 +47,14 @@ print(tutorial_data.origin())
 # on it.
 
 # %%
-from mien.data.contact_sheet import overview
+from mien.data.summary import overview
 
 FULL = tutorial_data.folder() is not None
 training, validation = tutorial_data.digits(8000, 2000) if FULL else tutorial_data.digits(600, 300)
 truth = training.truths[0]
 print(f"{len(training)} digits to learn from, {len(validation)} held out; face crops are {training.crops.shape[1:]}")
 
-rows = [np.flatnonzero(truth.answers == label) for label in range(10)]
+rows = [np.flatnonzero(truth.class_ids == label) for label in range(10)]
 display(Image.fromarray(overview(training.crops, truth.labels, rows)).reduce(2))
 
 # %% [markdown]
@@ -135,7 +135,7 @@ def answers_of(name):
     return predict_logits(trained[name].model, validation.crops)["classes"].argmax(axis=1)
 
 
-truths = validation.truths[0].answers
+truths = validation.truths[0].class_ids
 found = {name: judged(run.model, validation, 0) for name, run in trained.items()}
 before = answers_of(DENSE[0]) == truths
 for name, one in found.items():
@@ -156,7 +156,7 @@ from mien.tutorial.figures import confusion_image
 display(Image.fromarray(confusion_image([found[CONV]])))
 
 # %%
-from mien.data.contact_sheet import captioned
+from mien.data.summary import captioned
 from mien.classification.probabilities import softmax
 
 shares = softmax(predict_logits(trained[CONV].model, validation.crops)["classes"])

@@ -31,18 +31,18 @@ from PIL import Image, ImageFilter
 
 from mien.apps.cli.demo import PORTRAIT
 from mien.classification.classifier import Classifier
-from mien.data import photos
-from mien.data.audit import audit, copies
+from mien.data.audit import audit
 from mien.data.dataset import PUBLIC_TEST, Dataset
-from mien.data.photos import LabelledPhotos
+from mien.data.duplicates import find_duplicates
+from mien.data.folders import LabelledPhotos, read_photos
 from mien.evaluation import plots
 from mien.evaluation.bootstrap import bootstrap
 from mien.evaluation.calibration import fit_vector_scaling, unsure_threshold
-from mien.evaluation.evaluation import Evaluation
-from mien.evaluation.inference import judge_crops, judge_photos
-from mien.evaluation.metrics import judge, reliability_bins, risk_coverage
-from mien.evaluation.page import report_page
-from mien.evaluation.robustness import SUITE, changed_by
+from mien.evaluation.evaluate import Evaluation
+from mien.evaluation.evaluate import evaluate_crops, evaluate_photos
+from mien.evaluation.metrics import compute_metrics, reliability_bins, risk_coverage
+from mien.evaluation.html_report import report_page
+from mien.evaluation.robustness import SUITE, corrupt
 from mien.media.files import write_text
 from mien.media.image import read, write
 from mien.tutorial import tutorial_data
@@ -86,7 +86,8 @@ def joined(one, other):
     """Two parts of one data set as one."""
     truth, more = one.truths[0], other.truths[0]
     together = {
-        name: np.concatenate([getattr(truth, name), getattr(more, name)]) for name in ("targets", "weights", "judged")
+        name: np.concatenate([getattr(truth, name), getattr(more, name)])
+        for name in ("targets", "weights", "evaluated")
     }
     splits = np.concatenate([one.splits, other.splits])
     rows = np.array([str(row) for row in range(len(splits))])
@@ -101,7 +102,7 @@ if not REAL:
     planted.crops[20:] = planted.crops[20:, :, ::-1]
     test = joined(test, replace(planted, splits=np.full(40, PUBLIC_TEST)))
 data = joined(training, test)
-findings = audit(data, alike=0.93 if REAL else 0.99)
+findings = audit(data, similarity=0.93 if REAL else 0.99)
 print(f"{data.name}: {len(training):,} to learn from, {len(test):,} to judge by")
 print("found:", findings.counts())
 print(f"{findings.leaked(PUBLIC_TEST)} images of the test have a copy in Training")
@@ -118,13 +119,13 @@ if not REAL:
 
 # %%
 truth = test.truths[0]
-nearest = copies(test.crops, training.crops, alike=0.93 if REAL else 0.99)
-by_heart = np.eye(len(truth.labels))[training.truths[0].answers[nearest.nearest]]
+nearest = find_duplicates(test.crops, training.crops, similarity=0.93 if REAL else 0.99)
+by_heart = np.eye(len(truth.labels))[training.truths[0].class_ids[nearest.nearest]]
 copied = nearest.found
 for name, rows in (("all", copied | True), ("without the copies", ~copied), ("the copies alone", copied)):
-    told(f"by heart, {name}", judge(by_heart[rows], truth.answers[rows], truth.labels))
+    told(f"by heart, {name}", compute_metrics(by_heart[rows], truth.class_ids[rows], truth.labels))
 classifier = Classifier(ModelStore().load("compact"))
-judged = judge_crops(classifier, test)
+judged = evaluate_crops(classifier, test)
 for name, rows in (("all", copied | True), ("without the copies", ~copied), ("the copies alone", copied)):
     told(f"compact, {name}", judged.report_on(rows).metrics)
 
@@ -168,10 +169,10 @@ for count in (50, 100, 200, len(judged)):
 # one, and a "model" that always predicts that one.
 
 # %%
-answers, common = truth.answers, int(np.bincount(truth.answers).argmax())
+answers, common = truth.class_ids, int(np.bincount(truth.class_ids).argmax())
 kept = (answers == common) | (np.arange(len(answers)) % 10 == 0)
 always = np.tile(np.eye(len(truth.labels))[common], (kept.sum(), 1))
-told(f"always {truth.labels[common]}", judge(always, answers[kept], truth.labels))
+told(f"always {truth.labels[common]}", compute_metrics(always, answers[kept], truth.labels))
 told("compact", judged.report_on(kept).metrics)
 
 # %% [markdown]
@@ -202,7 +203,7 @@ fitted = fit_vector_scaling(logits[first], answers[first])
 print(f"temperature in the card: {head.temperature:.2f}; fitted on half of these images: {fitted[0]:.2f}")
 for name, calibration in (("as-shipped", (head.temperature, head.offsets, head.scales)), ("fitted", fitted)):
     rows = softmax(logits[~first], *calibration)
-    metrics = judge(rows, answers[~first], truth.labels)
+    metrics = compute_metrics(rows, answers[~first], truth.labels)
     print(f"{name:10} accuracy {metrics.accuracy:.3f}  ECE {metrics.ece:.3f}  NLL {metrics.nll:.3f}")
     show(f"reliability-{name}", plots.reliability(reliability_bins(rows, answers[~first], bins=10)))
 
@@ -263,9 +264,9 @@ def spoilt(folder):
 
 
 real_photos = REAL is not None and (REAL / "photos").is_dir()
-labelled = photos.read(REAL / "photos") if real_photos else spoilt(OUT / "photos")
+labelled = read_photos(REAL / "photos") if real_photos else spoilt(OUT / "photos")
 recognizer = Recognizer.load()
-whole = judge_photos(recognizer, labelled, leave_out=["disgust"] if real_photos else [])
+whole = evaluate_photos(recognizer, labelled, exclude_labels=["disgust"] if real_photos else [])
 print(f"{len(whole)} photos, {whole.report.missed} without a face found")
 told("missed faces are wrong", whole.metrics)
 told("missed faces left out", whole.report_on(whole.found).metrics)
@@ -295,11 +296,11 @@ for name, rows in groups.items():
 
 # %%
 some = test.select(np.arange(min(len(test), 1000 if REAL else 200)))
-told("face crops as they are", judge_crops(classifier, some).metrics)
-for corruption in (one for one in SUITE if one.kind in {"blur", "noise", "small", "covered"}):
+told("face crops as they are", evaluate_crops(classifier, some).metrics)
+for corruption in (one for one in SUITE if one.kind in {"blur", "noise", "resolution", "occlusion"}):
     told(
         f"{corruption.kind}: {corruption.step}",
-        judge_crops(classifier, replace(some, crops=changed_by(corruption, some.crops))).metrics,
+        evaluate_crops(classifier, replace(some, crops=corrupt(corruption, some.crops))).metrics,
     )
 
 # %% [markdown]
@@ -330,4 +331,5 @@ print(f"{OUT / 'report.html'}: open it in a browser")
 # 6. Are the probabilities calibrated on *these* images?
 # 7. For whom and for what was it never measured?
 #
-# To try: plant 200 copies; `PROMISE = 0.05`; your own photos in folders by expression (`mien.data.photos.read`).
+# To try: plant 200 copies; `PROMISE = 0.05`; your own photos in folders by expression
+# (`mien.data.folders.read_photos`).

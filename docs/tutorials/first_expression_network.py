@@ -53,12 +53,12 @@ print(tutorial_data.origin())
 # until the very end: a split that you have looked at many times gives optimistic figures.
 
 # %%
-from mien.data import fer2013
-from mien.data.dataset import training_and_validation
+from mien.data.pixel_csv import read_fer2013
+from mien.data.splits import training_and_validation
 
 FULL = tutorial_data.folder() is not None
 csv = tutorial_data.faces_csv(Path("faces.csv"), training=700, validation=280)
-data = fer2013.read(csv)
+data = read_fer2013(csv)
 print(f"{len(data):,} faces of {data.crops.shape[1:]}; {len(data.rejected)} lines can't be read")
 print({name: int((data.splits == name).sum()) for name in data.split_names()})
 
@@ -69,21 +69,21 @@ print({name: int((data.splits == name).sum()) for name in data.split_names()})
 # data audit` finds duplicates and wrong labels.)
 
 # %%
-from mien.data.contact_sheet import overview
+from mien.data.summary import overview
 
 training, validation = training_and_validation(data)
 # a third of FER2013 tells the story in minutes; its order is that of chance
 training = training.select(np.arange(min(len(training), 10_000)))
 truth = training.truths[0]
-rows = [np.flatnonzero(truth.answers == label) for label in range(len(truth.labels))]
+rows = [np.flatnonzero(truth.class_ids == label) for label in range(len(truth.labels))]
 display(Image.fromarray(overview(training.crops, truth.labels, rows)).reduce(2))
 
 # %%
-counts = np.bincount(truth.answers, minlength=len(truth.labels))
+counts = np.bincount(truth.class_ids, minlength=len(truth.labels))
 for label, count in zip(truth.labels, counts, strict=True):
     print(f"{label:9} {count:6,}  {'#' * round(60 * count / counts.max())}")
 most = str(truth.labels[counts.argmax()])
-always = np.mean(validation.truths[0].answers == counts.argmax())
+always = np.mean(validation.truths[0].class_ids == counts.argmax())
 print(f"\nto answer {most!r} always is right {always:.1%} of the time: what a network must beat")
 
 # %% [markdown]
@@ -96,8 +96,8 @@ print(f"\nto answer {most!r} always is right {always:.1%} of the time: what a ne
 # %%
 from mien.tutorial.targets import cross_entropy, one_hot
 
-target = one_hot(truth.answers[:1], 7)
-print(f"the first face is labelled {truth.labels[truth.answers[0]]}:", target[0].astype(int))
+target = one_hot(truth.class_ids[:1], 7)
+print(f"the first face is labelled {truth.labels[truth.class_ids[0]]}:", target[0].astype(int))
 for words, shares in {
     "knows nothing": np.full((1, 7), 1 / 7),
     "leans to the truth": 0.5 * target + 0.5 / 7,
@@ -199,7 +199,7 @@ display(Image.fromarray(confusion_image([found])))
 # time. Below `unsure_below` a prediction is marked unsure.
 
 # %%
-from mien.evaluation.metrics import judge
+from mien.evaluation.metrics import compute_metrics
 from mien.classification.probabilities import softmax
 from mien.training.export.export import export
 from mien.training.engine.validation import predict_logits
@@ -209,7 +209,7 @@ head = card.heads[0]
 print(f"{RUN / 'model.onnx'}: {(RUN / 'model.onnx').stat().st_size / 1e6:.1f} MB, labels {[*map(str, head.labels)]}")
 logits = predict_logits(run.model, validation.crops)["fer2013"]
 for words, calibration in {"as learnt": (1.0,), "calibrated": (head.temperature, head.offsets, head.scales)}.items():
-    metrics = judge(softmax(logits, *calibration), validation.truths[0].answers, head.labels)
+    metrics = compute_metrics(softmax(logits, *calibration), validation.truths[0].class_ids, head.labels)
     print(
         f"{words:11} temperature {calibration[0]:.2f}: calibration error {metrics.ece:.3f}, "
         f"{metrics.accuracy:.1%} right"

@@ -185,7 +185,7 @@ from mien.training.engine.validation import predict_logits
 
 def right(model, data):
     """Which faces of a split a network names right."""
-    return predict_logits(model, data.crops)["fer2013"].argmax(axis=1) == data.truths[0].answers
+    return predict_logits(model, data.crops)["fer2013"].argmax(axis=1) == data.truths[0].class_ids
 
 
 before = right(trained["nothing"].model, validation)

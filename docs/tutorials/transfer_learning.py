@@ -39,7 +39,7 @@ prepare_backend()
 import keras
 
 from mien.data.dataset import one_hot
-from mien.evaluation.metrics import judge, wilson_interval
+from mien.evaluation.metrics import compute_metrics, wilson_interval
 from mien.tutorial.figures import figure, frame_of
 from mien.classification.probabilities import softmax
 from mien.training.engine.compilation import plain, shape_of
@@ -77,7 +77,7 @@ EACH = 20 if FULL else 6
 def showing(data, names):
     """The rows of some labels, under these labels alone."""
     truth = data.truths[0]
-    words = np.array(truth.labels)[truth.answers]
+    words = np.array(truth.labels)[truth.class_ids]
     rows = np.flatnonzero(np.isin(words, names))
     return replace(
         data.select(rows), truths=(one_hot("classes", names, np.array([names.index(w) for w in words[rows]])),)
@@ -86,7 +86,7 @@ def showing(data, names):
 
 def split_off(data, each):
     """So many rows of each label, and the rest."""
-    answers = data.truths[0].answers
+    answers = data.truths[0].class_ids
     taken = np.concatenate([np.flatnonzero(answers == label)[:each] for label in range(len(data.truths[0].labels))])
     chosen = np.isin(np.arange(len(data)), taken)
     return data.select(chosen), data.select(~chosen)
@@ -126,7 +126,7 @@ def learn(name, training, validation, config, start=None):
 def accuracy(model, data):
     """The metrics of a network on some data."""
     truth = data.truths[0]
-    return judge(softmax(predict_logits(model, data.crops)["classes"]), truth.answers, truth.labels)
+    return compute_metrics(softmax(predict_logits(model, data.crops)["classes"]), truth.class_ids, truth.labels)
 
 
 first = {

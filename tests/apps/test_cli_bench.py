@@ -27,12 +27,12 @@ def test_robustness_tells_each_change_their_mean_and_the_worst(mien, fer2013):
     assert code == 0
     told = json.loads(out)
     accuracies = [row["accuracy"] for row in told["rows"]]
-    assert (told["rows"][0]["change"], len(accuracies)) == ("none", 28)
+    assert (told["rows"][0]["corruption"], len(accuracies)) == ("none", 28)
     assert told["mean"] == pytest.approx(np.mean(accuracies[1:]))
     table = mien("bench", "robustness", fer2013).out
     assert f"{told['mean']:.3f}" in table
     assert f"{min(accuracies[1:]):.3f}" in table
-    assert "dark glasses" in table
+    assert "sunglasses" in table
 
 
 def test_detectors_stand_side_by_side(mien, tmp_path):

@@ -28,7 +28,7 @@ def test_photos_become_a_data_set(mien, photos, tmp_path):
     done = mien("data", "crop", photos, "--out", out, "--detector", "haar")
     assert (done.code, done.out) == (0, "")
     assert "1 face crops" in done.err
-    assert "not cut: 1 no face, 1 several faces" in done.err
+    assert "not cropped: 1 no face, 1 several faces" in done.err
     assert statuses(out) == {
         "happy/one.png": "cropped",
         "happy/two.png": "several faces",

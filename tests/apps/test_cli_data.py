@@ -8,7 +8,7 @@ import os
 import numpy as np
 import pytest
 
-from mien.data.exclusion import read_list
+from mien.data.splits import read_list
 
 ROWS = (
     (3, 0, "Training"),
@@ -69,27 +69,27 @@ def test_audit_for_people(mien, fer2013, tmp_path):
     lines = [line.strip().split("  ", 1) for line in out.splitlines()[1:]]
     told = {what.strip(): int(count) for count, what in lines}
     assert code == 0
-    assert told["groups of copies; 2 of the same pixels throughout"] == 2
+    assert told["groups of duplicates; 2 with identical pixels"] == 2
     assert told["groups with conflicting labels"] == 1
-    assert told["images of PublicTest with a copy in another split"] == 1
+    assert told["images of PublicTest with a duplicate in another split"] == 1
     assert told["blank images"] == 1
-    assert told["rows of Training are better left out: without.txt"] == 4
+    assert told["rows of Training should be excluded: exclude.txt"] == 4
 
 
 def test_audit_writes_a_page_all_findings_and_a_list(mien, fer2013, tmp_path):
     out = mien("data", "audit", fer2013, "--out", tmp_path / "audit", "--json").out
     folder = tmp_path / "audit"
-    assert sorted(file.name for file in folder.iterdir()) == ["audit.html", "audit.json", "without.txt"]
+    assert sorted(file.name for file in folder.iterdir()) == ["audit.html", "audit.json", "exclude.txt"]
     assert (folder / "audit.json").read_text(encoding="utf-8") == out
     assert [group["rows"] for group in json.loads(out)["groups"]] == [["3", "4"], ["2", "6"]]
-    assert read_list(folder / "without.txt") == ("2", "3", "4", "8")
+    assert read_list(folder / "exclude.txt") == ("2", "3", "4", "8")
     assert (folder / "audit.html").read_text(encoding="utf-8").startswith("<!DOCTYPE html>")
 
 
-@pytest.mark.parametrize(("options", "unseen"), [([], None), (["--faces", "--detector", "haar"], [*"2345678"])])
-def test_faces_are_looked_for_when_asked(mien, fer2013, tmp_path, options, unseen):
+@pytest.mark.parametrize(("options", "without_face"), [([], None), (["--faces", "--detector", "haar"], [*"2345678"])])
+def test_faces_are_looked_for_when_asked(mien, fer2013, tmp_path, options, without_face):
     out = mien("data", "audit", fer2013, "--out", tmp_path / "audit", "--json", *options).out
-    assert json.loads(out)["unseen"] == unseen
+    assert json.loads(out)["no_face"] == without_face
 
 
 def test_folders_of_images(mien, paint, portrait, tmp_path):
@@ -100,7 +100,7 @@ def test_folders_of_images(mien, paint, portrait, tmp_path):
     (group,) = told["groups"]
     assert group["rows"] == ["test/happy/c.png", "train/happy/a.png", "train/sad/b.png"]
     assert (group["conflict"], group["leak"], group["mirrored"]) == (True, True, True)
-    assert set(read_list(tmp_path / "out" / "without.txt")) == {"train/happy/a.png", "train/sad/b.png"}
+    assert set(read_list(tmp_path / "out" / "exclude.txt")) == {"train/happy/a.png", "train/sad/b.png"}
 
 
 @pytest.mark.parametrize(
@@ -110,7 +110,7 @@ def test_folders_of_images(mien, paint, portrait, tmp_path):
         (["audit", "gone", "--out", "x"], ["gone"]),
         (["audit", "fer2013.csv"], ["--out"]),
         (["audit", "fer2013.csv", "--out", "fer2013.csv/x"], ["can't write fer2013.csv"]),
-        (["audit", "fer2013.csv", "--out", "x", "--alike", "7"], ["0.5 to 1", "7"]),
+        (["audit", "fer2013.csv", "--out", "x", "--similarity", "7"], ["0.5 to 1", "7"]),
         (["audit", "fer2013.csv", "--out", "x", "--faces", "--detector", "nope"], ["'nope'", "yunet"]),
     ],
     ids=" ".join,

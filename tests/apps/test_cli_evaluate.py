@@ -12,7 +12,7 @@ from mien.emotions import FER2013, FERPLUS
 SPLITS = ("Training", "PublicTest", "PrivateTest")
 FIELDS = {
     *("accuracy", "macro_f1", "ece", "nll", "n", "per_class", "confusion", "model", "data", "split"),
-    *("head", "labels", "missed", "excluded", "rejected", "accuracy_interval", "mean_recall", "brier"),
+    *("head", "labels", "missed", "excluded", "rejected", "accuracy_interval", "balanced_accuracy", "brier"),
 }
 
 
@@ -125,7 +125,7 @@ def test_rows_with_a_copy_in_training_are_left_out_of_a_second_figure(mien, fer2
     assert written == json.loads(out)
     assert (without["n"], written["n"]) == (9, 10)
     page = (tmp_path / "report" / "report.html").read_text()
-    assert "1 of 10 rows have a copy in Training" in page
+    assert "1 of 10 rows have a duplicate in Training" in page
 
 
 def test_several_models_are_compared_on_the_same_rows(mien, fer2013, tmp_path, shipped_model):
@@ -166,7 +166,7 @@ def test_photos_go_through_the_whole_chain(mien, photos):
 
 
 def test_expressions_left_out(mien, photos):
-    options = ("--leave-out", "disgust", "--leave-out", "Neutral")
+    options = ("--exclude-label", "disgust", "--exclude-label", "Neutral")
     report = json.loads(mien("evaluate", "--data", photos, "--photos", "--json", *options).out)
     assert (report["n"], report["accuracy"], report["excluded"]) == (1, 1, 2)
     assert report["split"] == "without disgust, neutral"
@@ -180,9 +180,9 @@ def test_expressions_left_out(mien, photos):
         (["--head", "ferplus"], ["'ferplus'"]),
         (["--model", "nope"], ["compact", "'nope'"]),
         (["--model", "compact", "--model", "compact"], ["different models", "compact, compact"]),
-        (["--leave-out", "sad"], ["--photos"]),
+        (["--exclude-label", "sad"], ["--photos"]),
         (["--photos", "--split", "PublicTest"], ["--split"]),
-        (["--photos", "--leave-out", "hapy"], ["'hapy'"]),
+        (["--photos", "--exclude-label", "hapy"], ["'hapy'"]),
         (["--photos", "--detector", "nope"], ["whole", "'nope'"]),
         (["--data", "gone"], ["gone"]),
         (["--out", "fer2013.csv/x"], ["can't write fer2013.csv"]),

@@ -182,7 +182,7 @@ def test_help_fits_80_columns_and_cuts_nothing(mien, monkeypatch, command):
         ("demo", "--out"),
         ("train", "--data --out --config --model -m --epochs --batch --seed --precision"),
         ("export", "RUN --data"),
-        ("evaluate", "--data --model --split --head --photos --detector --leave-out --json --out"),
+        ("evaluate", "--data --model --split --head --photos --detector --exclude-label --json --out"),
     ],
 )
 def test_help_names_each_option(mien, monkeypatch, command, options):

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from audited import faulty
 
-from mien.data.contact_sheet import GAP, LARGEST, SMALLEST, WIDTH, captioned, sheet, tile, write_sheets
+from mien.data.summary import GAP_PX, MAX_TILE_PX, MIN_TILE_PX, SHEET_WIDTH_PX, captioned, sheet, tile, write_sheets
 from mien.errors import UsageError
 from mien.media.image import read as read_image
 
@@ -20,20 +20,20 @@ def shades(count, size, channels):
 
 
 @pytest.mark.parametrize(
-    ("size", "side"), [(8, SMALLEST), (48, 96), (64, 64), (100, 100), (LARGEST, LARGEST), (224, LARGEST)]
+    ("size", "side"), [(8, MIN_TILE_PX), (48, 96), (64, 64), (100, 100), (MAX_TILE_PX, MAX_TILE_PX), (224, MAX_TILE_PX)]
 )
 @pytest.mark.parametrize("channels", [1, 3])
 def test_crops_lie_in_rows(size, side, channels):
     made = sheet(shades(7, size, channels), columns=3)
-    step = side + GAP
-    assert made.shape == (3 * step + GAP, 3 * step + GAP, 3)
-    centres = made[GAP + side // 2 :: step, GAP + side // 2 :: step, 0]
+    step = side + GAP_PX
+    assert made.shape == (3 * step + GAP_PX, 3 * step + GAP_PX, 3)
+    centres = made[GAP_PX + side // 2 :: step, GAP_PX + side // 2 :: step, 0]
     assert centres.tolist() == [[0, 3, 6], [9, 12, 15], [18, 255, 255]]
-    assert (made[:GAP] == 255).all()
+    assert (made[:GAP_PX] == 255).all()
 
 
 def test_a_sheet_is_about_as_wide_as_a_screen():
-    assert WIDTH - 100 - GAP <= sheet(shades(80, 48, 1)).shape[1] <= WIDTH
+    assert SHEET_WIDTH_PX - 100 - GAP_PX <= sheet(shades(80, 48, 1)).shape[1] <= SHEET_WIDTH_PX
 
 
 def test_colours_stay():

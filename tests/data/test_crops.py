@@ -10,7 +10,7 @@ from skimage.data import astronaut
 
 from mien.data import crops
 from mien.data import load as load_dataset
-from mien.data.crops import CROPPED, NO_FACE, SEVERAL, UNREADABLE, Cutting, counted, crop_photos
+from mien.data.crops import CROPPED, NO_FACE, SEVERAL, UNREADABLE, CropSettings, count_by_status, crop_photos
 from mien.detection import HaarDetector, WholeDetector
 from mien.errors import DatasetError, UsageError
 from mien.media.image import encode
@@ -61,7 +61,7 @@ def detector():
 
 @pytest.fixture
 def cutting(detector):
-    return Cutting(detector, RULE)
+    return CropSettings(detector, RULE)
 
 
 @pytest.fixture
@@ -103,7 +103,7 @@ def test_what_can_be_cut_is_cut_and_everything_is_listed(photos, cutting, tmp_pa
     }
     assert {fate.source: fate.status for fate in fates} == expected
     assert {source: row["status"] for source, row in listed(out).items()} == expected
-    assert counted(fates) == {CROPPED: 1, NO_FACE: 1, SEVERAL: 1, UNREADABLE: 2}
+    assert count_by_status(fates) == {CROPPED: 1, NO_FACE: 1, SEVERAL: 1, UNREADABLE: 2}
     assert list(tree(out)) == ["happy/a.png"]
     row = listed(out)["happy/a.png"]
     assert [float(row[edge]) for edge in ("left", "top", "right", "bottom")] == [8.5, 9.25, 40, 44.5]
@@ -124,7 +124,7 @@ def test_the_crops_are_a_data_set(photos, cutting, tmp_path, names, splits):
     assert data.rows.tolist() == names
     assert data.splits.tolist() == splits
     assert data.rejected == ()
-    assert data.face_crops.shape == (2, 48, 48, 1)
+    assert data.crops.shape == (2, 48, 48, 1)
 
 
 @pytest.mark.parametrize("kind", [HaarDetector, WholeDetector])
@@ -132,14 +132,16 @@ def test_the_crops_are_those_that_predict_classifies(tmp_path, classifier, kind)
     for place, frame in {"happy/a.png": PORTRAIT, "sad/b.png": PORTRAIT[:, ::-1], "sad/c.png": PORTRAIT // 2}.items():
         write_image(tmp_path / "photos" / place, frame)
     detector = kind()
-    crop_photos(tmp_path / "photos", tmp_path / "crops", Cutting(detector, classifier.card.crop, classifier.card.size))
+    crop_photos(
+        tmp_path / "photos", tmp_path / "crops", CropSettings(detector, classifier.card.crop, classifier.card.size)
+    )
     data = load_dataset(tmp_path / "crops")
     assert len(data) == 3
     seen = Recording(classifier)
     recognizer = Recognizer(detector, seen)
     for row in data.rows:
         recognizer.predict(tmp_path / "photos" / row)
-    np.testing.assert_array_equal(np.concatenate(seen.face_crops), data.face_crops)
+    np.testing.assert_array_equal(np.concatenate(seen.face_crops), data.crops)
 
 
 def test_a_legend_gives_the_folders(photos, cutting, tmp_path):
@@ -164,17 +166,17 @@ def test_the_largest_of_several_is_taken_on_request(photos, cutting, detector, t
 def test_a_run_that_was_broken_off_goes_on(photos, detector, tmp_path):
     names = [f"happy/{at}.png" for at in range(6)]
     root, out = photos(**dict.fromkeys(names, 1)), tmp_path / "crops"
-    crop_photos(root, tmp_path / "whole", Cutting(Marked(), RULE))
+    crop_photos(root, tmp_path / "whole", CropSettings(Marked(), RULE))
 
     def break_off(share):
         if share >= 0.5:
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        crop_photos(root, out, Cutting(detector, RULE), break_off)
+        crop_photos(root, out, CropSettings(detector, RULE), break_off)
     assert len(tree(out)) == 3
     shares = []
-    crop_photos(root, out, Cutting(detector, RULE), shares.append)
+    crop_photos(root, out, CropSettings(detector, RULE), shares.append)
     assert detector.asked == 6
     assert tree(out) == tree(tmp_path / "whole")
     assert (out / "crops.csv").read_bytes() == (tmp_path / "whole" / "crops.csv").read_bytes()
@@ -250,21 +252,21 @@ def test_crops_cut_otherwise_are_not_mixed(photos, cutting, tmp_path, change):
 
 @pytest.mark.parametrize("size", [8, 64, 256])
 def test_the_size_is_that_asked_for(photos, detector, tmp_path, size):
-    crop_photos(photos(**{"happy/a.png": 1}), tmp_path / "crops", Cutting(detector, RULE, size))
+    crop_photos(photos(**{"happy/a.png": 1}), tmp_path / "crops", CropSettings(detector, RULE, size))
     assert read_image(tmp_path / "crops" / "happy" / "a.png").shape == (size, size, 3)
 
 
 @pytest.mark.parametrize("size", [0, 7, 257, -48])
 def test_sizes_that_no_data_set_has_are_refused(detector, size):
     with pytest.raises(UsageError, match="8 to 256"):
-        Cutting(detector, RULE, size)
+        CropSettings(detector, RULE, size)
 
 
 @pytest.mark.parametrize("out", ["photos", "photos/crops", "."])
 def test_folders_within_each_other_are_refused(photos, cutting, tmp_path, out):
     root = photos(**{"happy/a.png": 1})
     before = sorted(tmp_path.rglob("*"))
-    with pytest.raises(DatasetError, match="apart from the photos"):
+    with pytest.raises(DatasetError, match="outside the photos"):
         crop_photos(root, tmp_path / out, cutting)
     assert sorted(tmp_path.rglob("*")) == before
 
@@ -318,9 +320,9 @@ def test_real_photos_become_crops(shared_data, tmp_path):
     legend = (shared_data / "photos" / "legend.csv").read_text(encoding="utf-8").splitlines()
     chosen = [line for line in legend if any(name in line for name in names)]
     (photos / "legend.csv").write_text("\n".join([legend[0], *chosen]))
-    fates = crop_photos(photos, tmp_path / "crops", Cutting(HaarDetector(), RULE))
+    fates = crop_photos(photos, tmp_path / "crops", CropSettings(HaarDetector(), RULE))
     assert len(fates) == 12
-    assert counted(fates)[CROPPED] >= 10
+    assert count_by_status(fates)[CROPPED] >= 10
     data = load_dataset(tmp_path / "crops")
-    assert len(data) == counted(fates)[CROPPED]
+    assert len(data) == count_by_status(fates)[CROPPED]
     assert data.truths[0].head == "fer2013"

@@ -5,7 +5,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from mien.data.dataset import HELD_OUT, Dataset, one_hot, training_and_validation
+from mien.data.dataset import Dataset, one_hot
+from mien.data.splits import HELD_OUT, training_and_validation
 from mien.errors import DatasetError
 
 if TYPE_CHECKING:
@@ -29,7 +30,7 @@ def made(answers: Sequence[int], splits: Sequence[str] | None = None, images: Se
 
 
 def counts(data: Dataset) -> list[int]:
-    return np.bincount(data.truths[0].answers, minlength=len(data.truths[0].labels)).tolist()
+    return np.bincount(data.truths[0].class_ids, minlength=len(data.truths[0].labels)).tolist()
 
 
 @pytest.mark.parametrize(

@@ -6,8 +6,8 @@ import os
 import numpy as np
 import pytest
 
-from mien.data import exclusion
 from mien.data import load as load_dataset
+from mien.data import splits
 from mien.errors import DatasetError
 from mien.media.image import write as write_image
 
@@ -29,8 +29,8 @@ PLACES = [
 
 def test_places_of_any_kind_come_back(tmp_path):
     path = tmp_path / "new" / "without.txt"
-    exclusion.write_list(path, {place: f"copy of\nrow\t{at}" for at, place in enumerate(PLACES)})
-    assert exclusion.read_list(path) == tuple(PLACES)
+    splits.write_list(path, {place: f"copy of\nrow\t{at}" for at, place in enumerate(PLACES)})
+    assert splits.read_list(path) == tuple(PLACES)
     lines = path.read_text(encoding="utf-8").splitlines()
     assert lines[0].startswith("#")
     assert lines[1] == "17\tcopy of row 0"
@@ -50,7 +50,7 @@ def test_places_of_any_kind_come_back(tmp_path):
 def test_lists_written_by_hand_are_read(tmp_path, text, places):
     path = tmp_path / "list.txt"
     path.write_bytes(text.encode())
-    assert exclusion.read_list(path) == places
+    assert splits.read_list(path) == places
 
 
 @pytest.mark.parametrize("content", [b"\xff\xfe3\0", b'"never closed\n', b'"a" and more\n', None])
@@ -59,15 +59,15 @@ def test_what_is_no_list_is_refused(tmp_path, content):
     if content is not None:
         path.write_bytes(content)
     with pytest.raises(DatasetError, match="one place a line"):
-        exclusion.read_list(path)
+        splits.read_list(path)
 
 
 def test_a_file_too_large_for_a_list_is_refused_unread(tmp_path):
     path = tmp_path / "list.txt"
     with path.open("wb") as file:
-        file.truncate(exclusion.LARGEST + 1)
+        file.truncate(splits.MAX_LIST_BYTES + 1)
     with pytest.raises(DatasetError, match="over 100000000 bytes"):
-        exclusion.read_list(path)
+        splits.read_list(path)
 
 
 @pytest.fixture
@@ -82,11 +82,11 @@ def data(tmp_path):
 
 def test_rows_of_a_list_are_left_out_and_the_digest_tells(data, tmp_path):
     path = tmp_path / "without.txt"
-    exclusion.write_list(path, {"sad/a.png": "a copy", "sad/torn.png": "it was never read"})
-    less = exclusion.leave_out(data, path)
+    splits.write_list(path, {"sad/a.png": "a copy", "sad/torn.png": "it was never read"})
+    less = splits.exclude_rows(data, path)
     assert less.rows.tolist() == ["happy/a.png", "happy/b.png", "sad/b.png"]
     assert less.crops.tobytes() == data.crops[[0, 1, 3]].tobytes()
-    assert less.truths[0].answers.tolist() == data.truths[0].answers[[0, 1, 3]].tolist()
+    assert less.truths[0].class_ids.tolist() == data.truths[0].class_ids[[0, 1, 3]].tolist()
     assert less.digest != data.digest
     assert len(less.digest) == len(hashlib.sha256().hexdigest())
 
@@ -98,8 +98,8 @@ def test_the_digest_depends_on_what_is_left_out_and_not_on_its_order(data):
 
 
 def test_an_empty_list_changes_nothing(data, tmp_path):
-    exclusion.write_list(tmp_path / "none.txt", {})
-    assert exclusion.leave_out(data, tmp_path / "none.txt").digest == data.digest
+    splits.write_list(tmp_path / "none.txt", {})
+    assert splits.exclude_rows(data, tmp_path / "none.txt").digest == data.digest
 
 
 @pytest.mark.parametrize("place", ["99", "happy/c.png", "HAPPY/a.png"])

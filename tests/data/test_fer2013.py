@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from mien.data import fer2013
-from mien.data.csv_rows import MOST_REJECTED
+from mien.data import pixel_csv
+from mien.data.csv_rows import MAX_REJECTED
 from mien.emotions import FER2013
 from mien.errors import DatasetError
 
@@ -57,7 +57,7 @@ def check(data, rows, lines):
     assert data.rows.tolist() == [str(line) for line in lines]
     assert data.crops.shape == (len(rows), side, side, 1)
     assert data.crops.tobytes() == b"".join(row.pixels for row in rows)
-    assert data.truths[0].answers.tolist() == [row.emotion for row in rows]
+    assert data.truths[0].class_ids.tolist() == [row.emotion for row in rows]
     assert data.splits.tolist() == [row.usage for row in rows]
 
 
@@ -77,7 +77,7 @@ def test_a_thousand_faults_are_rejected_by_line_and_all_else_is_exact(make_rows,
     path = tmp_path / "fer2013.csv"
     path.write_bytes(bom + end.join([b"emotion,pixels,Usage", *lines]))
 
-    data = fer2013.read(path)
+    data = pixel_csv.read_fer2013(path)
 
     good = sorted(set(range(2999)) - set(bad.tolist()))
     check(data, [rows[at] for at in good], [at + 2 for at in good])
@@ -92,7 +92,7 @@ def test_a_fault_costs_its_own_row_only(make_rows, write_csv, kind):
     rows = make_rows(3)
     lines = [row.line() for row in rows]
     lines[1] = FAULTS[kind][0](lines[1])
-    data = fer2013.read(write_csv(lines))
+    data = pixel_csv.read_fer2013(write_csv(lines))
     check(data, [rows[0], rows[2]], [2, 4])
     (found,) = data.rejected
     assert found.place == "3"
@@ -112,14 +112,14 @@ def test_a_fault_costs_its_own_row_only(make_rows, write_csv, kind):
 def test_columns_are_found_by_name(make_rows, write_csv, header):
     rows = make_rows(5)
     order = header.strip("\ufeff\r").replace("usage", "Usage").replace("Emotion", "emotion").replace("Pixels", "pixels")
-    data = fer2013.read(write_csv([row.line(order) for row in rows], header.encode()))
+    data = pixel_csv.read_fer2013(write_csv([row.line(order) for row in rows], header.encode()))
     check(data, rows, range(2, 7))
     assert data.rejected == ()
 
 
 def test_without_usage_all_rows_are_training(make_rows, write_csv):
     rows = make_rows(4)
-    data = fer2013.read(write_csv([row.line("emotion,pixels") for row in rows], b"emotion,pixels"))
+    data = pixel_csv.read_fer2013(write_csv([row.line("emotion,pixels") for row in rows], b"emotion,pixels"))
     assert data.split_names() == ("Training",)
     assert data.crops.tobytes() == b"".join(row.pixels for row in rows)
 
@@ -137,7 +137,7 @@ def test_without_usage_all_rows_are_training(make_rows, write_csv):
 )
 def test_a_header_without_labels_or_pixels_is_refused(make_rows, write_csv, header, word):
     with pytest.raises(DatasetError, match=word):
-        fer2013.read(write_csv([row.line() for row in make_rows(2)], header))
+        pixel_csv.read_fer2013(write_csv([row.line() for row in make_rows(2)], header))
 
 
 @pytest.mark.parametrize(
@@ -160,14 +160,14 @@ def test_a_header_without_labels_or_pixels_is_refused(make_rows, write_csv, head
 def test_spellings(make_rows, write_csv, edit, kept):
     lines = [row.line() for row in make_rows(3)]
     lines[1] = edit(lines[1])
-    data = fer2013.read(write_csv(lines))
+    data = pixel_csv.read_fer2013(write_csv(lines))
     assert [found.place for found in data.rejected] == ([] if kept else ["3"])
 
 
 def test_an_unknown_usage_is_a_split_of_its_own(make_rows, write_csv):
     lines = [row.line() for row in make_rows(3)]
     lines[1] = replaced(lines[1], 2, b"Extra")
-    assert fer2013.read(write_csv(lines)).splits.tolist() == ["Training", "Extra", "PrivateTest"]
+    assert pixel_csv.read_fer2013(write_csv(lines)).splits.tolist() == ["Training", "Extra", "PrivateTest"]
 
 
 @pytest.mark.parametrize(("cut", "kept"), [(0, True), (1, False), (5, False), (40, False)])
@@ -176,14 +176,14 @@ def test_a_last_line_without_its_end_is_kept_only_if_whole(make_rows, tmp_path, 
     content = b"\n".join([b"emotion,pixels,Usage", *(row.line() for row in rows)])
     path = tmp_path / "cut.csv"
     path.write_bytes(content[: len(content) - cut])
-    data = fer2013.read(path)
+    data = pixel_csv.read_fer2013(path)
     check(data, rows if kept else rows[:3], range(2, 6 if kept else 5))
     assert [found.place for found in data.rejected] == ([] if kept else ["5"])
 
 
 def test_blank_lines_are_passed_over_and_counted(make_rows, write_csv):
     rows = make_rows(2)
-    data = fer2013.read(write_csv([b"", rows[0].line(), b"  ", b"", rows[1].line(), b""]))
+    data = pixel_csv.read_fer2013(write_csv([b"", rows[0].line(), b"  ", b"", rows[1].line(), b""]))
     check(data, rows, [3, 6])
     assert data.rejected == ()
 
@@ -191,7 +191,7 @@ def test_blank_lines_are_passed_over_and_counted(make_rows, write_csv):
 def test_the_first_good_row_sets_the_side(make_rows, write_csv):
     rows = [*make_rows(1, side=9), *make_rows(2, side=10)]
     lines = [replaced(rows[0].line(), 0, b"7"), rows[1].line(), rows[0].line(), rows[2].line()]
-    data = fer2013.read(write_csv(lines))
+    data = pixel_csv.read_fer2013(write_csv(lines))
     check(data, rows[1:], [3, 5])
     assert [found.place for found in data.rejected] == ["2", "4"]
 
@@ -199,13 +199,13 @@ def test_the_first_good_row_sets_the_side(make_rows, write_csv):
 @pytest.mark.parametrize("side", [1, 7, 257])
 def test_sides_out_of_bounds_are_no_crops(make_rows, write_csv, side):
     with pytest.raises(DatasetError, match="none could be read"):
-        fer2013.read(write_csv([row.line() for row in make_rows(2, side)]))
+        pixel_csv.read_fer2013(write_csv([row.line() for row in make_rows(2, side)]))
 
 
 @pytest.mark.parametrize("side", [8, 48, 256])
 def test_sides_in_bounds_are_read(make_rows, write_csv, side):
     rows = make_rows(2, side)
-    check(fer2013.read(write_csv([row.line() for row in rows])), rows, [2, 3])
+    check(pixel_csv.read_fer2013(write_csv([row.line() for row in rows])), rows, [2, 3])
 
 
 def test_a_long_line_takes_little_memory(make_rows, write_csv):
@@ -213,7 +213,7 @@ def test_a_long_line_takes_little_memory(make_rows, write_csv):
     path = write_csv([rows[0].line(), b"0," + b"1 " * 5_000_000 + b",Training", rows[1].line()])
     tracemalloc.start()
     try:
-        data = fer2013.read(path)
+        data = pixel_csv.read_fer2013(path)
         peak = tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()
@@ -224,9 +224,9 @@ def test_a_long_line_takes_little_memory(make_rows, write_csv):
 
 def test_a_file_of_nothing_but_faults_is_given_up(tmp_path):
     path = tmp_path / "noise.csv"
-    path.write_bytes(b"emotion,pixels,Usage\n" + b"x\n" * (MOST_REJECTED + 10))
+    path.write_bytes(b"emotion,pixels,Usage\n" + b"x\n" * (MAX_REJECTED + 10))
     with pytest.raises(DatasetError, match="100000 rows"):
-        fer2013.read(path)
+        pixel_csv.read_fer2013(path)
 
 
 def packed(path: Path, ending: str) -> Path:
@@ -246,7 +246,7 @@ def test_packed_files_are_read_like_plain_ones(make_rows, write_csv, tmp_path, e
     rows = make_rows(20)
     before = packed(write_csv([row.line() for row in rows]), ending)
     everything = sorted(tmp_path.parent.rglob("*.csv"))
-    check(fer2013.read(before), rows, range(2, 22))
+    check(pixel_csv.read_fer2013(before), rows, range(2, 22))
     assert sorted(tmp_path.parent.rglob("*.csv")) == everything  # the member's name never reached the disk
 
 
@@ -266,41 +266,41 @@ def test_damaged_packed_files_are_refused(make_rows, write_csv, ending, harm):
         }[harm]
     )
     with pytest.raises(DatasetError, match=r"damaged"):
-        fer2013.read(path)
+        pixel_csv.read_fer2013(path)
 
 
 def test_a_zip_without_a_csv_is_refused(tmp_path):
     with zipfile.ZipFile(tmp_path / "data.zip", "w") as archive:
         archive.writestr("a.txt", "nothing")
     with pytest.raises(DatasetError, match="csv inside"):
-        fer2013.read(tmp_path / "data.zip")
+        pixel_csv.read_fer2013(tmp_path / "data.zip")
 
 
 @pytest.mark.parametrize("name", ["absent.csv", "."])
 def test_a_path_that_is_no_file_is_refused(tmp_path, name):
     with pytest.raises(DatasetError, match="can't be opened"):
-        fer2013.read(tmp_path / name)
+        pixel_csv.read_fer2013(tmp_path / name)
 
 
 def test_an_empty_file_is_refused(tmp_path):
     (tmp_path / "empty.csv").touch()
     with pytest.raises(DatasetError, match="header"):
-        fer2013.read(tmp_path / "empty.csv")
+        pixel_csv.read_fer2013(tmp_path / "empty.csv")
 
 
 def test_the_digest_is_of_the_file(make_rows, write_csv):
-    first = fer2013.read(write_csv([row.line() for row in make_rows(3)], name="a.csv"))
-    same = fer2013.read(write_csv([row.line() for row in make_rows(3)], name="b.csv"))
-    other = fer2013.read(write_csv([row.line() for row in make_rows(3, seed=1)], name="c.csv"))
+    first = pixel_csv.read_fer2013(write_csv([row.line() for row in make_rows(3)], name="a.csv"))
+    same = pixel_csv.read_fer2013(write_csv([row.line() for row in make_rows(3)], name="b.csv"))
+    other = pixel_csv.read_fer2013(write_csv([row.line() for row in make_rows(3, seed=1)], name="c.csv"))
     assert first.digest == same.digest != other.digest
 
 
 def test_the_truth_is_one_hot_and_all_rows_count(make_rows, write_csv):
-    truth = fer2013.read(write_csv([row.line() for row in make_rows(30)])).truths[0]
+    truth = pixel_csv.read_fer2013(write_csv([row.line() for row in make_rows(30)])).truths[0]
     assert (truth.head, truth.labels) == ("fer2013", tuple(FER2013))
     assert set(truth.targets.ravel().tolist()) == {0.0, 1.0}
     assert truth.weights.tolist() == [1.0] * 30
-    assert truth.judged.all()
+    assert truth.evaluated.all()
 
 
 @pytest.mark.shared
@@ -309,6 +309,6 @@ def test_the_real_file(real_data):
     assert real_data.rejected == ()
     assert real_data.splits.tolist() == ["Training"] * 28_709 + ["PublicTest"] * 3_589
     assert real_data.rows.tolist() == [str(line) for line in range(2, len(real_data) + 2)]
-    counts = np.bincount(real_data.split("Training").truths[0].answers)
+    counts = np.bincount(real_data.split("Training").truths[0].class_ids)
     assert counts.tolist() == [3995, 436, 4097, 7215, 4830, 3171, 4965]
     assert real_data.crops[0, 0, :8, 0].tolist() == [70, 80, 82, 72, 58, 58, 60, 63]

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from mien.data import fer2013, ferplus
+from mien.data import ferplus, pixel_csv
 from mien.emotions import FER2013, FERPLUS
 from mien.errors import DatasetError
 
@@ -24,7 +24,7 @@ def pair(make_rows, write_csv, tmp_path):
         ]
         path = tmp_path / "fer2013new.csv"
         path.write_bytes(("\r\n".join(text) + "\r\n").encode())
-        return fer2013.read(write_csv(lines)), path
+        return pixel_csv.read_fer2013(write_csv(lines)), path
 
     return make
 
@@ -52,9 +52,9 @@ def test_judged_rows_and_their_answers_are_the_protocol_s(pair):
     votes = drawn(3000)
     truth = ferplus.attach(*pair(votes)).truth("ferplus")
     expected = [by_the_protocol(row) for row in votes.tolist()]
-    found = [int(answer) if judged else None for answer, judged in zip(truth.answers, truth.judged, strict=True)]
+    found = [int(answer) if judged else None for answer, judged in zip(truth.class_ids, truth.evaluated, strict=True)]
     assert found == expected
-    assert 0.2 < truth.judged.mean() < 0.9  # the draw has both kinds
+    assert 0.2 < truth.evaluated.mean() < 0.9  # the draw has both kinds
 
 
 @pytest.mark.parametrize(
@@ -103,7 +103,7 @@ def test_rejected_rows_leave_the_others_matched(pair):
     kept = np.delete(votes, bad, axis=0)
     known = kept[:, :8].sum(axis=1)
     np.testing.assert_allclose(data.truth("ferplus").weights, known / 10, rtol=1e-6)
-    np.testing.assert_array_equal(data.truth("ferplus").judged, ferplus.majority(kept))
+    np.testing.assert_array_equal(data.truth("ferplus").evaluated, ferplus.majority(kept))
 
 
 def test_the_data_stays_as_it_was_and_its_digest_covers_the_votes(pair):
@@ -134,7 +134,7 @@ def test_another_number_of_rows_is_refused(pair, extra):
 
 def test_another_usage_is_refused(pair):
     usages = ["Training", "PublicTest", "PublicTest"]
-    with pytest.raises(DatasetError, match=r"line 4 is PrivateTest there and PublicTest"):
+    with pytest.raises(DatasetError, match=r"line 4 has the split PrivateTest there and PublicTest"):
         ferplus.attach(*pair(drawn(3), usages=usages))
 
 
@@ -172,8 +172,8 @@ def test_absent_votes_are_refused(pair, tmp_path):
 @pytest.mark.shared
 def test_the_real_votes_agree_with_two_labels_in_three(real_data):
     own, plus = real_data.truths
-    agree = np.array(FER2013)[own.answers] == np.array(FERPLUS)[plus.answers]
-    assert agree[plus.judged].mean() == pytest.approx(0.67, abs=0.01)
-    fear, happy = (agree[plus.judged & (own.answers == FER2013.index(name))].mean() for name in ("fear", "happy"))
+    agree = np.array(FER2013)[own.class_ids] == np.array(FERPLUS)[plus.class_ids]
+    assert agree[plus.evaluated].mean() == pytest.approx(0.67, abs=0.01)
+    fear, happy = (agree[plus.evaluated & (own.class_ids == FER2013.index(name))].mean() for name in ("fear", "happy"))
     assert fear == pytest.approx(0.15, abs=0.02)
     assert happy == pytest.approx(0.94, abs=0.01)

@@ -9,7 +9,7 @@ import pytest
 
 from mien.data.cache import folder
 from mien.data.dataset import TRAINING, Dataset, one_hot
-from mien.data.folds import Fold, dealt, digest_outside, fold_named, outside
+from mien.data.splits import Fold, digest_outside, fold_named, fold_of_rows, outside
 from mien.errors import DatasetError, UsageError
 
 LABELS = ("a", "b", "c")
@@ -30,7 +30,7 @@ def noise(count: int, copied: int = 0) -> Dataset:
 @pytest.mark.parametrize("count", [2, 3, 5, 10])
 def test_labels_are_even_in_all_folds(count: int) -> None:
     data = noise(240)
-    folds, answers = dealt(data, count), data.truths[0].answers
+    folds, answers = fold_of_rows(data, count), data.truths[0].class_ids
     assert (folds.dtype, folds.shape) == (np.int64, (240,))
     held = np.array([np.bincount(answers[folds == number], minlength=3) for number in range(count)])
     assert (np.ptp(held, axis=0) <= 1).all()
@@ -39,7 +39,7 @@ def test_labels_are_even_in_all_folds(count: int) -> None:
 
 def test_copies_stay_together() -> None:
     data = noise(240, copied=60)
-    folds = dealt(data, 5)
+    folds = fold_of_rows(data, 5)
     assert (folds[:60] == folds[::-1][:60]).all()
     assert np.ptp(np.bincount(folds, minlength=5)) <= 2
 
@@ -61,22 +61,22 @@ def test_the_digest_tells_the_fold() -> None:
 
 def test_the_copies_are_looked_for_once() -> None:
     data, told = noise(60, copied=20), []
-    first = dealt(data, 3, told.append)
+    first = fold_of_rows(data, 3, told.append)
     assert told
     told.clear()
-    assert (dealt(replace(data, digest="other"), 3, told.append) == first).all()
+    assert (fold_of_rows(replace(data, digest="other"), 3, told.append) == first).all()
     assert not told
     for file in folder().iterdir():
         file.write_bytes(b"torn")
-    assert (dealt(data, 3, told.append) == first).all()
+    assert (fold_of_rows(data, 3, told.append) == first).all()
     assert told
 
 
 def test_copies_of_one_image_fill_no_folds() -> None:
     data = noise(12)
     same = replace(data, crops=np.repeat(data.crops[:1], 12, axis=0))
-    with pytest.raises(DatasetError, match="copies of 1 images"):
-        dealt(same, 2)
+    with pytest.raises(DatasetError, match="rows of 1 distinct images"):
+        fold_of_rows(same, 2)
 
 
 def test_a_fold_is_read_as_it_is_written() -> None:

@@ -11,7 +11,7 @@ import pytest
 
 from mien.data import load as load_dataset
 from mien.data import mnist
-from mien.data.dataset import training_and_validation
+from mien.data.splits import training_and_validation
 from mien.errors import DatasetError
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ def test_idx_files_are_read_byte_for_byte(tmp_path, mark, ending, single):
     assert data.crops.shape == (12, 8, 8, 1)
     truth = data.truths[0]
     assert (truth.head, truth.labels) == ("classes", tuple("0123456789"))
-    assert truth.answers.tolist() == labels.tolist()
+    assert truth.class_ids.tolist() == labels.tolist()
     assert data.rows[[0, 11]].tolist() == ["t10k/0", "t10k/11"]
     assert (data.name, data.split_names()) == ("mnist", ("Training",))
 
@@ -77,7 +77,7 @@ def test_an_npz_in_keras_layout_is_read(tmp_path, by_folder):
     np.savez_compressed(tmp_path / "mnist.npz", **arrays)
     data = load_dataset(tmp_path if by_folder else tmp_path / "mnist.npz")
     assert data.split("Training").crops.tobytes() == arrays["x_train"].tobytes()
-    assert data.split("PrivateTest").truths[0].answers.tolist() == arrays["y_test"].tolist()
+    assert data.split("PrivateTest").truths[0].class_ids.tolist() == arrays["y_test"].tolist()
     assert data.rows[[0, 12]].tolist() == ["train/0", "test/0"]
 
 
@@ -224,7 +224,7 @@ def test_the_digest_follows_the_bytes(tmp_path):
 def test_the_real_digits(shared_data):
     data = load_dataset(shared_data / "mnist")
     assert data.crops.shape == (10_000, 28, 28, 1)
-    counts = np.bincount(data.truths[0].answers)
+    counts = np.bincount(data.truths[0].class_ids)
     assert counts.tolist() == [980, 1135, 1032, 1010, 982, 892, 958, 1028, 974, 1009]
     learnt, held = training_and_validation(data, share=0.2)
     assert (len(learnt), len(held)) == (8000, 2000)

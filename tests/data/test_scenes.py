@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from mien.data.scenes import LONGEST, NO_FACES, BoxedFaces, read, together
+from mien.data.scenes import MAX_IMAGE_PX, NO_FACES, BoxedFaces, read, together
 from mien.errors import DatasetError
 
 if TYPE_CHECKING:
@@ -44,9 +44,9 @@ def test_faces_are_read_as_labelled(tmp_path):
 
 
 def test_large_images_are_kept_small_and_their_faces_with_them(tmp_path):
-    scenes = read(write(tmp_path / "set", label(0, FACE), size=(LONGEST * 2, LONGEST)))
+    scenes = read(write(tmp_path / "set", label(0, FACE), size=(MAX_IMAGE_PX * 2, MAX_IMAGE_PX)))
     frame, faces = scenes.images[0]
-    assert frame.shape == (LONGEST // 2, LONGEST, 3)
+    assert frame.shape == (MAX_IMAGE_PX // 2, MAX_IMAGE_PX, 3)
     np.testing.assert_allclose(faces.boxes, [[5, 10, 15, 25]])
     np.testing.assert_allclose(faces.points[0, 0], [7.5, 15])
 
@@ -74,7 +74,7 @@ def test_a_tenth_is_held_out_and_stays_the_same(tmp_path):
         (json.dumps(label(0, {**FACE, "box": [10, 20]})), "line 2"),
         (json.dumps(label(0, {**FACE, "landmarks": [1]})), "line 2"),
         (json.dumps(label(0, {**FACE, "score": 2})), "not from 0 to 1"),
-        (json.dumps(label(0, {**FACE, "box": [1, 2, float("nan"), 4]})), "no number"),
+        (json.dumps(label(0, {**FACE, "box": [1, 2, float("nan"), 4]})), "not a number"),
     ],
 )
 def test_what_is_no_label_is_refused_by_its_line(tmp_path, line, words):

@@ -20,7 +20,7 @@ def test_counts_by_split_and_head():
     assert held["classes", TRAINING].counts == (4, 3, 1)
     assert held["classes", PUBLIC_TEST].counts == (1, 1, 0)
     votes = held["ferplus", TRAINING]
-    assert (votes.counts, votes.unlabelled, votes.judged) == ((5, 2), 1, 6)
+    assert (votes.counts, votes.unlabelled, votes.evaluated) == ((5, 2), 1, 6)
     assert votes.shares == pytest.approx((4.0, 3.0))
     assert (votes.by_votes, held["classes", TRAINING].by_votes) == (True, False)
 

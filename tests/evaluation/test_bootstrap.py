@@ -7,7 +7,7 @@ import pytest
 
 from mien.errors import UsageError
 from mien.evaluation.bootstrap import bootstrap
-from mien.evaluation.metrics import judge
+from mien.evaluation.metrics import compute_metrics
 
 LABELS = ("a", "b", "rare")
 
@@ -26,31 +26,31 @@ def test_the_intervals_are_those_of_rows_drawn_one_by_one():
     scores = []
     for _ in range(600):
         rows = dice.integers(0, len(truth), len(truth))
-        drawn = judge(probabilities[rows], truth[rows], LABELS, found[rows])
-        scores.append((drawn.accuracy, drawn.macro_f1, drawn.mean_recall))
+        drawn = compute_metrics(probabilities[rows], truth[rows], LABELS, found[rows])
+        scores.append((drawn.accuracy, drawn.macro_f1, drawn.balanced_accuracy))
     expected = np.quantile(scores, (0.025, 0.975), axis=0).T
-    intervals = bootstrap(judge(probabilities, truth, LABELS, found))
-    received = (intervals.accuracy, intervals.macro_f1, intervals.mean_recall)
+    intervals = bootstrap(compute_metrics(probabilities, truth, LABELS, found))
+    received = (intervals.accuracy, intervals.macro_f1, intervals.balanced_accuracy)
     np.testing.assert_allclose(received, expected, atol=0.012)
 
 
 def test_that_of_the_accuracy_is_wilsons_where_rows_are_many():
-    metrics = judge(*answered(3000)[:2], LABELS)
+    metrics = compute_metrics(*answered(3000)[:2], LABELS)
     np.testing.assert_allclose(bootstrap(metrics).accuracy, metrics.accuracy_interval, atol=0.003)
 
 
 def test_a_rare_label_makes_the_mean_over_labels_less_certain_than_the_accuracy():
-    intervals = bootstrap(judge(*answered()[:2], LABELS))
+    intervals = bootstrap(compute_metrics(*answered()[:2], LABELS))
     wide = [high - low for low, high in (intervals.macro_f1, intervals.accuracy)]
     assert wide[0] > 1.2 * wide[1]
 
 
 def test_what_is_all_right_stays_so():
     truth = np.arange(30) % 3
-    intervals = bootstrap(judge(np.eye(3)[truth], truth, LABELS))
-    assert intervals.accuracy == intervals.mean_recall == (1.0, 1.0)
+    intervals = bootstrap(compute_metrics(np.eye(3)[truth], truth, LABELS))
+    assert intervals.accuracy == intervals.balanced_accuracy == (1.0, 1.0)
 
 
 def test_no_resamples_are_refused():
     with pytest.raises(UsageError, match="at least one"):
-        bootstrap(judge(*answered()[:2], LABELS), resamples=0)
+        bootstrap(compute_metrics(*answered()[:2], LABELS), resamples=0)

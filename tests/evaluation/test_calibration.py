@@ -8,18 +8,18 @@ from scipy.special import log_softmax
 from mien.classification.probabilities import rescaled, softmax
 from mien.errors import UsageError
 from mien.evaluation.calibration import (
-    FEWEST_KEPT,
-    SCALES_DIFFER,
+    MIN_ROWS_KEPT,
+    SCALE_PRIOR_STD,
     fit_calibration,
     fit_temperature,
     fit_vector_scaling,
     unsure_threshold,
 )
-from mien.evaluation.metrics import judge
+from mien.evaluation.metrics import compute_metrics
 
 
 def calibrated(seed, rows, labels=7, spread=2.0):
-    """Logits with answers drawn from their softmax, so that the temperature is 1."""
+    """Logits with targets drawn from their softmax, so that the temperature is 1."""
     chance = np.random.default_rng(seed)
     logits = chance.normal(0, spread, (rows, labels))
     return logits, (logits + chance.gumbel(size=logits.shape)).argmax(axis=1)
@@ -27,42 +27,42 @@ def calibrated(seed, rows, labels=7, spread=2.0):
 
 @pytest.mark.parametrize("temperature", [0.3, 0.8, 1.0, 1.7, 4.0])
 def test_recovers_the_temperature_that_was_put_in(temperature):
-    logits, answers = calibrated(1, rows=40_000)
-    assert fit_temperature(logits * temperature, answers) == pytest.approx(temperature, rel=0.03)
+    logits, targets = calibrated(1, rows=40_000)
+    assert fit_temperature(logits * temperature, targets) == pytest.approx(temperature, rel=0.03)
 
 
 @settings(deadline=None, max_examples=40)
 @given(st.integers(0, 2**32 - 1), st.floats(0.2, 5), st.integers(2, 8))
 def test_no_other_search_finds_a_better_one(seed, temperature, labels):
-    logits, answers = calibrated(seed, rows=400, labels=labels)
+    logits, targets = calibrated(seed, rows=400, labels=labels)
     logits = logits * temperature
 
     def nll(log_temperature):
-        return -log_softmax(logits / np.exp(log_temperature), axis=1)[np.arange(400), answers].mean()
+        return -log_softmax(logits / np.exp(log_temperature), axis=1)[np.arange(400), targets].mean()
 
     best = minimize_scalar(nll, bounds=np.log([0.05, 20]), method="bounded", options={"xatol": 1e-9}).x
-    assert fit_temperature(logits, answers) == pytest.approx(np.exp(best), rel=1e-4)
+    assert fit_temperature(logits, targets) == pytest.approx(np.exp(best), rel=1e-4)
 
 
 def test_scaled_logits_scale_the_temperature():
-    logits, answers = calibrated(2, rows=2000)
-    once = fit_temperature(logits, answers)
-    assert fit_temperature(logits * 3, answers) == pytest.approx(once * 3, rel=1e-4)
+    logits, targets = calibrated(2, rows=2000)
+    once = fit_temperature(logits, targets)
+    assert fit_temperature(logits * 3, targets) == pytest.approx(once * 3, rel=1e-4)
 
 
 def test_log_probabilities_do_as_logits():
-    logits, answers = calibrated(3, rows=2000)
+    logits, targets = calibrated(3, rows=2000)
     shifted = np.log(softmax(logits).astype(np.float64))
-    assert fit_temperature(shifted, answers) == pytest.approx(fit_temperature(logits, answers), rel=1e-4)
+    assert fit_temperature(shifted, targets) == pytest.approx(fit_temperature(logits, targets), rel=1e-4)
 
 
 def test_the_fitted_temperature_lowers_ece_and_nll_on_other_rows():
-    logits, answers = calibrated(4, rows=20_000)
+    logits, targets = calibrated(4, rows=20_000)
     logits = logits * 2.5
-    temperature = fit_temperature(logits[:10_000], answers[:10_000])
+    temperature = fit_temperature(logits[:10_000], targets[:10_000])
     names = [str(at) for at in range(7)]
-    before = judge(softmax(logits[10_000:]), answers[10_000:], names)
-    after = judge(softmax(logits[10_000:], temperature), answers[10_000:], names)
+    before = compute_metrics(softmax(logits[10_000:]), targets[10_000:], names)
+    after = compute_metrics(softmax(logits[10_000:], temperature), targets[10_000:], names)
     assert after.nll < before.nll
     assert after.ece < 0.02
     assert before.ece > 0.1
@@ -70,19 +70,19 @@ def test_the_fitted_temperature_lowers_ece_and_nll_on_other_rows():
 
 
 @pytest.mark.parametrize(
-    ("logits", "answers", "end"),
+    ("logits", "targets", "end"),
     [
         (np.eye(7), np.arange(7), 0.05),
         (np.eye(7), (np.arange(7) + 1) % 7, 20.0),
         (np.eye(7) * 3e38, np.arange(7), 0.05),
     ],
 )
-def test_stays_at_an_end_where_the_best_lies_beyond_it(logits, answers, end):
-    assert fit_temperature(logits, answers) == pytest.approx(end, rel=1e-4)
+def test_stays_at_an_end_where_the_best_lies_beyond_it(logits, targets, end):
+    assert fit_temperature(logits, targets) == pytest.approx(end, rel=1e-4)
 
 
 @pytest.mark.parametrize(
-    ("logits", "answers"),
+    ("logits", "targets"),
     [
         (np.zeros((0, 3)), np.zeros(0, int)),
         (np.zeros((2, 3)), np.array([0, 3])),
@@ -91,36 +91,36 @@ def test_stays_at_an_end_where_the_best_lies_beyond_it(logits, answers, end):
         (np.full((2, 3), np.nan), np.array([0, 1])),
     ],
 )
-def test_fit_temperature_refuses(logits, answers):
+def test_fit_temperature_refuses(logits, targets):
     with pytest.raises(UsageError, match="expected"):
-        fit_temperature(logits, answers)
+        fit_temperature(logits, targets)
 
 
 @pytest.mark.parametrize("temperature", [0.5, 1.0, 2.0])
 def test_probabilities_that_were_bent_are_mended(temperature):
-    logits, answers = calibrated(8, rows=40_000, labels=4)
+    logits, targets = calibrated(8, rows=40_000, labels=4)
     bent = temperature * (logits - np.array([0.6, -0.3, 0.1, -0.4])) / np.array([1.3, 0.8, 1.0, 0.9])
     true = softmax(logits)
-    assert np.abs(softmax(bent, *fit_vector_scaling(bent, answers)) - true).mean() < 0.025
-    assert np.abs(softmax(bent, fit_temperature(bent, answers)) - true).mean() > 0.045
+    assert np.abs(softmax(bent, *fit_vector_scaling(bent, targets)) - true).mean() < 0.025
+    assert np.abs(softmax(bent, fit_temperature(bent, targets)) - true).mean() > 0.045
 
 
 @settings(deadline=None, max_examples=20)
 @given(st.integers(0, 2**32 - 1), st.floats(0.3, 3), st.integers(2, 8))
 def test_no_other_search_finds_better_scales_and_offsets(seed, temperature, labels):
-    logits, answers = calibrated(seed, rows=400, labels=labels)
+    logits, targets = calibrated(seed, rows=400, labels=labels)
     logits = logits * temperature
     from_mean = logits - logits.mean(axis=1, keepdims=True)
-    found, offsets, scales = fit_vector_scaling(logits, answers)
+    found, offsets, scales = fit_vector_scaling(logits, targets)
 
     def cost(values):
         stretched, moved = values[:labels], values[labels:]
-        told = log_softmax((from_mean * stretched + moved) / found, axis=1)[np.arange(400), answers].mean()
-        return -told + ((stretched - 1) ** 2).sum() / SCALES_DIFFER**2 / 800 + (moved**2).sum() / 800
+        told = log_softmax((from_mean * stretched + moved) / found, axis=1)[np.arange(400), targets].mean()
+        return -told + ((stretched - 1) ** 2).sum() / SCALE_PRIOR_STD**2 / 800 + (moved**2).sum() / 800
 
     best = minimize(cost, np.concatenate([np.ones(labels), np.zeros(labels)]), method="BFGS")
     assert cost(np.array([*scales, *offsets])) <= best.fun + 1e-5
-    assert found == fit_temperature(logits, answers)
+    assert found == fit_temperature(logits, targets)
 
 
 @settings(deadline=None, max_examples=100)
@@ -128,34 +128,34 @@ def test_no_other_search_finds_better_scales_and_offsets(seed, temperature, labe
 def test_scales_and_offsets_never_make_answers_less_likely(seed, scale, labels, rows, wrong):
     chance = np.random.default_rng(seed)
     logits = chance.normal(0, scale, (rows, labels))
-    answers = np.where(chance.random(rows) < wrong, chance.integers(0, labels, rows), logits.argmax(axis=1))
+    targets = np.where(chance.random(rows) < wrong, chance.integers(0, labels, rows), logits.argmax(axis=1))
 
     def nll(temperature, offsets=(), scales=()):
-        return -log_softmax(rescaled(logits, offsets, scales) / temperature, axis=1)[np.arange(rows), answers].mean()
+        return -log_softmax(rescaled(logits, offsets, scales) / temperature, axis=1)[np.arange(rows), targets].mean()
 
-    assert nll(*fit_vector_scaling(logits, answers)) <= nll(fit_temperature(logits, answers)) + 1e-6
+    assert nll(*fit_vector_scaling(logits, targets)) <= nll(fit_temperature(logits, targets)) + 1e-6
 
 
 def test_each_label_is_told_as_often_as_it_is_true():
-    logits, answers = calibrated(9, rows=4000)
+    logits, targets = calibrated(9, rows=4000)
     rare = logits - np.log([8, 4, 2, 1, 1, 1, 1])
-    told = softmax(rare, *fit_vector_scaling(rare, answers)).mean(axis=0)
-    assert told == pytest.approx(np.bincount(answers, minlength=7) / 4000, abs=2e-3)
+    told = softmax(rare, *fit_vector_scaling(rare, targets)).mean(axis=0)
+    assert told == pytest.approx(np.bincount(targets, minlength=7) / 4000, abs=2e-3)
     assert softmax(rare).mean(axis=0)[0] < 0.5 * told[0]
 
 
 def test_a_label_without_an_example_has_a_scale_and_an_offset_too():
-    logits, answers = calibrated(10, rows=500, labels=3)
-    _, offsets, scales = fit_vector_scaling(logits[answers < 2], answers[answers < 2])
+    logits, targets = calibrated(10, rows=500, labels=3)
+    _, offsets, scales = fit_vector_scaling(logits[targets < 2], targets[targets < 2])
     assert np.isfinite(offsets + scales).all()
     assert min(offsets) == offsets[2]
 
 
 def test_scales_and_offsets_are_taken_for_what_they_mend_and_not_where_a_temperature_does():
-    logits, answers = calibrated(11, rows=20_000)
+    logits, targets = calibrated(11, rows=20_000)
     common = np.array([2.0, 0, 0, 0, 0, 0, 0])
-    assert fit_calibration(logits + common, answers) == fit_vector_scaling(logits + common, answers)
-    assert fit_calibration(logits * 2, answers) == (fit_temperature(logits * 2, answers), (), ())
+    assert fit_calibration(logits + common, targets) == fit_vector_scaling(logits + common, targets)
+    assert fit_calibration(logits * 2, targets) == (fit_temperature(logits * 2, targets), (), ())
 
 
 def test_too_few_rows_have_a_temperature_alone():
@@ -170,32 +170,32 @@ def test_vector_scaling_refuses_what_a_temperature_does():
 @settings(deadline=None)
 @given(st.integers(0, 2**32 - 1), st.floats(0, 0.6), st.floats(0.2, 4))
 def test_the_threshold_keeps_its_promise_and_no_lower_one_does(seed, error, spread):
-    logits, answers = calibrated(seed, rows=300, spread=spread)
+    logits, targets = calibrated(seed, rows=300, spread=spread)
     probabilities = softmax(logits)
-    threshold = unsure_threshold(probabilities, answers, error)
-    top, wrong = probabilities.max(axis=1), probabilities.argmax(axis=1) != answers
+    threshold = unsure_threshold(probabilities, targets, error)
+    top, wrong = probabilities.max(axis=1), probabilities.argmax(axis=1) != targets
     if threshold < 1.0:
         kept = top >= threshold
-        assert kept.sum() >= FEWEST_KEPT
+        assert kept.sum() >= MIN_ROWS_KEPT
         assert wrong[kept].mean() <= error
     for lower in top[top < threshold]:
         kept = top >= lower
-        assert kept.sum() < FEWEST_KEPT or wrong[kept].mean() > error
+        assert kept.sum() < MIN_ROWS_KEPT or wrong[kept].mean() > error
 
 
 def test_a_lower_error_asks_for_a_higher_threshold():
-    logits, answers = calibrated(6, rows=4000)
-    thresholds = [unsure_threshold(softmax(logits), answers, error) for error in (0.4, 0.3, 0.2, 0.1, 0.05)]
+    logits, targets = calibrated(6, rows=4000)
+    thresholds = [unsure_threshold(softmax(logits), targets, error) for error in (0.4, 0.3, 0.2, 0.1, 0.05)]
     assert thresholds == sorted(thresholds)
     assert 0 < thresholds[-1] < 1
 
 
 def test_nothing_is_unsure_where_the_error_is_low_already():
-    logits, answers = calibrated(7, rows=400)
-    assert unsure_threshold(softmax(logits), answers, error=1.0) == 0.0
+    logits, targets = calibrated(7, rows=400)
+    assert unsure_threshold(softmax(logits), targets, error=1.0) == 0.0
 
 
-@pytest.mark.parametrize("rows", [FEWEST_KEPT - 1, 400])
+@pytest.mark.parametrize("rows", [MIN_ROWS_KEPT - 1, 400])
 def test_all_is_unsure_where_no_threshold_will_do(rows):
     logits, _ = calibrated(8, rows=rows)
     probabilities = softmax(logits)
@@ -204,10 +204,10 @@ def test_all_is_unsure_where_no_threshold_will_do(rows):
 
 
 def test_too_few_rows_prove_nothing():
-    probabilities = np.tile([0.9, 0.1], (FEWEST_KEPT - 1, 1))
-    answers = np.zeros(FEWEST_KEPT - 1, int)
-    assert unsure_threshold(probabilities, answers, error=0.1) == 1.0
-    assert unsure_threshold(probabilities, answers, error=0.1, fewest=1) == 0.0
+    probabilities = np.tile([0.9, 0.1], (MIN_ROWS_KEPT - 1, 1))
+    targets = np.zeros(MIN_ROWS_KEPT - 1, int)
+    assert unsure_threshold(probabilities, targets, error=0.1) == 1.0
+    assert unsure_threshold(probabilities, targets, error=0.1, min_rows=1) == 0.0
 
 
 @pytest.mark.parametrize("error", [-0.1, 1.1, float("nan")])

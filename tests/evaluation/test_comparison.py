@@ -6,7 +6,7 @@ import json
 
 import numpy as np
 import pytest
-from answers import judged_as, judged_of
+from drawn_predictions import predictions_from, random_predictions
 from scipy import stats
 
 from mien.emotions import FER2013
@@ -60,7 +60,9 @@ TRUTH = np.array([0, 0, 0, 1, 1])
 def test_a_pair_is_counted_row_by_row():
     other = ROWS.copy()
     other[[1, 2, 4]] = other[[1, 2, 4], ::-1]  # now wrong, right, right
-    first, second = (judged_as(rows, TRUTH, name, ("happy", "sad")) for rows, name in ((ROWS, "a"), (other, "b")))
+    first, second = (
+        predictions_from(rows, TRUTH, name, ("happy", "sad")) for rows, name in ((ROWS, "a"), (other, "b"))
+    )
     comparison = compare([first, second])
     (pair,) = comparison.pairs
     assert (comparison.baseline, comparison.n, pair.model) == ("a", 5, "b")
@@ -70,21 +72,27 @@ def test_a_pair_is_counted_row_by_row():
 
 
 def test_labels_may_stand_in_another_order():
-    first = judged_as(ROWS, TRUTH, "a", ("happy", "sad"))
-    turned = judged_as(ROWS[:, ::-1], 1 - TRUTH, "b", ("sad", "happy"))
+    first = predictions_from(ROWS, TRUTH, "a", ("happy", "sad"))
+    turned = predictions_from(ROWS[:, ::-1], 1 - TRUTH, "b", ("sad", "happy"))
     (pair,) = compare([first, turned]).pairs
     assert (pair.agreement, pair.both, pair.accuracy) == (1.0, 3, 0.0)
 
 
 def test_a_face_that_both_miss_is_agreed_on_and_wrong():
     missed = np.array([True, True, True, True, False])
-    models = [judged_as(ROWS, TRUTH, name, ("happy", "sad"), found=missed) for name in "ab"]
+    models = [predictions_from(ROWS, TRUTH, name, ("happy", "sad"), found=missed) for name in "ab"]
     (pair,) = compare(models).pairs
     assert (pair.agreement, pair.both) == (1.0, 3)
 
 
 def test_a_better_model_is_told_from_a_worse_one():
-    comparison = compare([judged_of("worse", right=0.4), judged_of("better", right=0.9), judged_of("same", right=0.4)])
+    comparison = compare(
+        [
+            random_predictions("worse", right=0.4),
+            random_predictions("better", right=0.9),
+            random_predictions("same", right=0.4),
+        ]
+    )
     better, same = comparison.pairs
     assert better.interval[0] > 0
     assert better.p < 0.001
@@ -93,7 +101,7 @@ def test_a_better_model_is_told_from_a_worse_one():
 
 
 def test_json_tells_every_figure():
-    values = json.loads(json.dumps(compare([judged_of("a"), judged_of("b")]).to_dict()))
+    values = json.loads(json.dumps(compare([random_predictions("a"), random_predictions("b")]).to_dict()))
     assert {"baseline", "n", "test", "interval", "pairs"} == set(values)
     (pair,) = values["pairs"]
     assert pair["model"] == "b"
@@ -105,11 +113,11 @@ def test_json_tells_every_figure():
 @pytest.mark.parametrize(
     ("models", "words"),
     [
-        ([judged_of("a")], r"two or more models .* received \['a'\]"),
-        ([judged_of("a"), judged_of("a")], "different names"),
-        ([judged_of("a"), judged_of("b", FER2013[:6])], r"same labels.*--head"),
-        ([judged_of("a"), judged_of("b", rows=100)], "same rows; 'a' and 'b' were not"),
-        ([judged_as(ROWS, TRUTH, "a", "xy"), judged_as(ROWS, 1 - TRUTH, "b", "xy")], "same rows"),
+        ([random_predictions("a")], r"two or more models .* received \['a'\]"),
+        ([random_predictions("a"), random_predictions("a")], "different names"),
+        ([random_predictions("a"), random_predictions("b", FER2013[:6])], r"same labels.*--head"),
+        ([random_predictions("a"), random_predictions("b", rows=100)], "same rows; 'a' and 'b' were not"),
+        ([predictions_from(ROWS, TRUTH, "a", "xy"), predictions_from(ROWS, 1 - TRUTH, "b", "xy")], "same rows"),
     ],
 )
 def test_what_can_t_be_compared_is_refused(models, words):

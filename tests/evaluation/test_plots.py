@@ -6,11 +6,11 @@ from xml.etree import ElementTree as ET
 
 import numpy as np
 import pytest
-from answers import judged_of
+from drawn_predictions import random_predictions
 
 from mien.emotions import FER2013
 from mien.evaluation import plots
-from mien.evaluation.metrics import ClassScore, judge, reliability_bins, risk_coverage
+from mien.evaluation.metrics import ClassScore, compute_metrics, reliability_bins, risk_coverage
 from mien.visualization.report.charts import Axes
 
 
@@ -19,12 +19,12 @@ def parts(markup, name, class_=None):
 
 
 @pytest.fixture
-def judged():
-    return judged_of(rows=400)
+def predictions():
+    return random_predictions(rows=400)
 
 
-def test_reliability_has_a_bar_as_high_as_each_bin_is_right(judged):
-    bins = reliability_bins(judged.probabilities, judged.answers)
+def test_reliability_has_a_bar_as_high_as_each_bin_is_right(predictions):
+    bins = reliability_bins(predictions.probabilities, predictions.targets)
     filled = [one for one in bins if one.count]
     bars = parts(plots.reliability(bins), "rect", "fill")
     assert [float(bar.get("height")) for bar in bars] == pytest.approx([250 * one.accuracy for one in filled], abs=0.01)
@@ -34,38 +34,38 @@ def test_reliability_has_a_bar_as_high_as_each_bin_is_right(judged):
     )
 
 
-def test_every_bin_tells_its_rows(judged):
-    bins = reliability_bins(judged.probabilities, judged.answers)
+def test_every_bin_tells_its_rows(predictions):
+    bins = reliability_bins(predictions.probabilities, predictions.targets)
     texts = parts(plots.counts(bins), "text", "middle small")
     assert [text.text or "" for text in texts] == [str(one.count or "") for one in bins]
 
 
 @pytest.mark.parametrize("threshold", [0.3, 0.6, 0.95])
-def test_the_threshold_is_marked_where_it_lies_on_the_curve(judged, threshold):
-    curve = risk_coverage(judged.probabilities, judged.answers)
-    sure = judged.probabilities.max(axis=1) >= threshold
+def test_the_threshold_is_marked_where_it_lies_on_the_curve(predictions, threshold):
+    curve = risk_coverage(predictions.probabilities, predictions.targets)
+    sure = predictions.probabilities.max(axis=1) >= threshold
     plot = plots.risk_and_coverage(curve, threshold)
     (dot,) = parts(plot, "circle", "dot")
     end = float(next(text.text for text in parts(plot, "text", "end quiet") if text.get("y") == "14").split()[0]) / 100
     axes = Axes(y_end=end)
     assert float(dot.get("cx")) == pytest.approx(axes.x(sure.mean()), abs=0.01)
-    assert float(dot.get("cy")) == pytest.approx(axes.y((~judged.right)[sure].mean()), abs=0.01)
+    assert float(dot.get("cy")) == pytest.approx(axes.y((~predictions.correct)[sure].mean()), abs=0.01)
     assert f"unsure below {threshold:.2f}" in "".join(ET.fromstring(plot).itertext())
 
 
 @pytest.mark.parametrize("threshold", [0.0, 1.0])
-def test_a_threshold_that_withholds_nothing_or_all_is_not_marked(judged, threshold):
-    curve = risk_coverage(judged.probabilities, judged.answers)
+def test_a_threshold_that_withholds_nothing_or_all_is_not_marked(predictions, threshold):
+    curve = risk_coverage(predictions.probabilities, predictions.targets)
     assert not parts(plots.risk_and_coverage(curve, threshold), "circle")
 
 
 def test_a_long_curve_keeps_its_ends():
-    judged = judged_of(rows=5000)
-    curve = risk_coverage(judged.probabilities, judged.answers)
+    predictions = random_predictions(rows=5000)
+    curve = risk_coverage(predictions.probabilities, predictions.targets)
     (line,) = parts(plots.risk_and_coverage(curve, 0.5), "polyline")
     points = [tuple(map(float, point.split(","))) for point in line.get("points").split()]
     axes = Axes()
-    assert len(points) <= plots.MOST_POINTS
+    assert len(points) <= plots.MAX_CURVE_POINTS
     assert (points[0][0], points[-1][0]) == pytest.approx((axes.x(1), axes.x(curve.coverage[-1])), abs=0.06)
 
 
@@ -73,31 +73,31 @@ def numbers(plot):
     return [text.text for text in parts(plot, "text") if text.text.isdigit()]
 
 
-def test_the_confusion_matrix_has_every_count(judged):
-    plot = plots.confusion(judged.metrics)
-    assert numbers(plot) == [str(count) for count in judged.metrics.confusion.ravel() if count]
+def test_the_confusion_matrix_has_every_count(predictions):
+    plot = plots.confusion(predictions.metrics)
+    assert numbers(plot) == [str(count) for count in predictions.metrics.confusion.ravel() if count]
     shades = [float(cell.get("fill-opacity")) for cell in parts(plot, "rect", "heat")]
-    shares = judged.metrics.confusion / judged.metrics.confusion.sum(axis=1, keepdims=True)
+    shares = predictions.metrics.confusion / predictions.metrics.confusion.sum(axis=1, keepdims=True)
     assert shades == pytest.approx((shares**0.7).ravel(), abs=0.006)
     assert "no face" not in "".join(ET.fromstring(plot).itertext())
 
 
 def test_missed_faces_have_a_column():
-    judged = judged_of(found=np.arange(200) % 4 != 0)
-    plot = plots.confusion(judged.metrics)
-    table = np.column_stack([judged.metrics.confusion, judged.metrics.missed])
+    predictions = random_predictions(found=np.arange(200) % 4 != 0)
+    plot = plots.confusion(predictions.metrics)
+    table = np.column_stack([predictions.metrics.confusion, predictions.metrics.missed])
     assert numbers(plot) == [str(count) for count in table.ravel() if count]
     assert "no face" in "".join(ET.fromstring(plot).itertext())
 
 
 def test_a_matrix_of_many_labels_is_shaded_only():
-    judged = judged_of(labels=[f"class {at}" for at in range(plots.MOST_NUMBERED + 1)], rows=300)
-    assert numbers(plots.confusion(judged.metrics)) == []
-    assert len(parts(plots.confusion(judged.metrics), "rect", "heat")) == (plots.MOST_NUMBERED + 1) ** 2
+    predictions = random_predictions(labels=[f"class {at}" for at in range(plots.MAX_NUMBERED_LABELS + 1)], rows=300)
+    assert numbers(plots.confusion(predictions.metrics)) == []
+    assert len(parts(plots.confusion(predictions.metrics), "rect", "heat")) == (plots.MAX_NUMBERED_LABELS + 1) ** 2
 
 
 def test_a_label_that_never_occurs_costs_no_plot():
-    metrics = judge(np.array([[0.9, 0.1]], np.float32), np.array([0]), ("a", "b"))
+    metrics = compute_metrics(np.array([[0.9, 0.1]], np.float32), np.array([0]), ("a", "b"))
     assert numbers(plots.confusion(metrics)) == ["1"]
     assert "no rows" in plots.recall(metrics.per_class[1])
 
@@ -122,8 +122,8 @@ def test_intervals_in_words(share, n, words):
 
 @pytest.mark.parametrize("labels", [FER2013, ["笑顔の表情をしている人物の写真です", "b" * 60]])
 def test_every_name_has_room(labels):
-    judged = judged_of(labels=labels, found=np.arange(200) % 4 != 0)
-    plot = plots.confusion(judged.metrics)
+    predictions = random_predictions(labels=labels, found=np.arange(200) % 4 != 0)
+    plot = plots.confusion(predictions.metrics)
     _, _, width, height = map(float, ET.fromstring(plot).get("viewBox").split())
     for text in parts(plot, "text"):
         x, y = float(text.get("x")), float(text.get("y"))

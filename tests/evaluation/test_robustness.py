@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from mien.data import load as load_dataset
-from mien.evaluation.inference import judge_crops
-from mien.evaluation.robustness import SUITE, changed_by, stand
+from mien.evaluation.evaluate import evaluate_crops
+from mien.evaluation.robustness import SUITE, corrupt, evaluate_robustness
 
 NAMES = [f"{corruption.kind} {corruption.step}" for corruption in SUITE]
 
@@ -26,7 +26,7 @@ def crops(channels: int = 1, side: int = 48) -> np.ndarray:
 
 
 def under(name: str, of: np.ndarray) -> np.ndarray:
-    return changed_by(SUITE[NAMES.index(name)], of)
+    return corrupt(SUITE[NAMES.index(name)], of)
 
 
 @pytest.mark.parametrize("channels", [1, 3])
@@ -44,8 +44,8 @@ def test_a_wide_crop_shows_the_face_smaller_and_a_tight_one_larger() -> None:
     def bright(of: np.ndarray) -> float:
         return float((of[0] > 150).mean())
 
-    assert bright(under("crop 1.35 times", crops())) == pytest.approx(bright(crops()) / 1.35**2, rel=0.1)
-    assert bright(under("crop 0.85 times", crops())) == pytest.approx(bright(crops()) / 0.85**2, rel=0.1)
+    assert bright(under("scale 1.35 times", crops())) == pytest.approx(bright(crops()) / 1.35**2, rel=0.1)
+    assert bright(under("scale 0.85 times", crops())) == pytest.approx(bright(crops()) / 0.85**2, rel=0.1)
 
 
 @pytest.mark.parametrize(
@@ -55,13 +55,13 @@ def test_a_shift_moves_the_face(words: str, axis: int, by: float) -> None:
     def middle(of: np.ndarray) -> float:
         return float(np.nonzero(of[0, ..., 0] > 150)[axis].mean())
 
-    moved = middle(under(f"shifted 15 % {words}", crops())) - middle(crops())
+    moved = middle(under(f"shift 15 % {words}", crops())) - middle(crops())
     assert moved == pytest.approx(by, abs=1.0)  # the far edge leaves the face crop
 
 
 def test_light_and_covering_do_what_they_say() -> None:
-    np.testing.assert_allclose(under("light 0.5 times", crops()), crops() / 2, atol=0.51)
-    covered = under("covered mouth", crops())
+    np.testing.assert_allclose(under("brightness 0.5 times", crops()), crops() / 2, atol=0.51)
+    covered = under("occlusion mouth", crops())
     np.testing.assert_array_equal(covered[:, :29], crops()[:, :29])
     assert (covered[:, 31:] == 40).all()
     assert under("noise 25 of 255", np.full((1, 48, 48, 1), 128, np.uint8)).std() == pytest.approx(25, rel=0.1)
@@ -71,11 +71,11 @@ def test_light_and_covering_do_what_they_say() -> None:
 def test_the_scores_are_those_of_the_changed_crops(classifier, shared) -> None:
     data = load_dataset(shared / "data" / "fer2013").split("PublicTest").select(np.arange(300))
     told: list[float] = []
-    stood = stand(classifier, data, "fer2013", told.append)
-    assert [(one.kind, one.step) for one in stood] == [("none", "as they are"), *((h.kind, h.step) for h in SUITE)]
+    stood = evaluate_robustness(classifier, data, "fer2013", told.append)
+    assert [(one.kind, one.step) for one in stood] == [("none", "original"), *((h.kind, h.step) for h in SUITE)]
     assert told[-1] == 1.0
     hardest = NAMES.index("noise 25 of 255")
-    changed = dataclasses.replace(data, crops=changed_by(SUITE[hardest], data.crops))
-    again = judge_crops(classifier, changed, "fer2013").report.metrics
+    changed = dataclasses.replace(data, crops=corrupt(SUITE[hardest], data.crops))
+    again = evaluate_crops(classifier, changed, "fer2013").report.metrics
     assert (stood[hardest + 1].metrics.confusion == again.confusion).all()
     assert again.accuracy < stood[0].metrics.accuracy

@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 
 from mien.classification.classifier import Classifier
+from mien.data import folders
 from mien.data import load as load_dataset
-from mien.data import photos
-from mien.data.photos import LabelledPhotos
-from mien.evaluation.inference import judge_crops, judge_photos
+from mien.data.folders import LabelledPhotos
+from mien.evaluation.evaluate import evaluate_crops, evaluate_photos
 from mien.models.manifest import read_entries
 from mien.models.onnx_file import card_of
 from mien.models.store import SHIPPED, ModelStore
@@ -49,7 +49,7 @@ def public_test(shared):
 )
 def test_it_reads_public_test_as_its_card_tells(store, public_test, model, labels, accuracy, macro_f1):
     classifier = Classifier(store.load(model))
-    metrics = judge_crops(classifier, public_test, labels).metrics
+    metrics = evaluate_crops(classifier, public_test, labels).metrics
     assert metrics.accuracy >= accuracy
     assert metrics.macro_f1 >= macro_f1
     assert metrics.ece <= 0.02
@@ -62,10 +62,10 @@ def test_it_reads_public_test_as_its_card_tells(store, public_test, model, label
 def test_it_reads_photos_through_the_whole_chain(classifier, shared, store, name, missed):
     """Disgust is left out: the labels of those photos are not to be trusted."""
     store.add(shared / "models" / "yunet_n_dynamic.onnx")
-    found = photos.read(shared / "data" / "photos")
+    found = folders.read_photos(shared / "data" / "photos")
     every = 6 if name == "haar" else 1  # it takes seven times as long
-    some = LabelledPhotos(found.paths[::every], found.answers[::every])
-    report = judge_photos(Recognizer(find_detector(name, store), classifier), some, ["disgust"]).report
+    some = LabelledPhotos(found.paths[::every], found.labels[::every])
+    report = evaluate_photos(Recognizer(find_detector(name, store), classifier), some, ["disgust"]).report
     assert report.missed <= missed * report.metrics.n
     assert report.metrics.accuracy >= (0.62 if name == "haar" else 0.70)
 

@@ -66,7 +66,7 @@ def drawn(each: int, size: int = 24, channels: int = 1, seed: int = 0) -> Datase
 def drawn_with_votes(each: int, size: int = 24) -> Dataset:
     """The same face crops under FER2013's labels and FER+ votes; every fifth row has no votes that count."""
     data = drawn(each, size)
-    turns = data.truths[0].answers
+    turns = data.truths[0].class_ids
     own = np.array([FER2013.index(label) if label in FER2013 else FER2013.index("neutral") for label in FERPLUS])[turns]
     votes = (0.8 * one_hot(turns, 8) + 0.2 / 8).astype(np.float32)
     counted = np.arange(len(data)) % 5 > 0

@@ -31,7 +31,7 @@ def uneven() -> Dataset:
 def test_shares_of_classes_count_rows_by_their_weights() -> None:
     truth = uneven().truths[0]
     assert class_shares(truth)[[0, 3, 7, 1]] == pytest.approx([24 / 32, 6 / 32, 2 / 32, 0.5 / 32])
-    weights = np.where(truth.answers == 0, 0.25, 1.0).astype(np.float32)
+    weights = np.where(truth.class_ids == 0, 0.25, 1.0).astype(np.float32)
     assert class_shares(replace(truth, weights=weights))[[0, 3, 7]] == pytest.approx([6 / 14, 6 / 14, 2 / 14])
 
 

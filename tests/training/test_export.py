@@ -15,7 +15,7 @@ from mien.classification.classifier import Classifier
 from mien.data import load as load_data
 from mien.emotions import FER2013, FERPLUS
 from mien.errors import MissingExtraError, ModelError, TrainingError
-from mien.evaluation.inference import judge_crops
+from mien.evaluation.evaluate import evaluate_crops
 from mien.models.card import FUSED
 from mien.training import architectures
 from mien.training.config import TrainingConfig, from_toml
@@ -114,7 +114,7 @@ def test_the_card_s_scores_are_those_of_the_file_on_the_validation_split(file: E
         (head, metric) for head in (*heads, FUSED) for metric in ("accuracy", "macro_f1", "ece", "nll")
     }
     for (head, metric), score in scores.items():
-        metrics = judge_crops(classifier, data, head).metrics
+        metrics = evaluate_crops(classifier, data, head).metrics
         assert (score.split, score.count) == ("PublicTest", metrics.n)
         assert score.value == pytest.approx(getattr(metrics, metric), abs=2e-5)
 
@@ -234,7 +234,7 @@ def test_an_evened_answer_takes_out_how_common_each_label_was(double: TrainedRun
     )
     assert plain.offsets == ()
     votes = double.training.truths[-1]
-    shares = [np.mean(votes.answers[votes.judged] == list(votes.labels).index(label)) for label in evened.labels]
+    shares = [np.mean(votes.class_ids[votes.evaluated] == list(votes.labels).index(label)) for label in evened.labels]
     logs = np.log(np.maximum(shares, 1e-9))
     seen = np.array(shares) > 0
     steps = np.array(evened.offsets)[seen] + 0.5 * logs[seen]

@@ -153,7 +153,7 @@ def test_logits_that_are_not_finite_are_refused() -> None:
 
 def test_a_validation_split_without_judged_rows_is_refused() -> None:
     data = drawn(each=2)
-    unjudged = replace(data, truths=(replace(data.truths[0], judged=np.zeros(16, np.bool_)),))
+    unjudged = replace(data, truths=(replace(data.truths[0], evaluated=np.zeros(16, np.bool_)),))
     with pytest.raises(TrainingError, match="expected rows to judge the head 'classes'"):
         judge_heads({"classes": np.zeros((16, 8), np.float32)}, unjudged)
 

@@ -10,7 +10,7 @@ import pytest
 from lessons import QUICK, drawn
 
 from mien.classification.probabilities import log_softmax, softmax
-from mien.data.folds import dealt
+from mien.data.splits import fold_of_rows
 from mien.evaluation.calibration import fit_temperature
 from mien.training.config import PLAIN
 from mien.training.run.directory import BEST, Record, Source, read_run
@@ -35,7 +35,7 @@ pytestmark = pytest.mark.train
 def noise_over_shades() -> Dataset:
     """Eight shades under noise, so that no image is a copy of another."""
     data = drawn(each=16)
-    shade = 24 * data.truths[0].answers + 40
+    shade = 24 * data.truths[0].class_ids + 40
     crops = np.random.default_rng(0).normal(shade[:, None, None, None], 12, data.crops.shape)
     return replace(data, crops=crops.clip(0, 255).astype(np.uint8))
 
@@ -50,7 +50,7 @@ def told_by(record: Record, data: Dataset, rows: np.ndarray) -> np.ndarray:
     """The calibrated log-probabilities that a run gives to training rows, seen as they are."""
     training, validation = splits_of(data, Source(), QUICK)
     model = load(record.path / BEST, shape_of(training, record.config), "two-conv")
-    temperature = fit_temperature(predict_logits(model, validation.crops)["classes"], validation.truths[0].answers)
+    temperature = fit_temperature(predict_logits(model, validation.crops)["classes"], validation.truths[0].class_ids)
     return log_softmax(predict_logits(model, training.crops[rows])["classes"] / temperature)
 
 
@@ -64,12 +64,12 @@ def test_each_row_is_told_by_the_runs_that_left_it_out(tmp_path: Path, monkeypat
     soft, scores = soft_labels_by([second, first, again], data, 1, done.append)
     training = splits_of(data, Source(), QUICK)[0]
     found = soft.heads[0].probabilities[soft.rows_of(training.crops)]
-    place = dealt(training, 2)
+    place = fold_of_rows(training, 2)
     zero, one = np.flatnonzero(place == 0), np.flatnonzero(place == 1)
     assert found[zero] == pytest.approx(np.exp(told_by(first, data, zero)), abs=2e-3)
     averaged = softmax((told_by(second, data, one) + told_by(again, data, one)) / 2)
     assert found[one] == pytest.approx(averaged, abs=2e-3)
-    assert scores[0].accuracy == pytest.approx((found.argmax(axis=1) == training.truths[0].answers).mean(), abs=0.02)
+    assert scores[0].accuracy == pytest.approx((found.argmax(axis=1) == training.truths[0].class_ids).mean(), abs=0.02)
     assert done == sorted(done)
     assert done[-1] == 1
 

@@ -86,7 +86,7 @@ def test_rows_that_are_not_known_stay_as_they_are() -> None:
         assert (after.targets[8:] == before.targets[8:]).all()
         assert (after.weights[8:] == before.weights[8:]).all()
         assert (after.targets[:8] != before.targets[:8]).any(axis=1).all()
-        assert (after.judged == before.judged).all()
+        assert (after.evaluated == before.evaluated).all()
 
 
 def test_rows_are_found_by_their_pixels_in_any_order() -> None:

@@ -9,9 +9,8 @@ import numpy as np
 import pytest
 from lessons import QUICK, drawn
 
-from mien.data.dataset import HELD_OUT, PUBLIC_TEST, TRAINING, Dataset
-from mien.data.exclusion import write_list
-from mien.data.folds import Fold, dealt
+from mien.data.dataset import PUBLIC_TEST, TRAINING, Dataset
+from mien.data.splits import HELD_OUT, Fold, fold_of_rows, write_list
 from mien.errors import UsageError
 from mien.training.run.directory import Record, RunInfo, Source
 from mien.training.splits import held_out, splits_of
@@ -68,7 +67,7 @@ def test_a_fold_is_left_out_of_training_alone(tmp_path: Path, monkeypatch: pytes
     data = noise_in_place_of(drawn(each=16))
     training, validation = splits_of(data, Source(), QUICK)
     learnt, chosen_on = splits_of(data, Source(fold="1/3"), QUICK)
-    assert learnt.rows.tolist() == training.rows[dealt(training, 3) != Fold(1, 3).number].tolist()
+    assert learnt.rows.tolist() == training.rows[fold_of_rows(training, 3) != Fold(1, 3).number].tolist()
     assert chosen_on.rows.tolist() == validation.rows.tolist()
     assert learnt.digest != training.digest
     with pytest.raises(UsageError, match="expected a fold as K/N"):

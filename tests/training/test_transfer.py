@@ -116,7 +116,7 @@ def test_the_run_directory_is_complete(first: Transferred, config: TrainingConfi
     again = load(first.folder / BEST, shape_of(TRAIN, config), SMALL)
     logits = again.predict_on_batch(VALID.crops)["classes"]
     np.testing.assert_allclose(logits, first.run.model.predict_on_batch(VALID.crops)["classes"], rtol=1e-4, atol=1e-5)
-    accuracy = float((logits.argmax(axis=1) == VALID.truths[0].answers).mean())
+    accuracy = float((logits.argmax(axis=1) == VALID.truths[0].class_ids).mean())
     assert accuracy == record.best.scores[0].accuracy
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from mien.data import PUBLIC_TEST, TRAINING, fer2013
+from mien.data import PUBLIC_TEST, TRAINING, pixel_csv
 from mien.emotions import FER2013
 from mien.errors import DatasetError, UsageError
 from mien.tutorial import tutorial_data
@@ -31,7 +31,7 @@ def test_drawn_data_has_the_form_of_the_real(draw, side, labels):
     data = draw(training=140, validation=70)
     assert data.crops.shape == (210, side, side, 1)
     assert data.truths[0].labels == labels
-    assert set(data.truths[0].answers.tolist()) == set(range(len(labels)))
+    assert set(data.truths[0].class_ids.tolist()) == set(range(len(labels)))
     assert (len(data.split(TRAINING)), len(data.split(PUBLIC_TEST))) == (140, 70)
     again, other = draw(training=140, validation=70), draw(training=140, validation=70, seed=1)
     assert (again.crops == data.crops).all()
@@ -52,10 +52,10 @@ def test_without_a_folder_all_is_drawn_and_said_to_be(nowhere, tmp_path):
 
 
 def test_a_drawn_csv_is_read_as_it_was_drawn(nowhere, tmp_path):
-    read = fer2013.read(tutorial_data.faces_csv(tmp_path / "fer2013.csv", training=20, validation=10))
+    read = pixel_csv.read_fer2013(tutorial_data.faces_csv(tmp_path / "fer2013.csv", training=20, validation=10))
     drawn = drawn_faces(20, 10)
     assert (read.crops == drawn.crops).all()
-    assert (read.truths[0].answers == drawn.truths[0].answers).all()
+    assert (read.truths[0].class_ids == drawn.truths[0].class_ids).all()
     assert (read.splits == drawn.splits).all()
 
 

@@ -110,7 +110,7 @@ def test_maps_lie_on_what_tells_the_classes_apart(network, run, squares):
     # Grad-CAM drops what speaks against a label, and one of two classes may be told by what is not there
     for explainer, least in ((occlusion, 0.85), (GradCam(network), 0.65), (IntegratedGradients(network), 0.85)):
         hits = 0
-        for one, label in zip(squares.crops[:rows], squares.truths[0].answers[:rows], strict=True):
+        for one, label in zip(squares.crops[:rows], squares.truths[0].class_ids[:rows], strict=True):
             heat = explainer.heat(one, int(label))
             inside = one[..., 0] > 200
             hits += heat[inside].mean() > heat[~inside].mean()
@@ -200,7 +200,7 @@ def test_confusion_is_judged_at_each_checkpoint_and_the_network_is_left_as_it_wa
 def test_the_hidden_space_holds_like_crops_together(network, squares):
     features = hidden(network.model, squares.crops)
     assert features.shape == (160, 64)
-    answers = squares.truths[0].answers
+    answers = squares.truths[0].class_ids
     for places in (pca(features), tsne(features[:60], perplexity=10)):
         own = answers[: len(places)]
         distances = np.linalg.norm(places[:, None] - places[None], axis=2)
@@ -239,7 +239,7 @@ def test_the_command_explains_a_run_by_all_methods(run, squares, tmp_path, capsy
     from mien.apps.cli import main
     from mien.media.image import write
 
-    row = int(np.flatnonzero(squares.truths[0].answers == 1)[0])
+    row = int(np.flatnonzero(squares.truths[0].class_ids == 1)[0])
     write(tmp_path / "upper.png", np.repeat(squares.crops[row], 3, axis=2))
     methods = ["occlusion", "grad-cam", "integrated-gradients"]
     asked = [part for method in methods for part in ("--method", method)]

@@ -1,10 +1,10 @@
-"""Labelled face crops to learn from and judge by: FER2013, FER+, MNIST, anyone's csv, and folders of images."""
+"""Labelled data sets of face crops: FER2013, FER+, MNIST, csv files of pixels, and folders of images."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from mien.data import fer2013, ferplus, mnist, pixels
+from mien.data import ferplus, mnist, pixel_csv
 from mien.data.csv_rows import ENDINGS
 from mien.data.dataset import PRIVATE_TEST, PUBLIC_TEST, TRAINING, Dataset, Rejected, Truth
 from mien.errors import DatasetError
@@ -18,12 +18,20 @@ VOTES = "fer2013new.csv"
 
 
 def load(path: Path) -> Dataset:
-    """The data set at a path, in whichever form it is.
+    """Load a data set; the format is detected.
+
+    >>> from pathlib import Path
+    >>> data = load(Path("fer2013.csv"))  # doctest: +SKIP
+    >>> data.split(PUBLIC_TEST).crops.shape  # doctest: +SKIP
+    (3589, 48, 48, 1)
 
     Args:
-        path: a csv of pixels (or .gz, .xz, .zip), FER2013's or any other that ``pixels`` reads; a file of MNIST's; or
-            a folder with fer2013.csv, with the files of MNIST, with one csv and no folders, or with images by
-            class. FER+ votes (fer2013new.csv) that lie beside FER2013's csv are attached.
+        path: a csv of pixels (or .gz, .xz, .zip), FER2013's or any other that ``pixel_csv`` reads; a file of MNIST; or
+            a folder with fer2013.csv, the files of MNIST, one csv and no folders, or images by class. FER+ votes
+            (fer2013new.csv) next to FER2013's csv are attached.
+
+    Returns:
+        Face crops uint8 (count, size, size, channels) with their truths, splits, places and rejected rows.
 
     Raises:
         DatasetError: there is no data set at the path, or it can't be read.
@@ -40,24 +48,24 @@ def load(path: Path) -> Dataset:
         return mnist.read(path)
     if path.is_file():
         raise DatasetError(
-            f"expected a csv of pixels (plain, .gz, .xz or .zip), a file of MNIST's, or a folder at {path}; received "
+            f"expected a csv of pixels (plain, .gz, .xz or .zip), a file of MNIST, or a folder at {path}; received "
             "another kind of file"
         )
-    from mien.data import folder
+    from mien.data import folders
 
-    return folder.read(path)
+    return folders.read_crops(path)
 
 
 def _from_csv(path: Path) -> Dataset:
-    if not fer2013.claims(path):
-        return pixels.read(path)
-    data = fer2013.read(path)
+    if not pixel_csv.is_fer2013(path):
+        return pixel_csv.read(path)
+    data = pixel_csv.read_fer2013(path)
     votes = path.with_name(VOTES)
     return ferplus.attach(data, votes) if votes.is_file() else data
 
 
 def _csv_at(path: Path) -> Path | None:
-    """The csv that a path stands for: itself, FER2013's, or the only one of a folder that has no folders."""
+    """The csv meant by a path: itself, fer2013.csv of a folder, or the only csv of a folder without subfolders."""
     if path.is_file():
         return path if path.name.lower().endswith(ENDINGS) else None
     named = next((path / f"fer2013{ending}" for ending in ENDINGS if (path / f"fer2013{ending}").is_file()), None)
@@ -70,6 +78,6 @@ def _csv_at(path: Path) -> Path | None:
     if len(found) > 1:
         raise DatasetError(
             f"expected one csv of pixels in {path}; received {len(found)}: "
-            f"{', '.join(entry.name for entry in found[:5])}. Name the one that is meant"
+            f"{', '.join(entry.name for entry in found[:5])}. Name one of them"
         )
     return found[0] if found else None

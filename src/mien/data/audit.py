@@ -1,6 +1,6 @@
-"""What may be wrong with a data set: copies, labels that conflict, images that are blank or show no face.
+"""Data audit: duplicates, data leakage between splits, conflicting labels, and images that are blank or without a face.
 
-An audit only points: whether an image should go is for people to say, who have the page of ``audit_page`` to look at.
+An audit only reports. People decide which images to exclude; ``audit_page`` shows them.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import numpy as np
 
 from mien.classification.face_crop import crop
 from mien.data.dataset import TRAINING, Dataset
-from mien.data.duplicates import COPY, Copies, Links, copies, links, nobody
+from mien.data.duplicates import DUPLICATE_SIMILARITY, DuplicateGroups, group_duplicates, ignore_progress
 from mien.data.summary import Balance, balance, split_sizes
 from mien.models.card import CropRule
 from mien.structures import Box, Face
@@ -25,32 +25,30 @@ if TYPE_CHECKING:
 
     from mien.detection import Detector
 
-__all__ = ["Audit", "Copies", "Group", "audit", "copies", "without"]
+BLANK_STD = 5.0
+"""The standard deviation of grey levels, 0 to 255, below which an image is blank."""
 
-BLANK = 5.0
-"""The standard deviation of an image's grey levels, of 0 to 255, under which it shows nothing."""
+MAX_GROUP_SIZE = 50
+"""The largest group of near-duplicates has 22 photos in FER2013; digits have over a thousand."""
 
-CROWD = 50
-"""The largest group of photos that are no exact copies has 22 in FER2013; digits have over a thousand."""
+VOTED_HEAD = "ferplus"
+"""The head whose annotators could also vote for no face."""
 
-VOTED = "ferplus"
-"""The labels whose voters could also say that there is no face."""
-
-SEARCHED = 192
-"""Side in pixels to which a face crop is enlarged before a face is looked for."""
+DETECTION_PX = 192
+"""Side to which a face crop is enlarged before face detection."""
 
 
 @dataclass(frozen=True)
 class Group:
-    """Images that are copies of each other, or of another in the group.
+    """A group of duplicates.
 
     Attributes:
-        rows: indexes in the data, ascending.
-        labels: what each shows by the data's own labels.
-        splits: the split of each.
-        score: the similarity of the least similar one to the nearest other; 1 for the same pixels.
+        rows: indices in the data, ascending.
+        labels: of each image, by the data's own labels.
+        splits: of each image.
+        score: the lowest similarity of an image to its nearest neighbour in the group; 1 for the same pixels.
         exact: whether all have the same pixels.
-        mirrored: whether one is nearest to another when mirrored.
+        mirrored: whether an image is most similar to another one when mirrored.
     """
 
     rows: tuple[int, ...]
@@ -62,89 +60,89 @@ class Group:
 
     @property
     def conflict(self) -> bool:
-        """Whether the copies are labelled differently."""
+        """Whether the duplicates have different labels."""
         return len(set(self.labels)) > 1
 
     @property
     def leak(self) -> bool:
-        """Whether there are copies in more than one split."""
+        """Whether the group spans more than one split."""
         return len(set(self.splits)) > 1
 
 
 @dataclass(frozen=True)
 class Audit:
-    """What was found in a data set; rows are indexes in it.
+    """The results of an audit; rows are indices in the data.
 
     Attributes:
-        data: what was looked at.
-        groups: of copies: conflicts first, then those across splits, then the largest.
-        blank: images of nearly one shade.
-        faceless: images in which no one who voted named an expression; None where the data has no votes.
-        unseen: images in which a detector found no face, which proves nothing; None where none was asked.
-        balance: the images of each label, for each split and set of labels.
-        alike: the similarity from which on two images were taken for the same.
+        data: the data set.
+        groups: of duplicates: conflicting labels first, then leaks between splits, then the largest.
+        blank: nearly uniform images.
+        no_expression: images for which no vote names an expression; None if the data has no votes.
+        no_face: images without a detected face, which is weak evidence; None if no detector was run.
+        balance: the class distribution, for each split and set of labels.
+        similarity: from which two images count as duplicates.
     """
 
     data: Dataset = field(repr=False)
     groups: tuple[Group, ...]
     blank: tuple[int, ...]
-    faceless: tuple[int, ...] | None
-    unseen: tuple[int, ...] | None
+    no_expression: tuple[int, ...] | None
+    no_face: tuple[int, ...] | None
     balance: tuple[Balance, ...]
-    alike: float = COPY
+    similarity: float = DUPLICATE_SIMILARITY
 
     @property
-    def crowded(self) -> bool:
-        """Whether so many images fall into one group that they may be alike by nature, as drawings are."""
+    def oversized_group(self) -> bool:
+        """Whether a group is so large that its images may merely resemble each other, as drawings do."""
         largest = max((len(group.rows) for group in self.groups if not group.exact), default=0)
-        return largest > max(CROWD, len(self.data) // 100)
+        return largest > max(MAX_GROUP_SIZE, len(self.data) // 100)
 
     @property
     def conflicts(self) -> tuple[Group, ...]:
-        """The groups whose copies are labelled differently."""
+        """The groups with different labels."""
         return tuple(group for group in self.groups if group.conflict)
 
     @property
     def leaks(self) -> tuple[Group, ...]:
-        """The groups with copies in more than one split."""
+        """The groups that span more than one split."""
         return tuple(group for group in self.groups if group.leak)
 
     def leaked(self, split: str) -> int:
-        """How many images of a split have a copy in another."""
+        """Number of images of a split with a duplicate in another split."""
         return sum(group.splits.count(split) for group in self.leaks)
 
     def counts(self) -> dict[str, int]:
-        """How many there are of each kind of finding; what was not asked is left out."""
+        """The number of results of each kind; kinds that were not searched are omitted."""
         found = {
             "groups": len(self.groups),
             "exact_groups": sum(group.exact for group in self.groups),
             "mirrored_groups": sum(group.mirrored for group in self.groups),
-            "spare": sum(len(group.rows) - 1 for group in self.groups),
+            "redundant": sum(len(group.rows) - 1 for group in self.groups),
             "conflicts": len(self.conflicts),
             "leaks": len(self.leaks),
             "blank": len(self.blank),
         }
-        asked = {"faceless": self.faceless, "unseen": self.unseen}
-        return {**found, **{name: len(rows) for name, rows in asked.items() if rows is not None}}
+        optional = {"no_expression": self.no_expression, "no_face": self.no_face}
+        return {**found, **{name: len(rows) for name, rows in optional.items() if rows is not None}}
 
     def to_dict(self) -> dict[str, Any]:
-        """All findings with the places of their rows, as plain values that are ready for JSON."""
-        asked = {"blank": self.blank, "faceless": self.faceless, "unseen": self.unseen}
+        """All results with the places of their rows, as plain values ready for JSON."""
+        singles = {"blank": self.blank, "no_expression": self.no_expression, "no_face": self.no_face}
         return {
             "data": self.data.name,
             "digest": self.data.digest,
             "count": len(self.data),
             "splits": split_sizes(self.data),
-            "alike": self.alike,
+            "similarity": self.similarity,
             "found": self.counts(),
             "leaked": {split: self.leaked(split) for split in self.data.split_names()},
-            "groups": [self._told(group) for group in self.groups],
-            **{name: None if rows is None else self._places(rows) for name, rows in asked.items()},
-            "labels": [held.to_dict() for held in self.balance],
+            "groups": [self._group_dict(group) for group in self.groups],
+            **{name: None if rows is None else self._places(rows) for name, rows in singles.items()},
+            "labels": [part.to_dict() for part in self.balance],
             "rejected": [{"place": bad.place, "reason": bad.reason} for bad in self.data.rejected],
         }
 
-    def _told(self, group: Group) -> dict[str, Any]:
+    def _group_dict(self, group: Group) -> dict[str, Any]:
         return {
             "rows": self._places(group.rows),
             "labels": list(group.labels),
@@ -163,68 +161,70 @@ class Audit:
 def audit(
     data: Dataset,
     detector: Detector | None = None,
-    tell: Callable[[float], None] = nobody,
-    alike: float = COPY,
+    on_progress: Callable[[float], None] = ignore_progress,
+    similarity: float = DUPLICATE_SIMILARITY,
 ) -> Audit:
-    """Looks through a whole data set; 32,000 images of 48x48 take some ten seconds on two cores without a detector.
+    """Audit a whole data set; 32,000 images of 48x48 take about ten seconds on two cores without a detector.
 
     Args:
         data: all splits together.
-        detector: is asked for a face in each image, which takes tens of milliseconds each; None asks none.
-        tell: is told the share that is done, 0 to 1.
-        alike: the similarity from which on two images are taken for the same.
+        detector: searches each image for a face, tens of milliseconds each; None skips this.
+        on_progress: called with the share done, 0 to 1.
+        similarity: from which two images count as duplicates, 0.5 to 1.
 
     Raises:
-        UsageError: the similarity is none that tells copies from others.
+        UsageError: the similarity is out of range.
     """
     share = 1.0 if detector is None else 0.05
-    found = links(data.crops, lambda done: tell(share * done), alike)
-    votes = [truth for truth in data.truths if truth.head == VOTED]
-    unseen = None if detector is None else _unseen(data, detector, lambda done: tell(share + (1 - share) * done))
+    found = group_duplicates(data.crops, lambda done: on_progress(share * done), similarity)
+    votes = [truth for truth in data.truths if truth.head == VOTED_HEAD]
+    no_face = None
+    if detector is not None:
+        no_face = _without_face(data, detector, lambda done: on_progress(share + (1 - share) * done))
     return Audit(
         data=data,
         groups=_groups(data, found),
-        blank=_indexes(_spread(data) < BLANK),
-        faceless=_indexes(votes[0].weights == 0) if votes else None,
-        unseen=unseen,
+        blank=_indexes(_spread(data) < BLANK_STD),
+        no_expression=_indexes(votes[0].weights == 0) if votes else None,
+        no_face=no_face,
         balance=balance(data),
-        alike=alike,
+        similarity=similarity,
     )
 
 
-def without(findings: Audit) -> dict[str, str]:
-    """The rows of Training that are better left out, each by its place with the reason, in the order of the data.
+def rows_to_exclude(audited: Audit) -> dict[str, str]:
+    """Rows of Training that should be excluded: place and reason, in the order of the data.
 
-    They are those that copy a row of another split, all rows of groups with conflicting labels, and images that
-    are blank or without a face by the votes. What a detector did not see stays: it misses too many.
+    These are duplicates of rows of another split, all rows of groups with conflicting labels, blank images, and images
+    without an expression by the votes. Images without a detected face stay: a detector misses too many.
     """
-    data = findings.data
+    data = audited.data
     reasons: dict[int, list[str]] = defaultdict(list)
-    for row in findings.blank:
+    for row in audited.blank:
         reasons[row].append("blank")
-    for row in findings.faceless or ():
+    for row in audited.no_expression or ():
         reasons[row].append("no expression named by any vote")
-    for group in findings.groups:
+    for group in audited.groups:
         for row in group.rows if group.conflict else ():
-            reasons[row].append(f"copies are labelled {', '.join(sorted(set(group.labels)))}")
-        held = [row for row, split in zip(group.rows, group.splits, strict=True) if split != TRAINING]
-        for row in group.rows if held else ():
-            reasons[row].append(f"copy of {data.rows[held[0]]} in {data.splits[held[0]]}")
+            reasons[row].append(f"duplicates are labelled {', '.join(sorted(set(group.labels)))}")
+        elsewhere = [row for row, split in zip(group.rows, group.splits, strict=True) if split != TRAINING]
+        for row in group.rows if elsewhere else ():
+            reasons[row].append(f"duplicate of {data.rows[elsewhere[0]]} in {data.splits[elsewhere[0]]}")
     return {str(data.rows[row]): "; ".join(reasons[row]) for row in sorted(reasons) if data.splits[row] == TRAINING}
 
 
-def _groups(data: Dataset, found: Links) -> tuple[Group, ...]:
+def _groups(data: Dataset, found: DuplicateGroups) -> tuple[Group, ...]:
     order = np.argsort(found.group, kind="stable")
     starts = np.flatnonzero(np.diff(found.group[order])) + 1
     groups = [_group(data, found, rows) for rows in np.split(order, starts) if len(rows) > 1]
     return tuple(sorted(groups, key=lambda group: (not group.conflict, not group.leak, -len(group.rows), group.rows)))
 
 
-def _group(data: Dataset, found: Links, rows: npt.NDArray[np.int64]) -> Group:
+def _group(data: Dataset, found: DuplicateGroups, rows: npt.NDArray[np.int64]) -> Group:
     truth = data.truths[0]
     return Group(
         rows=tuple(rows.tolist()),
-        labels=tuple(truth.labels[answer] for answer in truth.answers[rows].tolist()),
+        labels=tuple(truth.labels[class_id] for class_id in truth.class_ids[rows].tolist()),
         splits=tuple(data.splits[rows].tolist()),
         score=float(found.score[rows].min()),
         exact=bool((data.crops[rows] == data.crops[rows[0]]).all()),
@@ -232,20 +232,20 @@ def _group(data: Dataset, found: Links, rows: npt.NDArray[np.int64]) -> Group:
     )
 
 
-def _unseen(data: Dataset, detector: Detector, tell: Callable[[float], None]) -> tuple[int, ...]:
-    """The images in which the detector finds no face when they are enlarged to what it is used to."""
-    whole, side = Face(Box(0, 0, data.size, data.size)), max(SEARCHED, data.size)
+def _without_face(data: Dataset, detector: Detector, on_progress: Callable[[float], None]) -> tuple[int, ...]:
+    """The images in which the detector finds no face after enlargement."""
+    whole, side = Face(Box(0, 0, data.size, data.size)), max(DETECTION_PX, data.size)
     found = []
     for row, face_crop in enumerate(data.crops):
         frame = np.broadcast_to(face_crop, (data.size, data.size, 3))
         if not detector.detect(crop(frame, whole, CropRule(factor=1.0), side, 3)):
             found.append(row)
-        tell((row + 1) / len(data))
+        on_progress((row + 1) / len(data))
     return tuple(found)
 
 
 def _spread(data: Dataset) -> npt.NDArray[np.float64]:
-    """The standard deviation of each image's pixels, (count,); one by one, for memory's sake."""
+    """The standard deviation of the pixels of each image, (count,); one by one, to save memory."""
     return np.fromiter((face_crop.std() for face_crop in data.crops), dtype=np.float64, count=len(data))
 
 

@@ -1,7 +1,7 @@
-"""Parsed data sets kept on disk, so that a large csv is parsed once.
+"""A disk cache of parsed data sets, so that a large csv is parsed once.
 
-A kept file is named by what was read and its SHA-256, so it can't go stale. It holds plain arrays (never pickles);
-one that is torn, foreign or of an older format is passed over and made anew.
+A file is named by its source and the source's SHA-256, so it can't become stale. It holds plain arrays, never pickles.
+A file that is truncated, foreign or of an older format is ignored and replaced.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
 FORMAT = 1
-"""Raised when what the readers keep, or how they read it, changes."""
+"""Increased when the arrays of the readers, or their meaning, change."""
 
 SOURCE = "source"
-"""The array that repeats the file's name: a copy under another name is no answer."""
+"""The array that repeats the file's name: a copy under another name is ignored."""
 
 UNREADABLE = (
     OSError,
@@ -39,19 +39,19 @@ UNREADABLE = (
     zipfile.BadZipFile,
     zlib.error,
 )
-"""What ``numpy.load`` raises on files that are torn or no .npz."""
+"""Exceptions of ``numpy.load`` on truncated files and on files that are no .npz."""
 
 
 def folder() -> Path:
-    """Where parsed data is kept."""
+    """The folder of the cache."""
     return cache_folder() / "datasets"
 
 
-def kept(name: str, digest: str) -> dict[str, npt.NDArray[Any]] | None:
-    """The arrays kept for a source, or None where there are none that can be read.
+def load(name: str, digest: str) -> dict[str, npt.NDArray[Any]] | None:
+    """The cached arrays of a source; None if there are none that can be read.
 
     Args:
-        name: what was read, "fer2013".
+        name: of the source, "fer2013".
         digest: SHA-256 of the source's bytes.
     """
     try:
@@ -62,10 +62,10 @@ def kept(name: str, digest: str) -> dict[str, npt.NDArray[Any]] | None:
     return arrays if str(arrays.pop(SOURCE, "")) == _path(name, digest).stem else None
 
 
-def keep(name: str, digest: str, arrays: Mapping[str, npt.NDArray[Any]]) -> None:
-    """Keeps arrays for the next time; a cache that can't be written costs time only, so it is no error."""
-    with contextlib.suppress(OSError), written_whole(_path(name, digest)) as aside:
-        np.savez(aside, **{**arrays, SOURCE: np.array(_path(name, digest).stem)})  # type: ignore[arg-type]  # the stubs take **kwds for allow_pickle
+def save(name: str, digest: str, arrays: Mapping[str, npt.NDArray[Any]]) -> None:
+    """Cache the arrays of a source; a cache that can't be written only costs time, so it is no error."""
+    with contextlib.suppress(OSError), written_whole(_path(name, digest)) as partial:
+        np.savez(partial, **{**arrays, SOURCE: np.array(_path(name, digest).stem)})  # type: ignore[arg-type]  # the stubs take **kwds for allow_pickle
 
 
 def _path(name: str, digest: str) -> Path:

@@ -1,10 +1,9 @@
-"""Folders of photos become a data set of face crops, by the very code that ``mien predict`` finds and cuts faces with.
+"""Make a data set of face crops from folders of photos, with the detection and cropping code of ``mien predict``.
 
 ``photos/class/a.jpg`` becomes ``crops/class/a.png``, ``photos/split/class/a.jpg`` keeps its split, and the photos of a
-``legend.csv`` go to a folder for their expression. ``crops/crops.csv`` tells what became of every photo. A run that
-was broken off goes on where it was, and no file that is there is written over: a photo is known by its name and its
-SHA-256, a face crop with the very bytes that it would get is its own, and another file's name is passed over
-(``a-2.png``).
+``legend.csv`` go to a folder for their expression. ``crops/crops.csv`` lists the result of every photo. An interrupted
+run resumes, and no existing file is overwritten: a photo is identified by its name and SHA-256, a face crop by its
+bytes, and if another file has the name, the next free one is used (``a-2.png``).
 """
 
 from __future__ import annotations
@@ -21,9 +20,8 @@ from typing import TYPE_CHECKING
 from PIL import Image
 
 from mien.classification.face_crop import crop_faces
-from mien.data import photos as labelled_photos
 from mien.data.csv_rows import SIDES
-from mien.data.folder import CROPS, survey
+from mien.data.folders import CROPS, LEGEND, read_photos, survey
 from mien.detection import Detector, rule_for
 from mien.errors import DatasetError, ImageError, UsageError
 from mien.media.files import sha256_of, write_bytes
@@ -40,21 +38,21 @@ if TYPE_CHECKING:
     from mien.structures import Face
 
 CROPPED, NO_FACE, SEVERAL, UNREADABLE = "cropped", "no face", "several faces", "unreadable"
-"""What becomes of a photo."""
+"""The status of a photo."""
 
-SAVED_EVERY = 5.0
-"""Seconds from one writing of the list to the next."""
+SAVE_INTERVAL_S = 5.0
+"""Seconds between two writes of the list."""
 
 
 @dataclass(frozen=True)
-class Cutting:
-    """How faces are found and cut.
+class CropSettings:
+    """How faces are detected and cropped.
 
     Attributes:
-        detector: finds them.
-        rule: of the model that the face crops are for.
+        detector: finds the faces.
+        rule: crop rule of the model that the face crops are for.
         size: side of the face crops in pixels.
-        largest: takes the largest of several faces; else such photos are only listed.
+        largest: take the largest of several faces; otherwise such photos are only listed.
     """
 
     detector: Detector
@@ -67,12 +65,12 @@ class Cutting:
             raise UsageError(f"expected face crops of {SIDES[0]} to {SIDES[-1]} pixels a side; received {self.size}")
 
     def __str__(self) -> str:
-        """All that a face crop depends on besides its photo."""
+        """Everything that a face crop depends on besides its photo."""
         rule = rule_for(self.detector, self.rule)
         return f"{type(self.detector).__name__} factor={rule.factor} align={rule.align_beyond} size={self.size}"
 
-    def cut(self, photo: Path) -> tuple[list[Face], npt.NDArray[np.uint8] | None]:
-        """The faces of a photo, largest first, and the grey face crop (size, size) of the one that is wanted, or None.
+    def crop(self, photo: Path) -> tuple[list[Face], npt.NDArray[np.uint8] | None]:
+        """The faces of a photo, largest first, and the grey face crop (size, size) of the chosen one, or None.
 
         Raises:
             ImageError: the photo can't be read.
@@ -85,19 +83,19 @@ class Cutting:
 
 
 @dataclass(frozen=True, slots=True)
-class Fate:
-    """What became of one photo: a line of ``crops.csv``.
+class CropResult:
+    """The result for one photo: a line of ``crops.csv``.
 
     Attributes:
         source: path within the folder of photos.
         status: "cropped", "no face", "several faces" or "unreadable".
-        file: the face crop's path within its folder; empty where there is none.
-        left: of the face's box in pixels of the photo, as the next three; empty where no face crop was cut.
+        file: the face crop's path within its folder; empty if there is none.
+        left: edge of the face's box in pixels of the photo, as the next three; empty without a face crop.
         top: see left.
         right: see left.
         bottom: see left.
         sha256: of the photo's bytes.
-        cutting: how the face was found and cut.
+        cutting: the settings, as text.
         reason: why there is no face crop.
     """
 
@@ -113,56 +111,56 @@ class Fate:
     reason: str = ""
 
 
-COLUMNS = tuple(column.name for column in fields(Fate))
+COLUMNS = tuple(column.name for column in fields(CropResult))
 
 
 def crop_photos(
-    photos: Path, out: Path, cutting: Cutting, tell: Callable[[float], None] = lambda _: None
-) -> tuple[Fate, ...]:
-    """Cuts the face out of each photo; what has none, or several, is listed and not cut.
+    photos: Path, out: Path, settings: CropSettings, on_progress: Callable[[float], None] = lambda _: None
+) -> tuple[CropResult, ...]:
+    """Crop the face of each photo; a photo without a face, or with several, is only listed.
 
     Args:
         photos: ``root/class/*``, ``root/split/class/*``, or a folder with ``legend.csv``; only read.
-        out: the folder of face crops, new or of an earlier run with the same cutting; nothing is written outside it.
-        cutting: how.
-        tell: is told the share that is done.
+        out: the folder of face crops, new or of an earlier run with the same settings; nothing is written outside it.
+        settings: detector, crop rule and size.
+        on_progress: called with the share done, 0 to 1.
 
     Returns:
-        the fate of every photo of this folder, in the order of their names.
+        The result of every photo of this folder, sorted by name.
 
     Raises:
-        DatasetError: there are no photos, one folder lies in the other, or ``out`` holds face crops cut otherwise.
+        DatasetError: there are no photos, one folder lies in the other, or ``out`` has face crops of other settings.
     """
     here, there = photos.resolve(), out.resolve()
     if here.is_relative_to(there) or there.is_relative_to(here):
-        raise DatasetError(f"expected a folder for the face crops apart from the photos at {photos}; received {out}")
-    sources, fates = _sources(photos)
-    listing = _Listing(out, str(cutting))
-    for fate in fates:
-        listing.add(fate)
+        raise DatasetError(f"expected a folder for the face crops outside the photos at {photos}; received {out}")
+    sources, results = _sources(photos)
+    listing = _Listing(out, str(settings))
+    for result in results:
+        listing.add(result)
     try:
         for number, (source, folder) in enumerate(sources.items(), 1):
-            fates.append(_fate(photos / source, source, folder, cutting, listing))
-            listing.add(fates[-1])
-            tell(number / len(sources))
+            results.append(_crop_one(photos / source, source, folder, settings, listing))
+            listing.add(results[-1])
+            on_progress(number / len(sources))
     finally:
         listing.save()
-    return tuple(sorted(fates, key=lambda fate: fate.source))
+    return tuple(sorted(results, key=lambda result: result.source))
 
 
-def counted(fates: tuple[Fate, ...]) -> Mapping[str, int]:
-    """How many photos had each fate."""
-    found = Counter(fate.status for fate in fates)
+def count_by_status(results: tuple[CropResult, ...]) -> Mapping[str, int]:
+    """The number of photos with each status."""
+    found = Counter(result.status for result in results)
     return {status: found[status] for status in (CROPPED, NO_FACE, SEVERAL, UNREADABLE)}
 
 
-def _sources(photos: Path) -> tuple[dict[str, str], list[Fate]]:
-    """Each photo's path within the folder and the folder that its face crop goes to; and what is no photo."""
-    if (photos / labelled_photos.LEGEND).is_file():
-        legend = labelled_photos.read(photos)
+def _sources(photos: Path) -> tuple[dict[str, str], list[CropResult]]:
+    """Each photo's path within the folder with the folder of its face crop; and rejected files."""
+    if (photos / LEGEND).is_file():
+        legend = read_photos(photos)
         names = [path.relative_to(photos).as_posix() for path in legend.paths]
-        sources = dict(sorted(zip(names, legend.answers, strict=True)))
-        rejected = [(f"{labelled_photos.LEGEND}:{bad.place}", bad.reason) for bad in legend.rejected]
+        sources = dict(sorted(zip(names, legend.labels, strict=True)))
+        rejected = [(f"{LEGEND}:{bad.place}", bad.reason) for bad in legend.rejected]
     else:
         found, refused = survey(photos)
         places = [file.path.relative_to(photos) for file in found]
@@ -171,27 +169,27 @@ def _sources(photos: Path) -> tuple[dict[str, str], list[Fate]]:
     if not sources:
         reasons = "; ".join(f"{place}: {reason}" for place, reason in rejected[:3]) or "there are none"
         raise DatasetError(f"expected photos in folders by class in {photos}; none can be used ({reasons})")
-    return sources, [Fate(place, UNREADABLE, reason=reason) for place, reason in rejected]
+    return sources, [CropResult(place, UNREADABLE, reason=reason) for place, reason in rejected]
 
 
-def _fate(photo: Path, source: str, folder: str, cutting: Cutting, listing: _Listing) -> Fate:
-    """Cuts a photo into a folder, unless that was done before."""
+def _crop_one(photo: Path, source: str, folder: str, settings: CropSettings, listing: _Listing) -> CropResult:
+    """Crop one photo, unless that was done before."""
     try:
         digest = sha256_of(photo)
-        before = listing.done(source, digest, again=cutting.largest)
+        before = listing.done(source, digest, again=settings.largest)
         if before:
             return before
-        faces, crop = cutting.cut(photo)
+        faces, crop = settings.crop(photo)
     except (ImageError, OSError) as error:
-        return Fate(source, UNREADABLE, reason=str(error))
-    known = {"source": source, "sha256": digest, "cutting": str(cutting)}
+        return CropResult(source, UNREADABLE, reason=str(error))
+    known = {"source": source, "sha256": digest, "cutting": str(settings)}
     if crop is None:
         reason = f"{len(faces)} faces" if faces else "no face was found"
-        return Fate(**known, status=SEVERAL if faces else NO_FACE, reason=reason)
+        return CropResult(**known, status=SEVERAL if faces else NO_FACE, reason=reason)
     file = listing.write(folder, PurePosixPath(source).stem, _png(crop))
     box = faces[0].box
     left, top, right, bottom = map(str, (box.left, box.top, box.right, box.bottom))
-    return Fate(**known, status=CROPPED, file=file, left=left, top=top, right=right, bottom=bottom)
+    return CropResult(**known, status=CROPPED, file=file, left=left, top=top, right=right, bottom=bottom)
 
 
 def _png(crop: npt.NDArray[np.uint8]) -> bytes:
@@ -201,33 +199,33 @@ def _png(crop: npt.NDArray[np.uint8]) -> bytes:
 
 
 class _Listing:
-    """The fates known so far, of this run and of those before, and the file that keeps them."""
+    """The results known so far, of this run and earlier ones, and the file that stores them."""
 
-    def __init__(self, out: Path, cutting: str) -> None:
+    def __init__(self, out: Path, settings: str) -> None:
         self.out = out
         self.saved = time.monotonic()
-        self.known: dict[tuple[str, str], Fate] = {}
+        self.known: dict[tuple[str, str], CropResult] = {}
         self.taken: set[str] = set()
-        for fate in _read(out / CROPS):
-            if fate.cutting not in ("", cutting):
+        for result in _read(out / CROPS):
+            if result.cutting not in ("", settings):
                 raise DatasetError(
-                    f"expected face crops in {out} that were cut as now ({cutting}); {fate.source} was cut otherwise "
-                    f"({fate.cutting}). Name another folder"
+                    f"expected face crops in {out} of the same settings ({settings}); {result.source} has others "
+                    f"({result.cutting}). Name another folder"
                 )
-            self._know(fate)
+            self._remember(result)
 
-    def done(self, source: str, digest: str, *, again: bool) -> Fate | None:
-        """The fate of a photo, where nothing is left to do; ``again``: several faces are no obstacle now."""
-        fate = self.known.get((source, digest))
-        if fate is None or fate.status == UNREADABLE or (fate.status == SEVERAL and again):
+    def done(self, source: str, digest: str, *, again: bool) -> CropResult | None:
+        """The result of a photo if nothing is left to do; ``again``: retry photos with several faces."""
+        result = self.known.get((source, digest))
+        if result is None or result.status == UNREADABLE or (result.status == SEVERAL and again):
             return None
-        if fate.status == CROPPED and not (self.out / fate.file).is_file():
-            self.taken.discard(fate.file.casefold())
+        if result.status == CROPPED and not (self.out / result.file).is_file():
+            self.taken.discard(result.file.casefold())
             return None
-        return fate
+        return result
 
     def write(self, folder: str, stem: str, crop: bytes) -> str:
-        """Writes a face crop under the first name that is free, or finds it there; the path within ``out``."""
+        """Write a face crop under the first free name, unless it is already there; its path within ``out``."""
         for number in count(1):
             file = f"{folder}/{stem}{f'-{number}' if number > 1 else ''}.png"
             path = self.out / file
@@ -243,14 +241,14 @@ class _Listing:
         self.taken.add(file.casefold())
         return file
 
-    def add(self, fate: Fate) -> None:
-        """Keeps a fate; writes the list now and then."""
-        self._know(fate)
-        if time.monotonic() - self.saved > SAVED_EVERY:
+    def add(self, result: CropResult) -> None:
+        """Store a result; write the list at intervals."""
+        self._remember(result)
+        if time.monotonic() - self.saved > SAVE_INTERVAL_S:
             self.save()
 
     def save(self) -> None:
-        """Writes the list, whole."""
+        """Write the list, whole or not at all."""
         content = io.StringIO()
         rows = csv.writer(content, lineterminator="\n")
         rows.writerow(COLUMNS)
@@ -258,22 +256,22 @@ class _Listing:
         write_bytes(self.out / CROPS, content.getvalue().encode(errors="surrogateescape"))
         self.saved = time.monotonic()
 
-    def _know(self, fate: Fate) -> None:
-        self.known.pop((fate.source, ""), None)  # it could not be read before
-        self.known[fate.source, fate.sha256] = fate
-        if fate.file:
-            self.taken.add(fate.file.casefold())
+    def _remember(self, result: CropResult) -> None:
+        self.known.pop((result.source, ""), None)  # it could not be read before
+        self.known[result.source, result.sha256] = result
+        if result.file:
+            self.taken.add(result.file.casefold())
 
 
-def _read(listing: Path) -> list[Fate]:
-    """The fates that an earlier run wrote; none where there was no such run."""
+def _read(listing: Path) -> list[CropResult]:
+    """The results of an earlier run; empty if there was none."""
     try:
         with listing.open(encoding="utf-8", errors="surrogateescape", newline="") as file:
             header, *rows = csv.reader(file)
-        fates = [Fate(**dict(zip(COLUMNS, row, strict=True))) for row in rows]
-        if tuple(header) == COLUMNS and not any(_outside(fate.file) for fate in fates):
-            return fates
-        problem = "its columns, or the files that it names, are others"
+        results = [CropResult(**dict(zip(COLUMNS, row, strict=True))) for row in rows]
+        if tuple(header) == COLUMNS and not any(_outside(result.file) for result in results):
+            return results
+        problem = "it has other columns, or lists files outside the folder"
     except FileNotFoundError:
         return []
     except (OSError, TypeError, ValueError, csv.Error) as error:

@@ -1,7 +1,7 @@
-"""Reading csv files of pixels, an image a line: exactly, or with the line numbers of what could not be read.
+"""Parser of csv files of pixels, one image per line: rows are read exactly, or rejected with their line numbers.
 
-The file may be plain, .gz, .xz or .zip (its first csv). Lines that hold nothing but space are passed over. Which
-columns there are, and what a label is, is for each format to say (``fer2013``, ``pixels``).
+The file may be plain, .gz, .xz or .zip (its first csv). Blank lines are skipped. ``pixel_csv`` defines the columns and
+the labels.
 """
 
 from __future__ import annotations
@@ -32,36 +32,36 @@ if TYPE_CHECKING:
 Arrays: TypeAlias = "dict[str, npt.NDArray[Any]]"
 
 ENDINGS = (".csv", ".csv.gz", ".csv.xz", ".csv.zip", ".zip")
-"""Of the names that are taken for csv files, in lower case."""
+"""File name endings of csv files, in lower case."""
 
 SIDES = range(8, 257)
-LONGEST_LINE = 400_000
-"""Bytes; a row of 256x256 pixels takes at most 262,144 and its other columns."""
+MAX_LINE_BYTES = 400_000
+"""A row of 256x256 pixels takes at most 262,144 bytes, plus its other columns."""
 
-MOST_REJECTED = 100_000
-"""Rejected rows after which a file is no csv of pixels; bounds the memory that a hostile file can take."""
+MAX_REJECTED = 100_000
+"""Rejected rows after which a file is refused; bounds the memory that a hostile file can use."""
 
-PIXELS = {f"{value:0{width}d}".encode(): value for width in (1, 2, 3) for value in range(256)}
+PIXEL_VALUES = {f"{value:0{width}d}".encode(): value for width in (1, 2, 3) for value in range(256)}
 SPLIT_NAME = re.compile(rb"[A-Za-z][A-Za-z0-9_-]{0,31}")
 DAMAGED = (OSError, EOFError, RuntimeError, zlib.error, lzma.LZMAError, zipfile.BadZipFile)
-"""What the decompressors raise on damaged, cut or encrypted files."""
+"""Exceptions of the decompressors on damaged, truncated or encrypted files."""
 
 
 class BadRowError(Exception):
-    """Why a row can't be read."""
+    """A row can't be read, and why."""
 
 
 @dataclass
 class Rows:
-    """What was read so far.
+    """The rows read so far.
 
     Attributes:
-        side: of the images, in pixels; 0 before the first good row, which sets it.
-        pixels: of all images, one after the other.
-        labels: of each image, as its format reads them.
+        side: of the images, in pixels; 0 before the first valid row, which sets it.
+        pixels: of all images, concatenated.
+        labels: of each image, as the layout reads them.
         splits: of each image.
         lines: the line number of each image.
-        rejected: line numbers of the others, and why.
+        rejected: line numbers of rejected rows, with the reason.
     """
 
     side: int = 0
@@ -72,7 +72,7 @@ class Rows:
     rejected: list[tuple[int, str]] = field(default_factory=list)
 
     def arrays(self) -> Arrays:
-        """All but the labels: face crops uint8 (count, side, side, 1), splits, rows, and rejected (bad rows, 2)."""
+        """All but the labels: face crops uint8 (count, side, side, 1), splits, rows, and rejected (rejected, 2)."""
         return {
             "crops": np.frombuffer(self.pixels, dtype=np.uint8).reshape(len(self.lines), self.side, self.side, 1),
             "splits": np.array(self.splits, dtype=np.str_),
@@ -82,26 +82,26 @@ class Rows:
 
 
 class Layout(Protocol):
-    """Where the columns of a format are."""
+    """The columns of a csv file."""
 
     def row(self, line: bytes, before: Rows) -> tuple[Any, bytes, str]:
-        """Label, pixels and split of a line, after the rows before; raises BadRowError."""
+        """Label, pixels and split of a line, given the rows before it; raises BadRowError."""
         ...
 
     def labels(self, rows: Rows) -> Arrays:
-        """The labels of the rows as arrays that can be kept."""
+        """The labels of the rows as arrays that can be cached."""
         ...
 
 
 @dataclass(frozen=True)
 class Format:
-    """A format of csv.
+    """A csv format.
 
     Attributes:
-        name: under which parsed files are kept.
-        described: in errors, "a FER2013 csv".
-        layout: makes the layout from the header's line and the path; raises DatasetError.
-        truth: makes the labels of the data set from the layout's arrays.
+        name: of its files in the cache.
+        described: its name in errors, "a FER2013 csv".
+        layout: makes the layout from the header line and the path; raises DatasetError.
+        truth: makes the truth of the data set from the layout's arrays.
     """
 
     name: str
@@ -110,28 +110,28 @@ class Format:
     truth: Callable[[Arrays], Truth]
 
     def read(self, path: Path, name: str) -> Dataset:
-        """The data set of a file; parsed once, then kept in mien's cache by the file's SHA-256.
+        """The data set of a file; parsed once, then cached by the file's SHA-256.
 
         Args:
-            path: the file; its ending tells how it is packed.
+            path: the file; its ending sets the compression.
             name: of the data set.
 
         Raises:
-            DatasetError: there is no such file, it is damaged, its header is another's, or no row is good.
+            DatasetError: there is no such file, it is damaged, its header doesn't fit, or no row is valid.
         """
         try:
             digest = sha256_of(path)
         except OSError as error:
             raise DatasetError(f"expected {self.described} at {path}; it can't be opened ({error.strerror})") from error
-        kept = cache.kept(self.name, digest)
-        if kept is not None:
+        cached = cache.load(self.name, digest)
+        if cached is not None:
             try:
-                return self._dataset(kept, name, digest)
+                return self._dataset(cached, name, digest)
             except (MienError, KeyError, ValueError, IndexError, TypeError):
-                pass  # a foreign file under the cache's name: parse and write over it
+                pass  # not written by this reader: parse again and overwrite it
         arrays = self._parsed(path)
         data = self._dataset(arrays, name, digest)
-        cache.keep(self.name, digest, arrays)
+        cache.save(self.name, digest, arrays)
         return data
 
     def _dataset(self, arrays: Arrays, name: str, digest: str) -> Dataset:
@@ -170,9 +170,9 @@ def _take(rows: Rows, number: int, line: bytes, layout: Layout) -> None:
         label, pixels, split = layout.row(line, rows)
     except BadRowError as reason:
         rows.rejected.append((number, str(reason)))
-        if len(rows.rejected) > MOST_REJECTED:
+        if len(rows.rejected) > MAX_REJECTED:
             raise DatasetError(
-                f"expected a csv of pixels; {MOST_REJECTED} rows up to line {number} are none, the last: {reason}"
+                f"expected a csv of pixels; {MAX_REJECTED} rows up to line {number} are none, the last: {reason}"
             ) from reason
         return
     rows.side = rows.side or math.isqrt(len(pixels))
@@ -184,7 +184,7 @@ def _take(rows: Rows, number: int, line: bytes, layout: Layout) -> None:
 
 @contextmanager
 def opened(path: Path) -> Iterator[IO[bytes]]:
-    """The csv's bytes, unpacked as they are read; what a damaged file raises is in ``DAMAGED``."""
+    """The bytes of a csv, decompressed on the fly; a damaged file raises one of ``DAMAGED``."""
     if path.suffix.lower() == ".zip":
         with zipfile.ZipFile(path) as archive:
             members = [name for name in archive.namelist() if name.lower().endswith(".csv")]
@@ -193,13 +193,13 @@ def opened(path: Path) -> Iterator[IO[bytes]]:
             with archive.open(members[0]) as file:
                 yield file
     else:
-        with unpacked(path) as file:
+        with decompressed(path) as file:
             yield file
 
 
 @contextmanager
-def unpacked(path: Path) -> Iterator[IO[bytes]]:
-    """A file's bytes, unpacked as they are read where it ends in .gz or .xz."""
+def decompressed(path: Path) -> Iterator[IO[bytes]]:
+    """The bytes of a file, decompressed on the fly if it ends in .gz or .xz."""
     ending = path.suffix.lower()
     if ending == ".gz":
         with gzip.open(path, "rb") as unzipped:
@@ -213,14 +213,14 @@ def unpacked(path: Path) -> Iterator[IO[bytes]]:
 
 
 def lines(file: IO[bytes]) -> Iterator[tuple[int, bytes]]:
-    """Numbers from 1 and lines that are not blank; a line that is too long comes cut, and longer than the limit."""
+    """Line numbers from 1 and lines that are not blank; an over-long line is truncated to one byte over the limit."""
     number = 0
-    while line := file.readline(LONGEST_LINE + 1):
+    while line := file.readline(MAX_LINE_BYTES + 1):
         number += 1
-        if len(line) > LONGEST_LINE:
+        if len(line) > MAX_LINE_BYTES:
             rest = line
             while rest and not rest.endswith(b"\n"):
-                rest = file.readline(LONGEST_LINE)
+                rest = file.readline(MAX_LINE_BYTES)
         if not line.isspace():
             yield number, line
 
@@ -234,10 +234,10 @@ def values_of(line: bytes, count: int) -> list[bytes]:
     """The values of a line that has this many columns.
 
     Raises:
-        BadRowError: it has not, is too long, or holds a NUL.
+        BadRowError: it has another number of columns, is too long, or contains a NUL byte.
     """
-    if len(line) > LONGEST_LINE:
-        raise BadRowError(f"the line is longer than {LONGEST_LINE} bytes")
+    if len(line) > MAX_LINE_BYTES:
+        raise BadRowError(f"the line is longer than {MAX_LINE_BYTES} bytes")
     if b"\0" in line:
         raise BadRowError("the line holds a NUL byte")
     values = line.split(b",")
@@ -247,10 +247,10 @@ def values_of(line: bytes, count: int) -> list[bytes]:
 
 
 def split_of(usage: bytes, line: bytes, before: Rows) -> str:
-    """The split that a value of Usage names; one that is new in a line without an end is a word that was cut.
+    """The split that a value of Usage names; an unknown one at the end of an unterminated line was cut.
 
     Raises:
-        BadRowError: it names none.
+        BadRowError: the value names no split.
     """
     if not SPLIT_NAME.fullmatch(usage):
         raise BadRowError(f"expected a Usage such as Training or PublicTest; received {shown(usage)}")
@@ -264,16 +264,16 @@ def pixels_of(numbers: Sequence[bytes], side: int) -> bytes:
     """The pixels of a square image.
 
     Args:
-        numbers: as written, row by row.
-        side: that the image has to have; 0: any of ``SIDES``.
+        numbers: pixels as text, row by row.
+        side: the side required; 0: any of ``SIDES``.
 
     Raises:
-        BadRowError: they are no whole numbers from 0 to 255, or no such square.
+        BadRowError: a value is no whole number from 0 to 255, or the pixels form no such square.
     """
     try:
-        pixels = bytes(map(PIXELS.__getitem__, numbers))
+        pixels = bytes(map(PIXEL_VALUES.__getitem__, numbers))
     except KeyError:
-        at = next(at for at, number in enumerate(numbers) if number not in PIXELS)
+        at = next(at for at, number in enumerate(numbers) if number not in PIXEL_VALUES)
         raise BadRowError(
             f"expected pixels as whole numbers from 0 to 255; received {shown(numbers[at])} as number {at + 1}"
         ) from None
@@ -286,12 +286,12 @@ def pixels_of(numbers: Sequence[bytes], side: int) -> bytes:
 
 
 def unquoted(value: bytes) -> bytes:
-    """A value without the space and the double quotes around it."""
+    """A value without surrounding spaces and double quotes."""
     value = value.strip()
     return value[1:-1].strip() if len(value) > 1 and value[:1] == value[-1:] == b'"' else value
 
 
 def shown(value: bytes) -> str:
-    """The start of a value, for an error."""
+    """The start of a value, for an error message."""
     text = value[:20].decode("ascii", "replace")
     return repr(text if len(value) <= 20 else text + "...")

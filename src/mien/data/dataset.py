@@ -1,4 +1,4 @@
-"""A labelled data set in memory: face crops, and what is known of each for every head of a network."""
+"""A labelled data set in memory: face crops, and targets for each head of a network."""
 
 from __future__ import annotations
 
@@ -21,8 +21,6 @@ if TYPE_CHECKING:
 TRAINING = "Training"
 PUBLIC_TEST = "PublicTest"
 PRIVATE_TEST = "PrivateTest"
-HELD_OUT = "held out"
-"""The split that ``training_and_validation`` makes where the data has none to choose on."""
 
 SPLITS: Mapping[str, str] = MappingProxyType(
     {
@@ -31,48 +29,48 @@ SPLITS: Mapping[str, str] = MappingProxyType(
         **dict.fromkeys(("test", "privatetest"), PRIVATE_TEST),
     }
 )
-"""Lower-case words that data sets use for splits, and the split each means; other words are splits of their own."""
+"""Lower-case names of splits and the split each stands for; any other name is a split of its own."""
 
 
 @dataclass(frozen=True)
 class Truth:
-    """What is known of each face crop under one set of labels: one per head of a network.
+    """The ground truth of the face crops for one head of a network.
 
     Attributes:
-        head: name of the head that learns it: "fer2013", "ferplus", or "classes" for a user's own.
+        head: name of the head trained on it: "fer2013", "ferplus", or "classes" for a user's own labels.
         labels: names in the order of the columns of ``targets``.
         targets: float32 (count, labels), rows sum to 1: one-hot, or shares of votes.
-        weights: float32 (count,), how much each row counts in training; 0 leaves it out.
-        judged: bool (count,), the rows that count in evaluation.
+        weights: float32 (count,), sample weights in training; 0 leaves a row out.
+        evaluated: bool (count,), rows that count in evaluation.
     """
 
     head: str
     labels: tuple[str, ...]
     targets: Targets
     weights: npt.NDArray[np.float32]
-    judged: npt.NDArray[np.bool_]
+    evaluated: npt.NDArray[np.bool_]
 
     def __post_init__(self) -> None:
         check_distribution(self.targets, len(self.labels))
-        if self.weights.shape != (len(self.targets),) or self.judged.shape != (len(self.targets),):
-            raise DatasetError(f"expected a weight and a mark for each of the {len(self.targets)} rows")
+        if self.weights.shape != (len(self.targets),) or self.evaluated.shape != (len(self.targets),):
+            raise DatasetError(f"expected a weight and an evaluation flag for each of the {len(self.targets)} rows")
 
     @property
-    def answers(self) -> npt.NDArray[np.int64]:
-        """The index of each row's best label, (count,)."""
+    def class_ids(self) -> npt.NDArray[np.int64]:
+        """The class index of each row: its most probable label, (count,)."""
         best: npt.NDArray[np.int64] = self.targets.argmax(axis=1)
         return best
 
 
 def truth_of_words(words: Sequence[str]) -> Truth:
-    """One-hot targets of labels that are words.
+    """One-hot ground truth from labels as text.
 
-    Where every word names an expression ("happy", "Anger"), the labels are expressions: all seven under the head
-    "fer2013" if they are of FER2013, else those found, in the order of ``Emotion``, under "classes". Any other word
-    makes all of them the user's own: sorted (whole numbers by their value), under "classes".
+    If every label names an expression ("happy", "Anger"), the labels are expressions: all seven under the head
+    "fer2013" if they are of FER2013, else those found, in the order of ``Emotion``, under "classes". Any other text
+    makes all of them the user's own classes: sorted (whole numbers by value), under "classes".
 
     Args:
-        words: one a face crop.
+        words: the label of each face crop.
     """
     emotions = {word: emotion_named(word) for word in words}
     named = {emotion for emotion in emotions.values() if emotion is not None}
@@ -85,26 +83,26 @@ def truth_of_words(words: Sequence[str]) -> Truth:
 
 
 def labels_for(named: Collection[Emotion]) -> tuple[str, tuple[str, ...]]:
-    """The head that learns some expressions, and its labels: FER2013's seven where they are enough."""
+    """The head for some expressions, and its labels: FER2013's seven if they include all of them."""
     if set(named) <= set(FER2013):
         return "fer2013", tuple(FER2013)
     return "classes", tuple(emotion for emotion in Emotion if emotion in named)
 
 
-def one_hot(head: str, labels: tuple[str, ...], answers: npt.NDArray[np.int64]) -> Truth:
-    """The truth of rows that have one sure label each; all count in training and evaluation.
+def one_hot(head: str, labels: tuple[str, ...], class_ids: npt.NDArray[np.int64]) -> Truth:
+    """The ground truth of rows with one label each; all count in training and evaluation.
 
     Args:
         head: name of the head.
-        labels: their names.
-        answers: (count,), the index of each row's label.
+        labels: names of the classes.
+        class_ids: int64 (count,), the class index of each row.
     """
     return Truth(
         head=head,
         labels=labels,
-        targets=np.eye(len(labels), dtype=np.float32)[answers],
-        weights=np.ones(len(answers), dtype=np.float32),
-        judged=np.ones(len(answers), dtype=np.bool_),
+        targets=np.eye(len(labels), dtype=np.float32)[class_ids],
+        weights=np.ones(len(class_ids), dtype=np.float32),
+        evaluated=np.ones(len(class_ids), dtype=np.bool_),
     )
 
 
@@ -118,15 +116,15 @@ class Rejected:
 
 @dataclass(frozen=True)
 class Dataset:
-    """Face crops with their truths.
+    """Face crops with their ground truth.
 
     Attributes:
-        name: what the data is called in cards and reports.
+        name: of the data in cards and reports.
         crops: uint8 (count, size, size, channels).
-        truths: one per set of labels; the first is the data's own.
+        truths: the ground truth for each set of labels; the first is the data's own.
         splits: str (count,), the split of each row: "Training", "PublicTest", ...
         rows: str (count,), where each row came from: line number of a csv, path of an image.
-        digest: SHA-256 over the files that were read.
+        digest: SHA-256 of the files read.
         rejected: the rows that could not be read, in order.
     """
 
@@ -180,7 +178,7 @@ class Dataset:
             crops=self.crops[rows],
             truths=tuple(
                 dataclasses.replace(
-                    truth, targets=truth.targets[rows], weights=truth.weights[rows], judged=truth.judged[rows]
+                    truth, targets=truth.targets[rows], weights=truth.weights[rows], evaluated=truth.evaluated[rows]
                 )
                 for truth in self.truths
             ),
@@ -189,96 +187,42 @@ class Dataset:
         )
 
     def without(self, rows: Collection[str]) -> Dataset:
-        """The data with some rows left out; its digest tells so.
+        """The data without some rows, with a digest of its own.
 
         Args:
-            rows: places as in ``rows`` ("17", "happy/a.png"); those that could not be read anyway may be among them.
+            rows: places as in ``rows`` ("17", "happy/a.png"); rejected rows may be among them.
 
         Raises:
             DatasetError: the data lacks one of the places, or no row is left.
         """
-        left_out = set(rows)
-        if not left_out:
+        excluded = set(rows)
+        if not excluded:
             return self
-        unknown = left_out - set(self.rows.tolist()) - {bad.place for bad in self.rejected}
+        unknown = excluded - set(self.rows.tolist()) - {bad.place for bad in self.rejected}
         if unknown:
             raise DatasetError(
-                f"expected places of {self.name} to leave out; received {min(unknown)!r}, which it lacks "
-                f"({len(unknown)} such of {len(left_out)}). Give the list that was made from this very data"
+                f"expected places of {self.name} to exclude; received {min(unknown)!r}, which it lacks "
+                f"({len(unknown)} such of {len(excluded)}). Use the list that was made from this data"
             )
-        kept = ~np.isin(self.rows, sorted(left_out))
+        kept = ~np.isin(self.rows, sorted(excluded))
         if not kept.any():
-            raise DatasetError(f"expected rows to be left of {self.name}; all {len(self)} are to be left out")
-        told = "\0".join([self.digest, *sorted(left_out)]).encode(errors="surrogateescape")
-        return dataclasses.replace(self.select(kept), digest=hashlib.sha256(told).hexdigest())
+            raise DatasetError(f"expected rows to be left of {self.name}; all {len(self)} are excluded")
+        identity = "\0".join([self.digest, *sorted(excluded)]).encode(errors="surrogateescape")
+        return dataclasses.replace(self.select(kept), digest=hashlib.sha256(identity).hexdigest())
 
     def truth(self, head: str) -> Truth:
-        """What is known for one head.
+        """The ground truth for one head.
 
         Raises:
-            DatasetError: nothing is.
+            DatasetError: the data has none for it.
         """
         for truth in self.truths:
             if truth.head == head:
                 return truth
         raise DatasetError(
-            f"expected one of the label sets {[truth.head for truth in self.truths]} of {self.name}; received {head!r}"
+            f"expected one of the heads {[truth.head for truth in self.truths]} of {self.name}; received {head!r}"
         )
 
     def with_truth(self, truth: Truth) -> Dataset:
-        """The same face crops with one more set of labels."""
+        """The same face crops with the ground truth for one more head."""
         return dataclasses.replace(self, truths=(*self.truths, truth))
-
-
-def training_and_validation(data: Dataset, seed: int = 0, share: float = 0.1) -> tuple[Dataset, Dataset]:
-    """What is learnt from, and what choices are made on.
-
-    The splits Training and PublicTest where the data has both; else a share of Training (or of everything, where
-    no split has that name) is held out by chance: the same share of every label, at least one image of any label
-    that has two, and images with the same pixels all on one side; its split is then ``HELD_OUT``. PrivateTest is
-    never touched.
-
-    Args:
-        data: one with or without splits.
-        seed: the same seed holds out the same rows.
-        share: held out, between 0 and 1.
-
-    Raises:
-        DatasetError: too few rows are left to learn from, or the share is none.
-    """
-    if not 0 < share < 1:
-        raise DatasetError(f"expected a share to hold out between 0 and 1; received {share}")
-    names = data.split_names()
-    training = data.split(TRAINING) if TRAINING in names else data.select(data.splits != PRIVATE_TEST)
-    if TRAINING in names and PUBLIC_TEST in names:
-        return training, data.split(PUBLIC_TEST)
-    if len(training) < 10:
-        raise DatasetError(f"expected at least 10 images to learn from in {data.name}; received {len(training)}")
-    held = _held_out(training, np.random.default_rng(seed), share)
-    if not held.any():
-        raise DatasetError(
-            f"expected two different images of some label in {data.name}, to learn from and to choose on; "
-            "received none. Add images, or mark a split PublicTest"
-        )
-    chosen_on = training.select(held)
-    return training.select(~held), dataclasses.replace(chosen_on, splits=np.full(len(chosen_on), HELD_OUT))
-
-
-def _held_out(data: Dataset, random: np.random.Generator, share: float) -> npt.NDArray[np.bool_]:
-    """The rows to hold out, (count,): of each label its share, in whole groups of rows with the same pixels."""
-    groups: dict[bytes, list[int]] = {}
-    for row in random.permutation(len(data)).tolist():
-        groups.setdefault(hashlib.sha256(data.crops[row]).digest(), []).append(row)
-    by_label: dict[int, list[list[int]]] = {}
-    answers = data.truths[0].answers
-    for rows in groups.values():
-        by_label.setdefault(int(answers[rows[0]]), []).append(rows)
-    held = np.zeros(len(data), dtype=np.bool_)
-    for _, alike in sorted(by_label.items()):
-        learnt = max(alike, key=len)
-        wanted = max(round(share * sum(map(len, alike))), min(map(len, alike)))
-        for rows in alike:
-            if rows is not learnt and len(rows) <= wanted:
-                held[rows] = True
-                wanted -= len(rows)
-    return held

@@ -1,4 +1,4 @@
-"""FER+: ten votes an image for the images of FER2013 (Barsoum et al. 2016), as a second set of labels."""
+"""FER+: ten votes for each image of FER2013 (Barsoum et al. 2016), as a second set of labels."""
 
 from __future__ import annotations
 
@@ -20,22 +20,22 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
 REJECTING = ("unknown", "nf")
-"""The two columns of votes for no emotion: can't tell, and no face."""
+"""The two columns of votes for no emotion: unknown, and no face."""
 
 
 def attach(data: Dataset, votes: Path) -> Dataset:
-    """A FER2013 data set with the truth "ferplus" added from ``fer2013new.csv``.
+    """Add the ground truth "ferplus" from ``fer2013new.csv`` to a FER2013 data set.
 
-    The files match row for row, so by line number even where rows of the data were rejected. Targets are the votes'
-    shares over the eight emotions; a row's weight is the share of all its votes that fall on them, and a row with none
-    weighs 0 and has uniform targets. ``judged`` is the protocol of microsoft/FERPlus (``ferplus.py``, majority).
+    The files match by line number, even if rows of the data were rejected. Targets are the shares of votes over the
+    eight emotions. The weight of a row is the share of all its votes for these emotions; a row without such votes has
+    weight 0 and uniform targets. ``evaluated`` follows the protocol of microsoft/FERPlus (``ferplus.py``, majority).
 
     Args:
-        data: whole, as ``fer2013.read`` returns it.
+        data: the whole data set from ``pixel_csv.read_fer2013``.
         votes: ``fer2013new.csv``.
 
     Raises:
-        DatasetError: the votes can't be read, or are not those of this data.
+        DatasetError: the votes can't be read, or belong to other data.
     """
     usages, counts, lines = _read(votes)
     own = [int(row) for row in data.rows if row.isdecimal()]
@@ -50,7 +50,7 @@ def attach(data: Dataset, votes: Path) -> Dataset:
     if not same.all():
         row = int(np.argmin(same))
         raise DatasetError(
-            f"expected votes row for row with {data.name}; line {own[row]} is {data.splits[row]} there and "
+            f"expected votes row for row with {data.name}; line {own[row]} has the split {data.splits[row]} there and "
             f"{usages[at[row]]} in {votes}. Use the fer2013new.csv of the same rows"
         )
     digest = hashlib.sha256((data.digest + sha256_of(votes)).encode()).hexdigest()
@@ -58,10 +58,10 @@ def attach(data: Dataset, votes: Path) -> Dataset:
 
 
 def majority(votes: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_]:
-    """The rows that FER+'s protocol keeps, (count,).
+    """The rows that the FER+ protocol keeps, bool (count,).
 
-    Single votes are set to zero; a row is kept where one column has more than half of what remains and is one of the
-    eight emotions, not "unknown" or "no face". Source: microsoft/FERPlus ``src/ferplus.py``, mode majority.
+    Single votes are set to zero. A row is kept if one column has more than half of the remaining votes and is one of
+    the eight emotions, not "unknown" or "no face". Source: microsoft/FERPlus ``src/ferplus.py``, mode majority.
 
     Args:
         votes: (count, 10), the eight emotions in the order of ``FERPLUS``, then unknown and no face.
@@ -81,12 +81,12 @@ def _truth(votes: npt.NDArray[np.int64]) -> Truth:
         labels=tuple(FERPLUS),
         targets=shares.astype(np.float32),
         weights=(known / np.maximum(votes.sum(axis=1), 1)).astype(np.float32),
-        judged=majority(votes),
+        evaluated=majority(votes),
     )
 
 
 def _read(path: Path) -> tuple[npt.NDArray[np.str_], npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-    """Usages, votes (count, 10) and line numbers of a vote file."""
+    """Splits, votes (count, 10) and line numbers of a file of votes."""
     usages: list[str] = []
     counts: list[list[int]] = []
     lines: list[int] = []
@@ -114,7 +114,7 @@ def _votes(text: str) -> int:
 
 
 def _columns(header: list[str], path: Path) -> tuple[int, list[int]]:
-    """The column of Usage, and those of the eight emotions and the two others in this module's order."""
+    """The column of Usage, and the columns of the eight emotions, unknown and no face."""
     names = [name.strip().lower() for name in header]
     where = {emotion_named(name) or name: at for at, name in enumerate(names)}
     wanted = ("usage", *FERPLUS, *REJECTING)

@@ -1,8 +1,8 @@
-"""MNIST's own format, idx files (LeCun et al. 1998), and Keras' ``mnist.npz``; Fashion-MNIST and KMNIST come so too.
+"""MNIST's idx files (LeCun et al. 1998) and Keras' ``mnist.npz``; Fashion-MNIST and KMNIST have the same format.
 
-A set is a file of images and one of labels: ``train-images-idx3-ubyte`` and ``train-labels-idx1-ubyte``, or ``t10k-``
-for MNIST's test set, with a dash or a dot before ``idx``, plain or .gz. Nothing is taken on trust: a header may claim
-no more than the file holds, and what is packed is unpacked no further than its header claims.
+A set is a file of images and a file of labels: ``train-images-idx3-ubyte`` and ``train-labels-idx1-ubyte``, or
+``t10k-`` for the test set, with a dash or a dot before ``idx``, plain or .gz. Files are not trusted: a header may claim
+no more than the file contains, and a file is decompressed no further than its header claims.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import IO, TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from mien.data.cache import UNREADABLE
-from mien.data.csv_rows import DAMAGED, SIDES, unpacked
+from mien.data.csv_rows import DAMAGED, SIDES, decompressed
 from mien.data.dataset import PRIVATE_TEST, TRAINING, Dataset, one_hot
 from mien.errors import DatasetError
 from mien.media.files import sha256_of
@@ -33,14 +33,14 @@ MAGIC = {IMAGES: 0x0803, LABELS: 0x0801}
 """Unsigned bytes in three dimensions, and in one."""
 
 DIGITS = tuple(str(digit) for digit in range(10))
-LARGEST = 1 << 30
-"""Bytes of pixels or labels in one file; MNIST has 47 million."""
+MAX_BYTES = 1 << 30
+"""Of pixels or labels in one file; MNIST has 47 million."""
 
-CHUNK = 1 << 20
+CHUNK_BYTES = 1 << 20
 
 
 class _Part(NamedTuple):
-    """A set as it was read: its name, pixels (count, side, side) and labels (count,)."""
+    """A set as read: its name, pixels (count, side, side) and labels (count,)."""
 
     name: str
     images: npt.NDArray[np.uint8]
@@ -48,24 +48,24 @@ class _Part(NamedTuple):
 
 
 def found_at(path: Path) -> bool:
-    """Whether a path is MNIST's by its name: an idx file, an .npz, or a folder with such files."""
+    """Whether a path is MNIST by its name: an idx file, an .npz, or a folder with such files."""
     if path.is_dir():
         return (path / NPZ_NAME).is_file() or bool(_idx_files(path))
     return path.is_file() and (path.suffix.lower() == ".npz" or bool(IDX_NAME.fullmatch(path.name)))
 
 
 def read(path: Path) -> Dataset:
-    """The digits of a folder with MNIST's files, of one idx file (with its partner beside it), or of an .npz.
+    """The digits of a folder with MNIST's files, of one idx file and its partner in the same folder, or of an .npz.
 
-    Where there are a training and a test set, they are the splits Training and PrivateTest: choices are made on a
-    part of Training. One set alone is all Training.
+    A training and a test set become the splits Training and PrivateTest; validation uses a part of Training. A single
+    set is all Training.
 
     Args:
-        path: in a folder idx files are taken before ``mnist.npz``.
+        path: in a folder, idx files take precedence over ``mnist.npz``.
 
     Returns:
-        face crops uint8 (count, side, side, 1), labels "0" to "9" under the head "classes"; rows are the set's name and
-        a number from 0, "train/17".
+        Images uint8 (count, side, side, 1), labels "0" to "9" under the head "classes"; rows are the set's name and a
+        number from 0, "train/17".
 
     Raises:
         DatasetError: there are no such files, they are damaged, or they disagree.
@@ -96,7 +96,7 @@ def _check(part: _Part, path: Path) -> None:
     if not count or len(part.labels) != count:
         raise DatasetError(
             f"expected as many labels as images in the set {part.name} of {path}; received {count} images and "
-            f"{len(part.labels)} labels. Give the files of one set, whole"
+            f"{len(part.labels)} labels. Give the complete files of one set"
         )
     if len(set(sides)) != 1 or sides[0] not in SIDES:
         raise DatasetError(f"expected square images of 8 to 256 pixels a side in {path}; received {sides}")
@@ -110,7 +110,7 @@ def _check(part: _Part, path: Path) -> None:
 
 
 def _files(path: Path) -> list[Path]:
-    """The files that a path stands for: one .npz, or pairs of images and labels, training first."""
+    """The files meant by a path: one .npz, or pairs of images and labels, training first."""
     if path.is_file() and path.suffix.lower() == ".npz":
         return [path]
     named = IDX_NAME.fullmatch(path.name) if path.is_file() else None
@@ -128,7 +128,7 @@ def _files(path: Path) -> list[Path]:
 
 
 def _idx_files(folder: Path) -> dict[tuple[str, str], Path]:
-    """The idx files of a folder by set and kind; a plain one before its packed twin."""
+    """The idx files of a folder by set and kind; a plain file takes precedence over its .gz."""
     found: dict[tuple[str, str], Path] = {}
     for path in sorted(folder.iterdir(), key=lambda path: (len(path.name), path.name)):
         named = IDX_NAME.fullmatch(path.name)
@@ -141,7 +141,7 @@ def _idx_parts(files: list[Path]) -> list[_Part]:
     parts = []
     for images, labels in zip(files[::2], files[1::2], strict=True):
         counts = {_idx_shape(images, IMAGES)[0], _idx_shape(labels, LABELS)[0]}
-        if len(counts) > 1:  # told by the headers, before anything is unpacked
+        if len(counts) > 1:  # known from the headers, before anything is decompressed
             raise DatasetError(f"expected as many labels as images; {images} and {labels} hold {sorted(counts)}")
         name = images.name.partition("-")[0]
         parts.append(_Part(name, _idx(images, IMAGES), _idx(labels, LABELS)))
@@ -149,12 +149,12 @@ def _idx_parts(files: list[Path]) -> list[_Part]:
 
 
 def _idx_shape(path: Path, kind: str) -> tuple[int, ...]:
-    with unpacked(path) as file:
+    with decompressed(path) as file:
         return _idx_header(file, path, kind)
 
 
 def _idx(path: Path, kind: str) -> npt.NDArray[np.uint8]:
-    with unpacked(path) as file:
+    with decompressed(path) as file:
         shape = _idx_header(file, path, kind)
         content = _bounded(file, math.prod(shape) + 1)
     if len(content) != math.prod(shape):
@@ -177,15 +177,15 @@ def _idx_header(file: IO[bytes], path: Path, kind: str) -> tuple[int, ...]:
     dimensions = 3 if kind == IMAGES else 1
     claimed = file.read(4 * dimensions)
     shape = tuple(int.from_bytes(claimed[at : at + 4]) for at in range(0, 4 * dimensions, 4))
-    if len(claimed) < 4 * dimensions or math.prod(shape) > LARGEST:
-        raise DatasetError(f"expected a header of idx in {path} and at most {LARGEST} bytes; received {shape}")
+    if len(claimed) < 4 * dimensions or math.prod(shape) > MAX_BYTES:
+        raise DatasetError(f"expected a header of idx in {path} and at most {MAX_BYTES} bytes; received {shape}")
     return shape
 
 
 def _bounded(file: IO[bytes], most: int) -> bytearray:
-    """At most so many bytes, taken in pieces, so that memory follows what comes and not what was claimed."""
+    """At most so many bytes, read in chunks, so that memory follows the content and not the header's claim."""
     content = bytearray()
-    while len(content) < most and (piece := file.read(min(CHUNK, most - len(content)))):
+    while len(content) < most and (piece := file.read(min(CHUNK_BYTES, most - len(content)))):
         content += piece
     return content
 
@@ -205,13 +205,13 @@ def _npz_parts(path: Path) -> list[_Part]:
 
 
 def _array(archive: zipfile.ZipFile, name: str, dimensions: int) -> npt.NDArray[np.uint8]:
-    """An array of bytes, read only if its header claims no more than the archive holds."""
+    """An array of bytes, read only if its header claims no more than the archive contains."""
     inside = archive.getinfo(f"{name}.npy")
     with archive.open(inside) as file:
         version = np.lib.format.read_magic(file)
         header = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
         shape, _, dtype = header(file)
-    if dtype != np.uint8 or len(shape) != dimensions or math.prod(shape) > min(inside.file_size, LARGEST):
+    if dtype != np.uint8 or len(shape) != dimensions or math.prod(shape) > min(inside.file_size, MAX_BYTES):
         raise ValueError(f"{name} is {dtype} {shape}, not uint8 in {dimensions} dimensions")
     with archive.open(inside) as file:
         array: npt.NDArray[np.uint8] = np.lib.format.read_array(file, allow_pickle=False)

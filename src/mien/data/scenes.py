@@ -1,12 +1,12 @@
-"""Images with the faces in them boxed: what a detector is taught with and judged by.
+"""Data sets for face detectors: images with labelled boxes and landmarks, for training and evaluation.
 
-A folder with ``labels.jsonl``, an object a line::
+A folder with ``labels.jsonl``, one object per line::
 
     {"image": "everyday/1.jpg", "width": 224, "height": 224, "faces": [
         {"box": [left, top, right, bottom], "landmarks": [x, y, ... five points], "score": 0.93}]}
 
-Landmarks are right eye, left eye, nose, right and left corner of the mouth, as the person sees them. A score is a
-teacher's certainty that there is a face; one set by hand leaves it out, which is 1.
+Landmarks are right eye, left eye, nose, right and left corner of the mouth, from the subject's point of view. The score
+is a teacher's confidence that there is a face. A box labelled by hand leaves it out, which means 1.
 """
 
 from __future__ import annotations
@@ -33,27 +33,27 @@ if TYPE_CHECKING:
     from mien.structures import Frame
 
 LABELS = "labels.jsonl"
-LONGEST = 512
-"""Pixels of the longer side that images are kept at in memory."""
+MAX_IMAGE_PX = 512
+"""Longer side of images in memory."""
 
-HELD_OUT = 10
-"""One image of so many is held out."""
+HELD_OUT_EVERY = 10
+"""One image in ten is held out."""
 
-MIRRORED = (1, 0, 2, 4, 3)
-"""The landmarks of a mirrored face, right for left."""
+MIRRORED_LANDMARKS = (1, 0, 2, 4, 3)
+"""Order of the landmarks of a mirrored face, right for left."""
 
-MOST_FACES = 10_000
-"""In one image; more is a damaged file."""
+MAX_FACES = 10_000
+"""In one image; more means a damaged file."""
 
 
 @dataclass(frozen=True)
 class BoxedFaces:
-    """The faces of one image, in its pixels.
+    """The labelled faces of one image, in its pixels.
 
     Attributes:
         boxes: float32 (count, 4): left, top, right, bottom.
         points: float32 (count, 5, 2): right eye, left eye, nose, right and left corner of the mouth, each x and y.
-        scores: float32 (count,): the teacher's certainty, 0 to 1.
+        scores: float32 (count,): confidence of the label, 0 to 1.
     """
 
     boxes: npt.NDArray[np.float32]
@@ -78,22 +78,22 @@ class BoxedFaces:
         return sides
 
     def under(self, matrix: npt.NDArray[np.floating]) -> BoxedFaces:
-        """The faces where an affine map takes them; a box becomes that of the ellipse in it, turned with it.
+        """The faces after an affine map; a box becomes the bounding box of its mapped inscribed ellipse.
 
         Args:
-            matrix: (2, 3), from old to new pixels; one that mirrors swaps right and left.
+            matrix: (2, 3), from old to new pixels; a mirroring one swaps right and left landmarks.
         """
         linear, offset = matrix[:, :2], matrix[:, 2]
         centres = (self.boxes[:, :2] + self.boxes[:, 2:]) / 2 @ linear.T + offset
         halves = np.sqrt(((self.boxes[:, 2:] - self.boxes[:, :2]) / 2) ** 2 @ (linear.T**2))
         points = self.points @ linear.T + offset
         if np.linalg.det(linear) < 0:
-            points = points[:, MIRRORED]
+            points = points[:, MIRRORED_LANDMARKS]
         boxes = np.hstack([centres - halves, centres + halves])
         return BoxedFaces(boxes.astype(np.float32), points.astype(np.float32), self.scores)
 
     def select(self, rows: npt.NDArray[Any]) -> BoxedFaces:
-        """Some of them."""
+        """Some of the faces, by mask or indices."""
         return BoxedFaces(self.boxes[rows], self.points[rows], self.scores[rows])
 
 
@@ -101,7 +101,7 @@ NO_FACES = BoxedFaces(np.zeros((0, 4), np.float32), np.zeros((0, 5, 2), np.float
 
 
 def together(parts: Iterable[BoxedFaces]) -> BoxedFaces:
-    """The faces of several in one."""
+    """All faces of several in one."""
     found = [NO_FACES, *parts]
     return BoxedFaces(
         *(np.concatenate([getattr(part, name) for part in found]) for name in ("boxes", "points", "scores"))
@@ -114,8 +114,8 @@ class Scene:
 
     Attributes:
         path: the image.
-        name: it within the folder.
-        faces: what is known of the faces in it.
+        name: its path within the folder.
+        faces: its labelled faces.
     """
 
     path: Path
@@ -125,11 +125,11 @@ class Scene:
 
 @dataclass(frozen=True)
 class Scenes:
-    """Images with boxed faces.
+    """Images with labelled faces.
 
     Attributes:
         name: of the folder.
-        scenes: an image each.
+        scenes: one for each image.
         digest: SHA-256 of the labels, in hex.
     """
 
@@ -141,19 +141,22 @@ class Scenes:
         return len(self.scenes)
 
     def halves(self) -> tuple[Scenes, Scenes]:
-        """What is learnt from, and the tenth that is held out: by the image's name, so it stays the same."""
-        out = [int(hashlib.sha256(scene.name.encode()).hexdigest(), 16) % HELD_OUT == 0 for scene in self.scenes]
+        """The training images, and the tenth held out: chosen by a hash of the name, so it is always the same."""
+        held_out = [
+            int(hashlib.sha256(scene.name.encode()).hexdigest(), 16) % HELD_OUT_EVERY == 0 for scene in self.scenes
+        ]
         parts = [
-            tuple(s for s, held in zip(self.scenes, out, strict=True) if held is wanted) for wanted in (False, True)
+            tuple(s for s, held in zip(self.scenes, held_out, strict=True) if held is wanted)
+            for wanted in (False, True)
         ]
         if not all(parts):
             raise DatasetError(f"expected enough images in {self.name} to hold a tenth out; received {len(self)}")
-        learnt, held = (dataclasses.replace(self, scenes=part) for part in parts)
-        return learnt, held
+        training, validation = (dataclasses.replace(self, scenes=part) for part in parts)
+        return training, validation
 
     @cached_property
     def images(self) -> tuple[tuple[Frame, BoxedFaces], ...]:
-        """Every image as RGB, its longer side at most ``LONGEST`` pixels, and its faces at that scale.
+        """Every image as RGB, its longer side at most ``MAX_IMAGE_PX`` pixels, and its faces at that scale.
 
         Raises:
             DatasetError: an image can't be read.
@@ -161,16 +164,11 @@ class Scenes:
         return tuple(map(_loaded, self.scenes))
 
 
-def is_scenes(root: Path) -> bool:
-    """Whether a folder holds such labels."""
-    return (root / LABELS).is_file()
-
-
 def read(root: Path) -> Scenes:
-    """The images that a folder's ``labels.jsonl`` tells of, unread.
+    """The images listed in a folder's ``labels.jsonl``, unread.
 
     Raises:
-        DatasetError: there is no such file, a line is no label, or it names an image that is missing or outside.
+        DatasetError: there is no such file, a line is invalid, or it names an image that is missing or outside.
     """
     listing = root / LABELS
     scenes = []
@@ -182,7 +180,7 @@ def read(root: Path) -> Scenes:
     except (OSError, UnicodeDecodeError) as error:
         raise DatasetError(f"expected labels of faces in {listing}; they can't be read ({error})") from error
     if not scenes:
-        raise DatasetError(f"expected an image a line in {listing}; there is none")
+        raise DatasetError(f"expected one image per line in {listing}; there is none")
     return Scenes(root.name, tuple(scenes), sha256_of(listing))
 
 
@@ -203,7 +201,7 @@ def _scene(line: str, number: int, root: Path) -> Scene:
 
 def _boxed(faces: list[dict[str, Any]]) -> BoxedFaces:
     count = len(faces)
-    if count > MOST_FACES:
+    if count > MAX_FACES:
         raise DatasetError(f"{count} faces in one image")
     boxed = BoxedFaces(
         np.array([face["box"] for face in faces], np.float32).reshape(count, 4),
@@ -211,7 +209,7 @@ def _boxed(faces: list[dict[str, Any]]) -> BoxedFaces:
         np.array([face.get("score", 1.0) for face in faces], np.float32),
     )
     if not (np.isfinite(boxed.boxes).all() and np.isfinite(boxed.points).all()):
-        raise DatasetError("a coordinate is no number")
+        raise DatasetError("a coordinate is not a number")
     if not (boxed.boxes[:, 2:] > boxed.boxes[:, :2]).all() or not ((boxed.scores >= 0) & (boxed.scores <= 1)).all():
         raise DatasetError("a box is empty, or a score is not from 0 to 1")
     return boxed
@@ -222,7 +220,7 @@ def _loaded(scene: Scene) -> tuple[Frame, BoxedFaces]:
         frame = read_image(scene.path)
     except ImageError as error:
         raise DatasetError(f"expected an image at {scene.path}; it can't be read ({error})") from error
-    scale = LONGEST / max(frame.shape[:2])
+    scale = MAX_IMAGE_PX / max(frame.shape[:2])
     if scale >= 1:
         return frame, scene.faces
     size = (max(1, round(frame.shape[1] * scale)), max(1, round(frame.shape[0] * scale)))

@@ -1,1 +1,1 @@
-"""How good a model's answers are: scores, calibration and reports."""
+"""Evaluation of classifiers and detectors: metrics, calibration, comparison of models, robustness, reports."""

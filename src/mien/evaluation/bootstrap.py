@@ -1,4 +1,4 @@
-"""The intervals of scores that have no formula: the rows are drawn again and again, and each draw is judged."""
+"""Bootstrap confidence intervals of accuracy, macro-F1 and balanced accuracy."""
 
 from __future__ import annotations
 
@@ -22,42 +22,43 @@ Interval = tuple[float, float]
 
 @dataclass(frozen=True, slots=True)
 class Intervals:
-    """The 95 % intervals of scores: low and high, each from 0 to 1."""
+    """95 % intervals of metrics: low and high, each from 0 to 1."""
 
     accuracy: Interval
     macro_f1: Interval
-    mean_recall: Interval
+    balanced_accuracy: Interval
 
 
 def bootstrap(metrics: Metrics, resamples: int = RESAMPLES) -> Intervals:
-    """The intervals of what was measured on some rows, had it been others of their kind.
+    """95 % percentile bootstrap intervals over rows (Efron 1979).
 
-    A percentile bootstrap (Efron 1979). These scores know of a row its truth and its answer alone, so a resample is
-    known by how many rows it has of each pair, and those counts are drawn at once.
+    These metrics depend only on the confusion matrix, so each resample is one multinomial draw of its counts.
 
     Args:
-        metrics: as ``judge`` gives them; missed rows count as they do there.
-        resamples: how often the rows are drawn.
+        metrics: from ``compute_metrics``; missed rows count as wrong, as they do there.
+        resamples: number of resamples.
 
     Raises:
-        UsageError: there are no resamples.
+        UsageError: ``resamples`` is below 1.
     """
     if resamples < 1:
         raise UsageError(f"expected at least one resample; received {resamples}")
     table = np.column_stack([metrics.confusion, metrics.missed])
-    dice = np.random.default_rng(SEED)
-    drawn = dice.multinomial(metrics.n, table.ravel() / metrics.n, resamples).reshape(resamples, *table.shape)
-    answers = drawn[:, :, :-1]
-    hits, answered, count = answers.diagonal(axis1=1, axis2=2), answers.sum(axis=1), drawn.sum(axis=2)
+    drawn = (
+        np.random.default_rng(SEED)
+        .multinomial(metrics.n, table.ravel() / metrics.n, resamples)
+        .reshape(resamples, *table.shape)
+    )
+    confusion = drawn[:, :, :-1]
+    hits, predicted, count = confusion.diagonal(axis1=1, axis2=2), confusion.sum(axis=1), drawn.sum(axis=2)
     recall, occurs = ratio(hits, count), count > 0
     return Intervals(
-        accuracy=_middle(hits.sum(axis=1) / metrics.n),
-        macro_f1=_middle(ratio(2 * hits, answered + count).mean(axis=1)),
-        mean_recall=_middle((recall * occurs).sum(axis=1) / occurs.sum(axis=1)),
+        accuracy=_percentile_interval(hits.sum(axis=1) / metrics.n),
+        macro_f1=_percentile_interval(ratio(2 * hits, predicted + count).mean(axis=1)),
+        balanced_accuracy=_percentile_interval((recall * occurs).sum(axis=1) / occurs.sum(axis=1)),
     )
 
 
-def _middle(drawn: npt.NDArray[np.float64]) -> Interval:
-    """What 95 % of the draws lie within."""
+def _percentile_interval(drawn: npt.NDArray[np.float64]) -> Interval:
     low, high = np.quantile(drawn, (0.025, 0.975)).tolist()
     return low, high

@@ -1,4 +1,4 @@
-"""Several models on the same rows: who is better, and whether that is more than chance."""
+"""Paired comparison of models on the same rows: differences with intervals, and McNemar's test."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from mien.errors import UsageError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from mien.evaluation.predictions import Judged
+    from mien.evaluation.predictions import SplitPredictions
 
 RESAMPLES = 10_000
 SEED = 0
@@ -21,19 +21,18 @@ SEED = 0
 
 @dataclass(frozen=True, slots=True)
 class Pair:
-    """A model beside the baseline, row by row; a difference is the model's figure less the baseline's.
+    """A model compared with the baseline on the same rows; differences are model minus baseline.
 
     Attributes:
         model: name of the model.
         accuracy: difference of the accuracies.
-        interval: where that lies, 95 %, by resampling rows.
+        interval: its 95 % bootstrap interval over rows.
         macro_f1: difference of the macro-F1s.
-        both: rows that both answer right.
-        baseline_only: rows that only the baseline answers right.
-        model_only: rows that only the model answers right.
-        agreement: share of rows to which both say the same, right or wrong (a face that both miss too).
-        p: how often chance alone would share out so unevenly, or more so, the rows that only one answers right
-            (McNemar's exact test, two-sided).
+        both: rows that both predict correctly.
+        baseline_only: rows that only the baseline predicts correctly.
+        model_only: rows that only the model predicts correctly.
+        agreement: share of rows with the same prediction, correct or not (or a face that both miss).
+        p: two-sided p-value of McNemar's exact test.
     """
 
     model: str
@@ -49,12 +48,12 @@ class Pair:
 
 @dataclass(frozen=True)
 class Comparison:
-    """Models beside a baseline, on the same rows.
+    """Several models compared with a baseline on the same rows.
 
     Attributes:
         baseline: name of the first model.
-        n: rows judged.
-        pairs: each other model beside it. Each has a test of its own: with many of them, chance has many tries.
+        n: rows evaluated.
+        pairs: each other model against it. The p-values are not corrected for multiple comparisons.
     """
 
     baseline: str
@@ -85,33 +84,35 @@ class Comparison:
         }
 
 
-def compare(models: Sequence[Judged]) -> Comparison:
-    """The first of several models beside each other one.
+def compare(models: Sequence[SplitPredictions]) -> Comparison:
+    """Compare the first of several models with each other one.
 
     Args:
-        models: what each answered to the same rows, under the same labels in any order.
+        models: predictions on the same rows, with the same labels in any order.
 
     Raises:
-        UsageError: fewer than two, two of one name, or other rows or labels than the first's.
+        UsageError: fewer than two models, two of one name, or rows or labels that differ from the first's.
     """
-    names = [judged.report.model for judged in models]
+    names = [model.report.model for model in models]
     if len(names) < 2 or len(set(names)) != len(names):
         raise UsageError(f"expected two or more models of different names to compare; received {names}")
     baseline, *others = models
     for other in others:
-        _check_alike(baseline, other)
+        _check_same_rows(baseline, other)
     return Comparison(baseline.report.model, len(baseline), tuple(_pair(baseline, other) for other in others))
 
 
 def mcnemar(first_only: int, second_only: int) -> float:
     """The two-sided p-value of McNemar's exact test (McNemar 1947, with the binomial in place of chi-squared).
 
-    Where two models are equally good, each of the rows that only one of them answers right is as likely to be the
-    one's as the other's.
+    If two models are equally good, a row that only one of them predicts correctly is equally likely to be either's.
+
+    >>> round(mcnemar(10, 25), 4)
+    0.0167
 
     Args:
-        first_only: rows that only the first answers right.
-        second_only: rows that only the second answers right.
+        first_only: rows that only the first predicts correctly.
+        second_only: rows that only the second predicts correctly.
 
     Raises:
         UsageError: a count is below 0.
@@ -126,18 +127,18 @@ def mcnemar(first_only: int, second_only: int) -> float:
 
 
 def difference_interval(first_only: int, second_only: int, n: int) -> tuple[float, float]:
-    """The 95 % interval of how much more accurate the second is than the first on the same rows.
+    """The 95 % interval of the accuracy difference, second minus first, on the same rows.
 
-    A percentile bootstrap (Efron 1979) of rows as pairs: a resample is known by how many of its rows only the first
-    and only the second answers right, so these counts are drawn at once.
+    A paired percentile bootstrap over rows (Efron 1979). A resample depends only on how many of its rows each model
+    alone predicts correctly, so those counts are drawn from one multinomial.
 
     Args:
-        first_only: rows that only the first answers right.
-        second_only: rows that only the second answers right.
+        first_only: rows that only the first predicts correctly.
+        second_only: rows that only the second predicts correctly.
         n: all rows.
 
     Raises:
-        UsageError: counts that don't fit.
+        UsageError: a count is below 0, or the counts exceed ``n``.
     """
     if min(first_only, second_only) < 0 or not 0 < n >= first_only + second_only:
         raise UsageError(f"expected counts of 0 or more within n rows; received {first_only}, {second_only} of {n}")
@@ -147,24 +148,24 @@ def difference_interval(first_only: int, second_only: int, n: int) -> tuple[floa
     return low, high
 
 
-def _check_alike(baseline: Judged, other: Judged) -> None:
+def _check_same_rows(baseline: SplitPredictions, other: SplitPredictions) -> None:
     if set(baseline.labels) != set(other.labels):
         raise UsageError(
-            f"expected models that name the same labels, so that the same rows are judged; {baseline.report.model!r} "
-            f"names {list(baseline.labels)} and {other.report.model!r} {list(other.labels)}. "
-            "Compare them under a head that both have (--head)"
+            f"expected models with the same labels, so that the same rows are evaluated; {baseline.report.model!r} "
+            f"has {list(baseline.labels)} and {other.report.model!r} {list(other.labels)}. "
+            "Compare them on a head that both have (--head)"
         )
     same = np.array_equal(baseline.places, other.places)
-    if not same or _names(baseline, baseline.answers) != _names(other, other.answers):
+    if not same or _names(baseline, baseline.targets) != _names(other, other.targets):
         raise UsageError(
-            f"expected models judged on the same rows; {baseline.report.model!r} and {other.report.model!r} were not"
+            f"expected models evaluated on the same rows; {baseline.report.model!r} and {other.report.model!r} were not"
         )
 
 
-def _pair(baseline: Judged, other: Judged) -> Pair:
-    first, second = baseline.right, other.right
+def _pair(baseline: SplitPredictions, other: SplitPredictions) -> Pair:
+    first, second = baseline.correct, other.correct
     baseline_only, model_only = int((first & ~second).sum()), int((second & ~first).sum())
-    said = zip(_names(baseline, baseline.said), _names(other, other.said), strict=True)
+    predicted = zip(_names(baseline, baseline.predicted), _names(other, other.predicted), strict=True)
     return Pair(
         model=other.report.model,
         accuracy=other.metrics.accuracy - baseline.metrics.accuracy,
@@ -173,12 +174,12 @@ def _pair(baseline: Judged, other: Judged) -> Pair:
         both=int((first & second).sum()),
         baseline_only=baseline_only,
         model_only=model_only,
-        agreement=math.fsum(one == another for one, another in said) / len(baseline),
+        agreement=math.fsum(one == another for one, another in predicted) / len(baseline),
         p=mcnemar(baseline_only, model_only),
     )
 
 
-def _names(judged: Judged, indexes: np.ndarray[Any, np.dtype[np.int64]]) -> list[str]:
-    """Labels by name; "" for a row without an answer (-1)."""
-    names = (*judged.labels, "")
-    return [names[at] for at in indexes]
+def _names(model: SplitPredictions, class_ids: np.ndarray[Any, np.dtype[np.int64]]) -> list[str]:
+    """Labels by name; "" for a row without a prediction (-1)."""
+    names = (*model.labels, "")
+    return [names[at] for at in class_ids]

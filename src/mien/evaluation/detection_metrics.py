@@ -1,4 +1,4 @@
-"""How well a detector finds faces: agreement with those that are known, image by image."""
+"""Detection metrics: recall by face size, false positives per image (FPPI), IoU of boxes, and landmark error."""
 
 from __future__ import annotations
 
@@ -21,184 +21,197 @@ if TYPE_CHECKING:
     from mien.detection import Detector
     from mien.structures import Face, Frame
 
-SURE = 0.7
-"""The teacher's score from which a face must be found; a face of less may be found or not."""
+CERTAIN_SCORE = 0.7
+"""The label's score from which a face must be found; a face with a lower score may be found or not."""
 
-SIZES = ((20.0, 40.0), (40.0, np.inf))
-"""Pixels of the longer side: small faces, and those an expression can be read from."""
+FACE_SIZES_PX = ((20.0, 40.0), (40.0, np.inf))
+"""Ranges of the longer side: small faces, and faces whose expression can be recognised."""
 
-
-SAME = 0.4
-"""Intersection over union from which a box means the same face."""
+MATCH_IOU = 0.4
+"""Intersection over union (IoU) from which a detection matches a labelled face."""
 
 
 @dataclass(frozen=True)
-class Agreement:
-    """What was found, missed and found wrongly in some images.
+class DetectionMetrics:
+    """Counts of matched and unmatched detections in some images, and the metrics made of them.
 
     Attributes:
-        found: sure faces that were found.
-        missed: sure faces that were not.
-        false: boxes where there is no face.
-        images: how many.
-        overlaps: intersection over union of each found face.
-        landmarks: mean distance of its landmarks over the distance of its eyes.
+        true_positives: certain faces that were found.
+        false_negatives: certain faces that were missed.
+        false_positives: boxes that match no face.
+        images: number of images.
+        ious: intersection over union of each face found.
+        landmark_errors: mean landmark distance of each face found, divided by its eye distance.
     """
 
-    found: int = 0
-    missed: int = 0
-    false: int = 0
+    true_positives: int = 0
+    false_negatives: int = 0
+    false_positives: int = 0
     images: int = 0
-    overlaps: tuple[float, ...] = ()
-    landmarks: tuple[float, ...] = ()
+    ious: tuple[float, ...] = ()
+    landmark_errors: tuple[float, ...] = ()
 
-    def __add__(self, other: Agreement) -> Agreement:
-        return Agreement(
-            self.found + other.found,
-            self.missed + other.missed,
-            self.false + other.false,
+    def __add__(self, other: DetectionMetrics) -> DetectionMetrics:
+        return DetectionMetrics(
+            self.true_positives + other.true_positives,
+            self.false_negatives + other.false_negatives,
+            self.false_positives + other.false_positives,
             self.images + other.images,
-            self.overlaps + other.overlaps,
-            self.landmarks + other.landmarks,
+            self.ious + other.ious,
+            self.landmark_errors + other.landmark_errors,
         )
 
     @property
+    def faces(self) -> int:
+        """Number of certain faces, found or missed."""
+        return self.true_positives + self.false_negatives
+
+    @property
     def recall(self) -> float:
-        """Share of the sure faces that were found; 1.0 where there are none."""
-        return self.found / max(self.found + self.missed, 1) if self.found + self.missed else 1.0
+        """Share of the certain faces that were found; 1.0 without any."""
+        return self.true_positives / self.faces if self.faces else 1.0
 
     @property
     def false_positives_per_image(self) -> float:
-        """Boxes without a face, an image."""
-        return self.false / max(self.images, 1)
+        """False positives per image (FPPI)."""
+        return self.false_positives / max(self.images, 1)
 
     @property
     def accuracy(self) -> float:
-        """Found over found, missed and false together."""
-        return self.found / max(self.found + self.missed + self.false, 1)
-
-    @property
-    def iou(self) -> float | None:
-        """The median intersection over union; None where nothing was found."""
-        return float(np.median(self.overlaps)) if self.overlaps else None
-
-    @property
-    def landmark_error(self) -> float | None:
-        """The median distance of landmarks over that of the eyes; None where the detector knows none."""
-        known = [error for error in self.landmarks if np.isfinite(error)]
-        return float(np.median(known)) if known else None
+        """True positives divided by all true positives, false negatives and false positives."""
+        return self.true_positives / max(self.faces + self.false_positives, 1)
 
     @property
     def f1(self) -> float:
-        """The harmonic mean of recall and precision."""
-        return 2 * self.found / max(2 * self.found + self.missed + self.false, 1)
+        """The harmonic mean of precision and recall."""
+        return 2 * self.true_positives / max(self.true_positives + self.faces + self.false_positives, 1)
 
+    @property
+    def iou(self) -> float | None:
+        """The median intersection over union; None if no face was found."""
+        return float(np.median(self.ious)) if self.ious else None
 
-def agreement(
-    found: Found, known: BoxedFaces, least: float = 0.0, most: float = np.inf, sure: float = SURE
-) -> Agreement:
-    """How boxes found in one image, best first or not, agree with its faces.
-
-    Args:
-        found: after suppression.
-        known: the faces of the image, doubtful ones too.
-        least: longer side in pixels from which a known face has to be found; of less it may be. A box of less that
-            matches nothing is not counted as false.
-        most: the same upwards.
-        sure: the teacher's score from which a face has to be found.
-    """
-    sides = known.sides
-    asked = (known.scores >= sure) & (sides >= least) & (sides < most)
-    taken: dict[int, tuple[float, float]] = {}
-    false = 0
-    for row in np.argsort(-found.scores, kind="stable"):
-        shares = overlaps(found.boxes[row], known.boxes) if len(known) else np.zeros(0)
-        face = int(shares.argmax()) if len(shares) else -1
-        if face < 0 or shares[face] < SAME:
-            side = (found.boxes[row, 2:] - found.boxes[row, :2]).max()
-            false += int(least <= side < most)
-        elif face not in taken:
-            taken[face] = (float(shares[face]), _landmark_error(found.points[row], known.points[face]))
-    hits = [taken[face] for face in np.flatnonzero(asked).tolist() if face in taken]
-    return Agreement(
-        len(hits), int(asked.sum()) - len(hits), false, 1, tuple(hit[0] for hit in hits), tuple(hit[1] for hit in hits)
-    )
-
-
-def total(parts: Iterable[Agreement]) -> Agreement:
-    """All images together."""
-    return sum(parts, Agreement())
-
-
-def size_words(low: float, high: float) -> str:
-    """A range of sizes as tables name it."""
-    return f"{low:g} px and more" if high == np.inf else f"{low:g} to {high:g} px"
-
-
-def _landmark_error(found: npt.NDArray[np.float32], known: npt.NDArray[np.float32]) -> float:
-    eyes = float(np.hypot(*(known[0] - known[1])))
-    return float(np.hypot(*(found - known).T).mean()) / max(eyes, 1e-6)
+    @property
+    def landmark_error(self) -> float | None:
+        """The median landmark error in eye distances; None if the detector gives no landmarks."""
+        known = [error for error in self.landmark_errors if np.isfinite(error)]
+        return float(np.median(known)) if known else None
 
 
 @dataclass(frozen=True)
-class Finding:
-    """How a detector does on some images.
+class DetectorResult:
+    """The metrics of a detector on some images.
 
     Attributes:
-        whole: all sizes together.
-        by_size: the same of faces from one side to another, in pixels of the longer one.
-        milliseconds: an image, the median.
+        overall: all face sizes together.
+        by_size: ranges of the longer side in pixels, each with its metrics.
+        latency_ms: median milliseconds per image.
     """
 
-    whole: Agreement
-    by_size: tuple[tuple[tuple[float, float], Agreement], ...]
-    milliseconds: float
+    overall: DetectionMetrics
+    by_size: tuple[tuple[tuple[float, float], DetectionMetrics], ...]
+    latency_ms: float
 
     @property
-    def placed(self) -> Agreement:
-        """Faces of those sizes: of smaller ones a pixel more or less would say nothing of boxes and landmarks."""
+    def in_sizes(self) -> DetectionMetrics:
+        """All ranges together, for IoU and landmark error: on smaller faces one pixel dominates both."""
         return total(part for _, part in self.by_size)
 
 
-def judge_detector(
-    detector: Detector,
-    images: Sequence[tuple[Frame, BoxedFaces]],
-    sizes: Sequence[tuple[float, float]] = SIZES,
-    tell: Callable[[float], None] = lambda _: None,
-) -> Finding:
-    """Looks for the faces of each image.
+def match_faces(
+    found: Found,
+    known: BoxedFaces,
+    min_px: float = 0.0,
+    max_px: float = np.inf,
+    certain_score: float = CERTAIN_SCORE,
+) -> DetectionMetrics:
+    """Match the detections in one image with its labelled faces, highest score first.
 
     Args:
-        detector: whatever finds faces.
-        images: RGB, and the faces that are known; doubtful ones (below ``SURE``) may be found or not.
-        sizes: from which side to which recall is told.
-        tell: called with the share of images done.
+        found: detections after non-maximum suppression, in any order.
+        known: the labelled faces, including uncertain ones.
+        min_px: longer side from which a labelled face has to be found; a smaller one may be. A smaller detection
+            without a match is no false positive.
+        max_px: the longer side below which the same holds.
+        certain_score: label score from which a face has to be found.
     """
-    wholes, seconds = [], []
-    parts: list[list[Agreement]] = [[] for _ in sizes]
+    sides = known.sides
+    required = (known.scores >= certain_score) & (sides >= min_px) & (sides < max_px)
+    matched: dict[int, tuple[float, float]] = {}
+    false_positives = 0
+    for row in np.argsort(-found.scores, kind="stable"):
+        ious = overlaps(found.boxes[row], known.boxes) if len(known) else np.zeros(0)
+        face = int(ious.argmax()) if len(ious) else -1
+        if face < 0 or ious[face] < MATCH_IOU:
+            side = (found.boxes[row, 2:] - found.boxes[row, :2]).max()
+            false_positives += int(min_px <= side < max_px)
+        elif face not in matched:
+            matched[face] = (float(ious[face]), _landmark_error(found.points[row], known.points[face]))
+    hits = [matched[face] for face in np.flatnonzero(required).tolist() if face in matched]
+    return DetectionMetrics(
+        true_positives=len(hits),
+        false_negatives=int(required.sum()) - len(hits),
+        false_positives=false_positives,
+        images=1,
+        ious=tuple(iou for iou, _ in hits),
+        landmark_errors=tuple(error for _, error in hits),
+    )
+
+
+def total(parts: Iterable[DetectionMetrics]) -> DetectionMetrics:
+    """The metrics of all images together."""
+    return sum(parts, DetectionMetrics())
+
+
+def evaluate_detector(
+    detector: Detector,
+    images: Sequence[tuple[Frame, BoxedFaces]],
+    sizes: Sequence[tuple[float, float]] = FACE_SIZES_PX,
+    on_progress: Callable[[float], None] = lambda _: None,
+) -> DetectorResult:
+    """Run a detector on labelled images and measure recall by face size, FPPI, IoU, landmark error and latency.
+
+    Args:
+        detector: any detector.
+        images: RGB images with their labelled faces; uncertain ones (below ``CERTAIN_SCORE``) may be found or not.
+        sizes: ranges of the longer side in pixels that are reported separately.
+        on_progress: called with the share of images done, 0 to 1.
+    """
+    overall, seconds = [], []
+    parts: list[list[DetectionMetrics]] = [[] for _ in sizes]
     for number, (frame, known) in enumerate(images, start=1):
         started = time.perf_counter()
         faces = detector.detect(frame)
         seconds.append(time.perf_counter() - started)
-        found = found_of(faces)
-        wholes.append(agreement(found, known))
+        found = as_found(faces)
+        overall.append(match_faces(found, known))
         for part, size in zip(parts, sizes, strict=True):
-            part.append(agreement(found, known, *size))
-        tell(number / len(images))
-    return Finding(
-        total(wholes),
+            part.append(match_faces(found, known, *size))
+        on_progress(number / len(images))
+    return DetectorResult(
+        total(overall),
         tuple((size, total(part)) for size, part in zip(sizes, parts, strict=True)),
         1000.0 * float(np.median(seconds)),
     )
 
 
-def found_of(faces: Sequence[Face]) -> Found:
-    """Faces as arrays; landmarks that a detector does not know are not numbers."""
-    nowhere = ((np.nan, np.nan),) * 5
-    points = [dataclasses.astuple(face.landmarks) if face.landmarks else nowhere for face in faces]
+def as_found(faces: Sequence[Face]) -> Found:
+    """Detected faces as arrays; landmarks are NaN if the detector gives none."""
+    unknown = ((np.nan, np.nan),) * 5
+    points = [dataclasses.astuple(face.landmarks) if face.landmarks else unknown for face in faces]
     boxes = [(face.box.left, face.box.top, face.box.right, face.box.bottom) for face in faces]
     return Found(
         np.array(boxes, np.float32).reshape(-1, 4),
         np.array(points, np.float32).reshape(-1, 5, 2),
         np.array([face.confidence for face in faces], np.float32),
     )
+
+
+def size_label(low: float, high: float) -> str:
+    """A range of face sizes as tables show it: "20 to 40 px"."""
+    return f"{low:g} px and more" if high == np.inf else f"{low:g} to {high:g} px"
+
+
+def _landmark_error(found: npt.NDArray[np.float32], known: npt.NDArray[np.float32]) -> float:
+    eye_distance = float(np.hypot(*(known[0] - known[1])))
+    return float(np.hypot(*(found - known).T).mean()) / max(eye_distance, 1e-6)

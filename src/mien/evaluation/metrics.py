@@ -1,7 +1,7 @@
-"""How good answers are: accuracy, F1, confusion, and how far the probabilities can be believed.
+"""Classification metrics: accuracy, precision, recall, F1, confusion matrix, and calibration (ECE, NLL, Brier score).
 
-``answers`` are the true labels everywhere, as in ``Truth.answers``; what a model answers is the label of
-its highest probability (the first of equals).
+``targets`` are class indices, int (n,), as in ``Truth.class_ids``. A prediction is the label with the highest
+probability; of equal ones the first.
 """
 
 from __future__ import annotations
@@ -28,14 +28,14 @@ Z_95 = 1.959963984540054
 
 @dataclass(frozen=True, slots=True)
 class ClassScore:
-    """One label's scores; a score with nothing to divide by is 0.
+    """The scores of one class; a score with nothing to divide by is 0.
 
     Attributes:
         label: its name.
-        precision: of the rows answered so, the share that are so.
-        recall: of the rows that are so, the share answered so; a missed face is not.
-        f1: harmonic mean of both.
-        count: rows that are so, missed ones too (the "support").
+        precision: the share of rows predicted as this class that belong to it.
+        recall: the share of rows of this class predicted as such; a missed face counts as wrong.
+        f1: harmonic mean of precision and recall.
+        count: the support: rows of this class, including missed ones.
     """
 
     label: str
@@ -47,32 +47,33 @@ class ClassScore:
 
 @dataclass(frozen=True)
 class Metrics:
-    """What one set of probabilities scored against the truth.
+    """The metrics of one set of probabilities against the targets.
 
-    Rows without an answer (a face that the detector missed) count as wrong in accuracy, recall and F1;
-    precision, ECE, NLL and Brier score know only the rows that have one. All sums are taken in float64.
+    Rows without a prediction (a face that the detector missed) count as wrong in accuracy, recall and F1.
+    Precision, ECE, NLL and Brier score use only rows with a prediction. All sums are taken in float64.
 
     Attributes:
         labels: names in the order of ``per_class`` and ``confusion``.
-        n: rows judged, missed ones too.
-        accuracy: share answered right.
-        macro_f1: mean F1 over all labels; one that occurs in neither truth nor answers counts 0, as with
+        n: rows evaluated, including missed ones.
+        accuracy: share of rows predicted correctly.
+        macro_f1: mean F1 over all labels; one that occurs in neither targets nor predictions counts 0, as with
             scikit-learn's ``f1_score(labels=all, average="macro", zero_division=0)``.
-        mean_recall: mean recall over the labels that occur in the truth (balanced accuracy).
+        balanced_accuracy: recall averaged over the labels that occur in the targets, as with scikit-learn's
+            ``balanced_accuracy_score``.
         ece: expected calibration error; NaN, as nll and brier, where every row was missed.
         nll: mean negative log-likelihood of the true label, in nats; its probability is clipped to
             the machine epsilon of float64, as scikit-learn's ``log_loss`` does.
         brier: squared error summed over labels, mean over rows: 0 to 2.
-        per_class: one score a label.
-        confusion: int64 (labels, labels), rows of truth by answer.
-        missed: int64 (labels,), rows of truth without an answer.
+        per_class: the scores of each label.
+        confusion: the confusion matrix, int64 (labels, labels): rows are targets, columns predictions.
+        missed: int64 (labels,), rows of each label without a prediction.
     """
 
     labels: tuple[str, ...]
     n: int
     accuracy: float
     macro_f1: float
-    mean_recall: float
+    balanced_accuracy: float
     ece: float
     nll: float
     brier: float
@@ -88,7 +89,7 @@ class Metrics:
 
 @dataclass(frozen=True, slots=True)
 class ReliabilityBin:
-    """The rows whose best probability lies in (low, high]; accuracy and confidence are NaN where none does."""
+    """Rows whose highest probability lies in (low, high]; accuracy and confidence are NaN for an empty bin."""
 
     low: float
     high: float
@@ -99,12 +100,12 @@ class ReliabilityBin:
 
 @dataclass(frozen=True)
 class RiskCoverage:
-    """What is kept, and how much of it is wrong, when answers under a threshold are withheld.
+    """Coverage and error rate when predictions below a confidence threshold are rejected.
 
     Attributes:
-        thresholds: the distinct best probabilities, rising; a row is kept where its own is at least that.
+        thresholds: the distinct highest probabilities, ascending; a row is kept if its own is at least that.
         coverage: share of rows kept.
-        error: share wrong among the kept.
+        error: error rate among the rows kept.
         kept: int64, number of rows kept.
     """
 
@@ -114,39 +115,44 @@ class RiskCoverage:
     kept: npt.NDArray[np.int64]
 
 
-def judge(
+def compute_metrics(
     probabilities: npt.NDArray[Any],
-    answers: npt.NDArray[Any],
+    targets: npt.NDArray[Any],
     labels: Sequence[str],
     found: npt.NDArray[np.bool_] | None = None,
 ) -> Metrics:
-    """Every score of one set of probabilities.
+    """All metrics of one set of probabilities.
+
+    >>> probabilities = np.array([[0.9, 0.1], [0.2, 0.8], [0.6, 0.4]])
+    >>> metrics = compute_metrics(probabilities, np.array([0, 1, 1]), ("happy", "sad"))
+    >>> round(metrics.accuracy, 3), metrics.confusion.tolist()
+    (0.667, [[1, 0], [1, 1]])
 
     Args:
         probabilities: any float (n, labels), rows sum to 1.
-        answers: integers (n,), the true label of each row.
+        targets: integers (n,), the class index of each row.
         labels: distinct names of the columns.
-        found: bool (n,), the rows that have an answer; the others' probabilities are ignored. None: all have.
+        found: bool (n,), rows with a prediction; the probabilities of the others are ignored. None: all rows.
 
     Raises:
-        UsageError: no rows, or arrays that don't fit each other or that are no probabilities.
+        UsageError: no rows, arrays that don't fit each other, or values that are no probabilities.
     """
-    seen = np.ones(len(answers), dtype=np.bool_) if found is None else found
-    check_judged(probabilities, answers, seen)
+    found = np.ones(len(targets), dtype=np.bool_) if found is None else found
+    check_predictions(probabilities, targets, found)
     size = probabilities.shape[1]
     if len(set(labels)) != len(labels) or len(labels) != size:
         raise UsageError(f"expected {size} distinct labels, one a column; received {list(labels)}")
-    rows, truth = probabilities[seen].astype(np.float64), answers[seen].astype(np.int64)
-    cells = np.bincount(truth * size + rows.argmax(axis=1), minlength=size * size)
-    confusion = cells.reshape(size, size).astype(np.int64)
-    missed = np.bincount(answers[~seen].astype(np.int64), minlength=size).astype(np.int64)
+    rows, truth = probabilities[found].astype(np.float64), targets[found].astype(np.int64)
+    counts = np.bincount(truth * size + rows.argmax(axis=1), minlength=size * size)
+    confusion = counts.reshape(size, size).astype(np.int64)
+    missed = np.bincount(targets[~found].astype(np.int64), minlength=size).astype(np.int64)
     per_class = _class_scores(labels, confusion, missed)
     return Metrics(
         labels=tuple(str(label) for label in labels),
-        n=len(answers),
-        accuracy=int(confusion.trace()) / len(answers),
+        n=len(targets),
+        accuracy=int(confusion.trace()) / len(targets),
         macro_f1=math.fsum(score.f1 for score in per_class) / size,
-        mean_recall=float(np.mean([score.recall for score in per_class if score.count])),
+        balanced_accuracy=float(np.mean([score.recall for score in per_class if score.count])),
         ece=calibration_error(rows, truth) if len(rows) else math.nan,
         nll=_nll(rows, truth) if len(rows) else math.nan,
         brier=_brier(rows, truth) if len(rows) else math.nan,
@@ -157,23 +163,23 @@ def judge(
 
 
 def reliability_bins(
-    probabilities: npt.NDArray[Any], answers: npt.NDArray[Any], bins: int = ECE_BINS
+    probabilities: npt.NDArray[Any], targets: npt.NDArray[Any], bins: int = ECE_BINS
 ) -> tuple[ReliabilityBin, ...]:
-    """Accuracy beside confidence in bins of equal width: the reliability diagram of Guo et al. 2017.
+    """Accuracy and mean confidence in bins of equal width: the reliability diagram of Guo et al. 2017.
 
     Args:
         probabilities: any float (n, labels), rows sum to 1.
-        answers: integers (n,), the true label of each row.
-        bins: how many.
+        targets: integers (n,), the class index of each row.
+        bins: number of bins.
 
     Raises:
         UsageError: no rows, no bins, or arrays that don't fit.
     """
-    check_judged(probabilities, answers)
+    check_predictions(probabilities, targets)
     if bins < 1:
         raise UsageError(f"expected at least one bin; received {bins}")
     edges = np.linspace(0.0, 1.0, bins + 1)
-    top, right = _top(probabilities, answers)
+    top, right = _top_confidence(probabilities, targets)
     place = (np.searchsorted(edges, top, side="left") - 1).clip(0, bins - 1)
     counts = np.bincount(place, minlength=bins)
     with np.errstate(invalid="ignore"):
@@ -183,29 +189,34 @@ def reliability_bins(
     return tuple(ReliabilityBin(*row) for row in zip(*(column.tolist() for column in columns), strict=True))
 
 
-def calibration_error(probabilities: npt.NDArray[Any], answers: npt.NDArray[Any]) -> float:
-    """The mean gap between how sure the answers are and how often they are right (ECE; Guo et al. 2017), in 15 bins.
+def calibration_error(probabilities: npt.NDArray[Any], targets: npt.NDArray[Any]) -> float:
+    """The expected calibration error (ECE): mean gap between confidence and accuracy over 15 bins.
+
+    Source: Guo et al. 2017, "On Calibration of Modern Neural Networks".
+
+    >>> calibration_error(np.array([[0.75, 0.25]] * 4), np.array([0, 0, 0, 1]))
+    0.0
 
     Args:
         probabilities: any float (n, labels), n above 0, rows sum to 1.
-        answers: integers (n,), the true label of each row.
+        targets: integers (n,), the class index of each row.
     """
-    filled = [b for b in reliability_bins(probabilities, answers) if b.count]
+    filled = [b for b in reliability_bins(probabilities, targets) if b.count]
     return math.fsum(b.count * abs(b.accuracy - b.confidence) for b in filled) / len(probabilities)
 
 
-def risk_coverage(probabilities: npt.NDArray[Any], answers: npt.NDArray[Any]) -> RiskCoverage:
-    """The risk-coverage curve of withholding unsure answers (Geifman and El-Yaniv 2017).
+def risk_coverage(probabilities: npt.NDArray[Any], targets: npt.NDArray[Any]) -> RiskCoverage:
+    """The risk-coverage curve of rejecting uncertain predictions (Geifman and El-Yaniv 2017).
 
     Args:
         probabilities: any float (n, labels), rows sum to 1.
-        answers: integers (n,), the true label of each row.
+        targets: integers (n,), the class index of each row.
 
     Raises:
         UsageError: no rows, or arrays that don't fit.
     """
-    check_judged(probabilities, answers)
-    top, right = _top(probabilities, answers)
+    check_predictions(probabilities, targets)
+    top, right = _top_confidence(probabilities, targets)
     order = np.argsort(top, kind="stable")
     thresholds, first = np.unique(top[order], return_index=True)
     kept = len(top) - first.astype(np.int64)
@@ -214,42 +225,50 @@ def risk_coverage(probabilities: npt.NDArray[Any], answers: npt.NDArray[Any]) ->
 
 
 def wilson_interval(hits: int, n: int, z: float = Z_95) -> tuple[float, float]:
-    """Where a share lies that showed ``hits`` times in ``n`` (Wilson 1927): low and high, within 0 to 1."""
+    """The Wilson score interval of a proportion (Wilson 1927): low and high, within 0 to 1; 95 % by default.
+
+    >>> low, high = wilson_interval(80, 100)
+    >>> round(low, 3), round(high, 3)
+    (0.711, 0.867)
+
+    Raises:
+        UsageError: ``n`` is 0, or ``hits`` is not from 0 to ``n``.
+    """
     if not 0 <= hits <= n or n == 0:
         raise UsageError(f"expected 0 <= hits <= n and n above 0; received {hits} and {n}")
     share, spread = hits / n, z * z / n
     middle = (share + spread / 2) / (1 + spread)
     half = z / (1 + spread) * math.sqrt(share * (1 - share) / n + spread / (4 * n))
-    # rounding must not put the ends past a share of exactly 0 or 1
+    # rounding must not put the ends past a proportion of exactly 0 or 1
     return max(0.0, min(share, middle - half)), min(1.0, max(share, middle + half))
 
 
-def check_judged(probabilities: Any, answers: Any, found: npt.NDArray[np.bool_] | None = None) -> None:
-    """Nothing, where probabilities and true labels fit each other.
+def check_predictions(probabilities: Any, targets: Any, found: npt.NDArray[np.bool_] | None = None) -> None:
+    """Check that probabilities and targets fit each other.
 
     Args:
         probabilities: any float (n, labels); rows sum to 1 where found.
-        answers: integers (n,), each the index of a label.
-        found: bool (n,), the rows that have probabilities; None: all have.
+        targets: integers (n,), class indices.
+        found: bool (n,), the rows with probabilities; None: all rows.
 
     Raises:
         UsageError: they don't fit, or there are no rows.
     """
     floats = isinstance(probabilities, np.ndarray) and np.issubdtype(probabilities.dtype, np.floating)
-    whole = isinstance(answers, np.ndarray) and np.issubdtype(answers.dtype, np.integer)
-    if not (floats and whole) or probabilities.ndim != 2 or answers.shape != probabilities.shape[:1]:
+    whole = isinstance(targets, np.ndarray) and np.issubdtype(targets.dtype, np.integer)
+    if not (floats and whole) or probabilities.ndim != 2 or targets.shape != probabilities.shape[:1]:
         raise UsageError(
-            "expected probabilities as floats (n, labels) and true labels as integers (n,); "
-            f"received {describe(probabilities)} and {describe(answers)}"
+            "expected probabilities as floats (n, labels) and targets as integers (n,); "
+            f"received {describe(probabilities)} and {describe(targets)}"
         )
-    if not len(answers):
-        raise UsageError("expected at least one row to judge; received none: check the split and what it excludes")
-    if answers.min() < 0 or answers.max() >= probabilities.shape[1]:
+    if not len(targets):
+        raise UsageError("expected at least one row to evaluate; received none: check the split and what it excludes")
+    if targets.min() < 0 or targets.max() >= probabilities.shape[1]:
         raise UsageError(
-            f"expected true labels from 0 to {probabilities.shape[1] - 1}; received {answers.min()} to {answers.max()}"
+            f"expected targets from 0 to {probabilities.shape[1] - 1}; received {targets.min()} to {targets.max()}"
         )
-    if found is not None and (found.dtype != np.bool_ or found.shape != answers.shape):
-        raise UsageError(f"expected a mark, bool ({len(answers)},), for each row; received {describe(found)}")
+    if found is not None and (found.dtype != np.bool_ or found.shape != targets.shape):
+        raise UsageError(f"expected a mask, bool ({len(targets)},); received {describe(found)}")
     _check_sums(probabilities if found is None else probabilities[found])
 
 
@@ -262,20 +281,22 @@ def _check_sums(rows: npt.NDArray[Any]) -> None:
 def _class_scores(
     labels: Sequence[str], confusion: npt.NDArray[np.int64], missed: npt.NDArray[np.int64]
 ) -> tuple[ClassScore, ...]:
-    hits, answered, count = confusion.diagonal(), confusion.sum(axis=0), confusion.sum(axis=1) + missed
-    columns = (ratio(hits, answered), ratio(hits, count), ratio(2 * hits, answered + count), count)
+    hits, predicted, count = confusion.diagonal(), confusion.sum(axis=0), confusion.sum(axis=1) + missed
+    columns = (ratio(hits, predicted), ratio(hits, count), ratio(2 * hits, predicted + count), count)
     rows = zip(labels, *(column.tolist() for column in columns), strict=True)
     return tuple(ClassScore(str(label), *scores) for label, *scores in rows)
 
 
 def ratio(part: npt.NDArray[Any], whole: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
-    """The share of each part in its whole, of one shape; 0 where there is nothing."""
+    """Elementwise part / whole, arrays of one shape; 0 where whole is 0."""
     share: npt.NDArray[np.float64] = np.divide(part, whole, out=np.zeros(part.shape), where=whole > 0)
     return share
 
 
-def _top(rows: npt.NDArray[Any], truth: npt.NDArray[Any]) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.bool_]]:
-    """The best probability of each row, and whether its label is the true one."""
+def _top_confidence(
+    rows: npt.NDArray[Any], truth: npt.NDArray[Any]
+) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.bool_]]:
+    """The highest probability of each row, and whether its label is correct."""
     return rows.max(axis=1).astype(np.float64), rows.argmax(axis=1) == truth
 
 

@@ -1,4 +1,4 @@
-"""The plots of a report, as SVG: reliability, risk and coverage, confusion, recall."""
+"""The plots of a report, as SVG: reliability diagram, risk-coverage curve, confusion matrix, recall bars."""
 
 from __future__ import annotations
 
@@ -28,47 +28,47 @@ if TYPE_CHECKING:
 
     from mien.evaluation.metrics import ClassScore, Metrics, ReliabilityBin, RiskCoverage
 
-MOST_POINTS = 400
-"""Points of a curve: more can't be told apart on a page."""
+MAX_CURVE_POINTS = 400
+"""More points of a curve are indistinguishable on a page."""
 
-LONGEST_NAME = 22
-"""Letters of a label that a plot has room for."""
+MAX_LABEL_LETTERS = 22
+"""Letters of a label that fit in a plot."""
 
-MOST_NUMBERED = 16
-"""Labels up to which a confusion matrix has its counts written in."""
+MAX_NUMBERED_LABELS = 16
+"""Up to this number of labels a confusion matrix shows its counts."""
 
 NO_FACE = "no face"
 
-DARK_FROM = 0.6
-"""The share of a row from which a cell of a confusion matrix is so dark that its numbers are written in white."""
+WHITE_TEXT_SHARE = 0.6
+"""From this share of the row, a cell of a confusion matrix is dark and its numbers are white."""
 
 
 def reliability(bins: Sequence[ReliabilityBin]) -> Markup:
-    """How often answers of a confidence are right: a bar a bin, and how far it is from what was claimed."""
+    """The reliability diagram: accuracy of each confidence bin, and its gap to the confidence."""
     axes = Axes()
     drawn = []
-    for one in bins:
-        if one.count:
-            left, right = axes.x(one.low) + 1, axes.x(one.high) - 1
-            low, high = sorted((axes.y(one.accuracy), axes.y(one.confidence)))
-            told = f"{percent(one.confidence, 1)} sure, {percent(one.accuracy, 1)} right, {one.count} rows"
-            bar = rectangle(left, axes.y(one.accuracy), right, axes.y(0), class_="fill")
-            drawn.append(tag("g", tag("title", told), bar, rectangle(left, low, right, high, class_="gap")))
+    for bin_ in bins:
+        if bin_.count:
+            left, right = axes.x(bin_.low) + 1, axes.x(bin_.high) - 1
+            low, high = sorted((axes.y(bin_.accuracy), axes.y(bin_.confidence)))
+            hint = f"confidence {percent(bin_.confidence, 1)}, accuracy {percent(bin_.accuracy, 1)}, {bin_.count} rows"
+            bar = rectangle(left, axes.y(bin_.accuracy), right, axes.y(0), class_="fill")
+            drawn.append(tag("g", tag("title", hint), bar, rectangle(left, low, right, high, class_="gap")))
     ideal = line((axes.x(0), axes.y(0)), (axes.x(1), axes.y(1)), "ideal")
-    words = "Reliability diagram: share of right answers by confidence"
-    return axes.plot(words, "probability of the answer", "answers that are right", [*drawn, ideal])
+    title = "Reliability diagram: accuracy by confidence"
+    return axes.plot(title, "confidence", "accuracy", [*drawn, ideal])
 
 
 def counts(bins: Sequence[ReliabilityBin]) -> Markup:
-    """How many rows lie in each bin of the reliability diagram, which it stands under."""
+    """The number of rows in each bin, drawn below the reliability diagram."""
     axes = Axes(height=64, y_end=1.25)
-    most = max(one.count for one in bins)
+    largest = max(bin_.count for bin_ in bins)
     drawn = []
-    for one in bins:
-        top = axes.y(one.count / most)
-        drawn.append(rectangle(axes.x(one.low) + 1, top, axes.x(one.high) - 1, axes.y(0), class_="soft"))
-        middle = axes.x((one.low + one.high) / 2)
-        drawn.append(label(one.count or "", (middle, top - 3), "middle small"))
+    for bin_ in bins:
+        top = axes.y(bin_.count / largest)
+        drawn.append(rectangle(axes.x(bin_.low) + 1, top, axes.x(bin_.high) - 1, axes.y(0), class_="soft"))
+        middle = axes.x((bin_.low + bin_.high) / 2)
+        drawn.append(label(bin_.count or "", (middle, top - 3), "middle small"))
     bottom = line((LEFT, axes.y(0)), (axes.x(1), axes.y(0)), "axis")
     return svg(
         (axes.x(1) + RIGHT, axes.y(0) + 4),
@@ -80,37 +80,37 @@ def counts(bins: Sequence[ReliabilityBin]) -> Markup:
 
 
 def risk_and_coverage(curve: RiskCoverage, unsure_below: float) -> Markup:
-    """How often the answers that are kept are wrong, by how many are kept; the model's threshold is marked."""
+    """The risk-coverage curve: error rate by share of predictions accepted; the model's threshold is marked."""
     axes = Axes(y_end=_end_above(float(curve.error.max())))
-    points = np.unique(np.linspace(0, len(curve.kept) - 1, MOST_POINTS).astype(np.int64))
+    points = np.unique(np.linspace(0, len(curve.kept) - 1, MAX_CURVE_POINTS).astype(np.int64))
     path = " ".join(f"{axes.x(curve.coverage[at]):.1f},{axes.y(curve.error[at]):.1f}" for at in points)
     drawn = [tag("polyline", points=path, class_="line")]
     at = _kept_at(curve, unsure_below)
     if at is not None:
         x, y = axes.x(curve.coverage[at]), axes.y(curve.error[at])
         words = f"unsure below {unsure_below:.2f}"
-        beside, side = (x - 8, "end warm") if curve.coverage[at] > 0.5 else (x + 8, "warm")
+        label_x, style = (x - 8, "end warm") if curve.coverage[at] > 0.5 else (x + 8, "warm")
         drawn += [
             line((x, axes.y(0)), (x, axes.y(axes.y_end)), "mark"),
             tag("circle", cx=x, cy=y, r=5, class_="dot"),
-            label(words, (beside, axes.y(axes.y_end) + 14), side),
+            label(words, (label_x, axes.y(axes.y_end) + 14), style),
         ]
-    words = "Risk and coverage: share of wrong answers by share of rows answered"
-    return axes.plot(words, "rows answered, the surest first", "answers that are wrong", drawn)
+    title = "Risk-coverage curve: error rate by share of rows accepted"
+    return axes.plot(title, "coverage, most confident first", "error rate", drawn)
 
 
 def _kept_at(curve: RiskCoverage, threshold: float) -> int | None:
-    """The place in the curve where answers under a threshold are withheld; None where that is none of them, or all."""
+    """The index in the curve of a confidence threshold; None if it rejects no prediction, or all."""
     at = int(np.searchsorted(curve.thresholds, threshold))
     return at if 0 < at < len(curve.thresholds) else None
 
 
 def confusion(metrics: Metrics) -> Markup:
-    """Truth by answer, each row shaded by its shares; faces that were missed have a column of their own."""
+    """The confusion matrix, shaded by shares of the row; missed faces have their own column."""
     missed = int(metrics.missed.sum()) > 0
     table = np.column_stack([metrics.confusion, metrics.missed]) if missed else metrics.confusion
-    names = [shortened(name, LONGEST_NAME) for name in metrics.labels]
-    numbered = len(names) <= MOST_NUMBERED
+    names = [shortened(name, MAX_LABEL_LETTERS) for name in metrics.labels]
+    numbered = len(names) <= MAX_NUMBERED_LABELS
     wide, high = (58.0, 40.0) if numbered else (14.0, 14.0)
     columns = [*names, NO_FACE] if missed else names
     turned, rise = (-45, 0.72) if numbered else (-90, 1.0)
@@ -120,7 +120,7 @@ def confusion(metrics: Metrics) -> Markup:
     across = [label(name, (left + wide * (at + 0.5) + 2, top - 8), turned=turned) for at, name in enumerate(columns)]
     room = 0.72 * width_of(columns[-1]) if numbered else 0.0
     size = (left + wide * len(columns) + max(4.0, room - wide / 2), top + high * len(names) + 4)
-    return svg(size, "Confusion matrix: rows are the truth, columns the answer", cells, *down, *across, class_="matrix")
+    return svg(size, "Confusion matrix: rows are targets, columns predictions", cells, *down, *across, class_="matrix")
 
 
 def _cells(
@@ -137,13 +137,13 @@ def _cells(
         yield rectangle(x + 1, y + 1, x + size[0] - 1, y + size[1] - 1, class_="track", rx=3)
         yield rectangle(x + 1, y + 1, x + size[0] - 1, y + size[1] - 1, class_="heat", rx=3, fill_opacity=share**0.7)
         if numbered and count:
-            middle, shade = x + size[0] / 2, "middle over" if share > DARK_FROM else "middle"
+            middle, shade = x + size[0] / 2, "middle over" if share > WHITE_TEXT_SHARE else "middle"
             yield label(count, (middle, y + size[1] / 2 - 1), shade)
             yield label(percent(share), (middle, y + size[1] / 2 + 13), f"small {shade}")
 
 
 def recall(score: ClassScore) -> Markup:
-    """One label's recall as a bar, with its 95 % interval."""
+    """The recall of one class as a bar, with its 95 % interval."""
     wide, high = 160.0, 16.0
     track = rectangle(0, 3, wide, high - 3, class_="track", rx=5)
     if not score.count:
@@ -159,12 +159,12 @@ def recall(score: ClassScore) -> Markup:
 
 
 def _end_above(error: float) -> float:
-    """The top of an axis that has room for an error rate, and round quarters."""
+    """The top of an axis for an error rate, with round quarters."""
     return next((end for end in (0.04, 0.08, 0.2, 0.4, 0.6, 0.8) if error <= end), 1.0)
 
 
 def interval_of(hits_share: float, n: int) -> str:
-    """The 95 % interval of a share, as people read it: "69.3 to 72.3 %"; a dash where there are no rows."""
+    """The 95 % interval of a proportion as text, "69.3 to 72.3 %"; a dash without rows."""
     if not n or not math.isfinite(hits_share):
         return "-"
     low, high = wilson_interval(round(hits_share * n), n)

@@ -5,10 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mien.data.dataset import HELD_OUT, training_and_validation
-from mien.data.duplicates import nobody
-from mien.data.exclusion import leave_out
-from mien.data.folds import fold_named, outside
+from mien.data.duplicates import ignore_progress
+from mien.data.splits import HELD_OUT, exclude_rows, fold_named, outside, training_and_validation
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -19,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def splits_of(
-    data: Dataset, source: Source, config: TrainingConfig, tell: Callable[[float], None] = nobody
+    data: Dataset, source: Source, config: TrainingConfig, tell: Callable[[float], None] = ignore_progress
 ) -> tuple[Dataset, Dataset]:
     """What is learnt from, and what is chosen on.
 
@@ -34,7 +32,7 @@ def splits_of(
         DatasetError: too few rows are left, or the list is of another data set.
         UsageError: the fold is none.
     """
-    kept = leave_out(data, Path(source.without)) if source.without else data
+    kept = exclude_rows(data, Path(source.without)) if source.without else data
     training, validation = training_and_validation(kept, config.seed, source.validation_share)
     return outside(training, fold_named(source.fold), tell) if source.fold else training, validation
 

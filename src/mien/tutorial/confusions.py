@@ -87,10 +87,10 @@ def judged(model: keras.Model, data: Dataset, epoch: int) -> Confusion:
     from mien.training.engine.validation import predict_logits
 
     truth = data.truths[0]
-    known = truth.judged
+    known = truth.evaluated
     answers = predict_logits(model, data.crops[known])[truth.head].argmax(axis=1)
     counts = np.zeros((len(truth.labels), len(truth.labels)), np.int64)
-    np.add.at(counts, (truth.answers[known], answers), 1)
+    np.add.at(counts, (truth.class_ids[known], answers), 1)
     return Confusion(epoch, counts, tuple(map(str, truth.labels)))
 
 

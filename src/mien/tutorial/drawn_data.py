@@ -133,5 +133,5 @@ def _dataset(name: str, crops: Crops, truth: Truth, training: int) -> Dataset:
         truths=(truth,),
         splits=np.where(np.arange(len(crops)) < training, TRAINING, PUBLIC_TEST),
         rows=np.array([str(row) for row in range(len(crops))]),
-        digest=hashlib.sha256(crops.tobytes() + truth.answers.tobytes()).hexdigest(),
+        digest=hashlib.sha256(crops.tobytes() + truth.class_ids.tobytes()).hexdigest(),
     )

@@ -17,9 +17,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from mien.data import fer2013, mnist
+from mien.data import mnist, pixel_csv
 from mien.data.csv_rows import ENDINGS
-from mien.data.dataset import TRAINING, Dataset, training_and_validation
+from mien.data.dataset import TRAINING, Dataset
+from mien.data.splits import training_and_validation
 from mien.errors import UsageError
 from mien.media.files import write_text
 from mien.tutorial.drawn_data import drawn_digits, drawn_faces
@@ -86,7 +87,7 @@ def faces(training: int, validation: int) -> Splits:
     real = folder()
     if real is None:
         return _split(drawn_faces(training, validation))
-    learnt, held = training_and_validation(fer2013.read(_csv(real)))
+    learnt, held = training_and_validation(pixel_csv.read_fer2013(_csv(real)))
     return _first(learnt, training), _first(held, validation)
 
 
@@ -112,7 +113,7 @@ def write_csv(data: Dataset, path: Path) -> None:
     """Writes grey face crops in FER2013's format: a line of ``emotion,pixels,Usage`` an image."""
     lines = (
         f"{answer},{' '.join(map(str, crop.ravel().tolist()))},{split}\n"
-        for answer, crop, split in zip(data.truths[0].answers, data.crops, data.splits, strict=True)
+        for answer, crop, split in zip(data.truths[0].class_ids, data.crops, data.splits, strict=True)
     )
     write_text(path, "emotion,pixels,Usage\n" + "".join(lines))
 

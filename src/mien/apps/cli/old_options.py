@@ -11,7 +11,13 @@ if TYPE_CHECKING:
 RENAMED: Mapping[str, str] = MappingProxyType({"--labels": "--head"})
 """Old option to new option, in every command except those in ``UNCHANGED``."""
 
-RENAMED_IN: Mapping[str, Mapping[str, str]] = MappingProxyType({"predict": {"--mask": "--anonymize"}})
+RENAMED_IN: Mapping[str, Mapping[str, str]] = MappingProxyType(
+    {
+        "predict": {"--mask": "--anonymize"},
+        "evaluate": {"--leave-out": "--exclude-label"},
+        "data": {"--alike": "--similarity"},
+    }
+)
 """By the first word of the command: old option to new option, there alone."""
 
 UNCHANGED = MappingProxyType({"models": frozenset({"--labels"})})

@@ -28,6 +28,9 @@ UNBOUNDED_WIDTH = 200
 INPUT, MODEL, OUTPUT, VIDEO, BATCH = "Input", "Model", "Output", "Video", "Batch"
 """Groups of options on help pages, for ``rich_help_panel``."""
 
+INPUT, MODEL, OUTPUT, VIDEO, BATCH = "Input", "Model", "Output", "Video", "Batch"
+"""Groups of options on help pages, for ``rich_help_panel``."""
+
 ModelOption = Annotated[
     str,
     typer.Option(

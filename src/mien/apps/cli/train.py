@@ -284,7 +284,7 @@ def _source(
     begun: Record | None, data: Path | None, without: Path | None, share: float | None, fold: str | None
 ) -> Source:
     """Where the data is read: as the run begun read it, but for what the options say."""
-    from mien.data.folds import fold_named
+    from mien.data.splits import fold_named
     from mien.training.run.directory import Source
 
     before = begun.run_info.source if begun else Source()

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from mien.classification.probabilities import log_softmax
-from mien.data.folds import Fold, dealt, digest_outside, fold_named
+from mien.data.splits import Fold, digest_outside, fold_named, fold_of_rows
 from mien.errors import UsageError
 from mien.evaluation.calibration import fit_temperature
 from mien.media.prefetch import prefetch
@@ -70,7 +70,7 @@ def soft_labels_by(
     training, _ = _splits(records[0], data)
     for fold, record in zip(folds, records, strict=True):
         _check_same(record, fold, _splits(record, data)[0], training)
-    place = dealt(training, folds[0].count)
+    place = fold_of_rows(training, folds[0].count)
     total = views * sum(
         int((place == fold.number).sum()) + record.run_info.validation_rows
         for fold, record in zip(folds, records, strict=True)
@@ -187,7 +187,7 @@ def _told(
     told = mean_logits(model, crops, record.config, views, seen)
     chosen = mean_logits(model, validation.crops, record.config, views, seen)
     for truth in validation.truths:
-        temperature = fit_temperature(chosen[truth.head][truth.judged], truth.answers[truth.judged])
+        temperature = fit_temperature(chosen[truth.head][truth.evaluated], truth.class_ids[truth.evaluated])
         told[truth.head] = log_softmax(told[truth.head] / temperature)
     return told
 

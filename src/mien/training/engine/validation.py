@@ -11,7 +11,7 @@ import numpy as np
 
 from mien.classification.probabilities import softmax
 from mien.errors import DivergedError, TrainingError
-from mien.evaluation.metrics import judge
+from mien.evaluation.metrics import compute_metrics
 from mien.training.run.directory import HeadScore
 
 if TYPE_CHECKING:
@@ -64,7 +64,7 @@ def judge_heads(logits: Logits, data: Dataset) -> tuple[HeadScore, ...]:
     """
     scores = []
     for truth in data.truths:
-        rows = np.flatnonzero(truth.judged)
+        rows = np.flatnonzero(truth.evaluated)
         if len(rows) == 0:
             raise TrainingError(
                 f"expected rows to judge the head {truth.head!r} by in the validation split; there are none"
@@ -74,7 +74,7 @@ def judge_heads(logits: Logits, data: Dataset) -> tuple[HeadScore, ...]:
                 f"expected finite logits of the head {truth.head!r}; received others: the weights have diverged, "
                 "so lower the rate, or use float32 precision"
             )
-        metrics = judge(softmax(logits[truth.head][rows]), truth.answers[rows], truth.labels)
+        metrics = compute_metrics(softmax(logits[truth.head][rows]), truth.class_ids[rows], truth.labels)
         scores.append(HeadScore(truth.head, metrics.accuracy, metrics.macro_f1, metrics.nll))
     return tuple(scores)
 

@@ -13,8 +13,8 @@ from mien.classification.classifier import read_logits
 from mien.classification.probabilities import SMALLEST, softmax
 from mien.emotions import FER2013
 from mien.evaluation.calibration import fit_calibration, fit_temperature, unsure_threshold
-from mien.evaluation.inference import truth_under
-from mien.evaluation.metrics import judge
+from mien.evaluation.evaluate import targets_for
+from mien.evaluation.metrics import compute_metrics
 from mien.models.card import (
     CARD_KEY,
     DETECTOR_KEY,
@@ -144,7 +144,7 @@ def evening(truth: Truth, labels: Sequence[str], part: float) -> tuple[float, ..
     """
     if part == 0:
         return ()
-    answers = truth.answers[truth.judged]
+    answers = truth.class_ids[truth.evaluated]
     counts = np.array([(answers == list(map(str, truth.labels)).index(label)).sum() for label in labels])
     shares = np.maximum(counts, 1) / counts.sum()
     return tuple(float(-part * log) for log in np.log(shares * len(labels)))
@@ -153,7 +153,7 @@ def evening(truth: Truth, labels: Sequence[str], part: float) -> tuple[float, ..
 def _calibrated_answer(card: ModelCard, logits: Logits, validation: Dataset) -> FusedOutput:
     """The answer's temperature and threshold, by the rows whose truth is among its labels."""
     card = dataclasses.replace(card, fused=dataclasses.replace(card.fused, temperature=1.0))
-    answers, rows = truth_under(card, validation, FUSED)
+    answers, rows = targets_for(card, validation, FUSED)
     # the log of a blend is its logits: their temperature is the answer's
     blended = np.log(np.maximum(read_logits(card, _rows(logits, rows)), SMALLEST))
     warmed = dataclasses.replace(card.fused, temperature=fit_temperature(blended, answers))
@@ -166,7 +166,7 @@ def _scores(card: ModelCard, logits: Logits, validation: Dataset) -> list[Score]
     split = ", ".join(validation.split_names())
     scores = []
     for labels in (*(truth.head for truth in validation.truths), FUSED):
-        answers, rows = truth_under(card, validation, labels)
+        answers, rows = targets_for(card, validation, labels)
         scores += _figures(card, labels, split, read_logits(card, _rows(logits, rows), labels), answers)
     return scores
 
@@ -174,14 +174,14 @@ def _scores(card: ModelCard, logits: Logits, validation: Dataset) -> list[Score]
 def _figures(
     card: ModelCard, head: str, split: str, probabilities: npt.NDArray[np.float32], answers: npt.NDArray[np.int64]
 ) -> list[Score]:
-    metrics = judge(probabilities, answers, card.output(head).labels)
+    metrics = compute_metrics(probabilities, answers, card.output(head).labels)
     figures = {"accuracy": metrics.accuracy, "macro_f1": metrics.macro_f1, "ece": metrics.ece, "nll": metrics.nll}
     return [Score(head, split, name, round(float(value), 5), metrics.n) for name, value in figures.items()]
 
 
 def _judged(truth: Truth) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-    rows = np.flatnonzero(truth.judged)
-    return rows, truth.answers[rows]
+    rows = np.flatnonzero(truth.evaluated)
+    return rows, truth.class_ids[rows]
 
 
 def _rows(logits: Logits, rows: npt.NDArray[np.int64]) -> Logits:

@@ -10,7 +10,7 @@ import numpy as np
 from mien.classification.probabilities import sigmoid
 from mien.detection.mien_detector import OwnDetector
 from mien.errors import TrainingError
-from mien.evaluation.detection_metrics import SIZES, Agreement, agreement, found_of, size_words, total
+from mien.evaluation.detection_metrics import FACE_SIZES_PX, DetectionMetrics, as_found, match_faces, size_label, total
 from mien.media.files import write_bytes
 from mien.models.card import DetectorCard, Origin, Score
 from mien.models.onnx_file import open_session
@@ -65,7 +65,7 @@ def export_detector(
         licence=config.licence,
     )
     trial = OwnDetector(sealed(graph, DetectorCard(NAME, LEAST_SCORE, OVERLAP)))
-    found = [found_of(trial.detect(frame)) for frame, _ in validation.images]
+    found = [as_found(trial.detect(frame)) for frame, _ in validation.images]
     score = _threshold(found, validation)
     card = DetectorCard(NAME, score, OVERLAP, origin=origin, scores=_scores(found, validation, score))
     write_bytes(path, sealed(graph, card))
@@ -81,21 +81,21 @@ def _threshold(found: list[Found], validation: Scenes) -> float:
     return MOST_SCORE
 
 
-def _judged(found: list[Found], validation: Scenes, score: float, *sizes: float) -> Agreement:
+def _judged(found: list[Found], validation: Scenes, score: float, *sizes: float) -> DetectionMetrics:
     kept = (type(all_)(*(part[all_.scores >= score] for part in all_)) for all_ in found)
     pairs = zip(kept, validation.images, strict=True)
-    return total(agreement(boxes, known, *sizes) for boxes, (_, known) in pairs)
+    return total(match_faces(boxes, known, *sizes) for boxes, (_, known) in pairs)
 
 
 def _scores(found: list[Found], validation: Scenes, score: float) -> tuple[Score, ...]:
     whole = _judged(found, validation, score)
-    parts = {size_words(*size): _judged(found, validation, score, *size) for size in SIZES}
+    parts = {size_label(*size): _judged(found, validation, score, *size) for size in FACE_SIZES_PX}
     placed = total(parts.values())
     figures = [(NAME, "false an image", whole.false_positives_per_image, whole.images)]
-    figures += [(name, "recall", part.recall, part.found + part.missed) for name, part in parts.items()]
+    figures += [(name, "recall", part.recall, part.faces) for name, part in parts.items()]
     if placed.iou is not None and placed.landmark_error is not None:
-        figures.append((NAME, "iou", placed.iou, placed.found))
-        figures.append((NAME, "landmark error", placed.landmark_error, placed.found))
+        figures.append((NAME, "iou", placed.iou, placed.true_positives))
+        figures.append((NAME, "landmark error", placed.landmark_error, placed.true_positives))
     return tuple(Score(head, "held out", metric, round(value, 4), count) for head, metric, value, count in figures)
 
 

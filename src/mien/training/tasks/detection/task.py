@@ -13,7 +13,7 @@ from mien.classification.probabilities import sigmoid
 from mien.detection.boxes import suppress
 from mien.detection.grid import Found, decode
 from mien.errors import UsageError
-from mien.evaluation.detection_metrics import agreement, total
+from mien.evaluation.detection_metrics import match_faces, total
 from mien.media.files import write_bytes
 from mien.media.prefetch import prefetch
 from mien.training.architectures.complexity import multiply_adds
@@ -138,7 +138,7 @@ class Faces:
             images, faces = zip(*(placed(frame, known) for frame, known in scenes), strict=True)
             cells = np.asarray(model.predict_on_batch(np.stack(images))[CELLS], np.float32)
             found = (found_in(rows, JUDGED_SIDE, CERTAIN) for rows in cells)
-            parts += [agreement(boxes, known, JUDGED_FROM) for boxes, known in zip(found, faces, strict=True)]
+            parts += [match_faces(boxes, known, JUDGED_FROM) for boxes, known in zip(found, faces, strict=True)]
         all_ = total(parts)
         return (HeadScore(CELLS, all_.accuracy, all_.f1, 1.0 if all_.landmark_error is None else all_.landmark_error),)
 

@@ -10,7 +10,7 @@ import pytest
 from audited import faulty, labelled
 
 from mien.data.audit import audit
-from mien.data.audit_report import MOST_GROUPS, MOST_OF_A_GROUP, audit_page
+from mien.data.audit_report import MAX_GROUP_IMAGES, MAX_GROUPS, audit_page
 
 
 class Reader(HTMLParser):
@@ -41,8 +41,8 @@ def html():
 
 def test_sections_in_order_conflicts_first(html):
     assert Reader(html).headings == [
-        *("At a glance", "Copies with different labels: 1", "Copies across splits: 1", "Other copies: 1"),
-        *("Blank: 1", "No expression by vote: 1", "Class balance", "Rows that can't be read: 1"),
+        *("Summary", "Duplicates with conflicting labels: 1", "Duplicates across splits: 1", "Other duplicates: 1"),
+        *("Blank: 1", "No expression by vote: 1", "Class distribution", "Rejected rows: 1"),
     ]
 
 
@@ -63,24 +63,28 @@ def test_what_the_data_says_is_text(html):
 def test_clean_data_is_said_to_be():
     noise = np.random.default_rng(0).integers(0, 256, (4, 16, 16, 3)).astype(np.uint8)
     html = audit_page(audit(labelled(noise, [0, 1, 1, 1], ["Training"] * 4)))
-    for words in ("All copies have the same label.", "No image has a copy in another split.", "There are none."):
+    for words in (
+        "All duplicates have the same label.",
+        "No image has a duplicate in another split.",
+        "There are none.",
+    ):
         assert words in html
     assert "No expression by vote" not in html
 
 
 def test_long_lists_are_cut_and_say_so():
     dice = np.random.default_rng(0)
-    pairs = dice.integers(0, 256, (MOST_GROUPS + 7, 8, 8, 1)).astype(np.uint8).repeat(2, axis=0)
-    html = audit_page(audit(labelled(pairs, [0, 1] * (MOST_GROUPS + 7), ["Training"] * len(pairs))))
-    assert f"Copies with different labels: {MOST_GROUPS + 7}" in html
-    assert html.count('class="group"') == MOST_GROUPS
+    pairs = dice.integers(0, 256, (MAX_GROUPS + 7, 8, 8, 1)).astype(np.uint8).repeat(2, axis=0)
+    html = audit_page(audit(labelled(pairs, [0, 1] * (MAX_GROUPS + 7), ["Training"] * len(pairs))))
+    assert f"Duplicates with conflicting labels: {MAX_GROUPS + 7}" in html
+    assert html.count('class="group"') == MAX_GROUPS
     assert "7 more groups are in audit.json." in html
 
 
 def test_a_large_group_shows_each_of_its_labels():
     same = np.random.default_rng(0).integers(0, 256, (1, 8, 8, 1)).astype(np.uint8).repeat(20, axis=0)
     html = audit_page(audit(labelled(same, [0] * 18 + [1, 0], ["Training"] * 20)))
-    assert html.count("<figure>") == MOST_OF_A_GROUP
+    assert html.count("<figure>") == MAX_GROUP_IMAGES
     assert "<b>sad</b><" in html.replace("</span>", "<")
     assert "12 more" in html
 
@@ -92,4 +96,4 @@ def test_what_a_detector_missed_is_no_proof():
 
     html = audit_page(audit(faulty(), Blind()))
     assert "No face found: 10" in html
-    assert "proves nothing" in html
+    assert "weak evidence" in html

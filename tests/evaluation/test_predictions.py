@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from answers import judged_as, judged_of
+from drawn_predictions import predictions_from, random_predictions
 
 from mien.errors import UsageError
 
@@ -11,18 +11,18 @@ FOUND = np.array([True, True, True, True, False])
 
 @pytest.fixture
 def five():
-    return judged_as(ROWS, TRUTH, labels=("happy", "sad"), found=FOUND, excluded=3)
+    return predictions_from(ROWS, TRUTH, labels=("happy", "sad"), found=FOUND, excluded=3)
 
 
-def test_what_is_said_and_what_of_it_is_right(five):
-    assert five.said.tolist() == [0, 1, 1, 0, -1]
-    assert five.right.tolist() == [True, False, False, False, False]
+def test_predictions_and_correct_ones(five):
+    assert five.predicted.tolist() == [0, 1, 1, 0, -1]
+    assert five.correct.tolist() == [True, False, False, False, False]
     assert (len(five), five.labels, five.unsure_below) == (5, ("happy", "sad"), 0.6)
 
 
 @pytest.mark.parametrize(("most", "rows"), [(9, [1, 3, 2]), (2, [1, 3]), (0, [])])
-def test_the_surest_mistakes_come_first_and_missed_faces_are_none(five, most, rows):
-    assert five.surest_mistakes(most).tolist() == rows
+def test_the_most_confident_errors_come_first_and_missed_faces_are_none(five, most, rows):
+    assert five.most_confident_errors(most).tolist() == rows
 
 
 def test_a_report_on_some_rows_counts_the_others_as_excluded(five):
@@ -32,8 +32,8 @@ def test_a_report_on_some_rows_counts_the_others_as_excluded(five):
 
 
 def test_a_report_on_all_rows_is_the_report():
-    judged = judged_of()
-    assert judged.report_on(np.ones(200, bool)).to_json() == judged.report.to_json()
+    predictions = random_predictions()
+    assert predictions.report_on(np.ones(200, bool)).to_json() == predictions.report.to_json()
 
 
 def test_a_report_on_no_row_is_refused(five):
@@ -42,5 +42,5 @@ def test_a_report_on_no_row_is_refused(five):
 
 
 def test_parts_that_don_t_fit_are_refused():
-    with pytest.raises(UsageError, match="for each of 5 answers"):
-        judged_as(ROWS, TRUTH, labels=("happy", "sad"), photos=["a.jpg"])
+    with pytest.raises(UsageError, match="for each of 5 targets"):
+        predictions_from(ROWS, TRUTH, labels=("happy", "sad"), photos=["a.jpg"])

@@ -10,15 +10,14 @@ from xml.etree import ElementTree as ET
 
 import numpy as np
 import pytest
-from answers import card_of, judged_as, judged_of
+from drawn_predictions import card_of, predictions_from, random_predictions
 from PIL import Image
 
 from mien.data.dataset import Rejected
 from mien.emotions import FER2013
 from mien.evaluation.comparison import Pair, compare
-from mien.evaluation.evaluation import Evaluation
-from mien.evaluation.page import report_page
-from mien.evaluation.page_comparison import chance, verdict
+from mien.evaluation.evaluate import Evaluation
+from mien.evaluation.html_report import p_value, report_page, verdict
 
 ROWS = 200
 PIXELS = np.random.default_rng(0).integers(0, 256, (ROWS, 8, 8, 1)).astype(np.uint8)
@@ -46,89 +45,92 @@ def images(page, heading):
 
 
 def test_one_model_s_page():
-    judged = judged_of("compact", rows=ROWS)
-    page = report_page(evaluation_of(judged), made="Judged on 2026-01-02.")
+    predictions = random_predictions("compact", rows=ROWS)
+    page = report_page(evaluation_of(predictions), made="Evaluated on 2026-01-02.")
     told = sections(page)
     assert list(told) == [
-        "At a glance",
-        "Label by label",
-        "What is taken for what",
-        "How far its probabilities can be believed",
-        "The surest mistakes",
+        "Summary",
+        "Metrics per class",
+        "Confusion matrix",
+        "Calibration",
+        "Most confident errors",
         "The model compact",
-        "What was judged",
-        "What this page can't tell",
+        "Evaluation data",
+        "Limitations",
     ]
-    metrics = judged.metrics
+    metrics = predictions.metrics
     for figure in (metrics.macro_f1, metrics.ece, metrics.nll, metrics.brier):
-        assert f"{figure:.3f}" in told["At a glance"]
+        assert f"{figure:.3f}" in told["Summary"]
     low, high = (100 * end for end in metrics.accuracy_interval)
-    assert f"{100 * metrics.accuracy:.1f} % 95 % interval {low:.1f} to {high:.1f} %" in told["At a glance"]
+    assert f"{100 * metrics.accuracy:.1f} % 95 % interval {low:.1f} to {high:.1f} %" in told["Summary"]
     for score in metrics.per_class:
-        assert f"{score.label} " in told["Label by label"]
-        assert f"{100 * score.precision:.1f} % {score.f1:.3f} {score.count}" in told["Label by label"]
+        assert f"{score.label} " in told["Metrics per class"]
+        assert f"{100 * score.precision:.1f} % {score.f1:.3f} {score.count}" in told["Metrics per class"]
     root = parsed(page)
     assert root.find("body/header/h1").text == "compact on made, PublicTest"
-    assert root.find("body/header/p").text == "200 rows, judged by the labels “fer2013”. Judged on 2026-01-02."
+    assert root.find("body/header/p").text == "200 rows, output head “fer2013”. Evaluated on 2026-01-02."
 
 
 def test_the_threshold_is_told_as_it_does():
-    judged = judged_of(rows=ROWS)
-    sure = judged.probabilities.max(axis=1) >= 0.6
-    words = f"{100 * sure.mean():.1f} % of the answers here are sure, and {100 * (~judged.right)[sure].mean():.1f} %"
-    assert words in sections(report_page(evaluation_of(judged)))["How far its probabilities can be believed"]
+    predictions = random_predictions(rows=ROWS)
+    sure = predictions.probabilities.max(axis=1) >= 0.6
+    wrong = (~predictions.correct)[sure].mean()
+    words = f"{100 * sure.mean():.1f} % of the predictions here are sure, and {100 * wrong:.1f} %"
+    assert words in sections(report_page(evaluation_of(predictions)))["Calibration"]
 
 
-@pytest.mark.parametrize(("below", "words"), [(0.0, "names no threshold"), (1.0, "all are unsure")])
+@pytest.mark.parametrize(("below", "words"), [(0.0, "sets no confidence threshold"), (1.0, "all are unsure")])
 def test_thresholds_that_do_nothing_or_withhold_all(below, words):
     probabilities = np.full((4, 2), 0.5, np.float32)
-    judged = judged_as(
+    predictions = predictions_from(
         probabilities, np.array([0, 1, 0, 1]), labels="ab", card=card_of(labels="ab", unsure_below=below)
     )
-    assert words in sections(report_page(evaluation_of(judged)))["How far its probabilities can be believed"]
+    assert words in sections(report_page(evaluation_of(predictions)))["Calibration"]
 
 
-def test_the_surest_mistakes_are_shown_as_they_are():
-    judged = judged_of(rows=ROWS)
-    page = report_page(evaluation_of(judged))
-    rows = judged.surest_mistakes(24)
+def test_the_most_confident_errors_are_shown_as_they_are():
+    predictions = random_predictions(rows=ROWS)
+    page = report_page(evaluation_of(predictions))
+    rows = predictions.most_confident_errors(24)
     assert len(rows) == 24
-    for row, shown in zip(rows, images(page, "The surest mistakes"), strict=True):
+    for row, shown in zip(rows, images(page, "Most confident errors"), strict=True):
         assert np.array_equal(shown, PIXELS[row, ..., 0])
     first = rows[0]
     caption = (
-        f"{judged.labels[judged.said[first]]} {100 * judged.probabilities[first].max():.1f} % "
-        f"labelled {judged.labels[judged.answers[first]]} row {judged.places[first]}"
+        f"{predictions.labels[predictions.predicted[first]]} {100 * predictions.probabilities[first].max():.1f} % "
+        f"labelled {predictions.labels[predictions.targets[first]]} row {predictions.places[first]}"
     )
-    assert caption in sections(page)["The surest mistakes"]
+    assert caption in sections(page)["Most confident errors"]
 
 
 def test_a_model_without_mistakes():
-    judged = judged_as(np.eye(2, dtype=np.float32)[[0, 1, 1]], np.array([0, 1, 1]), labels="ab")
-    assert "There are none." in sections(report_page(evaluation_of(judged)))["The surest mistakes"]
+    predictions = predictions_from(np.eye(2, dtype=np.float32)[[0, 1, 1]], np.array([0, 1, 1]), labels="ab")
+    assert "There are none." in sections(report_page(evaluation_of(predictions)))["Most confident errors"]
 
 
 def test_results_without_the_duplicates_stand_beside_those_with_them():
-    judged = judged_of(rows=ROWS)
-    copied = judged.right & (np.arange(ROWS) % 2 == 0)
-    told = sections(report_page(evaluation_of(judged), copied))["Without the duplicates"]
-    for name, chosen in (("all rows", copied | True), ("without the copies", ~copied), ("the copies alone", copied)):
-        assert f"{name} {chosen.sum()} {100 * judged.right[chosen].mean():.1f} %" in told
-    assert f"{copied.sum()} of 200 rows have a copy" in told
+    predictions = random_predictions(rows=ROWS)
+    copied = predictions.correct & (np.arange(ROWS) % 2 == 0)
+    told = sections(report_page(evaluation_of(predictions), copied))["Without the duplicates"]
+    for name, chosen in (("all rows", copied | True), ("without duplicates", ~copied), ("duplicates only", copied)):
+        assert f"{name} {chosen.sum()} {100 * predictions.correct[chosen].mean():.1f} %" in told
+    assert f"{copied.sum()} of 200 rows have a duplicate" in told
 
 
-@pytest.mark.parametrize(("share", "absent"), [(True, "without the copies"), (False, "the copies alone")])
+@pytest.mark.parametrize(("share", "absent"), [(True, "without duplicates"), (False, "duplicates only")])
 def test_all_or_none_are_duplicates(share, absent):
-    told = sections(report_page(evaluation_of(judged_of(rows=ROWS)), np.full(ROWS, share)))["Without the duplicates"]
+    told = sections(report_page(evaluation_of(random_predictions(rows=ROWS)), np.full(ROWS, share)))[
+        "Without the duplicates"
+    ]
     assert not re.search(rf"{absent} \d", told)
     assert "all rows 200" in told
 
 
 def test_what_was_left_out_and_rejected_is_told():
     rejected = [Rejected(str(line), f"reason {line}") for line in range(30)]
-    judged = judged_of(rows=ROWS, excluded=7, rejected=30)
-    told = sections(report_page(evaluation_of(judged, rejected=rejected)))["What was judged"]
-    assert "7 rows: the labels do not name their truth" in told
+    predictions = random_predictions(rows=ROWS, excluded=7, rejected=30)
+    told = sections(report_page(evaluation_of(predictions, rejected=rejected)))["Evaluation data"]
+    assert "7 rows: the head lacks their label" in told
     assert "30 rows of the data that could not be read" in told
     assert "row 19 : reason 19" in told
     assert "reason 20" not in told
@@ -137,7 +139,7 @@ def test_what_was_left_out_and_rejected_is_told():
 
 def test_the_card_is_told():
     card = card_of(network="nano", data="fer2013 sha256:ab", made_with="mien 9", licence="MIT", notes="No ages.")
-    told = sections(report_page(evaluation_of(judged_of(rows=ROWS, card=card))))["The model drawn"]
+    told = sections(report_page(evaluation_of(random_predictions(rows=ROWS, card=card))))["The model drawn"]
     assert all(
         words in told for words in ("nano", "fer2013 sha256:ab", "mien 9", "MIT", "No ages.", "48 x 48", "0.600")
     )
@@ -145,30 +147,30 @@ def test_the_card_is_told():
 
 @pytest.mark.parametrize(("labels", "told"), [(FER2013, True), ([str(digit) for digit in range(10)], False)])
 def test_only_expressions_have_their_limits(labels, told):
-    limits = sections(report_page(evaluation_of(judged_of(labels=labels, rows=ROWS))))["What this page can't tell"]
+    limits = sections(report_page(evaluation_of(random_predictions(labels=labels, rows=ROWS))))["Limitations"]
     assert ("not what a person feels" in limits) is told
-    assert "The truth is what people wrote" in limits
+    assert "Labels are human annotations" in limits
 
 
 class TestPhotos:
     def test_photos_without_a_face_are_shown_and_counted(self):
         found = np.arange(ROWS) % 50 != 0
-        page = report_page(evaluation_of(judged_of(rows=ROWS, found=found, photos=PHOTOS)))
+        page = report_page(evaluation_of(random_predictions(rows=ROWS, found=found, photos=PHOTOS)))
         told = sections(page)
-        assert "No face found 4 of 200 photos; counted as wrong" in told["At a glance"]
+        assert "No face found 4 of 200 photos; counted as wrong" in told["Summary"]
         assert "In 4 of 200 photos no face was found" in told["No face found"]
         assert "sad/p50.jpg" in told["No face found"]
         assert len(images(page, "No face found")) == 4
 
     def test_where_all_are_missed_nothing_is_said_of_probabilities(self):
-        missed = judged_of(rows=ROWS, found=np.zeros(ROWS, bool), photos=PHOTOS)
+        missed = random_predictions(rows=ROWS, found=np.zeros(ROWS, bool), photos=PHOTOS)
         told = sections(report_page(evaluation_of(missed)))
-        assert "How far its probabilities can be believed" not in told
-        assert "There are none." in told["The surest mistakes"]
+        assert "Calibration" not in told
+        assert "There are none." in told["Most confident errors"]
         assert "The first 24 are shown" in told["No face found"]
 
     def test_a_photo_that_can_t_be_read_is_said_to_be(self):
-        missed = judged_of(rows=ROWS, found=np.arange(ROWS) > 0, photos=PHOTOS)
+        missed = random_predictions(rows=ROWS, found=np.arange(ROWS) > 0, photos=PHOTOS)
         told = sections(report_page(evaluation_of(missed, shown=lambda _: None)))
         assert "can't be shown labelled" in told["No face found"]
 
@@ -176,7 +178,7 @@ class TestPhotos:
 @pytest.fixture(scope="module")
 def compared():
     """A poor model, a good one, and another poor one."""
-    models = [judged_of(name, rows=ROWS, right=right) for name, right in (("a", 0.4), ("b", 0.9), ("c", 0.4))]
+    models = [random_predictions(name, rows=ROWS, right=right) for name, right in (("a", 0.4), ("b", 0.9), ("c", 0.4))]
     return report_page(evaluation_of(*models))
 
 
@@ -186,29 +188,30 @@ class TestComparison:
         assert root.find("body/header/h1").text == "a, b and c on made, PublicTest"
         assert [part.text for part in root.iter("h2") if part.get("class") == "part"] == ["a", "b", "c"]
         headings = [part.text for part in root.iter("h2")]
-        assert headings[:4] == ["Side by side", "Against a", "Where a and b part", "Where a and c part"]
-        assert headings.count("At a glance") == 3
-        assert headings.count("What was judged") == 1
+        assert headings[:4] == ["Side by side", "Against a", "Where a and b disagree", "Where a and c disagree"]
+        assert headings.count("Summary") == 3
+        assert headings.count("Evaluation data") == 1
 
     def test_the_pairs_are_told(self, compared):
         told = sections(compared)["Against a"]
         assert "p < 0.001" in told
-        assert "b answers" in told
-        assert "c and a can't be told apart on these rows" in told
+        assert "b predicts" in told
+        assert "c and a do not differ significantly on these rows" in told
 
     def test_rows_that_only_one_gets_right_are_shown(self, compared):
-        told = sections(compared)["Where a and b part"]
-        assert re.search(r"Only a is right: \d+ rows", told)
-        assert len(images(compared, "Where a and b part")) > 8
+        told = sections(compared)["Where a and b disagree"]
+        assert re.search(r"Only a is correct: \d+ rows", told)
+        assert len(images(compared, "Where a and b disagree")) > 8
 
 
 @pytest.mark.parametrize(("p", "words"), [(0.0004, "< 0.001"), (0.04, "0.040"), (1.0, "1.000")])
 def test_chance_in_words(p, words):
-    assert chance(p) == words
+    assert p_value(p) == words
 
 
 @pytest.mark.parametrize(
-    ("p", "more", "words"), [(0.5, 3, "can't be told apart"), (0.01, 3, "3 rows more"), (0.01, -3, "3 rows fewer")]
+    ("p", "more", "words"),
+    [(0.5, 3, "do not differ significantly"), (0.01, 3, "3 rows more"), (0.01, -3, "3 rows fewer")],
 )
 def test_verdicts(p, more, words):
     pair = Pair("b", 0.1, (0.0, 0.2), 0.0, 0, 10, 10 + more, 0.5, p)
@@ -225,7 +228,9 @@ def test_names_from_data_stay_text(several):
     photos = [f"/x/{HOSTILE}/{row}.jpg" for row in range(ROWS)]
     found = np.arange(ROWS) % 9 != 0
     models = [
-        judged_of(f"{HOSTILE}{at}", labels, ROWS, found=found, photos=photos, card=card, data=HOSTILE, split=HOSTILE)
+        random_predictions(
+            f"{HOSTILE}{at}", labels, ROWS, found=found, photos=photos, card=card, data=HOSTILE, split=HOSTILE
+        )
         for at in range(2 if several else 1)
     ]
     page = report_page(evaluation_of(*models, rejected=[Rejected(HOSTILE, HOSTILE)]), np.arange(ROWS) < 5, HOSTILE)
@@ -238,7 +243,7 @@ def test_names_from_data_stay_text(several):
 
 @pytest.mark.parametrize("models", [("a",), ("a", "b")])
 def test_nothing_is_fetched_and_nothing_runs(models):
-    page = report_page(evaluation_of(*(judged_of(name, rows=ROWS) for name in models)), np.arange(ROWS) < 9)
+    page = report_page(evaluation_of(*(random_predictions(name, rows=ROWS) for name in models)), np.arange(ROWS) < 9)
     for part in parsed(page).iter():
         assert part.tag not in ("script", "link", "iframe", "object", "embed", "base", "form")
         for name, value in part.attrib.items():

@@ -12,9 +12,9 @@ from PIL import Image
 from skimage.data import astronaut
 
 from mien.data.dataset import Dataset, Rejected, Truth
-from mien.data.photos import LabelledPhotos
+from mien.data.folders import LabelledPhotos
 from mien.errors import UsageError
-from mien.evaluation.evaluation import FACE_SIZE, evaluate_crops, evaluate_photos
+from mien.evaluation.evaluate import THUMBNAIL_PX, evaluate_models_on_crops, evaluate_models_on_photos
 from mien.models.card import CropRule, FusedOutput, Head, ModelCard
 from mien.structures import Box, Face, FrameResult, Prediction
 
@@ -23,11 +23,11 @@ CARD = ModelCard("drawn", 8, 1, CropRule(), (Head("classes", LABELS),), FusedOut
 
 
 class Guesses:
-    """A classifier that answers by chance."""
+    """A classifier with random predictions."""
 
     def __init__(self, seed, name="drawn", labels=LABELS):
         heads = (Head("classes", labels),)
-        self.card = dataclasses.replace(CARD, name=name, heads=heads, answer=FusedOutput(labels, (("classes", 1.0),)))
+        self.card = dataclasses.replace(CARD, name=name, heads=heads, fused=FusedOutput(labels, (("classes", 1.0),)))
         self.seed = seed
 
     def logits(self, crops):
@@ -37,7 +37,7 @@ class Guesses:
 
 @pytest.fixture
 def data():
-    """Forty face crops, of which every fourth is not judged."""
+    """Forty face crops, of which every fourth is not predictions."""
     dice = np.random.default_rng(0)
     truth = Truth(
         "classes",
@@ -52,14 +52,14 @@ def data():
 
 
 def test_one_model_s_json_is_its_report(data):
-    evaluation = evaluate_crops({"a": Guesses(0)}, data)
+    evaluation = evaluate_models_on_crops({"a": Guesses(0)}, data)
     assert evaluation.comparison is None
     assert evaluation.to_json() == evaluation.models[0].report.to_json()
     assert evaluation.rejected == data.rejected
 
 
 def test_several_models_json_has_each_and_their_comparison(data):
-    values = json.loads(evaluate_crops({"a": Guesses(0, "x"), "b": Guesses(1, "y")}, data).to_json())
+    values = json.loads(evaluate_models_on_crops({"a": Guesses(0, "x"), "b": Guesses(1, "y")}, data).to_json())
     assert set(values) == {"models", "comparison"}
     assert [report["model"] for report in values["models"]] == ["x", "y"]
     assert (values["comparison"]["baseline"], values["comparison"]["n"]) == ("x", 30)
@@ -67,36 +67,36 @@ def test_several_models_json_has_each_and_their_comparison(data):
 
 def test_models_of_one_name_are_called_as_the_user_does(data):
     models = {"runs/1": Guesses(0), "runs/2": Guesses(1), "runs/3": Guesses(2, "other")}
-    reports = [judged.report.model for judged in evaluate_crops(models, data).models]
+    reports = [model.report.model for model in evaluate_models_on_crops(models, data).models]
     assert reports == ["runs/1", "runs/2", "other"]
 
 
 def test_scores_without_copies_stand_beside_the_others(data):
-    evaluation = evaluate_crops({"a": Guesses(0)}, data)
+    evaluation = evaluate_models_on_crops({"a": Guesses(0)}, data)
     copied = np.arange(30) < 10
     values = evaluation.to_dict(copied)
     without = values.pop("without_copies")
     assert values == evaluation.to_dict()
     assert (without["n"], without["excluded"]) == (20, 20)
-    assert without["accuracy"] == evaluation.models[0].right[10:].mean()
+    assert without["accuracy"] == evaluation.models[0].correct[10:].mean()
     assert evaluation.to_dict(np.ones(30, bool))["without_copies"] is None
 
 
 def test_rows_are_shown_by_their_crops(data):
-    evaluation = evaluate_crops({"a": Guesses(0)}, data)
-    assert np.array_equal(evaluation.shown(3), data.crops[5])  # rows 0 and 4 of the data are not judged
+    evaluation = evaluate_models_on_crops({"a": Guesses(0)}, data)
+    assert np.array_equal(evaluation.shown(3), data.crops[5])  # rows 0 and 4 of the data are not evaluated
 
 
 def test_models_of_other_labels_are_not_compared(data):
-    with pytest.raises(UsageError, match="name the same labels"):
-        evaluate_crops({"a": Guesses(0), "b": Guesses(1, "wide", (*LABELS, "fear"))}, data)
+    with pytest.raises(UsageError, match="with the same labels"):
+        evaluate_models_on_crops({"a": Guesses(0), "b": Guesses(1, "wide", (*LABELS, "fear"))}, data)
 
 
 class Finds:
     """A recognizer that finds the same face in every photo but those whose names say otherwise."""
 
     labels = LABELS
-    label_set = "fused"
+    head = "fused"
 
     def __init__(self, name="drawn"):
         self.classifier = SimpleNamespace(card=dataclasses.replace(CARD, name=name))
@@ -116,10 +116,10 @@ def photos(tmp_path):
     return LabelledPhotos(tuple(paths), ("happy", "sad", "sad"))
 
 
-def test_photos_are_shown_by_the_face_that_was_judged(photos):
-    evaluation = evaluate_photos({"a": Finds()}, photos)
+def test_photos_are_shown_by_the_face_that_was_evaluated(photos):
+    evaluation = evaluate_models_on_photos({"a": Finds()}, photos)
     face, whole = evaluation.shown(0), evaluation.shown(1)
-    assert face.shape == whole.shape == (FACE_SIZE, FACE_SIZE, 3)
+    assert face.shape == whole.shape == (THUMBNAIL_PX, THUMBNAIL_PX, 3)
     assert not np.array_equal(face, whole)
     assert evaluation.shown(2) is None
     assert evaluation.models[0].faces == (Face(Box(60, 20, 180, 160)), None, None)
@@ -127,5 +127,5 @@ def test_photos_are_shown_by_the_face_that_was_judged(photos):
 
 def test_progress_over_several_models_is_one(photos):
     told = []
-    evaluate_photos({"a": Finds("a"), "b": Finds("b")}, photos, tell=told.append)
+    evaluate_models_on_photos({"a": Finds("a"), "b": Finds("b")}, photos, on_progress=told.append)
     assert told == pytest.approx([1 / 6, 2 / 6, 3 / 6, 4 / 6, 5 / 6, 1])

@@ -3,27 +3,28 @@ import json
 
 import numpy as np
 import pytest
-from answers import judged_of
+from drawn_predictions import random_predictions
 from rich.console import Console
 
 from mien.emotions import FER2013, FERPLUS
 from mien.evaluation.comparison import compare
-from mien.evaluation.metrics import judge
-from mien.evaluation.report import MOST_LABELS_SHOWN, Report, compared_text, text
+from mien.evaluation.metrics import compute_metrics
+from mien.evaluation.predictions import Report
+from mien.evaluation.terminal_report import MAX_CONFUSION_LABELS, render_comparison, render_report
 
 
 def report_of(labels=FER2013, found=None, rows=500, **changes):
     chance = np.random.default_rng(0)
     probabilities = chance.dirichlet(np.full(len(labels), 0.3), rows)
-    answers = np.where(chance.random(rows) < 0.7, probabilities.argmax(axis=1), chance.integers(0, len(labels), rows))
-    metrics = judge(probabilities, answers, labels, found)
+    targets = np.where(chance.random(rows) < 0.7, probabilities.argmax(axis=1), chance.integers(0, len(labels), rows))
+    metrics = compute_metrics(probabilities, targets, labels, found)
     about = {"data": "fer2013", "split": "PublicTest", "model": "compact", "head": "fer2013"}
     return Report(metrics=metrics, **(about | changes))
 
 
 def printed(report, width=80, **options):
     out = io.StringIO()
-    Console(file=out, width=width, **options).print(text(report))
+    Console(file=out, width=width, **options).print(render_report(report))
     return out.getvalue()
 
 
@@ -31,13 +32,13 @@ def test_json_has_the_keys_that_users_read():
     values = json.loads(report_of().to_json())
     promised = {"accuracy", "macro_f1", "ece", "nll", "n", "per_class", "confusion", "model", "data", "split"}
     assert promised <= values.keys()
-    assert {"brier", "mean_recall", "accuracy_interval", "labels", "head", "missed", "excluded"} <= values.keys()
+    assert {"brier", "balanced_accuracy", "accuracy_interval", "labels", "head", "missed", "excluded"} <= values.keys()
 
 
 def test_json_tells_the_metrics_unrounded():
     report = report_of(excluded=3, rejected=2)
     values, metrics = json.loads(report.to_json()), report.metrics
-    for name in ("n", "accuracy", "macro_f1", "mean_recall", "ece", "nll", "brier"):
+    for name in ("n", "accuracy", "macro_f1", "balanced_accuracy", "ece", "nll", "brier"):
         assert values[name] == getattr(metrics, name)
     assert values["accuracy_interval"] == list(metrics.accuracy_interval)
     assert values["labels"] == list(FER2013) == list(values["per_class"])
@@ -99,8 +100,8 @@ def test_long_wide_and_marked_up_labels_cost_no_number(labels):
 
 
 def test_a_confusion_matrix_that_fits_no_terminal_is_left_to_the_json():
-    few = report_of([f"class {at}" for at in range(MOST_LABELS_SHOWN)])
-    many = report_of([f"class {at}" for at in range(MOST_LABELS_SHOWN + 1)])
+    few = report_of([f"class {at}" for at in range(MAX_CONFUSION_LABELS)])
+    many = report_of([f"class {at}" for at in range(MAX_CONFUSION_LABELS + 1)])
     assert "Confusion" in printed(few, width=120)
     assert "Confusion" not in printed(many, width=120)
 
@@ -116,11 +117,11 @@ def test_no_color_is_obeyed():
 
 
 def test_several_models_stand_side_by_side():
-    models = [judged_of(name, right=right) for name, right in (("a model", 0.4), ("[bold]b", 0.9))]
+    models = [random_predictions(name, right=right) for name, right in (("a model", 0.4), ("[bold]b", 0.9))]
     comparison = compare(models)
     out = io.StringIO()
-    reports = [judged.report for judged in models]
-    Console(file=out, width=80).print(compared_text(reports, comparison))
+    reports = [model.report for model in models]
+    Console(file=out, width=80).print(render_comparison(reports, comparison))
     view = out.getvalue()
     assert "a model, [bold]b (fer2013) on made, PublicTest: 200 rows" in view
     for report in reports:

@@ -1,4 +1,4 @@
-"""What a detector found, missed and made up is counted as one would by hand."""
+"""Detection metrics equal those counted by hand."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ import pytest
 from mien.data.scenes import BoxedFaces
 from mien.detection import WholeDetector
 from mien.detection.grid import Found
-from mien.evaluation.detection_curves import recall_curves
-from mien.evaluation.detection_metrics import Agreement, agreement, found_of, judge_detector, total
+from mien.evaluation.detection_metrics import DetectionMetrics, as_found, evaluate_detector, match_faces, total
+from mien.evaluation.detection_robustness import recall_curves
 from mien.structures import Box, Face
 
 POINTS = np.array([[10, 10], [20, 10], [15, 15], [11, 20], [19, 20]], np.float32)
@@ -46,49 +46,49 @@ ELSEWHERE = ((200, 200, 240, 240), 0.8)
     ],
 )
 def test_counts(boxes, faces, counts):
-    seen = agreement(found(*boxes), known(*faces))
-    assert (seen.found, seen.missed, seen.false) == counts
+    seen = match_faces(found(*boxes), known(*faces))
+    assert (seen.true_positives, seen.false_negatives, seen.false_positives) == counts
     assert seen.images == 1
 
 
 @pytest.mark.parametrize(("sizes", "counts"), [((20, 50), (1, 0, 1)), ((50, np.inf), (0, 0, 0)), ((0, 30), (0, 0, 0))])
 def test_only_faces_of_the_sizes_asked_for_count(sizes, counts):
-    seen = agreement(found(SURE, ELSEWHERE), known(SURE), *sizes)
-    assert (seen.found, seen.missed, seen.false) == counts
+    seen = match_faces(found(SURE, ELSEWHERE), known(SURE), *sizes)
+    assert (seen.true_positives, seen.false_negatives, seen.false_positives) == counts
 
 
 def test_overlap_and_landmark_error_of_what_was_found():
-    seen = agreement(found(((0, 0, 40, 20), 0.9), shift=1.0), known(SURE))
-    assert seen.overlaps == pytest.approx([0.5])
-    assert seen.landmarks == pytest.approx([np.sqrt(2) / 10])
+    seen = match_faces(found(((0, 0, 40, 20), 0.9), shift=1.0), known(SURE))
+    assert seen.ious == pytest.approx([0.5])
+    assert seen.landmark_errors == pytest.approx([np.sqrt(2) / 10])
 
 
 def test_figures_of_all_images():
-    all_ = total([Agreement(8, 2, 1, 1), Agreement(1, 0, 0, 1)])
+    all_ = total([DetectionMetrics(8, 2, 1, 1), DetectionMetrics(1, 0, 0, 1)])
     assert (all_.recall, all_.false_positives_per_image) == (pytest.approx(9 / 11), 0.5)
     assert (all_.accuracy, all_.f1) == (pytest.approx(9 / 12), pytest.approx(18 / 21))
     nothing = total([])
     assert (nothing.recall, nothing.false_positives_per_image, nothing.accuracy) == (1.0, 0.0, 0.0)
 
 
-def test_a_detector_is_judged_image_by_image():
+def test_a_detector_is_evaluated_image_by_image():
     frame = np.zeros((50, 40, 3), np.uint8)
     told: list[float] = []
-    finding = judge_detector(
-        WholeDetector(), [(frame, known(((0, 0, 40, 50), 0.9))), (frame, known())], tell=told.append
+    result = evaluate_detector(
+        WholeDetector(), [(frame, known(((0, 0, 40, 50), 0.9))), (frame, known())], on_progress=told.append
     )
-    assert (finding.whole.found, finding.whole.false, finding.whole.images) == (1, 1, 2)
-    assert [part.found for _, part in finding.by_size] == [0, 1]
-    assert np.isnan(finding.whole.landmarks[0])
-    assert finding.milliseconds > 0
+    assert (result.overall.true_positives, result.overall.false_positives, result.overall.images) == (1, 1, 2)
+    assert [part.true_positives for _, part in result.by_size] == [0, 1]
+    assert np.isnan(result.overall.landmark_errors[0])
+    assert result.latency_ms > 0
     assert told == [0.5, 1.0]
 
 
 def test_faces_as_arrays():
-    arrays = found_of([Face(Box(1, 2, 3, 4), confidence=0.5)])
+    arrays = as_found([Face(Box(1, 2, 3, 4), confidence=0.5)])
     assert arrays.boxes.tolist() == [[1, 2, 3, 4]]
     assert np.isnan(arrays.points).all()
-    assert found_of([]).points.shape == (0, 5, 2)
+    assert as_found([]).points.shape == (0, 5, 2)
 
 
 class Bright:

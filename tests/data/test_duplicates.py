@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 from skimage.data import lfw_subset
 
-from mien.data.duplicates import COPY, copies, fingerprints, links
+from mien.data.duplicates import DUPLICATE_SIMILARITY, find_duplicates, fingerprints, group_duplicates
 from mien.errors import ImageError, UsageError
 
 
@@ -56,7 +56,7 @@ def noisy(crops, spread):
     ],
 )
 def test_a_changed_copy_is_found(faces, change):
-    found = copies(change(faces), faces)
+    found = find_duplicates(change(faces), faces)
     assert found.found.mean() >= 0.99
     assert (found.nearest[found.found] == np.flatnonzero(found.found)).all()
 
@@ -70,16 +70,16 @@ def test_a_changed_copy_is_found(faces, change):
     ],
 )
 def test_what_is_beyond_the_method(faces, change):
-    assert copies(change(faces), faces).found.mean() <= 0.01
+    assert find_duplicates(change(faces), faces).found.mean() <= 0.01
 
 
 def test_no_face_is_taken_for_another(faces):
-    assert not copies(faces[:50], faces[50:]).found.any()
-    assert (links(faces).group == np.arange(100)).all()
+    assert not find_duplicates(faces[:50], faces[50:]).found.any()
+    assert (group_duplicates(faces).group == np.arange(100)).all()
 
 
 def test_exact_and_mirrored_are_told_apart(faces):
-    found = copies(
+    found = find_duplicates(
         np.concatenate([faces[:1], faces[1:2, :, ::-1], linear(faces[2:3], 0.8, 9), 255 - faces[3:4]]), faces
     )
     assert found.found.tolist() == [True, True, True, False]
@@ -94,13 +94,13 @@ def test_exact_and_mirrored_are_told_apart(faces):
 @pytest.mark.parametrize("channels", [1, 3])
 def test_any_size_and_colour(faces, size, channels):
     crops = resized(faces[:20], size, channels)
-    found = copies(as_jpeg(crops, 60), crops)
+    found = find_duplicates(as_jpeg(crops, 60), crops)
     assert found.found.all()
     assert found.nearest.tolist() == list(range(20))
 
 
 def test_sizes_and_colours_may_differ(faces):
-    found = copies(resized(faces[:20], 48, 3), resized(faces, 64))
+    found = find_duplicates(resized(faces[:20], 48, 3), resized(faces, 64))
     assert found.found.all()
     assert not found.exact.any()
     assert found.nearest.tolist() == list(range(20))
@@ -108,7 +108,7 @@ def test_sizes_and_colours_may_differ(faces):
 
 def test_blank_images_are_like_no_other_but_the_same(faces):
     black, grey = np.zeros_like(faces[:1]), np.full_like(faces[:1], 128)
-    found = copies(np.concatenate([black, grey]), np.concatenate([faces, black]))
+    found = find_duplicates(np.concatenate([black, grey]), np.concatenate([faces, black]))
     assert found.found.tolist() == [True, False]
     assert found.nearest[0] == 100
     assert (fingerprints(grey) == 0).all()
@@ -116,7 +116,7 @@ def test_blank_images_are_like_no_other_but_the_same(faces):
 
 @pytest.mark.parametrize("order", [(0, 50), (50, 0)])
 def test_none_among_none(faces, order):
-    found = copies(faces[: order[0]], faces[: order[1]])
+    found = find_duplicates(faces[: order[0]], faces[: order[1]])
     assert len(found.found) == order[0]
     assert not found.found.any()
     assert (found.nearest == -1).all()
@@ -124,20 +124,24 @@ def test_none_among_none(faces, order):
 
 def test_other_arrays_are_refused():
     with pytest.raises(ImageError, match="expected face crops"):
-        copies(np.zeros((2, 8, 8), np.uint8), np.zeros((2, 8, 8, 1), np.uint8))
+        find_duplicates(np.zeros((2, 8, 8), np.uint8), np.zeros((2, 8, 8, 1), np.uint8))
 
 
 def test_drawings_can_ask_for_more_likeness(faces):
     rough = as_jpeg(faces, 20)
-    assert copies(rough, faces, alike=0.9).found.all()
-    assert not copies(rough, faces, alike=0.999).found.any()
-    assert len(set(links(np.concatenate([faces, rough]), alike=0.9).group)) == 100
-    assert len(set(links(np.concatenate([faces, rough]), alike=0.999).group)) == 200
+    assert find_duplicates(rough, faces, similarity=0.9).found.all()
+    assert not find_duplicates(rough, faces, similarity=0.999).found.any()
+    assert len(set(group_duplicates(np.concatenate([faces, rough]), similarity=0.9).group)) == 100
+    assert len(set(group_duplicates(np.concatenate([faces, rough]), similarity=0.999).group)) == 200
 
 
 @pytest.mark.parametrize("alike", [0.4, 1.01, float("nan")])
 @pytest.mark.parametrize(
-    "find", [lambda crops, alike: copies(crops, crops, alike=alike), lambda crops, alike: links(crops, alike=alike)]
+    "find",
+    [
+        lambda crops, alike: find_duplicates(crops, crops, similarity=alike),
+        lambda crops, alike: group_duplicates(crops, similarity=alike),
+    ],
 )
 def test_a_similarity_that_tells_nothing_is_refused(faces, find, alike):
     with pytest.raises(UsageError, match=r"from 0\.5 to 1"):
@@ -153,22 +157,24 @@ def test_fingerprints_don_t_change_with_brightness_and_contrast(faces):
 def test_groups_over_several_blocks():
     crops = np.random.default_rng(0).integers(0, 256, (4200, 8, 8, 1)).astype(np.uint8)
     crops[4100], crops[2100], crops[4199] = crops[7], crops[7, :, ::-1], linear(crops[2090], 0.9, 5)
-    found = links(crops)
+    found = group_duplicates(crops)
     assert np.flatnonzero(found.group != np.arange(4200)).tolist() == [2100, 4100, 4199]
     assert found.group[[2100, 4100, 4199]].tolist() == [7, 7, 2090]
     assert found.score[[7, 4100]].tolist() == [1, 1]
     assert found.mirrored[2100]
-    assert COPY <= found.score[4199] < 1
+    assert DUPLICATE_SIMILARITY <= found.score[4199] < 1
 
 
 def test_copies_of_copies_are_one_group(faces):
     steps = np.linspace(0, 1, 12)[:, None, None, None]
     morph = np.rint((1 - steps) * faces[:1] + steps * faces[1:2]).astype(np.uint8)
-    assert not copies(morph[:1], morph[-1:]).found.any()
-    assert set(links(morph[::-1]).group) == {0}
+    assert not find_duplicates(morph[:1], morph[-1:]).found.any()
+    assert set(group_duplicates(morph[::-1]).group) == {0}
 
 
-@pytest.mark.parametrize("find", [lambda crops, tell: copies(crops, crops, tell), links], ids=["copies", "links"])
+@pytest.mark.parametrize(
+    "find", [lambda crops, tell: find_duplicates(crops, crops, tell), group_duplicates], ids=["find", "group"]
+)
 def test_progress_ends_at_one(faces, find):
     told = []
     find(faces, told.append)
@@ -181,10 +187,10 @@ def test_the_copies_between_the_splits_of_fer2013(real_data):
     training, public = real_data.split("Training"), real_data.split("PublicTest")
     pixels = {crop.tobytes() for crop in training.crops}
     same = np.array([crop.tobytes() in pixels for crop in public.crops])
-    found = copies(public.crops, training.crops)
+    found = find_duplicates(public.crops, training.crops)
     assert same.sum() == 280
     assert (found.exact == same).all()
     assert 500 <= found.found.sum() <= 520
     # the fingerprints alone find them, too, but the blank one
     likeness = (fingerprints(public.crops[same]) * fingerprints(training.crops[found.nearest[same]])).sum(axis=1)
-    assert (likeness >= COPY).sum() >= 0.95 * 280
+    assert (likeness >= DUPLICATE_SIMILARITY).sum() >= 0.95 * 280

@@ -5,7 +5,7 @@ import gzip
 import numpy as np
 import pytest
 
-from mien.data import cache, fer2013, pixels
+from mien.data import cache, pixel_csv
 from mien.data import load as load_dataset
 from mien.emotions import FER2013
 from mien.errors import DatasetError
@@ -56,7 +56,7 @@ def test_a_column_a_pixel(write, names, label_first, end):
     data = load_dataset(path)
     assert data.crops.tobytes() == IMAGES.tobytes()
     assert data.truths[0].labels == ("0", "1", "2", "3", "4", "5")
-    assert data.truths[0].answers.tolist() == [0, 1, 2, 3, 4, 5]
+    assert data.truths[0].class_ids.tolist() == [0, 1, 2, 3, 4, 5]
 
 
 def test_columns_of_pixels_are_ordered_by_their_names(write):
@@ -86,7 +86,7 @@ def test_labels(write, column, words, *, head, labels, answers, wide):
     data = load_dataset(write(f"{column},{names}", [f"{word},{text}" for word, text in zip(words, texts, strict=True)]))
     truth = data.truths[0]
     assert (truth.head, truth.labels) == (head, tuple(labels))
-    assert truth.answers.tolist() == answers
+    assert truth.class_ids.tolist() == answers
     assert data.rejected == ()
 
 
@@ -125,7 +125,7 @@ def test_votes_become_shares(write, header, rows, head, targets):
     truth = data.truths[0]
     assert truth.head == head
     np.testing.assert_allclose(truth.targets, targets)
-    assert truth.judged.all()
+    assert truth.evaluated.all()
     assert truth.weights.tolist() == [1.0, 1.0]
 
 
@@ -216,7 +216,7 @@ def test_a_csv_without_labels_pixels_or_rows_is_refused(write, header, row, word
 
 
 def test_names_or_row_numbers_are_no_labels(write):
-    rows = [f"{at},{SPACED[0]}" for at in range(pixels.MOST_LABELS + 1)]
+    rows = [f"{at},{SPACED[0]}" for at in range(pixel_csv.MAX_LABELS + 1)]
     with pytest.raises(DatasetError, match="1001"):
         load_dataset(write("label,pixels", rows))
     assert not cache.folder().exists()
@@ -248,7 +248,7 @@ def test_a_kept_csv_is_the_same_again(write, header):
 def test_a_foreign_file_under_the_cache_s_name_is_no_answer(write):
     path = write("label,pixels", [f"dog,{text}" for text in SPACED])
     digest = load_dataset(path).digest
-    cache.keep("pixels", digest, {"crops": np.zeros((1, 8, 8, 1), np.uint8), "words": np.array(["a"])})
+    cache.save("pixels", digest, {"crops": np.zeros((1, 8, 8, 1), np.uint8), "words": np.array(["a"])})
     assert load_dataset(path).crops.tobytes() == IMAGES.tobytes()
 
 
@@ -266,7 +266,7 @@ def test_a_foreign_file_under_the_cache_s_name_is_no_answer(write):
 def test_whole_numbers_in_a_column_emotion_are_fer2013_s(write, header, label, claimed):
     values = {"emotion": label, "label": label, "pixels": SPACED[0], "Usage": "Training"}
     path = write(header, [",".join(values[name.strip()] for name in header.split(","))])
-    assert fer2013.claims(path) is claimed
+    assert pixel_csv.is_fer2013(path) is claimed
 
 
 def test_one_bad_label_does_not_make_fer2013_another_format(make_rows, write_csv):
@@ -279,10 +279,10 @@ def test_one_bad_label_does_not_make_fer2013_another_format(make_rows, write_csv
 @pytest.mark.shared
 def test_the_real_digits_as_a_csv_are_the_digits(shared_data, tmp_path):
     digits = load_dataset(shared_data / "mnist").select(np.arange(300))
-    answers = digits.truths[0].answers
+    answers = digits.truths[0].class_ids
     header = ",".join(["label", *(f"{row}x{column}" for row in range(1, 29) for column in range(1, 29))])
     lines = [",".join(map(str, [answer, *crop.ravel()])) for answer, crop in zip(answers, digits.crops, strict=True)]
     (tmp_path / "digits.csv").write_text("\n".join([header, *lines]))
     data = load_dataset(tmp_path)
     assert data.crops.tobytes() == digits.crops.tobytes()
-    assert [data.truths[0].labels[answer] for answer in data.truths[0].answers] == [str(answer) for answer in answers]
+    assert [data.truths[0].labels[answer] for answer in data.truths[0].class_ids] == [str(answer) for answer in answers]

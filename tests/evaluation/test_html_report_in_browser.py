@@ -8,12 +8,12 @@ from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 
 import numpy as np
 import pytest
-from answers import judged_of
+from drawn_predictions import random_predictions
 
 from browsing import shown
 from mien.evaluation.comparison import compare
-from mien.evaluation.evaluation import Evaluation
-from mien.evaluation.page import report_page
+from mien.evaluation.evaluate import Evaluation
+from mien.evaluation.html_report import report_page
 
 
 @pytest.fixture
@@ -47,7 +47,7 @@ def seen(browser, server, tmp_path):
 @pytest.fixture(scope="module")
 def page():
     pixels = np.random.default_rng(0).integers(0, 256, (200, 48, 48, 1)).astype(np.uint8)
-    models = (judged_of("first"), judged_of("second", right=0.9))
+    models = (random_predictions("first"), random_predictions("second", right=0.9))
     return report_page(Evaluation(models, lambda row: pixels[row], (), compare(models)), np.arange(200) < 9)
 
 

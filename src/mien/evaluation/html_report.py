@@ -1,0 +1,361 @@
+"""The HTML report of an evaluation: metrics, confusion matrix, calibration, errors, and the comparison of models."""
+
+from __future__ import annotations
+
+import math
+from pathlib import PurePath
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from mien.emotions import emotion_named
+from mien.evaluation import plots
+from mien.evaluation.comparison import RESAMPLES
+from mien.evaluation.metrics import ECE_BINS, reliability_bins, risk_coverage
+from mien.visualization.report import (
+    Figure,
+    Markup,
+    captioned,
+    figures,
+    gallery,
+    image,
+    page,
+    section,
+    table,
+    tag,
+    terms,
+)
+from mien.visualization.report.charts import percent
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from mien.data.dataset import Rejected
+    from mien.evaluation.comparison import Comparison, Pair
+    from mien.evaluation.evaluate import Evaluation
+    from mien.evaluation.metrics import Metrics
+    from mien.evaluation.predictions import SplitPredictions
+
+Thumbnails: TypeAlias = "Callable[[int], npt.NDArray[np.uint8] | None]"
+"""The image of a row evaluated, by its index: uint8 (height, width, 1 or 3); None if it can't be shown."""
+
+MAX_REJECTED = 20
+MAX_ERRORS = 24
+MAX_MISSED = 24
+MAX_DISAGREEMENTS = 6
+"""Images of each kind shown for a pair of models."""
+
+LIMITS = (
+    "An interval covers chance with this number of rows. It does not cover how the model performs on other images.",
+    "If choices were made on these rows, as mien train makes them on PublicTest, expect lower metrics on new images.",
+    "Labels are human annotations. Some are wrong, so a correct prediction may count as an error.",
+)
+LIMITS_OF_FACES = (
+    "The data names no ages, origins or skin tones: performance for different groups of people is unknown.",
+    "An expression is what a face shows. It is not what a person feels, and no basis for decisions about anyone.",
+)
+
+
+def report_page(evaluation: Evaluation, copied: npt.NDArray[np.bool_] | None = None, made: str = "") -> str:
+    """The report of one model, or of several on the same rows: one HTML page without scripts or external resources.
+
+    Args:
+        evaluation: the predictions of the models.
+        copied: bool (n,), rows with a duplicate in the training data; None: not searched.
+        made: when and with what version the report was made, a sentence.
+    """
+    models, first = evaluation.models, evaluation.models[0]
+    title = f"{_listed([model.report.model for model in models])} on {first.report.data}, {first.report.split}"
+    lead = f"{len(first):,} rows, output head “{first.report.head}”. {made}"
+    parts = _comparison_sections(evaluation, evaluation.comparison) if evaluation.comparison else []
+    for model in models:
+        if len(models) > 1:
+            parts.append(tag("h2", model.report.model, class_="part"))
+        parts += [*_model_sections(model, evaluation.shown, copied), _model_card(model)]
+    parts += [_data(first, evaluation.rejected), _limits(first)]
+    return page(title, lead, *parts, foot="This page is a single file without scripts or external resources.")
+
+
+def verdict(pair: Pair, baseline: str) -> str:
+    """The result of a paired comparison in a sentence."""
+    if pair.p >= 0.05:
+        return f"{pair.model} and {baseline} do not differ significantly on these rows (p {p_value(pair.p)})."
+    word = "more" if pair.model_only > pair.baseline_only else "fewer"
+    rows = abs(pair.model_only - pair.baseline_only)
+    return (
+        f"{pair.model} predicts {rows:,} rows {word} correctly than {baseline}, "
+        f"a significant difference (p {p_value(pair.p)})."
+    )
+
+
+def p_value(p: float) -> str:
+    """A p-value with three decimals."""
+    return "< 0.001" if p < 0.001 else f"{p:.3f}"
+
+
+def _model_sections(model: SplitPredictions, shown: Thumbnails, copied: npt.NDArray[np.bool_] | None) -> list[Markup]:
+    """All sections of one model."""
+    parts = [_summary(model), _per_class(model.metrics), _confusion(model.metrics)]
+    if model.found.any():
+        parts.append(_calibration(model))
+    if copied is not None:
+        parts.append(_without_copies(model, copied))
+    parts.append(_errors(model, shown))
+    if model.faces and not model.found.all():
+        parts.append(_missed(model, shown))
+    return parts
+
+
+def _summary(model: SplitPredictions) -> Markup:
+    metrics = model.metrics
+    interval = plots.interval_of(metrics.accuracy, metrics.n)
+    parts = [
+        Figure("Accuracy", percent(metrics.accuracy, 1), f"95 % interval {interval}"),
+        Figure("Macro-F1", score_text(metrics.macro_f1), "mean F1 over all labels"),
+        Figure("ECE", score_text(metrics.ece), f"calibration error, {ECE_BINS} bins; 0 is best"),
+        Figure("NLL", score_text(metrics.nll), "nats; 0 is best"),
+        Figure("Brier", score_text(metrics.brier), "0 is best, 2 is worst"),
+    ]
+    if model.faces:
+        parts.append(Figure("No face found", f"{model.report.missed:,}", f"of {metrics.n:,} photos; counted as wrong"))
+    return section("Summary", figures(parts))
+
+
+def _per_class(metrics: Metrics) -> Markup:
+    header = ("label", "recall", "", "95 % interval", "precision", "F1", "rows")
+    rows = [
+        (
+            score.label,
+            plots.recall(score),
+            percent(score.recall, 1) if score.count else "-",
+            plots.interval_of(score.recall, score.count),
+            percent(score.precision, 1),
+            score_text(score.f1),
+            f"{score.count:,}",
+        )
+        for score in metrics.per_class
+    ]
+    about = (
+        "Recall: the share of a class's rows predicted as that class. Precision: the share of the rows predicted as a "
+        "class that belong to it. F1: their harmonic mean."
+    )
+    return section("Metrics per class", table(header, rows, words=2), about=about)
+
+
+def _confusion(metrics: Metrics) -> Markup:
+    about = "Rows are targets, columns predictions; shares are of the row. Dark cells off the diagonal are errors."
+    return section("Confusion matrix", tag("div", plots.confusion(metrics), class_="scroll"), about=about)
+
+
+def _calibration(model: SplitPredictions) -> Markup:
+    rows, targets = model.probabilities[model.found], model.targets[model.found]
+    bins, curve = reliability_bins(rows, targets), risk_coverage(rows, targets)
+    reliability = captioned(
+        Markup(plots.reliability(bins) + plots.counts(bins)),
+        "Reliability diagram. Bars that end on the dashed line are perfectly calibrated. Red: overconfident. "
+        f"Purple: underconfident. ECE, {score_text(model.metrics.ece)}, is the mean gap over the rows.",
+    )
+    risk = captioned(plots.risk_and_coverage(curve, model.unsure_below), "Risk-coverage curve. " + _threshold(model))
+    return section("Calibration", tag("div", reliability, risk, class_="pair"))
+
+
+def _threshold(model: SplitPredictions) -> str:
+    """The effect of the model's confidence threshold on these rows."""
+    below = model.unsure_below
+    if not below:
+        return "The model card sets no confidence threshold."
+    turned = np.array([face is not None and face.turned_away for face in model.faces or [None] * len(model)])
+    sure = model.found & (model.probabilities.max(axis=1) >= below) & ~turned
+    if not sure.any():
+        return f"No prediction reaches the card's threshold of {below:.2f}: all are unsure."
+    wrong = float((~model.correct[sure]).mean())
+    share = sure.sum() / model.found.sum()
+    return (
+        f"Predictions below the card's threshold of {below:.2f}, and of faces turned away, are reported as unsure. "
+        f"{percent(share, 1)} of the predictions here are sure, and {percent(wrong, 1)} of those are wrong."
+    )
+
+
+def _without_copies(model: SplitPredictions, copied: npt.NDArray[np.bool_]) -> Markup:
+    parts = {"all rows": np.ones(len(model), np.bool_), "without duplicates": ~copied, "duplicates only": copied}
+    lines = []
+    for name, chosen in parts.items():
+        if chosen.any():
+            metrics = model.report_on(chosen).metrics
+            interval = plots.interval_of(metrics.accuracy, metrics.n)
+            scores = (score_text(metrics.macro_f1), score_text(metrics.ece), score_text(metrics.nll))
+            lines.append((name, f"{metrics.n:,}", percent(metrics.accuracy, 1), interval, *scores))
+    about = (
+        f"{int(copied.sum()):,} of {len(model):,} rows have a duplicate in Training: the same pixels, nearly the same, "
+        "or mirrored. A network may have memorised its training images, so the metrics without duplicates are fairer."
+    )
+    header = ("", "rows", "accuracy", "95 % interval", "macro-F1", "ECE", "NLL")
+    return section("Without the duplicates", table(header, lines), about=about)
+
+
+def _errors(model: SplitPredictions, shown: Thumbnails) -> Markup:
+    title, wrong = "Most confident errors", int((model.found & ~model.correct).sum())
+    rows = model.most_confident_errors(MAX_ERRORS)
+    if not wrong:
+        return section(title, tag("p", "There are none."))
+    about = f"The {len(rows)} most confident of {wrong:,} errors. Look twice: some of these are wrong labels."
+    cards = []
+    for row in rows.tolist():
+        label = model.labels[model.predicted[row]]
+        probability = percent(float(model.probabilities[row].max()), 1)
+        prediction = tag("span", tag("b", label), " ", tag("span", probability, class_="number"))
+        cards.append(_card(model, row, shown, prediction, f"labelled {model.labels[model.targets[row]]}"))
+    return section(title, gallery(cards), about=about)
+
+
+def _missed(model: SplitPredictions, shown: Thumbnails) -> Markup:
+    rows = np.flatnonzero(~model.found)
+    about = f"In {len(rows):,} of {len(model):,} photos no face was found, or they can't be read. They count as wrong."
+    if len(rows) > MAX_MISSED:
+        about += f" The first {MAX_MISSED} are shown."
+    cards = (
+        _card(model, row, shown, f"labelled {model.labels[model.targets[row]]}") for row in rows[:MAX_MISSED].tolist()
+    )
+    return section("No face found", gallery(cards), about=about)
+
+
+def _card(model: SplitPredictions, row: int, shown: Thumbnails, *lines: object) -> Markup:
+    """The image of a row, with captions and its place in the data."""
+    pixels, place = shown(row), str(model.places[row])
+    seen = tag("p", "can't be shown", class_="quiet") if pixels is None else image(pixels, f"row {place}")
+    return captioned(seen, *lines, tag("span", short_place(place), class_="quiet"))
+
+
+def _model_card(model: SplitPredictions) -> Markup:
+    card, origin = model.card, model.card.origin
+    output = card.output(model.report.head)
+    facts = {
+        "network": origin.network,
+        "trained on": origin.data,
+        "input": f"{card.size} x {card.size} pixels, {'grey' if card.channels == 1 else 'RGB'}",
+        "temperature": f"{output.temperature:.3f}",
+        "scales": ", ".join(f"{scale:.2f}" for scale in getattr(output, "scales", ())) or "none",
+        "offsets": ", ".join(f"{offset:+.2f}" for offset in output.offsets) or "none",
+        "unsure below": f"{output.unsure_below:.3f}",
+        "made with": origin.made_with,
+        "licence": origin.licence,
+        "notes": origin.notes,
+    }
+    about = f"From the card inside the model file. Its training config: mien models show {card.name}"
+    return section(
+        f"The model {card.name}", terms({name: value for name, value in facts.items() if value}), about=about
+    )
+
+
+def _data(model: SplitPredictions, rejected: Sequence[Rejected]) -> Markup:
+    report = model.report
+    why = "by --exclude-label" if model.faces else "the head lacks their label, or the annotators did not agree"
+    facts = terms(
+        {
+            "data": report.data,
+            "split": report.split,
+            "head": f"{report.head}: {', '.join(model.labels)}",
+            "evaluated": f"{len(model):,} rows",
+            "excluded": f"{report.excluded:,} rows: {why}" if report.excluded else "none",
+            "rejected": f"{report.rejected:,} rows of the data that could not be read" if report.rejected else "none",
+        }
+    )
+    listed = rejected[:MAX_REJECTED]
+    more = [tag("li", f"and {len(rejected) - len(listed):,} more")] if len(rejected) > len(listed) else []
+    lines = [tag("li", tag("b", short_place(bad.place)), f": {bad.reason}") for bad in listed]
+    return section("Evaluation data", facts, tag("ul", *lines, *more) if lines else "")
+
+
+def _limits(model: SplitPredictions) -> Markup:
+    of_faces = all(emotion_named(label) for label in model.labels)
+    lines = (*LIMITS, *LIMITS_OF_FACES) if of_faces else LIMITS
+    return section("Limitations", tag("ul", *(tag("li", line) for line in lines)))
+
+
+def _comparison_sections(evaluation: Evaluation, comparison: Comparison) -> list[Markup]:
+    baseline, *others = evaluation.models
+    parts = [_side_by_side(evaluation.models), _paired(comparison)]
+    return parts + [_disagreements(baseline, other, evaluation.shown) for other in others]
+
+
+def _side_by_side(models: Sequence[SplitPredictions]) -> Markup:
+    header = ("model", "accuracy", "95 % interval", "macro-F1", "balanced accuracy", "ECE", "NLL", "Brier")
+    rows = []
+    for model in models:
+        metrics = model.metrics
+        scores = (metrics.macro_f1, metrics.balanced_accuracy, metrics.ece, metrics.nll, metrics.brier)
+        interval = plots.interval_of(metrics.accuracy, metrics.n)
+        rows.append((model.report.model, percent(metrics.accuracy, 1), interval, *map(score_text, scores)))
+    recalls = [
+        (label, *(percent(model.metrics.per_class[model.labels.index(label)].recall, 1) for model in models))
+        for label in models[0].labels
+    ]
+    by_label = table(("recall", *(model.report.model for model in models)), recalls)
+    return section("Side by side", table(header, rows), tag("h3", "Recall per class"), by_label)
+
+
+def _paired(comparison: Comparison) -> Markup:
+    header = (
+        "model",
+        "accuracy, points",
+        "95 % interval",
+        "macro-F1",
+        "only it correct",
+        "only baseline correct",
+        "agreement",
+        "p",
+    )
+    rows = [
+        (
+            pair.model,
+            f"{100 * pair.accuracy:+.1f}",
+            f"{100 * pair.interval[0]:+.1f} to {100 * pair.interval[1]:+.1f}",
+            f"{pair.macro_f1:+.3f}",
+            f"{pair.model_only:,}",
+            f"{pair.baseline_only:,}",
+            percent(pair.agreement, 1),
+            p_value(pair.p),
+        )
+        for pair in comparison.pairs
+    ]
+    about = (
+        f"Differences from the baseline, {comparison.baseline}, on the same {comparison.n:,} rows; accuracy in "
+        f"percentage points. The interval comes from {RESAMPLES:,} bootstrap resamples of the rows; p is McNemar's "
+        "exact test on the rows that only one of the two predicts correctly."
+    )
+    verdicts = (tag("p", verdict(pair, comparison.baseline)) for pair in comparison.pairs)
+    return section(f"Against {comparison.baseline}", table(header, rows), *verdicts, about=about)
+
+
+def _disagreements(baseline: SplitPredictions, other: SplitPredictions, shown: Thumbnails) -> Markup:
+    names = baseline.report.model, other.report.model
+    parts = []
+    for title, winner, loser in ((names[0], baseline, other), (names[1], other, baseline)):
+        rows = np.flatnonzero(winner.correct & ~loser.correct & loser.found)
+        order = np.argsort(-loser.probabilities[rows].max(axis=1), kind="stable")[:MAX_DISAGREEMENTS]
+        cards = [_disagreement(winner, loser, row, shown) for row in rows[order].tolist()]
+        images = gallery(cards) if cards else tag("p", "There are none.", class_="quiet")
+        parts += [tag("h3", f"Only {title} is correct: {len(rows):,} rows"), images]
+    about = "Sorted by the confidence of the wrong prediction."
+    return section(f"Where {names[0]} and {names[1]} disagree", *parts, about=about)
+
+
+def _disagreement(winner: SplitPredictions, loser: SplitPredictions, row: int, shown: Thumbnails) -> Markup:
+    target = winner.labels[winner.targets[row]]
+    wrong = f"not {loser.labels[loser.predicted[row]]} ({percent(float(loser.probabilities[row].max()))})"
+    return _card(winner, row, shown, tag("b", target), wrong)
+
+
+def short_place(place: str) -> str:
+    """The place of a row, short: "row 17" of a csv, or the end of a path."""
+    return f"row {place}" if place.isdigit() else "/".join(PurePath(place).parts[-2:])
+
+
+def score_text(value: Any) -> str:
+    """A score with three decimals; a dash if it is not a number."""
+    return f"{value:.3f}" if math.isfinite(value) else "-"
+
+
+def _listed(names: Sequence[str]) -> str:
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
