@@ -81,7 +81,7 @@ def training(data: Dataset, rounds: int) -> Section:
 
 def by_mien(network: str, data: Dataset, *, augmented: bool) -> Pace:
     """The second epoch of a run."""
-    from mien.training.engine.fit import fit
+    from mien.training.tasks.classification.task import fit
 
     own = config_for(network)
     config = dataclasses.replace(

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from histories import write_run
-from mien.apps.cli.run_end import show_end
 from mien.apps.cli.runs import _short
+from mien.apps.cli.training_output import show_end
 from mien.evaluation.metrics import wilson_interval
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from lessons import QUICK, TrainedRun, drawn, drawn_with_votes, trained
+from tasks_drawn import QUICK, TrainedRun, drawn, drawn_with_votes, trained
 
 
 @pytest.fixture(scope="session")

@@ -7,7 +7,11 @@ import pytest
 
 from mien.data.dataset import Dataset, Truth
 from mien.training.config import PLAIN, Augmentation, TrainingConfig
-from mien.training.engine.batches import Batch, Batches, mixed_crops, mixed_targets
+from mien.training.tasks.classification.batches import Batches, mixed_crops, mixed_targets
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from mien.training.engine.steps import Batch
 
 MIXED = Augmentation(mixup=0.4, mixup_share=1.0)
 

@@ -16,7 +16,7 @@ import pytest
 
 from mien.errors import TrainingError
 from mien.training.run.checkpoint import KEPT, MANIFEST, MOMENT, Checkpoint, Checkpoints, Moment, write_synced
-from mien.training.run.directory import Epoch, HeadScore
+from mien.training.run.history import Epoch, HeadScore
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -9,24 +9,26 @@ import pytest
 pytest.importorskip("keras", reason="needs Keras and a backend: pip install 'mien[train]'")
 
 import keras
-from lessons import QUICK, drawn, drawn_with_votes, trained
+from tasks_drawn import QUICK, drawn, drawn_with_votes, trained
 
 from mien.data.dataset import PUBLIC_TEST, TRAINING
 from mien.errors import TrainingError
 from mien.training import architectures
 from mien.training.config import Augmentation, read
-from mien.training.engine.fit import BEST, Epoch, Options, fit, load, predict_logits, shape_of
-from mien.training.engine.schedule import rate_at
-from mien.training.engine.validation import STATISTICS_IMAGES, estimate_batch_norm, judge_heads
+from mien.training.engine.batch_norm import STATISTICS_IMAGES, estimate_batch_norm
+from mien.training.engine.loop import Options
+from mien.training.engine.optimization import learning_rate_at
 from mien.training.run.checkpoint import Checkpoints
-from mien.training.run.directory import CHECKPOINTS, CONFIG, HISTORY, HISTORY_CSV, LOCK, RUN_INFO, SAMPLES, read_run
-from mien.training.run.progress import Progress
-from mien.training.tasks.classification import Expressions
+from mien.training.run.directory import BEST, CHECKPOINTS, CONFIG, LOCK, RUN_INFO, SAMPLES, read_run
+from mien.training.run.history import HISTORY, HISTORY_CSV, Epoch, Progress
+from mien.training.tasks.classification.compilation import load, shape_of
+from mien.training.tasks.classification.task import Expressions, fit
+from mien.training.tasks.classification.validation import evaluate_heads, predict_logits
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from lessons import TrainedRun
+    from tasks_drawn import TrainedRun
 
     from mien.training.config import TrainingConfig
 
@@ -85,7 +87,7 @@ def test_progress_is_that_of_the_epoch_so_far(single: TrainedRun) -> None:
 
 def test_the_history_tells_the_rate_of_the_last_step(single: TrainedRun) -> None:
     for epoch in single.run.history:
-        expected = rate_at(single.config, 12, 12 * epoch.number - 1, single.run.history[: epoch.number - 1])
+        expected = learning_rate_at(single.config, 12, 12 * epoch.number - 1, single.run.history[: epoch.number - 1])
         assert epoch.learning_rate == expected
 
 
@@ -95,7 +97,7 @@ def test_the_best_epoch_is_what_is_kept(run: str, request: pytest.FixtureRequest
     best = max(done.run.history, key=lambda epoch: epoch.validation_score)
     again = load(done.folder / BEST, shape_of(done.training, done.config), done.config.network)
     for model in (done.run.model, again):
-        scores = judge_heads(predict_logits(model, done.validation.crops), done.validation)
+        scores = evaluate_heads(predict_logits(model, done.validation.crops), done.validation)
         for score, expected in zip(scores, best.scores, strict=True):
             assert (score.head, score.accuracy) == (expected.head, expected.accuracy)
             assert score.nll == pytest.approx(expected.nll, abs=1e-5)
@@ -148,14 +150,14 @@ def test_a_loss_that_is_not_finite_ends_the_run(tmp_path: Path) -> None:
 def test_logits_that_are_not_finite_are_refused() -> None:
     data = drawn(each=2)
     with pytest.raises(TrainingError, match=r"'classes'.*lower the rate"):
-        judge_heads({"classes": np.full((16, 8), np.nan, np.float32)}, data)
+        evaluate_heads({"classes": np.full((16, 8), np.nan, np.float32)}, data)
 
 
 def test_a_validation_split_without_judged_rows_is_refused() -> None:
     data = drawn(each=2)
     unjudged = replace(data, truths=(replace(data.truths[0], judged=np.zeros(16, np.bool_)),))
     with pytest.raises(TrainingError, match="expected rows to judge the head 'classes'"):
-        judge_heads({"classes": np.zeros((16, 8), np.float32)}, unjudged)
+        evaluate_heads({"classes": np.zeros((16, 8), np.float32)}, unjudged)
 
 
 @pytest.mark.parametrize("policy", ["float32", "mixed_bfloat16"])

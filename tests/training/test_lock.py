@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from mien.errors import TrainingError
-from mien.training.run.lock import locked
+from mien.training.run.guards import run_lock
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 HOLDER = """
 import sys
 from pathlib import Path
-from mien.training.run.lock import locked
-with locked(Path(sys.argv[1])):
+from mien.training.run.guards import run_lock
+with run_lock(Path(sys.argv[1])):
     print("held", flush=True)
     sys.stdin.read()
 """
@@ -27,19 +27,19 @@ with locked(Path(sys.argv[1])):
 
 def test_the_second_is_refused_and_told_who_is_first(tmp_path: Path) -> None:
     expected = rf"process {os.getpid()} is training.*another --out"
-    with locked(tmp_path / "run" / "lock"):
-        with pytest.raises(TrainingError, match=expected), locked(tmp_path / "run" / "lock"):
+    with run_lock(tmp_path / "run" / "lock"):
+        with pytest.raises(TrainingError, match=expected), run_lock(tmp_path / "run" / "lock"):
             pytest.fail("both hold it")
-        with locked(tmp_path / "other" / "lock"):
+        with run_lock(tmp_path / "other" / "lock"):
             pass
-    with locked(tmp_path / "run" / "lock"):
+    with run_lock(tmp_path / "run" / "lock"):
         pass
 
 
 def test_an_error_in_the_block_frees_it(tmp_path: Path) -> None:
-    with pytest.raises(ZeroDivisionError), locked(tmp_path / "lock"):
+    with pytest.raises(ZeroDivisionError), run_lock(tmp_path / "lock"):
         raise ZeroDivisionError
-    with locked(tmp_path / "lock"):
+    with run_lock(tmp_path / "lock"):
         pass
 
 
@@ -50,8 +50,8 @@ def test_a_killed_process_holds_nothing(tmp_path: Path) -> None:
     ) as holder:
         assert holder.stdout is not None
         assert holder.stdout.readline() == b"held\n"
-        with pytest.raises(TrainingError, match=f"process {holder.pid} "), locked(path):
+        with pytest.raises(TrainingError, match=f"process {holder.pid} "), run_lock(path):
             pytest.fail("both hold it")
         holder.kill()
-    with locked(path):
+    with run_lock(path):
         assert path.read_text() == f"{os.getpid()}\n"

@@ -14,22 +14,24 @@ import pytest
 
 pytest.importorskip("keras", reason="needs Keras and a backend: pip install 'mien[train]'")
 
-from lessons import QUICK, drawn, drawn_with_votes
+from tasks_drawn import QUICK, drawn, drawn_with_votes
 
 from mien.data.dataset import PUBLIC_TEST, TRAINING, Dataset
 from mien.errors import TrainingError
 from mien.training.config import Augmentation, TrainingConfig, read
-from mien.training.engine.fit import Interrupted, Options, Run, fit
+from mien.training.engine.loop import Options, Run
+from mien.training.engine.variables import to_arrays
 from mien.training.run.checkpoint import Checkpoint, Checkpoints, write_synced
-from mien.training.run.directory import BEST, CONFIG, Epoch, read_history, read_run_info
-from mien.training.run.progress import Progress
-from mien.training.run.state import captured
+from mien.training.run.directory import BEST, CONFIG, read_run_info
+from mien.training.run.guards import Interrupted
+from mien.training.run.history import Epoch, Progress, read_history
+from mien.training.tasks.classification.task import fit
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from mien.training.run.progress import TrainEvent
+    from mien.training.run.history import TrainEvent
 
 pytestmark = pytest.mark.train
 
@@ -120,8 +122,8 @@ def test_a_run_that_was_stopped_thrice_ends_as_one_that_was_not(
         assert last(run).moment.place == (place[0] - 1, place[1])
     done = trained(run, config, data, quiet, resume=True)
     assert_same_run(tmp_path / "whole", run)
-    for name, values in captured(done.model.weights).items():
-        assert values.tobytes() == captured(whole.model.weights)[name].tobytes()
+    for name, values in to_arrays(done.model.weights).items():
+        assert values.tobytes() == to_arrays(whole.model.weights)[name].tobytes()
 
 
 class Striking(np.ndarray):
@@ -234,8 +236,8 @@ def test_a_finished_run_is_only_read(tmp_path: Path) -> None:
     again = trained(tmp_path / "run", DENSE, small(), told.append, resume=True)
     assert told == ["the run is finished, with 3 epochs; nothing is left to learn"]
     assert again.history == done.history
-    for name, values in captured(again.model.weights).items():
-        np.testing.assert_array_equal(values, captured(done.model.weights)[name])
+    for name, values in to_arrays(again.model.weights).items():
+        np.testing.assert_array_equal(values, to_arrays(done.model.weights)[name])
     assert {file: file.read_bytes() for file in (tmp_path / "run" / "checkpoints").rglob("*.*")} == before
 
 

@@ -9,20 +9,8 @@ import pytest
 
 from mien.errors import TrainingError
 from mien.training.config import TrainingConfig
-from mien.training.run.directory import (
-    CONFIG,
-    HISTORY,
-    HISTORY_CSV,
-    RUN_INFO,
-    Epoch,
-    HeadScore,
-    RunInfo,
-    Source,
-    is_run,
-    read_history,
-    read_run,
-    write_history,
-)
+from mien.training.run.directory import CONFIG, RUN_INFO, RunInfo, Source, is_run, read_run
+from mien.training.run.history import HISTORY, HISTORY_CSV, Epoch, HeadScore, read_history, write_history
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -8,8 +8,9 @@ from histories import write_run
 from mien.classification.classifier import Classifier
 from mien.errors import UsageError
 from mien.training.run.comparison import compare, find_runs, measure
-from mien.training.run.directory import CONFIG, HISTORY, LOCK, MODEL, RUN_INFO
-from mien.training.run.lock import locked
+from mien.training.run.directory import CONFIG, LOCK, MODEL, RUN_INFO
+from mien.training.run.guards import run_lock
+from mien.training.run.history import HISTORY
 
 
 def one(run):
@@ -59,7 +60,7 @@ def test_the_state_of_a_run_that_nobody_holds(tmp_path, done, state):
 
 def test_a_run_whose_lock_is_held_is_running(tmp_path):
     run = write_run(tmp_path / "run", (0.5,), planned=2)
-    with locked(run / LOCK):
+    with run_lock(run / LOCK):
         assert (one(run).state, one(run).note) == ("running", "")
     assert one(run).state == "interrupted"
 

@@ -13,18 +13,19 @@ import pytest
 
 pytest.importorskip("optuna", reason="needs Optuna: pip install 'mien[search]'")
 
-from lessons import QUICK, drawn
+from tasks_drawn import QUICK, drawn
 
 from mien.errors import DivergedError, MissingExtraError, TrainingError, UsageError
 from mien.training.config import PLAIN, Augmentation, TrainingConfig, config_for, read
-from mien.training.run.directory import Epoch, HeadScore, read_run, write_history
+from mien.training.run.directory import read_run
+from mien.training.run.history import Epoch, HeadScore, write_history
 from mien.training.search.space import own_choices, space, strengthened
 from mien.training.search.trials import UNPRUNED, Search, Trial, search
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from mien.training.run.progress import TrainEvent
+    from mien.training.run.history import TrainEvent
 
 BASE = TrainingConfig(network="two-conv", epochs=6, fine_tune_epochs=0, learning_rate=0.1)
 
@@ -242,7 +243,7 @@ def test_an_augmentation_is_made_stronger_as_a_whole() -> None:
 @pytest.mark.train
 @pytest.mark.skipif(find_spec("keras") is None, reason="needs Keras and a backend: pip install 'mien[train]'")
 def test_a_search_over_real_runs(tmp_path: Path) -> None:
-    from mien.training.engine.fit import fit
+    from mien.training.tasks.classification.task import fit
 
     data = drawn(each=4)
 

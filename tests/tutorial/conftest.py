@@ -37,8 +37,8 @@ def run(squares, tmp_path_factory) -> Path:
 
     prepare_backend()
     from mien.training.config import PLAIN, TrainingConfig
-    from mien.training.engine.fit import fit
     from mien.training.export.export import export
+    from mien.training.tasks.classification.task import fit
 
     folder = tmp_path_factory.mktemp("learning") / "run"
     config = TrainingConfig(

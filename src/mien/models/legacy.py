@@ -39,8 +39,14 @@ AUGMENTATION_FIELDS = MappingProxyType({"light": "brightness", "erase": "random_
 EPOCH_FIELDS = MappingProxyType({"rate": "learning_rate", "pictures_a_second": "images_per_second"})
 """Lines of a run's history."""
 
+SOURCE_FIELDS = MappingProxyType({"without": "exclude"})
+"""The source of the data in a run's run.json."""
+
 RUN_FILES = MappingProxyType({"config.toml": "recipe.toml"})
 """Files of a run directory under today's name, and what they were called."""
+
+CHECKPOINT_FILES = MappingProxyType({"state.json": "moment.json"})
+"""Files of a checkpoint, likewise."""
 
 
 def renamed(values: Mapping[str, Any], names: Mapping[str, str]) -> dict[str, Any]:

@@ -101,7 +101,7 @@ class TrainingConfig:
         weight_decay: of kernels only; for SGD as L2 in the gradient, the way PyTorch and the literature count it.
         clip: largest norm of the whole gradient.
         average: decay a step of the exponential moving average of the weights that is judged and exported; less in a
-            short run, see ``schedule.averaging_decay``.
+            short run, see ``schedule.effective_ema_decay``.
         precision: Keras' dtype policy while training.
         dropout: share of the last features dropped.
         label_smoothing: of the data's own labels (one-hot), blended with the soft ones where there are any.

@@ -112,8 +112,7 @@ def _best(run: Path, splits: Splits, config: TrainingConfig) -> Any:
     from mien.training import prepare_backend
 
     prepare_backend()
-    from mien.training.engine.best import best_network
-    from mien.training.engine.compilation import shape_of
+    from mien.training.tasks.classification.compilation import best_network, shape_of
 
     return best_network(run, shape_of(splits[0], config), config.network)
 

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from mien.training.config import TrainingConfig
-    from mien.training.engine.fit import Options
-    from mien.training.run.progress import TrainEvent
+    from mien.training.engine.loop import Options
+    from mien.training.run.history import TrainEvent
     from mien.training.search.trials import Search
 
 
@@ -32,10 +32,11 @@ def search_configs(out: Path, config: TrainingConfig, count: int, options: Optio
         count: trials in all.
         options: of each run, with the source of the data.
     """
-    from mien.apps.cli.training_progress import told_to_people
-    from mien.training.engine.fit import BEST, Interrupted, load, shape_of
-    from mien.training.run.directory import is_run
+    from mien.apps.cli.training_output import progress_printer
+    from mien.training.run.directory import BEST, is_run
+    from mien.training.run.guards import Interrupted
     from mien.training.search.trials import BEST_CONFIG, search
+    from mien.training.tasks.classification.compilation import load, shape_of
     from mien.training.transfer.train import train as train_one
 
     training, validation = splits = read_splits(options.source, config)
@@ -45,7 +46,7 @@ def search_configs(out: Path, config: TrainingConfig, count: int, options: Optio
         train_one(training, validation, config, run, tell, dataclasses.replace(options, resume=is_run(run)))
 
     try:
-        with told_to_people(config.epochs) as tell:
+        with progress_printer(config.epochs) as tell:
             found = search(config, count, out, train, tell, training.digest)
     except Interrupted as stopped:
         say("the search is saved; the same command goes on with it")

@@ -25,9 +25,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from mien.training.config import TrainingConfig
-    from mien.training.engine.fit import Options, Run
-    from mien.training.run.directory import Epoch, Record, Source
-    from mien.training.run.progress import TrainEvent
+    from mien.training.engine.loop import Options, Run
+    from mien.training.run.directory import Record, Source
+    from mien.training.run.history import Epoch, TrainEvent
 
 DEFAULT_NETWORK = "compact"
 SEEN = {"soft_labels", "weights", "teacher"}
@@ -155,14 +155,14 @@ def train(
         asked = {name for name, value in options.items() if value is not None}
         chosen = _for_a_fold(chosen, asked if config or not begun else SEEN)
     prepare_backend()
-    from mien.training.engine.devices import own_directory
-    from mien.training.engine.fit import Options
+    from mien.training.engine.devices import output_directory
+    from mien.training.engine.loop import Options
 
     on_device = on_device or (begun is not None and begun.run_info.on_device)
     settings = Options(
         resume=resume, checkpoint_minutes=checkpoint_minutes, source=source, devices=devices, on_device=on_device
     )
-    with own_directory(out, go_on=resume or search is not None) as place:
+    with output_directory(out, go_on=resume or search is not None) as place:
         if search:
             search_configs(place, chosen, search, settings)
         else:
@@ -180,12 +180,12 @@ def _check_detector(config: TrainingConfig, **asked: bool) -> None:
 
 
 def _train(out: Path, config: TrainingConfig, options: Options, log: Callable[[TrainEvent], None]) -> None:
-    from mien.apps.cli.training_progress import told_to_people
-    from mien.training.engine.fit import Interrupted
+    from mien.apps.cli.training_output import progress_printer
+    from mien.training.run.guards import Interrupted
 
     train, finish = (_detector if config.network == FACE_DETECTOR else _classifier)(options.source, config)
     try:
-        with told_to_people(config.epochs) as tell:
+        with progress_printer(config.epochs) as tell:
 
             def told(news: TrainEvent) -> None:
                 tell(news)
@@ -202,7 +202,7 @@ def _train(out: Path, config: TrainingConfig, options: Options, log: Callable[[T
 
 def _classifier(source: Source, config: TrainingConfig) -> tuple[Callable[..., Run], Callable[[Path, Any], None]]:
     """What teaches a network to name expressions, and what ends that run."""
-    from mien.apps.cli.run_end import show_end
+    from mien.apps.cli.training_output import show_end
     from mien.training.transfer.train import train
 
     splits = read_splits(source, config)
@@ -217,7 +217,7 @@ def _classifier(source: Source, config: TrainingConfig) -> tuple[Callable[..., R
 
 def _detector(source: Source, config: TrainingConfig) -> tuple[Callable[..., Run], Callable[[Path, Any], None]]:
     """What teaches a network to find faces, and what ends that run."""
-    from mien.training.engine.fit import train
+    from mien.training.engine.loop import train
     from mien.training.tasks.detection.task import Faces
 
     halves, teacher = read_halves(source), find_teacher(config)
@@ -300,7 +300,7 @@ def _source(
 
 def _log(out: Path, *, tensorboard: bool) -> Callable[[TrainEvent], None]:
     """What draws the curves as epochs end, and writes TensorBoard's log where that is wanted."""
-    from mien.training.run.directory import Epoch
+    from mien.training.run.history import Epoch
 
     if tensorboard and find_spec("tensorboard") is None:
         raise MissingExtraError("writing a log for TensorBoard", "tensorboard", "tensorboard")
@@ -322,15 +322,16 @@ def _log(out: Path, *, tensorboard: bool) -> Callable[[TrainEvent], None]:
 
 
 def _opened(out: Path) -> Callable[[Epoch], None]:
-    from mien.training.run.tensorboard import open_log
+    from mien.training.run.plots import open_log
 
     return open_log(out)
 
 
 def draw_curves(out: Path) -> None:
     """Draws RUN/curves.png where matplotlib is installed and an epoch is done; it fails with words only."""
-    from mien.training.run.curves import draw_curves as draw
-    from mien.training.run.directory import CURVES, read_history
+    from mien.training.run.directory import CURVES
+    from mien.training.run.history import read_history
+    from mien.training.run.plots import draw_curves as draw
 
     history = read_history(out)
     if not history or find_spec("matplotlib") is None:

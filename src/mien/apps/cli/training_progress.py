@@ -6,17 +6,16 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from mien.apps.cli.options import say
-from mien.training.run.directory import Epoch
-from mien.training.run.progress import Progress
+from mien.training.run.history import Epoch, Progress
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from mien.training.run.progress import TrainEvent
+    from mien.training.run.history import TrainEvent
 
 
 @contextmanager
-def told_to_people(epochs: int) -> Iterator[Callable[[TrainEvent], None]]:
+def progress_printer(epochs: int) -> Iterator[Callable[[TrainEvent], None]]:
     """What tells people on stderr of a run's news; the live line only where that is a terminal.
 
     Args:

@@ -27,15 +27,16 @@ import numpy as np
 from mien.errors import DivergedError, MissingExtraError, TrainingError, UsageError
 from mien.media.files import write_text
 from mien.training.config import TrainingConfig, from_toml
-from mien.training.run.directory import LOCK, Epoch, read_history
-from mien.training.run.lock import locked
+from mien.training.run.directory import LOCK
+from mien.training.run.guards import run_lock
+from mien.training.run.history import Epoch, read_history
 from mien.training.search.space import Choices, own_choices, space
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from mien.training.run.progress import TrainEvent
+    from mien.training.run.history import TrainEvent
 
     TrainFunction = Callable[[TrainingConfig, Path, Callable[[TrainEvent], None]], object]
 
@@ -150,7 +151,7 @@ def search(
     if count < 1:
         raise UsageError(f"expected at least 1 trial; received {count}")
     _need_optuna()
-    with locked(out / LOCK):
+    with run_lock(out / LOCK):
         found = _begun(out, config, data)
         while len(found.done) < count:
             found = _with_next(found)

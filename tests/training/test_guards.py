@@ -5,13 +5,13 @@ import threading
 
 import pytest
 
-from mien.training.run.interruption import SIGNALS, Interrupted, interruptions
+from mien.training.run.guards import SIGNALS, Interrupted, deferred_signals
 
 
 @pytest.mark.parametrize("number", SIGNALS)
 def test_a_signal_is_noted_and_told_when_asked(number: int) -> None:
     before = [signal.getsignal(known) for known in SIGNALS]
-    with interruptions() as interruption:
+    with deferred_signals() as interruption:
         interruption.check()
         signal.raise_signal(number)
         assert interruption.number == number
@@ -22,7 +22,7 @@ def test_a_signal_is_noted_and_told_when_asked(number: int) -> None:
 
 
 def test_a_second_ctrl_c_leaves_at_once() -> None:
-    with interruptions() as interruption:
+    with deferred_signals() as interruption:
         signal.raise_signal(signal.SIGINT)
         with pytest.raises(KeyboardInterrupt) as raised:
             signal.raise_signal(signal.SIGINT)
@@ -32,7 +32,7 @@ def test_a_second_ctrl_c_leaves_at_once() -> None:
 
 def test_handlers_are_given_back_after_an_error() -> None:
     before = [signal.getsignal(known) for known in SIGNALS]
-    with pytest.raises(ZeroDivisionError), interruptions():
+    with pytest.raises(ZeroDivisionError), deferred_signals():
         raise ZeroDivisionError
     assert [signal.getsignal(known) for known in SIGNALS] == before
 
@@ -41,7 +41,7 @@ def test_in_another_thread_signals_are_left_alone() -> None:
     found = []
 
     def work() -> None:
-        with interruptions() as interruption:
+        with deferred_signals() as interruption:
             found.append((signal.getsignal(signal.SIGINT), interruption.number))
 
     thread = threading.Thread(target=work)

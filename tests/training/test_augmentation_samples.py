@@ -5,12 +5,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
-from lessons import drawn
 from PIL import Image
+from tasks_drawn import drawn
 
 from mien.training.config import PLAIN, Augmentation, TrainingConfig
 from mien.training.engine.augmentation import augment, draws
-from mien.training.run.samples import GAP, HEADING, SIDE, write_samples
+from mien.training.run.plots import GAP, HEADING, SIDE, write_samples
 
 if TYPE_CHECKING:
     from pathlib import Path

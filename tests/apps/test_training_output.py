@@ -2,9 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from mien.apps.cli.training_progress import clock, epoch_line, live_words, told_to_people
-from mien.training.run.directory import Epoch, HeadScore
-from mien.training.run.progress import Progress
+from mien.apps.cli.training_output import clock, epoch_line, live_words, progress_printer
+from mien.training.run.history import Epoch, HeadScore, Progress
 
 STEP = Progress(3, 40, 17, 224, 1.23456, 0.5, 512.4, 0.01, 55.0, 4000.0)
 EPOCH = Epoch(
@@ -31,7 +30,7 @@ def test_a_step_in_words() -> None:
 
 
 def test_without_a_terminal_steps_are_silent(capsys: pytest.CaptureFixture[str]) -> None:
-    with told_to_people(40) as tell:
+    with progress_printer(40) as tell:
         tell(STEP)
         tell(EPOCH)
         tell("going on after 3 of 40 epochs")
@@ -44,7 +43,7 @@ def test_a_terminal_has_a_live_line(capsys: pytest.CaptureFixture[str], monkeypa
     monkeypatch.setenv("FORCE_COLOR", "1")
     monkeypatch.setenv("COLUMNS", "160")
     monkeypatch.setenv("TERM", "xterm-256color")
-    with told_to_people(40) as tell:
+    with progress_printer(40) as tell:
         tell(STEP)
         tell(EPOCH)
     out, err = capsys.readouterr()

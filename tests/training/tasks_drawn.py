@@ -14,8 +14,8 @@ from mien.training.config import PLAIN, TrainingConfig
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from mien.training.engine.fit import Run
-    from mien.training.run.progress import TrainEvent
+    from mien.training.engine.loop import Run
+    from mien.training.run.history import TrainEvent
 
 PATTERNS = tuple(f"stripes-{turn}" for turn in range(8))
 
@@ -93,7 +93,7 @@ class TrainedRun:
 
 
 def trained(folder: Path, data: Dataset, config: TrainingConfig) -> TrainedRun:
-    from mien.training.engine.fit import fit
+    from mien.training.tasks.classification.task import fit
 
     told: list[TrainEvent] = []
     training, validation = data.split(TRAINING), data.split(PUBLIC_TEST)
