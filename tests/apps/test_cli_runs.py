@@ -44,7 +44,7 @@ def test_runs_are_listed_by_accuracy_with_what_is_wrong_below(ran, folder, told)
     assert [row[-1] for row in (done, stopped, torn)] == ["finished", "interrupted", "unreadable"]
     wrong = err.splitlines()
     assert len(wrong) == 2
-    assert "stopped before its end; go on with: mien train --out" in wrong[0]
+    assert "interrupted; continue with: mien train --out" in wrong[0]
     assert "expected the files of a run in" in wrong[1]
 
 

@@ -49,7 +49,7 @@ def test_from_folds_to_a_network_that_learns_from_soft_labels(here, fer2013, tmp
     assert told[0]["digest"] != told[1]["digest"]
 
     again = here("train", "--out", "t0", "--resume")
-    assert (again.code, "nothing is left to learn" in again.err) == (0, True), again.err
+    assert (again.code, "nothing is left to train" in again.err) == (0, True), again.err
     other = here("train", "--out", "t0", "--resume", "--fold", "1/2")
     assert (other.code, "expected the data that the run" in other.err) == (2, True)
 
@@ -80,7 +80,7 @@ def test_from_folds_to_a_network_that_learns_from_soft_labels(here, fer2013, tmp
     assert (left.code, "are left aside: their teachers have seen the fold" in left.err) == (0, True), left.err
     assert soft_labels_of(tmp_path / "left") == ""
     again = here(*asked, "--out", "left", "--resume")
-    assert (again.code, "nothing is left to learn" in again.err) == (0, True), again.err
+    assert (again.code, "nothing is left to train" in again.err) == (0, True), again.err
     assert here(*asked, "--out", "kept", "--soft-labels", "soft.npz").code == 0
     assert soft_labels_of(tmp_path / "kept") == str(tmp_path / "soft.npz")
 
@@ -119,7 +119,7 @@ def test_a_network_learns_from_teachers_that_it_asks(here, fer2013, tmp_path):
     assert losses[0] != losses[1]
 
     again = here("train", "--out", "taught", "--resume")
-    assert (again.code, "nothing is left to learn" in again.err) == (0, True), again.err
+    assert (again.code, "nothing is left to train" in again.err) == (0, True), again.err
     (tmp_path / "t1" / "model.onnx").write_bytes((tmp_path / "t0" / "model.onnx").read_bytes())
     other = here("train", "--out", "taught", "--resume")
     assert (other.code, "expected teacher = model.onnx sha256:" in other.err) == (2, True), other.err

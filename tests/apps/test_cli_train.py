@@ -73,7 +73,7 @@ def test_a_run_and_all_that_takes_it(ran, here, paint, fer2013, tmp_path):
 
     again = here("train", "--data", fer2013, "--out", "run", "--epochs", 1)
     assert again.code == 2
-    assert "holds one: go on with it by --resume" in again.err.replace(str(run), "run")
+    assert "holds one: continue it with --resume" in again.err.replace(str(run), "run")
     (run / "model.onnx").unlink()
     assert here("export", "run", "--data", fer2013).code == 0
     exported = card_of(ModelStore().load(str(run / "model.onnx")))
@@ -101,13 +101,13 @@ def test_a_run_that_is_stopped_says_how_it_goes_on_and_goes_on(process, here, fe
         started.send_signal(number)
         err = b"".join(lines).decode()
     assert started.returncode == code
-    assert "go on with: mien train --out 'a run' --resume" in err
+    assert "continue with: mien train --out 'a run' --resume" in err
     assert "Traceback" not in err
     assert not (tmp_path / "a run" / "model.onnx").exists()
 
     done = here("train", "--out", "a run", "--resume")
     assert (done.code, done.out) == (0, ""), done.err
-    assert "going on after " in done.err
+    assert "resuming after " in done.err
     assert (tmp_path / "a run" / "model.onnx").is_file()
     assert here("train", "--data", fer2013, "--out", "whole", *LONG).code == 0
     assert timeless(tmp_path / "a run") == timeless(tmp_path / "whole")
@@ -116,7 +116,7 @@ def test_a_run_that_is_stopped_says_how_it_goes_on_and_goes_on(process, here, fe
 
     (tmp_path / "a run" / "model.onnx").unlink()
     again = here("train", "--out", "a run", "--resume", "--seed", 3)
-    assert (again.code, "nothing is left to learn" in again.err) == (0, True)
+    assert (again.code, "nothing is left to train" in again.err) == (0, True)
     assert (tmp_path / "a run" / "model.onnx").is_file()
     refused = here("train", "--out", "a run", "--resume", "--rate", 0.3)
     assert refused.code == 2
@@ -149,7 +149,7 @@ def test_choices_of_a_run(here, fer2013, tmp_path):
     assert {name: config[name] for name in choices} == choices
     run_info = json.loads((tmp_path / "run" / "run.json").read_text())
     assert (run_info["training_rows"], run_info["validation_rows"]) == (124, 42)
-    assert run_info["source"]["without"] == str(tmp_path / "out.txt")
+    assert run_info["source"]["exclude"] == str(tmp_path / "out.txt")
 
 
 @trained

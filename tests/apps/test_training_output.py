@@ -33,10 +33,10 @@ def test_without_a_terminal_steps_are_silent(capsys: pytest.CaptureFixture[str])
     with progress_printer(40) as tell:
         tell(STEP)
         tell(EPOCH)
-        tell("going on after 3 of 40 epochs")
+        tell("resuming after 3 of 40 epochs")
     out, err = capsys.readouterr()
     assert out == ""
-    assert err == f"{epoch_line(EPOCH, 40)}\ngoing on after 3 of 40 epochs\n"
+    assert err == f"{epoch_line(EPOCH, 40)}\nresuming after 3 of 40 epochs\n"
 
 
 def test_a_terminal_has_a_live_line(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:

@@ -25,7 +25,7 @@ QUICK = TrainingConfig(
     fine_tune_epochs=0,
     warmup_epochs=0.5,
     batch=32,
-    rate=0.05,
+    learning_rate=0.05,
     ema_decay=0.8,
     augmentation=PLAIN,
 )
@@ -89,14 +89,14 @@ class TrainedRun:
     validation: Dataset
     config: TrainingConfig
     run: Run
-    told: tuple[TrainEvent, ...]
+    events: tuple[TrainEvent, ...]
 
 
 def trained(folder: Path, data: Dataset, config: TrainingConfig) -> TrainedRun:
     from mien.training.tasks.classification.task import fit
 
-    told: list[TrainEvent] = []
+    events: list[TrainEvent] = []
     training, validation = data.split(TRAINING), data.split(PUBLIC_TEST)
     return TrainedRun(
-        folder, training, validation, config, fit(training, validation, config, folder, told.append), tuple(told)
+        folder, training, validation, config, fit(training, validation, config, folder, events.append), tuple(events)
     )

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
@@ -8,7 +9,6 @@ import pytest
 from mien.data.dataset import Dataset, Truth
 from mien.training.config import PLAIN, Augmentation, TrainingConfig
 from mien.training.tasks.classification.batches import Batches, mixed_crops, mixed_targets
-from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from mien.training.engine.steps import Batch

@@ -15,14 +15,14 @@ import numpy as np
 import pytest
 
 from mien.errors import TrainingError
-from mien.training.run.checkpoint import KEPT, MANIFEST, MOMENT, Checkpoint, Checkpoints, Moment, write_synced
+from mien.training.run.checkpoint import MAX_CHECKPOINTS, MANIFEST, STATE, Checkpoint, Checkpoints, TrainState, write_synced
 from mien.training.run.history import Epoch, HeadScore
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-FILES = [MANIFEST, MOMENT, "model.npz", "optimizer.npz", "best.npz"]
+FILES = [MANIFEST, STATE, "model.npz", "optimizer.npz", "best.npz"]
 
 
 def history(epochs: int) -> tuple[Epoch, ...]:
@@ -39,12 +39,12 @@ def checkpoint(epochs: int, step: int = 0, size: int = 7) -> Checkpoint:
     }
     if epochs:
         arrays["best"] = {"0000 kernel": -values}
-    return Checkpoint(Moment(history(epochs), step, loss=0.1 * step, accuracy=1 / 3), arrays)
+    return Checkpoint(TrainState(history(epochs), step, loss=0.1 * step, accuracy=1 / 3), arrays)
 
 
 def assert_same(one: Checkpoint | None, other: Checkpoint) -> None:
     assert one is not None
-    assert one.moment == other.moment
+    assert one.state == other.state
     assert {part: list(arrays) for part, arrays in one.arrays.items()} == {
         part: list(arrays) for part, arrays in other.arrays.items()
     }
@@ -84,7 +84,7 @@ def test_the_last_three_stay_and_the_newest_is_read(tmp_path: Path) -> None:
     kept = saved(tmp_path, *(checkpoint(*place) for place in places))
     assert names(tmp_path) == ["epoch-0001-step-1000000", "epoch-0002", "epoch-0002-step-000007"]
     assert list(kept.places()) == [(2, 7), (2, 0), (1, 1_000_000)]
-    assert len(kept.places()) == KEPT
+    assert len(kept.places()) == MAX_CHECKPOINTS
     assert_same(kept.newest(silent), checkpoint(2, 7))
 
 
@@ -96,7 +96,7 @@ def test_later_ones_of_a_run_that_was_taken_back_go(tmp_path: Path) -> None:
 
 def test_a_moment_that_comes_again_takes_the_place_of_its_first_time(tmp_path: Path) -> None:
     kept = saved(tmp_path, checkpoint(1), checkpoint(2))
-    (tmp_path / "checkpoints" / "epoch-0002" / MOMENT).unlink()
+    (tmp_path / "checkpoints" / "epoch-0002" / STATE).unlink()
     kept.save(checkpoint(2))
     assert names(tmp_path) == ["epoch-0001", "epoch-0002"]
     assert_same(kept.newest(silent), checkpoint(2))
@@ -129,7 +129,7 @@ def test_harm_is_noticed_and_the_one_before_used(name: str, harm: Callable[[Path
     assert_same(kept.newest(told.append), checkpoint(1))
     assert len(told) == 1
     assert "epoch-0002" in told[0]
-    assert "passed over for the one before" in told[0]
+    assert "skipped for the one before" in told[0]
 
 
 def test_every_flipped_bit_of_a_manifest_is_noticed_or_harmless(tmp_path: Path) -> None:
@@ -185,8 +185,8 @@ def test_a_write_that_fails_leaves_the_last_whole_one(at: int, error: BaseExcept
         Checkpoints(tmp_path / "checkpoints", failing).save(checkpoint(3))
     if isinstance(error, OSError):
         assert "No space left on device" in str(raised.value)
-        assert "the last one, epoch-0002, is whole" in str(raised.value)
-        assert "go on with --resume" in str(raised.value)
+        assert "the last checkpoint, epoch-0002, is intact" in str(raised.value)
+        assert "continue with --resume" in str(raised.value)
     assert names(tmp_path) == ["epoch-0001", "epoch-0002"]
     assert_same(kept.newest(silent), checkpoint(2))
 
@@ -244,6 +244,6 @@ def test_a_format_of_another_version_is_told_of(tmp_path: Path) -> None:
 
 
 def test_moments_are_in_order() -> None:
-    moments = [Moment(history(0), 5), Moment(history(1)), Moment(history(1), 3), Moment(history(2))]
+    moments = [TrainState(history(0), 5), TrainState(history(1)), TrainState(history(1), 3), TrainState(history(2))]
     assert [moment.place for moment in moments] == sorted(moment.place for moment in moments)
     assert replace(moments[0], step=6).place > moments[0].place

@@ -65,14 +65,14 @@ def test_a_run_directory_tells_of_its_run(double: TrainedRun) -> None:
 
 def test_what_is_told_is_each_step_and_each_epoch(single: TrainedRun) -> None:
     steps = 384 // single.config.batch
-    steps_told = [(news.epoch, news.step) for news in single.told if isinstance(news, Progress)]
+    steps_told = [(news.epoch, news.step) for news in single.events if isinstance(news, Progress)]
     assert steps_told == [(epoch, step) for epoch in (1, 2, 3) for step in range(1, steps + 1)]
-    assert [news for news in single.told if not isinstance(news, Progress)] == list(single.run.history)
-    assert isinstance(single.told[steps], Epoch)
+    assert [news for news in single.events if not isinstance(news, Progress)] == list(single.run.history)
+    assert isinstance(single.events[steps], Epoch)
 
 
 def test_progress_is_that_of_the_epoch_so_far(single: TrainedRun) -> None:
-    told = [news for news in single.told if isinstance(news, Progress)]
+    told = [news for news in single.events if isinstance(news, Progress)]
     for progress in told:
         assert (progress.epochs, progress.steps) == (3, 12)
         assert 0 <= progress.accuracy <= 1
@@ -105,7 +105,7 @@ def test_the_best_epoch_is_what_is_kept(run: str, request: pytest.FixtureRequest
 
 def test_a_directory_with_a_run_is_refused(single: TrainedRun) -> None:
     before = {file: file.read_bytes() for file in single.folder.rglob("*") if file.is_file()}
-    with pytest.raises(TrainingError, match="holds one: go on with it by --resume, or choose another --out"):
+    with pytest.raises(TrainingError, match="holds one: continue it with --resume, or choose another --out"):
         fit(single.training, single.validation, single.config, single.folder, lambda _: None)
     assert {file: file.read_bytes() for file in single.folder.rglob("*") if file.is_file()} == before
 
@@ -143,20 +143,20 @@ def test_a_run_ends_early_where_no_epoch_is_better(tmp_path: Path) -> None:
 
 def test_a_loss_that_is_not_finite_ends_the_run(tmp_path: Path) -> None:
     wild = replace(QUICK, learning_rate=100.0, clipnorm=0.0, momentum=0.99, warmup_epochs=0.0, epochs=20)
-    with pytest.raises(TrainingError, match="lower the rate"):
+    with pytest.raises(TrainingError, match="Lower the learning rate"):
         trained(tmp_path / "run", drawn(each=64), wild)
 
 
 def test_logits_that_are_not_finite_are_refused() -> None:
     data = drawn(each=2)
-    with pytest.raises(TrainingError, match=r"'classes'.*lower the rate"):
+    with pytest.raises(TrainingError, match=r"'classes'.*lower the learning rate"):
         evaluate_heads({"classes": np.full((16, 8), np.nan, np.float32)}, data)
 
 
 def test_a_validation_split_without_judged_rows_is_refused() -> None:
     data = drawn(each=2)
     unjudged = replace(data, truths=(replace(data.truths[0], judged=np.zeros(16, np.bool_)),))
-    with pytest.raises(TrainingError, match="expected rows to judge the head 'classes'"):
+    with pytest.raises(TrainingError, match="expected validation rows with a label of the head 'classes'"):
         evaluate_heads({"classes": np.zeros((16, 8), np.float32)}, unjudged)
 
 

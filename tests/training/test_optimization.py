@@ -43,7 +43,7 @@ def test_a_run_that_is_all_warm_up_never_divides_by_nothing() -> None:
 
 
 @pytest.mark.parametrize(
-    ("merits", "count"),
+    ("validation_scores", "count"),
     [
         ((), 0),
         ((0.5,), 0),
@@ -60,7 +60,7 @@ def test_a_plateau_is_three_epochs_without_a_better_one(validation_scores: tuple
 
 
 @pytest.mark.parametrize(
-    ("merits", "patience", "finished"),
+    ("validation_scores", "patience", "finished"),
     [
         ((), 1, False),
         ((0.5, 0.4), 0, False),

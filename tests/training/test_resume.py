@@ -84,7 +84,7 @@ def assert_same_run(one: Path, other: Path) -> None:
     assert rows(one) == rows(other)
     assert timeless(read_history(one)) == timeless(read_history(other))
     first, second = last(one), last(other)
-    assert first.moment.place == second.moment.place
+    assert first.state.place == second.state.place
     for part, arrays in first.arrays.items():
         for name, values in arrays.items():
             assert values.tobytes() == second.arrays[part][name].tobytes(), f"{part} {name}"
@@ -119,7 +119,7 @@ def test_a_run_that_was_stopped_thrice_ends_as_one_that_was_not(
     for attempt, place in enumerate([(1, 2), (2, 1), (2, 3)]):
         with pytest.raises(Interrupted):
             trained(run, config, data, stopping(place), resume=attempt > 0)
-        assert last(run).moment.place == (place[0] - 1, place[1])
+        assert last(run).state.place == (place[0] - 1, place[1])
     done = trained(run, config, data, quiet, resume=True)
     assert_same_run(tmp_path / "whole", run)
     for name, values in to_arrays(done.model.weights).items():
@@ -148,7 +148,7 @@ def test_a_run_that_was_stopped_while_it_was_judged_ends_as_one_that_was_not(tmp
     with pytest.raises(Interrupted) as raised:
         fit(training, striking, config, tmp_path / "stopped", quiet)
     assert raised.value.number == signal.SIGTERM
-    assert last(tmp_path / "stopped").moment.place == (0, 3)
+    assert last(tmp_path / "stopped").state.place == (0, 3)
     fit(training, validation, config, tmp_path / "stopped", quiet, Options(resume=True))
     assert_same_run(tmp_path / "whole", tmp_path / "stopped")
 
@@ -161,7 +161,7 @@ def test_a_run_that_was_stopped_as_an_epoch_ended_has_that_epoch(tmp_path: Path)
     trained(tmp_path / "whole", DENSE, small(), quiet)
     with pytest.raises(Interrupted):
         trained(tmp_path / "run", DENSE, small(), listen)
-    assert last(tmp_path / "run").moment.place == (1, 0)
+    assert last(tmp_path / "run").state.place == (1, 0)
     trained(tmp_path / "run", DENSE, small(), quiet, resume=True)
     assert_same_run(tmp_path / "whole", tmp_path / "run")
 
@@ -191,7 +191,7 @@ def test_a_damaged_checkpoint_is_told_of_and_costs_no_more_than_time(tmp_path: P
     trained(tmp_path / "run", DENSE, small(), told.append, resume=True)
     words = [news for news in told if isinstance(news, str)]
     assert "was altered or cut short in model.npz" in words[0]
-    assert words[1] == "going on after 2 of 3 epochs"
+    assert words[1] == "resuming after 2 of 3 epochs"
     assert_same_run(tmp_path / "whole", tmp_path / "run")
 
 
@@ -234,7 +234,7 @@ def test_a_finished_run_is_only_read(tmp_path: Path) -> None:
     before = {file: file.read_bytes() for file in (tmp_path / "run" / "checkpoints").rglob("*.*")}
     told: list[TrainEvent] = []
     again = trained(tmp_path / "run", DENSE, small(), told.append, resume=True)
-    assert told == ["the run is finished, with 3 epochs; nothing is left to learn"]
+    assert told == ["the run is finished after 3 epochs; nothing is left to train"]
     assert again.history == done.history
     for name, values in to_arrays(again.model.weights).items():
         np.testing.assert_array_equal(values, to_arrays(done.model.weights)[name])

@@ -42,7 +42,7 @@ def epochs(*validation_scores: float) -> tuple[Epoch, ...]:
                 HeadScore("fer2013", validation_score - 0.1, 1 / 3, 1.1),
                 HeadScore("ferplus", validation_score + 0.1, 0.5, 0.9),
             ),
-            rate=0.1 / 3,
+            learning_rate=0.1 / 3,
             seconds=60.0,
             images_per_second=512.3,
             waiting=0.012,

@@ -47,7 +47,7 @@ def run(squares, tmp_path_factory) -> Path:
         fine_tune_epochs=0,
         warmup_epochs=0.5,
         batch=16,
-        rate=0.03,
+        learning_rate=0.03,
         ema_decay=0.5,
         augmentation=PLAIN,
         precision="float32",

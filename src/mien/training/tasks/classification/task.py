@@ -22,7 +22,6 @@ from mien.training.tasks.classification.compilation import (
 from mien.training.tasks.classification.validation import evaluate_heads, predict_logits
 
 if TYPE_CHECKING:
-    from mien.training.engine.steps import Batch
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
@@ -32,7 +31,7 @@ if TYPE_CHECKING:
     from mien.structures import Crops
     from mien.training.config import TrainingConfig
     from mien.training.engine.loop import Options, Run
-    from mien.training.engine.steps import Stepper
+    from mien.training.engine.steps import Batch, Stepper
     from mien.training.run.directory import RunInfo, Source
     from mien.training.run.history import HeadScore, TrainEvent
 
