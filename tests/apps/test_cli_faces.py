@@ -15,7 +15,7 @@ from mien.models.store import ModelStore
 
 pytestmark = pytest.mark.train
 trained = pytest.mark.skipif(find_spec("keras") is None, reason="needs keras: pip install 'mien[train]'")
-QUICK = ["--model", "face-detector", "--epochs", 1, "--batch", 8, "--precision", "float32"]
+QUICK = ["--arch", "face-detector", "--epochs", 1, "--batch", 8, "--precision", "float32"]
 
 
 @trained

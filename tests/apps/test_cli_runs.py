@@ -1,4 +1,4 @@
-"""``mien runs``, and what ``mien train`` tells at its end."""
+"""``mien runs``, and the summary at the end of ``mien train``."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 
 from histories import write_run
 from mien.apps.cli.runs import _short
-from mien.apps.cli.training_output import show_end
+from mien.apps.cli.training_output import show_summary
 from mien.evaluation.metrics import wilson_interval
 
 
@@ -117,7 +117,7 @@ def test_counts_have_three_digits(count, words):
 
 
 def test_the_end_of_a_run_tells_scores_and_what_to_do_next(folder, capsys, told, own_scores):
-    show_end(folder / "done")
+    show_summary(folder / "done")
     out, err = capsys.readouterr()
     assert out == ""
     assert "two-conv on fer2013, 2 of 2 epochs in 1.0 minutes; the best is epoch 2" in err
@@ -131,5 +131,5 @@ def test_the_end_of_a_run_tells_scores_and_what_to_do_next(folder, capsys, told,
 
 
 def test_the_end_of_a_run_without_a_model_names_the_export(folder, capsys):
-    show_end(folder / "stopped")
+    show_summary(folder / "stopped")
     assert f"mien export {folder / 'stopped'}" in capsys.readouterr().err

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from mien.apps.cli.training_output import clock, epoch_line, live_words, progress_printer
+from mien.apps.cli.training_output import clock, epoch_line, progress_printer, step_line
 from mien.training.run.history import Epoch, HeadScore, Progress
 
 STEP = Progress(3, 40, 17, 224, 1.23456, 0.5, 512.4, 0.01, 55.0, 4000.0)
@@ -26,7 +26,7 @@ def test_an_epoch_in_words() -> None:
 
 
 def test_a_step_in_words() -> None:
-    assert live_words(STEP) == ("loss 1.235  accuracy 0.500  512 images/s  0:55 left of the epoch, 1:06:40 of the run")
+    assert step_line(STEP) == ("loss 1.235  accuracy 0.500  512 images/s  0:55 left of the epoch, 1:06:40 of the run")
 
 
 def test_without_a_terminal_steps_are_silent(capsys: pytest.CaptureFixture[str]) -> None:

@@ -15,7 +15,15 @@ import numpy as np
 import pytest
 
 from mien.errors import TrainingError
-from mien.training.run.checkpoint import MAX_CHECKPOINTS, MANIFEST, STATE, Checkpoint, Checkpoints, TrainState, write_synced
+from mien.training.run.checkpoint import (
+    MANIFEST,
+    MAX_CHECKPOINTS,
+    STATE,
+    Checkpoint,
+    Checkpoints,
+    TrainState,
+    write_synced,
+)
 from mien.training.run.history import Epoch, HeadScore
 
 if TYPE_CHECKING:

@@ -11,7 +11,19 @@ if TYPE_CHECKING:
 EVERYWHERE: Mapping[str, str] = MappingProxyType({"--labels": "--head"})
 """Old option and new option, in all commands but those of ``KEPT``."""
 
-BY_COMMAND: Mapping[str, Mapping[str, str]] = MappingProxyType({})
+BY_COMMAND: Mapping[str, Mapping[str, str]] = MappingProxyType(
+    {
+        "train": {
+            "--model": "--arch",
+            "-m": "--arch",
+            "--recipe": "--config",
+            "--rate": "--learning-rate",
+            "--without": "--exclude",
+            "--soft-share": "--distillation-weight",
+            "--paste": "--copy-paste",
+        }
+    }
+)
 """By the first word of the command: options renamed there alone."""
 
 KEPT = MappingProxyType({"models": frozenset({"--labels"})})

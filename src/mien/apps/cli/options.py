@@ -43,6 +43,15 @@ AvatarOption = Annotated[str, typer.Option("--avatar", help="drawn, emoji, or a 
 JsonOption = Annotated[bool, typer.Option("--json", help="JSON on stdout.")]
 
 
+def examples(*commands: str) -> str:
+    """The epilog of a command: lines to copy, kept as they stand.
+
+    Args:
+        commands: whole lines, ``"mien predict photo.jpg"``; two spaces and ``# comment`` may follow.
+    """
+    return "\n".join(["\b", "Examples:", *(f"  {command}" for command in commands)])
+
+
 def model_named(model: str) -> str:
     """The model that an option means: a run directory stands for the model.onnx in it, unless it is a model's name.
 
