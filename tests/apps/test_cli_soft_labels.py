@@ -129,7 +129,7 @@ def test_a_network_learns_from_teachers_that_it_asks(here, fer2013, tmp_path):
     left = here("train", "--data", fer2013, "--config", "student/config.toml", "--fold", "0/3", "--out", "left")
     assert (left.code, "is not used: it has seen the fold" in left.err) == (0, True), left.err
     assert run_info(tmp_path / "left")["source"]["teacher"] == ""
-    for name, words in (("nano", "expected teachers that read face crops of 16 px"), ("nobody", "'nobody'")):
+    for name, words in (("nano", "expected teachers of face crops of 16 px"), ("nobody", "'nobody'")):
         refused = here("train", "--data", fer2013, "--out", "b", *TINY, "--teacher", name)
         assert (refused.code, words in refused.err) == (2, True), refused.err
     assert not (tmp_path / "b").exists()

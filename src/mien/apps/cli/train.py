@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -18,14 +18,8 @@ if TYPE_CHECKING:
 SEEN_DATA = frozenset({"soft_labels", "weights", "teacher"})
 """Config fields that name models which may have seen the fold to exclude."""
 
-DATA, MODEL, OPTIMIZATION, DISTILLATION, RUN, HARDWARE = (
-    "Data",
-    "Model",
-    "Optimization",
-    "Distillation",
-    "Run",
-    "Hardware",
-)
+DATA, MODEL, OPTIMIZATION = "Data", "Model", "Optimization"
+DISTILLATION, RUN, HARDWARE = "Distillation", "Run", "Hardware"
 """Groups of options on the help page."""
 
 EXAMPLES = examples(
@@ -33,6 +27,11 @@ EXAMPLES = examples(
     "mien train --out runs/a --resume",
     "mien train --data faces --arch mobilenet --fine-tune 3 --out runs/b",
 )
+
+
+def _option(panel: str, name: str, text: str, metavar: str | None = None, **limits: Any) -> Any:
+    """An option in a group of the help page."""
+    return typer.Option(name, metavar=metavar, rich_help_panel=panel, help=text, **limits)
 
 
 def register(app: typer.Typer) -> None:
@@ -43,170 +42,74 @@ def register(app: typer.Typer) -> None:
 def train(
     *,
     data: Annotated[
-        Path | None,
-        typer.Option(
-            "--data", metavar="PATH", rich_help_panel=DATA, help="FER2013, MNIST, CSV of pixels, or class folders."
-        ),
+        Path | None, _option(DATA, "--data", "FER2013, MNIST, CSV of pixels, or class folders.", "PATH")
     ] = None,
     exclude: Annotated[
-        Path | None,
-        typer.Option(
-            "--exclude", metavar="FILE", rich_help_panel=DATA, help="Rows to exclude, as listed by mien data audit."
-        ),
+        Path | None, _option(DATA, "--exclude", "Rows to exclude, as listed by mien data audit.", "FILE")
     ] = None,
     validation_share: Annotated[
-        float | None,
-        typer.Option(
-            "--validation-share", metavar="X", rich_help_panel=DATA, help="Share to hold out if unsplit [0.1]."
-        ),
+        float | None, _option(DATA, "--validation-share", "Share to hold out if unsplit [0.1].", "X")
     ] = None,
     balance: Annotated[
-        str | None,
-        typer.Option(
-            "--balance", metavar="KIND", rich_help_panel=DATA, help="Class imbalance: none, weights, or logits."
-        ),
+        str | None, _option(DATA, "--balance", "Class imbalance: none, weights, or logits.", "KIND")
     ] = None,
     copy_paste: Annotated[
-        Path | None,
-        typer.Option(
-            "--copy-paste", metavar="PATH", rich_help_panel=DATA, help="Face detector: crops to paste into scenes."
-        ),
+        Path | None, _option(DATA, "--copy-paste", "Face detector: crops to paste into scenes.", "PATH")
     ] = None,
-    fold: Annotated[
-        str | None,
-        typer.Option(
-            "--fold", metavar="K/N", rich_help_panel=DATA, help="Cross-fitting: exclude fold K of N, K from 0."
-        ),
-    ] = None,
+    fold: Annotated[str | None, _option(DATA, "--fold", "Cross-fitting: exclude fold K of N, K from 0.", "K/N")] = None,
     arch: Annotated[
-        str | None,
-        typer.Option(
-            "--arch", metavar="NAME", rich_help_panel=MODEL, help="Architecture [compact]; see mien models networks."
-        ),
+        str | None, _option(MODEL, "--arch", "Architecture [compact]; see mien models networks.", "NAME")
     ] = None,
     config: Annotated[
-        str | None,
-        typer.Option(
-            "--config", metavar="FILE", rich_help_panel=MODEL, help="Training config: a TOML file, or a shipped name."
-        ),
+        str | None, _option(MODEL, "--config", "Training config: a TOML file, or a shipped name.", "FILE")
     ] = None,
     weights: Annotated[
-        str | None,
-        typer.Option(
-            "--weights", metavar="NAME", rich_help_panel=MODEL, help="Initial weights: model, run, imagenet, none, .h5."
-        ),
+        str | None, _option(MODEL, "--weights", "Initial weights: model, run, imagenet, none, .h5.", "NAME")
     ] = None,
     fine_tune: Annotated[
-        int | None,
-        typer.Option(
-            "--fine-tune", metavar="N", min=0, rich_help_panel=MODEL, help="Transfer: train the last N blocks too."
-        ),
+        int | None, _option(MODEL, "--fine-tune", "Transfer: train the last N blocks too.", "N", min=0)
     ] = None,
     licence: Annotated[
-        str | None,
-        typer.Option(
-            "--licence", metavar="TEXT", rich_help_panel=MODEL, help="Licence of the weights, for the model card."
-        ),
+        str | None, _option(MODEL, "--licence", "Licence of the weights, for the model card.", "TEXT")
     ] = None,
     epochs: Annotated[
-        int | None,
-        typer.Option(
-            "--epochs", metavar="N", rich_help_panel=OPTIMIZATION, help="Number of epochs; validation after each one."
-        ),
+        int | None, _option(OPTIMIZATION, "--epochs", "Number of epochs; validation after each one.", "N")
     ] = None,
-    batch: Annotated[
-        int | None, typer.Option("--batch", metavar="N", rich_help_panel=OPTIMIZATION, help="Images per step.")
-    ] = None,
-    learning_rate: Annotated[
-        float | None,
-        typer.Option("--learning-rate", metavar="X", rich_help_panel=OPTIMIZATION, help="Peak learning rate."),
-    ] = None,
+    batch: Annotated[int | None, _option(OPTIMIZATION, "--batch", "Images per step.", "N")] = None,
+    learning_rate: Annotated[float | None, _option(OPTIMIZATION, "--learning-rate", "Peak learning rate.", "X")] = None,
     schedule: Annotated[
-        str | None,
-        typer.Option(
-            "--schedule",
-            metavar="KIND",
-            rich_help_panel=OPTIMIZATION,
-            help="Learning rate: cosine, linear, constant, plateau.",
-        ),
+        str | None, _option(OPTIMIZATION, "--schedule", "Learning rate: cosine, linear, constant, plateau.", "KIND")
     ] = None,
-    optimizer: Annotated[
-        str | None, typer.Option("--optimizer", metavar="KIND", rich_help_panel=OPTIMIZATION, help="sgd or adamw.")
-    ] = None,
+    optimizer: Annotated[str | None, _option(OPTIMIZATION, "--optimizer", "sgd or adamw.", "KIND")] = None,
     patience: Annotated[
-        int | None,
-        typer.Option(
-            "--patience", metavar="N", rich_help_panel=OPTIMIZATION, help="Early stopping after N epochs; 0: off."
-        ),
+        int | None, _option(OPTIMIZATION, "--patience", "Early stopping after N epochs; 0: off.", "N")
     ] = None,
-    seed: Annotated[
-        int | None,
-        typer.Option("--seed", metavar="N", rich_help_panel=OPTIMIZATION, help="Same seed, same run, bit for bit."),
-    ] = None,
+    seed: Annotated[int | None, _option(OPTIMIZATION, "--seed", "Same seed, same run, bit for bit.", "N")] = None,
     search: Annotated[
-        int | None,
-        typer.Option(
-            "--search", metavar="N", min=1, rich_help_panel=OPTIMIZATION, help="Hyperparameter search with N trials."
-        ),
+        int | None, _option(OPTIMIZATION, "--search", "Hyperparameter search with N trials.", "N", min=1)
     ] = None,
     teacher: Annotated[
-        str | None,
-        typer.Option(
-            "--teacher",
-            metavar="NAMES",
-            rich_help_panel=DISTILLATION,
-            help="Online distillation: models by commas, or none.",
-        ),
+        str | None, _option(DISTILLATION, "--teacher", "Online distillation: models by commas, or none.", "NAMES")
     ] = None,
     soft_labels: Annotated[
-        str | None,
-        typer.Option(
-            "--soft-labels",
-            metavar="FILE",
-            rich_help_panel=DISTILLATION,
-            help="File of mien soft-labels, fer2013, or none.",
-        ),
+        str | None, _option(DISTILLATION, "--soft-labels", "File of mien soft-labels, fer2013, or none.", "FILE")
     ] = None,
     distillation_weight: Annotated[
-        float | None,
-        typer.Option(
-            "--distillation-weight",
-            metavar="X",
-            rich_help_panel=DISTILLATION,
-            help="Weight of the teacher in the loss, 0 to 1.",
-        ),
+        float | None, _option(DISTILLATION, "--distillation-weight", "Weight of the teacher in the loss, 0 to 1.", "X")
     ] = None,
-    out: Annotated[
-        Path, typer.Option("--out", metavar="DIR", rich_help_panel=RUN, help="Run directory: weights, history, model.")
-    ],
-    resume: Annotated[
-        bool, typer.Option("--resume", rich_help_panel=RUN, help="Continue the run in --out bit for bit.")
-    ] = False,
+    out: Annotated[Path, _option(RUN, "--out", "Run directory: weights, history, model.", "DIR")],
+    resume: Annotated[bool, _option(RUN, "--resume", "Continue the run in --out bit for bit.")] = False,
     checkpoint_minutes: Annotated[
-        float,
-        typer.Option(
-            "--checkpoint-minutes", metavar="X", min=0.0, rich_help_panel=RUN, help="Between checkpoints in an epoch."
-        ),
+        float, _option(RUN, "--checkpoint-minutes", "Between checkpoints in an epoch.", "X", min=0.0)
     ] = 10.0,
-    tensorboard: Annotated[
-        bool, typer.Option("--tensorboard", rich_help_panel=RUN, help="Write a TensorBoard log into --out.")
-    ] = False,
+    tensorboard: Annotated[bool, _option(RUN, "--tensorboard", "Write a TensorBoard log into --out.")] = False,
     precision: Annotated[
-        str | None,
-        typer.Option(
-            "--precision", metavar="KIND", rich_help_panel=HARDWARE, help="float32, mixed_bfloat16 or mixed_float16."
-        ),
+        str | None, _option(HARDWARE, "--precision", "float32, mixed_bfloat16 or mixed_float16.", "KIND")
     ] = None,
     on_device: Annotated[
-        bool,
-        typer.Option("--on-device", rich_help_panel=HARDWARE, help="Keep the data on the GPU, augment it there (JAX)."),
+        bool, _option(HARDWARE, "--on-device", "Keep the data on the GPU, augment it there (JAX).")
     ] = False,
-    devices: Annotated[
-        int,
-        typer.Option(
-            "--devices", metavar="N", min=1, rich_help_panel=HARDWARE, help="Devices that share a batch (JAX)."
-        ),
-    ] = 1,
+    devices: Annotated[int, _option(HARDWARE, "--devices", "Devices that share a batch (JAX).", "N", min=1)] = 1,
 ) -> None:
     """Train a network on a data set and export it as an ONNX model file.
 
