@@ -46,7 +46,7 @@ def test_crops_are_pasted_and_remembered(here, tmp_path):
         (tmp_path / "crops" / name).mkdir(parents=True)
         face = Image.fromarray(astronaut()[66:166, 172:272]).convert("L").resize((48, 48))
         face.save(tmp_path / "crops" / name / "1.png")
-    done = here("train", "--data", "drawn", "--out", "run", *QUICK, "--teacher", "faces", "--paste", "crops")
+    done = here("train", "--data", "drawn", "--out", "run", *QUICK, "--teacher", "faces", "--copy-paste", "crops")
     assert done.code == 0, done.err
     config = tomllib.loads((tmp_path / "run" / "config.toml").read_text())
     assert (config["teacher"], config["copy_paste"]) == ("faces", str(tmp_path / "crops"))
@@ -67,10 +67,10 @@ def test_the_teacher_is_asked_for_by_name(here, tmp_path):
         (["--teacher", "haar"], "expected yunet, or a detector's .onnx file, to learn from; received 'haar'"),
         (["--teacher", "gone.onnx"], "gone.onnx"),
         (
-            ["--teacher", "none", "--paste", "crops"],
+            ["--teacher", "none", "--copy-paste", "crops"],
             "expected face crops to paste with the face detector",
         ),
-        (["--teacher", "faces", "--paste", "gone"], "expected a data set at"),
+        (["--teacher", "faces", "--copy-paste", "gone"], "expected a data set at"),
         (["--search", "2"], "received the face detector"),
     ],
     ids=" ".join,

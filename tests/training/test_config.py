@@ -98,7 +98,7 @@ def test_a_choice_outside_its_range_is_refused(choice: str, value: object) -> No
     [
         ({"teacher": "large", "soft_labels": "fer2013"}, "a teacher or soft labels; received both"),
         ({"teacher": "yunet,a.onnx", "network": "face-detector"}, "one for the face detector"),
-        ({"teacher": "large", "distillation_weight": 0.0}, "a soft_share above 0 with a teacher"),
+        ({"teacher": "large", "distillation_weight": 0.0}, "a distillation_weight above 0 with a teacher"),
         ({"copy_paste": "fer2013.csv"}, "face crops to paste with the face detector and a teacher only"),
         (
             {"copy_paste": "fer2013.csv", "network": "face-detector"},

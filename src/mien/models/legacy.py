@@ -35,6 +35,9 @@ CONFIG_FIELDS = MappingProxyType(
 )
 """Training configs (recipes of 0.1.0)."""
 
+SHIPPED_CONFIGS = MappingProxyType({"compact-taught": "compact-distilled"})
+"""Configs that ship."""
+
 AUGMENTATION_FIELDS = MappingProxyType({"light": "brightness", "erase": "random_erasing"})
 EPOCH_FIELDS = MappingProxyType({"rate": "learning_rate", "pictures_a_second": "images_per_second"})
 """Lines of a run's history."""
