@@ -237,6 +237,6 @@ display(Image.fromarray(accuracies_image(SHIFTS, shifted, "pixels moved to the r
 # - What a network should not care about (a shift, a turn) is either built in (convolution, pooling) or shown to it
 #   (augmentation). Best both.
 #
-# To try: `mien train --data data/mnist --model digits-conv --out runs/digits` teaches it from the command line, by its
+# To try: `mien train --data data/mnist --arch digits-conv --out runs/digits` teaches it from the command line, by its
 # own config; `np.roll(..., axis=1)` moves the digits down; a dense network with `augmentation=own`: does augmentation
 # alone do it?

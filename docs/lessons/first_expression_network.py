@@ -132,7 +132,7 @@ print(config.to_toml())
 # %% [markdown]
 # ## Teach it
 #
-# `mien train --data fer2013.csv --model two-conv --out runs/first` does this step and the export below. A run that is
+# `mien train --data fer2013.csv --arch two-conv --out runs/first` does this step and the export below. A run that is
 # stopped goes on where it was; run this cell again after Ctrl-C, or again when it is done: nothing is taught twice.
 
 # %%
@@ -254,6 +254,6 @@ display(Image.fromarray(draw(portrait, result.predictions)))
 # shipped `compact` 71 %; one person about 65 %, since the labels themselves are disputed. What any of them names is the
 # expression *shown*. What a person feels is not in the image.
 #
-# To try: all faces and 20 epochs (`mien train --data fer2013.csv --model two-conv --out runs/all`);
+# To try: all faces and 20 epochs (`mien train --data fer2013.csv --arch two-conv --out runs/all`);
 # `--model deep-conv`; your own faces in folders, `faces/happy/*.jpg`, which `mien collect` helps to take;
 # `--balance weights` for the rare expressions: what happens to macro-F1, and what to the accuracy?

@@ -115,7 +115,7 @@ if not REAL:
 # What do copies do to a figure? Here is a "model" that has learnt nothing but its images by heart: it answers with
 # the label of the most similar image of Training. Look at what it gets on the copies, and what is left without
 # them. (`mien data audit DATA --out DIR` does this for your data, with a page to look at and a list of rows to leave
-# out: `mien train --without`.)
+# out: `mien train --exclude`.)
 
 # %%
 truth = test.truths[0]

@@ -294,9 +294,9 @@ else:
 # ## With ImageNet's weights
 #
 # ```
-# mien train --data fer2013.csv --model mobilenet --out runs/m                    # fetched by Keras, new layers
-# mien train --data fer2013.csv --model mobilenet --fine-tune 3 --out runs/m3     # and the last three blocks
-# mien train --data fer2013.csv --model resnet50 --weights FILE.h5 --out runs/r   # a file of your own
+# mien train --data fer2013.csv --arch mobilenet --out runs/m                    # fetched by Keras, new layers
+# mien train --data fer2013.csv --arch mobilenet --fine-tune 3 --out runs/m3     # and the last three blocks
+# mien train --data fer2013.csv --arch resnet50 --weights FILE.h5 --out runs/r   # a file of your own
 # mien evaluate --data fer2013.csv --model runs/m --model runs/m3 --out report    # is the difference more than chance?
 # ```
 #

@@ -1,4 +1,4 @@
-"""``mien train --model face-detector`` and what takes the file that it writes."""
+"""``mien train --arch face-detector`` and what takes the file that it writes."""
 
 from __future__ import annotations
 
