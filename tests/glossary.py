@@ -51,7 +51,9 @@ INSTEAD = {
     r"--without|--leave-out|--alike|--mask": "--exclude, --exclude-label, --similarity, --anonymize",
     r"rooms?|house": "package, module",
 }
-BANNED = re.compile("|".join(rf"(?P<g{number}>(?<![\w-]){word}(?![\w-]))" for number, word in enumerate(INSTEAD)), re.I)
+BANNED = re.compile(
+    "|".join(rf"(?P<g{number}>(?<![\w-])(?:{word})(?![\w-]))" for number, word in enumerate(INSTEAD)), re.I
+)
 ALLOWED = re.compile(r"answer key|question[- ]and[- ]answer|living room|room for|teacher", re.I)
 """What reads like an old word and is none: a teacher is the field's word in distillation."""
 
