@@ -3,8 +3,8 @@
     KERAS_BACKEND=torch python benchmarks/training.py
     KERAS_BACKEND=tensorflow python benchmarks/training.py --data FER2013_FOLDER --out docs/gpu_training.md
 
-Plain Keras is what tutorials use: Keras' own layers in float32, standardised pixels, Adam, ``model.fit`` over arrays, or
-over an ``ImageDataGenerator`` that rotates, shifts, shears, zooms and flips. mien trains with the network's own config,
+Plain Keras is what tutorials use: Keras' own layers in float32, standardised pixels, Adam, ``model.fit`` over arrays,
+or over an ``ImageDataGenerator`` that rotates, shifts, shears, zooms and flips. mien trains with the network's own config,
 including its precision; the rows without augmentation only turn that off. All take turns in one process on one backend.
 Each figure is the median over the rounds of an epoch after a warm-up epoch.
 """
