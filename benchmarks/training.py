@@ -4,9 +4,9 @@
     KERAS_BACKEND=tensorflow python benchmarks/training.py --data FER2013_FOLDER --out docs/gpu_training.md
 
 Plain Keras is what tutorials use: Keras' own layers in float32, standardised pixels, Adam, ``model.fit`` over arrays,
-or over an ``ImageDataGenerator`` that rotates, shifts, shears, zooms and flips. mien trains with the network's own config,
-including its precision; the rows without augmentation only turn that off. All take turns in one process on one backend.
-Each figure is the median over the rounds of an epoch after a warm-up epoch.
+or over an ``ImageDataGenerator`` that rotates, shifts, shears, zooms and flips. mien trains with the network's own
+config, including its precision; the rows without augmentation only turn that off. All take turns in one process on one
+backend. Each figure is the median over the rounds of an epoch after a warm-up epoch.
 """
 
 from __future__ import annotations

@@ -203,6 +203,13 @@ def test_a_database_that_can_t_be_read_is_refused(tmp_path: Path, broken: bytes)
         searched(tmp_path, 2)
 
 
+def test_a_search_of_the_first_edition_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "search.json").write_text("{}")
+    with pytest.raises(TrainingError, match=r"received one of 0\.1\.0 .* choose another --out"):
+        searched(tmp_path, 1)
+    assert not (tmp_path / DATABASE).exists()
+
+
 def test_optuna_itself_reads_the_study(tmp_path: Path) -> None:
     import optuna
 

@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     TrainFunction = Callable[[TrainingConfig, Path, Report], object]
 
 DATABASE, TABLE, BEST_CONFIG = "search.db", "trials.csv", "best.toml"
+OLD_RECORD = "search.json"  # of mien 0.1.0
 STUDY_NAME = "mien"
 
 RANDOM_TRIALS = 8
@@ -198,6 +199,11 @@ class _Study:
 
         optuna.logging.set_verbosity(optuna.logging.WARNING)
         self._config, self._out = config, out
+        if (out / OLD_RECORD).is_file():
+            raise TrainingError(
+                f"expected a search of this version of mien in {out}; received one of 0.1.0 ({OLD_RECORD}). Its runs, "
+                f"{TABLE} and {BEST_CONFIG} stay readable; choose another --out for a new search"
+            )
         self._space = dict(space(config))
         self._study = self._opened(out / DATABASE)
         begun = self._study.user_attrs
