@@ -187,23 +187,23 @@ def main() -> None:
     parser.add_argument("--images", type=int, default=6400)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--out", type=Path, help="a page with a block 'training-BACKEND'")
-    asked = parser.parse_args()
+    arguments = parser.parse_args()
     backend, load_before = prepare_backend(), busy()
-    if asked.data:
-        data = load(asked.data).split(TRAINING).select(np.arange(asked.images))
+    if arguments.data:
+        data = load(arguments.data).split(TRAINING).select(np.arange(arguments.images))
         data = dataclasses.replace(data, truths=data.truths[:1])
     else:
-        data = crops_of_portrait(asked.images)
+        data = crops_of_portrait(arguments.images)
     print(f"measuring on {backend}, {len(data)} images of {data.name}", file=sys.stderr)
-    section = training(data, asked.rounds)
+    section = training(data, arguments.rounds)
     import keras
 
     below = f"{today()}, keras {keras.__version__} on {backend}, {machine()}" + (
         f"; **load {load_before:.1f} before the run**" if load_before else ""
     )
     text = f"{section.markdown}\n\n<sub>{below}.</sub>"
-    if asked.out:
-        write_text(asked.out, fill(asked.out.read_text(encoding="utf-8"), {f"training-{backend}": text}))
+    if arguments.out:
+        write_text(arguments.out, fill(arguments.out.read_text(encoding="utf-8"), {f"training-{backend}": text}))
     else:
         print(text)
 

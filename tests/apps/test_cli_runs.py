@@ -34,7 +34,7 @@ def rows_of(out):
     return [line.split() for line in out.splitlines() if line.strip().startswith("runs")]
 
 
-def test_runs_are_listed_by_accuracy_with_what_is_wrong_below(ran, folder, told):
+def test_runs_are_listed_by_accuracy_with_notes_below(ran, folder, told):
     code, out, err = ran("runs", "runs")
     assert code == 0
     done, stopped, torn = rows_of(out)
@@ -75,7 +75,7 @@ def test_a_folder_without_runs_is_wrong_usage(mien, folder, name):
     assert "'mien train --out RUN' makes one" in err
 
 
-def test_the_folder_runs_is_looked_at_unless_told_otherwise(ran, folder):
+def test_the_default_folder_is_runs(ran, folder):
     done = ran("runs", "--json")
     assert done.code == 0, done.err
     assert len(done.out.splitlines()) == 3
@@ -116,7 +116,7 @@ def test_counts_have_three_digits(count, words):
     assert _short(count) == words
 
 
-def test_the_end_of_a_run_tells_scores_and_what_to_do_next(folder, capsys, told, own_scores):
+def test_the_summary_has_scores_and_next_steps(folder, capsys, told, own_scores):
     show_summary(folder / "done")
     out, err = capsys.readouterr()
     assert out == ""

@@ -39,7 +39,7 @@ def soft_labels_of(run):
 
 @trained
 @pytest.mark.train
-def test_from_folds_to_a_network_that_learns_from_soft_labels(here, fer2013, tmp_path):
+def test_distillation_by_cross_fitting(here, fer2013, tmp_path):
     for fold in ("0/2", "1/2"):
         done = here("train", "--data", fer2013, "--out", f"t{fold[0]}", *TINY, "--fold", fold)
         assert done.code == 0, done.err
@@ -104,7 +104,7 @@ def test_from_folds_to_a_network_that_learns_from_soft_labels(here, fer2013, tmp
 
 @trained
 @pytest.mark.train
-def test_a_network_learns_from_teachers_that_it_asks(here, fer2013, tmp_path):
+def test_online_distillation(here, fer2013, tmp_path):
     for seed in (0, 1):
         assert here("train", "--data", fer2013, "--out", f"t{seed}", *TINY, "--seed", seed).code == 0
     asked = ["--teacher", "t0/model.onnx, t1/model.onnx"]

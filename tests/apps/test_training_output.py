@@ -30,10 +30,10 @@ def test_a_step_in_words() -> None:
 
 
 def test_without_a_terminal_steps_are_silent(capsys: pytest.CaptureFixture[str]) -> None:
-    with progress_printer(40) as tell:
-        tell(STEP)
-        tell(EPOCH)
-        tell("resuming after 3 of 40 epochs")
+    with progress_printer(40) as report:
+        report(STEP)
+        report(EPOCH)
+        report("resuming after 3 of 40 epochs")
     out, err = capsys.readouterr()
     assert out == ""
     assert err == f"{epoch_line(EPOCH, 40)}\nresuming after 3 of 40 epochs\n"
@@ -43,9 +43,9 @@ def test_a_terminal_has_a_live_line(capsys: pytest.CaptureFixture[str], monkeypa
     monkeypatch.setenv("FORCE_COLOR", "1")
     monkeypatch.setenv("COLUMNS", "160")
     monkeypatch.setenv("TERM", "xterm-256color")
-    with progress_printer(40) as tell:
-        tell(STEP)
-        tell(EPOCH)
+    with progress_printer(40) as report:
+        report(STEP)
+        report(EPOCH)
     out, err = capsys.readouterr()
     assert out == ""
     assert "epoch 3/40" in err

@@ -1,4 +1,4 @@
-"""What the networks of these tests are taught: drawn stripes, turned by eighths, and quick runs over them."""
+"""The training data of these tests, drawn stripes in eight directions, and quick runs on it."""
 
 from __future__ import annotations
 
@@ -42,8 +42,8 @@ def stripes(turns: np.ndarray, size: int, channels: int, seed: int) -> np.ndarra
     return np.repeat(np.clip(grey, 0, 255).astype(np.uint8)[..., None], channels, axis=3)
 
 
-def one_hot(answers: np.ndarray, labels: int) -> np.ndarray:
-    return np.eye(labels, dtype=np.float32)[answers]
+def one_hot(targets: np.ndarray, labels: int) -> np.ndarray:
+    return np.eye(labels, dtype=np.float32)[targets]
 
 
 def drawn(each: int, size: int = 24, channels: int = 1, seed: int = 0) -> Dataset:
@@ -82,7 +82,7 @@ def drawn_with_votes(each: int, size: int = 24) -> Dataset:
 
 @dataclass(frozen=True)
 class TrainedRun:
-    """A finished run with all that went into it and was told of it."""
+    """A finished run with its inputs and the events that it reported."""
 
     folder: Path
     training: Dataset

@@ -28,7 +28,7 @@ def cell(pixels: np.ndarray, column: int, row: int) -> np.ndarray:
 
 
 @pytest.mark.parametrize("channels", [1, 3])
-def test_what_is_shown_is_what_the_run_learns_from(channels: int, tmp_path: Path) -> None:
+def test_the_sheet_shows_the_training_images_of_the_run(channels: int, tmp_path: Path) -> None:
     config = TrainingConfig(epochs=31, fine_tune_epochs=5, augmentation=replace(Augmentation(), mixup=0.0))
     pixels = sheet(tmp_path, config, channels)
     data = drawn(each=4, size=28, channels=channels)

@@ -63,7 +63,7 @@ def assert_same(one: Checkpoint | None, other: Checkpoint) -> None:
 
 
 def silent(words: str) -> None:
-    raise AssertionError(f"nothing should be told; received {words!r}")
+    raise AssertionError(f"nothing should be messages; received {words!r}")
 
 
 def saved(folder: Path, *checkpoints: Checkpoint) -> Checkpoints:
@@ -133,11 +133,11 @@ def removed(path: Path) -> None:
 def test_harm_is_noticed_and_the_one_before_used(name: str, harm: Callable[[Path], None], tmp_path: Path) -> None:
     kept = saved(tmp_path, checkpoint(1), checkpoint(2))
     harm(tmp_path / "checkpoints" / "epoch-0002" / name)
-    told: list[str] = []
-    assert_same(kept.newest(told.append), checkpoint(1))
-    assert len(told) == 1
-    assert "epoch-0002" in told[0]
-    assert "skipped for the one before" in told[0]
+    messages: list[str] = []
+    assert_same(kept.newest(messages.append), checkpoint(1))
+    assert len(messages) == 1
+    assert "epoch-0002" in messages[0]
+    assert "skipped for the one before" in messages[0]
 
 
 def test_every_flipped_bit_of_a_manifest_is_noticed_or_harmless(tmp_path: Path) -> None:
@@ -146,8 +146,8 @@ def test_every_flipped_bit_of_a_manifest_is_noticed_or_harmless(tmp_path: Path) 
     content = manifest.read_bytes()
     for at in range(len(content)):
         manifest.write_bytes(content[:at] + bytes([content[at] ^ 0x04]) + content[at + 1 :])
-        told: list[str] = []
-        assert_same(kept.newest(told.append), checkpoint(1 if told else 2))
+        messages: list[str] = []
+        assert_same(kept.newest(messages.append), checkpoint(1 if messages else 2))
 
 
 def test_all_damaged_is_an_error_that_says_so(tmp_path: Path) -> None:
@@ -167,9 +167,9 @@ def test_a_pickle_is_not_read(tmp_path: Path) -> None:
     manifest = json.loads((folder / MANIFEST).read_bytes())
     manifest["sha256"]["model.npz"] = sha256(content.getvalue()).hexdigest()
     (folder / MANIFEST).write_text(json.dumps(manifest))
-    told: list[str] = []
-    assert_same(kept.newest(told.append), checkpoint(1))
-    assert "allow_pickle" in told[0]
+    messages: list[str] = []
+    assert_same(kept.newest(messages.append), checkpoint(1))
+    assert "allow_pickle" in messages[0]
 
 
 class Killed(BaseException):
@@ -230,7 +230,7 @@ def test_a_full_disk_leaves_the_last_whole_one(small_disk: Path) -> None:
     assert_same(kept.newest(silent), checkpoint(1, size=5000))
 
 
-def test_a_folder_that_may_only_be_read_is_told_of(tmp_path: Path) -> None:
+def test_a_read_only_folder_is_reported(tmp_path: Path) -> None:
     kept = saved(tmp_path, checkpoint(1))
     (tmp_path / "checkpoints").chmod(0o500)
     if os.access(tmp_path / "checkpoints", os.W_OK):
@@ -241,14 +241,14 @@ def test_a_folder_that_may_only_be_read_is_told_of(tmp_path: Path) -> None:
     (tmp_path / "checkpoints").chmod(0o700)
 
 
-def test_a_format_of_another_version_is_told_of(tmp_path: Path) -> None:
+def test_another_format_version_is_reported(tmp_path: Path) -> None:
     kept = saved(tmp_path, checkpoint(1))
     manifest = tmp_path / "checkpoints" / "epoch-0001" / MANIFEST
     manifest.write_text(manifest.read_text().replace('"format": 1', '"format": 9'))
-    told: list[str] = []
+    messages: list[str] = []
     with pytest.raises(TrainingError, match="damaged"):
-        kept.newest(told.append)
-    assert "has the format 9; this mien reads 1" in told[0]
+        kept.newest(messages.append)
+    assert "has the format 9; this mien reads 1" in messages[0]
 
 
 def test_moments_are_in_order() -> None:

@@ -71,7 +71,7 @@ def test_adjusted_logits_are_those_of_the_class_s_share_more() -> None:
     assert float(AdjustedCrossentropy(shares, 0.1)(targets, logits)) == pytest.approx(expected, rel=1e-5)
 
 
-def test_an_untaught_network_is_made_to_favour_no_class() -> None:
+def test_an_untrained_network_favours_no_class() -> None:
     """At equal logits the loss pulls towards the shares only as far as they are not what is known anyway."""
     shares = np.array([0.9, 0.1])
     loss = AdjustedCrossentropy(shares, 0.0)

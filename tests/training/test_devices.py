@@ -58,7 +58,7 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
 
 
 @on_jax
-def test_two_devices_learn_what_one_does(runs: tuple[Path, Path]) -> None:
+def test_two_devices_take_the_steps_of_one(runs: tuple[Path, Path]) -> None:
     one, two = (read_run(run) for run in runs)
     assert len(one.history) == len(two.history) == 2
     assert numbers(two) == pytest.approx(numbers(one), rel=1e-4)
@@ -75,7 +75,9 @@ def test_weights_statistics_momenta_and_averages_are_those_of_one_device(runs: t
 
 
 @on_jax
-def test_two_processes_learn_what_one_device_does_and_the_first_writes(runs: tuple[Path, Path], tmp_path: Path) -> None:
+def test_two_processes_take_the_steps_of_one_device_and_the_first_writes(
+    runs: tuple[Path, Path], tmp_path: Path
+) -> None:
     with socket() as free:
         free.bind(("127.0.0.1", 0))
         address = f"127.0.0.1:{free.getsockname()[1]}"
@@ -92,7 +94,7 @@ def test_two_processes_learn_what_one_device_does_and_the_first_writes(runs: tup
     assert numbers(read_run(run)) == pytest.approx(numbers(read_run(runs[0])), rel=1e-4)
 
 
-def test_alone_a_process_writes_where_it_is_told(tmp_path: Path) -> None:
+def test_a_single_process_writes_to_the_output_directory(tmp_path: Path) -> None:
     with output_directory(tmp_path, go_on=True) as own:
         assert own == tmp_path
 

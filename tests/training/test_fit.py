@@ -52,7 +52,7 @@ def test_a_run_directory_holds_config_facts_history_samples_and_weights(single: 
     ]
 
 
-def test_a_run_directory_tells_of_its_run(double: TrainedRun) -> None:
+def test_a_run_directory_describes_its_run(double: TrainedRun) -> None:
     run = read_run(double.folder)
     assert (run.config, run.history, run.finished) == (double.config, double.run.history, True)
     run_info = run.run_info
@@ -63,17 +63,17 @@ def test_a_run_directory_tells_of_its_run(double: TrainedRun) -> None:
     assert dict(run_info.versions)["keras"] == keras.__version__
 
 
-def test_what_is_told_is_each_step_and_each_epoch(single: TrainedRun) -> None:
+def test_each_step_and_each_epoch_is_reported(single: TrainedRun) -> None:
     steps = 384 // single.config.batch
-    steps_told = [(news.epoch, news.step) for news in single.events if isinstance(news, Progress)]
-    assert steps_told == [(epoch, step) for epoch in (1, 2, 3) for step in range(1, steps + 1)]
-    assert [news for news in single.events if not isinstance(news, Progress)] == list(single.run.history)
+    reported_steps = [(event.epoch, event.step) for event in single.events if isinstance(event, Progress)]
+    assert reported_steps == [(epoch, step) for epoch in (1, 2, 3) for step in range(1, steps + 1)]
+    assert [event for event in single.events if not isinstance(event, Progress)] == list(single.run.history)
     assert isinstance(single.events[steps], Epoch)
 
 
 def test_progress_is_that_of_the_epoch_so_far(single: TrainedRun) -> None:
-    told = [news for news in single.events if isinstance(news, Progress)]
-    for progress in told:
+    events = [event for event in single.events if isinstance(event, Progress)]
+    for progress in events:
         assert (progress.epochs, progress.steps) == (3, 12)
         assert 0 <= progress.accuracy <= 1
         assert 0 <= progress.waiting < 1
@@ -82,10 +82,10 @@ def test_progress_is_that_of_the_epoch_so_far(single: TrainedRun) -> None:
         if progress.step == progress.steps:
             epoch = single.run.history[progress.epoch - 1]
             assert (progress.loss, progress.accuracy) == (epoch.loss, epoch.accuracy)
-    assert told[-1].run_seconds_left == 0
+    assert events[-1].run_seconds_left == 0
 
 
-def test_the_history_tells_the_rate_of_the_last_step(single: TrainedRun) -> None:
+def test_the_history_has_the_learning_rate_of_the_last_step(single: TrainedRun) -> None:
     for epoch in single.run.history:
         expected = learning_rate_at(single.config, 12, 12 * epoch.number - 1, single.run.history[: epoch.number - 1])
         assert epoch.learning_rate == expected
@@ -153,7 +153,7 @@ def test_logits_that_are_not_finite_are_refused() -> None:
         evaluate_heads({"classes": np.full((16, 8), np.nan, np.float32)}, data)
 
 
-def test_a_validation_split_without_judged_rows_is_refused() -> None:
+def test_a_validation_split_without_labelled_rows_is_refused() -> None:
     data = drawn(each=2)
     unjudged = replace(data, truths=(replace(data.truths[0], judged=np.zeros(16, np.bool_)),))
     with pytest.raises(TrainingError, match="expected validation rows with a label of the head 'classes'"):

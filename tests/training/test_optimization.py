@@ -78,7 +78,7 @@ def test_a_run_ends_after_its_epochs_or_its_patience(
     assert is_finished(chosen, epochs(*validation_scores)) == finished
 
 
-def test_the_best_epoch_is_the_first_of_the_highest_merit() -> None:
+def test_the_best_epoch_is_the_first_with_the_highest_validation_score() -> None:
     assert best_epoch(epochs(0.2, 0.7, 0.3, 0.7)) == 2
 
 

@@ -45,16 +45,16 @@ def small(votes: bool = False) -> Dataset:
 
 
 def trained(
-    run: Path, config: TrainingConfig, data: Dataset, tell: Callable[[TrainEvent], None], **options: object
+    run: Path, config: TrainingConfig, data: Dataset, report: Callable[[TrainEvent], None], **options: object
 ) -> Run:
-    return fit(data.split(TRAINING), data.split(PUBLIC_TEST), config, run, tell, Options(**options))
+    return fit(data.split(TRAINING), data.split(PUBLIC_TEST), config, run, report, Options(**options))
 
 
 def stopping(*places: tuple[int, int]) -> Callable[[TrainEvent], None]:
     """A listener that presses Ctrl-C after a step of an epoch, both counted from 1."""
 
-    def listen(news: TrainEvent) -> None:
-        if isinstance(news, Progress) and (news.epoch, news.step) in places:
+    def listen(event: TrainEvent) -> None:
+        if isinstance(event, Progress) and (event.epoch, event.step) in places:
             signal.raise_signal(signal.SIGINT)
 
     return listen
@@ -138,7 +138,7 @@ class Striking(np.ndarray):
         return np.asarray(self).__getitem__(key)
 
 
-def test_a_run_that_was_stopped_while_it_was_judged_ends_as_one_that_was_not(tmp_path: Path) -> None:
+def test_a_run_stopped_during_validation_ends_as_one_that_was_not(tmp_path: Path) -> None:
     config = replace(QUICK, network="nano", epochs=2, batch=16)
     training = small().split(TRAINING)
     validation = drawn(each=300, seed=1).split(PUBLIC_TEST)  # more than one batch of evaluation
@@ -154,8 +154,8 @@ def test_a_run_that_was_stopped_while_it_was_judged_ends_as_one_that_was_not(tmp
 
 
 def test_a_run_that_was_stopped_as_an_epoch_ended_has_that_epoch(tmp_path: Path) -> None:
-    def listen(news: TrainEvent) -> None:
-        if isinstance(news, Epoch):
+    def listen(event: TrainEvent) -> None:
+        if isinstance(event, Epoch):
             signal.raise_signal(signal.SIGINT)
 
     trained(tmp_path / "whole", DENSE, small(), quiet)
@@ -172,7 +172,7 @@ def test_a_run_without_a_checkpoint_begins_again(tmp_path: Path) -> None:
     class Gone(BaseException):
         pass
 
-    def vanish(news: TrainEvent) -> None:
+    def vanish(event: TrainEvent) -> None:
         raise Gone
 
     with pytest.raises(Gone):
@@ -182,14 +182,14 @@ def test_a_run_without_a_checkpoint_begins_again(tmp_path: Path) -> None:
     assert_same_run(tmp_path / "whole", tmp_path / "run")
 
 
-def test_a_damaged_checkpoint_is_told_of_and_costs_no_more_than_time(tmp_path: Path) -> None:
+def test_a_damaged_checkpoint_is_reported_and_costs_only_time(tmp_path: Path) -> None:
     trained(tmp_path / "whole", DENSE, small(), quiet)
     with pytest.raises(Interrupted):
         trained(tmp_path / "run", DENSE, small(), stopping((3, 2)))
     (tmp_path / "run" / "checkpoints" / "epoch-0002-step-000002" / "model.npz").write_bytes(b"torn")
-    told: list[TrainEvent] = []
-    trained(tmp_path / "run", DENSE, small(), told.append, resume=True)
-    words = [news for news in told if isinstance(news, str)]
+    events: list[TrainEvent] = []
+    trained(tmp_path / "run", DENSE, small(), events.append, resume=True)
+    words = [event for event in events if isinstance(event, str)]
     assert "was altered or cut short in model.npz" in words[0]
     assert words[1] == "resuming after 2 of 3 epochs"
     assert_same_run(tmp_path / "whole", tmp_path / "run")
@@ -209,7 +209,7 @@ def test_a_full_disk_ends_the_run_with_words_and_costs_no_more_than_time(tmp_pat
     assert_same_run(tmp_path / "whole", tmp_path / "run")
 
 
-def test_files_beside_the_checkpoints_that_can_not_be_written_end_the_run_with_words(tmp_path: Path) -> None:
+def test_output_files_that_can_not_be_written_end_the_run_with_a_message(tmp_path: Path) -> None:
     with pytest.raises(Interrupted):
         trained(tmp_path / "run", DENSE, small(), stopping((2, 1)))
     (tmp_path / "run" / BEST).unlink()
@@ -232,16 +232,16 @@ def test_checkpoints_within_an_epoch_change_nothing(tmp_path: Path) -> None:
 def test_a_finished_run_is_only_read(tmp_path: Path) -> None:
     done = trained(tmp_path / "run", DENSE, small(), quiet)
     before = {file: file.read_bytes() for file in (tmp_path / "run" / "checkpoints").rglob("*.*")}
-    told: list[TrainEvent] = []
-    again = trained(tmp_path / "run", DENSE, small(), told.append, resume=True)
-    assert told == ["the run is finished after 3 epochs; nothing is left to train"]
+    events: list[TrainEvent] = []
+    again = trained(tmp_path / "run", DENSE, small(), events.append, resume=True)
+    assert events == ["the run is finished after 3 epochs; nothing is left to train"]
     assert again.history == done.history
     for name, values in to_arrays(again.model.weights).items():
         np.testing.assert_array_equal(values, to_arrays(done.model.weights)[name])
     assert {file: file.read_bytes() for file in (tmp_path / "run" / "checkpoints").rglob("*.*")} == before
 
 
-def test_what_lies_beside_the_checkpoints_is_mended(tmp_path: Path) -> None:
+def test_output_files_are_repaired_on_resume(tmp_path: Path) -> None:
     done = trained(tmp_path / "run", DENSE, small(), quiet)
     for name in (BEST, "history.csv", "history.jsonl"):
         (tmp_path / "run" / name).unlink()
@@ -305,11 +305,13 @@ def test_a_directory_without_a_run_can_not_be_resumed(tmp_path: Path) -> None:
         trained(tmp_path / "run", DENSE, small(), quiet, resume=True)
 
 
-def test_a_backend_other_than_the_first_is_told_of(stopped: Path, tmp_path: Path) -> None:
+def test_a_change_of_backend_is_reported(stopped: Path, tmp_path: Path) -> None:
     from shutil import copytree
 
     run = copytree(stopped, tmp_path / "run")
     replace(read_run_info(run), backend="abacus").save(run)
-    told: list[TrainEvent] = []
-    trained(run, DENSE, small(), told.append, resume=True)
-    assert any(isinstance(news, str) and news.startswith("the run began on abacus and goes on on") for news in told)
+    events: list[TrainEvent] = []
+    trained(run, DENSE, small(), events.append, resume=True)
+    assert any(
+        isinstance(event, str) and event.startswith("the run began on abacus and resumes on") for event in events
+    )

@@ -107,7 +107,7 @@ def test_the_history_in_csv_has_a_row_an_epoch(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("lacking", [CONFIG, RUN_INFO])
-def test_a_folder_without_a_run_is_told_of(lacking: str, tmp_path: Path) -> None:
+def test_a_folder_without_a_run_is_refused(lacking: str, tmp_path: Path) -> None:
     (begun(tmp_path, TrainingConfig()) / lacking).unlink()
     assert not is_run(tmp_path)
     with pytest.raises(TrainingError, match="expected a run directory with"):
@@ -125,7 +125,7 @@ def test_a_folder_without_a_run_is_told_of(lacking: str, tmp_path: Path) -> None
         (HISTORY, "\x00"),
     ],
 )
-def test_a_run_that_can_not_be_read_is_told_of(name: str, content: str, tmp_path: Path) -> None:
+def test_a_run_that_can_not_be_read_is_refused(name: str, content: str, tmp_path: Path) -> None:
     (begun(tmp_path, TrainingConfig(), epochs(0.5)) / name).write_text(content)
     with pytest.raises(TrainingError, match="can't be read"):
         read_run(tmp_path)

@@ -18,7 +18,7 @@ def one(run):
     return row
 
 
-def test_a_finished_run_is_told_by_its_records_and_its_model(tmp_path, shipped_model, classifier):
+def test_the_row_of_a_finished_run(tmp_path, shipped_model, classifier):
     """The scores are of the card; network, data and head are told by both, and the card is of the model that runs."""
     row = one(write_run(tmp_path / "run", (0.3, 0.5, 0.4), planned=3, model=shipped_model))
     scores = {(score.head, score.metric): score.value for score in classifier.card.scores}
@@ -44,7 +44,7 @@ def test_a_finished_run_is_told_by_its_records_and_its_model(tmp_path, shipped_m
     }
 
 
-def test_a_run_without_a_model_is_told_by_its_best_epoch(tmp_path):
+def test_the_row_of_a_run_without_a_model_has_its_best_epoch(tmp_path):
     row = one(write_run(tmp_path / "run", (0.3, 0.5, 0.4), planned=3))
     assert (row.state, row.accuracy, row.macro_f1, row.ece) == ("finished", 0.5, 0.4, None)
     assert (row.milliseconds, row.bytes) == (None, None)
@@ -67,7 +67,7 @@ def test_a_run_whose_lock_is_held_is_running(tmp_path):
 
 @pytest.mark.parametrize("name", [CONFIG, RUN_INFO, HISTORY, MODEL])
 @pytest.mark.parametrize("damage", [b"", b"\xff\x00torn", b'{"epoch": '], ids=["empty", "bytes", "torn"])
-def test_a_damaged_file_has_its_reason_told(tmp_path, shipped_model, own_scores, name, damage):
+def test_a_damaged_file_is_explained(tmp_path, shipped_model, own_scores, name, damage):
     run = write_run(tmp_path / "run", (0.5, 0.6), planned=2, model=shipped_model)
     (run / name).write_bytes(damage)
     row = one(run)
@@ -81,7 +81,7 @@ def test_a_damaged_file_has_its_reason_told(tmp_path, shipped_model, own_scores,
     assert row.note
 
 
-def test_the_most_accurate_comes_first_and_what_tells_none_last(tmp_path, shipped_model):
+def test_the_most_accurate_comes_first_and_runs_without_scores_last(tmp_path, shipped_model):
     order = ["good", "shipped", "fair", "begun"]
     write_run(tmp_path / "begun", (), planned=2)
     write_run(tmp_path / "fair", (0.6,), planned=1)

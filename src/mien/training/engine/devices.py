@@ -54,10 +54,10 @@ def data_parallel(count: int, batch: int) -> Iterator[None]:
         )
     _join()
     found = keras.distribution.list_devices()
-    least = 1 if _process()[1] == 1 else len(found)  # a process whose devices are idle would wait forever
-    if not least <= count <= len(found):
+    minimum = 1 if _process()[1] == 1 else len(found)  # a process whose devices are idle would wait forever
+    if not minimum <= count <= len(found):
         raise UsageError(
-            f"expected {least} to {len(found)} devices, as JAX finds them ({', '.join(found)}); received {count}"
+            f"expected {minimum} to {len(found)} devices, as JAX finds them ({', '.join(found)}); received {count}"
         )
     if batch % count:
         raise UsageError(

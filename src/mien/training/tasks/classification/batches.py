@@ -63,10 +63,10 @@ class Batches:
         config, steps = self._config, self._steps_per_pass()
         strength = config.augmentation_of(number)
         for at in range(first // steps, config.repeats):
-            turn = number * config.repeats + at
-            order = generator(config.seed, turn, stream=1).permutation(len(self.data))
-            table = draws(config.seed, turn, len(self.data))
-            mixing = generator(config.seed, turn, stream=2)
+            pass_number = number * config.repeats + at
+            order = generator(config.seed, pass_number, stream=1).permutation(len(self.data))
+            table = draws(config.seed, pass_number, len(self.data))
+            mixing = generator(config.seed, pass_number, stream=2)
             for step in range(steps):
                 rows = order[step * config.batch : (step + 1) * config.batch]
                 share = _mixing_share(mixing, strength.mixup, strength.mixup_share)
