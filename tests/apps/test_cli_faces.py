@@ -23,7 +23,7 @@ def test_a_detector_is_taught_exported_judged_and_used(here, tmp_path):
     folder, run = write_scenes(tmp_path / "drawn"), tmp_path / "run"
     done = here("train", "--data", "drawn", "--out", "run", *QUICK, "--teacher", "none")
     assert (done.code, done.out) == (0, ""), done.err
-    assert "a face from a score of" in done.err
+    assert "score threshold of a face: " in done.err
     assert tomllib.loads((run / "config.toml").read_text())["teacher"] == ""
     assert ModelStore().describe(run / "model.onnx").kind == "detector"
 
@@ -64,7 +64,7 @@ def test_the_teacher_is_asked_for_by_name(here, tmp_path):
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        (["--teacher", "haar"], "expected yunet, or a detector's .onnx file, to learn from; received 'haar'"),
+        (["--teacher", "haar"], "expected yunet, or the .onnx file of a detector, as teacher; received 'haar'"),
         (["--teacher", "gone.onnx"], "gone.onnx"),
         (
             ["--teacher", "none", "--copy-paste", "crops"],

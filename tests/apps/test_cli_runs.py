@@ -120,7 +120,7 @@ def test_the_summary_has_scores_and_next_steps(folder, capsys, told, own_scores)
     show_summary(folder / "done")
     out, err = capsys.readouterr()
     assert out == ""
-    assert "two-conv on fer2013, 2 of 2 epochs in 1.0 minutes; the best is epoch 2" in err
+    assert "two-conv on fer2013, 2 of 2 epochs in 1.0 minutes; best epoch: 2" in err
     (row,) = (line.split() for line in err.splitlines() if line.strip().startswith("fer2013"))
     accuracy, macro_f1, ece = told
     low, high = wilson_interval(round(own_scores["accuracy"] * 3589), 3589)

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 
 from mien.apps.cli.options import printable, say
 from mien.errors import MissingExtraError
-from mien.training.run.history import Epoch, Progress, read_history
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -19,7 +18,7 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from mien.models.card import DetectorCard, ModelCard
-    from mien.training.run.history import TrainEvent
+    from mien.training.run.history import Epoch, Progress, TrainEvent
 
 REDRAW_SECONDS = 10.0
 """The curves are redrawn at most this often during a run, and at its end."""
@@ -34,6 +33,8 @@ def progress_printer(epochs: int) -> Iterator[Callable[[TrainEvent], None]]:
     Args:
         epochs: of the whole run.
     """
+    from mien.training.run.history import Epoch, Progress
+
     with _progress_bar() as show:
 
         def report(event: TrainEvent) -> None:
@@ -105,6 +106,8 @@ def run_logger(out: Path, *, tensorboard: bool) -> Callable[[TrainEvent], None]:
     """
     if tensorboard and find_spec("tensorboard") is None:
         raise MissingExtraError("writing a log for TensorBoard", "tensorboard", "tensorboard")
+    from mien.training.run.history import Epoch
+
     drawn = -REDRAW_SECONDS
     write: Callable[[Epoch], None] | None = None
 
@@ -131,6 +134,7 @@ def _tensorboard_writer(out: Path) -> Callable[[Epoch], None]:
 def draw_curves(out: Path) -> None:
     """Draws RUN/curves.png if matplotlib is installed and an epoch is done; an error is only printed."""
     from mien.training.run.directory import CURVES
+    from mien.training.run.history import read_history
 
     history = read_history(out)
     if not history or find_spec("matplotlib") is None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import keras
 import numpy as np
 
 from mien.errors import TrainingError
@@ -12,6 +11,7 @@ from mien.errors import TrainingError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    import keras
     import numpy.typing as npt
 
     from mien.training.run.checkpoint import Arrays
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 def to_arrays(variables: Sequence[keras.Variable]) -> Arrays:
     """Copies of variables in their order, under names that are the same in every process and on every backend."""
+    import keras
+
     return {name: np.array(keras.ops.convert_to_numpy(variable)) for name, variable in _named(variables).items()}
 
 
@@ -43,6 +45,8 @@ def restore(variables: Sequence[keras.Variable], arrays: Arrays) -> None:
 
 def reseed(model: keras.Model, seed: int, epoch: int, step: int) -> None:
     """Seeds what is random in the network's next step (dropout) by these numbers alone."""
+    import keras
+
     places = seed_states(model)
     numbers = _random_numbers(len(places), seed, epoch, step)
     for place, pair in zip(places, _pairs(numbers), strict=True):
