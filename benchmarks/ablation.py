@@ -1,11 +1,11 @@
-"""What each ingredient of a config is worth: the config, and the same with one thing changed, taught and judged alike.
+"""Ablation study of a training config: the baseline, and variants with one change each.
 
     KERAS_BACKEND=torch python benchmarks/ablation.py --data FER2013_FOLDER --runs runs/ablation --out docs/training.md
-    KERAS_BACKEND=torch python benchmarks/ablation.py --data FER2013_FOLDER --runs runs/ablation --only flip "no EMA"
+    KERAS_BACKEND=torch python benchmarks/ablation.py --data FER2013_FOLDER --runs runs/ablation --only "no flip" AdamW
 
-Every variant is a run of ``mien train`` in a directory of its own, so that a broken-off study goes on where it was, and
-what is taught already is not taught again. Differences are paired: over the same images of PublicTest, with the
-standard error of the mean difference, of all seeds together.
+Every variant is a run of ``mien train`` in a directory of its own, so an interrupted study continues where it was, and
+finished runs are reused. Differences are paired over the images of PublicTest, with the standard error of the mean
+difference, over all seeds.
 """
 
 from __future__ import annotations
@@ -30,50 +30,50 @@ from mien.training.config import TrainingConfig, config_for
 if TYPE_CHECKING:
     import numpy.typing as npt
 
-BASE = "as it is"
-STILL: dict[str, Any] = {"rotate": 0.0, "scale": (1.0, 1.0), "shift": 0.0, "shear": 0.0}
+BASE = "baseline"
+NO_WARP: dict[str, Any] = {"rotate": 0.0, "scale": (1.0, 1.0), "shift": 0.0, "shear": 0.0}
 
 VARIANTS: dict[str, dict[str, Any]] = {
     BASE: {},
     "another seed": {"seed": 1},
     "no FER+ head": {"auxiliary_loss_weight": 0.0},
-    "FER+ counts twice": {"auxiliary_loss_weight": 1.4},
+    "FER+ loss weight doubled": {"auxiliary_loss_weight": 1.4},
     "a teacher's soft labels": {"soft_labels": "fer2013"},
-    "no average of weights": {"ema_decay": 0.0},
+    "no weight averaging": {"ema_decay": 0.0},
     "label smoothing of 0.1": {"label_smoothing": 0.1},
     "no dropout": {"dropout": 0.0},
     "no weight decay": {"weight_decay": 0.0},
-    "no gentle epochs": {"fine_tune_epochs": 0},
+    "no fine-tune phase": {"fine_tune_epochs": 0},
     "batch of 128": {"batch": 128, "learning_rate": 0.15},
     "AdamW": {"optimizer": "adamw", "learning_rate": 0.003, "weight_decay": 0.05},
     "float32": {"precision": "float32"},
     "no flip": {"augmentation": {"flip": 0.0}},
-    "no warp": {"augmentation": STILL},
+    "no geometric augmentation": {"augmentation": NO_WARP},
     "scale 0.75 to 1.35": {"augmentation": {"scale": (0.75, 1.35)}},
-    "no light": {"augmentation": {"brightness": 0.0}},
-    "no blur, shrinking, JPEG": {"augmentation": {"blur": 0.0, "shrink": 0.0, "jpeg": 0.0}},
-    "no erasing": {"augmentation": {"random_erasing": 0.0}},
-    "mixup on half": {"augmentation": {"mixup": 0.2, "mixup_share": 0.5}},
-    "no augmentation": {"augmentation": {**STILL, "flip": 0.0, "brightness": 0.0, "blur": 0.0, "shrink": 0.0,
+    "no brightness": {"augmentation": {"brightness": 0.0}},
+    "no blur, downscaling, JPEG": {"augmentation": {"blur": 0.0, "shrink": 0.0, "jpeg": 0.0}},
+    "no random erasing": {"augmentation": {"random_erasing": 0.0}},
+    "mixup in half the batches": {"augmentation": {"mixup": 0.2, "mixup_share": 0.5}},
+    "no augmentation": {"augmentation": {**NO_WARP, "flip": 0.0, "brightness": 0.0, "blur": 0.0, "shrink": 0.0,
                                          "jpeg": 0.0, "random_erasing": 0.0, "mixup_share": 0.0}},
 }  # fmt: skip
 
 
 def studied(network: str, epochs: int) -> TrainingConfig:
-    """A network's config for a study: as short as it says (one pass an epoch), and by the data's own labels alone."""
+    """A network's config for a study: this many epochs of one pass each, without soft labels."""
     config = config_for(network)
     return dataclasses.replace(config, epochs=epochs, fine_tune_epochs=epochs // 5, repeats=1, soft_labels="")
 
 
 def varied(config: TrainingConfig, changes: dict[str, Any]) -> TrainingConfig:
-    """The config with some choices changed."""
+    """The config with some settings changed."""
     changes = dict(changes)
     augmentation = dataclasses.replace(config.augmentation, **changes.pop("augmentation", {}))
     return dataclasses.replace(config, augmentation=augmentation, **changes)
 
 
 def train(run: Path, config: TrainingConfig, data: Path) -> None:
-    """A run of the config, where it is not done yet."""
+    """Trains with the config, unless that run is finished."""
     if (run / "model.onnx").is_file():
         return
     command = [sys.executable, "-m", "mien", "train", "--out", str(run)]
@@ -86,45 +86,46 @@ def train(run: Path, config: TrainingConfig, data: Path) -> None:
     subprocess.run(command, check=True)
 
 
-def right(run: Path, split: Dataset) -> dict[str, npt.NDArray[np.float64]]:
-    """For each label set, which images were read rightly, and the macro-F1 under ``HEAD F1``."""
+def correct_predictions(run: Path, split: Dataset) -> dict[str, npt.NDArray[np.float64]]:
+    """For each head, which images were predicted correctly, and the macro-F1 under ``HEAD F1``."""
     classifier = Classifier((run / "model.onnx").read_bytes(), 1)
-    found = {}
+    correct: dict[str, npt.NDArray[np.float64]] = {}
     for head in ("fer2013", "ferplus"):
-        judged = evaluate_crops(classifier, split, head)
-        found[head] = (judged.probabilities.argmax(axis=1) == judged.targets).astype(np.float64)
-        found[f"{head} F1"] = np.array([judged.report.metrics.macro_f1])
-    return found
+        result = evaluate_crops(classifier, split, head)
+        correct[head] = (result.probabilities.argmax(axis=1) == result.targets).astype(np.float64)
+        correct[f"{head} F1"] = np.array([result.report.metrics.macro_f1])
+    return correct
 
 
 def difference(one: npt.NDArray[np.float64], other: npt.NDArray[np.float64]) -> str:
-    """The mean difference in points with its standard error, of images (seeds, images) that pair up."""
-    apart = (one - other).mean(axis=0)
-    return f"{100 * apart.mean():+.1f} ± {100 * apart.std() / np.sqrt(len(apart)):.1f}"
+    """The mean paired difference in points with its standard error, of arrays (seeds, images)."""
+    differences = (one - other).mean(axis=0)
+    error = differences.std() / np.sqrt(len(differences))
+    return f"{100 * differences.mean():+.1f} ± {100 * error:.1f}"
 
 
 def main() -> None:
-    """Teaches what is not taught yet, and tells."""
-    asked = _arguments().parse_args()
-    names = [BASE, *(asked.only or [name for name in VARIANTS if name != BASE])]
-    config = studied(asked.model, asked.epochs)
-    split = load_dataset(asked.data).split("PublicTest")
-    asked.runs.mkdir(parents=True, exist_ok=True)
+    """Trains the variants that are missing, and prints or writes the table."""
+    arguments = _arguments().parse_args()
+    names = [BASE, *(arguments.only or [name for name in VARIANTS if name != BASE])]
+    config = studied(arguments.arch, arguments.epochs)
+    split = load_dataset(arguments.data).split("PublicTest")
+    arguments.runs.mkdir(parents=True, exist_ok=True)
     found: dict[str, list[dict[str, npt.NDArray[np.float64]]]] = {}
-    for seed in range(asked.seeds):
+    for seed in range(arguments.seeds):
         for name in names:
             changed = varied(dataclasses.replace(config, seed=seed), VARIANTS[name])
-            run = asked.runs / f"{name.replace(' ', '-').replace(',', '')}-{seed}"
-            train(run, changed, asked.data)
-            found.setdefault(name, []).append(right(run, split))
-    text = _told(found, asked)
-    if asked.out:
-        write_text(asked.out, fill(asked.out.read_text(encoding="utf-8"), {"ablation": text}))
+            run = arguments.runs / f"{name.replace(' ', '-').replace(',', '')}-{seed}"
+            train(run, changed, arguments.data)
+            found.setdefault(name, []).append(correct_predictions(run, split))
+    text = _table(found, arguments)
+    if arguments.out:
+        write_text(arguments.out, fill(arguments.out.read_text(encoding="utf-8"), {"ablation": text}))
     else:
         print(text)
 
 
-def _told(found: dict[str, list[dict[str, npt.NDArray[np.float64]]]], asked: argparse.Namespace) -> str:
+def _table(found: dict[str, list[dict[str, npt.NDArray[np.float64]]]], arguments: argparse.Namespace) -> str:
     rows = []
     stacked = {
         name: {key: np.stack([each[key] for each in seeds]) for key in seeds[0]} for name, seeds in found.items()
@@ -138,8 +139,8 @@ def _told(found: dict[str, list[dict[str, npt.NDArray[np.float64]]]], asked: arg
         rows.append(cells)
     header = ["config", "FER2013", "points", "FER+", "points", "macro-F1, FER2013"]
     note = (
-        f"`{asked.model}`, {asked.epochs} epochs, seeds: {asked.seeds}, judged on PublicTest. So "
-        "short a schedule flatters whatever regularises less: it ranks, it does not decide."
+        f"`{arguments.arch}`, {arguments.epochs} epochs, seeds: {arguments.seeds}, evaluated on PublicTest. So "
+        "short a schedule favours less regularisation: it ranks, it does not decide."
     )
     return f"{table(header, rows)}\n\n{note}"
 
@@ -147,12 +148,12 @@ def _told(found: dict[str, list[dict[str, npt.NDArray[np.float64]]]], asked: arg
 def _arguments() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     add = parser.add_argument
-    add("--data", type=Path, required=True, help="FER2013 with FER+ votes beside it")
+    add("--data", type=Path, required=True, help="FER2013 with FER+ votes")
     add("--runs", type=Path, required=True, help="a folder for the runs")
-    add("--model", default="nano")
+    add("--arch", default="nano")
     add("--epochs", type=int, default=12)
     add("--seeds", type=int, default=1)
-    add("--only", nargs="+", choices=list(VARIANTS), help="these variants beside the config as it is")
+    add("--only", nargs="+", choices=list(VARIANTS), help="these variants and the baseline")
     add("--out", type=Path, help="a page with a block 'ablation', such as docs/training.md")
     return parser
 

@@ -1,12 +1,12 @@
-"""Images a second of ``mien train``, against the same networks taught as lessons write them.
+"""Training throughput of ``mien train``, compared with the same networks in plain Keras.
 
     KERAS_BACKEND=torch python benchmarks/training.py
-    KERAS_BACKEND=tensorflow python benchmarks/training.py --data FER2013_FOLDER --out docs/training.md
+    KERAS_BACKEND=tensorflow python benchmarks/training.py --data FER2013_FOLDER --out docs/gpu_training.md
 
-The lesson's way is plain Keras: a network of its own layers in float32, standardised pixels, Adam, ``model.fit`` over
-arrays, or over an ``ImageDataGenerator`` that turns, shifts, shears, zooms and mirrors. mien's way is ``fit`` with the
-network's own config, precision too; without augmentation, with that alone taken out. All take turns in one process on
-one backend; a figure is the median over the rounds of an epoch that was warmed up by one before it.
+Plain Keras is what tutorials use: Keras' own layers in float32, standardised pixels, Adam, ``model.fit`` over arrays,
+or over an ``ImageDataGenerator`` that rotates, shifts, shears, zooms and flips. mien trains with the network's own
+config, including its precision; the rows without augmentation only turn that off. All take turns in one process on one
+backend. Each figure is the median over the rounds of an epoch after a warm-up epoch.
 """
 
 from __future__ import annotations
@@ -40,34 +40,34 @@ NETWORKS = ("two-conv", "compact")
 FER = SHARED / "data" / "fer2013"
 
 
-class Way(NamedTuple):
-    """One thing measured."""
+class Variant(NamedTuple):
+    """One measured combination."""
 
     network: str
     augmented: bool
     by: str
 
 
-class Pace(NamedTuple):
-    """Images a second of a warm epoch, and the share of it that was spent waiting for data (NaN: not known)."""
+class Throughput(NamedTuple):
+    """Images per second of a warm epoch, and the share of it spent waiting for data (NaN: unknown)."""
 
-    learning_rate: float
+    images_per_second: float
     waiting: float
 
 
 def training(data: Dataset, rounds: int) -> Section:
-    """Images a second by network, with and without augmentation, by mien and by plain Keras."""
-    ways: dict[Way, Callable[[], Pace]] = {}
+    """Images per second by network, with and without augmentation, of mien and of plain Keras."""
+    variants: dict[Variant, Callable[[], Throughput]] = {}
     for network in NETWORKS:
         for augmented in (False, True):
-            ways[Way(network, augmented, "Keras")] = partial(by_keras, network, data, augmented=augmented)
-            ways[Way(network, augmented, "mien")] = partial(by_mien, network, data, augmented=augmented)
-    paces = interleaved(ways, rounds)
+            variants[Variant(network, augmented, "Keras")] = partial(by_keras, network, data, augmented=augmented)
+            variants[Variant(network, augmented, "mien")] = partial(by_mien, network, data, augmented=augmented)
+    measured = interleaved(variants, rounds)
     rows, figures = [], {}
     for network in NETWORKS:
         for augmented in (False, True):
-            theirs, ours = (paces[Way(network, augmented, by)] for by in ("Keras", "mien"))
-            rates = [Sample(tuple(pace.rate for pace in took)) for took in (theirs, ours)]
+            theirs, ours = (measured[Variant(network, augmented, by)] for by in ("Keras", "mien"))
+            rates = [Sample(tuple(pace.images_per_second for pace in samples)) for samples in (theirs, ours)]
             waiting = Sample(tuple(pace.waiting for pace in ours)).times(100)
             ratio = rates[1].over(rates[0])
             rows.append([network, "yes" if augmented else "no", rates[0].text(), rates[1].text(), ratio.text(2),
@@ -79,9 +79,9 @@ def training(data: Dataset, rounds: int) -> Section:
     return Section(table(header, rows), figures)
 
 
-def by_mien(network: str, data: Dataset, *, augmented: bool) -> Pace:
+def by_mien(network: str, data: Dataset, *, augmented: bool) -> Throughput:
     """The second epoch of a run."""
-    from mien.training.engine.fit import fit
+    from mien.training.tasks.classification.task import fit
 
     own = config_for(network)
     config = dataclasses.replace(
@@ -89,17 +89,17 @@ def by_mien(network: str, data: Dataset, *, augmented: bool) -> Pace:
     )
     with tempfile.TemporaryDirectory() as folder:
         last = fit(data, data.select(np.arange(128)), config, Path(folder) / "run", lambda _: None).history[-1]
-    return Pace(last.images_per_second, last.waiting)
+    return Throughput(last.images_per_second, last.waiting)
 
 
-def by_keras(network: str, data: Dataset, *, augmented: bool) -> Pace:
-    """The second epoch of ``model.fit`` as a lesson has it: channels last, float32, Adam."""
+def by_keras(network: str, data: Dataset, *, augmented: bool) -> Throughput:
+    """The second epoch of ``model.fit`` as tutorials use it: channels last, float32, Adam."""
     import keras
 
     before = keras.config.image_data_format()
     keras.config.set_image_data_format("channels_last")
     try:
-        model = task(network, data)
+        model = plain_keras(network, data)
         truth = data.truths[0]
         batch = config_for(network).batch
         crops = data.crops.astype(np.float32) / 255.0
@@ -114,10 +114,10 @@ def by_keras(network: str, data: Dataset, *, augmented: bool) -> Pace:
             model.fit(crops, truth.targets, batch, epochs=2, verbose=0, callbacks=[clock])
     finally:
         keras.config.set_image_data_format(before)
-    return Pace(len(data) / (times[-1] - times[-2]), float("nan"))
+    return Throughput(len(data) / (times[-1] - times[-2]), float("nan"))
 
 
-def task(network: str, data: Dataset) -> keras.Model:
+def plain_keras(network: str, data: Dataset) -> keras.Model:
     """The network from Keras' own layers alone, with a softmax at its end."""
     import keras
 
@@ -143,7 +143,7 @@ def task(network: str, data: Dataset) -> keras.Model:
 
 
 def _generator() -> object:
-    """Keras' own generator, which lessons use still: its older versions had it under ``keras.preprocessing``."""
+    """Keras' own generator, which tutorials still use; older versions had it under ``keras.preprocessing``."""
     from keras.src.legacy.preprocessing.image import ImageDataGenerator
 
     return ImageDataGenerator(
@@ -187,23 +187,23 @@ def main() -> None:
     parser.add_argument("--images", type=int, default=6400)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--out", type=Path, help="a page with a block 'training-BACKEND'")
-    asked = parser.parse_args()
+    arguments = parser.parse_args()
     backend, load_before = prepare_backend(), busy()
-    if asked.data:
-        data = load(asked.data).split(TRAINING).select(np.arange(asked.images))
+    if arguments.data:
+        data = load(arguments.data).split(TRAINING).select(np.arange(arguments.images))
         data = dataclasses.replace(data, truths=data.truths[:1])
     else:
-        data = crops_of_portrait(asked.images)
+        data = crops_of_portrait(arguments.images)
     print(f"measuring on {backend}, {len(data)} images of {data.name}", file=sys.stderr)
-    section = training(data, asked.rounds)
+    section = training(data, arguments.rounds)
     import keras
 
     below = f"{today()}, keras {keras.__version__} on {backend}, {machine()}" + (
         f"; **load {load_before:.1f} before the run**" if load_before else ""
     )
     text = f"{section.markdown}\n\n<sub>{below}.</sub>"
-    if asked.out:
-        write_text(asked.out, fill(asked.out.read_text(encoding="utf-8"), {f"training-{backend}": text}))
+    if arguments.out:
+        write_text(arguments.out, fill(arguments.out.read_text(encoding="utf-8"), {f"training-{backend}": text}))
     else:
         print(text)
 

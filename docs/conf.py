@@ -27,7 +27,8 @@ TUTORIALS = [
 # what is read to the left of every page, in this order
 NAVIGATION = {
     "Use": ["photos", "videos", "Live window <live>", "web_page", "Server <server>", "batch", "explain", "python"],
-    "Train": ["training", "how_networks_see", "tutorials/index"],
+    "Train": ["training", "fine_tuning", "distillation", "gpu_training", "detector_training"],
+    "Understand": ["how_networks_see", "tutorials/index"],
     "Accuracy, speed, limits": ["model", "detector", "benchmarks", "peers", "responsible_use"],
     "Reference": ["Command line <cli>", "api/index", "glossary", "architecture"],
 }

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from mien.training.config import TrainingConfig
-from mien.training.run.directory import CONFIG, MODEL, Epoch, HeadScore, RunInfo, Source, write_history
+from mien.training.run.directory import CONFIG, MODEL, RunInfo, Source
+from mien.training.run.history import Epoch, HeadScore, write_history
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -156,7 +156,7 @@ def check_connections(tmp_path, job, portrait, drawn_csv):
             "train",
             "--data",
             str(drawn_csv),
-            "--model",
+            "--arch",
             "two-conv",
             "--epochs",
             "1",

@@ -110,9 +110,9 @@ def pages_found(index, query):
         ("bounding box", "photos"),
         ("anonymize faces", "videos"),
         ("blur faces", "videos"),
-        ("GPU", "training"),
-        ("fine-tuning", "training"),
-        ("distillation", "training"),
+        ("GPU", "gpu_training"),
+        ("fine-tuning", "fine_tuning"),
+        ("distillation", "distillation"),
         ("inference", "glossary"),
     ],
 )

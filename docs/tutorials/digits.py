@@ -91,7 +91,7 @@ assert (784 + 1) * 64 in [layer.parameters for layer in first]
 # learning rate and number of epochs, no augmentation, no dropout. Only the architecture differs.
 
 # %%
-from mien.training.engine.fit import fit
+from mien.training.tasks.classification.task import fit
 from mien.training.config import config_for
 
 RUNS = Path(tempfile.mkdtemp(prefix="digits-"))
@@ -127,7 +127,7 @@ display(Image.fromarray(histories_image({name: run.history for name, run in trai
 # %%
 from mien.evaluation.comparison import difference_interval
 from mien.tutorial.confusions import judged
-from mien.training.engine.validation import predict_logits
+from mien.training.tasks.classification.validation import predict_logits
 
 
 def answers_of(name):

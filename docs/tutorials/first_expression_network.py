@@ -113,13 +113,13 @@ for words, shares in {
 # its parameters are in one place, where the feature maps are flattened into the dense layer.
 
 # %%
-from mien.training.engine.compilation import plain, shape_of
+from mien.training.tasks.classification.compilation import build_float32, shape_of
 from mien.training.config import config_for
 from mien.training.architectures.complexity import summary
 
 own = config_for("two-conv")
 config = replace(own, epochs=14) if FULL else replace(own, epochs=6, fine_tune_epochs=1, batch=16, precision="float32")
-for layer in summary(plain(shape_of(training, config), "two-conv")).layers:
+for layer in summary(build_float32(shape_of(training, config), "two-conv")).layers:
     print(f"{layer.kind:13} -> {layer.output!s:14} {layer.parameters:9,} parameters")
 
 # %% [markdown]
@@ -137,7 +137,9 @@ print(config.to_toml())
 # stopped resumes where it was. Run this cell again after Ctrl-C, or after it has finished: no epoch is trained twice.
 
 # %%
-from mien.training.engine.fit import Epoch, Options, fit
+from mien.training.engine.loop import Options
+from mien.training.run.history import Epoch
+from mien.training.tasks.classification.task import fit
 from mien.training.run.directory import Source, is_run
 
 RUN = Path("runs/first")
@@ -159,7 +161,7 @@ run = fit(training, validation, config, RUN, told, Options(resume=is_run(RUN), s
 display(Image.open(RUN / "augmentation.png"))
 
 # %% tags=["public"]
-from mien.training.run.curves import draw_curves
+from mien.training.run.plots import draw_curves
 
 draw_curves(RUN / "curves.png", run.history)
 curves = Image.open(RUN / "curves.png")
@@ -202,7 +204,7 @@ display(Image.fromarray(confusion_image([found])))
 from mien.evaluation.metrics import compute_metrics
 from mien.classification.probabilities import softmax
 from mien.training.export.export import export
-from mien.training.engine.validation import predict_logits
+from mien.training.tasks.classification.validation import predict_logits
 
 card = export(run.model, training, validation, config, RUN / "model.onnx")
 head = card.heads[0]

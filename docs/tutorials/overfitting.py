@@ -58,7 +58,7 @@ print(f"{len(training):,} faces to learn from, {len(validation):,} held out")
 # learning rate. Everything below is this config with one change.
 
 # %%
-from mien.training.engine.fit import fit
+from mien.training.tasks.classification.task import fit
 from mien.training.config import PLAIN, config_for
 
 RUNS = Path(tempfile.mkdtemp(prefix="overfitting-"))
@@ -111,7 +111,8 @@ display(Image.fromarray(histories_image(histories)))
 # the *last* epoch, which nobody should use.) The config option is `patience`; on the command line, `--patience 4`.
 
 # %%
-from mien.training.engine.schedule import best_epoch, is_finished
+from mien.training.run.history import best_epoch
+from mien.training.engine.optimization import is_finished
 
 history = histories["nothing"]
 patient = replace(bare, patience=4)
@@ -180,7 +181,7 @@ display(Image.fromarray(accuracies_image(SIZES, curve, "faces learnt from")))
 
 # %%
 from mien.evaluation.comparison import difference_interval
-from mien.training.engine.validation import predict_logits
+from mien.training.tasks.classification.validation import predict_logits
 
 
 def right(model, data):

@@ -42,13 +42,15 @@ from mien.data.dataset import one_hot
 from mien.evaluation.metrics import compute_metrics, wilson_interval
 from mien.tutorial.figures import figure, frame_of
 from mien.classification.probabilities import softmax
-from mien.training.engine.compilation import plain, shape_of
-from mien.training.engine.fit import Options, fit, predict_logits
+from mien.training.tasks.classification.compilation import build_float32, shape_of
+from mien.training.engine.loop import Options
+from mien.training.tasks.classification.task import fit
+from mien.training.tasks.classification.validation import predict_logits
 from mien.training.config import config_for
 from mien.training.run.directory import read_run
 from mien.training.transfer.choices import IMAGENET, fine_tuned
 from mien.training.transfer.train import train, unfreeze
-from mien.training.engine.validation import estimate_batch_norm
+from mien.training.engine.batch_norm import estimate_batch_norm
 from mien.training.architectures.complexity import multiply_adds
 from mien.training.architectures.pretrained import FAMILIES, base_of, blocks
 
@@ -232,7 +234,7 @@ display(Image.fromarray(frame_of(drawn)))
 
 # %%
 for name in ("mobilenet", "resnet50") if FULL else ("mobilenet",):
-    model = plain(shape_of(few, config_for(name)), name)
+    model = build_float32(shape_of(few, config_for(name)), name)
     base, family = base_of(model), FAMILIES[name]
     learnt = []
     for count in (0, 3, len(blocks(base, family))):
@@ -257,7 +259,7 @@ WEIGHTS = os.environ.get("MIEN_LESSON_WEIGHTS", "")
 def random_base(network):
     """A file of weights as Keras publishes them, but random; batch normalisation knows how these images spread."""
     keras.utils.set_random_seed(0)
-    model = plain(shape_of(few, config_for(network)), network)
+    model = build_float32(shape_of(few, config_for(network)), network)
     estimate_batch_norm(model, few.crops)
     base_of(model).save_weights(RUNS / f"random-{network}.weights.h5")
     return str(RUNS / f"random-{network}.weights.h5")

@@ -23,7 +23,7 @@ def run(here, tmp_path):
         for row, split in enumerate(["Training"] * 84 + ["PublicTest"] * 42)
     ]
     (tmp_path / "fer2013.csv").write_text("\n".join(["emotion,pixels,Usage", *rows]) + "\n")
-    options = ["--model", "dense-64-tanh", "--epochs", 2, "--batch", 16, "--precision", "float32"]
+    options = ["--arch", "dense-64-tanh", "--epochs", 2, "--batch", 16, "--precision", "float32"]
     done = here("train", "--data", "fer2013.csv", "--out", "run", *options)
     assert done.code == 0, done.err
     return tmp_path / "run"
@@ -37,7 +37,7 @@ def test_the_data_is_found_where_the_run_read_it(here, run, tmp_path):
     done = here("export", "run")
     assert done.code == 0, done.err
     again = card_of(ModelStore().load(run / "model.onnx"))
-    assert (again.heads, again.answer, again.scores) == (card.heads, card.fused, card.scores)
+    assert (again.heads, again.fused, again.scores) == (card.heads, card.fused, card.scores)
 
     (tmp_path / "fer2013.csv").rename(tmp_path / "moved.csv")
     gone = here("export", "run")
@@ -67,7 +67,7 @@ def test_int8_of_the_shipped_model_is_written_and_used(*, ran, mien, paint, port
     (tmp_path / "run" / "model.onnx").write_bytes(shipped_model)
     done = ran("export", "run", "--int8", "--data", shared / "data" / "fer2013")
     assert done.code == 0, done.err
-    assert "int8 beside float32: macro-F1 of " in done.err
+    assert "int8 compared with float32: macro-F1 of " in done.err
     int8 = tmp_path / "run" / "model.int8.onnx"
     assert card_of(ModelStore().load(int8)).name == "compact-int8"
     answers = [
@@ -78,7 +78,7 @@ def test_int8_of_the_shipped_model_is_written_and_used(*, ran, mien, paint, port
     assert answers[1]["probability"] == pytest.approx(answers[0]["probability"], abs=0.05)
 
 
-def test_a_run_that_does_not_tell_of_its_data_asks_for_it(mien, tmp_path):
+def test_a_run_without_a_data_source_needs_the_option(mien, tmp_path):
     (tmp_path / "config.toml").write_text('network = "two-conv"\n')
     code, _, err = mien("export", tmp_path)
     assert (code, "expected --data" in err) == (2, True)

@@ -1,4 +1,4 @@
-"""``mien train --model face-detector`` and what takes the file that it writes."""
+"""``mien train --arch face-detector`` and what takes the file that it writes."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from mien.models.store import ModelStore
 
 pytestmark = pytest.mark.train
 trained = pytest.mark.skipif(find_spec("keras") is None, reason="needs keras: pip install 'mien[train]'")
-QUICK = ["--model", "face-detector", "--epochs", 1, "--batch", 8, "--precision", "float32"]
+QUICK = ["--arch", "face-detector", "--epochs", 1, "--batch", 8, "--precision", "float32"]
 
 
 @trained
@@ -23,7 +23,7 @@ def test_a_detector_is_taught_exported_judged_and_used(here, tmp_path):
     folder, run = write_scenes(tmp_path / "drawn"), tmp_path / "run"
     done = here("train", "--data", "drawn", "--out", "run", *QUICK, "--teacher", "none")
     assert (done.code, done.out) == (0, ""), done.err
-    assert "a face from a score of" in done.err
+    assert "score threshold of a face: " in done.err
     assert tomllib.loads((run / "config.toml").read_text())["teacher"] == ""
     assert ModelStore().describe(run / "model.onnx").kind == "detector"
 
@@ -46,7 +46,7 @@ def test_crops_are_pasted_and_remembered(here, tmp_path):
         (tmp_path / "crops" / name).mkdir(parents=True)
         face = Image.fromarray(astronaut()[66:166, 172:272]).convert("L").resize((48, 48))
         face.save(tmp_path / "crops" / name / "1.png")
-    done = here("train", "--data", "drawn", "--out", "run", *QUICK, "--teacher", "faces", "--paste", "crops")
+    done = here("train", "--data", "drawn", "--out", "run", *QUICK, "--teacher", "faces", "--copy-paste", "crops")
     assert done.code == 0, done.err
     config = tomllib.loads((tmp_path / "run" / "config.toml").read_text())
     assert (config["teacher"], config["copy_paste"]) == ("faces", str(tmp_path / "crops"))
@@ -64,13 +64,13 @@ def test_the_teacher_is_asked_for_by_name(here, tmp_path):
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        (["--teacher", "haar"], "expected yunet, or a detector's .onnx file, to learn from; received 'haar'"),
+        (["--teacher", "haar"], "expected yunet, or the .onnx file of a detector, as teacher; received 'haar'"),
         (["--teacher", "gone.onnx"], "gone.onnx"),
         (
-            ["--teacher", "none", "--paste", "crops"],
+            ["--teacher", "none", "--copy-paste", "crops"],
             "expected face crops to paste with the face detector",
         ),
-        (["--teacher", "faces", "--paste", "gone"], "expected a data set at"),
+        (["--teacher", "faces", "--copy-paste", "gone"], "expected a data set at"),
         (["--search", "2"], "received the face detector"),
     ],
     ids=" ".join,

@@ -180,7 +180,7 @@ def test_help_fits_80_columns_and_cuts_nothing(mien, monkeypatch, command):
     [
         ("predict", "SOURCE --model -m --detector -d --head --json --csv --parquet --draw --anonymize"),
         ("demo", "--out"),
-        ("train", "--data --out --config --model -m --epochs --batch --seed --precision"),
+        ("train", "--data --out --config --arch --epochs --batch --seed --precision"),
         ("export", "RUN --data"),
         ("evaluate", "--data --model --split --head --photos --detector --exclude-label --json --out"),
     ],

@@ -1,4 +1,4 @@
-"""``mien runs``, and what ``mien train`` tells at its end."""
+"""``mien runs``, and the summary at the end of ``mien train``."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from histories import write_run
-from mien.apps.cli.run_end import show_end
 from mien.apps.cli.runs import _short
+from mien.apps.cli.training_output import show_summary
 from mien.evaluation.metrics import wilson_interval
 
 
@@ -34,7 +34,7 @@ def rows_of(out):
     return [line.split() for line in out.splitlines() if line.strip().startswith("runs")]
 
 
-def test_runs_are_listed_by_accuracy_with_what_is_wrong_below(ran, folder, told):
+def test_runs_are_listed_by_accuracy_with_notes_below(ran, folder, told):
     code, out, err = ran("runs", "runs")
     assert code == 0
     done, stopped, torn = rows_of(out)
@@ -44,7 +44,7 @@ def test_runs_are_listed_by_accuracy_with_what_is_wrong_below(ran, folder, told)
     assert [row[-1] for row in (done, stopped, torn)] == ["finished", "interrupted", "unreadable"]
     wrong = err.splitlines()
     assert len(wrong) == 2
-    assert "stopped before its end; go on with: mien train --out" in wrong[0]
+    assert "interrupted; continue with: mien train --out" in wrong[0]
     assert "expected the files of a run in" in wrong[1]
 
 
@@ -75,7 +75,7 @@ def test_a_folder_without_runs_is_wrong_usage(mien, folder, name):
     assert "'mien train --out RUN' makes one" in err
 
 
-def test_the_folder_runs_is_looked_at_unless_told_otherwise(ran, folder):
+def test_the_default_folder_is_runs(ran, folder):
     done = ran("runs", "--json")
     assert done.code == 0, done.err
     assert len(done.out.splitlines()) == 3
@@ -116,11 +116,11 @@ def test_counts_have_three_digits(count, words):
     assert _short(count) == words
 
 
-def test_the_end_of_a_run_tells_scores_and_what_to_do_next(folder, capsys, told, own_scores):
-    show_end(folder / "done")
+def test_the_summary_has_scores_and_next_steps(folder, capsys, told, own_scores):
+    show_summary(folder / "done")
     out, err = capsys.readouterr()
     assert out == ""
-    assert "two-conv on fer2013, 2 of 2 epochs in 1.0 minutes; the best is epoch 2" in err
+    assert "two-conv on fer2013, 2 of 2 epochs in 1.0 minutes; best epoch: 2" in err
     (row,) = (line.split() for line in err.splitlines() if line.strip().startswith("fer2013"))
     accuracy, macro_f1, ece = told
     low, high = wilson_interval(round(own_scores["accuracy"] * 3589), 3589)
@@ -131,5 +131,5 @@ def test_the_end_of_a_run_tells_scores_and_what_to_do_next(folder, capsys, told,
 
 
 def test_the_end_of_a_run_without_a_model_names_the_export(folder, capsys):
-    show_end(folder / "stopped")
+    show_summary(folder / "stopped")
     assert f"mien export {folder / 'stopped'}" in capsys.readouterr().err

@@ -24,18 +24,18 @@ def digits(tmp_path):
 @pytest.mark.skipif(find_spec("keras") is None, reason="needs keras: pip install 'mien[train]'")
 @pytest.mark.skipif(find_spec("optuna") is None, reason="needs Optuna: pip install 'mien[search]'")
 def test_a_search_ends_with_the_best_of_its_models(here, digits, tmp_path):
-    options = ["--model", "dense-64-tanh", "--epochs", 2, "--batch", 16, "--precision", "float32"]
+    options = ["--arch", "dense-64-tanh", "--epochs", 2, "--batch", 16, "--precision", "float32"]
     first = here("train", "--data", "digits.csv", "--out", "found", "--search", 1, *options)
     assert first.code == 0, first.err
     done = here("train", "--data", "digits.csv", "--out", "found", "--search", 3, *options)
     assert done.code == 0, done.err
     assert "trial 1 of" not in done.err
-    assert "trial 3 of 3: rate " in done.err
+    assert "trial 3 of 3: learning rate " in done.err
     assert len(done.out.splitlines()) == 4
     with (tmp_path / "found" / "trials.csv").open(newline="") as file:
         trials = list(csv.DictReader(file))
     assert [trial["trial"] for trial in trials] == ["1", "2", "3"]
-    best = max(trials, key=lambda trial: float(trial["merit"]) * (trial["state"] == "finished"))
+    best = max(trials, key=lambda trial: float(trial["validation_score"]) * (trial["state"] == "finished"))
     run = tmp_path / "found" / f"trial-{int(best['trial']):04d}"
     config = read(tmp_path / "found" / "best.toml")
     assert read(run / "config.toml") == config

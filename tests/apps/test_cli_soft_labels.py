@@ -1,4 +1,4 @@
-"""``mien train --fold``, ``mien soft-labels`` and ``mien train --soft-labels``: a teacher's labels from end to end."""
+"""``mien train --fold``, ``mien soft-labels`` and ``mien train --soft-labels``: distillation end to end."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from mien.training.distillation.soft_labels import read
 
 trained = pytest.mark.skipif(find_spec("keras") is None, reason="needs keras: pip install 'mien[train]'")
 SIDE, TRAINING_ROWS = 16, 126
-TINY = ["--model", "two-conv", "--epochs", 1, "--batch", 32]
+TINY = ["--arch", "two-conv", "--epochs", 1, "--batch", 32]
 
 
 @pytest.fixture
@@ -39,7 +39,7 @@ def soft_labels_of(run):
 
 @trained
 @pytest.mark.train
-def test_from_folds_to_a_network_that_learns_from_soft_labels(here, fer2013, tmp_path):
+def test_distillation_by_cross_fitting(here, fer2013, tmp_path):
     for fold in ("0/2", "1/2"):
         done = here("train", "--data", fer2013, "--out", f"t{fold[0]}", *TINY, "--fold", fold)
         assert done.code == 0, done.err
@@ -49,7 +49,7 @@ def test_from_folds_to_a_network_that_learns_from_soft_labels(here, fer2013, tmp
     assert told[0]["digest"] != told[1]["digest"]
 
     again = here("train", "--out", "t0", "--resume")
-    assert (again.code, "nothing is left to learn" in again.err) == (0, True), again.err
+    assert (again.code, "nothing is left to train" in again.err) == (0, True), again.err
     other = here("train", "--out", "t0", "--resume", "--fold", "1/2")
     assert (other.code, "expected the data that the run" in other.err) == (2, True)
 
@@ -58,7 +58,7 @@ def test_from_folds_to_a_network_that_learns_from_soft_labels(here, fer2013, tmp
     done = here("soft-labels", "t0", "t1", "t1", "--out", "soft.npz", "--views", 3)
     assert (done.code, done.out) == (0, ""), done.err
     assert "fer2013: " in done.err
-    assert "of the soft labels agree with the data's own; mean NLL" in done.err
+    assert "of the soft labels agree with the data's own labels; mean NLL" in done.err
     soft = read(tmp_path / "soft.npz")
     assert (len(soft.keys), [head.head for head in soft.heads]) == (TRAINING_ROWS, ["fer2013"])
     made = json.loads(soft.made)
@@ -67,20 +67,22 @@ def test_from_folds_to_a_network_that_learns_from_soft_labels(here, fer2013, tmp
     ]  # fmt: skip
     assert str(tmp_path) not in soft.made
 
-    done = here("train", "--data", fer2013, "--out", "taught", *TINY, "--soft-labels", "soft.npz", "--soft-share", 0.7)
+    done = here(
+        "train", "--data", fer2013, "--out", "student", *TINY, "--soft-labels", "soft.npz", "--distillation-weight", 0.7
+    )
     assert done.code == 0, done.err
-    config = tomllib.loads((tmp_path / "taught" / "config.toml").read_text())
+    config = tomllib.loads((tmp_path / "student" / "config.toml").read_text())
     assert (config["soft_labels"], config["distillation_weight"]) == (str(tmp_path / "soft.npz"), 0.7)
-    refused = here("soft-labels", "taught", "--out", "b.npz")
+    refused = here("soft-labels", "student", "--out", "b.npz")
     assert (refused.code, "which left no fold out" in refused.err) == (2, True)
 
-    (tmp_path / "my.toml").write_text((tmp_path / "taught" / "config.toml").read_text())
+    (tmp_path / "my.toml").write_text((tmp_path / "student" / "config.toml").read_text())
     asked = ["train", "--data", fer2013, "--config", "my.toml", "--fold", "0/3"]
     left = here(*asked, "--out", "left")
-    assert (left.code, "are left aside: their teachers have seen the fold" in left.err) == (0, True), left.err
+    assert (left.code, "are not used: their teachers have seen the fold" in left.err) == (0, True), left.err
     assert soft_labels_of(tmp_path / "left") == ""
     again = here(*asked, "--out", "left", "--resume")
-    assert (again.code, "nothing is left to learn" in again.err) == (0, True), again.err
+    assert (again.code, "nothing is left to train" in again.err) == (0, True), again.err
     assert here(*asked, "--out", "kept", "--soft-labels", "soft.npz").code == 0
     assert soft_labels_of(tmp_path / "kept") == str(tmp_path / "soft.npz")
 
@@ -94,7 +96,7 @@ def test_from_folds_to_a_network_that_learns_from_soft_labels(here, fer2013, tmp
     assert (mixed.code, "runs of the same number of folds" in mixed.err) == (2, True)
     listed = fer2013.parent / "out.txt"
     listed.write_text("2\n")
-    assert here("train", "--data", fer2013, "--out", "u1", *TINY, "--fold", "1/2", "--without", listed).code == 0
+    assert here("train", "--data", fer2013, "--out", "u1", *TINY, "--fold", "1/2", "--exclude", listed).code == 0
     unlike = here("soft-labels", "t0", "u1", "--out", "b.npz")
     assert (unlike.code, "u1 learnt from others" in unlike.err) == (2, True), unlike.err
     assert not (tmp_path / "b.npz").exists()
@@ -102,32 +104,32 @@ def test_from_folds_to_a_network_that_learns_from_soft_labels(here, fer2013, tmp
 
 @trained
 @pytest.mark.train
-def test_a_network_learns_from_teachers_that_it_asks(here, fer2013, tmp_path):
+def test_online_distillation(here, fer2013, tmp_path):
     for seed in (0, 1):
         assert here("train", "--data", fer2013, "--out", f"t{seed}", *TINY, "--seed", seed).code == 0
     asked = ["--teacher", "t0/model.onnx, t1/model.onnx"]
-    done = here("train", "--data", fer2013, "--out", "taught", *TINY, *asked, "--soft-share", 0.7)
+    done = here("train", "--data", fer2013, "--out", "student", *TINY, *asked, "--distillation-weight", 0.7)
     assert done.code == 0, done.err
-    told = run_info(tmp_path / "taught")["source"]["teacher"]
+    told = run_info(tmp_path / "student")["source"]["teacher"]
     assert [part.split(" ")[0] for part in told.split(", ")] == ["model.onnx", "model.onnx"]
-    card = json.loads(here("models", "show", "taught/model.onnx", "--json").out)["card"]
+    card = json.loads(here("models", "show", "student/model.onnx", "--json").out)["card"]
     assert f"Learnt from what these say of the same images, too: {told}." in card["origin"]["notes"]
     assert str(tmp_path) not in json.dumps(card)
     alone = here("train", "--data", fer2013, "--out", "alone", *TINY)
     assert alone.code == 0, alone.err
-    losses = [json.loads((tmp_path / run / "history.jsonl").read_text())["loss"] for run in ("taught", "alone")]
+    losses = [json.loads((tmp_path / run / "history.jsonl").read_text())["loss"] for run in ("student", "alone")]
     assert losses[0] != losses[1]
 
-    again = here("train", "--out", "taught", "--resume")
-    assert (again.code, "nothing is left to learn" in again.err) == (0, True), again.err
+    again = here("train", "--out", "student", "--resume")
+    assert (again.code, "nothing is left to train" in again.err) == (0, True), again.err
     (tmp_path / "t1" / "model.onnx").write_bytes((tmp_path / "t0" / "model.onnx").read_bytes())
-    other = here("train", "--out", "taught", "--resume")
+    other = here("train", "--out", "student", "--resume")
     assert (other.code, "expected teacher = model.onnx sha256:" in other.err) == (2, True), other.err
 
-    left = here("train", "--data", fer2013, "--config", "taught/config.toml", "--fold", "0/3", "--out", "left")
-    assert (left.code, "is left aside: it has seen the fold" in left.err) == (0, True), left.err
+    left = here("train", "--data", fer2013, "--config", "student/config.toml", "--fold", "0/3", "--out", "left")
+    assert (left.code, "is not used: it has seen the fold" in left.err) == (0, True), left.err
     assert run_info(tmp_path / "left")["source"]["teacher"] == ""
-    for name, words in (("nano", "expected teachers that read face crops of 16 px"), ("nobody", "'nobody'")):
+    for name, words in (("nano", "expected teachers of face crops of 16 px"), ("nobody", "'nobody'")):
         refused = here("train", "--data", fer2013, "--out", "b", *TINY, "--teacher", name)
         assert (refused.code, words in refused.err) == (2, True), refused.err
     assert not (tmp_path / "b").exists()

@@ -43,12 +43,12 @@ def fer2013(tmp_path):
 @pytest.mark.train
 def test_a_run_and_all_that_takes_it(ran, here, paint, fer2013, tmp_path):
     run = tmp_path / "run"
-    options = ["--model", "two-conv", "--epochs", 2, "--batch", 32, "--seed", 7, "--precision", "float32"]
+    options = ["--arch", "two-conv", "--epochs", 2, "--batch", 32, "--seed", 7, "--precision", "float32"]
     done = ran("train", "--data", fer2013, "--out", "run", *options)
     assert (done.code, done.out) == (0, ""), done.err
-    assert "1 rows can't be read and are left out; the first: 170: " in done.err
+    assert "1 rows can't be read and are skipped; the first: 170: " in done.err
     assert "epoch 2/2: loss " in done.err
-    assert "PublicTest answer: accuracy " in done.err
+    assert "PublicTest fused: accuracy " in done.err
     assert "written: run/model.onnx" in done.err.replace("\\", "/")
 
     assert {path.name for path in run.iterdir()} >= {
@@ -73,14 +73,14 @@ def test_a_run_and_all_that_takes_it(ran, here, paint, fer2013, tmp_path):
 
     again = here("train", "--data", fer2013, "--out", "run", "--epochs", 1)
     assert again.code == 2
-    assert "holds one: go on with it by --resume" in again.err.replace(str(run), "run")
+    assert "holds one: continue it with --resume" in again.err.replace(str(run), "run")
     (run / "model.onnx").unlink()
     assert here("export", "run", "--data", fer2013).code == 0
     exported = card_of(ModelStore().load(str(run / "model.onnx")))
-    assert (exported.heads, exported.answer, exported.scores) == (card.heads, card.fused, card.scores)
+    assert (exported.heads, exported.fused, exported.scores) == (card.heads, card.fused, card.scores)
 
 
-LONG = ["--model", "dense-64-32-relu", "--epochs", 40, "--batch", 16, "--seed", 3]
+LONG = ["--arch", "dense-64-32-relu", "--epochs", 40, "--batch", 16, "--seed", 3]
 
 
 def timeless(run):
@@ -94,20 +94,20 @@ def timeless(run):
 @trained
 @pytest.mark.train
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
-def test_a_run_that_is_stopped_says_how_it_goes_on_and_goes_on(process, here, fer2013, tmp_path, number, code):
+def test_a_stopped_run_says_how_to_resume_and_resumes(process, here, fer2013, tmp_path, number, code):
     with process("train", "--data", fer2013, "--out", "a run", *LONG) as started:
         lines = iter(started.stderr.readline, b"")
         assert any(line.startswith(b"epoch 2/40: ") for line in lines)
         started.send_signal(number)
         err = b"".join(lines).decode()
     assert started.returncode == code
-    assert "go on with: mien train --out 'a run' --resume" in err
+    assert "continue with: mien train --out 'a run' --resume" in err
     assert "Traceback" not in err
     assert not (tmp_path / "a run" / "model.onnx").exists()
 
     done = here("train", "--out", "a run", "--resume")
     assert (done.code, done.out) == (0, ""), done.err
-    assert "going on after " in done.err
+    assert "resuming after " in done.err
     assert (tmp_path / "a run" / "model.onnx").is_file()
     assert here("train", "--data", fer2013, "--out", "whole", *LONG).code == 0
     assert timeless(tmp_path / "a run") == timeless(tmp_path / "whole")
@@ -116,11 +116,11 @@ def test_a_run_that_is_stopped_says_how_it_goes_on_and_goes_on(process, here, fe
 
     (tmp_path / "a run" / "model.onnx").unlink()
     again = here("train", "--out", "a run", "--resume", "--seed", 3)
-    assert (again.code, "nothing is left to learn" in again.err) == (0, True)
+    assert (again.code, "nothing is left to train" in again.err) == (0, True)
     assert (tmp_path / "a run" / "model.onnx").is_file()
-    refused = here("train", "--out", "a run", "--resume", "--rate", 0.3)
+    refused = here("train", "--out", "a run", "--resume", "--learning-rate", 0.3)
     assert refused.code == 2
-    assert "expected rate = 0.05" in refused.err
+    assert "expected learning_rate = 0.05" in refused.err
 
 
 @trained
@@ -139,17 +139,17 @@ def test_two_runs_in_one_directory(process, here, fer2013):
 def test_choices_of_a_run(here, fer2013, tmp_path):
     (tmp_path / "out.txt").write_text("2\n3\treason\n")
     choices = {"optimizer": "adamw", "learning_rate": 0.002, "schedule": "plateau", "patience": 3, "balance": "logits"}
-    options = [part for name, value in choices.items() for part in (f"--{name}", value)]
+    options = [part for name, value in choices.items() for part in (f"--{name.replace('_', '-')}", value)]
     done = here(
-        "train", "--data", fer2013, "--out", "run", "--model", "dense-64-tanh", "--epochs", 2, *options,
-        "--without", "out.txt", "--checkpoint-minutes", 0,
+        "train", "--data", fer2013, "--out", "run", "--arch", "dense-64-tanh", "--epochs", 2, *options,
+        "--exclude", "out.txt", "--checkpoint-minutes", 0,
     )  # fmt: skip
     assert done.code == 0, done.err
     config = tomllib.loads((tmp_path / "run" / "config.toml").read_text())
     assert {name: config[name] for name in choices} == choices
     run_info = json.loads((tmp_path / "run" / "run.json").read_text())
     assert (run_info["training_rows"], run_info["validation_rows"]) == (124, 42)
-    assert run_info["source"]["without"] == str(tmp_path / "out.txt")
+    assert run_info["source"]["exclude"] == str(tmp_path / "out.txt")
 
 
 @trained
@@ -157,7 +157,7 @@ def test_choices_of_a_run(here, fer2013, tmp_path):
 def test_a_folder_of_class_images(here, paint, tmp_path):
     for number, image in enumerate(shades(42, 48)):
         paint(f"pets/{('cat', 'dog')[number % 7 > 3]}/{number}.png", np.repeat(image[..., None], 3, axis=2))
-    done = here("train", "--data", "pets", "--out", "run", "--model", "two-conv", "--epochs", 1, "--batch", 8)
+    done = here("train", "--data", "pets", "--out", "run", "--arch", "two-conv", "--epochs", 1, "--batch", 8)
     assert done.code == 0, done.err
     code, out, _ = here("predict", tmp_path / "pets", "--model", tmp_path / "run", "--json", "-d", "whole")
     lines = [json.loads(line) for line in out.splitlines()]
@@ -174,11 +174,11 @@ def test_a_folder_of_class_images(here, paint, tmp_path):
     [
         (["export", "run"], "expected weights of 'two-conv'"),
         (["train", "--out", "new", "--resume"], "expected a run directory"),
-        (["train", "--out", "new", "--model", "nope"], "expected one of the networks"),
+        (["train", "--out", "new", "--arch", "nope"], "expected one of the networks"),
     ],
     ids=["weights missing", "nothing to resume", "network unknown"],
 )
-def test_what_no_model_comes_of_is_refused(here, fer2013, tmp_path, arguments, words):
+def test_a_run_that_can_make_no_model_is_refused(here, fer2013, tmp_path, arguments, words):
     (tmp_path / "run").mkdir()
     (tmp_path / "run" / "config.toml").write_text('network = "two-conv"\n')
     done = here(*arguments, "--data", fer2013)
@@ -210,17 +210,17 @@ def test_without_keras_the_pip_line_is_named(process, fer2013):
         (["--optimizer", "lion"], "expected optimizer as one of"),
         (["--balance", "yes"], "expected balance as one of"),
         (["--patience", "-1"], "patience"),
-        (["--rate", "0"], "learning_rate"),
+        (["--learning-rate", "0"], "learning_rate"),
         (["--checkpoint-minutes", "-1"], "checkpoint-minutes"),
         (["--fold", "5/5"], "expected a fold as K/N"),
         (["--fold", "five"], "expected a fold as K/N"),
-        (["--fold", "0/5", "--model", "face-detector"], "with --fold; received the face detector"),
-        (["--soft-labels", "a.npz", "--model", "face-detector"], "expected soft labels"),
-        (["--soft-share", "1.5"], "distillation_weight"),
+        (["--fold", "0/5", "--arch", "face-detector"], "with --fold; received the face detector"),
+        (["--soft-labels", "a.npz", "--arch", "face-detector"], "expected soft labels"),
+        (["--distillation-weight", "1.5"], "distillation_weight"),
         (["--teacher", "large", "--soft-labels", "fer2013"], "expected a teacher or soft labels; received both"),
-        (["--teacher", "yunet,own.onnx", "--model", "face-detector"], "one for the face detector"),
-        (["--on-device", "--model", "face-detector"], "with --on-device; received the face detector"),
-        (["--weights", "compact", "--model", "face-detector"], "with --weights; received the face detector"),
+        (["--teacher", "yunet,own.onnx", "--arch", "face-detector"], "one for the face detector"),
+        (["--on-device", "--arch", "face-detector"], "with --on-device; received the face detector"),
+        (["--weights", "compact", "--arch", "face-detector"], "with --weights; received the face detector"),
     ],
     ids=" ".join,
 )
@@ -240,3 +240,28 @@ def test_a_new_run_needs_data(mien, tmp_path):
     code, _, err = mien("train", "--out", tmp_path / "run")
     assert (code, "expected --data" in err) == (2, True)
     assert not (tmp_path / "run").exists()
+
+
+@trained
+@pytest.mark.train
+def test_options_of_the_first_edition_work_and_say_their_new_names(here, fer2013, tmp_path):
+    (tmp_path / "out.txt").write_text("2\n")
+    done = here(
+        "train", "--data", fer2013, "--out", "run", "-m", "dense-64-tanh", "--epochs", 1, "--rate", 0.01,
+        "--without", "out.txt",
+    )  # fmt: skip
+    assert done.code == 0, done.err
+    for note in ("-m is now --arch", "--rate is now --learning-rate", "--without is now --exclude"):
+        assert note in done.err
+    config = tomllib.loads((tmp_path / "run" / "config.toml").read_text())
+    assert (config["network"], config["learning_rate"]) == ("dense-64-tanh", 0.01)
+    assert json.loads((tmp_path / "run" / "run.json").read_text())["source"]["exclude"] == str(tmp_path / "out.txt")
+
+
+def test_the_help_page_is_grouped_and_short(mien, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    code, out, _ = mien("train", "--help")
+    assert code == 0
+    for group in ("Data", "Model", "Optimization", "Distillation", "Run", "Hardware"):
+        assert group in out
+    assert out.count("mien train --") >= 3

@@ -17,7 +17,7 @@ from mien.training.config import config_named, from_toml
 
 pytestmark = pytest.mark.shared
 
-CONFIGS = {"compact": "compact-taught", "compact-int8": "compact-taught", "nano": "nano", "large-int8": "large"}
+CONFIGS = {"compact": "compact-distilled", "compact-int8": "compact-distilled", "nano": "nano", "large-int8": "large"}
 """The models, and the shipped config of the run that each came from."""
 
 

@@ -13,7 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-from lessons import QUICK, drawn, drawn_with_votes, stripes
+from tasks_drawn import QUICK, drawn, drawn_with_votes, stripes
 
 from mien.training.config import PLAIN, Augmentation
 
@@ -72,13 +72,14 @@ def finished(process: subprocess.Popen[str]) -> str:
 
 def train(folder: Path, devices: int) -> None:
     """A run over three steps of 32 an epoch, in FOLDER; the validation split has an odd number of face crops."""
-    from mien.training.engine.devices import own_directory
-    from mien.training.engine.fit import Options, fit
+    from mien.training.engine.devices import output_directory
+    from mien.training.engine.loop import Options
+    from mien.training.tasks.classification.task import fit
 
     data = drawn(each=16)
     config = replace(QUICK, network="nano", epochs=2)
     validation = data.split("PublicTest").select(range(31))
-    with own_directory(folder, go_on=False) as own:
+    with output_directory(folder, go_on=False) as own:
         fit(data.split("Training"), validation, config, own, lambda _: None, Options(devices=devices))
     sys.stdout.write(str(own == folder))
 
@@ -88,7 +89,8 @@ def step(folder: Path, on_device: bool) -> None:
 
     On the device four go together, so that an epoch of six takes two programs and the second is padded.
     """
-    from mien.training.engine.fit import Options, fit
+    from mien.training.engine.loop import Options
+    from mien.training.tasks.classification.task import fit
 
     if on_device:
         from mien.training.jax import steps
@@ -103,11 +105,11 @@ def step(folder: Path, on_device: bool) -> None:
 def refuse(_folder: Path) -> None:
     """Prints what is said of devices that there are not, and of a batch that can't be shared."""
     from mien.errors import UsageError
-    from mien.training.engine.devices import spread
+    from mien.training.engine.devices import data_parallel
 
     for count, batch in ((3, 30), (2, 33), (2, 1)):
         try:
-            with spread(count, batch):
+            with data_parallel(count, batch):
                 pass
         except UsageError as error:
             sys.stdout.write(f"{error}\n")
@@ -118,7 +120,7 @@ def save(folder: Path) -> None:
     import keras
 
     from mien.training.architectures import NetworkShape, build
-    from mien.training.engine.fit import predict_logits
+    from mien.training.tasks.classification.validation import predict_logits
 
     folder.mkdir()
     for seed, (network, shape) in enumerate(QUICK_NETWORKS.items()):
@@ -136,7 +138,7 @@ def load(others: Path) -> None:
 
 def _differences(folder: Path) -> dict[str, float]:
     from mien.training.architectures import NetworkShape, build
-    from mien.training.engine.fit import predict_logits
+    from mien.training.tasks.classification.validation import predict_logits
 
     worst = {}
     for network, shape in QUICK_NETWORKS.items():
@@ -150,7 +152,8 @@ def _differences(folder: Path) -> dict[str, float]:
 
 def learn(folder: Path, weights: Path) -> None:
     """Prints the losses of a run that starts from given weights, without dropout."""
-    from mien.training.engine.fit import Options, fit
+    from mien.training.engine.loop import Options
+    from mien.training.tasks.classification.task import fit
 
     data = drawn(each=16)
     config = replace(QUICK, network="nano", epochs=3, dropout=0.0, learning_rate=0.02)

@@ -13,7 +13,7 @@ import traceback
 from dataclasses import replace
 from pathlib import Path
 
-from lessons import QUICK, drawn
+from tasks_drawn import QUICK, drawn
 
 from mien.data.dataset import PUBLIC_TEST, TRAINING
 from mien.training import prepare_backend
@@ -26,7 +26,8 @@ CONFIG = replace(
 
 def train(run: Path, fatal: int) -> None:
     """Begins the run or goes on with it, saving after each step; kills itself in its ``fatal``-th write, half done."""
-    from mien.training.engine.fit import Options, fit
+    from mien.training.engine.loop import Options
+    from mien.training.tasks.classification.task import fit
 
     writes = 0
 
@@ -47,7 +48,7 @@ def main() -> None:
     prepare_backend()
     import keras
 
-    import mien.training.engine.fit  # noqa: F401 - once for all forks
+    import mien.training.tasks.classification.task  # noqa: F401 - once for all forks
 
     keras.utils.set_random_seed(0)  # its first call imports TensorFlow wherever that is installed: once for all, too
     for line in sys.stdin:

@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING
 
 import h5py
 import keras
-from lessons import drawn
+from tasks_drawn import drawn
 
 from mien.training.architectures import NetworkShape, build
 from mien.training.architectures.pretrained import base_of
-from mien.training.engine.validation import estimate_batch_norm
+from mien.training.engine.batch_norm import estimate_batch_norm
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -110,7 +110,7 @@ def test_a_brighter_grey_never_becomes_the_darker(brightness: float) -> None:
 
 @pytest.mark.parametrize("choice", ["blur", "shrink", "jpeg", "random_erasing"])
 @pytest.mark.parametrize("channels", [1, 3])
-def test_a_share_of_images_is_changed(choice: str, channels: int) -> None:
+def test_a_share_of_images_is_augmented(choice: str, channels: int) -> None:
     crops, table = noise(count=60, channels=channels), draws(0, 0, 60)
     out = augment(crops, table, replace(PLAIN, **{choice: 0.3}))
     changed = (out != crops).any(axis=(1, 2, 3))

@@ -1,13 +1,17 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
 
 from mien.data.dataset import Dataset, Truth
 from mien.training.config import PLAIN, Augmentation, TrainingConfig
-from mien.training.engine.batches import Batch, Batches, mixed_crops, mixed_targets
+from mien.training.tasks.classification.batches import Batches, mixed_crops, mixed_targets
+
+if TYPE_CHECKING:
+    from mien.training.engine.steps import Batch
 
 MIXED = Augmentation(mixup=0.4, mixup_share=1.0)
 
@@ -113,7 +117,7 @@ def test_mixed_targets_are_distributions_and_weights_means() -> None:
         assert 0 < part.weights["votes"].min() + part.weights["votes"].max() <= 1 + 1e-6
 
 
-def test_gentle_epochs_do_not_mix() -> None:
+def test_the_fine_tune_phase_has_no_mixup() -> None:
     chosen = replace(config(32, MIXED), epochs=10, fine_tune_epochs=4)
     for part in Batches(numbered(96), chosen).epoch(6):
         assert (part.targets["own"] > 0).sum(axis=1).max() == 1

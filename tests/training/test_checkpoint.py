@@ -15,14 +15,22 @@ import numpy as np
 import pytest
 
 from mien.errors import TrainingError
-from mien.training.run.checkpoint import KEPT, MANIFEST, MOMENT, Checkpoint, Checkpoints, Moment, write_synced
-from mien.training.run.directory import Epoch, HeadScore
+from mien.training.run.checkpoint import (
+    MANIFEST,
+    MAX_CHECKPOINTS,
+    STATE,
+    Checkpoint,
+    Checkpoints,
+    TrainState,
+    write_synced,
+)
+from mien.training.run.history import Epoch, HeadScore
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-FILES = [MANIFEST, MOMENT, "model.npz", "optimizer.npz", "best.npz"]
+FILES = [MANIFEST, STATE, "model.npz", "optimizer.npz", "best.npz"]
 
 
 def history(epochs: int) -> tuple[Epoch, ...]:
@@ -39,12 +47,12 @@ def checkpoint(epochs: int, step: int = 0, size: int = 7) -> Checkpoint:
     }
     if epochs:
         arrays["best"] = {"0000 kernel": -values}
-    return Checkpoint(Moment(history(epochs), step, loss=0.1 * step, accuracy=1 / 3), arrays)
+    return Checkpoint(TrainState(history(epochs), step, loss=0.1 * step, accuracy=1 / 3), arrays)
 
 
 def assert_same(one: Checkpoint | None, other: Checkpoint) -> None:
     assert one is not None
-    assert one.moment == other.moment
+    assert one.state == other.state
     assert {part: list(arrays) for part, arrays in one.arrays.items()} == {
         part: list(arrays) for part, arrays in other.arrays.items()
     }
@@ -55,7 +63,7 @@ def assert_same(one: Checkpoint | None, other: Checkpoint) -> None:
 
 
 def silent(words: str) -> None:
-    raise AssertionError(f"nothing should be told; received {words!r}")
+    raise AssertionError(f"nothing should be messages; received {words!r}")
 
 
 def saved(folder: Path, *checkpoints: Checkpoint) -> Checkpoints:
@@ -84,7 +92,7 @@ def test_the_last_three_stay_and_the_newest_is_read(tmp_path: Path) -> None:
     kept = saved(tmp_path, *(checkpoint(*place) for place in places))
     assert names(tmp_path) == ["epoch-0001-step-1000000", "epoch-0002", "epoch-0002-step-000007"]
     assert list(kept.places()) == [(2, 7), (2, 0), (1, 1_000_000)]
-    assert len(kept.places()) == KEPT
+    assert len(kept.places()) == MAX_CHECKPOINTS
     assert_same(kept.newest(silent), checkpoint(2, 7))
 
 
@@ -96,7 +104,7 @@ def test_later_ones_of_a_run_that_was_taken_back_go(tmp_path: Path) -> None:
 
 def test_a_moment_that_comes_again_takes_the_place_of_its_first_time(tmp_path: Path) -> None:
     kept = saved(tmp_path, checkpoint(1), checkpoint(2))
-    (tmp_path / "checkpoints" / "epoch-0002" / MOMENT).unlink()
+    (tmp_path / "checkpoints" / "epoch-0002" / STATE).unlink()
     kept.save(checkpoint(2))
     assert names(tmp_path) == ["epoch-0001", "epoch-0002"]
     assert_same(kept.newest(silent), checkpoint(2))
@@ -125,11 +133,11 @@ def removed(path: Path) -> None:
 def test_harm_is_noticed_and_the_one_before_used(name: str, harm: Callable[[Path], None], tmp_path: Path) -> None:
     kept = saved(tmp_path, checkpoint(1), checkpoint(2))
     harm(tmp_path / "checkpoints" / "epoch-0002" / name)
-    told: list[str] = []
-    assert_same(kept.newest(told.append), checkpoint(1))
-    assert len(told) == 1
-    assert "epoch-0002" in told[0]
-    assert "passed over for the one before" in told[0]
+    messages: list[str] = []
+    assert_same(kept.newest(messages.append), checkpoint(1))
+    assert len(messages) == 1
+    assert "epoch-0002" in messages[0]
+    assert "skipped for the one before" in messages[0]
 
 
 def test_every_flipped_bit_of_a_manifest_is_noticed_or_harmless(tmp_path: Path) -> None:
@@ -138,8 +146,8 @@ def test_every_flipped_bit_of_a_manifest_is_noticed_or_harmless(tmp_path: Path) 
     content = manifest.read_bytes()
     for at in range(len(content)):
         manifest.write_bytes(content[:at] + bytes([content[at] ^ 0x04]) + content[at + 1 :])
-        told: list[str] = []
-        assert_same(kept.newest(told.append), checkpoint(1 if told else 2))
+        messages: list[str] = []
+        assert_same(kept.newest(messages.append), checkpoint(1 if messages else 2))
 
 
 def test_all_damaged_is_an_error_that_says_so(tmp_path: Path) -> None:
@@ -159,9 +167,9 @@ def test_a_pickle_is_not_read(tmp_path: Path) -> None:
     manifest = json.loads((folder / MANIFEST).read_bytes())
     manifest["sha256"]["model.npz"] = sha256(content.getvalue()).hexdigest()
     (folder / MANIFEST).write_text(json.dumps(manifest))
-    told: list[str] = []
-    assert_same(kept.newest(told.append), checkpoint(1))
-    assert "allow_pickle" in told[0]
+    messages: list[str] = []
+    assert_same(kept.newest(messages.append), checkpoint(1))
+    assert "allow_pickle" in messages[0]
 
 
 class Killed(BaseException):
@@ -185,8 +193,8 @@ def test_a_write_that_fails_leaves_the_last_whole_one(at: int, error: BaseExcept
         Checkpoints(tmp_path / "checkpoints", failing).save(checkpoint(3))
     if isinstance(error, OSError):
         assert "No space left on device" in str(raised.value)
-        assert "the last one, epoch-0002, is whole" in str(raised.value)
-        assert "go on with --resume" in str(raised.value)
+        assert "the last checkpoint, epoch-0002, is intact" in str(raised.value)
+        assert "continue with --resume" in str(raised.value)
     assert names(tmp_path) == ["epoch-0001", "epoch-0002"]
     assert_same(kept.newest(silent), checkpoint(2))
 
@@ -222,7 +230,7 @@ def test_a_full_disk_leaves_the_last_whole_one(small_disk: Path) -> None:
     assert_same(kept.newest(silent), checkpoint(1, size=5000))
 
 
-def test_a_folder_that_may_only_be_read_is_told_of(tmp_path: Path) -> None:
+def test_a_read_only_folder_is_reported(tmp_path: Path) -> None:
     kept = saved(tmp_path, checkpoint(1))
     (tmp_path / "checkpoints").chmod(0o500)
     if os.access(tmp_path / "checkpoints", os.W_OK):
@@ -233,17 +241,17 @@ def test_a_folder_that_may_only_be_read_is_told_of(tmp_path: Path) -> None:
     (tmp_path / "checkpoints").chmod(0o700)
 
 
-def test_a_format_of_another_version_is_told_of(tmp_path: Path) -> None:
+def test_another_format_version_is_reported(tmp_path: Path) -> None:
     kept = saved(tmp_path, checkpoint(1))
     manifest = tmp_path / "checkpoints" / "epoch-0001" / MANIFEST
     manifest.write_text(manifest.read_text().replace('"format": 1', '"format": 9'))
-    told: list[str] = []
+    messages: list[str] = []
     with pytest.raises(TrainingError, match="damaged"):
-        kept.newest(told.append)
-    assert "has the format 9; this mien reads 1" in told[0]
+        kept.newest(messages.append)
+    assert "has the format 9; this mien reads 1" in messages[0]
 
 
 def test_moments_are_in_order() -> None:
-    moments = [Moment(history(0), 5), Moment(history(1)), Moment(history(1), 3), Moment(history(2))]
+    moments = [TrainState(history(0), 5), TrainState(history(1)), TrainState(history(1), 3), TrainState(history(2))]
     assert [moment.place for moment in moments] == sorted(moment.place for moment in moments)
     assert replace(moments[0], step=6).place > moments[0].place

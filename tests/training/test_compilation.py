@@ -9,11 +9,16 @@ import pytest
 pytest.importorskip("keras", reason="needs Keras and a backend: pip install 'mien[train]'")
 
 import keras
-from lessons import QUICK, drawn, drawn_with_votes, one_hot
+from tasks_drawn import QUICK, drawn, drawn_with_votes, one_hot
 
 from mien.training.config import TrainingConfig
-from mien.training.engine.compilation import AdjustedCrossentropy, balanced, class_shares, compiled
-from mien.training.run.state import captured
+from mien.training.engine.variables import to_arrays
+from mien.training.tasks.classification.compilation import (
+    AdjustedCrossentropy,
+    build_compiled,
+    class_balanced,
+    class_shares,
+)
 
 if TYPE_CHECKING:
     from mien.data.dataset import Dataset
@@ -36,7 +41,7 @@ def test_shares_of_classes_count_rows_by_their_weights() -> None:
 
 
 def test_balanced_by_weights_every_class_counts_the_same_and_all_as_much_as_before() -> None:
-    data = balanced(uneven(), TrainingConfig(balance="weights"))
+    data = class_balanced(uneven(), TrainingConfig(balance="weights"))
     truth = data.truths[0]
     totals = truth.weights @ truth.targets
     assert totals[[0, 3, 7]] == pytest.approx([32 / 3] * 3, rel=1e-5)
@@ -47,12 +52,12 @@ def test_balanced_by_weights_every_class_counts_the_same_and_all_as_much_as_befo
 @pytest.mark.parametrize("balance", ["none", "logits"])
 def test_other_balances_leave_the_rows_alone(balance: str) -> None:
     data = uneven()
-    assert balanced(data, TrainingConfig(balance=balance)) is data
+    assert class_balanced(data, TrainingConfig(balance=balance)) is data
 
 
 def test_the_votes_keep_their_weights() -> None:
     data = drawn_with_votes(each=8)
-    changed = balanced(data, TrainingConfig(balance="weights"))
+    changed = class_balanced(data, TrainingConfig(balance="weights"))
     assert changed.truths[1] is data.truths[1]
     assert not np.array_equal(changed.truths[0].weights, data.truths[0].weights)
 
@@ -66,7 +71,7 @@ def test_adjusted_logits_are_those_of_the_class_s_share_more() -> None:
     assert float(AdjustedCrossentropy(shares, 0.1)(targets, logits)) == pytest.approx(expected, rel=1e-5)
 
 
-def test_an_untaught_network_is_made_to_favour_no_class() -> None:
+def test_an_untrained_network_favours_no_class() -> None:
     """At equal logits the loss pulls towards the shares only as far as they are not what is known anyway."""
     shares = np.array([0.9, 0.1])
     loss = AdjustedCrossentropy(shares, 0.0)
@@ -79,8 +84,8 @@ def test_an_untaught_network_is_made_to_favour_no_class() -> None:
 @pytest.mark.parametrize(("seed", "same"), [(0, True), (1, False)])
 def test_the_seed_makes_the_first_weights(seed: int, same: bool) -> None:
     data = drawn(each=2)
-    first = captured(compiled(data, QUICK).weights)
-    second = captured(compiled(data, replace(QUICK, seed=seed)).weights)
+    first = to_arrays(build_compiled(data, QUICK).weights)
+    second = to_arrays(build_compiled(data, replace(QUICK, seed=seed)).weights)
     assert all(np.array_equal(first[name], second[name]) for name in first) == same
 
 
@@ -95,8 +100,8 @@ def test_the_seed_makes_the_first_weights(seed: int, same: bool) -> None:
 def test_all_that_an_optimizer_remembers_is_among_its_variables(
     optimizer: str, precision: str, kinds: set[str]
 ) -> None:
-    model = compiled(drawn(each=2), replace(QUICK, optimizer=optimizer, precision=precision))
-    names = captured(model.optimizer.variables)
+    model = build_compiled(drawn(each=2), replace(QUICK, optimizer=optimizer, precision=precision))
+    names = to_arrays(model.optimizer.variables)
     assert {name.split()[1] for name in names} == kinds
     assert sum(name.endswith("ema_decay") for name in names) == len(model.trainable_variables)
 
@@ -106,7 +111,7 @@ def test_frozen_layers_have_no_place_in_the_optimizer() -> None:
         for layer in model.layers[:-1]:
             layer.trainable = False
 
-    model = compiled(drawn(each=2), QUICK, freeze)
+    model = build_compiled(drawn(each=2), QUICK, freeze)
     assert len(model.trainable_variables) == 2
     assert len(model.optimizer.variables) == 2 + 2 * 2  # iteration and rate; an average and a momentum each
-    assert list(captured(model.weights)) == list(captured(compiled(drawn(each=2), QUICK).weights))
+    assert list(to_arrays(model.weights)) == list(to_arrays(build_compiled(drawn(each=2), QUICK).weights))

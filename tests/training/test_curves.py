@@ -8,7 +8,7 @@ from PIL import Image
 
 from histories import history
 from mien.errors import MissingExtraError, UsageError
-from mien.training.run.curves import FAINT, HEAD_COLOURS, draw_curves
+from mien.training.run.plots import FAINT, HEAD_COLOURS, draw_curves
 
 
 def colours_of(path):

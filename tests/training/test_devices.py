@@ -15,7 +15,7 @@ pytest.importorskip("keras", reason="needs Keras and a backend: pip install 'mie
 from elsewhere import finished, run_elsewhere, start
 
 from mien.errors import UsageError
-from mien.training.engine.devices import own_directory, spread
+from mien.training.engine.devices import data_parallel, output_directory
 from mien.training.run.checkpoint import Checkpoint, Checkpoints
 from mien.training.run.directory import CHECKPOINTS, Record, read_run
 
@@ -27,14 +27,14 @@ on_jax = pytest.mark.skipif(find_spec("jax") is None, reason="needs JAX: pip ins
 
 
 def test_one_device_needs_nothing() -> None:
-    with spread(1, 33):
+    with data_parallel(1, 33):
         pass
 
 
 @pytest.mark.skipif(os.environ.get("KERAS_BACKEND") == "jax", reason="JAX is the backend that can use several devices")
 def test_other_backends_than_jax_are_refused() -> None:
     with pytest.raises(UsageError, match=r"expected the backend jax for --devices 2; received .*KERAS_BACKEND=jax"):
-        spread(2, 32).__enter__()
+        data_parallel(2, 32).__enter__()
 
 
 @on_jax
@@ -58,7 +58,7 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
 
 
 @on_jax
-def test_two_devices_learn_what_one_does(runs: tuple[Path, Path]) -> None:
+def test_two_devices_take_the_steps_of_one(runs: tuple[Path, Path]) -> None:
     one, two = (read_run(run) for run in runs)
     assert len(one.history) == len(two.history) == 2
     assert numbers(two) == pytest.approx(numbers(one), rel=1e-4)
@@ -75,7 +75,9 @@ def test_weights_statistics_momenta_and_averages_are_those_of_one_device(runs: t
 
 
 @on_jax
-def test_two_processes_learn_what_one_device_does_and_the_first_writes(runs: tuple[Path, Path], tmp_path: Path) -> None:
+def test_two_processes_take_the_steps_of_one_device_and_the_first_writes(
+    runs: tuple[Path, Path], tmp_path: Path
+) -> None:
     with socket() as free:
         free.bind(("127.0.0.1", 0))
         address = f"127.0.0.1:{free.getsockname()[1]}"
@@ -92,8 +94,8 @@ def test_two_processes_learn_what_one_device_does_and_the_first_writes(runs: tup
     assert numbers(read_run(run)) == pytest.approx(numbers(read_run(runs[0])), rel=1e-4)
 
 
-def test_alone_a_process_writes_where_it_is_told(tmp_path: Path) -> None:
-    with own_directory(tmp_path, go_on=True) as own:
+def test_a_single_process_writes_to_the_output_directory(tmp_path: Path) -> None:
+    with output_directory(tmp_path, go_on=True) as own:
         assert own == tmp_path
 
 

@@ -9,7 +9,7 @@ import pytest
 pytest.importorskip("keras", reason="needs Keras and a backend: pip install 'mien[train]'")
 
 import keras
-from lessons import PATTERNS
+from tasks_drawn import PATTERNS
 
 from mien.classification.classifier import Classifier
 from mien.data import load as load_data
@@ -19,15 +19,16 @@ from mien.evaluation.evaluate import evaluate_crops
 from mien.models.card import FUSED
 from mien.training import architectures
 from mien.training.config import TrainingConfig, from_toml
-from mien.training.engine.fit import Logits, predict_logits, shape_of
 from mien.training.export.card import calibrated, calibrated_card, sealed
 from mien.training.export.conversion import _exported_elsewhere, to_onnx
 from mien.training.export.export import AGREEMENT, check_agreement, export
+from mien.training.tasks.classification.compilation import shape_of
+from mien.training.tasks.classification.validation import Logits, predict_logits
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from lessons import TrainedRun
+    from tasks_drawn import TrainedRun
 
     from mien.models.card import ModelCard
 

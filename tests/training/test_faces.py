@@ -28,7 +28,7 @@ from mien.training.architectures.complexity import multiply_adds
 from mien.training.architectures.detector import CELLS, face_detector
 from mien.training.config import config_for
 from mien.training.engine.augmentation import generator
-from mien.training.engine.fit import Options, train
+from mien.training.engine.loop import Options, train
 from mien.training.run.directory import MODEL, read_run
 from mien.training.tasks.detection.composition import Composer
 from mien.training.tasks.detection.copy_paste import boxed_crops

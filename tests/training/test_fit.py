@@ -9,24 +9,26 @@ import pytest
 pytest.importorskip("keras", reason="needs Keras and a backend: pip install 'mien[train]'")
 
 import keras
-from lessons import QUICK, drawn, drawn_with_votes, trained
+from tasks_drawn import QUICK, drawn, drawn_with_votes, trained
 
 from mien.data.dataset import PUBLIC_TEST, TRAINING
 from mien.errors import TrainingError
 from mien.training import architectures
 from mien.training.config import Augmentation, read
-from mien.training.engine.fit import BEST, Epoch, Options, fit, load, predict_logits, shape_of
-from mien.training.engine.schedule import rate_at
-from mien.training.engine.validation import STATISTICS_IMAGES, estimate_batch_norm, judge_heads
+from mien.training.engine.batch_norm import STATISTICS_IMAGES, estimate_batch_norm
+from mien.training.engine.loop import Options
+from mien.training.engine.optimization import learning_rate_at
 from mien.training.run.checkpoint import Checkpoints
-from mien.training.run.directory import CHECKPOINTS, CONFIG, HISTORY, HISTORY_CSV, LOCK, RUN_INFO, SAMPLES, read_run
-from mien.training.run.progress import Progress
-from mien.training.tasks.classification import Expressions
+from mien.training.run.directory import BEST, CHECKPOINTS, CONFIG, LOCK, RUN_INFO, SAMPLES, read_run
+from mien.training.run.history import HISTORY, HISTORY_CSV, Epoch, Progress
+from mien.training.tasks.classification.compilation import load, shape_of
+from mien.training.tasks.classification.task import Expressions, fit
+from mien.training.tasks.classification.validation import evaluate_heads, predict_logits
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from lessons import TrainedRun
+    from tasks_drawn import TrainedRun
 
     from mien.training.config import TrainingConfig
 
@@ -50,7 +52,7 @@ def test_a_run_directory_holds_config_facts_history_samples_and_weights(single: 
     ]
 
 
-def test_a_run_directory_tells_of_its_run(double: TrainedRun) -> None:
+def test_a_run_directory_describes_its_run(double: TrainedRun) -> None:
     run = read_run(double.folder)
     assert (run.config, run.history, run.finished) == (double.config, double.run.history, True)
     run_info = run.run_info
@@ -61,17 +63,17 @@ def test_a_run_directory_tells_of_its_run(double: TrainedRun) -> None:
     assert dict(run_info.versions)["keras"] == keras.__version__
 
 
-def test_what_is_told_is_each_step_and_each_epoch(single: TrainedRun) -> None:
+def test_each_step_and_each_epoch_is_reported(single: TrainedRun) -> None:
     steps = 384 // single.config.batch
-    steps_told = [(news.epoch, news.step) for news in single.told if isinstance(news, Progress)]
-    assert steps_told == [(epoch, step) for epoch in (1, 2, 3) for step in range(1, steps + 1)]
-    assert [news for news in single.told if not isinstance(news, Progress)] == list(single.run.history)
-    assert isinstance(single.told[steps], Epoch)
+    reported_steps = [(event.epoch, event.step) for event in single.events if isinstance(event, Progress)]
+    assert reported_steps == [(epoch, step) for epoch in (1, 2, 3) for step in range(1, steps + 1)]
+    assert [event for event in single.events if not isinstance(event, Progress)] == list(single.run.history)
+    assert isinstance(single.events[steps], Epoch)
 
 
 def test_progress_is_that_of_the_epoch_so_far(single: TrainedRun) -> None:
-    told = [news for news in single.told if isinstance(news, Progress)]
-    for progress in told:
+    events = [event for event in single.events if isinstance(event, Progress)]
+    for progress in events:
         assert (progress.epochs, progress.steps) == (3, 12)
         assert 0 <= progress.accuracy <= 1
         assert 0 <= progress.waiting < 1
@@ -80,12 +82,12 @@ def test_progress_is_that_of_the_epoch_so_far(single: TrainedRun) -> None:
         if progress.step == progress.steps:
             epoch = single.run.history[progress.epoch - 1]
             assert (progress.loss, progress.accuracy) == (epoch.loss, epoch.accuracy)
-    assert told[-1].run_seconds_left == 0
+    assert events[-1].run_seconds_left == 0
 
 
-def test_the_history_tells_the_rate_of_the_last_step(single: TrainedRun) -> None:
+def test_the_history_has_the_learning_rate_of_the_last_step(single: TrainedRun) -> None:
     for epoch in single.run.history:
-        expected = rate_at(single.config, 12, 12 * epoch.number - 1, single.run.history[: epoch.number - 1])
+        expected = learning_rate_at(single.config, 12, 12 * epoch.number - 1, single.run.history[: epoch.number - 1])
         assert epoch.learning_rate == expected
 
 
@@ -95,7 +97,7 @@ def test_the_best_epoch_is_what_is_kept(run: str, request: pytest.FixtureRequest
     best = max(done.run.history, key=lambda epoch: epoch.validation_score)
     again = load(done.folder / BEST, shape_of(done.training, done.config), done.config.network)
     for model in (done.run.model, again):
-        scores = judge_heads(predict_logits(model, done.validation.crops), done.validation)
+        scores = evaluate_heads(predict_logits(model, done.validation.crops), done.validation)
         for score, expected in zip(scores, best.scores, strict=True):
             assert (score.head, score.accuracy) == (expected.head, expected.accuracy)
             assert score.nll == pytest.approx(expected.nll, abs=1e-5)
@@ -103,7 +105,7 @@ def test_the_best_epoch_is_what_is_kept(run: str, request: pytest.FixtureRequest
 
 def test_a_directory_with_a_run_is_refused(single: TrainedRun) -> None:
     before = {file: file.read_bytes() for file in single.folder.rglob("*") if file.is_file()}
-    with pytest.raises(TrainingError, match="holds one: go on with it by --resume, or choose another --out"):
+    with pytest.raises(TrainingError, match="holds one: continue it with --resume, or choose another --out"):
         fit(single.training, single.validation, single.config, single.folder, lambda _: None)
     assert {file: file.read_bytes() for file in single.folder.rglob("*") if file.is_file()} == before
 
@@ -141,21 +143,21 @@ def test_a_run_ends_early_where_no_epoch_is_better(tmp_path: Path) -> None:
 
 def test_a_loss_that_is_not_finite_ends_the_run(tmp_path: Path) -> None:
     wild = replace(QUICK, learning_rate=100.0, clipnorm=0.0, momentum=0.99, warmup_epochs=0.0, epochs=20)
-    with pytest.raises(TrainingError, match="lower the rate"):
+    with pytest.raises(TrainingError, match="Lower the learning rate"):
         trained(tmp_path / "run", drawn(each=64), wild)
 
 
 def test_logits_that_are_not_finite_are_refused() -> None:
     data = drawn(each=2)
-    with pytest.raises(TrainingError, match=r"'classes'.*lower the rate"):
-        judge_heads({"classes": np.full((16, 8), np.nan, np.float32)}, data)
+    with pytest.raises(TrainingError, match=r"'classes'.*lower the learning rate"):
+        evaluate_heads({"classes": np.full((16, 8), np.nan, np.float32)}, data)
 
 
-def test_a_validation_split_without_judged_rows_is_refused() -> None:
+def test_a_validation_split_without_labelled_rows_is_refused() -> None:
     data = drawn(each=2)
-    unjudged = replace(data, truths=(replace(data.truths[0], evaluated=np.zeros(16, np.bool_)),))
-    with pytest.raises(TrainingError, match="expected rows to judge the head 'classes'"):
-        judge_heads({"classes": np.zeros((16, 8), np.float32)}, unjudged)
+    unlabelled = replace(data, truths=(replace(data.truths[0], evaluated=np.zeros(16, np.bool_)),))
+    with pytest.raises(TrainingError, match="expected validation rows with a label of the head 'classes'"):
+        evaluate_heads({"classes": np.zeros((16, 8), np.float32)}, unlabelled)
 
 
 @pytest.mark.parametrize("policy", ["float32", "mixed_bfloat16"])

@@ -13,15 +13,17 @@ import pytest
 pytest.importorskip("keras", reason="needs Keras and a backend: pip install 'mien[train]'")
 
 from elsewhere import STEPPED, run_elsewhere
-from lessons import QUICK, drawn, stripes
+from tasks_drawn import QUICK, drawn, stripes
 
 from mien.errors import UsageError
 from mien.training.config import PLAIN, Augmentation
 from mien.training.engine.augmentation import augment, draws
 from mien.training.engine.devices import check_on_device
-from mien.training.engine.fit import Options, fit
+from mien.training.engine.loop import Options
 from mien.training.run.checkpoint import Checkpoints
-from mien.training.run.directory import CHECKPOINTS, read_history
+from mien.training.run.directory import CHECKPOINTS
+from mien.training.run.history import read_history
+from mien.training.tasks.classification.task import fit
 
 if TYPE_CHECKING:
     from pathlib import Path

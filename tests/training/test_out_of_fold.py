@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
-from lessons import QUICK, drawn
+from tasks_drawn import QUICK, drawn
 
 from mien.classification.probabilities import log_softmax, softmax
 from mien.data.splits import fold_of_rows
@@ -19,15 +19,17 @@ from mien.training.splits import splits_of
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from lessons import TrainedRun
+    from tasks_drawn import TrainedRun
 
     from mien.data.dataset import Dataset
 
 pytest.importorskip("keras")
 
 from mien.training.distillation.cross_fitting import mean_logits, soft_labels_by
-from mien.training.engine.fit import Options, fit, load, shape_of
-from mien.training.engine.validation import predict_logits
+from mien.training.engine.loop import Options
+from mien.training.tasks.classification.compilation import load, shape_of
+from mien.training.tasks.classification.task import fit
+from mien.training.tasks.classification.validation import predict_logits
 
 pytestmark = pytest.mark.train
 

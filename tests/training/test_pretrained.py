@@ -9,7 +9,7 @@ import pytest
 pytest.importorskip("keras", reason="needs Keras and a backend: pip install 'mien[train]'")
 
 import keras
-from lessons import stripes
+from tasks_drawn import stripes
 
 from mien.training.architectures import ARCHITECTURES, NetworkShape, build
 from mien.training.architectures.pretrained import FAMILIES, FEATURES, base_of, blocks

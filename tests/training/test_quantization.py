@@ -10,8 +10,8 @@ import pytest
 pytest.importorskip("onnx", reason="needs onnx: pip install 'mien[train]'")
 
 import onnx
-from lessons import one_hot
 from skimage.data import astronaut
+from tasks_drawn import one_hot
 
 from mien.classification.classifier import Classifier, read_logits
 from mien.data import load

@@ -14,22 +14,24 @@ import pytest
 
 pytest.importorskip("keras", reason="needs Keras and a backend: pip install 'mien[train]'")
 
-from lessons import QUICK, drawn, drawn_with_votes
+from tasks_drawn import QUICK, drawn, drawn_with_votes
 
 from mien.data.dataset import PUBLIC_TEST, TRAINING, Dataset
 from mien.errors import TrainingError
 from mien.training.config import Augmentation, TrainingConfig, read
-from mien.training.engine.fit import Interrupted, Options, Run, fit
+from mien.training.engine.loop import Options, Run
+from mien.training.engine.variables import to_arrays
 from mien.training.run.checkpoint import Checkpoint, Checkpoints, write_synced
-from mien.training.run.directory import BEST, CONFIG, Epoch, read_history, read_run_info
-from mien.training.run.progress import Progress
-from mien.training.run.state import captured
+from mien.training.run.directory import BEST, CONFIG, read_run_info
+from mien.training.run.guards import Interrupted
+from mien.training.run.history import Epoch, Progress, read_history
+from mien.training.tasks.classification.task import fit
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from mien.training.run.progress import TrainEvent
+    from mien.training.run.history import TrainEvent
 
 pytestmark = pytest.mark.train
 
@@ -43,16 +45,16 @@ def small(votes: bool = False) -> Dataset:
 
 
 def trained(
-    run: Path, config: TrainingConfig, data: Dataset, tell: Callable[[TrainEvent], None], **options: object
+    run: Path, config: TrainingConfig, data: Dataset, report: Callable[[TrainEvent], None], **options: object
 ) -> Run:
-    return fit(data.split(TRAINING), data.split(PUBLIC_TEST), config, run, tell, Options(**options))
+    return fit(data.split(TRAINING), data.split(PUBLIC_TEST), config, run, report, Options(**options))
 
 
 def stopping(*places: tuple[int, int]) -> Callable[[TrainEvent], None]:
     """A listener that presses Ctrl-C after a step of an epoch, both counted from 1."""
 
-    def listen(news: TrainEvent) -> None:
-        if isinstance(news, Progress) and (news.epoch, news.step) in places:
+    def listen(event: TrainEvent) -> None:
+        if isinstance(event, Progress) and (event.epoch, event.step) in places:
             signal.raise_signal(signal.SIGINT)
 
     return listen
@@ -82,7 +84,7 @@ def assert_same_run(one: Path, other: Path) -> None:
     assert rows(one) == rows(other)
     assert timeless(read_history(one)) == timeless(read_history(other))
     first, second = last(one), last(other)
-    assert first.moment.place == second.moment.place
+    assert first.state.place == second.state.place
     for part, arrays in first.arrays.items():
         for name, values in arrays.items():
             assert values.tobytes() == second.arrays[part][name].tobytes(), f"{part} {name}"
@@ -117,11 +119,11 @@ def test_a_run_that_was_stopped_thrice_ends_as_one_that_was_not(
     for attempt, place in enumerate([(1, 2), (2, 1), (2, 3)]):
         with pytest.raises(Interrupted):
             trained(run, config, data, stopping(place), resume=attempt > 0)
-        assert last(run).moment.place == (place[0] - 1, place[1])
+        assert last(run).state.place == (place[0] - 1, place[1])
     done = trained(run, config, data, quiet, resume=True)
     assert_same_run(tmp_path / "whole", run)
-    for name, values in captured(done.model.weights).items():
-        assert values.tobytes() == captured(whole.model.weights)[name].tobytes()
+    for name, values in to_arrays(done.model.weights).items():
+        assert values.tobytes() == to_arrays(whole.model.weights)[name].tobytes()
 
 
 class Striking(np.ndarray):
@@ -136,7 +138,7 @@ class Striking(np.ndarray):
         return np.asarray(self).__getitem__(key)
 
 
-def test_a_run_that_was_stopped_while_it_was_judged_ends_as_one_that_was_not(tmp_path: Path) -> None:
+def test_a_run_stopped_during_validation_ends_as_one_that_was_not(tmp_path: Path) -> None:
     config = replace(QUICK, network="nano", epochs=2, batch=16)
     training = small().split(TRAINING)
     validation = drawn(each=300, seed=1).split(PUBLIC_TEST)  # more than one batch of evaluation
@@ -146,20 +148,20 @@ def test_a_run_that_was_stopped_while_it_was_judged_ends_as_one_that_was_not(tmp
     with pytest.raises(Interrupted) as raised:
         fit(training, striking, config, tmp_path / "stopped", quiet)
     assert raised.value.number == signal.SIGTERM
-    assert last(tmp_path / "stopped").moment.place == (0, 3)
+    assert last(tmp_path / "stopped").state.place == (0, 3)
     fit(training, validation, config, tmp_path / "stopped", quiet, Options(resume=True))
     assert_same_run(tmp_path / "whole", tmp_path / "stopped")
 
 
 def test_a_run_that_was_stopped_as_an_epoch_ended_has_that_epoch(tmp_path: Path) -> None:
-    def listen(news: TrainEvent) -> None:
-        if isinstance(news, Epoch):
+    def listen(event: TrainEvent) -> None:
+        if isinstance(event, Epoch):
             signal.raise_signal(signal.SIGINT)
 
     trained(tmp_path / "whole", DENSE, small(), quiet)
     with pytest.raises(Interrupted):
         trained(tmp_path / "run", DENSE, small(), listen)
-    assert last(tmp_path / "run").moment.place == (1, 0)
+    assert last(tmp_path / "run").state.place == (1, 0)
     trained(tmp_path / "run", DENSE, small(), quiet, resume=True)
     assert_same_run(tmp_path / "whole", tmp_path / "run")
 
@@ -170,7 +172,7 @@ def test_a_run_without_a_checkpoint_begins_again(tmp_path: Path) -> None:
     class Gone(BaseException):
         pass
 
-    def vanish(news: TrainEvent) -> None:
+    def vanish(event: TrainEvent) -> None:
         raise Gone
 
     with pytest.raises(Gone):
@@ -180,16 +182,16 @@ def test_a_run_without_a_checkpoint_begins_again(tmp_path: Path) -> None:
     assert_same_run(tmp_path / "whole", tmp_path / "run")
 
 
-def test_a_damaged_checkpoint_is_told_of_and_costs_no_more_than_time(tmp_path: Path) -> None:
+def test_a_damaged_checkpoint_is_reported_and_costs_only_time(tmp_path: Path) -> None:
     trained(tmp_path / "whole", DENSE, small(), quiet)
     with pytest.raises(Interrupted):
         trained(tmp_path / "run", DENSE, small(), stopping((3, 2)))
     (tmp_path / "run" / "checkpoints" / "epoch-0002-step-000002" / "model.npz").write_bytes(b"torn")
-    told: list[TrainEvent] = []
-    trained(tmp_path / "run", DENSE, small(), told.append, resume=True)
-    words = [news for news in told if isinstance(news, str)]
+    events: list[TrainEvent] = []
+    trained(tmp_path / "run", DENSE, small(), events.append, resume=True)
+    words = [event for event in events if isinstance(event, str)]
     assert "was altered or cut short in model.npz" in words[0]
-    assert words[1] == "going on after 2 of 3 epochs"
+    assert words[1] == "resuming after 2 of 3 epochs"
     assert_same_run(tmp_path / "whole", tmp_path / "run")
 
 
@@ -207,7 +209,7 @@ def test_a_full_disk_ends_the_run_with_words_and_costs_no_more_than_time(tmp_pat
     assert_same_run(tmp_path / "whole", tmp_path / "run")
 
 
-def test_files_beside_the_checkpoints_that_can_not_be_written_end_the_run_with_words(tmp_path: Path) -> None:
+def test_output_files_that_can_not_be_written_end_the_run_with_a_message(tmp_path: Path) -> None:
     with pytest.raises(Interrupted):
         trained(tmp_path / "run", DENSE, small(), stopping((2, 1)))
     (tmp_path / "run" / BEST).unlink()
@@ -230,16 +232,16 @@ def test_checkpoints_within_an_epoch_change_nothing(tmp_path: Path) -> None:
 def test_a_finished_run_is_only_read(tmp_path: Path) -> None:
     done = trained(tmp_path / "run", DENSE, small(), quiet)
     before = {file: file.read_bytes() for file in (tmp_path / "run" / "checkpoints").rglob("*.*")}
-    told: list[TrainEvent] = []
-    again = trained(tmp_path / "run", DENSE, small(), told.append, resume=True)
-    assert told == ["the run is finished, with 3 epochs; nothing is left to learn"]
+    events: list[TrainEvent] = []
+    again = trained(tmp_path / "run", DENSE, small(), events.append, resume=True)
+    assert events == ["the run is finished after 3 epochs; nothing is left to train"]
     assert again.history == done.history
-    for name, values in captured(again.model.weights).items():
-        np.testing.assert_array_equal(values, captured(done.model.weights)[name])
+    for name, values in to_arrays(again.model.weights).items():
+        np.testing.assert_array_equal(values, to_arrays(done.model.weights)[name])
     assert {file: file.read_bytes() for file in (tmp_path / "run" / "checkpoints").rglob("*.*")} == before
 
 
-def test_what_lies_beside_the_checkpoints_is_mended(tmp_path: Path) -> None:
+def test_output_files_are_repaired_on_resume(tmp_path: Path) -> None:
     done = trained(tmp_path / "run", DENSE, small(), quiet)
     for name in (BEST, "history.csv", "history.jsonl"):
         (tmp_path / "run" / name).unlink()
@@ -303,11 +305,13 @@ def test_a_directory_without_a_run_can_not_be_resumed(tmp_path: Path) -> None:
         trained(tmp_path / "run", DENSE, small(), quiet, resume=True)
 
 
-def test_a_backend_other_than_the_first_is_told_of(stopped: Path, tmp_path: Path) -> None:
+def test_a_change_of_backend_is_reported(stopped: Path, tmp_path: Path) -> None:
     from shutil import copytree
 
     run = copytree(stopped, tmp_path / "run")
     replace(read_run_info(run), backend="abacus").save(run)
-    told: list[TrainEvent] = []
-    trained(run, DENSE, small(), told.append, resume=True)
-    assert any(isinstance(news, str) and news.startswith("the run began on abacus and goes on on") for news in told)
+    events: list[TrainEvent] = []
+    trained(run, DENSE, small(), events.append, resume=True)
+    assert any(
+        isinstance(event, str) and event.startswith("the run began on abacus and resumes on") for event in events
+    )

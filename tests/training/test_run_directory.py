@@ -9,20 +9,8 @@ import pytest
 
 from mien.errors import TrainingError
 from mien.training.config import TrainingConfig
-from mien.training.run.directory import (
-    CONFIG,
-    HISTORY,
-    HISTORY_CSV,
-    RUN_INFO,
-    Epoch,
-    HeadScore,
-    RunInfo,
-    Source,
-    is_run,
-    read_history,
-    read_run,
-    write_history,
-)
+from mien.training.run.directory import CONFIG, RUN_INFO, RunInfo, Source, is_run, read_run
+from mien.training.run.history import HISTORY, HISTORY_CSV, Epoch, HeadScore, read_history, write_history
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -54,7 +42,7 @@ def epochs(*validation_scores: float) -> tuple[Epoch, ...]:
                 HeadScore("fer2013", validation_score - 0.1, 1 / 3, 1.1),
                 HeadScore("ferplus", validation_score + 0.1, 0.5, 0.9),
             ),
-            rate=0.1 / 3,
+            learning_rate=0.1 / 3,
             seconds=60.0,
             images_per_second=512.3,
             waiting=0.012,
@@ -119,7 +107,7 @@ def test_the_history_in_csv_has_a_row_an_epoch(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("lacking", [CONFIG, RUN_INFO])
-def test_a_folder_without_a_run_is_told_of(lacking: str, tmp_path: Path) -> None:
+def test_a_folder_without_a_run_is_refused(lacking: str, tmp_path: Path) -> None:
     (begun(tmp_path, TrainingConfig()) / lacking).unlink()
     assert not is_run(tmp_path)
     with pytest.raises(TrainingError, match="expected a run directory with"):
@@ -137,7 +125,7 @@ def test_a_folder_without_a_run_is_told_of(lacking: str, tmp_path: Path) -> None
         (HISTORY, "\x00"),
     ],
 )
-def test_a_run_that_can_not_be_read_is_told_of(name: str, content: str, tmp_path: Path) -> None:
+def test_a_run_that_can_not_be_read_is_refused(name: str, content: str, tmp_path: Path) -> None:
     (begun(tmp_path, TrainingConfig(), epochs(0.5)) / name).write_text(content)
     with pytest.raises(TrainingError, match="can't be read"):
         read_run(tmp_path)

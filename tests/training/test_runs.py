@@ -8,8 +8,9 @@ from histories import write_run
 from mien.classification.classifier import Classifier
 from mien.errors import UsageError
 from mien.training.run.comparison import compare, find_runs, measure
-from mien.training.run.directory import CONFIG, HISTORY, LOCK, MODEL, RUN_INFO
-from mien.training.run.lock import locked
+from mien.training.run.directory import CONFIG, LOCK, MODEL, RUN_INFO
+from mien.training.run.guards import run_lock
+from mien.training.run.history import HISTORY
 
 
 def one(run):
@@ -17,7 +18,7 @@ def one(run):
     return row
 
 
-def test_a_finished_run_is_told_by_its_records_and_its_model(tmp_path, shipped_model, classifier):
+def test_the_row_of_a_finished_run(tmp_path, shipped_model, classifier):
     """The scores are of the card; network, data and head are told by both, and the card is of the model that runs."""
     row = one(write_run(tmp_path / "run", (0.3, 0.5, 0.4), planned=3, model=shipped_model))
     scores = {(score.head, score.metric): score.value for score in classifier.card.scores}
@@ -43,7 +44,7 @@ def test_a_finished_run_is_told_by_its_records_and_its_model(tmp_path, shipped_m
     }
 
 
-def test_a_run_without_a_model_is_told_by_its_best_epoch(tmp_path):
+def test_the_row_of_a_run_without_a_model_has_its_best_epoch(tmp_path):
     row = one(write_run(tmp_path / "run", (0.3, 0.5, 0.4), planned=3))
     assert (row.state, row.accuracy, row.macro_f1, row.ece) == ("finished", 0.5, 0.4, None)
     assert (row.milliseconds, row.bytes) == (None, None)
@@ -59,14 +60,14 @@ def test_the_state_of_a_run_that_nobody_holds(tmp_path, done, state):
 
 def test_a_run_whose_lock_is_held_is_running(tmp_path):
     run = write_run(tmp_path / "run", (0.5,), planned=2)
-    with locked(run / LOCK):
+    with run_lock(run / LOCK):
         assert (one(run).state, one(run).note) == ("running", "")
     assert one(run).state == "interrupted"
 
 
 @pytest.mark.parametrize("name", [CONFIG, RUN_INFO, HISTORY, MODEL])
 @pytest.mark.parametrize("damage", [b"", b"\xff\x00torn", b'{"epoch": '], ids=["empty", "bytes", "torn"])
-def test_a_damaged_file_has_its_reason_told(tmp_path, shipped_model, own_scores, name, damage):
+def test_a_damaged_file_is_explained(tmp_path, shipped_model, own_scores, name, damage):
     run = write_run(tmp_path / "run", (0.5, 0.6), planned=2, model=shipped_model)
     (run / name).write_bytes(damage)
     row = one(run)
@@ -80,7 +81,7 @@ def test_a_damaged_file_has_its_reason_told(tmp_path, shipped_model, own_scores,
     assert row.note
 
 
-def test_the_most_accurate_comes_first_and_what_tells_none_last(tmp_path, shipped_model):
+def test_the_most_accurate_comes_first_and_runs_without_scores_last(tmp_path, shipped_model):
     order = ["good", "shipped", "fair", "begun"]
     write_run(tmp_path / "begun", (), planned=2)
     write_run(tmp_path / "fair", (0.6,), planned=1)

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import csv
-import json
 import math
 import sys
 from dataclasses import dataclass, field, replace
@@ -13,18 +12,19 @@ import pytest
 
 pytest.importorskip("optuna", reason="needs Optuna: pip install 'mien[search]'")
 
-from lessons import QUICK, drawn
+from tasks_drawn import QUICK, drawn
 
 from mien.errors import DivergedError, MissingExtraError, TrainingError, UsageError
 from mien.training.config import PLAIN, Augmentation, TrainingConfig, config_for, read
-from mien.training.run.directory import Epoch, HeadScore, read_run, write_history
+from mien.training.run.directory import read_run
+from mien.training.run.history import Epoch, HeadScore, write_history
 from mien.training.search.space import own_choices, space, strengthened
-from mien.training.search.trials import UNPRUNED, Search, Trial, search
+from mien.training.search.trials import DATABASE, STUDY_NAME, UNPRUNED_TRIALS, Search, Trial, search
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from mien.training.run.progress import TrainEvent
+    from mien.training.run.history import TrainEvent
 
 BASE = TrainingConfig(network="two-conv", epochs=6, fine_tune_epochs=0, learning_rate=0.1)
 
@@ -35,7 +35,7 @@ def epoch(number: int, validation_score: float) -> Epoch:
 
 
 def goodness(config: TrainingConfig) -> float:
-    """Best at a third of the base's rate and a dropout of 0.4; the rate matters most."""
+    """Best at a third of the base's learning rate and a dropout of 0.4; the learning rate matters most."""
     return 0.9 - 0.3 * abs(math.log10(config.learning_rate / 0.033)) - 0.2 * abs(config.dropout - 0.4)
 
 
@@ -46,19 +46,19 @@ class Fake:
     Attributes:
         stopped: numbers of calls, from 0, that end with Ctrl-C after the first epoch.
         diverging: rates above it diverge.
-        taught: directory and config of each call.
+        trained: directory and config of each call.
     """
 
     stopped: tuple[int, ...] = ()
     diverging: float = math.inf
     trained: list[tuple[str, TrainingConfig]] = field(default_factory=list)
 
-    def __call__(self, config: TrainingConfig, run: Path, tell: Callable[[TrainEvent], None]) -> None:
+    def __call__(self, config: TrainingConfig, run: Path, report: Callable[[TrainEvent], None]) -> None:
         self.trained.append((run.name, config))
         for number in range(1, config.epochs + 1):
             if config.learning_rate > self.diverging:
                 raise DivergedError("the loss is nan")
-            tell(epoch(number, goodness(config) * (1 - 0.5**number)))
+            report(epoch(number, goodness(config) * (1 - 0.5**number)))
             if len(self.trained) - 1 in self.stopped:
                 raise KeyboardInterrupt
 
@@ -117,8 +117,8 @@ def test_epochs_before_an_interruption_count(tmp_path: Path) -> None:
     (tmp_path / "trial-0001").mkdir()
     write_history(tmp_path / "trial-0001", [epoch(1, 0.1), epoch(2, 0.8)])
 
-    def go_on(config: TrainingConfig, run: Path, tell: Callable[[TrainEvent], None]) -> None:
-        tell(epoch(3, 0.3))
+    def go_on(config: TrainingConfig, run: Path, report: Callable[[TrainEvent], None]) -> None:
+        report(epoch(3, 0.3))
 
     found = search(BASE, 1, tmp_path, go_on, lambda _: None)
     assert (found.best.validation_scores, found.best.validation_score) == ((0.1, 0.8, 0.3), 0.8)
@@ -126,8 +126,8 @@ def test_epochs_before_an_interruption_count(tmp_path: Path) -> None:
 
 def test_bad_runs_end_early(tmp_path: Path) -> None:
     found = searched(tmp_path, 20)
-    early = [trial for trial in found.trials if trial.state == "ended early"]
-    assert {trial.state for trial in found.trials[:UNPRUNED]} == {"finished"}
+    early = [trial for trial in found.trials if trial.state == "pruned"]
+    assert {trial.state for trial in found.trials[:UNPRUNED_TRIALS]} == {"finished"}
     assert len(early) >= 3
     for trial in early:
         assert BASE.epochs // 3 <= len(trial.validation_scores) < BASE.epochs
@@ -139,13 +139,13 @@ def test_what_diverges_counts_and_is_not_tried_again(tmp_path: Path) -> None:
     found = searched(tmp_path, 12, fake)
     diverged = [trial for trial in found.trials if trial.state == "diverged"]
     assert diverged
-    assert all(trial.choices.rate > 0.1 and trial.validation_scores == () for trial in diverged)
+    assert all(trial.choices.learning_rate > 0.1 and trial.validation_scores == () for trial in diverged)
     assert len({config.learning_rate for _, config in fake.trained}) == 12
-    assert found.best.choices.rate <= 0.1
+    assert found.best.choices.learning_rate <= 0.1
 
 
 def test_a_search_in_which_all_diverge_says_so(tmp_path: Path) -> None:
-    with pytest.raises(TrainingError, match=r"2 of 2 diverged or were ended early\. Search around a lower --rate"):
+    with pytest.raises(TrainingError, match=r"2 of 2 diverged or were pruned\. Search around a lower --learning-rate"):
         searched(tmp_path, 2, Fake(diverging=0.0))
 
 
@@ -161,8 +161,8 @@ def test_the_directory_holds_the_best_config_and_a_table(tmp_path: Path) -> None
             len(trial.validation_scores),
             trial.choices.batch,
         )
-        assert float(row["merit"]) == pytest.approx(trial.validation_score, abs=1e-5)
-        assert float(row["learning_rate"]) == pytest.approx(trial.choices.rate, rel=1e-5)
+        assert float(row["validation_score"]) == pytest.approx(trial.validation_score, abs=1e-5)
+        assert float(row["learning_rate"]) == pytest.approx(trial.choices.learning_rate, rel=1e-5)
 
 
 def test_what_matters_most_is_found() -> None:
@@ -188,20 +188,47 @@ def test_what_matters_most_is_found() -> None:
 )
 def test_another_search_is_refused(tmp_path: Path, change: dict[str, Any], words: str) -> None:
     searched(tmp_path, 1)
-    before = (tmp_path / "search.json").read_bytes()
-    arguments = {"config": BASE, "count": 2, "out": tmp_path, "teach": Fake(), "tell": print, "data": "d" * 64}
+    before = (tmp_path / DATABASE).read_bytes()
+    arguments = {"config": BASE, "count": 2, "out": tmp_path, "train": Fake(), "report": print, "data": "d" * 64}
     with pytest.raises((TrainingError, UsageError), match=words):
         search(**(arguments | change))
-    assert (tmp_path / "search.json").read_bytes() == before
+    assert (tmp_path / DATABASE).read_bytes() == before
 
 
-def test_a_record_that_can_t_be_read_is_refused(tmp_path: Path) -> None:
+@pytest.mark.parametrize("broken", [b"no database", b"SQLite format 3\x00torn"], ids=["text", "torn"])
+def test_a_database_that_can_t_be_read_is_refused(tmp_path: Path, broken: bytes) -> None:
     searched(tmp_path, 1)
-    text = (tmp_path / "search.json").read_text()
-    for broken in (text[:-20], json.dumps({"trials": []}), "[]"):
-        (tmp_path / "search.json").write_text(broken)
-        with pytest.raises(TrainingError, match="can't be read"):
-            searched(tmp_path, 2)
+    (tmp_path / DATABASE).write_bytes(broken)
+    with pytest.raises(TrainingError, match="can't be read"):
+        searched(tmp_path, 2)
+
+
+def test_a_search_of_the_first_edition_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "search.json").write_text("{}")
+    with pytest.raises(TrainingError, match=r"received one of 0\.1\.0 .* choose another --out"):
+        searched(tmp_path, 1)
+    assert not (tmp_path / DATABASE).exists()
+
+
+def test_optuna_itself_reads_the_study(tmp_path: Path) -> None:
+    import optuna
+
+    found = searched(tmp_path, 3)
+    study = optuna.load_study(study_name=STUDY_NAME, storage=f"sqlite:///{tmp_path / DATABASE}")
+    assert [trial.state.name for trial in study.trials] == ["COMPLETE"] * 3
+    assert study.best_value == found.best.validation_score
+    assert study.best_trial.params == found.best.choices.parameters(BASE)
+
+
+def test_a_kill_while_a_suggestion_is_stored_changes_nothing(tmp_path: Path) -> None:
+    """A study whose newest trial has only some of its parameters gets the same suggestion again."""
+    import optuna
+
+    whole = searched(tmp_path / "whole", 4)
+    searched(tmp_path / "killed", 3)
+    study = optuna.load_study(study_name=STUDY_NAME, storage=f"sqlite:///{tmp_path / 'killed' / DATABASE}")
+    study.ask().suggest_float("dropout", 0.0, 0.6)
+    assert searched(tmp_path / "killed", 4) == whole
 
 
 def test_without_optuna_the_pip_line_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -214,7 +241,7 @@ CONFIGS = sorted(path.stem for path in (Path(__file__).parents[2] / "src/mien/tr
 
 
 @pytest.mark.parametrize("network", [*CONFIGS, "anything"])
-def test_every_config_of_the_zoo_has_a_space_around_it(network: str) -> None:
+def test_every_shipped_config_has_a_space_around_it(network: str) -> None:
     config = config_for(network)
     around, own = space(config), own_choices(config)
     assert own.applied(config) == config
@@ -242,12 +269,12 @@ def test_an_augmentation_is_made_stronger_as_a_whole() -> None:
 @pytest.mark.train
 @pytest.mark.skipif(find_spec("keras") is None, reason="needs Keras and a backend: pip install 'mien[train]'")
 def test_a_search_over_real_runs(tmp_path: Path) -> None:
-    from mien.training.engine.fit import fit
+    from mien.training.tasks.classification.task import fit
 
     data = drawn(each=4)
 
-    def train(config: TrainingConfig, run: Path, tell: Callable[[TrainEvent], None]) -> None:
-        fit(data.split("Training"), data.split("PublicTest"), config, run, tell)
+    def train(config: TrainingConfig, run: Path, report: Callable[[TrainEvent], None]) -> None:
+        fit(data.split("Training"), data.split("PublicTest"), config, run, report)
 
     found = search(replace(QUICK, epochs=1), 2, tmp_path, train, lambda _: None, data.digest)
     for trial in found.trials:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
-from lessons import PATTERNS, QUICK, drawn, drawn_with_votes
+from tasks_drawn import PATTERNS, QUICK, drawn, drawn_with_votes
 
 from mien.errors import TrainingError
 from mien.training.distillation import soft_labels
@@ -244,13 +244,13 @@ def test_all_files_that_ship_can_be_read() -> None:
 @pytest.mark.train
 def test_only_learning_sees_them(tmp_path: Path) -> None:
     pytest.importorskip("keras")
-    from mien.training.engine.compilation import balanced
-    from mien.training.tasks.classification import trained_by
+    from mien.training.tasks.classification.compilation import class_balanced
+    from mien.training.tasks.classification.task import trained_by
 
     data = drawn(each=4)
     told_of(data).save(tmp_path / "mine.npz")
     config = replace(QUICK, balance="weights", soft_labels=str(tmp_path / "mine.npz"), distillation_weight=0.5)
-    own, trained = balanced(data, config).truths[0], trained_by(data, config).truths[0]
+    own, trained = class_balanced(data, config).truths[0], trained_by(data, config).truths[0]
     assert trained.weights == pytest.approx(0.5 * own.weights + 0.5)
     assert (data.truths[0].targets.max(axis=1) == 1).all()
     assert trained_by(data, QUICK) is data

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from lessons import QUICK, drawn
+from tasks_drawn import QUICK, drawn
 
 from mien.data.dataset import PUBLIC_TEST, TRAINING, Dataset
 from mien.data.splits import HELD_OUT, Fold, fold_of_rows, write_list
@@ -57,7 +57,7 @@ def test_rows_that_were_left_out_are_in_neither_part(tmp_path: Path) -> None:
     data = without_splits()
     gone = data.rows[:5].tolist()
     write_list(tmp_path / "without.txt", dict.fromkeys(gone, "blank"))
-    found = held_out(record_of(data, Source(without=str(tmp_path / "without.txt"))), data)
+    found = held_out(record_of(data, Source(exclude=str(tmp_path / "without.txt"))), data)
     assert found is not None
     assert not set(gone) & {*found[0].rows.tolist(), *found[1].rows.tolist()}
 

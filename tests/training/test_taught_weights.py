@@ -10,17 +10,17 @@ import pytest
 
 pytest.importorskip("keras", reason="needs Keras and a backend: pip install 'mien[train]'")
 
-from lessons import TrainedRun, drawn, drawn_with_votes
+from tasks_drawn import TrainedRun, drawn, drawn_with_votes
 
 from mien.classification.classifier import Classifier
 from mien.errors import ModelError, TrainingError
 from mien.training.architectures import NetworkShape
-from mien.training.engine.compilation import plain
-from mien.training.engine.fit import Options, predict_logits
-from mien.training.engine.validation import estimate_batch_norm
+from mien.training.engine.batch_norm import estimate_batch_norm
+from mien.training.engine.loop import Options
 from mien.training.export.export import export
-from mien.training.run.beginning import heads_of
 from mien.training.run.directory import BEST, CHECKPOINTS
+from mien.training.tasks.classification.compilation import build_float32, heads_of
+from mien.training.tasks.classification.validation import predict_logits
 from mien.training.transfer.train import train
 from mien.training.transfer.trained_weights import begin_with, load_graph, trained_network
 
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from mien.training.config import TrainingConfig
-    from mien.training.engine.fit import Run
+    from mien.training.engine.loop import Run
 
 pytestmark = pytest.mark.train
 
@@ -90,7 +90,7 @@ def test_a_run_that_never_had_one_goes_on_with_the_same_weights_only(double: Tra
     config = replace(double.config, weights=str(base), epochs=1, learning_rate=1e-4, warmup_epochs=0.0)
     further(config, double, run)
     shutil.rmtree(run / CHECKPOINTS)
-    plain(NetworkShape(24, 1, (("fer2013", 7), ("ferplus", 8))), "nano").save_weights(base / BEST)
+    build_float32(NetworkShape(24, 1, (("fer2013", 7), ("ferplus", 8))), "nano").save_weights(base / BEST)
     with pytest.raises(TrainingError, match=r"expected weights = base, a run, sha256:.* Bring those back"):
         train(double.training, double.validation, config, run, lambda _: None, Options(resume=True))
 
@@ -106,7 +106,7 @@ def test_a_run_without_weights_is_told(double: TrainedRun, tmp_path: Path) -> No
 def test_heads_of_other_labels_stay_fresh(weights: str, double: TrainedRun) -> None:
     data = drawn(each=8)
     begun = trained_network(weights, data, double.config)
-    model = plain(NetworkShape(data.size, 1, (("classes", 8),)), "nano")
+    model = build_float32(NetworkShape(data.size, 1, (("classes", 8),)), "nano")
     fresh = model.get_layer("classes").get_weights()
     begin_with(model, begun, dict(heads_of(data)))
     np.testing.assert_array_equal(model.get_layer("classes").get_weights()[0], fresh[0])
@@ -130,7 +130,7 @@ def test_a_model_that_there_is_not_is_told(double: TrainedRun) -> None:
 
 @pytest.mark.parametrize("network", ["mini-xception", "deep-conv"])
 def test_what_can_t_be_had_from_a_model_file_says_to_take_the_run(network: str, file: Path) -> None:
-    model = plain(NetworkShape(48, 1, (("fer2013", 7), ("ferplus", 8))), network)
+    model = build_float32(NetworkShape(48, 1, (("fer2013", 7), ("ferplus", 8))), network)
     content = file.read_bytes()
     with pytest.raises(TrainingError, match="begin with the directory of its run"):
         load_graph(model, content, Classifier(content).card, drawn_with_votes(each=2).crops)

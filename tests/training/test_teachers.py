@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
-from lessons import drawn, drawn_with_votes
+from tasks_drawn import drawn, drawn_with_votes
 
 from mien.classification.classifier import Classifier
 from mien.errors import ModelError, TrainingError
@@ -15,7 +15,7 @@ from mien.models.store import ModelStore
 from mien.training.config import PLAIN, Augmentation, TrainingConfig
 from mien.training.distillation.online import Teachers, teachers_for
 from mien.training.distillation.soft_labels import collected, softened
-from mien.training.engine.batches import Batches
+from mien.training.tasks.classification.batches import Batches
 
 if TYPE_CHECKING:
     from mien.data.dataset import Dataset

@@ -6,7 +6,7 @@ import pytest
 
 from histories import epoch
 from mien.errors import MissingExtraError
-from mien.training.run.tensorboard import open_log
+from mien.training.run.plots import open_log
 
 
 def scalars_in(folder):

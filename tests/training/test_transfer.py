@@ -12,8 +12,8 @@ import pytest
 
 pytest.importorskip("keras", reason="needs Keras and a backend: pip install 'mien[train]'")
 
-from lessons import QUICK, drawn
 from pretrained import SIZE, SMALL, base_weights, write_weights
+from tasks_drawn import QUICK, drawn
 
 from mien.data.dataset import PUBLIC_TEST, TRAINING
 from mien.errors import TrainingError, UsageError
@@ -21,10 +21,11 @@ from mien.media.files import sha256_of
 from mien.models.onnx_file import card_of, read_onnx
 from mien.training.architectures.pretrained import FAMILIES, base_of
 from mien.training.config import PLAIN, TrainingConfig
-from mien.training.engine.compilation import plain, shape_of
-from mien.training.engine.fit import BEST, Options, load
+from mien.training.engine.loop import Options
 from mien.training.export.export import export
-from mien.training.run.directory import MODEL, Epoch, read_run
+from mien.training.run.directory import BEST, MODEL, read_run
+from mien.training.run.history import Epoch
+from mien.training.tasks.classification.compilation import build_float32, load, shape_of
 from mien.training.transfer.choices import settled
 from mien.training.transfer.starting_weights import load_base
 from mien.training.transfer.train import train, unfreeze
@@ -35,7 +36,7 @@ if TYPE_CHECKING:
 
     import keras
 
-    from mien.training.engine.fit import Run
+    from mien.training.engine.loop import Run
 
 pytestmark = pytest.mark.train
 
@@ -92,7 +93,7 @@ def first(config: TrainingConfig, folder: Path) -> Transferred:
 
 def begun(config: TrainingConfig, weights: Path) -> keras.Model:
     """The network before it was taught anything."""
-    model = plain(shape_of(TRAIN, config), SMALL)
+    model = build_float32(shape_of(TRAIN, config), SMALL)
     load_base(base_of(model), weights, FAMILY)
     return model
 

@@ -9,7 +9,7 @@ pytest.importorskip("keras", reason="needs Keras and a backend: pip install 'mie
 
 import keras
 import onnxruntime
-from lessons import one_hot, stripes
+from tasks_drawn import one_hot, stripes
 
 from mien.errors import UsageError
 from mien.training import prepare_backend
@@ -18,8 +18,8 @@ from mien.training.architectures.complexity import multiply_adds
 from mien.training.architectures.parts import BatchNormalization, Standardize
 from mien.training.architectures.pretrained import FAMILIES
 from mien.training.architectures.xception import padded
-from mien.training.engine.fit import predict_logits
 from mien.training.export.export import AGREEMENT, to_onnx
+from mien.training.tasks.classification.validation import predict_logits
 
 if TYPE_CHECKING:
     from pathlib import Path

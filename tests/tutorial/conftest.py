@@ -37,8 +37,8 @@ def run(squares, tmp_path_factory) -> Path:
 
     prepare_backend()
     from mien.training.config import PLAIN, TrainingConfig
-    from mien.training.engine.fit import fit
     from mien.training.export.export import export
+    from mien.training.tasks.classification.task import fit
 
     folder = tmp_path_factory.mktemp("learning") / "run"
     config = TrainingConfig(
@@ -47,7 +47,7 @@ def run(squares, tmp_path_factory) -> Path:
         fine_tune_epochs=0,
         warmup_epochs=0.5,
         batch=16,
-        rate=0.03,
+        learning_rate=0.03,
         ema_decay=0.5,
         augmentation=PLAIN,
         precision="float32",

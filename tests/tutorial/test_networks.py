@@ -25,7 +25,7 @@ from mien.explain.odds import log_odds
 from mien.models.card import CropRule, FusedOutput, Head, ModelCard
 from mien.models.onnx_file import read_onnx
 from mien.training.architectures import NetworkShape
-from mien.training.engine.compilation import plain
+from mien.training.tasks.classification.compilation import build_float32
 from mien.tutorial.confusions import confusions
 from mien.tutorial.convolution import convolution
 from mien.tutorial.filters import synthesise, top_crops
@@ -55,7 +55,7 @@ def blend() -> Network:
         mirrored=True,
     )
     keras.utils.set_random_seed(0)
-    return Network(plain(NetworkShape(16, 1, (("fer", 3), ("plus", 4))), "nano"), card, "nano")
+    return Network(build_float32(NetworkShape(16, 1, (("fer", 3), ("plus", 4))), "nano"), card, "nano")
 
 
 def crop(seed=0):
@@ -139,7 +139,7 @@ def test_a_run_without_fitting_weights_is_told(run, tmp_path):
 
 
 def test_dense_networks_have_no_maps(blend):
-    model = plain(NetworkShape(16, 1, (("fer", 3), ("plus", 4))), "dense-64-tanh")
+    model = build_float32(NetworkShape(16, 1, (("fer", 3), ("plus", 4))), "dense-64-tanh")
     with pytest.raises(UsageError, match="a network with convolutions"):
         GradCam(Network(model, blend.card, "dense-64-tanh"))
     assert IntegratedGradients(Network(model, blend.card, "dense-64-tanh")).heat(crop(), 0).shape == (16, 16)

@@ -34,7 +34,7 @@ LEAST, SAME = 0.02, 0.4
 
 
 class OwnDetector(CellDetector):
-    """Finds faces with a detector that ``mien train --model face-detector`` taught; several threads may share it.
+    """Finds faces with a detector that ``mien train --arch face-detector`` taught; several threads may share it.
 
     Attributes:
         card: its threshold, the framing of its boxes, and where it came from.

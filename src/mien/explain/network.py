@@ -80,10 +80,10 @@ def load_network(run: Path) -> Network:
 
 def _built(card: ModelCard, name: str) -> keras.Model:
     from mien.training.architectures import NetworkShape
-    from mien.training.engine.compilation import plain
+    from mien.training.tasks.classification.compilation import build_float32
 
     heads = tuple((head.name, len(head.labels)) for head in card.heads)
-    return plain(NetworkShape(card.size, card.channels, heads), name)
+    return build_float32(NetworkShape(card.size, card.channels, heads), name)
 
 
 def halves(model: keras.Model, at: keras.KerasTensor) -> tuple[keras.Model, keras.Model]:

@@ -38,12 +38,21 @@ CONFIG_FIELDS = MappingProxyType(
 )
 """Training configs (recipes of 0.1.0)."""
 
+SHIPPED_CONFIGS = MappingProxyType({"compact-taught": "compact-distilled"})
+"""Configs that ship."""
+
 AUGMENTATION_FIELDS = MappingProxyType({"light": "brightness", "erase": "random_erasing"})
 EPOCH_FIELDS = MappingProxyType({"rate": "learning_rate", "pictures_a_second": "images_per_second"})
 """Lines of a run's history."""
 
+SOURCE_FIELDS = MappingProxyType({"without": "exclude"})
+"""The source of the data in a run's run.json."""
+
 RUN_FILES = MappingProxyType({"config.toml": "recipe.toml"})
 """Files of a run directory under today's name, and what they were called."""
+
+CHECKPOINT_FILES = MappingProxyType({"state.json": "moment.json"})
+"""Files of a checkpoint, likewise."""
 
 
 def renamed(values: Mapping[str, Any], names: Mapping[str, str]) -> dict[str, Any]:

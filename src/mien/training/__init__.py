@@ -1,4 +1,4 @@
-"""Teaches networks with Keras, on TensorFlow, torch or JAX. The only room, with learning, that imports keras."""
+"""Train networks with Keras on TensorFlow, torch or JAX."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ BACKENDS = ("tensorflow", "torch", "jax")
 
 
 def prepare_backend() -> str:
-    """Chooses Keras' backend before Keras is imported: KERAS_BACKEND, else the first that is installed.
+    """Selects Keras' backend before Keras is imported: KERAS_BACKEND, else the first that is installed.
 
-    On torch the axis of channels comes first, which is half as fast again on a CPU (678 against 447 images a
-    second for ``compact``); weights have the same form either way.
+    On torch images are channels-first, which is half as fast again on a CPU (678 against 447 images per second for
+    ``compact``). The weights have the same shape either way.
 
     Returns:
         The backend's name.
 
     Raises:
         MissingExtraError: Keras or its backend is not installed.
-        UsageError: KERAS_BACKEND names none.
+        UsageError: KERAS_BACKEND names no backend.
     """
     wanted = os.environ.get("KERAS_BACKEND", "")
     if wanted and wanted not in BACKENDS:

@@ -1,4 +1,4 @@
-"""Config: every choice of a training run in one frozen value, saved as TOML beside the weights."""
+"""Training configs: every setting of a run in one frozen value, saved as TOML in its directory."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from typing import Any
 
 from mien.errors import MissingExtraError, UsageError
 from mien.media.files import write_text
-from mien.models.legacy import AUGMENTATION_FIELDS, CONFIG_FIELDS, renamed
+from mien.models.legacy import AUGMENTATION_FIELDS, CONFIG_FIELDS, SHIPPED_CONFIGS, renamed
 from mien.training.tasks.detection import NETWORK as FACE_DETECTOR
 
 SHIPPED = Path(__file__).parent / "configs"
-"""Where the configs are that ship: NAME.toml."""
+"""The folder of the shipped configs, NAME.toml."""
 
 PRECISIONS = ("float32", "mixed_bfloat16", "mixed_float16")
 OPTIMIZERS = ("sgd", "adamw")
@@ -25,21 +25,21 @@ CHOICES = {"precision": PRECISIONS, "optimizer": OPTIMIZERS, "schedule": SCHEDUL
 
 @dataclass(frozen=True)
 class Augmentation:
-    """How far each image is changed before it is learnt from.
+    """Strength and probability of each augmentation.
 
     Attributes:
-        flip: share of images mirrored.
-        rotate: degrees, either way.
-        scale: smallest and largest enlargement; drawn evenly in their logarithm.
-        shift: share of the side, either way, across and down.
-        shear: either way, across and down.
-        light: brightness, contrast and gamma, each changed by up to this share.
-        blur: share of images blurred (Gaussian, 0.3 to 1.2 pixels).
-        shrink: share brought to 40 to 90 % of the size and back.
-        jpeg: share stored as JPEG of quality 15 to 75 and read again.
-        erase: share with a rectangle of 3 to 20 % of the area covered by one grey.
+        flip: probability of a horizontal flip.
+        rotate: maximum rotation, in degrees either way.
+        scale: smallest and largest scale factor; drawn log-uniformly.
+        shift: maximum shift as a share of the side, horizontal and vertical.
+        shear: maximum shear, horizontal and vertical.
+        brightness: maximum change of brightness, contrast and gamma, as a share.
+        blur: probability of a Gaussian blur (sigma 0.3 to 1.2 pixels).
+        shrink: probability of downscaling to 40 to 90 % and back.
+        jpeg: probability of JPEG compression at quality 15 to 75.
+        random_erasing: probability of filling a rectangle of 3 to 20 % of the area with one grey value.
         mixup: the Beta parameter of mixup (Zhang et al. 2018, arXiv:1710.09412); 0 turns it off.
-        mixup_share: share of batches that are mixed.
+        mixup_share: share of batches with mixup.
     """
 
     flip: float = 0.5
@@ -64,7 +64,7 @@ class Augmentation:
             raise UsageError(f"expected scale as two numbers from 0.2 to 5, the smaller first; received {self.scale}")
 
     def softened(self) -> Augmentation:
-        """The milder form for the last epochs: half as far, half as often, and no mixup."""
+        """The augmentation of the fine-tune phase: half the strength, half the probability, no mixup."""
         return Augmentation(
             flip=self.flip,
             rotate=self.rotate / 2,
@@ -83,49 +83,51 @@ class Augmentation:
 
 @dataclass(frozen=True)
 class TrainingConfig:
-    """Every choice of a run.
+    """Every setting of a run.
 
     Attributes:
-        network: name in the architectures.
-        seed: of the first weights, the order of images, augmentation and dropout.
-        epochs: after each the network is judged and saved.
-        passes: over the training split an epoch; several where one takes less time than judging, as on a GPU.
-        gentle_epochs: how many of the last epochs use ``augmentation.softened()``.
-        batch: images a step.
-        patience: epochs without a better one after which the run ends early; 0: never.
+        network: name of the architecture.
+        seed: of the initial weights, the order of images, augmentation and dropout.
+        epochs: number of epochs; each ends with validation and a checkpoint.
+        repeats: passes over the training split per epoch; several where a pass is faster than validation, as on a GPU.
+        fine_tune_epochs: number of last epochs that use ``augmentation.softened()``.
+        patience: early stopping after this many epochs without improvement; 0: off.
+        batch: images per step.
         optimizer: "sgd" (Nesterov) or "adamw" (Loshchilov and Hutter 2019, arXiv:1711.05101).
-        schedule: how the rate goes on from its peak: "cosine" or "linear" to 0, "constant", or "plateau" (a third of it
-            after each three epochs without a better one).
-        rate: learning rate at its peak; it rises to that over ``warmup_epochs``.
+        schedule: of the learning rate after warm-up: "cosine" or "linear" to 0, "constant", or "plateau" (divided by 3
+            after each 3 epochs without improvement).
+        learning_rate: peak learning rate, reached after ``warmup_epochs``.
+        warmup_epochs: of linear warm-up.
         momentum: of SGD.
         weight_decay: of kernels only; for SGD as L2 in the gradient, the way PyTorch and the literature count it.
-        clip: largest norm of the whole gradient.
-        average: decay a step of the exponential moving average of the weights that is judged and exported; less in a
-            short run, see ``schedule.averaging_decay``.
-        precision: Keras' dtype policy while training.
+        clipnorm: maximum norm of the whole gradient; 0: no clipping.
+        ema_decay: decay per step of the exponential moving average of the weights, which is evaluated and exported;
+            smaller in a short run, see ``optimization.effective_ema_decay``.
+        precision: Keras' dtype policy during training (mixed precision).
         dropout: share of the last features dropped.
-        label_smoothing: of the data's own labels (one-hot), blended with the soft ones where there are any.
-        balance: what is done for rare classes of the data's own labels: "none", "weights" (each row counts by the
-            inverse of its class's share), or "logits" (logit adjustment, Menon et al. 2021, arXiv:2007.07314).
-        further_heads: weight of the loss of each head after the first (FER+ votes).
-        answer_own: weight of the data's own head in what users are told; the rest goes to the further heads. Low,
+        label_smoothing: of the data's own one-hot labels, which are blended with soft labels if there are any.
+        balance: treatment of class imbalance in the data's own labels: "none", "weights" (each row weighs the inverse
+            of its class's share), or "logits" (logit adjustment, Menon et al. 2021, arXiv:2007.07314).
+        auxiliary_loss_weight: weight of the loss of each head after the first (FER+ votes).
+        own_head_weight: weight of the data's own head in the fused prediction; the rest goes to the other heads. Low,
             because FER2013's labels read real neutral faces badly (recall 0.33 against 0.91 by FER+ votes).
-        answer_even: how much of the labels' shares in the training data is taken out of what users are told: 0 none,
-            1 all, as if every expression were as common (logit adjustment, Menon et al. 2021, arXiv:2007.07314).
-        crop_factor: written into the model's card: side of the crop over max(width, height) of the face box.
-        weights: of a transfer network: "imagenet" (from Keras' cache, or fetched), "none", or a file's path. Of any
-            other: random, or those of the model or the run that a name or a path stands for.
-        fine_tune: of a transfer network: how many of its last blocks are taught too; 0: the new layers alone.
-        teacher: what is asked of each image as it is learnt from, and learnt beside the labels; "": none. Of a face
-            detector a detector ("yunet", or the path of one that mien taught), of whose cells is learnt; of any other
-            network models, by name or path with commas between, of whose mean is learnt.
-        pasted: of a face detector: the path of a data set of face crops, whose faces are pasted into scenes too; "":
-            none.
-        soft_labels: a teacher's soft labels, learnt beside the data's own: the path of a file that ``mien soft-labels``
-            made, or the name of one that ships ("fer2013"); "": none.
-        soft_share: how much those, or the teacher's, count of each row that they know, 0 to 1; the rest is the data's
-            own label's.
-        licence: of the weights, written into the model's card: yours to choose.
+        prior_correction: how much of the class priors of the training data is removed from the fused prediction: 0
+            none, 1 all, as if every expression were equally frequent (logit adjustment, Menon et al. 2021,
+            arXiv:2007.07314).
+        crop_factor: written into the model card: side of the crop over max(width, height) of the face box.
+        weights: initial weights. Of a transfer network: "imagenet" (from Keras' cache, or downloaded), "none", or the
+            path of a file. Of any other: "none" for random ones, or the name or path of a model or a run.
+        fine_tune: of a transfer network: number of last blocks to train too; 0: the new layers alone.
+        teacher: models for online distillation, by name or path with commas between; "": none. Their mean output on
+            each augmented batch is the target. For the face detector one detector ("yunet", or the path of one that
+            mien trained), whose grid outputs are the targets.
+        copy_paste: of the face detector: the path of a data set of face crops to paste into scenes; "": none.
+        soft_labels: a teacher's soft labels, blended with the data's own: the path of a file from ``mien soft-labels``,
+            or the name of one that ships ("fer2013"); "": none.
+        distillation_weight: weight of the soft labels, or of the teacher, in each row's target, 0 to 1; the rest is the
+            data's own label.
+        licence: of the weights, written into the model card; your choice.
+        augmentation: strength and probability of each augmentation.
     """
 
     network: str = "compact"
@@ -187,15 +189,15 @@ class TrainingConfig:
 
     def augmentation_of(self, epoch: int) -> Augmentation:
         """The augmentation of an epoch, counted from 0."""
-        gentle = epoch >= self.epochs - self.fine_tune_epochs
-        return self.augmentation.softened() if gentle else self.augmentation
+        in_fine_tune_phase = epoch >= self.epochs - self.fine_tune_epochs
+        return self.augmentation.softened() if in_fine_tune_phase else self.augmentation
 
     def teachers(self) -> tuple[str, ...]:
-        """The teachers' names or paths, one by one."""
+        """The names or paths of the teachers."""
         return tuple(name.strip() for name in self.teacher.split(",") if name.strip())
 
     def without_folders(self) -> TrainingConfig:
-        """The config for others to read: of files it names no folders, which tell of a machine and not of the run."""
+        """The config for publication: files without their folders, which describe a machine and not the run."""
         return dataclasses.replace(
             self,
             weights=Path(self.weights).name,
@@ -205,7 +207,7 @@ class TrainingConfig:
         )
 
     def to_toml(self) -> str:
-        """The config as the text that ``read`` reads."""
+        """The config as TOML."""
         try:
             import tomli_w
         except ImportError as error:
@@ -214,36 +216,36 @@ class TrainingConfig:
         return text
 
     def save(self, path: Path) -> None:
-        """Writes the config whole."""
+        """Writes the config as TOML, atomically."""
         write_text(path, self.to_toml())
 
 
 def from_toml(text: str) -> TrainingConfig:
-    """The config in a TOML text; what it does not name keeps its default.
+    """The config in a TOML text, of this version or of 0.1.0; missing fields keep their defaults.
 
     Raises:
-        UsageError: it is no TOML, names a choice that there is not, or gives one a value that it can't have.
+        UsageError: it is not TOML, or has an unknown field or an invalid value.
     """
     try:
         values = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
-        raise UsageError(f"expected a config as TOML; received something else ({error})") from error
+        raise UsageError(f"expected a config as TOML; received another format ({error})") from error
     values = renamed(values, CONFIG_FIELDS)
     augmentation = values.pop("augmentation", {})
     if not isinstance(augmentation, dict):
-        raise UsageError(f"expected augmentation as a table of choices; received {augmentation!r}")
+        raise UsageError(f"expected augmentation as a table of settings; received {augmentation!r}")
     augmentation = renamed(augmentation, AUGMENTATION_FIELDS)
     if isinstance(augmentation.get("scale"), list):
         augmentation["scale"] = tuple(augmentation["scale"])
-    config: TrainingConfig = _made(TrainingConfig, {**values, "augmentation": _made(Augmentation, augmentation)})
+    config: TrainingConfig = _checked(TrainingConfig, {**values, "augmentation": _checked(Augmentation, augmentation)})
     return config
 
 
 def read(path: Path) -> TrainingConfig:
-    """The config in a file.
+    """The config in a TOML file.
 
     Raises:
-        UsageError: it can't be read.
+        UsageError: it can't be read, or is invalid.
     """
     try:
         return from_toml(path.read_text(encoding="utf-8"))
@@ -251,18 +253,20 @@ def read(path: Path) -> TrainingConfig:
         raise UsageError(f"expected a config file; could not read {path} ({error})") from error
 
 
-def _made(kind: type[Any], values: dict[str, Any]) -> Any:
+def _checked(kind: type[Any], values: dict[str, Any]) -> Any:
     known = {part.name for part in dataclasses.fields(kind)}
     if unknown := sorted(set(values) - known):
-        raise UsageError(f"expected choices among {sorted(known)}; received {unknown}")
+        raise UsageError(f"expected fields among {sorted(known)}; received {unknown}")
     try:
         return kind(**values)
     except TypeError as error:
-        raise UsageError(f"expected a config of numbers and words; received one that does not fit ({error})") from error
+        raise UsageError(
+            f"expected a config of numbers and strings; received one that does not fit ({error})"
+        ) from error
 
 
 def _check_teachers(config: TrainingConfig) -> None:
-    """Nothing, where what is learnt beside the labels is of the network's own kind."""
+    """Checks that the settings of distillation and copy-paste fit the network."""
     detector = config.network == FACE_DETECTOR
     if not isinstance(config.teacher, str) or (detector and len(config.teachers()) > 1):
         raise UsageError(
@@ -281,11 +285,12 @@ def _check_teachers(config: TrainingConfig) -> None:
     if config.soft_labels and config.teacher:
         raise UsageError(
             f"expected a teacher or soft labels; received both, {config.teacher!r} and {config.soft_labels!r}. "
-            "Say --teacher none, or --soft-labels none"
+            "Use --teacher none, or --soft-labels none"
         )
     if config.teacher and not detector and config.distillation_weight == 0:
         raise UsageError(
-            "expected a soft_share above 0 with a teacher; received 0. Say --teacher none, or --soft-share"
+            "expected a distillation_weight above 0 with a teacher; received 0. Use --teacher none, or "
+            "--distillation-weight"
         )
 
 
@@ -312,20 +317,21 @@ PLAIN = Augmentation(
 
 
 def config_for(network: str) -> TrainingConfig:
-    """The config that comes with a network of the architectures, or the defaults where it has none of its own."""
+    """The config that ships with an architecture, or the defaults if there is none."""
     path = SHIPPED / f"{network}.toml"
     return read(path) if path.is_file() else TrainingConfig(network=network)
 
 
-def config_named(words: str) -> TrainingConfig:
-    """The config in a file, or where there is none at that path, the one that ships by that name.
+def config_named(name: str) -> TrainingConfig:
+    """The config in a file, or the shipped config of that name.
 
     Raises:
         UsageError: there is neither, or the file can't be read.
     """
-    path, names = Path(words), {path.stem: path for path in SHIPPED.glob("*.toml")}
+    path, names = Path(name), {path.stem: path for path in SHIPPED.glob("*.toml")}
     if path.is_file():
         return read(path)
-    if words not in names:
-        raise UsageError(f"expected a config file, or one that ships: {', '.join(sorted(names))}; received {words!r}")
-    return read(names[words])
+    name = SHIPPED_CONFIGS.get(name, name)
+    if name not in names:
+        raise UsageError(f"expected a config file, or one that ships: {', '.join(sorted(names))}; received {name!r}")
+    return read(names[name])

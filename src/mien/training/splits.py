@@ -1,4 +1,4 @@
-"""Which rows a run learns from, and which it makes its choices on."""
+"""The training and validation split of a run."""
 
 from __future__ import annotations
 
@@ -17,28 +17,28 @@ if TYPE_CHECKING:
 
 
 def splits_of(
-    data: Dataset, source: Source, config: TrainingConfig, tell: Callable[[float], None] = ignore_progress
+    data: Dataset, source: Source, config: TrainingConfig, on_progress: Callable[[float], None] = ignore_progress
 ) -> tuple[Dataset, Dataset]:
-    """What is learnt from, and what is chosen on.
+    """The training and the validation split of a data set.
 
     Args:
-        data: all of it, as it was read.
-        source: the list of rows to leave out, the share to hold out where the data has no splits, and the fold of the
-            training rows to leave out.
-        config: its seed says which rows are held out.
-        tell: is told the share that is done of looking for copies, which folds keep together.
+        data: the whole data set.
+        source: the list of excluded rows, the share to hold out where the data has no splits, and the excluded fold of
+            the training rows.
+        config: its seed decides which rows are held out.
+        on_progress: called with the finished share of the search for duplicates, which a fold keeps together.
 
     Raises:
-        DatasetError: too few rows are left, or the list is of another data set.
-        UsageError: the fold is none.
+        DatasetError: too few rows are left, or the list belongs to another data set.
+        UsageError: there is no such fold.
     """
-    kept = exclude_rows(data, Path(source.without)) if source.without else data
+    kept = exclude_rows(data, Path(source.exclude)) if source.exclude else data
     training, validation = training_and_validation(kept, config.seed, source.validation_share)
-    return outside(training, fold_named(source.fold), tell) if source.fold else training, validation
+    return outside(training, fold_named(source.fold), on_progress) if source.fold else training, validation
 
 
 def held_out(record: Record, data: Dataset) -> tuple[Dataset, Dataset] | None:
-    """What a run learnt from and what it held out of this very data; None where the data is other, or has splits."""
+    """The splits of a run that held rows of this data out; None if the data differs or has splits of its own."""
     training, validation = splits_of(data, record.run_info.source, record.config)
     same = training.digest == record.run_info.digest
     return (training, validation) if same and validation.split_names() == (HELD_OUT,) else None

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from mien.errors import UsageError
-from mien.training.engine.schedule import best_epoch
+from mien.training.run.history import best_epoch
 from mien.tutorial.figures import INK, MARK, SPREAD, figure, frame_of
 
 if TYPE_CHECKING:
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
     from matplotlib.axes import Axes
 
-    from mien.training.run.directory import Epoch
+    from mien.training.run.history import Epoch
     from mien.tutorial.confusions import Confusion
 
     Frame = npt.NDArray[np.uint8]

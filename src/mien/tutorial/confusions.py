@@ -63,9 +63,9 @@ def confusions(run: Path, network: Network, data: Dataset) -> tuple[Confusion, .
     Raises:
         TrainingError: a checkpoint is damaged, or of another network.
     """
-    from mien.training.run.state import captured, restore
+    from mien.training.engine.variables import restore, to_arrays
 
-    best = captured(network.model.weights)
+    best = to_arrays(network.model.weights)
     found = [judged(network.model, data, 0)]
     try:
         for epoch, weights in _moments(run):
@@ -84,7 +84,7 @@ def judged(model: keras.Model, data: Dataset, epoch: int) -> Confusion:
         data: the rows.
         epoch: how many it has learnt.
     """
-    from mien.training.engine.validation import predict_logits
+    from mien.training.tasks.classification.validation import predict_logits
 
     truth = data.truths[0]
     known = truth.evaluated

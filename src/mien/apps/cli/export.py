@@ -1,4 +1,4 @@
-"""``mien export``: the model file of a run, in float32 or int8."""
+"""``mien export``: the model file of a run, in float32 or int8; and the data that a run is trained on."""
 
 from __future__ import annotations
 
@@ -8,47 +8,56 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from mien.apps.cli.detector_run import load_detector_run, read_halves, write_detector
-from mien.apps.cli.options import progress, say
-from mien.errors import UsageError
+from mien.apps.cli.options import examples, progress, say
+from mien.apps.cli.training_output import say_written
+from mien.errors import TrainingError, UsageError
 from mien.training.tasks.detection import NETWORK as FACE_DETECTOR
 
 if TYPE_CHECKING:
     from mien.data import Dataset
-    from mien.models.card import ModelCard
+    from mien.data.scenes import Scenes
     from mien.training.config import TrainingConfig
     from mien.training.run.directory import Source
 
     Splits = tuple[Dataset, Dataset]
 
-TOLD = ("accuracy", "macro_f1", "ece")
+EXAMPLES = examples(
+    "mien export runs/mine",
+    "mien export runs/mine --int8",
+    "mien export runs/mine --data faces/fer2013.csv  # the data has moved",
+)
 
 
 def register(app: typer.Typer) -> None:
     """Adds the command."""
-    app.command("export")(export)
+    app.command("export", epilog=EXAMPLES)(export)
 
 
 def export(
-    run: Annotated[Path, typer.Argument(metavar="RUN", help="A directory that mien train wrote.")],
+    run: Annotated[Path, typer.Argument(metavar="RUN", help="A run directory of mien train.")],
     *,
     data: Annotated[
-        Path | None, typer.Option("--data", help="What the run was taught; by default where it was read then.")
+        Path | None,
+        typer.Option("--data", metavar="PATH", help="Training data of the run [where the run read it]."),
     ] = None,
     int8: Annotated[
         bool,
-        typer.Option("--int8", help="Write model.int8.onnx beside model.onnx, if that loses little and is faster."),
+        typer.Option("--int8", help="Quantize to int8: write model.int8.onnx if it is accurate enough and faster."),
     ] = False,
 ) -> None:
-    """Make the model file of a run again, from its best weights; or its int8 form, from the model file."""
-    from mien.training.config import read
-    from mien.training.run.directory import CONFIG, MODEL
+    """Write the ONNX model file of a run from its best weights, or its int8 quantization.
 
-    config = read(run / CONFIG)
+    The int8 file is made from model.onnx and compared with it; it is only written if it loses little accuracy and
+    runs faster on this machine.
+    """
+    from mien.training.config import read
+    from mien.training.run.directory import MODEL, config_file
+
+    config = read(config_file(run))
     if config.network == FACE_DETECTOR:
         if int8:
-            raise UsageError("expected a network that names expressions with --int8; received the face detector")
-        write_detector(run, load_detector_run(run), read_halves(source_of(run, data)), config)
+            raise UsageError("expected an expression classifier with --int8; received the face detector")
+        write_detector(run, load_detector_run(run), read_scenes(source_of(run, data)), config)
         return
     splits = read_splits(source_of(run, data), config)
     if not (int8 and (run / MODEL).is_file()):
@@ -57,32 +66,80 @@ def export(
         _write_int8(run, splits)
 
 
-def read_splits(source: Source, config: TrainingConfig) -> Splits:
-    """What is learnt from, and what choices are made on; rows that can't be read are told of."""
-    from mien.training.splits import splits_of
+def source_of(run: Path, data: Path | None) -> Source:
+    """Where the data of a run is: where the run read it, unless the user names another place."""
+    from mien.training.run.directory import RUN_INFO, Source, read_run_info
 
-    data = read_data(Path(source.data))
-    with progress("looking for copies", quiet=not source.fold) as tell:
-        return splits_of(data, source, config, tell)
+    source = read_run_info(run).source if (run / RUN_INFO).is_file() else Source()
+    if data is None and not source.data:
+        raise UsageError(f"expected --data: {run} does not record where its data was read")
+    if data is None and not Path(source.data).exists():
+        raise UsageError(f"expected the data at {source.data}, where the run read it; there is none: give --data")
+    return source if data is None else dataclasses.replace(source, data=str(data))
 
 
 def read_data(path: Path) -> Dataset:
-    """All of a data set; rows that can't be read are told of."""
+    """A whole data set; rows that can't be read are reported."""
     from mien.data import load
 
     data = load(path)
     if data.rejected:
         first = data.rejected[0]
-        say(f"{len(data.rejected)} rows can't be read and are left out; the first: {first.place}: {first.reason}")
+        say(f"{len(data.rejected)} rows can't be read and are skipped; the first: {first.place}: {first.reason}")
     return data
 
 
+def read_splits(source: Source, config: TrainingConfig) -> Splits:
+    """The training and validation split of a classifier; rows that can't be read are reported."""
+    from mien.training.splits import splits_of
+
+    data = read_data(Path(source.data))
+    with progress("searching duplicates", quiet=not source.fold) as on_progress:
+        return splits_of(data, source, config, on_progress)
+
+
+def read_scenes(source: Source) -> tuple[Scenes, Scenes]:
+    """The training and validation split of the face detector: a tenth of the scenes is held out."""
+    from mien.data import scenes
+
+    if source.exclude:
+        raise UsageError("expected no --exclude for the face detector: remove the images from labels.jsonl")
+    return scenes.read(Path(source.data)).halves()
+
+
 def write_model(run: Path, model: Any, splits: Splits, config: TrainingConfig) -> None:
-    """Writes the model file of a Keras network into its run directory."""
+    """Writes the model file of a classifier into its run directory."""
     from mien.training.export.export import export as export_model
     from mien.training.run.directory import MODEL
 
-    _tell(export_model(model, *splits, config, run / MODEL), run / MODEL)
+    say_written(export_model(model, *splits, config, run / MODEL), run / MODEL)
+
+
+def write_detector(run: Path, model: Any, halves: tuple[Scenes, Scenes], config: TrainingConfig) -> None:
+    """Writes the model file of a face detector into its run directory."""
+    from mien.training.run.directory import MODEL
+    from mien.training.tasks.detection.export import export_detector
+
+    say_written(export_detector(model, *halves, config, run / MODEL), run / MODEL)
+
+
+def load_detector_run(run: Path) -> Any:
+    """The face detector with the best weights of a run."""
+    from mien.training import prepare_backend
+
+    prepare_backend()
+    from mien.training.architectures.detector import face_detector
+    from mien.training.run.directory import BEST
+
+    model = face_detector()
+    try:
+        model.load_weights(run / BEST)
+    except (OSError, ValueError) as error:
+        raise TrainingError(
+            f"expected weights of the face detector at {run / BEST}; received others ({error}). Give the directory "
+            "of a run of the face detector"
+        ) from error
+    return model
 
 
 def _write_int8(run: Path, splits: Splits) -> None:
@@ -91,35 +148,15 @@ def _write_int8(run: Path, splits: Splits) -> None:
     from mien.training.run.directory import MODEL
 
     card, trial = export_int8(ModelStore().load(run / MODEL), *splits, run / INT8)
-    say(f"int8 beside float32: {trial}")
-    _tell(card, run / INT8)
-
-
-def source_of(run: Path, data: Path | None) -> Source:
-    """Where the run's data is: as it was read when the run began, but for another place that the user names."""
-    from mien.training.run.directory import RUN_INFO, Source, read_run_info
-
-    source = read_run_info(run).source if (run / RUN_INFO).is_file() else Source()
-    if data is None and not source.data:
-        raise UsageError(f"expected --data: {run} does not tell where its data was read")
-    if data is None and not Path(source.data).exists():
-        raise UsageError(f"expected the data at {source.data}, where the run read it; there is none: give --data")
-    return source if data is None else dataclasses.replace(source, data=str(data))
+    say(f"int8 compared with float32: {trial}")
+    say_written(card, run / INT8)
 
 
 def _best(run: Path, splits: Splits, config: TrainingConfig) -> Any:
-    """The network with the run's best weights."""
+    """The classifier with the best weights of a run."""
     from mien.training import prepare_backend
 
     prepare_backend()
-    from mien.training.engine.best import best_network
-    from mien.training.engine.compilation import shape_of
+    from mien.training.tasks.classification.compilation import best_network, shape_of
 
     return best_network(run, shape_of(splits[0], config), config.network)
-
-
-def _tell(card: ModelCard, path: Path) -> None:
-    for score in card.scores:
-        if score.metric in TOLD:
-            say(f"{score.split} {score.head}: {score.metric} {score.value:.4f} of {score.count}")
-    say(f"written: {path}")

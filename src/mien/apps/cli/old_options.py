@@ -16,6 +16,15 @@ RENAMED_IN: Mapping[str, Mapping[str, str]] = MappingProxyType(
         "predict": {"--mask": "--anonymize"},
         "evaluate": {"--leave-out": "--exclude-label"},
         "data": {"--alike": "--similarity"},
+        "train": {
+            "--model": "--arch",
+            "-m": "--arch",
+            "--recipe": "--config",
+            "--rate": "--learning-rate",
+            "--without": "--exclude",
+            "--soft-share": "--distillation-weight",
+            "--paste": "--copy-paste",
+        },
     }
 )
 """By the first word of the command: old option to new option, there alone."""

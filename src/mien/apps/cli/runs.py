@@ -1,4 +1,4 @@
-"""``mien runs``: training runs side by side."""
+"""``mien runs``: a table of training runs."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mien.apps.cli.options import JsonOption, console, say
+from mien.apps.cli.options import JsonOption, console, examples, say
 from mien.errors import printable
 
 if TYPE_CHECKING:
@@ -17,10 +17,10 @@ if TYPE_CHECKING:
 
     from mien.training.run.comparison import Row
 
-NARROW = 110
-"""Columns of a terminal under which the table keeps to what matters most."""
+NARROW_COLUMNS = 110
+"""Narrower terminals get the most important columns only."""
 
-HEADS = {
+COLUMN_TITLES = {
     "run": "run",
     "network": "network",
     "data": "data",
@@ -36,14 +36,17 @@ HEADS = {
     "minutes": "minutes",
     "state": "state",
 }
-WORDS = ("run", "network", "data")
-WIDE_ONLY = ("data", "best", "ece", "size", "work", "minutes")
+TEXT_COLUMNS = ("run", "network", "data")
+WIDE_COLUMNS = ("data", "best", "ece", "size", "work", "minutes")
 STYLES = {"finished": "green", "running": "cyan", "interrupted": "yellow", "unreadable": "red"}
+
+
+EXAMPLES = examples("mien runs", "mien runs runs/a runs/b --csv runs.csv", "mien runs --json")
 
 
 def register(app: typer.Typer) -> None:
     """Adds the command."""
-    app.command("runs")(runs)
+    app.command("runs", epilog=EXAMPLES)(runs)
 
 
 def runs(
@@ -52,12 +55,15 @@ def runs(
     ] = None,
     *,
     as_json: JsonOption = False,
-    csv: Annotated[Path | None, typer.Option("--csv", help="Write a CSV file, a row a run.")] = None,
+    csv: Annotated[
+        Path | None,
+        typer.Option("--csv", metavar="FILE", rich_help_panel="Output", help="Write a CSV file, a row per run."),
+    ] = None,
 ) -> None:
-    """Compare training runs: what each scores, what it costs to use, what it took to teach.
+    """Compare training runs: scores, inference cost, training time.
 
-    Accuracy, macro-F1 and ECE are the model file's on the validation split; the time for a face is measured now, on
-    one thread, all models in turn.
+    Accuracy, macro-F1 and ECE are those of the model file on the validation split. The latency per face is measured
+    now, on one thread, with the models taking turns.
     """
     from mien.training.run.comparison import compare, find_runs
 
@@ -94,13 +100,13 @@ def _print(rows: Sequence[Row]) -> None:
     from rich.text import Text
 
     terminal = console()
-    heads = [name for name in HEADS if terminal.width >= NARROW or name not in WIDE_ONLY]
+    heads = [name for name in COLUMN_TITLES if terminal.width >= NARROW_COLUMNS or name not in WIDE_COLUMNS]
     shown = Table(box=SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
     for name in heads:
-        if name in WORDS:
-            shown.add_column(HEADS[name], overflow="fold")
+        if name in TEXT_COLUMNS:
+            shown.add_column(COLUMN_TITLES[name], overflow="fold")
         else:
-            shown.add_column(HEADS[name], justify="left" if name == "state" else "right", no_wrap=True)
+            shown.add_column(COLUMN_TITLES[name], justify="left" if name == "state" else "right", no_wrap=True)
     for row in rows:
         cells = _cells(row)
         shown.add_row(*(Text(printable(cells[name]), style=_style(name, row)) for name in heads))

@@ -19,10 +19,9 @@ from mien.evaluation.calibration import fit_temperature
 from mien.media.prefetch import prefetch
 from mien.training.distillation.soft_labels import collected
 from mien.training.engine.augmentation import augment, draws
-from mien.training.engine.best import best_network
-from mien.training.engine.compilation import shape_of
-from mien.training.engine.validation import judge_heads, predict_logits
 from mien.training.splits import splits_of
+from mien.training.tasks.classification.compilation import best_network, shape_of
+from mien.training.tasks.classification.validation import evaluate_heads, predict_logits
 from mien.training.transfer.choices import TRANSFER
 
 if TYPE_CHECKING:
@@ -36,7 +35,8 @@ if TYPE_CHECKING:
     from mien.training.architectures import NetworkShape
     from mien.training.config import Augmentation, TrainingConfig
     from mien.training.distillation.soft_labels import SoftLabels
-    from mien.training.run.directory import HeadScore, Record
+    from mien.training.run.directory import Record
+    from mien.training.run.history import HeadScore
 
     Splits = tuple[Dataset, Dataset]
     Told = dict[str, npt.NDArray[np.float64]]
@@ -93,7 +93,7 @@ def soft_labels_by(
             sums[head][rows] += values
     times = np.bincount([fold.number for fold in folds])[place][:, None]
     logs = {head: log_softmax(values / times) for head, values in sums.items()}
-    scores = judge_heads({head: values.astype(np.float32) for head, values in logs.items()}, training)
+    scores = evaluate_heads({head: values.astype(np.float32) for head, values in logs.items()}, training)
     told = {truth.head: (tuple(map(str, truth.labels)), np.exp(logs[truth.head])) for truth in training.truths}
     return collected(training.crops, told, _made(records, training, views, scores)), scores
 

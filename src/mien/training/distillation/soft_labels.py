@@ -18,7 +18,7 @@ import numpy as np
 from mien.data.cache import UNREADABLE
 from mien.errors import TrainingError
 from mien.media.files import sha256_of, written_whole
-from mien.training.engine.batches import blended_targets
+from mien.training.tasks.classification.batches import blended_targets
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

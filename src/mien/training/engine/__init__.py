@@ -1,1 +1,1 @@
-"""The training loop: batches, augmentation, optimizer steps, validation and schedules, for any task."""
+"""The training loop for any task: optimizer steps, schedules, augmentation, devices."""

@@ -15,7 +15,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from mien.training.engine.augmentation import SMALLEST_SHRUNK, Draw, warp_matrices
+from mien.training.engine.augmentation import MIN_SHRUNK_PX, Draw, warp_matrices
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -141,7 +141,7 @@ def _blurred(x: jax.Array, table: jax.Array) -> jax.Array:
 def _shrunk(x: jax.Array, table: jax.Array) -> jax.Array:
     size = x.shape[1]
     small = jnp.round(size * (0.4 + 0.5 * table[:, Draw.SHRINK_TO])).astype(jnp.int32)
-    there_and_back = jnp.asarray(_shrinking(size))[jnp.maximum(small, SMALLEST_SHRUNK)]
+    there_and_back = jnp.asarray(_shrinking(size))[jnp.maximum(small, MIN_SHRUNK_PX)]
     exact = jax.lax.Precision.HIGHEST
     rows = jnp.einsum("nij,njkc->nikc", there_and_back, x, precision=exact)
     return jnp.round(jnp.einsum("nij,nkjc->nkic", there_and_back, rows, precision=exact))

@@ -13,12 +13,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from mien.training.engine.compilation import loss_weights, losses
-from mien.training.engine.schedule import rate_at
-from mien.training.engine.stepping import Taken
+from mien.training.engine.optimization import learning_rate_at
+from mien.training.engine.steps import StepResult
+from mien.training.engine.variables import seed_states, seeds_of
 from mien.training.jax.augmentation import changed, inverse_maps, strengths_of
 from mien.training.jax.teachers import TeachersOnDevice
-from mien.training.run.state import seed_states, seeds_of
+from mien.training.tasks.classification.compilation import loss_weights, losses
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -28,10 +28,10 @@ if TYPE_CHECKING:
 
     from mien.data.dataset import Dataset
     from mien.training.config import Augmentation, TrainingConfig
-    from mien.training.engine.batches import Batches
     from mien.training.jax.augmentation import Strengths
     from mien.training.jax.teachers import Values
-    from mien.training.run.directory import Epoch
+    from mien.training.run.history import Epoch
+    from mien.training.tasks.classification.batches import Batches
 
     Truths = dict[str, tuple[jax.Array, jax.Array]]
 
@@ -90,7 +90,7 @@ class OnDevice:
         self._truths: Truths = {truth.head: (_held(truth.targets), _held(truth.weights)) for truth in data.truths}
         self._program = jax.jit(self._steps, donate_argnums=0)
 
-    def take(self, epoch: int, step: int, history: Sequence[Epoch]) -> Taken:
+    def take(self, epoch: int, step: int, history: Sequence[Epoch]) -> StepResult:
         """As ``Stepper`` asks: the rest of the epoch, or as many steps as go together."""
         count = min(TOGETHER, self._batches.steps() - step)
         strength = self._config.augmentation_of(epoch)
@@ -102,7 +102,7 @@ class OnDevice:
         for part, values in zip(variables, state, strict=True):
             for variable, value in zip(part, values, strict=True):
                 variable.assign(value)
-        return Taken(count, float(loss), float(accuracy), 0.0)
+        return StepResult(count, float(loss), float(accuracy), 0.0)
 
     def _variables(self) -> tuple[list[keras.Variable], ...]:
         model = self._model
@@ -118,7 +118,9 @@ class OnDevice:
             np.stack([inverse_maps(one.table, strength, size) for one in drawn]),
             np.stack([one.table for one in drawn]),
             np.array([one.share for one in drawn], np.float32),
-            np.array([rate_at(config, steps, epoch * steps + step + at, history) for at in range(count)], np.float32),
+            np.array(
+                [learning_rate_at(config, steps, epoch * steps + step + at, history) for at in range(count)], np.float32
+            ),
             np.stack([seeds_of(len(self._seeds), config.seed, epoch, step + at) for at in range(count)]),
         )
         more = min(TOGETHER, steps) - count

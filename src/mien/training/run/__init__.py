@@ -1,1 +1,1 @@
-"""A run directory: what it holds, checkpoints, lock, signals, progress, curves, and runs side by side."""
+"""A run directory: its files, checkpoints, lock, history and plots, and the comparison of several runs."""

@@ -1,13 +1,13 @@
-"""Checkpoints that a kill, a full disk or a bad sector can't turn into wrong weights.
+"""Checkpoints that survive a kill, a full disk or a bad sector: whole and verified, or not used.
 
-Each is a directory of its own,
+Each is a directory,
 
     checkpoints/epoch-0007                 after seven epochs
     checkpoints/epoch-0007-step-000120     120 steps into the eighth
 
-written under a temporary name, every file fsynced, with the SHA-256 of each in its manifest, and then renamed. The
-last three stay. Arrays are NumPy's npz without pickle, in the order of Keras' variables, so that every backend reads
-those of the others.
+It is written under a temporary name, every file is fsynced, the manifest has the SHA-256 of each, and then the
+directory is renamed. The last three are kept. Arrays are in NumPy's npz format without pickle, in the order of Keras'
+variables, so every backend reads the checkpoints of the others.
 """
 
 from __future__ import annotations
@@ -28,7 +28,8 @@ import numpy.typing as npt
 
 from mien.errors import TrainingError
 from mien.media.files import TEMPORARY
-from mien.training.run.directory import Epoch, epoch_of
+from mien.models.legacy import CHECKPOINT_FILES
+from mien.training.run.history import Epoch, epoch_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -36,26 +37,26 @@ if TYPE_CHECKING:
     Writer = Callable[[Path, bytes], None]
 
 Arrays = dict[str, npt.NDArray[Any]]
-"""Values of variables by their names, in Keras' order."""
+"""Values of variables by name, in Keras' order."""
 
-KEPT = 3
+MAX_CHECKPOINTS = 3
 FORMAT = 1
 MANIFEST = "manifest.json"
-MOMENT = "moment.json"
+STATE = "state.json"
 NAMES = re.compile(r"epoch-(\d{4,})(?:-step-(\d{6,}))?")
 
 
 @dataclass(frozen=True)
-class Moment:
-    """Where a run stands.
+class TrainState:
+    """The progress of a run.
 
     Attributes:
         history: the finished epochs.
-        step: how many steps of the next one are done.
-        loss: the sum over these steps.
+        step: number of finished steps in the current epoch.
+        loss: summed over these steps.
         accuracy: likewise, on the training images.
         seconds: spent on these steps.
-        waiting: of which spent waiting for batches.
+        waiting: the part of them spent waiting for batches.
     """
 
     history: tuple[Epoch, ...] = ()
@@ -67,30 +68,30 @@ class Moment:
 
     @property
     def place(self) -> tuple[int, int]:
-        """Finished epochs, and steps of the next: later moments have greater ones."""
+        """Finished epochs, and steps in the current one; it grows during a run."""
         return len(self.history), self.step
 
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """All that a run needs to go on as if it had never stopped.
+    """Everything a run needs to continue bit-exactly.
 
     Attributes:
-        moment: where it stands.
+        state: epochs and steps that are done.
         arrays: by part: "model" (weights and batch-norm statistics), "optimizer" (steps, momenta, averages) and, after
             the first epoch, "best" (the weights of the best one).
     """
 
-    moment: Moment
+    state: TrainState
     arrays: Mapping[str, Arrays]
 
 
 class DamagedError(TrainingError):
-    """A checkpoint is not what was written."""
+    """A checkpoint is damaged."""
 
 
 def write_synced(path: Path, content: bytes) -> None:
-    """Writes a file and waits until it is on the disk."""
+    """Writes a file and fsyncs it."""
     with path.open("wb") as file:
         file.write(content)
         file.flush()
@@ -101,8 +102,8 @@ class Checkpoints:
     """The checkpoints of a run directory.
 
     Args:
-        folder: RUN/checkpoints, made if need be.
-        write: brings a file to the disk; it raises OSError where it can't.
+        folder: RUN/checkpoints, created if needed.
+        write: writes a file to the disk, or raises OSError.
     """
 
     def __init__(self, folder: Path, write: Writer = write_synced) -> None:
@@ -110,19 +111,19 @@ class Checkpoints:
         self._write = write
 
     def places(self) -> dict[tuple[int, int], Path]:
-        """The checkpoints by their place, newest first; whether they can be read is not known yet."""
+        """The checkpoints by ``TrainState.place``, newest first, without checking that they can be read."""
         paths = self._folder.iterdir() if self._folder.is_dir() else ()
         found = ((NAMES.fullmatch(path.name), path) for path in paths)
         places = {(int(name[1]), int(name[2] or 0)): path for name, path in found if name}
         return dict(sorted(places.items(), reverse=True))
 
     def save(self, checkpoint: Checkpoint) -> None:
-        """Writes a checkpoint; those before the last three go, and so do later ones, of a run that was taken back.
+        """Writes a checkpoint and removes all but the last three, and later ones of a run that was set back.
 
         Raises:
-            TrainingError: it can't be written; those that are there stay.
+            TrainingError: it can't be written; the existing ones stay.
         """
-        epoch, step = checkpoint.moment.place
+        epoch, step = checkpoint.state.place
         target = self._folder / (f"epoch-{epoch:04d}-step-{step:06d}" if step else f"epoch-{epoch:04d}")
         try:
             self._folder.mkdir(parents=True, exist_ok=True)
@@ -130,19 +131,19 @@ class Checkpoints:
             self._put(target, _files(checkpoint))
             places = self.places()
             earlier = [path for place, path in places.items() if place <= (epoch, step)]
-            for path in set(places.values()) - set(earlier[:KEPT]):
+            for path in set(places.values()) - set(earlier[:MAX_CHECKPOINTS]):
                 self._remove(path)
         except OSError as error:
             raise TrainingError(self._unwritten(target, error)) from error
 
-    def newest(self, tell: Callable[[str], None]) -> Checkpoint | None:
-        """The newest checkpoint that is whole; None where there are none at all.
+    def newest(self, report: Callable[[str], None]) -> Checkpoint | None:
+        """The newest intact checkpoint; None if there are none at all.
 
         Args:
-            tell: told of each damaged one that is passed over.
+            report: called with a message for each damaged one that is skipped.
 
         Raises:
-            TrainingError: there are some, but none is whole.
+            TrainingError: all checkpoints are damaged.
         """
         damaged = []
         for path in self.places().values():
@@ -150,30 +151,30 @@ class Checkpoints:
                 return _read(path)
             except DamagedError as error:
                 damaged.append(str(error))
-                tell(f"{error}; it is passed over for the one before")
+                report(f"{error}; it is skipped for the one before")
         if damaged:
             raise TrainingError(
-                f"expected a whole checkpoint in {self._folder}; all {len(damaged)} are damaged. "
-                "Copy one back from a backup, or start again with another --out"
+                f"expected an intact checkpoint in {self._folder}; all {len(damaged)} are damaged. "
+                "Restore one from a backup, or start again with another --out"
             )
         return None
 
     def read(self, path: Path) -> Checkpoint:
-        """One of the checkpoints that ``places`` names.
+        """One of the checkpoints that ``places`` lists.
 
         Raises:
-            TrainingError: a byte of it is not what was written.
+            DamagedError: a file is missing, or its hash differs.
         """
         return _read(path)
 
     def _put(self, target: Path, files: dict[str, bytes]) -> None:
-        """The files as a directory that is there whole or not at all."""
+        """Writes the files as a directory, completely or not at all."""
         aside = Path(tempfile.mkdtemp(prefix=TEMPORARY, dir=self._folder))
         try:
             for name, content in files.items():
                 self._write(aside / name, content)
             _sync(aside)
-            if target.exists():  # a damaged one: its moment has come again
+            if target.exists():  # a damaged one, reached again
                 self._remove(target)
             aside.rename(target)
         except BaseException:
@@ -182,49 +183,49 @@ class Checkpoints:
         _sync(self._folder)
 
     def _remove(self, path: Path) -> None:
-        """Takes a checkpoint away: renamed first, so that none is ever there in part."""
+        """Removes a checkpoint: renamed first, so that none is ever partly deleted."""
         aside = Path(tempfile.mkdtemp(prefix=TEMPORARY, dir=self._folder))
         path.rename(aside / path.name)
         shutil.rmtree(aside, ignore_errors=True)
 
     def _sweep(self) -> None:
-        """Removes what killed runs left behind."""
+        """Removes temporary directories of killed runs."""
         for stray in self._folder.glob(f"{TEMPORARY}*"):
             shutil.rmtree(stray, ignore_errors=True)
 
     def _unwritten(self, target: Path, error: OSError) -> str:
         last = next(iter(self.places().values()), None)
-        kept = f"the last one, {last.name}, is whole" if last else "there was none before it"
+        kept = f"the last checkpoint, {last.name}, is intact" if last else "there was none before"
         return (
-            f"expected to write the checkpoint {target}; received: {error.strerror or error}. Nothing that was there "
-            f"is lost, {kept}: make room, or mend the rights, then go on with --resume"
+            f"expected to write the checkpoint {target}; received: {error.strerror or error}. Nothing is lost, {kept}: "
+            "free some space or fix the permissions, then continue with --resume"
         )
 
 
 def _files(checkpoint: Checkpoint) -> dict[str, bytes]:
     """The files of a checkpoint by name, the manifest last."""
     files = {f"{part}.npz": _npz(arrays) for part, arrays in checkpoint.arrays.items()}
-    moment = {**vars(checkpoint.moment), "history": [epoch.to_json() for epoch in checkpoint.moment.history]}
-    files[MOMENT] = _json(moment)
+    state = {**vars(checkpoint.state), "history": [epoch.to_json() for epoch in checkpoint.state.history]}
+    files[STATE] = _json(state)
     digests = {name: hashlib.sha256(content).hexdigest() for name, content in files.items()}
     return {**files, MANIFEST: _json({"format": FORMAT, "sha256": digests})}
 
 
 def _read(path: Path) -> Checkpoint:
-    """The checkpoint in a directory.
+    """The checkpoint in a directory, of this version or of 0.1.0.
 
     Raises:
-        DamagedError: a byte of it is not what was written.
+        DamagedError: a file is missing, or its hash differs.
     """
     try:
         manifest = json.loads((path / MANIFEST).read_bytes())
         if manifest["format"] != FORMAT:
             raise DamagedError(f"the checkpoint {path} has the format {manifest['format']}; this mien reads {FORMAT}")
         files = {name: _unaltered(path / name, digest) for name, digest in manifest["sha256"].items()}
-        values = json.loads(files.pop(MOMENT))
+        values = json.loads(files.pop(STATE if STATE in files else CHECKPOINT_FILES[STATE]))
         history = tuple(epoch_of(epoch) for epoch in values.pop("history"))
         arrays = {name.removesuffix(".npz"): _arrays(content) for name, content in files.items()}
-        return Checkpoint(Moment(**values, history=history), arrays)
+        return Checkpoint(TrainState(**values, history=history), arrays)
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise DamagedError(f"the checkpoint {path} can't be read ({error})") from error
 
@@ -252,7 +253,7 @@ def _json(values: Mapping[str, Any]) -> bytes:
 
 
 def _sync(folder: Path) -> None:
-    """Waits until a directory's entries are on the disk, where the system can open directories (not on Windows)."""
+    """Fsyncs a directory; Windows can't."""
     if os.name == "nt":
         return
     handle = os.open(folder, os.O_RDONLY)

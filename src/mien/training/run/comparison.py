@@ -1,4 +1,4 @@
-"""Runs side by side: what each scores, what it costs to use, and what it took to teach. Needs no Keras."""
+"""Comparison of runs: scores, inference cost and training time. Needs no Keras."""
 
 from __future__ import annotations
 
@@ -15,41 +15,41 @@ from mien.errors import MienError, TrainingError, UsageError
 from mien.models.card import FUSED, ModelCard
 from mien.models.onnx_file import read_onnx
 from mien.training.run.directory import CONFIG, LOCK, MODEL, RUN_INFO, Record, read_run
-from mien.training.run.lock import is_held
+from mien.training.run.guards import is_locked
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
     from pathlib import Path
 
-ROUNDS = 15
-"""Of measuring speed; all models take their turn in each, so that what else the machine does hits all alike."""
+TIMING_ROUNDS = 15
+"""Timing rounds; the models take turns in each, so that other load on the machine affects all alike."""
 
 State = Literal["finished", "running", "interrupted", "unreadable"]
 
 
 @dataclass(frozen=True)
 class Row:
-    """One run beside others; None where its directory does not tell.
+    """A row of the comparison; None where the directory does not say.
 
     Attributes:
         run: the directory.
-        state: "unreadable" where its records can't be read, "interrupted" where it neither goes on nor is finished.
-        note: what is missing or wrong, and the remedy; "" where all is there.
+        state: "unreadable" if its files can't be read, "interrupted" if it is neither active nor finished.
+        note: what is missing or wrong, and the remedy; "" for nothing.
         network: name in the architectures.
         data: name of the data set.
-        epochs: that are done.
-        planned: that the config asks for.
+        epochs: number of finished epochs.
+        planned: number of epochs in the config.
         best_epoch: the one whose weights are kept.
-        head: the label set judged, the data's own.
-        split: what it was judged on.
-        accuracy: share right: of the model file, or of the best epoch where there is no model file yet.
+        head: the evaluated output head, the data's own.
+        split: the evaluated split.
+        accuracy: of the model file, or of the best epoch if there is no model file yet.
         macro_f1: mean F1 over the labels, likewise.
-        ece: calibration error of the model file.
+        ece: expected calibration error of the model file.
         parameters: of the network.
-        multiply_adds: of one face crop.
-        milliseconds: a face, one at a time on one thread, measured now.
-        bytes: of the model file.
-        minutes: of training.
+        multiply_adds: per face crop.
+        milliseconds: inference time per face, in batches of one on one thread, measured now.
+        bytes: size of the model file.
+        minutes: training time.
     """
 
     run: str
@@ -83,7 +83,7 @@ def find_runs(folders: Iterable[Path]) -> list[Path]:
     """The run directories among folders and directly inside them, damaged ones too, each once.
 
     Raises:
-        UsageError: a folder is not there, or holds no run.
+        UsageError: a folder does not exist, or holds no run.
     """
     found: dict[Path, None] = {}
     for folder in folders:
@@ -96,30 +96,32 @@ def find_runs(folders: Iterable[Path]) -> list[Path]:
     return list(found)
 
 
-def measure(classifiers: Sequence[Classifier], rounds: int = ROUNDS) -> list[float]:
+def measure(classifiers: Sequence[Classifier], rounds: int = TIMING_ROUNDS) -> list[float]:
     """The median seconds that each model takes for one face; the models take turns."""
-    dice = np.random.default_rng(0)
+    random = np.random.default_rng(0)
     cards = [classifier.card for classifier in classifiers]
-    crops = [dice.integers(0, 256, (1, card.size, card.size, card.channels), np.uint8) for card in cards]
-    taken: list[list[float]] = [[] for _ in classifiers]
+    crops = [random.integers(0, 256, (1, card.size, card.size, card.channels), np.uint8) for card in cards]
+    seconds: list[list[float]] = [[] for _ in classifiers]
     for turn in range(rounds + 1):
-        for classifier, crop, times in zip(classifiers, crops, taken, strict=True):
+        for classifier, crop, times in zip(classifiers, crops, seconds, strict=True):
             started = time.perf_counter()
             classifier.predict(crop)
-            if turn:  # the first one still sets up memory
+            if turn:  # the first one is a warm-up
                 times.append(time.perf_counter() - started)
-    return [median(times) for times in taken]
+    return [median(times) for times in seconds]
 
 
-def compare(runs: Iterable[Path], seconds_a_face: Callable[[Sequence[Classifier]], list[float]] = measure) -> list[Row]:
-    """One row a run, the most accurate first.
+def compare(
+    runs: Iterable[Path], measure_seconds: Callable[[Sequence[Classifier]], list[float]] = measure
+) -> list[Row]:
+    """One row per run, the most accurate first.
 
     Args:
-        runs: run directories; one that is unfinished or damaged has a row too, which says why.
-        seconds_a_face: measures models side by side.
+        runs: run directories; an unfinished or damaged one has a row too, with the reason.
+        measure_seconds: the seconds per face of each classifier.
     """
     read = [_row(run) for run in runs]
-    seconds = iter(seconds_a_face([classifier for _, classifier in read if classifier]))
+    seconds = iter(measure_seconds([classifier for _, classifier in read if classifier]))
     rows = [
         dataclasses.replace(row, milliseconds=1000.0 * next(seconds)) if classifier else row for row, classifier in read
     ]
@@ -131,7 +133,7 @@ def _looks_like_run(folder: Path) -> bool:
 
 
 def _row(run: Path) -> tuple[Row, Classifier | None]:
-    """What the directory tells, and the model in it."""
+    """The row of a directory, and the model in it."""
     known: dict[str, Any] = {}
     notes: list[str] = []
     state: State = "unreadable"
@@ -141,7 +143,7 @@ def _row(run: Path) -> tuple[Row, Classifier | None]:
         known = _recorded(record)
     except TrainingError as error:
         notes.append(str(error))
-    if is_held(run / LOCK):
+    if is_locked(run / LOCK):
         state = "running"
     classifier = None
     if (run / MODEL).is_file():
@@ -153,7 +155,7 @@ def _row(run: Path) -> tuple[Row, Classifier | None]:
     elif state == "finished":
         notes.append(f"finished, but without {MODEL}; write it with: mien export {run}")
     if state == "interrupted":
-        notes.append(f"stopped before its end; go on with: mien train --out {run} --resume")
+        notes.append(f"interrupted; continue with: mien train --out {run} --resume")
     return Row(str(run), state, "; ".join(notes), **known), classifier
 
 
@@ -176,7 +178,7 @@ def _recorded(record: Record) -> dict[str, Any]:
 
 
 def _carded(card: ModelCard) -> dict[str, Any]:
-    """What a card tells of the data's own labels, whose scores come first in it."""
+    """The scores of the data's own head, which come first in a card."""
     known: dict[str, Any] = {"network": card.origin.network or card.name}
     if card.origin.data:
         known["data"] = card.origin.data.split(" ")[0]

@@ -1,1 +1,1 @@
-"""Search for a config: what is varied, and the trials."""
+"""Hyperparameter search over training configs with Optuna: the search space and the trials."""

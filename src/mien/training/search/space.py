@@ -1,6 +1,6 @@
-"""What a search varies of a config, and how far: little, around the config that the network comes with.
+"""The search space: a neighbourhood of the config that a network ships with.
 
-The optimizer, the schedule and the network itself stay: they make other runs, to be compared by ``mien runs``.
+Optimizer, schedule and network are fixed; compare those with ``mien runs``.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from mien.training.config import Augmentation, TrainingConfig
 
-BATCHES = (64, 128, 256)
+BATCH_SIZES = (64, 128, 256)
 
 AUGMENTATION_LIMITS = {
     "rotate": 180.0,
@@ -27,20 +27,20 @@ AUGMENTATION_LIMITS = {
     "random_erasing": 1.0,
     "mixup_share": 1.0,
 }
-"""Every choice of an augmentation that one factor makes stronger or weaker, and the most that each can be."""
+"""Fields of an augmentation that one factor scales, and the upper limit of each."""
 
 
 @dataclass(frozen=True)
 class Choices:
-    """One point of the space; names as in ``TrainingConfig``.
+    """One point of the search space; names as in ``TrainingConfig``.
 
     Attributes:
-        rate: a tenth to three times that of the config.
+        learning_rate: a tenth to three times that of the config.
         weight_decay: a tenth to ten times it.
         dropout: 0 to 0.6.
         label_smoothing: 0 to 0.2.
-        batch: 64, 128, 256, or the config's own.
-        augmentation: factor on how far and how often images are changed; 1 leaves the config's own.
+        batch: 64, 128, 256, or that of the config.
+        augmentation: factor on strength and probabilities; 1 is that of the config.
     """
 
     learning_rate: float
@@ -56,17 +56,17 @@ class Choices:
         return dataclasses.replace(config, **values)
 
     def parameters(self, config: TrainingConfig) -> dict[str, Any]:
-        """The choices by name, as far as the config's space has them."""
+        """The choices that the config's search space varies, by name."""
         return {name: value for name, value in dataclasses.asdict(self).items() if name in space(config)}
 
 
 def own_choices(config: TrainingConfig) -> Choices:
-    """The point that is the config itself."""
+    """The config itself as a point."""
     return Choices(config.learning_rate, config.weight_decay, config.dropout, config.label_smoothing, config.batch)
 
 
 def space(config: TrainingConfig) -> Mapping[str, Any]:
-    """Optuna's distributions by name; without the weight decay or the augmentation where the config has none."""
+    """Optuna's distributions by name; no weight decay or augmentation if the config has none."""
     from optuna.distributions import CategoricalDistribution, FloatDistribution
 
     decay = config.weight_decay
@@ -74,7 +74,7 @@ def space(config: TrainingConfig) -> Mapping[str, Any]:
         "learning_rate": FloatDistribution(config.learning_rate / 10, config.learning_rate * 3, log=True),
         "dropout": FloatDistribution(0.0, max(0.6, config.dropout)),
         "label_smoothing": FloatDistribution(0.0, max(0.2, config.label_smoothing)),
-        "batch": CategoricalDistribution(tuple(sorted({*BATCHES, config.batch}))),
+        "batch": CategoricalDistribution(tuple(sorted({*BATCH_SIZES, config.batch}))),
     }
     if decay > 0:
         own["weight_decay"] = FloatDistribution(decay / 10, decay * 10, log=True)
@@ -84,9 +84,9 @@ def space(config: TrainingConfig) -> Mapping[str, Any]:
 
 
 def strengthened(augmentation: Augmentation, factor: float) -> Augmentation:
-    """The augmentation so many times as far and as often, as far as it goes; mirroring stays as it is."""
+    """The augmentation with strength and probabilities scaled, within their limits; flip and mixup stay."""
     changes: dict[str, Any] = {
-        name: min(factor * getattr(augmentation, name), most) for name, most in AUGMENTATION_LIMITS.items()
+        name: min(factor * getattr(augmentation, name), limit) for name, limit in AUGMENTATION_LIMITS.items()
     }
     smallest, largest = augmentation.scale
     changes["scale"] = (max(smallest**factor, 0.2), min(largest**factor, 5.0))

@@ -1,15 +1,15 @@
-"""A search for a better config: runs with other choices, each learning from those before; all judged on validation.
+"""Hyperparameter search: training runs with different configs, compared on the validation split.
 
-Optuna's TPE (Bergstra et al. 2011) suggests, its median rule ends runs early that do worse than half of those before
-at the same epoch. The directory holds
+Optuna's TPE sampler (Bergstra et al. 2011) suggests configs; its median pruner stops runs that do worse than half of
+the earlier ones at the same epoch. The directory holds
 
-    OUT/search.json     what was tried, and how it went
+    OUT/search.db       Optuna's study (SQLite): config, trials, scores of each epoch
     OUT/trial-0003/     the third run, as mien train writes it
-    OUT/trials.csv      a row a trial
+    OUT/trials.csv      a row per trial
     OUT/best.toml       the best config
 
-A search that was stopped or killed goes on where it was: a suggestion depends on nothing but the seed and the trials
-before, and a run that was under way is resumed.
+A search that was stopped or killed continues where it was: a suggestion depends on the seed and the finished trials
+alone, and an unfinished run is resumed. Any tool that reads Optuna's studies opens the database.
 """
 
 from __future__ import annotations
@@ -17,7 +17,6 @@ from __future__ import annotations
 import csv
 import dataclasses
 import io
-import json
 import warnings
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
@@ -27,27 +26,31 @@ import numpy as np
 from mien.errors import DivergedError, MissingExtraError, TrainingError, UsageError
 from mien.media.files import write_text
 from mien.training.config import TrainingConfig, from_toml
-from mien.training.run.directory import LOCK, Epoch, read_history
-from mien.training.run.lock import locked
+from mien.training.run.directory import LOCK
+from mien.training.run.guards import run_lock
+from mien.training.run.history import Epoch, read_history
 from mien.training.search.space import Choices, own_choices, space
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
     from pathlib import Path
 
-    from mien.training.run.progress import TrainEvent
+    from mien.training.run.history import TrainEvent
 
-    TrainFunction = Callable[[TrainingConfig, Path, Callable[[TrainEvent], None]], object]
+    Report = Callable[[TrainEvent], None]
+    TrainFunction = Callable[[TrainingConfig, Path, Report], object]
 
-RECORD, TABLE, BEST_CONFIG = "search.json", "trials.csv", "best.toml"
+DATABASE, TABLE, BEST_CONFIG = "search.db", "trials.csv", "best.toml"
+OLD_RECORD = "search.json"  # of mien 0.1.0
+STUDY_NAME = "mien"
 
-UNGUIDED = 8
-"""Trials drawn by chance before any is suggested."""
+RANDOM_TRIALS = 8
+"""Trials with random choices before the sampler suggests any."""
 
-UNPRUNED = 4
-"""Trials that are run to their end before any is ended early."""
+UNPRUNED_TRIALS = 4
+"""Trials that run to their end before any is pruned."""
 
-State = Literal["running", "finished", "ended early", "diverged"]
+State = Literal["running", "finished", "pruned", "diverged"]
 
 
 @dataclass(frozen=True)
@@ -56,9 +59,9 @@ class Trial:
 
     Attributes:
         number: counted from 1.
-        choices: what it varies.
-        merits: of each epoch on the validation split (``Epoch.validation_score``).
-        state: "running" until it is done with.
+        choices: its hyperparameters.
+        validation_scores: of each epoch (``Epoch.validation_score``).
+        state: "running" until it ends.
     """
 
     number: int
@@ -68,21 +71,21 @@ class Trial:
 
     @property
     def directory(self) -> str:
-        """Of its run, in that of the search."""
+        """The name of its run directory, in that of the search."""
         return f"trial-{self.number:04d}"
 
     @property
     def validation_score(self) -> float:
-        """Of its best epoch; 0 where there is none."""
+        """The score of its best epoch; 0 if there is none."""
         return max(self.validation_scores, default=0.0)
 
 
 @dataclass(frozen=True)
 class Search:
-    """What a search began with, and what it has tried.
+    """A search and its trials.
 
     Attributes:
-        config: around which it searches; its seed is that of the search too.
+        config: the centre of the search space; its seed is that of the search too.
         data: SHA-256 of the data.
         trials: in their order; only the last can be "running".
     """
@@ -93,12 +96,12 @@ class Search:
 
     @property
     def done(self) -> tuple[Trial, ...]:
-        """The trials that are not running."""
+        """The trials that have ended."""
         return tuple(trial for trial in self.trials if trial.state != "running")
 
     @property
     def best(self) -> Trial:
-        """The trial with the best epoch among those run to their end.
+        """The trial with the best epoch among those that ran to their end.
 
         Raises:
             TrainingError: there is none.
@@ -106,200 +109,255 @@ class Search:
         finished = [trial for trial in self.trials if trial.state == "finished"]
         if not finished:
             raise TrainingError(
-                f"expected a trial that came to its end; {len(self.done)} of {len(self.trials)} diverged or were "
-                "ended early. Search around a lower --rate"
+                f"expected a trial that ran to its end; {len(self.done)} of {len(self.trials)} diverged or were "
+                "pruned. Search around a lower --learning-rate"
             )
         return max(finished, key=lambda trial: trial.validation_score)
 
     def importances(self) -> tuple[tuple[str, float], ...]:
-        """The share that each choice has in being among the best (PED-ANOVA), largest first; few trials tell none."""
-        if len(self.done) < UNGUIDED:
+        """Hyperparameter importances (PED-ANOVA), largest first; empty for fewer than ``RANDOM_TRIALS`` trials."""
+        if len(self.done) < RANDOM_TRIALS:
             return ()
+        import optuna
         from optuna.importance import PedAnovaImportanceEvaluator, get_param_importances
 
+        study = optuna.create_study(direction="maximize")
+        study.add_trials([_frozen(trial, self.config) for trial in self.done])
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # before Optuna 5 the evaluator was marked experimental
-            shares = get_param_importances(_study(self), evaluator=PedAnovaImportanceEvaluator())
+            shares = get_param_importances(study, evaluator=PedAnovaImportanceEvaluator())
         return tuple(shares.items())
 
 
 def search(
-    config: TrainingConfig,
-    count: int,
-    out: Path,
-    train: TrainFunction,
-    tell: Callable[[TrainEvent], None],
-    data: str = "",
+    config: TrainingConfig, count: int, out: Path, train: TrainFunction, report: Report, data: str = ""
 ) -> Search:
-    """Tries configs around one until so many are done with, the one itself first.
+    """Trains with different configs around one until ``count`` trials have ended; the first is the config itself.
 
     Args:
-        config: where the search begins.
-        count: trials in all, with those of an earlier call.
-        out: the directory, made if need be; one with a search of this config on this data is gone on with.
-        train: makes one run, or goes on with the one in the directory: config, its directory, and what to tell of
-            each epoch; what that raises ends the run.
-        tell: called with words on each trial, and with what ``teach`` tells.
+        config: the centre of the search space.
+        count: trials in total, with those of an earlier call.
+        out: the directory, created if needed; one with a search of this config on this data is continued.
+        train: carries out one run, or resumes the one in its directory. It is called with a config, a directory and a
+            function for events; an exception of that function ends the run.
+        report: called with a message for each trial, and with the events of its run.
         data: SHA-256 of the data.
 
     Raises:
-        UsageError: no trial is asked for.
-        TrainingError: the directory holds another search, or is in use; or no trial came to its end.
+        UsageError: ``count`` is below 1.
+        TrainingError: the directory holds another search, or is in use; or no trial ran to its end.
         MissingExtraError: Optuna is not installed.
     """
     if count < 1:
         raise UsageError(f"expected at least 1 trial; received {count}")
     _need_optuna()
-    with locked(out / LOCK):
-        found = _begun(out, config, data)
-        while len(found.done) < count:
-            found = _with_next(found)
-            _save(found, out)
-            trial = found.trials[-1]
-            tell(f"trial {trial.number} of {count}: {_words(trial.choices, config)}")
-            trial = _tried(found, out / trial.directory, train, tell)
-            found = dataclasses.replace(found, trials=(*found.trials[:-1], trial))
-            _save(found, out)
+    with run_lock(out / LOCK):
+        study = _Study(config, data, out)
+        while len(study.ended) < count:
+            trial = study.next_trial()
+            report(f"trial {trial.number} of {count}: {_described(trial.choices, config)}")
+            trial = study.run(trial, train, report)
             epochs = len(trial.validation_scores)
-            tell(f"trial {trial.number} {trial.state}: {trial.validation_score:.4f} after {epochs} epochs")
-        best = found.best.choices.applied(config)
-        best.save(out / BEST_CONFIG)
+            report(f"trial {trial.number} {trial.state}: {trial.validation_score:.4f} after {epochs} epochs")
+        found = Search(config, data, study.ended)
+        found.best.choices.applied(config).save(out / BEST_CONFIG)
         write_text(out / TABLE, to_csv(found))
     return found
 
 
 def to_csv(found: Search) -> str:
-    """The trials as csv: number, state, merit, epochs, then what was varied."""
+    """The trials as CSV: number, state, validation score, epochs, then the hyperparameters."""
     text = io.StringIO()
     table = csv.writer(text, lineterminator="\n")
     names = [part.name for part in dataclasses.fields(Choices)]
-    table.writerow(["trial", "state", "merit", "epochs", *names])
+    table.writerow(["trial", "state", "validation_score", "epochs", *names])
     for trial in found.trials:
-        varied = [f"{value:.6g}" for value in dataclasses.astuple(trial.choices)]
-        table.writerow(
-            [trial.number, trial.state, f"{trial.validation_score:.5f}", len(trial.validation_scores), *varied]
-        )
+        values = [f"{value:.6g}" for value in dataclasses.astuple(trial.choices)]
+        score = f"{trial.validation_score:.5f}"
+        table.writerow([trial.number, trial.state, score, len(trial.validation_scores), *values])
     return text.getvalue()
 
 
-class _EndedEarly(Exception):  # noqa: N818 - no error: how a run is told to end
-    """The run does worse than half of those before."""
+class _PrunedError(Exception):
+    """The run does worse than half of the earlier ones."""
 
 
-def _tried(found: Search, run: Path, train: TrainFunction, tell: Callable[[TrainEvent], None]) -> Trial:
-    """The last trial, run to its end or to where it is given up."""
-    import optuna
+class _Study:
+    """The search as Optuna stores it.
 
-    trial, study = found.trials[-1], _study(found)
-    study.enqueue_trial(trial.choices.parameters(found.config))
-    asked = study.ask(dict(space(found.config)))
-    validation_scores: list[float] = []
+    Args:
+        config: the centre of the search space.
+        data: SHA-256 of the data.
+        out: the directory, which this process has locked.
 
-    def judge(epoch: Epoch) -> None:
-        validation_scores.append(epoch.validation_score)
-        asked.report(epoch.validation_score, epoch.number)
-        if epoch.number < found.config.epochs and asked.should_prune():
-            raise _EndedEarly
+    Raises:
+        TrainingError: the database can't be read, or belongs to a search with another config or other data.
+    """
 
-    def listen(news: TrainEvent) -> None:
-        tell(news)
-        if isinstance(news, Epoch):
-            judge(news)
+    def __init__(self, config: TrainingConfig, data: str, out: Path) -> None:
+        import optuna
 
-    state: State = "finished"
-    try:
-        for epoch in read_history(run):  # of a run that goes on
-            judge(epoch)
-        train(trial.choices.applied(found.config), run, listen)
-    except _EndedEarly:
-        state = "ended early"
-    except DivergedError as error:
-        tell(str(error))
-        state = "diverged"
-    study.tell(asked, state=optuna.trial.TrialState.PRUNED)
-    return dataclasses.replace(trial, validation_scores=tuple(validation_scores), state=state)
+        optuna.logging.set_verbosity(optuna.logging.WARNING)
+        self._config, self._out = config, out
+        if (out / OLD_RECORD).is_file():
+            raise TrainingError(
+                f"expected a search of this version of mien in {out}; received one of 0.1.0 ({OLD_RECORD}). Its runs, "
+                f"{TABLE} and {BEST_CONFIG} stay readable; choose another --out for a new search"
+            )
+        self._space = dict(space(config))
+        self._study = self._opened(out / DATABASE)
+        begun = self._study.user_attrs
+        if begun:
+            _check_same(begun, config, data, out)
+        else:
+            self._study.set_user_attr("data", data)
+            self._study.set_user_attr("config", config.to_toml())
+
+    @property
+    def ended(self) -> tuple[Trial, ...]:
+        """The trials that have ended."""
+        return tuple(trial for trial in map(self._trial, self._valid()) if trial.state != "running")
+
+    def next_trial(self) -> Trial:
+        """The unfinished trial of an interrupted search, or a new suggestion."""
+        from optuna.trial import TrialState
+
+        for frozen in self._study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
+            if frozen.params.keys() == self._space.keys():
+                return self._trial(frozen)
+            self._study.tell(frozen.number, state=TrialState.FAIL)  # killed while the suggestion was written
+        ended = self.ended
+        if not ended and not self._study.get_trials(deepcopy=False, states=(TrialState.WAITING,)):
+            self._study.enqueue_trial(own_choices(self._config).parameters(self._config))
+        self._study.sampler = self._sampler(len(ended))
+        self._study.ask(self._space)
+        return self._trial(self._valid()[-1])
+
+    def run(self, trial: Trial, train: TrainFunction, report: Report) -> Trial:
+        """Trains with the choices of a trial, to the end or until it is pruned."""
+        import optuna
+
+        frozen = self._valid()[trial.number - 1]
+        live = optuna.trial.Trial(self._study, frozen._trial_id)  # noqa: SLF001 - Optuna has no public way to resume one
+        epochs = self._config.epochs
+
+        def record(epoch: Epoch) -> None:
+            if epoch.number not in frozen.intermediate_values:
+                live.report(epoch.validation_score, epoch.number)
+            if epoch.number < epochs and live.should_prune():
+                raise _PrunedError
+
+        def listen(event: TrainEvent) -> None:
+            report(event)
+            if isinstance(event, Epoch):
+                record(event)
+
+        run = self._out / trial.directory
+        state = optuna.trial.TrialState.COMPLETE
+        try:
+            for epoch in read_history(run):  # of a run that is resumed
+                record(epoch)
+            train(trial.choices.applied(self._config), run, listen)
+        except _PrunedError:
+            state = optuna.trial.TrialState.PRUNED
+        except DivergedError as error:
+            report(str(error))
+            live.set_user_attr("diverged", value=True)
+            state = optuna.trial.TrialState.PRUNED
+        score = max(self._trial(self._valid()[trial.number - 1]).validation_scores, default=0.0)
+        is_complete = state == optuna.trial.TrialState.COMPLETE
+        self._study.tell(frozen.number, score if is_complete else None, state=state)
+        return self._trial(self._valid()[trial.number - 1])
+
+    def _opened(self, path: Path) -> Any:
+        import optuna
+        from sqlalchemy.engine import URL
+        from sqlalchemy.exc import SQLAlchemyError
+
+        try:
+            storage = optuna.storages.RDBStorage(URL.create("sqlite", database=str(path)).render_as_string())
+            return optuna.create_study(
+                study_name=STUDY_NAME,
+                storage=storage,
+                load_if_exists=True,
+                direction="maximize",
+                pruner=optuna.pruners.MedianPruner(
+                    n_startup_trials=UNPRUNED_TRIALS, n_warmup_steps=self._config.epochs // 3
+                ),
+            )
+        except (SQLAlchemyError, RuntimeError, optuna.exceptions.OptunaError) as error:
+            raise TrainingError(
+                f"expected the database of a search in {path}; it can't be read ({error}). Choose another --out"
+            ) from error
+
+    def _sampler(self, ended: int) -> Any:
+        """A sampler whose next suggestion depends on the seed and the ended trials alone."""
+        import optuna
+
+        seed = np.random.SeedSequence((self._config.seed, ended)).generate_state(1)[0]
+        return optuna.samplers.TPESampler(n_startup_trials=RANDOM_TRIALS, seed=int(seed))
+
+    def _valid(self) -> list[Any]:
+        from optuna.trial import TrialState
+
+        states = (TrialState.RUNNING, TrialState.COMPLETE, TrialState.PRUNED)
+        return [trial for trial in self._study.get_trials(deepcopy=False) if trial.state in states]
+
+    def _trial(self, frozen: Any) -> Trial:
+        from optuna.trial import TrialState
+
+        number = 1 + sum(trial.number < frozen.number for trial in self._valid())
+        choices = dataclasses.replace(own_choices(self._config), **frozen.params)
+        scores = tuple(value for _, value in sorted(frozen.intermediate_values.items()))
+        state: State = "running"
+        if frozen.state == TrialState.COMPLETE:
+            state = "finished"
+        elif frozen.state == TrialState.PRUNED:
+            state = "diverged" if frozen.user_attrs.get("diverged") else "pruned"
+        return Trial(number, choices, scores, state)
 
 
-def _with_next(found: Search) -> Search:
-    """The search with the trial that comes next, if none is running."""
-    if len(found.done) < len(found.trials):
-        return found
-    choices = own_choices(found.config)
-    if found.trials:
-        choices = dataclasses.replace(choices, **_study(found).ask(dict(space(found.config))).params)
-    return dataclasses.replace(found, trials=(*found.trials, Trial(len(found.trials) + 1, choices)))
-
-
-def _study(found: Search) -> Any:
-    """Optuna's view of the trials that are done; its next suggestion depends on them and the seed alone."""
-    import optuna
-
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
-    seed = np.random.SeedSequence((found.config.seed, len(found.done))).generate_state(1)[0]
-    study = optuna.create_study(
-        direction="maximize",
-        sampler=optuna.samplers.TPESampler(n_startup_trials=UNGUIDED, seed=int(seed)),
-        pruner=optuna.pruners.MedianPruner(n_startup_trials=UNPRUNED, n_warmup_steps=found.config.epochs // 3),
-    )
-    study.add_trials(list(_frozen(found)))
-    return study
-
-
-def _frozen(found: Search) -> Iterator[Any]:
+def _frozen(trial: Trial, config: TrainingConfig) -> Any:
+    """An ended trial in Optuna's form."""
     from optuna.trial import TrialState, create_trial
 
-    for trial in found.done:
-        yield create_trial(
-            params=trial.choices.parameters(found.config),
-            distributions=dict(space(found.config)),
-            value=trial.validation_score,
-            intermediate_values=dict(enumerate(trial.validation_scores, start=1)),
-            state=TrialState.COMPLETE if trial.state == "finished" else TrialState.PRUNED,
-        )
+    return create_trial(
+        params=trial.choices.parameters(config),
+        distributions=dict(space(config)),
+        value=trial.validation_score,
+        intermediate_values=dict(enumerate(trial.validation_scores, start=1)),
+        state=TrialState.COMPLETE if trial.state == "finished" else TrialState.PRUNED,
+    )
 
 
-def _begun(out: Path, config: TrainingConfig, data: str) -> Search:
-    """The search in a directory, or a new one."""
-    path = out / RECORD
-    if not path.is_file():
-        return Search(config, data)
+def _check_same(begun: dict[str, Any], config: TrainingConfig, data: str, out: Path) -> None:
+    """Refuses to continue a search with another config or other data."""
     try:
-        found = _from_json(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, TypeError, KeyError) as error:
-        raise TrainingError(f"expected the record of a search in {path}; it can't be read ({error})") from error
-    if found.config != config:
-        changed = [name for name, value in vars(config).items() if value != getattr(found.config, name)]
+        previous = from_toml(begun["config"])
+    except (KeyError, TypeError, UsageError) as error:
+        raise TrainingError(
+            f"expected the config of a search in {out / DATABASE}; it can't be read ({error}). Choose another --out"
+        ) from error
+    if previous != config:
+        changed = [name for name, value in vars(config).items() if value != getattr(previous, name)]
         raise TrainingError(
             f"expected the config that the search in {out} began with; received another ({', '.join(changed)}). "
             "Give the same options, or another --out"
         )
-    if found.data != data:
-        raise TrainingError(f"expected the data that the search in {out} began with; received other data")
-    return found
+    if begun.get("data") != data:
+        raise TrainingError(
+            f"expected the data that the search in {out} began with; received other data. Give the same data, or "
+            "another --out"
+        )
 
 
-def _save(found: Search, out: Path) -> None:
-    values = {"config": found.config.to_toml(), "data": found.data}
-    trials = [dataclasses.asdict(trial) for trial in found.trials]
-    write_text(out / RECORD, json.dumps({**values, "trials": trials}, indent=1) + "\n")
-
-
-def _from_json(text: str) -> Search:
-    values = json.loads(text)
-    trials = (
-        Trial(trial["number"], Choices(**trial["choices"]), tuple(trial["merits"]), trial["state"])
-        for trial in values["trials"]
-    )
-    return Search(from_toml(values["config"]), values["data"], tuple(trials))
-
-
-def _words(choices: Choices, config: TrainingConfig) -> str:
-    varied = choices.parameters(config)
-    return ", ".join(f"{name.replace('_', ' ')} {value:.3g}" for name, value in varied.items())
+def _described(choices: Choices, config: TrainingConfig) -> str:
+    values = choices.parameters(config)
+    return ", ".join(f"{name.replace('_', ' ')} {value:.3g}" for name, value in values.items())
 
 
 def _need_optuna() -> None:
     try:
         import optuna  # noqa: F401  whether it is there
     except ImportError as error:
-        raise MissingExtraError("searching for a config", "optuna", "search") from error
+        raise MissingExtraError("hyperparameter search", "optuna", "search") from error

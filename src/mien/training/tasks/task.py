@@ -13,9 +13,9 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from mien.training.config import TrainingConfig
-    from mien.training.engine.batches import Batch
-    from mien.training.engine.stepping import Stepper
-    from mien.training.run.directory import HeadScore, RunInfo, Source
+    from mien.training.engine.steps import Batch, Stepper
+    from mien.training.run.directory import RunInfo, Source
+    from mien.training.run.history import HeadScore
 
 
 class Task(Protocol):

@@ -12,20 +12,20 @@ import numpy as np
 from mien.errors import TrainingError
 from mien.training.architectures.pretrained import new_layers
 from mien.training.engine.augmentation import generator
-from mien.training.engine.compilation import make_ready, shape_of
-from mien.training.engine.schedule import best_epoch, is_finished, rate_at
-from mien.training.engine.validation import judge_heads
-from mien.training.run.directory import Epoch
-from mien.training.run.state import captured, reseed, restore
-from mien.training.tasks.classification import trained_by
+from mien.training.engine.optimization import is_finished, learning_rate_at
+from mien.training.engine.variables import reseed, restore, to_arrays
+from mien.training.run.history import Epoch, best_epoch
+from mien.training.tasks.classification.compilation import compile_classifier, shape_of
+from mien.training.tasks.classification.task import trained_by
+from mien.training.tasks.classification.validation import evaluate_heads
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from mien.data.dataset import Dataset
     from mien.training.config import TrainingConfig
-    from mien.training.engine.validation import Logits
     from mien.training.run.checkpoint import Arrays
+    from mien.training.tasks.classification.validation import Logits
     from mien.training.transfer.features import Features
 
 JUDGED_AT_ONCE = 4096
@@ -68,17 +68,17 @@ def learn_new_layers(
         started = time.perf_counter()
         loss, accuracy = _learn(head, learnt, config, history, check)
         seconds = time.perf_counter() - started
-        last = captured(head.weights)
+        last = to_arrays(head.weights)
         head.optimizer.finalize_variable_values(head.trainable_variables)
-        averaged = captured(head.weights)
+        averaged = to_arrays(head.weights)
         restore(head.weights, averaged)  # until then, on JAX, they share their arrays with the averages
         steps = _steps(learnt, config)
         epoch = Epoch(
             number=len(history) + 1,
             loss=loss,
             accuracy=accuracy,
-            scores=judge_heads(_logits(head, judged.features), judged.data),
-            learning_rate=rate_at(config, steps, (len(history) + 1) * steps - 1, history),
+            scores=evaluate_heads(_logits(head, judged.features), judged.data),
+            learning_rate=learning_rate_at(config, steps, (len(history) + 1) * steps - 1, history),
             seconds=time.perf_counter() - started,
             images_per_second=steps * min(config.batch, len(learnt.data)) / seconds,
             waiting=0.0,
@@ -97,7 +97,7 @@ def _head(learnt: Material, config: TrainingConfig) -> keras.Model:
     """The new layers alone, ready to learn."""
     features = keras.Input(learnt.features.shape[1:], name="features")
     head = keras.Model(features, new_layers(features, shape_of(learnt.data, config)))
-    make_ready(head, learnt.data, config)
+    compile_classifier(head, learnt.data, config)
     return head
 
 
@@ -114,7 +114,7 @@ def _learn(
         targets = {truth.head: truth.targets[rows] for truth in learnt.data.truths}
         weights = {truth.head: truth.weights[rows] for truth in learnt.data.truths}
         reseed(head, config.seed, epoch, step)
-        head.optimizer.learning_rate = rate_at(config, steps, epoch * steps + step, history)
+        head.optimizer.learning_rate = learning_rate_at(config, steps, epoch * steps + step, history)
         # Keras forgets the batches before when it is given the next one
         logs = head.train_on_batch(learnt.features[rows], targets, weights, return_dict=True)
         sums += float(logs["loss"]), next(float(value) for name, value in logs.items() if name.endswith("accuracy"))

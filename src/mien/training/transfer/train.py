@@ -16,15 +16,16 @@ import numpy as np
 from mien.errors import TrainingError, UsageError
 from mien.media.files import sha256_of, written_whole
 from mien.training.architectures.pretrained import FAMILIES, FEATURES, Family, base_of, blocks
-from mien.training.engine.compilation import plain, shape_of
-from mien.training.engine.fit import Options, Run, fit, load
-from mien.training.engine.schedule import best_epoch, is_finished
-from mien.training.run.beginning import begin, check_resumable, heads_of, run_info_of
+from mien.training.engine.loop import Options, Run
+from mien.training.engine.optimization import is_finished
 from mien.training.run.checkpoint import Checkpoints
-from mien.training.run.directory import BEST, CHECKPOINTS, LOCK, read_history, read_run_info, write_history
-from mien.training.run.interruption import interruptions
-from mien.training.run.lock import locked
-from mien.training.run.samples import write_samples
+from mien.training.run.directory import BEST, CHECKPOINTS, LOCK, read_run_info
+from mien.training.run.guards import deferred_signals, run_lock
+from mien.training.run.history import best_epoch, read_history, write_history
+from mien.training.run.plots import write_samples
+from mien.training.run.resume import begin, check_resumable, run_info_of
+from mien.training.tasks.classification.compilation import build_float32, heads_of, load, shape_of
+from mien.training.tasks.classification.task import fit
 from mien.training.transfer.choices import FINER, IMAGENET, RANDOM, settled
 from mien.training.transfer.features import features_of, folder
 from mien.training.transfer.new_layers import Material, learn_new_layers
@@ -38,8 +39,7 @@ if TYPE_CHECKING:
     from mien.data.dataset import Dataset
     from mien.structures import Crops
     from mien.training.config import TrainingConfig
-    from mien.training.run.directory import Epoch
-    from mien.training.run.progress import TrainEvent
+    from mien.training.run.history import Epoch, TrainEvent
     from mien.training.transfer.features import Features
 
     Tell = Callable[[TrainEvent], None]
@@ -143,7 +143,7 @@ class _Transfer:
     def train_new_layers(self, options: Options) -> Run:
         """Stage 1 as a run of its own."""
         training = self._data[0]
-        with locked(self._run / LOCK), interruptions() as interruption:
+        with run_lock(self._run / LOCK), deferred_signals() as interruption:
             model = self._frozen()
             run_info = run_info_of(model, self._data, heads_of(self._data[0]), self._config, options.source)
             if options.resume:
@@ -181,7 +181,7 @@ class _Transfer:
     def _frozen(self) -> keras.Model:
         """The network in float32, its base with the weights that it begins with."""
         keras.utils.set_random_seed(self._config.seed)
-        model = plain(shape_of(self._data[0], self._config), self._config.network)
+        model = build_float32(shape_of(self._data[0], self._config), self._config.network)
         load_base(base_of(model), self._path, self._family)
         return model
 

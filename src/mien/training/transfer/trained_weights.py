@@ -20,10 +20,8 @@ from mien.media.files import sha256_of
 from mien.models.onnx_file import card_of
 from mien.models.store import ModelStore
 from mien.training.architectures.parts import NetworkShape
-from mien.training.engine.best import best_network
-from mien.training.engine.compilation import plain
-from mien.training.engine.fit import BEST
-from mien.training.run.directory import is_run, read_run
+from mien.training.run.directory import BEST, is_run, read_run
+from mien.training.tasks.classification.compilation import best_network, build_float32
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -99,7 +97,7 @@ def network_in(content: bytes, training: Dataset) -> tuple[keras.Model, ModelCar
         TrainingError: it is of a network whose weights can't be had from a model file.
     """
     card = Classifier(content).card
-    model = plain(_shape(training, {head.name: head.labels for head in card.heads}), card.origin.network)
+    model = build_float32(_shape(training, {head.name: head.labels for head in card.heads}), card.origin.network)
     load_graph(model, content, card, training.crops[:: max(1, len(training) // LOOKED_AT)])
     return model, card
 

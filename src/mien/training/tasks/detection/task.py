@@ -19,10 +19,10 @@ from mien.media.prefetch import prefetch
 from mien.training.architectures.complexity import multiply_adds
 from mien.training.architectures.detector import CELLS, face_detector
 from mien.training.engine.augmentation import generator
-from mien.training.engine.batches import Batch
-from mien.training.engine.compilation import made_ready, precision
-from mien.training.run.beginning import run_info_of
-from mien.training.run.directory import HeadScore
+from mien.training.engine.optimization import compile_model, precision
+from mien.training.engine.steps import Batch
+from mien.training.run.history import HeadScore
+from mien.training.run.resume import run_info_of
 from mien.training.tasks.detection.composition import Composer
 from mien.training.tasks.detection.copy_paste import boxed_crops
 from mien.training.tasks.detection.losses import CellLoss, found_share
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from mien.data.scenes import BoxedFaces, Scenes
     from mien.detection.grid_detector import CellDetector
     from mien.training.config import TrainingConfig
-    from mien.training.engine.stepping import Stepper
+    from mien.training.engine.steps import Stepper
     from mien.training.run.directory import RunInfo, Source
 
 SIDE = 256
@@ -95,7 +95,7 @@ class Faces:
         if start:
             start(model)
         share = keras.metrics.MeanMetricWrapper(found_share, name="accuracy")
-        return made_ready(model, self.config, self.steps, loss={CELLS: CellLoss()}, metrics={CELLS: [share]})
+        return compile_model(model, self.config, self.steps, loss={CELLS: CellLoss()}, metrics={CELLS: [share]})
 
     def run_info(self, model: keras.Model, source: Source) -> RunInfo:
         """As ``Lesson`` asks; multiply-adds are those of an image of 320x320."""

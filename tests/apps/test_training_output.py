@@ -2,9 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from mien.apps.cli.training_progress import clock, epoch_line, live_words, told_to_people
-from mien.training.run.directory import Epoch, HeadScore
-from mien.training.run.progress import Progress
+from mien.apps.cli.training_output import clock, epoch_line, progress_printer, step_line
+from mien.training.run.history import Epoch, HeadScore, Progress
 
 STEP = Progress(3, 40, 17, 224, 1.23456, 0.5, 512.4, 0.01, 55.0, 4000.0)
 EPOCH = Epoch(
@@ -27,26 +26,26 @@ def test_an_epoch_in_words() -> None:
 
 
 def test_a_step_in_words() -> None:
-    assert live_words(STEP) == ("loss 1.235  accuracy 0.500  512 images/s  0:55 left of the epoch, 1:06:40 of the run")
+    assert step_line(STEP) == ("loss 1.235  accuracy 0.500  512 images/s  0:55 left of the epoch, 1:06:40 of the run")
 
 
 def test_without_a_terminal_steps_are_silent(capsys: pytest.CaptureFixture[str]) -> None:
-    with told_to_people(40) as tell:
-        tell(STEP)
-        tell(EPOCH)
-        tell("going on after 3 of 40 epochs")
+    with progress_printer(40) as report:
+        report(STEP)
+        report(EPOCH)
+        report("resuming after 3 of 40 epochs")
     out, err = capsys.readouterr()
     assert out == ""
-    assert err == f"{epoch_line(EPOCH, 40)}\ngoing on after 3 of 40 epochs\n"
+    assert err == f"{epoch_line(EPOCH, 40)}\nresuming after 3 of 40 epochs\n"
 
 
 def test_a_terminal_has_a_live_line(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("FORCE_COLOR", "1")
     monkeypatch.setenv("COLUMNS", "160")
     monkeypatch.setenv("TERM", "xterm-256color")
-    with told_to_people(40) as tell:
-        tell(STEP)
-        tell(EPOCH)
+    with progress_printer(40) as report:
+        report(STEP)
+        report(EPOCH)
     out, err = capsys.readouterr()
     assert out == ""
     assert "epoch 3/40" in err

@@ -6,11 +6,11 @@ import pytest
 pytest.importorskip("keras", reason="needs Keras and a backend: pip install 'mien[train]'")
 
 import keras
-from lessons import QUICK, drawn
+from tasks_drawn import QUICK, drawn
 
 from mien.errors import TrainingError
-from mien.training.engine.compilation import compiled
-from mien.training.run.state import captured, reseed, restore
+from mien.training.engine.variables import reseed, restore, to_arrays
+from mien.training.tasks.classification.compilation import build_compiled
 
 pytestmark = pytest.mark.train
 
@@ -27,22 +27,22 @@ def test_values_come_back_to_the_last_bit() -> None:
     model = layers()
     odd = [np.random.default_rng(0).normal(size=weight.shape).astype(np.float32) for weight in model.weights]
     odd[0].ravel()[:3] = np.nan, -0.0, 1e-45
-    restore(model.weights, dict(zip(captured(model.weights), odd, strict=True)))
-    for values, expected in zip(captured(model.weights).values(), odd, strict=True):
+    restore(model.weights, dict(zip(to_arrays(model.weights), odd, strict=True)))
+    for values, expected in zip(to_arrays(model.weights).values(), odd, strict=True):
         assert values.tobytes() == expected.tobytes()
 
 
 def test_names_are_those_of_any_process_and_in_the_order_of_the_variables() -> None:
-    first, second = captured(layers().weights), captured(layers().weights)
+    first, second = to_arrays(layers().weights), to_arrays(layers().weights)
     assert list(first) == list(second)
     assert list(first)[:3] == ["0000 kernel", "0001 bias", "0002 gamma"]
 
 
 def test_captured_values_are_copies() -> None:
     model = layers()
-    before = captured(model.weights)
+    before = to_arrays(model.weights)
     restore(model.weights, {name: values + 1 for name, values in before.items()})
-    for name, values in captured(model.weights).items():
+    for name, values in to_arrays(model.weights).items():
         np.testing.assert_array_equal(values, before[name] + 1)
 
 
@@ -58,19 +58,19 @@ def test_captured_values_are_copies() -> None:
 )
 def test_what_does_not_fit_changes_nothing(change: object) -> None:
     model = layers()
-    before = captured(model.weights)
+    before = to_arrays(model.weights)
     arrays = {name: values + 1 for name, values in before.items()}
     change(arrays)
     with pytest.raises(TrainingError, match="expected the variables of the config's network"):
         restore(model.weights, arrays)
-    for name, values in captured(model.weights).items():
+    for name, values in to_arrays(model.weights).items():
         np.testing.assert_array_equal(values, before[name])
 
 
 @pytest.mark.parametrize("dtype", [np.int32, np.int64])
 def test_a_count_of_steps_is_read_from_any_backend(dtype: type) -> None:
-    model = compiled(drawn(each=2), QUICK)
-    arrays = captured(model.optimizer.variables)
+    model = build_compiled(drawn(each=2), QUICK)
+    arrays = to_arrays(model.optimizer.variables)
     assert next(iter(arrays)) == "0000 iteration"
     restore(model.optimizer.variables, {**arrays, "0000 iteration": np.array(7, dtype)})
     assert int(model.optimizer.iterations) == 7

@@ -1,4 +1,4 @@
-"""What the networks of these tests are taught: drawn stripes, turned by eighths, and quick runs over them."""
+"""The training data of these tests, drawn stripes in eight directions, and quick runs on it."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from mien.training.config import PLAIN, TrainingConfig
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from mien.training.engine.fit import Run
-    from mien.training.run.progress import TrainEvent
+    from mien.training.engine.loop import Run
+    from mien.training.run.history import TrainEvent
 
 PATTERNS = tuple(f"stripes-{turn}" for turn in range(8))
 
@@ -25,7 +25,7 @@ QUICK = TrainingConfig(
     fine_tune_epochs=0,
     warmup_epochs=0.5,
     batch=32,
-    rate=0.05,
+    learning_rate=0.05,
     ema_decay=0.8,
     augmentation=PLAIN,
 )
@@ -42,8 +42,8 @@ def stripes(turns: np.ndarray, size: int, channels: int, seed: int) -> np.ndarra
     return np.repeat(np.clip(grey, 0, 255).astype(np.uint8)[..., None], channels, axis=3)
 
 
-def one_hot(answers: np.ndarray, labels: int) -> np.ndarray:
-    return np.eye(labels, dtype=np.float32)[answers]
+def one_hot(targets: np.ndarray, labels: int) -> np.ndarray:
+    return np.eye(labels, dtype=np.float32)[targets]
 
 
 def drawn(each: int, size: int = 24, channels: int = 1, seed: int = 0) -> Dataset:
@@ -82,21 +82,21 @@ def drawn_with_votes(each: int, size: int = 24) -> Dataset:
 
 @dataclass(frozen=True)
 class TrainedRun:
-    """A finished run with all that went into it and was told of it."""
+    """A finished run with its inputs and the events that it reported."""
 
     folder: Path
     training: Dataset
     validation: Dataset
     config: TrainingConfig
     run: Run
-    told: tuple[TrainEvent, ...]
+    events: tuple[TrainEvent, ...]
 
 
 def trained(folder: Path, data: Dataset, config: TrainingConfig) -> TrainedRun:
-    from mien.training.engine.fit import fit
+    from mien.training.tasks.classification.task import fit
 
-    told: list[TrainEvent] = []
+    events: list[TrainEvent] = []
     training, validation = data.split(TRAINING), data.split(PUBLIC_TEST)
     return TrainedRun(
-        folder, training, validation, config, fit(training, validation, config, folder, told.append), tuple(told)
+        folder, training, validation, config, fit(training, validation, config, folder, events.append), tuple(events)
     )

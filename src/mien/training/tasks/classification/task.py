@@ -1,4 +1,4 @@
-"""The lesson of the classifiers: face crops with the expressions that they show."""
+"""Train a classifier on face crops with their expressions."""
 
 from __future__ import annotations
 
@@ -8,11 +8,18 @@ from typing import TYPE_CHECKING
 from mien.training.distillation.online import teachers_for
 from mien.training.distillation.soft_labels import fitting, soft_labels_for, softened, told_of
 from mien.training.engine.augmentation import generator
-from mien.training.engine.batches import Batch, Batches
-from mien.training.engine.compilation import balanced, compiled, plain, shape_of
-from mien.training.engine.validation import judge_heads, predict_logits
-from mien.training.run.beginning import heads_of, run_info_of
-from mien.training.run.samples import write_samples
+from mien.training.engine.loop import train
+from mien.training.run.plots import write_samples
+from mien.training.run.resume import run_info_of
+from mien.training.tasks.classification.batches import Batches
+from mien.training.tasks.classification.compilation import (
+    build_compiled,
+    build_float32,
+    class_balanced,
+    heads_of,
+    shape_of,
+)
+from mien.training.tasks.classification.validation import evaluate_heads, predict_logits
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -23,8 +30,31 @@ if TYPE_CHECKING:
     from mien.data.dataset import Dataset
     from mien.structures import Crops
     from mien.training.config import TrainingConfig
-    from mien.training.engine.stepping import Stepper
-    from mien.training.run.directory import HeadScore, RunInfo, Source
+    from mien.training.engine.loop import Options, Run
+    from mien.training.engine.steps import Batch, Stepper
+    from mien.training.run.directory import RunInfo, Source
+    from mien.training.run.history import HeadScore, TrainEvent
+
+
+def fit(
+    training: Dataset,
+    validation: Dataset,
+    config: TrainingConfig,
+    run: Path,
+    report: Callable[[TrainEvent], None],
+    options: Options | None = None,
+) -> Run:
+    """Trains an expression classifier; see ``mien.training.engine.loop.train``.
+
+    Args:
+        training: the rows to train on.
+        validation: the rows that the best epoch is chosen on; the same heads.
+        config: the training config.
+        run: the run directory.
+        report: called with each event.
+        options: how to carry out the run.
+    """
+    return train(Expressions(training, validation, config), run, report, options)
 
 
 class Expressions:
@@ -47,11 +77,11 @@ class Expressions:
 
     def network(self) -> keras.Model:
         """As ``Lesson`` asks."""
-        return plain(shape_of(self._training, self.config), self.config.network)
+        return build_float32(shape_of(self._training, self.config), self.config.network)
 
     def learner(self, start: Callable[[keras.Model], None] | None) -> keras.Model:
         """As ``Lesson`` asks."""
-        return compiled(self._training, self.config, start)
+        return build_compiled(self._training, self.config, start)
 
     def run_info(self, model: keras.Model, source: Source) -> RunInfo:
         """As ``Lesson`` asks."""
@@ -82,7 +112,7 @@ class Expressions:
 
     def judge(self, model: keras.Model, check: Callable[[], None]) -> tuple[HeadScore, ...]:
         """As ``Lesson`` asks."""
-        return judge_heads(predict_logits(model, self._validation.crops, check), self._validation)
+        return evaluate_heads(predict_logits(model, self._validation.crops, check), self._validation)
 
 
 def trained_by(training: Dataset, config: TrainingConfig) -> Dataset:
@@ -92,5 +122,5 @@ def trained_by(training: Dataset, config: TrainingConfig) -> Dataset:
     comes first, and soft labels count the same in rare and in common classes.
     """
     soft = soft_labels_for(config, training)
-    own = balanced(training, config)
+    own = class_balanced(training, config)
     return own if soft is None else softened(own, soft, config.distillation_weight)

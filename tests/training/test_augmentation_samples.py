@@ -5,12 +5,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
-from lessons import drawn
 from PIL import Image
+from tasks_drawn import drawn
 
 from mien.training.config import PLAIN, Augmentation, TrainingConfig
 from mien.training.engine.augmentation import augment, draws
-from mien.training.run.samples import GAP, HEADING, SIDE, write_samples
+from mien.training.run.plots import GAP_PX, HEADING_PX, TILE_PX, write_samples
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -23,17 +23,17 @@ def sheet(path: Path, config: TrainingConfig, channels: int = 1, size: int = 28)
 
 
 def cell(pixels: np.ndarray, column: int, row: int) -> np.ndarray:
-    left, top = GAP + column * (SIDE + GAP) + (GAP if column else 0), HEADING + row * (SIDE + GAP)
-    return pixels[top : top + SIDE, left : left + SIDE]
+    left, top = GAP_PX + column * (TILE_PX + GAP_PX) + (GAP_PX if column else 0), HEADING_PX + row * (TILE_PX + GAP_PX)
+    return pixels[top : top + TILE_PX, left : left + TILE_PX]
 
 
 @pytest.mark.parametrize("channels", [1, 3])
-def test_what_is_shown_is_what_the_run_learns_from(channels: int, tmp_path: Path) -> None:
+def test_the_sheet_shows_the_training_images_of_the_run(channels: int, tmp_path: Path) -> None:
     config = TrainingConfig(epochs=31, fine_tune_epochs=5, augmentation=replace(Augmentation(), mixup=0.0))
     pixels = sheet(tmp_path, config, channels)
     data = drawn(each=4, size=28, channels=channels)
     rows = np.linspace(0, len(data) - 1, 6).round().astype(int)[1:-1]
-    four = SIDE // 28
+    four = TILE_PX // 28
     for row, place in enumerate(rows):
         np.testing.assert_array_equal(cell(pixels, 0, row)[::four, ::four, :channels], data.crops[place])
         for column, epoch in enumerate((0, 10, 20, 30), 1):
@@ -45,5 +45,5 @@ def test_what_is_shown_is_what_the_run_learns_from(channels: int, tmp_path: Path
 def test_any_size_and_length_has_a_sheet(size: int, epochs: int, columns: int, tmp_path: Path) -> None:
     config = TrainingConfig(epochs=epochs, fine_tune_epochs=0, warmup_epochs=0, augmentation=PLAIN)
     pixels = sheet(tmp_path, config, size=size)
-    assert pixels.shape == (HEADING + 4 * (SIDE + GAP), columns * (SIDE + GAP) + 3 * GAP, 3)
+    assert pixels.shape == (HEADING_PX + 4 * (TILE_PX + GAP_PX), columns * (TILE_PX + GAP_PX) + 3 * GAP_PX, 3)
     np.testing.assert_array_equal(cell(pixels, 0, 0), cell(pixels, columns - 1, 0))

@@ -98,7 +98,7 @@ def test_a_choice_outside_its_range_is_refused(choice: str, value: object) -> No
     [
         ({"teacher": "large", "soft_labels": "fer2013"}, "a teacher or soft labels; received both"),
         ({"teacher": "yunet,a.onnx", "network": "face-detector"}, "one for the face detector"),
-        ({"teacher": "large", "distillation_weight": 0.0}, "a soft_share above 0 with a teacher"),
+        ({"teacher": "large", "distillation_weight": 0.0}, "a distillation_weight above 0 with a teacher"),
         ({"copy_paste": "fer2013.csv"}, "face crops to paste with the face detector and a teacher only"),
         (
             {"copy_paste": "fer2013.csv", "network": "face-detector"},
@@ -111,7 +111,7 @@ def test_a_choice_outside_its_range_is_refused(choice: str, value: object) -> No
     ],
     ids=str,
 )
-def test_what_teaches_beside_the_labels_fits_the_network(choices: dict[str, object], words: str) -> None:
+def test_distillation_settings_fit_the_network(choices: dict[str, object], words: str) -> None:
     with pytest.raises(UsageError, match=words):
         TrainingConfig(**choices)  # type: ignore[arg-type]
 
@@ -152,7 +152,7 @@ def test_softened_is_nowhere_stronger_and_never_mixes() -> None:
 
 
 @pytest.mark.parametrize(("epoch", "gentle"), [(0, False), (6, False), (7, True), (9, True)])
-def test_the_last_epochs_are_gentle(epoch: int, gentle: bool) -> None:
+def test_the_last_epochs_are_the_fine_tune_phase(epoch: int, gentle: bool) -> None:
     config = TrainingConfig(epochs=10, fine_tune_epochs=3)
     assert config.augmentation_of(epoch) == (config.augmentation.softened() if gentle else config.augmentation)
 
@@ -175,7 +175,7 @@ def test_a_folder_of_a_shipped_name_hides_nothing(tmp_path: Path, monkeypatch: p
 
 
 @pytest.mark.parametrize("words", ["no-such-config", "../configs/nano", ""])
-def test_a_config_that_there_is_not_is_told(words: str) -> None:
+def test_a_missing_config_is_refused(words: str) -> None:
     with pytest.raises(UsageError, match=f"or one that ships: compact, .*; received {words!r}"):
         config_named(words)
 

@@ -4,7 +4,8 @@ import pytest
 from test_run_directory import epochs
 
 from mien.training.config import TrainingConfig
-from mien.training.engine.schedule import averaging_decay, best_epoch, is_finished, plateaus, rate_at
+from mien.training.engine.optimization import effective_ema_decay, is_finished, learning_rate_at, plateaus
+from mien.training.run.history import best_epoch
 
 
 def config(schedule: str, warmup: float = 0.0) -> TrainingConfig:
@@ -22,27 +23,27 @@ def config(schedule: str, warmup: float = 0.0) -> TrainingConfig:
 )
 def test_the_rate_goes_as_its_schedule_says(schedule: str, rates: dict[int, float]) -> None:
     for step, rate in rates.items():
-        assert rate_at(config(schedule), 10, step, ()) == pytest.approx(rate, abs=1e-7)
+        assert learning_rate_at(config(schedule), 10, step, ()) == pytest.approx(rate, abs=1e-7)
 
 
 @pytest.mark.parametrize("schedule", ["cosine", "linear", "constant", "plateau"])
 def test_the_rate_rises_at_first(schedule: str) -> None:
     chosen = config(schedule, warmup=2.0)
-    assert rate_at(chosen, 10, 0, ()) == pytest.approx(0.002)
-    assert rate_at(chosen, 10, 10, ()) == pytest.approx(0.101)
-    assert rate_at(chosen, 10, 20, ()) == pytest.approx(0.2)
+    assert learning_rate_at(chosen, 10, 0, ()) == pytest.approx(0.002)
+    assert learning_rate_at(chosen, 10, 10, ()) == pytest.approx(0.101)
+    assert learning_rate_at(chosen, 10, 20, ()) == pytest.approx(0.2)
     if schedule == "cosine":
-        assert rate_at(chosen, 10, 60, ()) == pytest.approx(0.1)
+        assert learning_rate_at(chosen, 10, 60, ()) == pytest.approx(0.1)
 
 
 def test_a_run_that_is_all_warm_up_never_divides_by_nothing() -> None:
     chosen = TrainingConfig(epochs=1, fine_tune_epochs=0, warmup_epochs=1.0, learning_rate=0.2)
-    assert rate_at(chosen, 1, 0, ()) == pytest.approx(0.2)
-    assert rate_at(chosen, 2, 0, ()) == pytest.approx(0.002)
+    assert learning_rate_at(chosen, 1, 0, ()) == pytest.approx(0.2)
+    assert learning_rate_at(chosen, 2, 0, ()) == pytest.approx(0.002)
 
 
 @pytest.mark.parametrize(
-    ("merits", "count"),
+    ("validation_scores", "count"),
     [
         ((), 0),
         ((0.5,), 0),
@@ -55,11 +56,11 @@ def test_a_run_that_is_all_warm_up_never_divides_by_nothing() -> None:
 )
 def test_a_plateau_is_three_epochs_without_a_better_one(validation_scores: tuple[float, ...], count: int) -> None:
     assert plateaus(epochs(*validation_scores)) == count
-    assert rate_at(config("plateau"), 10, 80, epochs(*validation_scores)) == pytest.approx(0.2 / 3**count)
+    assert learning_rate_at(config("plateau"), 10, 80, epochs(*validation_scores)) == pytest.approx(0.2 / 3**count)
 
 
 @pytest.mark.parametrize(
-    ("merits", "patience", "finished"),
+    ("validation_scores", "patience", "finished"),
     [
         ((), 1, False),
         ((0.5, 0.4), 0, False),
@@ -77,7 +78,7 @@ def test_a_run_ends_after_its_epochs_or_its_patience(
     assert is_finished(chosen, epochs(*validation_scores)) == finished
 
 
-def test_the_best_epoch_is_the_first_of_the_highest_merit() -> None:
+def test_the_best_epoch_is_the_first_with_the_highest_validation_score() -> None:
     assert best_epoch(epochs(0.2, 0.7, 0.3, 0.7)) == 2
 
 
@@ -87,4 +88,4 @@ def test_the_best_epoch_is_the_first_of_the_highest_merit() -> None:
 )
 def test_averages_reach_back_over_a_fifth_of_the_run_at_most(epochs: int, steps: int, decay: float) -> None:
     config = TrainingConfig(epochs=epochs, fine_tune_epochs=0, warmup_epochs=0.0, ema_decay=0.999)
-    assert averaging_decay(config, steps) == pytest.approx(decay)
+    assert effective_ema_decay(config, steps) == pytest.approx(decay)

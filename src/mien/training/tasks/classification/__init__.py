@@ -1,0 +1,1 @@
+"""Train an expression classifier: batches, losses, validation."""
