@@ -161,11 +161,7 @@ def _decay(elapsed: float, time_constant: float) -> float:
 
 def _matches(tracks: Sequence[Box], boxes: Sequence[Box]) -> dict[int, int]:
     """The index of the track that each box continues: greedy matching, the most similar pairs first."""
-    if not tracks:
-        return {}
-    similarity = {
-        (row, at): value for row, box in enumerate(boxes) for at, value in enumerate(_similarity(box, tracks))
-    }
+    similarity = _similarity(tracks, boxes)
     matches: dict[int, int] = {}
     for row, at in sorted(similarity, key=lambda pair: -similarity[pair]):
         if similarity[row, at] >= MIN_SIMILARITY and row not in matches and at not in matches.values():
@@ -173,13 +169,16 @@ def _matches(tracks: Sequence[Box], boxes: Sequence[Box]) -> dict[int, int]:
     return matches
 
 
-def _similarity(box: Box, tracks: Sequence[Box]) -> list[float]:
-    """How similar a box is to the last box of each track, 0 to 2: IoU plus proximity of the centres."""
-    ious = overlaps(_edges(box), np.stack([_edges(track) for track in tracks]))
-    return [
-        float(iou) + _proximity(track, box) if _same_scale(track, box) else 0.0
-        for track, iou in zip(tracks, ious, strict=True)
-    ]
+def _similarity(tracks: Sequence[Box], boxes: Sequence[Box]) -> dict[tuple[int, int], float]:
+    """How similar each box is to the last box of each track, 0 to 2: IoU plus proximity of the centres."""
+    if not tracks:
+        return {}
+    edges = np.stack([_edges(track) for track in tracks])
+    return {
+        (row, at): float(iou) + _proximity(track, box) if _same_scale(track, box) else 0.0
+        for row, box in enumerate(boxes)
+        for at, (track, iou) in enumerate(zip(tracks, overlaps(_edges(box), edges), strict=True))
+    }
 
 
 def _same_scale(before: Box, now: Box) -> bool:
