@@ -44,7 +44,7 @@ TOOLS = ("Xvfb", "xdotool")
 
 @pytest.fixture(scope="module")
 def display():
-    """A screen of the tests' own."""
+    """A virtual screen."""
     missing = [tool for tool in TOOLS if shutil.which(tool) is None]
     if missing and os.environ.get("CI") == "true":
         pytest.fail(f"CI must have {' and '.join(missing)}: apt-get install xvfb xdotool")
@@ -77,7 +77,7 @@ def clip(tmp_path_factory):
 
 @pytest.fixture
 def opened(display, recognizer, tmp_path):
-    """Opens live windows, and closes what is left open."""
+    """Opens live windows, and closes those left open."""
     windows = []
 
     def open_window(source=None, *, found=(), load=lambda *_: recognizer, **choices):
@@ -99,25 +99,25 @@ def opened(display, recognizer, tmp_path):
 
 
 def pump(root, true, patience=PATIENCE):
-    """Lets the window live until something is so."""
+    """Runs the window until a condition holds."""
     end = time.monotonic() + patience
     while not true():
-        assert time.monotonic() < end, "nothing came of it"
+        assert time.monotonic() < end, "timed out"
         root.update()
         time.sleep(0.005)
 
 
 def press(root, *command):
-    """What a hand does, by xdotool, while the window lives."""
+    """Sends input by xdotool while the window runs."""
     hand = subprocess.Popen(["xdotool", *map(str, command)])
     pump(root, lambda: hand.poll() is not None)
     root.update()
 
 
-def click(window, words):
-    """A click on the control with these words."""
-    found = [one for one in every(window.root) if "text" in one.keys() and str(one["text"]) == words]  # noqa: SIM118 - Tk's keys
-    assert len(found) == 1, words
+def click(window, text):
+    """Clicks the control with this text."""
+    found = [one for one in every(window.root) if "text" in one.keys() and str(one["text"]) == text]  # noqa: SIM118 - Tk's keys
+    assert len(found) == 1, text
     (button,) = found
     x, y = button.winfo_rootx() + button.winfo_width() // 2, button.winfo_rooty() + button.winfo_height() // 2
     press(window.root, "mousemove", x, y, "click", 1)
@@ -129,8 +129,8 @@ def every(widget):
         yield from every(child)
 
 
-def words_of(window):
-    """All words that can be seen."""
+def text_of(window):
+    """All visible text."""
     labels = [one for one in every(window.root) if one.winfo_class() == "TLabel"]
     drawn = [window.view.itemcget(item, "text") for item in window.view.find_all() if window.view.type(item) == "text"]
     return " | ".join([*(str(label["text"]) for label in labels), *drawn])
@@ -150,22 +150,22 @@ def test_a_face_is_boxed_and_the_avatar_wears_its_expression(opened, clip):
     assert window.view.find_withtag(FACES_TAG)
     shown = window.shown.predictions[0]
     assert shown.emotion == "happy"
-    assert f"{shown.emotion} {100 * shown.probability:.0f} %" in words_of(window)
-    assert "Expression analysis is on. Images stay on this machine." in words_of(window)
-    pump(window.root, lambda: " fps, latency " in words_of(window))
+    assert f"{shown.emotion} {100 * shown.probability:.0f} %" in text_of(window)
+    assert "Expression analysis is on. Images stay on this machine." in text_of(window)
+    pump(window.root, lambda: " fps, latency " in text_of(window))
 
 
 def test_it_starts_and_stops_by_a_click_and_by_the_space_bar(opened, clip):
     window = opened()
-    assert NO_CAMERA in words_of(window)
+    assert NO_CAMERA in text_of(window)
     window.toolbar.select_file(clip)
     window.stop()
-    assert WELCOME in words_of(window)
+    assert WELCOME in text_of(window)
     click(window, "Start")
     pump(window.root, lambda: is_running(window))
     click(window, "Stop")
     assert window.engine is None
-    assert "Nothing is analyzed until you start" in words_of(window)
+    assert "Nothing is analyzed until you start" in text_of(window)
     assert not window.view.find_withtag(FACES_TAG)
     window.view.focus_force()
     press(window.root, "key", "space")
@@ -193,22 +193,22 @@ def test_a_image_can_be_opened(opened, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("name", "content", "words"),
+    ("name", "content", "message"),
     [("gone.mp4", None, "there is none"), ("text.mp4", b"words", "holds none"), ("text.png", b"words", "text.png")],
 )
-def test_what_cannot_be_opened_is_reported(opened, tmp_path, name, content, words):
+def test_what_cannot_be_opened_is_reported(opened, tmp_path, name, content, message):
     if content is not None:
         (tmp_path / name).write_bytes(content)
     window = opened(tmp_path / name)
-    pump(window.root, lambda: words in words_of(window))
+    pump(window.root, lambda: message in text_of(window))
 
 
 def test_a_missing_camera_and_none_at_all_are_reported(opened):
     window = opened(97)
-    pump(window.root, lambda: "there is no camera 98" in words_of(window) or "can't be opened" in words_of(window))
+    pump(window.root, lambda: "there is no camera 98" in text_of(window) or "can't be opened" in text_of(window))
     none = opened()
     click(none, "Start")
-    assert NO_CAMERA in words_of(none)
+    assert NO_CAMERA in text_of(none)
     assert none.engine is None
 
 
@@ -217,12 +217,12 @@ def test_a_model_that_cannot_be_loaded_is_reported(opened, clip):
         raise VideoError("the model file was changed")
 
     window = opened(clip, load=refuse)
-    pump(window.root, lambda: "the model file was changed" in words_of(window))
+    pump(window.root, lambda: "the model file was changed" in text_of(window))
 
 
 def test_the_camera_that_is_chosen_is_opened(opened):
     window = opened(found=(Camera(0, "Front"), Camera(5, "Back")))
-    assert WELCOME in words_of(window)
+    assert WELCOME in text_of(window)
     assert window.toolbar.opener() is not None
     with pytest.raises(VideoError, match="camera 1"):
         window.toolbar.opener()()
@@ -284,7 +284,7 @@ def test_a_folder_that_cannot_be_written_is_reported(opened, clip, tmp_path):
     window = opened(clip)
     pump(window.root, lambda: is_running(window))
     click(window, "Snapshot")
-    assert "cannot be written" in words_of(window)
+    assert "cannot be written" in text_of(window)
     click(window, "Record")
     assert not window.toolbar.recording.get()
 
@@ -378,7 +378,7 @@ def test_the_window_responds_while_the_camera_does_not(opened):
         longest = max(longest, time.monotonic() - begun)
         time.sleep(0.005)
     assert longest < 0.5
-    assert "Opening" in words_of(window)
+    assert "Opening" in text_of(window)
 
 
 def test_the_strip_shows_the_last_half_minute():
@@ -504,16 +504,16 @@ def test_the_command_runs_from_start_to_leaving(display, clip, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("arguments", "words"),
+    ("arguments", "message"),
     [
         (["--camera", 1, "--video", "a.mp4"], "expected --camera or --video; received both"),
         (["--theme", "pink"], "expected a theme of auto, light, dark; received 'pink'"),
         (["--avatar", "cat"], "expected drawn, emoji, or a folder of images as an avatar"),
     ],
 )
-def test_wrong_usage_is_one_line(display, mien, arguments, words):
+def test_wrong_usage_is_one_line(display, mien, arguments, message):
     code, _, err = mien("live", *arguments)
-    assert (code, words in err) == (2, True), err
+    assert (code, message in err) == (2, True), err
 
 
 def test_without_a_display_one_line_says_so(mien, monkeypatch):

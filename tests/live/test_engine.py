@@ -41,7 +41,7 @@ class Frames:
 
 
 class Hanging(Frames):
-    """A source that never answers, until it is let go."""
+    """A source that blocks until it is released."""
 
     def __init__(self):
         super().__init__(live=True)
@@ -73,7 +73,7 @@ class FakeRecognizer:
 def until(true):
     end = time.monotonic() + PATIENCE
     while not true():
-        assert time.monotonic() < end, "nothing came of it"
+        assert time.monotonic() < end, "timed out"
         time.sleep(0.005)
 
 

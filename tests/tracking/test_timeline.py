@@ -22,11 +22,11 @@ def shows(track, emotion, probability=0.8):
     return Prediction(Face(Box(0, 0, 9, 9)), LABELS, row, unsure_below=0.5, track=track)
 
 
-def frames(*words, every=0.1, track=1):
-    """A frame a word; "" without a face."""
+def frames(*labels, every=0.1, track=1):
+    """A frame per label; "" without a face."""
     return [
-        FrameResult("a.mp4", number, number * every, (shows(track, word),) if word else ())
-        for number, word in enumerate(words)
+        FrameResult("a.mp4", number, number * every, (shows(track, label),) if label else ())
+        for number, label in enumerate(labels)
     ]
 
 
@@ -74,7 +74,7 @@ def test_faces_are_kept_apart_in_the_order_in_which_they_came():
 
 
 def test_an_unsure_segment_is_no_change():
-    segments = [Segment(1, word, at, at + 1.0, 0.8, 10) for at, word in enumerate(("happy", UNSURE, "happy", "sad"))]
+    segments = [Segment(1, label, at, at + 1.0, 0.8, 10) for at, label in enumerate(("happy", UNSURE, "happy", "sad"))]
     assert Track(1, tuple(segments)).changes_per_minute == pytest.approx(15)
 
 
@@ -93,14 +93,14 @@ def test_nothing_comes_of_nothing():
 
 
 @pytest.mark.parametrize(
-    ("results", "words"),
+    ("results", "message"),
     [
         ([FrameResult("a.png", predictions=(shows(1, "happy"),))], "received None s"),
         ([*frames("happy"), *frames("happy")], "order of their times"),
     ],
 )
-def test_results_without_times_or_order_are_refused(results, words):
-    with pytest.raises(UsageError, match=words):
+def test_results_without_times_or_order_are_refused(results, message):
+    with pytest.raises(UsageError, match=message):
         timeline(results)
 
 
@@ -173,10 +173,10 @@ def test_elan_gets_a_tier_a_face_and_an_annotation_a_segment(tmp_path):
 # -- as a page
 
 
-def watched(*words, every=0.1, track=1):
+def watched(*labels, every=0.1, track=1):
     """Curves of frames as ``frames`` makes them; the image grows brighter."""
     curves = Curves()
-    for number, result in enumerate(frames(*words, every=every, track=track)):
+    for number, result in enumerate(frames(*labels, every=every, track=track)):
         curves.add(np.full((20, 20, 3), min(number, 255), np.uint8), result)
     return curves
 
@@ -205,9 +205,9 @@ def test_without_thumbnails_no_image_of_a_face_is_kept():
 
 
 def test_the_page_is_whole_escapes_names_and_links_to_moments():
-    words = [*["happy"] * 20, *[""] * 30, *["sad"] * 10]
+    labels = [*["happy"] * 20, *[""] * 30, *["sad"] * 10]
     name = "<b>clip & #1.mp4"
-    text = timeline_page(name, name, timeline(frames(*words)), watched(*words), "mien")
+    text = timeline_page(name, name, timeline(frames(*labels)), watched(*labels), "mien")
     root = fromstring(text.split("\n", 1)[1])
     assert root.findtext("head/title") == name
     links = {one.get("href") for one in root.iter("a")}

@@ -32,7 +32,7 @@ def test_the_drawn_avatar_blends_by_the_probabilities():
     assert all((one != other).any() for one, other in pairwise(images))
 
 
-def test_a_folder_of_one_s_own_images_shows_the_likeliest(folder):
+def test_a_folder_of_one_s_own_images_shows_the_most_probable(folder):
     avatar = find_avatar(str(folder))
     for number, label in enumerate(LABELS):
         row = [0.1] * len(LABELS)
@@ -51,15 +51,15 @@ def test_what_has_no_image_is_shown_as_neutral(folder):
 
 
 @pytest.mark.parametrize(
-    ("change", "words"),
+    ("change", "message"),
     [
         (lambda folder: (folder / "Happy.png").unlink(), "there is none for happy"),
         (lambda folder: (folder / "Sad.png").write_bytes(b"no image"), "Sad.png; it cannot be read"),
     ],
 )
-def test_a_folder_that_lacks_a_image_is_refused(folder, change, words):
+def test_a_folder_that_lacks_an_image_is_refused(folder, change, message):
     change(folder)
-    with pytest.raises(UsageError, match=words):
+    with pytest.raises(UsageError, match=message):
         find_avatar(str(folder))
 
 

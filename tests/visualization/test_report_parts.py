@@ -54,7 +54,7 @@ def parsed(text):
     return ET.fromstring(text.removeprefix("<!DOCTYPE html>"))
 
 
-def words_of(element):
+def text_of(element):
     return "".join(element.itertext())
 
 
@@ -92,9 +92,9 @@ def test_text_stays_text_wherever_it_goes(text):
     assert shown == text or not text.isprintable()
 
 
-def test_signs_that_can_t_be_seen_are_written_out():
-    assert words_of(parsed(tag("p", "a\x00b\u202ec\udc80"))) == r"a\x00b\u202ec\udc80"
-    assert words_of(parsed(tag("p", "two\nlines\tand 笑顔 é"))) == "two\nlines\tand 笑顔 é"
+def test_invisible_characters_are_written_out():
+    assert text_of(parsed(tag("p", "a\x00b\u202ec\udc80"))) == r"a\x00b\u202ec\udc80"
+    assert text_of(parsed(tag("p", "two\nlines\tand 笑顔 é"))) == "two\nlines\tand 笑顔 é"
 
 
 def test_markup_is_not_escaped_twice():
@@ -137,7 +137,7 @@ def test_a_page_is_made_for_light_dark_and_paper():
 
 def test_a_table_names_its_rows_and_sets_numbers_to_the_right():
     root = parsed(table(["label", "about", "rows"], [["happy", "x", 7], ["sad", tag("b", "y"), 9]], words=2))
-    assert [words_of(row) for row in root.iter("tr")] == ["labelaboutrows", "happyx7", "sady9"]
+    assert [text_of(row) for row in root.iter("tr")] == ["labelaboutrows", "happyx7", "sady9"]
     assert [cell.get("class") for cell in root.iter("td")] == [None, "number"] * 2
     assert [(cell.get("scope"), cell.text) for cell in root.iter("th")][-2:] == [("row", "happy"), ("row", "sad")]
 
@@ -186,25 +186,25 @@ def test_axes_put_shares_in_their_places():
     axes = Axes(x_end=0.4, y_end=0.2, width=100, height=50)
     assert axes.x(0.4) - axes.x(0) == 100
     assert axes.y(0) - axes.y(0.2) == 50
-    words = [text.text for text in parsed(axes.plot("words", "across", "up", [])).iter("text")]
-    assert words == ["0 %", "5 %", "10 %", "15 %", "20 %", "0 %", "10 %", "20 %", "30 %", "40 %", "across", "up"]
+    texts = [text.text for text in parsed(axes.plot("words", "across", "up", [])).iter("text")]
+    assert texts == ["0 %", "5 %", "10 %", "15 %", "20 %", "0 %", "10 %", "20 %", "30 %", "40 %", "across", "up"]
 
 
 @pytest.mark.parametrize(
-    ("words", "most", "short"),
+    ("text", "max_width", "short"),
     [("happy", 5, "happy"), ("surprise", 5, "surp…"), ("笑顔の写真", 6, "笑顔…"), ("", 3, "")],
 )
-def test_names_too_long_are_cut(words, most, short):
-    assert shortened(words, most) == short
-    assert width_of(short) <= width_of("m" * most)
+def test_names_too_long_are_cut(text, max_width, short):
+    assert shortened(text, max_width) == short
+    assert width_of(short) <= width_of("m" * max_width)
 
 
-@pytest.mark.parametrize(("share", "digits", "words"), [(0.7083, 0, "71 %"), (0.7083, 1, "70.8 %"), (1, 0, "100 %")])
-def test_shares_read_as_percents(share, digits, words):
-    assert percent(share, digits) == words
+@pytest.mark.parametrize(("share", "digits", "text"), [(0.7083, 0, "71 %"), (0.7083, 1, "70.8 %"), (1, 0, "100 %")])
+def test_shares_read_as_percents(share, digits, text):
+    assert percent(share, digits) == text
 
 
-def test_a_drawing_alone_is_a_image_file_with_its_colours():
+def test_a_drawing_alone_is_an_image_file_with_its_colours():
     root = parsed(alone(svg((20, 10), "words", label("<b> & more", (1, 2), "quiet"))))
     space = "{http://www.w3.org/2000/svg}"
     assert (root.tag, root.get("viewBox")) == (f"{space}svg", "0 0 20 10")
