@@ -45,7 +45,7 @@ COMMANDS_ELSEWHERE = {
     r"^export runs/": "needs a run: tests/apps/test_cli_export.py",
     r"^runs\b|--model runs/": "needs a run: tests/apps/test_cli_runs.py, test_cli_train.py",
     r"^models pull\b": "needs the network: tests/test_fetching.py, tests/apps/test_cli_models.py",
-    r"--engine ray\b": "starts Ray: tests/scale",
+    r"--engine ray\b": "starts Ray: tests/batch",
     r"\b(FER2013_FOLDER|FER2013|PHOTOS|FACES)\b|runs/faces": "needs data: tests/apps/test_cli_evaluate.py, _bench.py",
 }
 PYTHON_ELSEWHERE = {
