@@ -14,7 +14,8 @@ import cv2
 import numpy as np
 
 from mien.errors import ImageError, UsageError, VideoError
-from mien.media.image import IMAGE_SUFFIXES, MAX_PIXELS, read
+from mien.media.header import MAX_PIXELS
+from mien.media.image import IMAGE_SUFFIXES, read
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
