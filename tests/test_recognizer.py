@@ -463,7 +463,7 @@ def test_the_real_yunet_from_the_store(shared, empty_store):
 
 def test_a_video_is_read_frame_by_frame_as_its_frames_alone(tmp_path):
     frames = [flat(20 * number, 24, 32) for number in range(11)]
-    clip = write_frames(tmp_path / "clip.avi", frames, rate=10)
+    clip = write_frames(tmp_path / "clip.avi", frames, fps=10)
     detector, classifier = Finds(Box(2, 2, 14, 14), Box(18, 2, 30, 14)), Reads()
     results = list(
         Recognizer(detector, classifier).stream(clip, tracker=Tracker(TrackerConfig(0.0, 1.0, 0.0, 0.0, 0.0)))
@@ -479,7 +479,7 @@ def test_a_video_is_read_frame_by_frame_as_its_frames_alone(tmp_path):
 
 
 def test_of_a_video_those_frames_are_read_that_are_wanted(tmp_path):
-    clip = write_frames(tmp_path / "clip.avi", [flat(9, 24, 32)] * 11, rate=10)
+    clip = write_frames(tmp_path / "clip.avi", [flat(9, 24, 32)] * 11, fps=10)
     detector = Finds(Box(2, 2, 14, 14))
     results = list(Recognizer(detector, Reads()).stream(clip, Sampling(stride=4)))
     assert [result.index for result in results] == [0, 4, 8]
@@ -491,7 +491,7 @@ def test_a_video_of_which_no_more_is_wanted_ends_its_threads(tmp_path):
     results = Recognizer(Finds(Box(2, 2, 14, 14)), Reads()).stream(clip)
     next(results)
     results.close()
-    assert not [thread for thread in threading.enumerate() if thread.name == "mien ahead"]
+    assert not [thread for thread in threading.enumerate() if thread.name == "mien prefetch"]
 
 
 def test_an_error_in_the_middle_of_a_video_is_raised_where_it_is_read(tmp_path):
@@ -505,7 +505,7 @@ def test_an_error_in_the_middle_of_a_video_is_raised_where_it_is_read(tmp_path):
     results = Recognizer(Torn(Box(2, 2, 14, 14)), Reads()).stream(clip)
     with pytest.raises(ModelError, match="torn"):
         list(results)
-    assert not [thread for thread in threading.enumerate() if thread.name == "mien ahead"]
+    assert not [thread for thread in threading.enumerate() if thread.name == "mien prefetch"]
 
 
 def test_the_shipped_chain_follows_a_face_through_a_clip(tmp_path):
@@ -528,7 +528,7 @@ class Looped:
                 last = begun + frame.seconds
                 yield VideoFrame(next(numbers), last, frame.image)
             source.close()
-            begun = last + 1 / source.rate
+            begun = last + 1 / source.fps
 
     def close(self):
         """Nothing is open between the loops."""
@@ -542,7 +542,7 @@ def test_ten_minutes_of_video_leave_memory_threads_and_files_as_they_were(tmp_pa
         return pages * 4096 / 1e6, len(list(Path("/proc/self/fd").iterdir())), threading.active_count()
 
     timeline, curves, figures = Timeline(), Curves(), []
-    source = Looped(write_frames(tmp_path / "face.avi", swaying_face(250), rate=25))
+    source = Looped(write_frames(tmp_path / "face.avi", swaying_face(250), fps=25))
     for frame, result in Recognizer.load().watch(source, "loop"):
         timeline.add(result)
         curves.add(frame.image, result)

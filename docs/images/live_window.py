@@ -15,7 +15,8 @@ from PIL import ImageGrab
 from skimage.data import astronaut
 
 from mien.apps.desktop.window import Choices, LiveWindow
-from mien.media.video import Camera, VideoFrame
+from mien.media.camera import Camera
+from mien.media.video import VideoFrame
 from mien.recognizer import Recognizer
 from mien.visualization.avatar.styles import find_avatar
 

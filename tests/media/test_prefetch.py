@@ -11,7 +11,7 @@ from mien.media.prefetch import parallel_map, prefetch
 
 
 def threads():
-    return [thread for thread in threading.enumerate() if thread.name == "mien ahead"]
+    return [thread for thread in threading.enumerate() if thread.name == "mien prefetch"]
 
 
 def test_all_items_come_in_order():

@@ -13,7 +13,7 @@ import urllib.parse
 import pytest
 
 from mien.errors import FetchError
-from mien.media.files import written_whole
+from mien.media.files import atomic_write
 from mien.models.download import STALE_AFTER, Patience, Remote, fetch
 
 BODY = random.Random(3).randbytes(150_001)
@@ -199,7 +199,7 @@ def test_a_fetch_that_is_killed_never_leaves_a_wrong_file(server, remote, tmp_pa
 
 
 def test_leftovers_of_killed_fetches_are_swept_and_those_under_way_are_not(remote, tmp_path):
-    with written_whole(tmp_path / "model.onnx") as first, written_whole(tmp_path / "model.onnx") as second:
+    with atomic_write(tmp_path / "model.onnx") as first, atomic_write(tmp_path / "model.onnx") as second:
         old, young = first, second
     (tmp_path / "model.onnx").unlink()
     old.write_bytes(b"1")

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mien.media.files import cache_folder, written_whole
+from mien.media.files import atomic_write, cache_folder
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -64,7 +64,7 @@ def kept(name: str, digest: str) -> dict[str, npt.NDArray[Any]] | None:
 
 def keep(name: str, digest: str, arrays: Mapping[str, npt.NDArray[Any]]) -> None:
     """Keeps arrays for the next time; a cache that can't be written costs time only, so it is no error."""
-    with contextlib.suppress(OSError), written_whole(_path(name, digest)) as aside:
+    with contextlib.suppress(OSError), atomic_write(_path(name, digest)) as aside:
         np.savez(aside, **{**arrays, SOURCE: np.array(_path(name, digest).stem)})  # type: ignore[arg-type]  # the stubs take **kwds for allow_pickle
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from mien.media.files import redirect_library_caches, written_whole
+from mien.media.files import atomic_write, redirect_library_caches
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -36,5 +36,5 @@ def draw_curves(path: Path, curves: Mapping[str, Sequence[Curve]]) -> None:
         if place == 0:
             axes.set_ylabel("recall of faces of 40 px and more")
             axes.legend(loc="lower left")
-    with written_whole(path) as aside:
+    with atomic_write(path) as aside:
         FigureCanvasAgg(figure).print_figure(aside, format="png")

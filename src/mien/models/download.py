@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import IO, TYPE_CHECKING
 
 from mien.errors import FetchError
-from mien.media.files import TEMPORARY, written_whole
+from mien.media.files import TEMPORARY, atomic_write
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -73,7 +73,7 @@ def fetch(remote: Remote, path: Path, progress: Progress | None = None, patience
     try:
         with (
             _opener(remote.url).open(_request(remote.url), timeout=patience.silence) as response,
-            written_whole(path) as aside,
+            atomic_write(path) as aside,
             aside.open("wb") as file,
         ):
             _copy(response, file, remote, progress, time.monotonic() + patience.total)

@@ -6,7 +6,7 @@ import csv
 from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING, Any, Protocol, TextIO
 
-from mien.media.files import written_whole
+from mien.media.files import atomic_write
 from mien.outputs.arrow import arrow_schema, arrow_table
 from mien.outputs.schema import columns, rows
 
@@ -120,7 +120,7 @@ def _write_all(results: Iterable[FrameResult], opened: AbstractContextManager[Wr
 @contextmanager
 def _kept_on_interrupt(path: Path) -> Iterator[Path]:
     interrupt: KeyboardInterrupt | None = None
-    with written_whole(path) as aside:
+    with atomic_write(path) as aside:
         try:
             yield aside
         except KeyboardInterrupt as came:

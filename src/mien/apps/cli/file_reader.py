@@ -94,7 +94,7 @@ class FileReader:
                         self.curves.add(frame.image, result)
                     for write in writers:
                         write(frame, result)
-                    share = source.share(frame.seconds, self._sampling)
+                    share = source.progress(frame.seconds, self._sampling)
                     if share is not None:
                         yield share
         except VideoError as error:

@@ -18,7 +18,7 @@ from mien.apps.desktop.theme import density, dress, palette
 from mien.apps.desktop.tools import AGAIN, START, STOP, Tools
 from mien.apps.desktop.view import ImageView
 from mien.live.engine import Engine, State
-from mien.media.video import cameras
+from mien.media.camera import cameras
 from mien.visualization.annotate import draw
 from mien.visualization.avatar.styles import Cover
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from mien.live.engine import Reading
-    from mien.media.video import Camera
+    from mien.media.camera import Camera
     from mien.recognizer import Recognizer
     from mien.structures import Frame, Prediction
     from mien.visualization.avatar.styles import AvatarKind

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from mien import __version__
 from mien.errors import MienError, VideoError
-from mien.media.files import write_bytes, written_whole
+from mien.media.files import atomic_write, write_bytes
 from mien.media.video import FileSource, Sampling
 from mien.outputs import to_json_line
 from mien.recognizer import Recognizer
@@ -63,12 +63,12 @@ def _read(recognizer: Recognizer, asked: dict[str, Any]) -> Iterator[float]:
     sampling, name = Sampling(*asked["sampling"]), asked["name"]
     timeline, curves, said = Timeline(), Curves(), time.monotonic()
     source = FileSource(Path(asked["video"]))
-    with written_whole(Path(asked["results"])) as aside, aside.open("w", encoding="utf-8", newline="\n") as lines:
+    with atomic_write(Path(asked["results"])) as aside, aside.open("w", encoding="utf-8", newline="\n") as lines:
         for frame, result in recognizer.watch(source, name, sampling):
             lines.write(to_json_line(result) + "\n")
             timeline.add(result)
             curves.add(frame.image, result)
-            share = source.share(frame.seconds, sampling)
+            share = source.progress(frame.seconds, sampling)
             if share is not None and time.monotonic() - said > OFTEN:
                 said = time.monotonic()
                 yield share

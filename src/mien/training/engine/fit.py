@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from mien.errors import DivergedError, TrainingError
-from mien.media.files import written_whole
+from mien.media.files import atomic_write
 from mien.training.engine.compilation import plain, shape_of
 from mien.training.engine.devices import check_on_device, spread
 from mien.training.engine.schedule import best_epoch, is_finished, rate_at
@@ -261,7 +261,7 @@ class _TransferTraining:
             write_history(self._run, history)
             if better:
                 restore(self._plain.weights, self._best)
-                with written_whole(self._run / BEST) as aside:
+                with atomic_write(self._run / BEST) as aside:
                     self._plain.save_weights(aside, overwrite=True)
         except OSError as error:
             raise TrainingError(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from mien.errors import MissingExtraError, UsageError
-from mien.media.files import redirect_library_caches, written_whole
+from mien.media.files import atomic_write, redirect_library_caches
 from mien.training.engine.schedule import best_epoch
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ def draw_curves(path: Path, history: Sequence[Epoch]) -> None:
         figure = Figure(figsize=(12, 4), dpi=110, layout=layout, facecolor="white")
         FigureCanvasAgg(figure)
         _fill(figure, history)
-        with written_whole(path) as aside:
+        with atomic_write(path) as aside:
             figure.savefig(aside, format="png")
 
 

@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from mien.media.files import written_whole
+from mien.media.files import atomic_write
 from mien.training.engine.augmentation import augment, draws
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ def write_samples(path: Path, training: Dataset, config: TrainingConfig) -> None
         table = draws(config.seed, epoch * config.repeats, len(training))[rows]
         columns.append(augment(training.crops[rows], table, config.augmentation_of(epoch)))
     headings = ["as it is", *(f"epoch {epoch + 1}" for epoch in epochs)]
-    with written_whole(path) as aside:
+    with atomic_write(path) as aside:
         _sheet(np.stack(columns), headings).save(aside, format="PNG")
 
 
