@@ -18,7 +18,7 @@ from PIL import Image
 from skimage.data import astronaut
 
 from mien.classification.face_crop import crop
-from mien.detection import HaarDetector, OwnDetector, WholeDetector, YuNetDetector
+from mien.detection import HaarDetector, MienDetector, WholeImageDetector, YuNetDetector
 from mien.detection.yunet import OUTPUTS
 from mien.emotions import FER2013, FERPLUS
 from mien.errors import ImageError, ModelError, ModelMissingError, UsageError
@@ -84,7 +84,7 @@ def recognizer(haar, classifier):
 
 @pytest.fixture(scope="module")
 def whole(classifier):
-    return Recognizer(WholeDetector(), classifier)
+    return Recognizer(WholeImageDetector(), classifier)
 
 
 @pytest.fixture
@@ -218,7 +218,7 @@ def test_whole_hands_a_crop_on_untouched_and_own_boxes_are_cropped_by_the_card()
     image = np.random.default_rng(0).integers(0, 256, (8, 8), np.uint8)
     frame = np.repeat(image[..., None], 3, axis=2)
     classifier = Reads()
-    recognizer = Recognizer(WholeDetector(), classifier)
+    recognizer = Recognizer(WholeImageDetector(), classifier)
     recognizer.predict(frame)
     recognizer.predict(frame, boxes=[Box(0, 0, 8, 8)])
     found, given = classifier.crops
@@ -317,7 +317,7 @@ def test_the_smallest_and_thinnest_images_of_every_mode_give_defined_results(rec
 @pytest.mark.parametrize("mode", MODES[1:])  # one bit a pixel leaves no face that a cascade would find
 def test_a_face_in_every_mode_is_found_and_read(recognizer, mode):
     (prediction,) = recognizer.predict(in_mode(astronaut()[:300, 80:380], mode)).predictions
-    assert prediction.face.box.overlap(Box(98, 65, 190, 176)) > 0.5
+    assert prediction.face.box.iou(Box(98, 65, 190, 176)) > 0.5
     assert prediction.emotion == "happy"
 
 
@@ -330,7 +330,7 @@ def test_the_astronaut_shows_a_smile(haar, classifier, labels, names):
     (prediction,) = recognizer.predict(astronaut()).predictions
     assert prediction.labels == recognizer.labels == tuple(map(str, names))
     assert {type(label) for label in prediction.labels} == {str}
-    assert prediction.face.box.overlap(BOX) > 0.5
+    assert prediction.face.box.iou(BOX) > 0.5
     assert (prediction.emotion, prediction.unsure) == ("happy", False)
     assert prediction.unsure_below == classifier.card.output(labels).unsure_below
 
@@ -427,10 +427,10 @@ def test_what_can_t_be_loaded_is_said(empty_store, arguments, error, message):
 @pytest.mark.parametrize(
     ("name", "kind"),
     [
-        ("auto", OwnDetector),
-        ("faces", OwnDetector),
+        ("auto", MienDetector),
+        ("faces", MienDetector),
         ("haar", HaarDetector),
-        ("whole", WholeDetector),
+        ("whole", WholeImageDetector),
         ("yunet", YuNetDetector),
     ],
 )

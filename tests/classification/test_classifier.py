@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from skimage.data import astronaut
 
-from mien.classification.classifier import LARGEST_BATCH, Classifier, blend, read_logits
+from mien.classification.classifier import MAX_BATCH, Classifier, fuse, probabilities_of
 from mien.classification.face_crop import crop_faces
 from mien.emotions import FER2013, FERPLUS
 from mien.errors import ImageError, ModelError
@@ -29,7 +29,7 @@ CARD = ModelCard(
         Head("doors", ("open", "shut"), temperature=1.7),
         Head("gates", ("shut", "ajar", "open"), temperature=0.6, offsets=(0.4, -0.1, 0.2), scales=(1.2, 0.9, 0.5)),
     ),
-    answer=FusedOutput(
+    fused=FusedOutput(
         ("open", "shut"), (("doors", 0.25), ("gates", 0.75)), temperature=0.8, unsure_below=0.6, offsets=(0.3, -0.2)
     ),
 )
@@ -45,7 +45,7 @@ def onnx():
 def crops(classifier):
     """More face crops than go to the runtime at once: pieces of a photograph, faces and others."""
     dice = np.random.default_rng(5)
-    corners = dice.uniform((0, 0, 30), (400, 400, 110), (LARGEST_BATCH + 12, 3))
+    corners = dice.uniform((0, 0, 30), (400, 400, 110), (MAX_BATCH + 12, 3))
     faces = [Face(Box(left, top, left + side, top + side)) for left, top, side in corners]
     card = classifier.card
     return crop_faces(astronaut(), faces, card.crop, card.size, card.channels)
@@ -166,7 +166,7 @@ def test_a_card_that_says_so_has_crops_read_in_their_mirror_image_too(onnx):
     plain, both = Classifier(sealed(onnx)), Classifier(sealed(onnx, dataclasses.replace(CARD, mirrored=True)))
     logits, turned = plain.logits(crops), plain.logits(crops[:, :, ::-1])
     mean = {head: (logits[head] + turned[head]) / 2 for head in logits}
-    assert both.predict(crops, "doors") == pytest.approx(read_logits(CARD, mean, "doors"), abs=1e-6)
+    assert both.predict(crops, "doors") == pytest.approx(probabilities_of(CARD, mean, "doors"), abs=1e-6)
     assert both.predict(crops) == pytest.approx(both.predict(crops[:, :, ::-1]), abs=1e-6)
     assert both.logits(crops)["doors"] == pytest.approx(logits["doors"])
     assert np.abs(both.predict(crops, "doors") - plain.predict(crops, "doors")).max() > 1e-3
@@ -180,7 +180,7 @@ def test_alone_in_a_batch_and_permuted_give_the_same(classifier, crops, labels):
     batch = classifier.predict(crops, labels)
     order = np.random.default_rng(2).permutation(len(crops))
     assert np.abs(classifier.predict(crops[order], labels) - batch[order]).max() < 1e-5
-    some = [0, 1, LARGEST_BATCH - 1, LARGEST_BATCH, len(crops) - 1]
+    some = [0, 1, MAX_BATCH - 1, MAX_BATCH, len(crops) - 1]
     alone = np.concatenate([classifier.predict(crops[index : index + 1], labels) for index in some])
     assert np.abs(alone - batch[some]).max() < 1e-5
 
@@ -202,7 +202,7 @@ def test_several_threads_share_a_classifier(classifier, crops):
 
 
 def restated(card, logits, answer):
-    """``blend`` again, number by number."""
+    """``fuse`` again, number by number."""
     rows = []
     for row in range(len(logits[card.heads[0].name])):
         logarithms = dict(zip(answer.labels, answer.offsets or [0.0] * len(answer.labels), strict=True))
@@ -223,9 +223,9 @@ def restated(card, logits, answer):
 @pytest.mark.parametrize("seed", range(5))
 def test_the_answer_is_the_weighted_geometric_mean_of_the_heads(seed):
     logits = random_logits(seed=seed)
-    expected = restated(CARD, logits, CARD.answer)
-    assert blend(CARD, logits, CARD.answer) == pytest.approx(expected, abs=1e-6)
-    assert np.array_equal(read_logits(CARD, logits), blend(CARD, logits, CARD.answer))
+    expected = restated(CARD, logits, CARD.fused)
+    assert fuse(CARD, logits, CARD.fused) == pytest.approx(expected, abs=1e-6)
+    assert np.array_equal(probabilities_of(CARD, logits), fuse(CARD, logits, CARD.fused))
 
 
 def test_the_shipped_answer_is_the_mean_of_the_shipped_heads(classifier, crops):
@@ -240,13 +240,15 @@ def test_a_head_is_read_at_its_own_temperature_scales_and_offsets():
     logits, gates = random_logits(), CARD.heads[1]
     own = logits["gates"].astype(np.float64)
     powers = np.exp(((own - own.mean(axis=1, keepdims=True)) * gates.scales + gates.offsets) / 0.6)
-    assert read_logits(CARD, logits, "gates") == pytest.approx(powers / powers.sum(axis=1, keepdims=True), abs=1e-6)
+    assert probabilities_of(CARD, logits, "gates") == pytest.approx(
+        powers / powers.sum(axis=1, keepdims=True), abs=1e-6
+    )
 
 
 def test_the_answer_knows_no_scales_and_offsets_of_its_heads():
     logits = random_logits()
     plain = dataclasses.replace(CARD, heads=(CARD.heads[0], dataclasses.replace(CARD.heads[1], offsets=(), scales=())))
-    assert np.array_equal(read_logits(plain, logits), read_logits(CARD, logits))
+    assert np.array_equal(probabilities_of(plain, logits), probabilities_of(CARD, logits))
 
 
 @pytest.mark.parametrize(("weights", "head"), [((1.0, 0.0), "doors"), ((0.0, 1.0), "gates")])
@@ -254,8 +256,8 @@ def test_a_head_without_weight_has_no_say(weights, head):
     answer = FusedOutput(("open", "shut"), tuple(zip(("doors", "gates"), weights, strict=True)))
     logits = random_logits()
     other = {name: values if name == head else -values for name, values in logits.items()}
-    assert np.array_equal(blend(CARD, logits, answer), blend(CARD, other, answer))
-    assert not np.array_equal(blend(CARD, logits, answer), blend(CARD, {**logits, head: -logits[head]}, answer))
+    assert np.array_equal(fuse(CARD, logits, answer), fuse(CARD, other, answer))
+    assert not np.array_equal(fuse(CARD, logits, answer), fuse(CARD, {**logits, head: -logits[head]}, answer))
 
 
 # -- what is no model of mien's

@@ -15,7 +15,7 @@ CARD = ModelCard(
     channels=1,
     crop=CropRule(factor=1.05, align_beyond=12.0),
     heads=(Head("fer2013", FER2013, 1.3, 0.4, (0.1,) * 7, (1.2,) * 7), Head("ferplus", FERPLUS)),
-    answer=FusedOutput(
+    fused=FusedOutput(
         FER2013, (("fer2013", 0.4), ("ferplus", 0.6)), temperature=0.9, unsure_below=0.45, offsets=(0.5,) * 7
     ),
     origin=Origin(network="compact", data="fer2013 abc", config='name = "ü"\n', licence="MIT"),
@@ -27,7 +27,7 @@ PLAIN = ModelCard(
     channels=3,
     crop=CropRule(),
     heads=(Head("classes", ("open", "shut")),),
-    answer=FusedOutput(("open", "shut"), (("classes", 1.0),)),
+    fused=FusedOutput(("open", "shut"), (("classes", 1.0),)),
 )
 UNSEALED_MODEL = b"\x08\x08 weights " + SEAL_MARK + UNSEALED.encode() + b" more weights"
 
@@ -74,7 +74,7 @@ def test_a_head_is_found_by_name():
         (lambda: dataclasses.replace(CARD, heads=(CARD.heads[0],) * 2), "heads with distinct names"),
         (lambda: dataclasses.replace(CARD, heads=CARD.heads[:1]), "received 'ferplus'"),
         (
-            lambda: dataclasses.replace(CARD, answer=FusedOutput(FERPLUS, (("fer2013", 1.0),))),
+            lambda: dataclasses.replace(CARD, fused=FusedOutput(FERPLUS, (("fer2013", 1.0),))),
             "names .*contempt.* which the head 'fer2013' does not",
         ),
     ],
@@ -101,7 +101,7 @@ def changed(**values):
         (changed(heads=None), "something else"),
         (changed(heads=[{"name": "fer2013"}]), "something else"),
         (changed(heads=[{"name": "fer2013", "labels": 7}]), "something else"),
-        (changed(answer={"labels": ["happy"], "weights": [["fer2013"]]}), "something else"),
+        (changed(fused={"labels": ["happy"], "weights": [["fer2013"]]}), "something else"),
         (changed(size="48"), "something else"),
         (changed(channels=4), "1 or 3 channels"),
     ],

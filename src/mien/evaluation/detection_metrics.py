@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from mien.detection.boxes import overlaps
-from mien.detection.grid import Found
+from mien.detection.grid import Detections
+from mien.structures import box_iou
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -95,7 +95,7 @@ class Agreement:
 
 
 def agreement(
-    found: Found, known: BoxedFaces, least: float = 0.0, most: float = np.inf, sure: float = SURE
+    found: Detections, known: BoxedFaces, least: float = 0.0, most: float = np.inf, sure: float = SURE
 ) -> Agreement:
     """How boxes found in one image, best first or not, agree with its faces.
 
@@ -112,7 +112,7 @@ def agreement(
     taken: dict[int, tuple[float, float]] = {}
     false = 0
     for row in np.argsort(-found.scores, kind="stable"):
-        shares = overlaps(found.boxes[row], known.boxes) if len(known) else np.zeros(0)
+        shares = box_iou(found.boxes[row], known.boxes.T) if len(known) else np.zeros(0)
         face = int(shares.argmax()) if len(shares) else -1
         if face < 0 or shares[face] < SAME:
             side = (found.boxes[row, 2:] - found.boxes[row, :2]).max()
@@ -192,12 +192,12 @@ def judge_detector(
     )
 
 
-def found_of(faces: Sequence[Face]) -> Found:
+def found_of(faces: Sequence[Face]) -> Detections:
     """Faces as arrays; landmarks that a detector does not know are not numbers."""
     nowhere = ((np.nan, np.nan),) * 5
     points = [dataclasses.astuple(face.landmarks) if face.landmarks else nowhere for face in faces]
     boxes = [(face.box.left, face.box.top, face.box.right, face.box.bottom) for face in faces]
-    return Found(
+    return Detections(
         np.array(boxes, np.float32).reshape(-1, 4),
         np.array(points, np.float32).reshape(-1, 5, 2),
         np.array([face.confidence for face in faces], np.float32),

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from mien.classification.classifier import read_logits
+from mien.classification.classifier import probabilities_of
 from mien.emotions import Emotion, emotion_named
 from mien.errors import UsageError
 from mien.evaluation.metrics import judge
@@ -44,7 +44,7 @@ def judge_crops(classifier: Classifier, data: Dataset, head: str = "") -> Judged
     card = classifier.card
     head = head_named(head or data.truths[0].head)
     answers, rows = truth_under(card, data, head)
-    probabilities = read_logits(card, classifier.logits(data.crops[rows]), head)
+    probabilities = probabilities_of(card, classifier.logits(data.crops[rows]), head)
     report = Report(
         data=data.name,
         split=", ".join(data.split_names()),

@@ -166,4 +166,4 @@ def _likeness(before: Box, now: Box) -> float:
     if max(before.area, now.area) > MOST_GROWN**2 * min(before.area, now.area):
         return 0.0
     distance = math.dist(before.centre, now.centre) / side
-    return before.overlap(now) + max(0.0, 1.0 - distance / REACH)
+    return before.iou(now) + max(0.0, 1.0 - distance / REACH)

@@ -11,7 +11,7 @@ from mien.errors import TrainingError, UsageError
 if TYPE_CHECKING:
     from mien.data import Dataset
     from mien.data.scenes import Scenes
-    from mien.detection.grid_detector import CellDetector
+    from mien.detection.grid import GridDetector
     from mien.models.card import DetectorCard
     from mien.training.config import TrainingConfig
     from mien.training.run.directory import Source
@@ -37,16 +37,16 @@ def _whole(words: str) -> str:
     return str(Path(words).expanduser().absolute()) if words.lower().endswith(".onnx") else words
 
 
-def find_teacher(config: TrainingConfig) -> CellDetector | None:
+def find_teacher(config: TrainingConfig) -> GridDetector | None:
     """The detector that a config names to learn from."""
-    from mien.detection.grid_detector import CellDetector
+    from mien.detection.grid import GridDetector
     from mien.models.store import ModelStore
     from mien.recognizer import find_detector
 
     if not config.teacher:
         return None
     teacher = find_detector(config.teacher, ModelStore())
-    if not isinstance(teacher, CellDetector):
+    if not isinstance(teacher, GridDetector):
         raise UsageError(f"expected yunet, or a detector's .onnx file, to learn from; received {config.teacher!r}")
     return teacher
 

@@ -1,11 +1,11 @@
-/** From an image and a face to a face crop: mien/cropping.py, step for step. */
+/** From an image and a face to a face crop: mien/classification/face_crop.py, step for step. */
 
 import { centreOf, sideOf } from "./boxes.js";
 import description from "./description.js";
 import { clamp, roundEven } from "./numbers.js";
 import { grey, part, resampled, resized, sharesOf } from "./images.js";
 
-const { FINEST } = description.cropping;
+const { MAX_OVERSAMPLING } = description.cropping;
 
 /**
  * The square around a face, resampled to a face crop.
@@ -19,8 +19,8 @@ export function crop(image, face, rule, size, channels) {
   const roll = rollToUndo(face, rule);
   let cut = cutOut(image, centreOf(face.box), side, roll === null ? 1 : 1 + side / 4);
   if (channels === 1) cut = { ...cut, image: grey(cut.image) };
-  cut = shrunk(cut, FINEST * size);
-  if (roll !== null) cut = turned(cut, roll, FINEST * size);
+  cut = shrunk(cut, MAX_OVERSAMPLING * size);
+  if (roll !== null) cut = turned(cut, roll, MAX_OVERSAMPLING * size);
   const across = cropShares(cut.left, cut.width / size, size, cut.image.width);
   const down = cropShares(cut.top, cut.height / size, size, cut.image.height);
   return resampled(cut.image, across, down);

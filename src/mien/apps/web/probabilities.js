@@ -3,7 +3,7 @@
 import description from "./description.js";
 import { sum } from "./numbers.js";
 
-const { SMALLEST } = description.probabilities;
+const { MIN_PROBABILITY } = description.probabilities;
 
 export function softmax(logits, temperature = 1) {
   const most = Math.max(...logits);
@@ -14,7 +14,7 @@ export function softmax(logits, temperature = 1) {
 export function geometricMean(parts, temperature = 1, offsets = []) {
   const weights = sum(parts.map(([, weight]) => weight));
   const mean = parts[0][0].map((_, label) =>
-    sum(parts.map(([part, weight]) => (weight / weights) * Math.log(Math.max(part[label], SMALLEST)))),
+    sum(parts.map(([part, weight]) => (weight / weights) * Math.log(Math.max(part[label], MIN_PROBABILITY)))),
   );
   return softmax(mean.map((value, label) => value + (offsets[label] ?? 0)), temperature);
 }
