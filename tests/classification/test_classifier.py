@@ -148,7 +148,7 @@ def test_rows_are_distributions_in_the_order_of_the_crops(classifier, crops, lab
 
 @pytest.mark.parametrize("labels", ["nobody", "", "FUSED"])
 def test_an_unknown_label_set_is_refused_with_the_choices(classifier, crops, labels):
-    with pytest.raises(ModelError, match=r"\['answer', 'fer2013', 'ferplus'\].*received '" + labels):
+    with pytest.raises(ModelError, match=r"\['fused', 'fer2013', 'ferplus'\].*received '" + labels):
         classifier.predict(crops[:1], labels)
 
 
@@ -270,9 +270,9 @@ def test_a_head_without_weight_has_no_say(weights, head):
         ({"widths": (3, 2)}, r"finite float32 \(2, 2\) from the head 'doors'; received .* shape \(2, 3\)"),
         ({"widths": (2,)}, "an output for each of the 2 heads in the model's card; received 1"),
         ({"widths": (2, 3, 1)}, "an output for each of the 2 heads in the model's card; received 3"),
-        ({"size": 9}, r"a graph that reads an array of uint8 with shape \(2, 8, 8, 1\)"),
-        ({"kind": "FLOAT"}, "a graph that reads an array of uint8"),
-        ({"batch": 1}, "a graph that reads an array of uint8"),
+        ({"size": 9}, r"a graph that takes an array of uint8 with shape \(2, 8, 8, 1\)"),
+        ({"kind": "FLOAT"}, "a graph that takes an array of uint8"),
+        ({"batch": 1}, "a graph that takes an array of uint8"),
         ({"out": "DOUBLE"}, "finite float32 .* received an array of float64"),
         ({"weight": math.nan}, "finite float32 .* or values not finite"),
         ({"weight": math.inf}, "finite float32 .* or values not finite"),

@@ -37,15 +37,22 @@ def test_a_card_comes_back_as_it_was_written(card):
     assert ModelCard.from_json(card.to_json()) == card
 
 
+def test_a_card_of_mien_0_1_is_read():
+    values = json.loads(CARD.to_json())
+    values |= {"format": 1, "answer": values.pop("fused")}
+    values["origin"]["recipe"] = values["origin"].pop("config")
+    assert ModelCard.from_json(json.dumps(values)) == CARD
+
+
 def test_the_json_is_one_object_that_names_its_format():
     values = json.loads(CARD.to_json())
-    assert values["format"] == 1
+    assert values["format"] == 2
     assert values["heads"][0]["labels"] == [str(label) for label in FER2013]
 
 
 def test_a_head_is_found_by_name():
     assert CARD.head("ferplus").labels == FERPLUS
-    names = r"one of the label sets \['answer', 'fer2013', 'ferplus'\] of the model 'compact'; received 'other'"
+    names = r"one of the output heads \['fused', 'fer2013', 'ferplus'\] of the model 'compact'; received 'other'"
     with pytest.raises(ModelError, match=names):
         CARD.head("other")
 
@@ -75,7 +82,7 @@ def test_a_head_is_found_by_name():
         (lambda: dataclasses.replace(CARD, heads=CARD.heads[:1]), "received 'ferplus'"),
         (
             lambda: dataclasses.replace(CARD, fused=FusedOutput(FERPLUS, (("fer2013", 1.0),))),
-            "names .*contempt.* which the head 'fer2013' does not",
+            "labels .*contempt.* which the head 'fer2013' lacks",
         ),
     ],
 )
@@ -96,7 +103,7 @@ def changed(**values):
         ("null", "something else"),
         ("{}", "something else"),
         (CARD.to_json()[:-20], "something else"),
-        (changed(format=2), "format 1; received 2.*pip install -U mien"),
+        (changed(format=3), "format 2 or older; received 3.*pip install -U mien"),
         (changed(colour="grey"), "something else"),
         (changed(heads=None), "something else"),
         (changed(heads=[{"name": "fer2013"}]), "something else"),

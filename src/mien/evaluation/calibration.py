@@ -79,7 +79,8 @@ def fit_vector_scaling(logits: npt.NDArray[Any], answers: npt.NDArray[Any]) -> F
         answers: integers (n,), the true label of each row.
 
     Returns:
-        T from 0.05 to 20; offsets and scales as ``mien.classification.probabilities.vector_scaled`` takes them, one a label.
+        T from 0.05 to 20; offsets and scales, one a label, as ``mien.classification.probabilities.vector_scaled`` takes
+        them.
 
     Raises:
         UsageError: no rows, or arrays that don't fit.
