@@ -33,7 +33,7 @@ CONFIG_FIELDS = MappingProxyType(
         "pasted": "copy_paste",
     }
 )
-"""Training configs (recipes of 0.1.0)."""
+"""Fields of training configs."""
 
 AUGMENTATION_FIELDS = MappingProxyType({"light": "brightness", "erase": "random_erasing"})
 EPOCH_FIELDS = MappingProxyType({"rate": "learning_rate", "pictures_a_second": "images_per_second"})
