@@ -51,7 +51,7 @@ class ModelStore:
         >>> from mien.models.store import ModelStore
         >>> store = ModelStore()
         >>> [entry.name for entry in store.entries()][:2]
-        ['compact', 'faces']
+        ['compact', 'compact-int8']
         >>> card_of(store.load("compact")).name
         'compact'
     """
