@@ -86,12 +86,12 @@ def _arguments() -> argparse.ArgumentParser:
     add("--photos", type=Path, default=PHOTOS if PHOTOS.is_dir() else None, help="folder of photos")
     add("--sample", type=int, default=0, help="number of photos to sample evenly from the folder; 0: all")
     add("--video", type=Path, default=VIDEO if VIDEO.is_file() else None, help="video of the measurement videos")
-    add("--fer", help="Python interpreter with the fer library, to compare videos with")
+    add("--fer", help="Python with the fer library, to compare videos with")
     add("--many", type=int, default=IMAGES, help="number of images of the measurement many")
     add(
         "--peers",
         default=sys.executable,
-        help="Python interpreter with TensorFlow or PyTorch, to compare the cold start with",
+        help="Python with TensorFlow or PyTorch, to compare the cold start with",
     )
     add("--rounds", type=int, default=7)
     add("--passes", type=int, default=3, help="repeats over the photos")

@@ -33,8 +33,8 @@ NAMES = ["mien", "haar", pytest.param("yunet", marks=[pytest.mark.shared, needs_
 
 @pytest.fixture(scope="module")
 def detectors():
-    own = MienDetector(ModelStore().load(SHIPPED_DETECTOR))
-    made = {"mien": own, "haar": HaarDetector(), "whole": WholeImageDetector()}
+    shipped = MienDetector(ModelStore().load(SHIPPED_DETECTOR))
+    made = {"mien": shipped, "haar": HaarDetector(), "whole": WholeImageDetector()}
     return made | ({"yunet": YuNetDetector(YUNET, threads=1)} if YUNET.exists() else {})
 
 

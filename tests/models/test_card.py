@@ -33,7 +33,7 @@ UNSEALED_MODEL = b"\x08\x08 weights " + SEAL_MARK + UNSEALED.encode() + b" more 
 
 
 @pytest.mark.parametrize("card", [CARD, PLAIN], ids=lambda card: card.name)
-def test_a_card_comes_back_as_it_was_written(card):
+def test_a_card_survives_a_round_trip(card):
     assert ModelCard.from_json(card.to_json()) == card
 
 
@@ -44,7 +44,7 @@ def test_a_card_of_mien_0_1_is_read():
     assert ModelCard.from_json(json.dumps(values)) == CARD
 
 
-def test_the_json_is_one_object_that_names_its_format():
+def test_the_json_is_one_object_with_its_format():
     values = json.loads(CARD.to_json())
     assert values["format"] == 2
     assert values["heads"][0]["labels"] == [str(label) for label in FER2013]
@@ -86,7 +86,7 @@ def test_a_head_is_found_by_name():
         ),
     ],
 )
-def test_a_card_that_no_model_could_have_is_refused(make, message):
+def test_an_impossible_card_is_refused(make, message):
     with pytest.raises(ModelError, match=message):
         make()
 

@@ -88,7 +88,7 @@ def names(folder):
     return sorted(path.name for path in folder.iterdir()) if folder.exists() else []
 
 
-def test_the_file_arrives_whole_and_alone(remote, tmp_path):
+def test_the_file_arrives_complete_and_alone(remote, tmp_path):
     seen = []
     fetch(remote("/whole"), tmp_path / "new" / "model.onnx", lambda *numbers: seen.append(numbers))
     assert (tmp_path / "new" / "model.onnx").read_bytes() == BODY
@@ -135,7 +135,7 @@ def test_a_failed_fetch_leaves_what_was_there(remote, tmp_path, path, message, b
         ("/trickle", Timeouts(total=0.2), "is too slow"),
     ],
 )
-def test_a_slow_server_is_left(remote, tmp_path, path, timeouts, message):
+def test_a_slow_server_is_given_up(remote, tmp_path, path, timeouts, message):
     with pytest.raises(FetchError, match=message):
         fetch(remote(path), tmp_path / "model.onnx", timeouts=timeouts)
     assert names(tmp_path) == []
@@ -151,7 +151,7 @@ def test_a_slow_server_is_left(remote, tmp_path, path, timeouts, message):
         "http://127.0.0.1.example.com/m",
     ],
 )
-def test_an_address_that_is_not_secure_is_refused_before_anything_is_sent(tmp_path, url):
+def test_an_insecure_address_is_refused_before_anything_is_sent(tmp_path, url):
     with pytest.raises(FetchError, match="expected an https address"):
         fetch(Remote(url, len(BODY), DIGEST), tmp_path / "model.onnx")
 
