@@ -4,11 +4,11 @@ Pillow opens a file lazily: it reads the header, and its size and mode can be ch
 enough for WebP and BMP. Of the other formats Pillow's header readers do more than that, so the parts that no pixel
 needs are removed first, by the smallest code that keeps mien's limits on time and memory:
 
-* JPEG: EXIF and MPF directories are parsed on opening, and overlapping tags in 64 KB can claim 300 MB. Segments and
-  the scans of a progressive file have no limit.
-* PNG: text and colour profiles are unpacked. Chunks have no limit.
-* GIF: comments are joined block by block, which takes quadratic time, and a frame beyond its screen warns on stderr.
-* TIFF: the data of every tag is read, whatever the tag claims, and tiles are unpacked whole.
+* JPEG: EXIF and MPF directories are parsed on opening, where 64 KB of overlapping tags cost hundreds of MB or print
+  thousands of warnings, depending on Pillow's version. Segments and the scans of a progressive file have no limit.
+* PNG: text is unpacked, up to 64 MB, and a large colour profile makes the image unreadable. Chunks have no limit.
+* GIF: comments are joined block by block without a limit, and a large frame on a small screen prints a warning.
+* TIFF: all tags are read, however many values they claim, and tiles are unpacked whole.
 
 The orientation is read from EXIF here as well, since Pillow reads all tags to find one.
 """
