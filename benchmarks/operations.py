@@ -1,4 +1,4 @@
-"""How much arithmetic a network is: the multiply-adds of an ONNX graph."""
+"""Computational cost of a network: the multiply-adds of an ONNX graph."""
 
 from __future__ import annotations
 
@@ -9,38 +9,38 @@ import numpy as np
 import onnx
 import onnxruntime
 
-COUNTED = frozenset({"Conv", "Gemm", "MatMul"})
-"""Nearly all the work of a network for images."""
+COUNTED_OPERATORS = frozenset({"Conv", "Gemm", "MatMul"})
+"""Nearly all the arithmetic of an image network."""
 
-REFUSED = frozenset(
+UNCOUNTED_OPERATORS = frozenset(
     {"Attention", "ConvInteger", "ConvTranspose", "Einsum", "GRU", "LSTM", "MatMulInteger", "QLinearConv"}
     | {"QLinearMatMul", "RNN", "If", "Loop", "Scan"}
 )
-"""Work that isn't counted here; a count that left it out would be a lie."""
+"""Operators with products that are not counted; a graph that has any is refused."""
 
 
 def multiply_adds(model: bytes) -> int:
-    """Multiply-adds of one item in a graph's convolutions and matrix products.
+    """Counts the multiply-adds of a graph's convolutions and matrix products for one item.
 
-    The graph is run once on one item of zeros: shapes that it computes as it goes are then known for certain.
+    The graph is run once on an item of zeros, so that dynamic shapes are known.
 
     Args:
-        model: an .onnx file; every dimension but the first of its inputs is fixed.
+        model: an .onnx file; all dimensions of its inputs but the first are fixed.
 
     Raises:
-        ValueError: the graph has a product of another kind.
+        ValueError: the graph has products of another kind.
     """
     network = onnx.load_from_string(model)
-    refused = {node.op_type for node in network.graph.node} & REFUSED
+    refused = {node.op_type for node in network.graph.node} & UNCOUNTED_OPERATORS
     if refused or network.functions:
-        raise ValueError(f"expected a plain graph of {sorted(COUNTED)}; received one with {sorted(refused)}")
-    products = [node for node in network.graph.node if node.op_type in COUNTED]
+        raise ValueError(f"expected a plain graph of {sorted(COUNTED_OPERATORS)}; received one with {sorted(refused)}")
+    products = [node for node in network.graph.node if node.op_type in COUNTED_OPERATORS]
     shapes = _shapes(network, {name for node in products for name in (node.input[1], node.output[0])})
     return sum(prod(shapes[node.output[0]]) * _terms(node.op_type, shapes, node) for node in products)
 
 
 def _terms(kind: str, shapes: dict[str, tuple[int, ...]], node: Any) -> int:
-    """Products that are summed into one number of a node's output."""
+    """Number of products summed into one number of a node's output."""
     weights = shapes[node.input[1]]
     if kind == "Conv":
         return prod(weights[1:])

@@ -1,4 +1,4 @@
-"""What is measured, on what, and the machine it is measured on."""
+"""The models, data and machine of a benchmark run."""
 
 from __future__ import annotations
 
@@ -28,27 +28,27 @@ YUNET = SHARED / "models" / "yunet_n_dynamic.onnx"
 PORTRAIT = Path(__file__).parents[1] / "src" / "mien" / "apps" / "portrait.jpg"
 LIBRARIES = ("numpy", "onnxruntime", "opencv-python-headless", "Pillow")
 REPEATS = 50
-BUSY = 0.5
+MAX_IDLE_LOAD = 0.5
 
 
 @dataclass(frozen=True)
 class Setting:
-    """One run of the benchmark.
+    """Settings of a benchmark run.
 
     Attributes:
         model: the classifier, by name or path.
-        store: where models are found.
-        environment: for processes that are to find the same models.
-        detectors: names of those whose model is there.
-        photo: the image of the cold start.
-        photos: the images of the throughput.
-        peers: the Python whose libraries mien's cold start is held against.
-        video: the one that is read; None: there is none.
-        fer: a Python that has the fer library; None: there is none.
-        many: images of the long run.
-        rounds: of every measurement but the photos'.
-        passes: over the photos.
-        threads: the counts of threads that are measured.
+        store: the model store.
+        environment: variables by which child processes find the same models.
+        detectors: names of the detectors whose model is available.
+        photo: image of the cold start.
+        photos: images of the throughput measurement.
+        peers: Python interpreter with the libraries that the cold start is compared with.
+        video: video of the video measurement; None skips it.
+        fer: Python interpreter that has the fer library; None skips it.
+        many: number of images of the long run.
+        rounds: of every measurement but the throughput's.
+        passes: repeats over the photos.
+        threads: thread counts to measure.
     """
 
     model: str
@@ -66,36 +66,36 @@ class Setting:
     threads: tuple[int, ...]
 
     @classmethod
-    def of(cls, asked: argparse.Namespace, scratch: Path) -> Setting:
-        """The setting that a command line asks for; models given as files go to a store in ``scratch``."""
+    def of(cls, arguments: argparse.Namespace, scratch: Path) -> Setting:
+        """The settings of a command line; models given as files go to a store in ``scratch``."""
         store, environment = ModelStore(), dict(os.environ)
-        file = asked.yunet or (YUNET if YUNET.exists() and not store.has("yunet") else None)
+        file = arguments.yunet or (YUNET if YUNET.exists() and not store.has("yunet") else None)
         if file:
             store, environment["MIEN_CACHE"] = ModelStore(cache=scratch / "models"), str(scratch)
             store.add(file)
         return cls(
-            model=asked.model,
+            model=arguments.model,
             store=store,
             environment=environment,
             detectors=detectors_here(store),
-            photo=asked.photo,
-            photos=_photos(asked.photos, asked.sample),
-            peers=asked.peers,
-            video=asked.video,
-            fer=asked.fer,
-            many=asked.many,
-            rounds=asked.rounds,
-            passes=asked.passes,
+            photo=arguments.photo,
+            photos=_photos(arguments.photos, arguments.sample),
+            peers=arguments.peers,
+            video=arguments.video,
+            fer=arguments.fer,
+            many=arguments.many,
+            rounds=arguments.rounds,
+            passes=arguments.passes,
             threads=(1, 2) if cores() > 1 else (1,),
         )
 
     def detector(self, name: str, threads: int) -> Detector:
-        """A detector; OpenCV's threads are set by ``cv2.setNumThreads`` and so are not its own."""
+        """Loads a detector; the threads of Haar cascades are set by ``cv2.setNumThreads`` instead."""
         return find_detector(name, self.store, threads)
 
 
 def machine() -> str:
-    """The machine and the versions in one line."""
+    """Processor, system and library versions in one line."""
     versions = [f"{name} {version(name)}" for name in ("mien", *LIBRARIES)]
     parts = [
         f"{cores()} cores of {_processor()}",
@@ -112,13 +112,13 @@ def today() -> str:
 
 
 def busy() -> float | None:
-    """How many processes wanted a core in the last minute, on average; None where that is too few to matter."""
+    """Load average of the last minute; None if it is too low to matter."""
     load = os.getloadavg()[0] if hasattr(os, "getloadavg") else 0.0
-    return load if load > BUSY else None
+    return load if load > MAX_IDLE_LOAD else None
 
 
 def _photos(folder: Path | None, sample: int) -> tuple[Path, ...]:
-    """Images of a folder, evenly chosen; without one those that are at hand after an install, many times."""
+    """Evenly sampled images of a folder; without one, the two images of an installation, repeated."""
     if folder is None:
         import matplotlib as mpl
 

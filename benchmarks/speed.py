@@ -1,11 +1,11 @@
-"""How fast mien is on this machine, each figure beside what it is to be judged by.
+"""Benchmarks mien on this machine, each figure next to a reference.
 
     make bench
     python benchmarks/speed.py --out docs/benchmarks.md --json speed.json
     python benchmarks/speed.py --only photos faces --model FILE.onnx --yunet yunet_n_dynamic.onnx
 
-Prints Markdown, or fills the blocks of a page. Measurements that are compared take turns, round by round; a figure is
-the median of the rounds, with the quartiles in brackets. Wants a machine that does nothing else, and mien[dev].
+Prints Markdown, or fills the blocks of a page. Compared measurements are interleaved; a figure is the median of the
+rounds, with the quartiles in brackets. Needs an idle machine and mien[dev].
 """
 
 from __future__ import annotations
@@ -37,52 +37,64 @@ MEASUREMENTS = {
     "import": import_cost,
     "size": installed_size,
 }
-ASKED_FOR = ("size", "live", "videos", "many")
-"""Measured only on demand: one needs an index, one a display, one a video, one ten minutes."""
+OPTIONAL = ("size", "live", "videos", "many")
+"""Run only on request: they need a package index, a display, a video, and ten minutes."""
 
 
 def main() -> None:
-    """Measures what was asked for."""
-    asked = _arguments().parse_args()
-    names = asked.only or [name for name in MEASUREMENTS if name not in ASKED_FOR or name in asked.more]
+    """Runs the selected measurements."""
+    arguments = _arguments().parse_args()
+    names = arguments.only or [name for name in MEASUREMENTS if name not in OPTIONAL or name in arguments.more]
     load = busy()
     if load:
-        print(f"other work keeps {load:.1f} cores busy: the figures will be too slow, and say so", file=sys.stderr)
+        print(f"the load average is {load:.1f}: the figures will be too slow, and the report says so", file=sys.stderr)
     below = f"{today()}, {machine()}" + (f"; **load {load:.1f} before the run**" if load else "")
     blocks, figures = {}, {}
     with tempfile.TemporaryDirectory() as scratch:
-        setting = Setting.of(asked, Path(scratch))
+        setting = Setting.of(arguments, Path(scratch))
         for name in names:
             print(f"measuring: {name}", file=sys.stderr)
-            with threadpool_limits(1, "blas"):  # as the command has it
+            with threadpool_limits(1, "blas"):  # as the mien command does
                 section = MEASUREMENTS[name](setting)
             blocks[name], figures[name] = f"{section.markdown}\n\n<sub>{below}.</sub>", section.figures
-    if asked.out:
-        write_text(asked.out, fill(asked.out.read_text(encoding="utf-8"), blocks))
+    if arguments.out:
+        write_text(arguments.out, fill(arguments.out.read_text(encoding="utf-8"), blocks))
     else:
         print("\n\n".join(f"## {name}\n\n{text}" for name, text in blocks.items()))
-    if asked.json:
-        write_text(asked.json, json.dumps({"date": today(), "machine": machine(), "load": load, **figures}, indent=1))
+    if arguments.json:
+        write_text(
+            arguments.json, json.dumps({"date": today(), "machine": machine(), "load": load, **figures}, indent=1)
+        )
 
 
 def _arguments() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     add = parser.add_argument
-    add("--only", nargs="+", choices=list(MEASUREMENTS), help="these alone; the other blocks of the page stay")
-    add("--more", nargs="+", choices=ASKED_FOR, default=(), help="also these: size needs an index, live a display")
-    add("--out", type=Path, help="a page with a block for each measurement, such as docs/benchmarks.md")
-    add("--json", type=Path, help="every figure of every round")
-    add("--model", default="compact", help="the classifier, by name or file")
-    add("--yunet", type=Path, help="YuNet's .onnx file, where it is not in the model store")
-    add("--photo", type=Path, default=PORTRAIT, help="the image of the cold start, with a face")
-    add("--photos", type=Path, default=PHOTOS if PHOTOS.is_dir() else None, help="a folder of photos")
-    add("--sample", type=int, default=0, help="so many photos of the folder, evenly chosen; 0: all")
-    add("--video", type=Path, default=VIDEO if VIDEO.is_file() else None, help="the video of the measurement videos")
-    add("--fer", help="a Python that has the fer library, to hold videos against")
-    add("--many", type=int, default=IMAGES, help="images of the measurement many")
-    add("--peers", default=sys.executable, help="a Python with TensorFlow or PyTorch to hold the cold start against")
+    add("--only", nargs="+", choices=list(MEASUREMENTS), help="run only these; the other blocks of the page stay")
+    add(
+        "--more",
+        nargs="+",
+        choices=OPTIONAL,
+        default=(),
+        help="run these too: size needs a package index, live a display",
+    )
+    add("--out", type=Path, help="page with a block for each measurement, such as docs/benchmarks.md")
+    add("--json", type=Path, help="file for the figures of every round")
+    add("--model", default="compact", help="classifier, by name or file")
+    add("--yunet", type=Path, help="YuNet's .onnx file, if it is not in the model store")
+    add("--photo", type=Path, default=PORTRAIT, help="image of the cold start, with a face")
+    add("--photos", type=Path, default=PHOTOS if PHOTOS.is_dir() else None, help="folder of photos")
+    add("--sample", type=int, default=0, help="number of photos to sample evenly from the folder; 0: all")
+    add("--video", type=Path, default=VIDEO if VIDEO.is_file() else None, help="video of the measurement videos")
+    add("--fer", help="Python with the fer library, to compare videos with")
+    add("--many", type=int, default=IMAGES, help="number of images of the measurement many")
+    add(
+        "--peers",
+        default=sys.executable,
+        help="Python with TensorFlow or PyTorch, to compare the cold start with",
+    )
     add("--rounds", type=int, default=7)
-    add("--passes", type=int, default=3, help="over the photos")
+    add("--passes", type=int, default=3, help="repeats over the photos")
     return parser
 
 

@@ -14,7 +14,7 @@ from timing import Sample
 
 from mien.classification.classifier import Classifier
 from mien.classification.face_crop import crop_faces
-from mien.detection import rule_for
+from mien.detection import crop_rule_for
 from mien.media.image import read
 from mien.recognizer import Recognizer
 
@@ -99,7 +99,7 @@ def _timed_predict(recognizer: Recognizer, path: Path) -> tuple[int, list[float]
     times.append(time.perf_counter())
     found = recognizer.detector.detect(frame)
     times.append(time.perf_counter())
-    crops = crop_faces(frame, found, rule_for(recognizer.detector, card.crop), card.size, card.channels)
+    crops = crop_faces(frame, found, crop_rule_for(recognizer.detector, card.crop), card.size, card.channels)
     times.append(time.perf_counter())
     recognizer.classifier.predict(crops)
     times.append(time.perf_counter())

@@ -1,4 +1,4 @@
-"""Figures taken side by side: every round measures each thing once, so a busy machine harms all alike."""
+"""Interleaved timing: every round measures each task once, so load on the machine affects all alike."""
 
 from __future__ import annotations
 
@@ -16,34 +16,34 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """One quantity as every round of a run measured it, in the order of the rounds."""
+    """Measurements of one quantity, one per round, in order."""
 
     values: tuple[float, ...]
 
     @property
     def median(self) -> float:
-        """The middle value."""
+        """The median of the rounds."""
         return statistics.median(self.values)
 
     @property
     def spread(self) -> tuple[float, float]:
-        """The first and the third quartile: half of the rounds lie between them."""
+        """The first and third quartile."""
         if len(self.values) == 1:
             return self.values[0], self.values[0]
         first, _, third = statistics.quantiles(self.values, n=4, method="inclusive")
         return first, third
 
     def times(self, factor: float) -> Sample:
-        """The same in another unit."""
+        """Converts to another unit."""
         return Sample(tuple(value * factor for value in self.values))
 
     def into(self, whole: float) -> Sample:
-        """``whole`` over each value: a rate from a duration."""
+        """``whole`` over each value: converts a duration to a rate."""
         return Sample(tuple(whole / value for value in self.values))
 
     def over(self, other: Sample) -> Sample:
-        """The ratio to another quantity, round by round."""
-        return Sample(tuple(mine / its for mine, its in zip(self.values, other.values, strict=True)))
+        """The ratio to another quantity in each round."""
+        return Sample(tuple(value / base for value, base in zip(self.values, other.values, strict=True)))
 
     def text(self, digits: int = 0) -> str:
         """The median with the quartiles: ``412 (405 to 431)``."""
@@ -52,10 +52,9 @@ class Sample:
 
 
 def interleaved(tasks: Mapping[K, Callable[[], T]], rounds: int) -> dict[K, tuple[T, ...]]:
-    """What each task gave in each round.
+    """Runs all tasks in every round and returns the results of each task by round.
 
-    Every round runs all tasks, every other round backwards: what changes steadily while the run lasts, such as the
-    heat of the machine, cancels out.
+    Every other round runs in reverse order, so that steady drift, such as the temperature of the machine, cancels out.
     """
     found: dict[K, list[T]] = {name: [] for name in tasks}
     for index in range(rounds):
@@ -65,7 +64,7 @@ def interleaved(tasks: Mapping[K, Callable[[], T]], rounds: int) -> dict[K, tupl
 
 
 def seconds_a_call(function: Callable[[], object], least: float = 0.2, warm: float = 0.05) -> float:
-    """The mean duration of a call, over calls that take ``least`` seconds in all after ``warm`` seconds not counted."""
+    """Mean duration of a call over at least ``least`` seconds, after ``warm`` seconds of warm-up."""
     _calls_within(function, warm)
     start = time.perf_counter()
     calls = _calls_within(function, least)

@@ -8,7 +8,7 @@ import onnx
 import pytest
 from onnx import TensorProto, helper
 
-from mien.detection import WholeDetector
+from mien.detection import WholeImageDetector
 from mien.media.image import write
 from mien.models.card import CropRule
 
@@ -199,7 +199,7 @@ def test_a_pass_times_every_stage_of_every_photo(tmp_path):
     card = SimpleNamespace(crop=CropRule(), size=8, channels=1)
     classifier = SimpleNamespace(card=card, predict=lambda crops: seen.append(crops.shape))
     setup = Setup("whole", cv2.getNumThreads())
-    recognizer = SimpleNamespace(detector=WholeDetector(), classifier=classifier)
+    recognizer = SimpleNamespace(detector=WholeImageDetector(), classifier=classifier)
     done = one_pass({setup: recognizer}, [tmp_path / "a.png", tmp_path / "b.png"])[setup]
     assert seen == [(1, 8, 8, 1)] * 2
     assert done.faces == 2

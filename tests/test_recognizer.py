@@ -18,7 +18,7 @@ from PIL import Image
 from skimage.data import astronaut
 
 from mien.classification.face_crop import crop
-from mien.detection import HaarDetector, OwnDetector, WholeDetector, YuNetDetector
+from mien.detection import HaarDetector, MienDetector, WholeImageDetector, YuNetDetector
 from mien.detection.yunet import OUTPUTS
 from mien.emotions import FER2013, FERPLUS
 from mien.errors import ImageError, ModelError, ModelMissingError, UsageError
@@ -85,7 +85,7 @@ def recognizer(haar, classifier):
 
 @pytest.fixture(scope="module")
 def whole(classifier):
-    return Recognizer(WholeDetector(), classifier)
+    return Recognizer(WholeImageDetector(), classifier)
 
 
 @pytest.fixture
@@ -222,7 +222,7 @@ def test_whole_hands_a_crop_on_untouched_and_own_boxes_are_cropped_by_the_card()
     image = np.random.default_rng(0).integers(0, 256, (8, 8), np.uint8)
     frame = np.repeat(image[..., None], 3, axis=2)
     classifier = BrightnessClassifier()
-    recognizer = Recognizer(WholeDetector(), classifier)
+    recognizer = Recognizer(WholeImageDetector(), classifier)
     recognizer.predict(frame)
     recognizer.predict(frame, boxes=[Box(0, 0, 8, 8)])
     found, given = classifier.crops
@@ -501,10 +501,10 @@ def test_what_can_t_be_loaded_is_refused(empty_store, arguments, error, message)
 @pytest.mark.parametrize(
     ("name", "kind"),
     [
-        ("auto", OwnDetector),
-        ("faces", OwnDetector),
+        ("auto", MienDetector),
+        ("faces", MienDetector),
         ("haar", HaarDetector),
-        ("whole", WholeDetector),
+        ("whole", WholeImageDetector),
         ("yunet", YuNetDetector),
     ],
 )
@@ -537,7 +537,7 @@ def test_the_real_yunet_from_the_store(shared, empty_store):
 
 def test_a_video_is_read_frame_by_frame_as_its_frames_alone(tmp_path):
     frames = [flat(20 * number, 24, 32) for number in range(11)]
-    clip = write_frames(tmp_path / "clip.avi", frames, rate=10)
+    clip = write_frames(tmp_path / "clip.avi", frames, fps=10)
     detector, classifier = FixedDetector(Box(2, 2, 14, 14), Box(18, 2, 30, 14)), BrightnessClassifier()
     results = list(
         Recognizer(detector, classifier).stream(clip, tracker=Tracker(TrackerConfig(0.0, 1.0, 0.0, 0.0, 0.0)))
@@ -553,7 +553,7 @@ def test_a_video_is_read_frame_by_frame_as_its_frames_alone(tmp_path):
 
 
 def test_sampling_skips_frames_of_a_video(tmp_path):
-    clip = write_frames(tmp_path / "clip.avi", [flat(9, 24, 32)] * 11, rate=10)
+    clip = write_frames(tmp_path / "clip.avi", [flat(9, 24, 32)] * 11, fps=10)
     detector = FixedDetector(Box(2, 2, 14, 14))
     results = list(Recognizer(detector, BrightnessClassifier()).stream(clip, Sampling(stride=4)))
     assert [result.index for result in results] == [0, 4, 8]
@@ -561,7 +561,7 @@ def test_sampling_skips_frames_of_a_video(tmp_path):
 
 
 def test_analyze_video_passes_each_frame_to_its_consumers_and_yields_progress(tmp_path):
-    clip = write_frames(tmp_path / "clip.avi", [flat(9, 24, 32)] * 10, rate=10)
+    clip = write_frames(tmp_path / "clip.avi", [flat(9, 24, 32)] * 10, fps=10)
     recognizer, calls = Recognizer(FixedDetector(Box(2, 2, 14, 14)), BrightnessClassifier()), []
     consumers = [lambda frame, result: calls.append(("a", frame.index, result)), lambda *_: calls.append(("b",))]
     shares = list(recognizer.analyze_video(FileSource(clip), "clip", Sampling(stride=3), consumers))
@@ -576,7 +576,7 @@ def test_a_closed_stream_ends_its_threads(tmp_path):
     results = Recognizer(FixedDetector(Box(2, 2, 14, 14)), BrightnessClassifier()).stream(clip)
     next(results)
     results.close()
-    assert not [thread for thread in threading.enumerate() if thread.name == "mien ahead"]
+    assert not [thread for thread in threading.enumerate() if thread.name == "mien prefetch"]
 
 
 def test_an_error_in_the_middle_of_a_video_is_raised_where_it_is_read(tmp_path):
@@ -590,7 +590,7 @@ def test_an_error_in_the_middle_of_a_video_is_raised_where_it_is_read(tmp_path):
     results = Recognizer(Torn(Box(2, 2, 14, 14)), BrightnessClassifier()).stream(clip)
     with pytest.raises(ModelError, match="torn"):
         list(results)
-    assert not [thread for thread in threading.enumerate() if thread.name == "mien ahead"]
+    assert not [thread for thread in threading.enumerate() if thread.name == "mien prefetch"]
 
 
 def test_the_shipped_pipeline_tracks_a_face_through_a_clip(tmp_path):
@@ -613,7 +613,7 @@ class Looped:
                 last = begun + frame.seconds
                 yield VideoFrame(next(numbers), last, frame.image)
             source.close()
-            begun = last + 1 / source.rate
+            begun = last + 1 / source.fps
 
     def close(self):
         """Nothing is open between the loops."""
@@ -627,7 +627,7 @@ def test_ten_minutes_of_video_leave_memory_threads_and_files_as_they_were(tmp_pa
         return pages * 4096 / 1e6, len(list(Path("/proc/self/fd").iterdir())), threading.active_count()
 
     timeline, curves, figures = Timeline(), Curves(), []
-    source = Looped(write_frames(tmp_path / "face.avi", swaying_face(250), rate=25))
+    source = Looped(write_frames(tmp_path / "face.avi", swaying_face(250), fps=25))
     for frame, result in Recognizer.load().watch(source, "loop"):
         timeline.add(result)
         curves.add(frame.image, result)

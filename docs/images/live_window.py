@@ -16,7 +16,8 @@ from skimage.data import astronaut
 
 from mien.apps.desktop.layout import Choices
 from mien.apps.desktop.window import LiveWindow
-from mien.media.video import Camera, VideoFrame
+from mien.media.camera import Camera
+from mien.media.video import VideoFrame
 from mien.recognizer import Recognizer
 from mien.visualization.avatar.styles import find_avatar
 

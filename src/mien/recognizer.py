@@ -14,7 +14,7 @@ from PIL import Image
 from mien.classification.classifier import Classifier
 from mien.classification.face_crop import crop_faces
 from mien.classification.quality import quality_issues
-from mien.detection import Detector, HaarDetector, OwnDetector, WholeDetector, YuNetDetector, rule_for
+from mien.detection import Detector, HaarDetector, MienDetector, WholeImageDetector, YuNetDetector, crop_rule_for
 from mien.errors import ImageError, UsageError
 from mien.media.image import encode, from_pillow, read
 from mien.media.prefetch import cores, parallel_map, prefetch
@@ -199,7 +199,7 @@ class Recognizer:
         for frame, result in self.watch(source, name, sampling):
             for consume in consumers:
                 consume(frame, result)
-            share = source.share(frame.seconds, sampling)
+            share = source.progress(frame.seconds, sampling)
             if share is not None:
                 yield share
 
@@ -279,7 +279,7 @@ class Recognizer:
 
     def _crop(self, frame: Frame, faces: Sequence[Face], *, detected: bool) -> _Crops:
         card = self.classifier.card
-        rule = rule_for(self.detector, card.crop) if detected else card.crop
+        rule = crop_rule_for(self.detector, card.crop) if detected else card.crop
         return _Crops(tuple(faces), crop_faces(frame, faces, rule, card.size, card.channels))
 
     def _classify_all(self, cropped: Sequence[_Crops]) -> list[tuple[Prediction, ...]]:
@@ -316,13 +316,13 @@ def find_detector(name: str, store: ModelStore, threads: int = 1) -> Detector:
         ModelError: its model is missing, changed, or not a detector.
     """
     if name.lower().endswith(".onnx"):
-        return OwnDetector(store.load(Path(name)), threads=threads)
+        return MienDetector(store.load(Path(name)), threads=threads)
     name = "auto" if name == SHIPPED_DETECTOR else name
     makers: dict[str, Callable[[], Detector]] = {
-        "auto": lambda: OwnDetector(store.load(SHIPPED_DETECTOR), threads=threads),
+        "auto": lambda: MienDetector(store.load(SHIPPED_DETECTOR), threads=threads),
         "yunet": lambda: YuNetDetector(store.load("yunet"), threads=threads),
         "haar": HaarDetector,
-        "whole": WholeDetector,
+        "whole": WholeImageDetector,
     }
     if name not in makers:
         raise UsageError(f"expected a detector of {', '.join(makers)}, or an .onnx file; received {name!r}")

@@ -158,16 +158,40 @@ class Box:
         """Area in square pixels."""
         return self.width * self.height
 
+    @property
+    def xyxy(self) -> tuple[float, float, float, float]:
+        """Left, top, right, bottom."""
+        return self.left, self.top, self.right, self.bottom
+
     def iou(self, other: Box) -> float:
         """Intersection over union with another box, 0 to 1."""
-        intersection = self.intersection(other)
-        return intersection / (self.area + other.area - intersection)
+        return float(box_iou(self.xyxy, other.xyxy))
 
     def intersection(self, other: Box) -> float:
         """Area of the intersection with another box, in square pixels."""
-        width = min(self.right, other.right) - max(self.left, other.left)
-        height = min(self.bottom, other.bottom) - max(self.top, other.top)
-        return max(width, 0.0) * max(height, 0.0)
+        return float(_intersection(self.xyxy, other.xyxy))
+
+
+def box_iou(box: Any, others: Any, *, over_smaller: bool = False) -> Any:
+    """Intersection over union (IoU) of a box with another or with many, 0 to 1.
+
+    Args:
+        box: left, top, right, bottom: four numbers.
+        others: the same of the other box, or an array (4, count).
+        over_smaller: divide by the area of the smaller box instead, so that a box inside another counts as 1.
+
+    Returns:
+        A number, or an array (count,).
+    """
+    shared = _intersection(box, others)
+    area, areas = (box[2] - box[0]) * (box[3] - box[1]), (others[2] - others[0]) * (others[3] - others[1])
+    return shared / (np.minimum(area, areas) if over_smaller else area + areas - shared)
+
+
+def _intersection(box: Any, others: Any) -> Any:
+    width = np.minimum(box[2], others[2]) - np.maximum(box[0], others[0])
+    height = np.minimum(box[3], others[3]) - np.maximum(box[1], others[1])
+    return np.maximum(width, 0) * np.maximum(height, 0)
 
 
 class Point(NamedTuple):

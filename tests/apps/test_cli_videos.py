@@ -17,7 +17,7 @@ from videos import swaying_face, write_frames
 
 @pytest.fixture
 def clip(tmp_path):
-    return write_frames(tmp_path / "face.avi", swaying_face(30), rate=10)
+    return write_frames(tmp_path / "face.avi", swaying_face(30), fps=10)
 
 
 def lines(out):

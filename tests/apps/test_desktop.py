@@ -31,8 +31,9 @@ from mien.apps.desktop.window import LiveWindow
 from mien.errors import VideoError
 from mien.live import Engine, State
 from mien.live.collection import Collection
+from mien.media.camera import Camera
 from mien.media.image import read
-from mien.media.video import Camera, VideoFrame
+from mien.media.video import VideoFrame
 from mien.recognizer import Recognizer
 from mien.structures import Box, Face, Prediction
 from mien.visualization.avatar.styles import DrawnAvatar

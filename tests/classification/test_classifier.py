@@ -1,4 +1,4 @@
-"""Face crops become probabilities as the model's card says, however many come at once, and nothing else is loaded."""
+"""The classifier follows the model's card for any batch size and thread count, and loads no foreign file."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from skimage.data import astronaut
 
-from mien.classification.classifier import LARGEST_BATCH, Classifier, blend, read_logits
+from mien.classification.classifier import MAX_BATCH, Classifier, fuse, probabilities_of
 from mien.classification.face_crop import crop_faces
 from mien.emotions import FER2013, FERPLUS
 from mien.errors import ImageError, ModelError
@@ -29,7 +29,7 @@ CARD = ModelCard(
         Head("doors", ("open", "shut"), temperature=1.7),
         Head("gates", ("shut", "ajar", "open"), temperature=0.6, offsets=(0.4, -0.1, 0.2), scales=(1.2, 0.9, 0.5)),
     ),
-    answer=FusedOutput(
+    fused=FusedOutput(
         ("open", "shut"), (("doors", 0.25), ("gates", 0.75)), temperature=0.8, unsure_below=0.6, offsets=(0.3, -0.2)
     ),
 )
@@ -45,7 +45,7 @@ def onnx():
 def crops(classifier):
     """More face crops than go to the runtime at once: pieces of a photograph, faces and others."""
     dice = np.random.default_rng(5)
-    corners = dice.uniform((0, 0, 30), (400, 400, 110), (LARGEST_BATCH + 12, 3))
+    corners = dice.uniform((0, 0, 30), (400, 400, 110), (MAX_BATCH + 12, 3))
     faces = [Face(Box(left, top, left + side, top + side)) for left, top, side in corners]
     card = classifier.card
     return crop_faces(astronaut(), faces, card.crop, card.size, card.channels)
@@ -112,7 +112,7 @@ def random_logits(count=20, seed=0):
         (None, "received a NoneType"),
     ],
 )
-def test_crops_of_another_kind_are_refused_by_name(classifier, wrong, message):
+def test_crops_of_another_shape_or_type_are_refused(classifier, wrong, message):
     with pytest.raises(ImageError, match=message):
         classifier.predict(wrong)
 
@@ -147,8 +147,8 @@ def test_rows_are_distributions_in_the_order_of_the_crops(classifier, crops, lab
 
 
 @pytest.mark.parametrize("labels", ["nobody", "", "FUSED"])
-def test_an_unknown_label_set_is_refused_with_the_choices(classifier, crops, labels):
-    with pytest.raises(ModelError, match=r"\['answer', 'fer2013', 'ferplus'\].*received '" + labels):
+def test_an_unknown_head_is_refused_with_the_choices(classifier, crops, labels):
+    with pytest.raises(ModelError, match=r"\['fused', 'fer2013', 'ferplus'\].*received '" + labels):
         classifier.predict(crops[:1], labels)
 
 
@@ -161,12 +161,12 @@ def test_logits_come_by_head_uncalibrated(onnx):
     assert np.hstack([logits["doors"], logits["gates"]]) == pytest.approx(expected, abs=1e-4)
 
 
-def test_a_card_that_says_so_has_crops_read_in_their_mirror_image_too(onnx):
+def test_a_mirrored_card_averages_the_logits_of_both_mirror_images(onnx):
     crops = random_crops(5)
     plain, both = Classifier(sealed(onnx)), Classifier(sealed(onnx, dataclasses.replace(CARD, mirrored=True)))
     logits, turned = plain.logits(crops), plain.logits(crops[:, :, ::-1])
     mean = {head: (logits[head] + turned[head]) / 2 for head in logits}
-    assert both.predict(crops, "doors") == pytest.approx(read_logits(CARD, mean, "doors"), abs=1e-6)
+    assert both.predict(crops, "doors") == pytest.approx(probabilities_of(CARD, mean, "doors"), abs=1e-6)
     assert both.predict(crops) == pytest.approx(both.predict(crops[:, :, ::-1]), abs=1e-6)
     assert both.logits(crops)["doors"] == pytest.approx(logits["doors"])
     assert np.abs(both.predict(crops, "doors") - plain.predict(crops, "doors")).max() > 1e-3
@@ -180,7 +180,7 @@ def test_alone_in_a_batch_and_permuted_give_the_same(classifier, crops, labels):
     batch = classifier.predict(crops, labels)
     order = np.random.default_rng(2).permutation(len(crops))
     assert np.abs(classifier.predict(crops[order], labels) - batch[order]).max() < 1e-5
-    some = [0, 1, LARGEST_BATCH - 1, LARGEST_BATCH, len(crops) - 1]
+    some = [0, 1, MAX_BATCH - 1, MAX_BATCH, len(crops) - 1]
     alone = np.concatenate([classifier.predict(crops[index : index + 1], labels) for index in some])
     assert np.abs(alone - batch[some]).max() < 1e-5
 
@@ -198,37 +198,37 @@ def test_several_threads_share_a_classifier(classifier, crops):
     assert np.array_equal(np.concatenate(together), np.concatenate([classifier.predict(part) for part in parts]))
 
 
-# -- several heads, one answer
+# -- fusion of several heads
 
 
-def restated(card, logits, answer):
-    """``blend`` again, number by number."""
+def restated(card, logits, fused):
+    """``fuse`` again, number by number."""
     rows = []
     for row in range(len(logits[card.heads[0].name])):
-        logarithms = dict(zip(answer.labels, answer.offsets or [0.0] * len(answer.labels), strict=True))
-        for name, weight in answer.weights:
+        logarithms = dict(zip(fused.labels, fused.offsets or [0.0] * len(fused.labels), strict=True))
+        for name, weight in fused.weights:
             head = card.head(name)
             powers = {
                 label: math.exp(float(value) / head.temperature)
                 for label, value in zip(head.labels, logits[name][row], strict=True)
             }
-            total = sum(powers[label] for label in answer.labels)
-            for label in answer.labels:
+            total = sum(powers[label] for label in fused.labels)
+            for label in fused.labels:
                 logarithms[label] += weight * math.log(powers[label] / total)
-        powers = [math.exp(logarithms[label] / answer.temperature) for label in answer.labels]
+        powers = [math.exp(logarithms[label] / fused.temperature) for label in fused.labels]
         rows.append([power / sum(powers) for power in powers])
     return np.array(rows)
 
 
 @pytest.mark.parametrize("seed", range(5))
-def test_the_answer_is_the_weighted_geometric_mean_of_the_heads(seed):
+def test_the_fused_output_is_the_weighted_geometric_mean_of_the_heads(seed):
     logits = random_logits(seed=seed)
-    expected = restated(CARD, logits, CARD.answer)
-    assert blend(CARD, logits, CARD.answer) == pytest.approx(expected, abs=1e-6)
-    assert np.array_equal(read_logits(CARD, logits), blend(CARD, logits, CARD.answer))
+    expected = restated(CARD, logits, CARD.fused)
+    assert fuse(CARD, logits, CARD.fused) == pytest.approx(expected, abs=1e-6)
+    assert np.array_equal(probabilities_of(CARD, logits), fuse(CARD, logits, CARD.fused))
 
 
-def test_the_shipped_answer_is_the_mean_of_the_shipped_heads(classifier, crops):
+def test_the_shipped_fused_output_is_the_mean_of_the_shipped_heads(classifier, crops):
     logits, mirrored = (classifier.logits(some) for some in (crops[:30], crops[:30, :, ::-1]))
     logits = {head: (rows + mirrored[head]) / 2 for head, rows in logits.items()}
     assert classifier.predict(crops[:30]) == pytest.approx(
@@ -236,26 +236,28 @@ def test_the_shipped_answer_is_the_mean_of_the_shipped_heads(classifier, crops):
     )
 
 
-def test_a_head_is_read_at_its_own_temperature_scales_and_offsets():
+def test_a_head_has_its_own_temperature_scales_and_offsets():
     logits, gates = random_logits(), CARD.heads[1]
     own = logits["gates"].astype(np.float64)
     powers = np.exp(((own - own.mean(axis=1, keepdims=True)) * gates.scales + gates.offsets) / 0.6)
-    assert read_logits(CARD, logits, "gates") == pytest.approx(powers / powers.sum(axis=1, keepdims=True), abs=1e-6)
+    assert probabilities_of(CARD, logits, "gates") == pytest.approx(
+        powers / powers.sum(axis=1, keepdims=True), abs=1e-6
+    )
 
 
-def test_the_answer_knows_no_scales_and_offsets_of_its_heads():
+def test_the_fused_output_ignores_scales_and_offsets_of_its_heads():
     logits = random_logits()
     plain = dataclasses.replace(CARD, heads=(CARD.heads[0], dataclasses.replace(CARD.heads[1], offsets=(), scales=())))
-    assert np.array_equal(read_logits(plain, logits), read_logits(CARD, logits))
+    assert np.array_equal(probabilities_of(plain, logits), probabilities_of(CARD, logits))
 
 
 @pytest.mark.parametrize(("weights", "head"), [((1.0, 0.0), "doors"), ((0.0, 1.0), "gates")])
-def test_a_head_without_weight_has_no_say(weights, head):
-    answer = FusedOutput(("open", "shut"), tuple(zip(("doors", "gates"), weights, strict=True)))
+def test_a_head_of_weight_zero_has_no_influence(weights, head):
+    fused = FusedOutput(("open", "shut"), tuple(zip(("doors", "gates"), weights, strict=True)))
     logits = random_logits()
     other = {name: values if name == head else -values for name, values in logits.items()}
-    assert np.array_equal(blend(CARD, logits, answer), blend(CARD, other, answer))
-    assert not np.array_equal(blend(CARD, logits, answer), blend(CARD, {**logits, head: -logits[head]}, answer))
+    assert np.array_equal(fuse(CARD, logits, fused), fuse(CARD, other, fused))
+    assert not np.array_equal(fuse(CARD, logits, fused), fuse(CARD, {**logits, head: -logits[head]}, fused))
 
 
 # -- what is no model of mien's
@@ -268,16 +270,16 @@ def test_a_head_without_weight_has_no_say(weights, head):
         ({"widths": (3, 2)}, r"finite float32 \(2, 2\) from the head 'doors'; received .* shape \(2, 3\)"),
         ({"widths": (2,)}, "an output for each of the 2 heads in the model's card; received 1"),
         ({"widths": (2, 3, 1)}, "an output for each of the 2 heads in the model's card; received 3"),
-        ({"size": 9}, r"a graph that reads an array of uint8 with shape \(2, 8, 8, 1\)"),
-        ({"kind": "FLOAT"}, "a graph that reads an array of uint8"),
-        ({"batch": 1}, "a graph that reads an array of uint8"),
+        ({"size": 9}, r"a graph that takes an array of uint8 with shape \(2, 8, 8, 1\)"),
+        ({"kind": "FLOAT"}, "a graph that takes an array of uint8"),
+        ({"batch": 1}, "a graph that takes an array of uint8"),
         ({"out": "DOUBLE"}, "finite float32 .* received an array of float64"),
         ({"weight": math.nan}, "finite float32 .* or values not finite"),
         ({"weight": math.inf}, "finite float32 .* or values not finite"),
     ],
     ids=str,
 )
-def test_a_graph_that_is_not_what_its_card_says_is_refused_when_it_is_loaded(onnx, graph, message):
+def test_a_graph_that_contradicts_its_card_is_refused_on_loading(onnx, graph, message):
     with pytest.raises(ModelError, match=message):
         Classifier(sealed(onnx, **graph))
 

@@ -1,4 +1,4 @@
-"""Face crops are cut as training cuts them: where, how large, in what colour, and beyond the frame."""
+"""Face crops: position, size, colour, rotation, and the area beyond the frame."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def ramp(height: int, width: int) -> np.ndarray:
 
 
 @pytest.mark.parametrize("pixels", [48, 96, 144, 60, 77, 200])
-def test_a_shrunk_crop_is_opencv_s_area_mean(pixels):
+def test_a_reduced_crop_is_opencv_s_area_mean(pixels):
     frame = noise(220, 220)
     expected = cv2.resize(frame[5 : 5 + pixels, 9 : 9 + pixels], (48, 48), interpolation=cv2.INTER_AREA)
     face_crop = crop(frame, square(9, 5, pixels), PLAIN, 48, 3)
@@ -97,7 +97,7 @@ def test_grey_comes_before_the_size():
     assert np.abs(crop(frame, square(0, 0, 96), PLAIN, 48, 1)[:, :, 0].astype(int) - expected).max() <= 1
 
 
-def test_the_frame_s_edge_goes_on_outside():
+def test_the_frame_s_edge_is_replicated_outside():
     frame = noise(50, 60)
     padded = cv2.copyMakeBorder(frame, 40, 40, 40, 40, cv2.BORDER_REPLICATE)
     for left, top in ((-20, -10), (30, 25), (-30, 30), (45, -25)):
@@ -148,7 +148,7 @@ def rolled(centre: tuple[float, float], degrees: float, reach: float) -> Landmar
 
 
 @pytest.mark.parametrize("degrees", [-60.0, -25.0, 25.0, 60.0])
-def test_a_rolled_face_is_turned_upright_about_the_box_s_centre(degrees):
+def test_a_rolled_face_is_rotated_upright_about_the_box_s_centre(degrees):
     frame = astronaut()
     face = square(170, 60, 110)
     x, y = face.box.centre

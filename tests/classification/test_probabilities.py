@@ -46,19 +46,19 @@ def test_softmax_refuses_a_temperature_that_divides_nothing(temperature):
 
 
 @pytest.mark.parametrize("logits", [np.zeros(3), np.zeros((2, 0)), np.array([[0.0, np.nan]]), np.array([[np.inf, 0]])])
-def test_softmax_refuses_what_is_no_logits(logits):
+def test_softmax_refuses_other_shapes_and_values_that_are_not_finite(logits):
     with pytest.raises(UsageError, match="finite logits"):
         softmax(logits)
 
 
-def test_no_rows_in_no_rows_out():
+def test_empty_input_gives_empty_output():
     none = np.zeros((0, 7), np.float32)
     assert softmax(none).shape == (0, 7)
     assert geometric_mean([(none, 0.5), (none, 0.5)]).shape == (0, 7)
     assert reorder(none, FER2013, FER2013[:3]).shape == (0, 3)
 
 
-def test_one_head_comes_back_as_it_went_in():
+def test_a_single_head_is_returned_unchanged():
     rows = distributions()
     np.testing.assert_allclose(geometric_mean([(rows, 0.3)]), rows, atol=1e-6)
 
@@ -70,14 +70,14 @@ def test_geometric_mean_by_hand():
 
 
 @given(st.integers(0, 2**32 - 1), st.lists(st.floats(0.01, 10), min_size=1, max_size=4), st.floats(0.2, 5))
-def test_geometric_mean_sums_to_one_and_knows_no_order_of_heads(seed, weights, temperature):
+def test_geometric_mean_sums_to_one_in_any_order_of_heads(seed, weights, temperature):
     parts = [(distributions(seed=seed + at, alpha=0.02), weight) for at, weight in enumerate(weights)]
     blended = geometric_mean(parts, temperature)
     assert_distribution(blended)
     np.testing.assert_allclose(geometric_mean(parts[::-1], temperature), blended, atol=1e-5)
 
 
-def test_a_head_of_weight_zero_says_nothing():
+def test_a_head_of_weight_zero_has_no_influence():
     rows, other = distributions(), np.eye(8, dtype=np.float32)[np.zeros(20, int)]
     np.testing.assert_allclose(geometric_mean([(rows, 1.0), (other, 0.0)]), rows, atol=1e-6)
 
@@ -133,7 +133,7 @@ def test_reorder_refuses_labels_that_are_not_there(from_labels, to_labels):
         reorder(distributions(labels=3), from_labels, to_labels)
 
 
-def test_offsets_move_an_answer_towards_what_is_rare():
+def test_offsets_raise_the_probability_of_rare_labels():
     rows = np.array([[0.5, 0.3, 0.2], [0.1, 0.1, 0.8]], np.float32)
     shares = np.array([0.5, 0.3, 0.2])
     even = geometric_mean([(rows, 1.0)], offsets=-np.log(shares))

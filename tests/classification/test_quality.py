@@ -1,4 +1,4 @@
-"""What may spoil a reading, and how it is told with an unsure answer."""
+"""Quality issues of face crops, and the reasons of unsure predictions."""
 
 from __future__ import annotations
 
@@ -47,5 +47,5 @@ def test_quality_issues_of_a_crop(side: float, crop: np.ndarray, found: tuple[st
         (0.5, (), ("ambiguous",)),
     ],
 )
-def test_an_unsure_answer_says_why(best: float, known: tuple[str, ...], reasons: tuple[str, ...]) -> None:
+def test_an_unsure_prediction_says_why(best: float, known: tuple[str, ...], reasons: tuple[str, ...]) -> None:
     assert Prediction(face(60), ("happy", "sad"), (best, 1 - best), 0.6, quality_issues=known).reasons == reasons

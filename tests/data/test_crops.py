@@ -11,7 +11,7 @@ from skimage.data import astronaut
 from mien.data import crops
 from mien.data import load as load_dataset
 from mien.data.crops import CROPPED, NO_FACE, SEVERAL, UNREADABLE, CropSettings, count_by_status, crop_photos
-from mien.detection import HaarDetector, WholeDetector
+from mien.detection import HaarDetector, WholeImageDetector
 from mien.errors import DatasetError, UsageError
 from mien.media.image import encode
 from mien.media.image import read as read_image
@@ -127,7 +127,7 @@ def test_the_crops_are_a_data_set(photos, cutting, tmp_path, names, splits):
     assert data.crops.shape == (2, 48, 48, 1)
 
 
-@pytest.mark.parametrize("kind", [HaarDetector, WholeDetector])
+@pytest.mark.parametrize("kind", [HaarDetector, WholeImageDetector])
 def test_the_crops_are_those_that_predict_classifies(tmp_path, classifier, kind):
     for place, frame in {"happy/a.png": PORTRAIT, "sad/b.png": PORTRAIT[:, ::-1], "sad/c.png": PORTRAIT // 2}.items():
         write_image(tmp_path / "photos" / place, frame)
@@ -240,7 +240,7 @@ def test_a_photo_that_is_mended_is_listed_once(photos, cutting, tmp_path):
         assert [line.split(",")[:2] for line in file][1:] == [["happy/a.png", CROPPED], ["happy/b.png", CROPPED]]
 
 
-@pytest.mark.parametrize("change", [{"size": 64}, {"rule": CropRule(1.1)}, {"detector": WholeDetector()}])
+@pytest.mark.parametrize("change", [{"size": 64}, {"rule": CropRule(1.1)}, {"detector": WholeImageDetector()}])
 def test_crops_cut_otherwise_are_not_mixed(photos, cutting, tmp_path, change):
     root, out = photos(**{"happy/a.png": 1}), tmp_path / "crops"
     crop_photos(root, out, cutting)

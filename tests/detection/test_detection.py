@@ -12,8 +12,8 @@ import pytest
 from skimage.data import astronaut, coffee
 
 from mien.classification.face_crop import crop
-from mien.detection import HaarDetector, OwnDetector, WholeDetector, YuNetDetector, rule_for
-from mien.detection.boxes import largest_first, overlaps, scaled, suppress
+from mien.detection import HaarDetector, MienDetector, WholeImageDetector, YuNetDetector, crop_rule_for
+from mien.detection.boxes import largest_first, non_max_suppression, resize_longest_side
 from mien.detection.grid import decode
 from mien.detection.yunet import OUTPUTS, cells_from
 from mien.errors import ImageError, ModelError
@@ -21,20 +21,20 @@ from mien.media.image import read
 from mien.models.card import CropRule
 from mien.models.store import ModelStore
 from mien.recognizer import SHIPPED_DETECTOR
-from mien.structures import Box, Face
+from mien.structures import Box, Face, box_iou
 
 SHARED = Path(__file__).resolve().parents[3] / "shared"
 YUNET = SHARED / "models" / "yunet_n_dynamic.onnx"
 ASTRONAUT = Box(178, 65, 270, 176)
 
 needs_shared = pytest.mark.skipif(not YUNET.exists(), reason="needs ../shared/data and YuNet's file")
-NAMES = ["own", "haar", pytest.param("yunet", marks=[pytest.mark.shared, needs_shared])]
+NAMES = ["mien", "haar", pytest.param("yunet", marks=[pytest.mark.shared, needs_shared])]
 
 
 @pytest.fixture(scope="module")
 def detectors():
-    own = OwnDetector(ModelStore().load(SHIPPED_DETECTOR))
-    made = {"own": own, "haar": HaarDetector(), "whole": WholeDetector()}
+    shipped = MienDetector(ModelStore().load(SHIPPED_DETECTOR))
+    made = {"mien": shipped, "haar": HaarDetector(), "whole": WholeImageDetector()}
     return made | ({"yunet": YuNetDetector(YUNET, threads=1)} if YUNET.exists() else {})
 
 
@@ -42,7 +42,7 @@ def detectors():
 
 
 @pytest.mark.parametrize(
-    ("boxes", "scores", "nested", "kept"),
+    ("boxes", "scores", "over_smaller", "kept"),
     [
         ([], [], False, []),
         ([(0, 0, 10, 10)], [0.1], False, [0]),
@@ -56,13 +56,13 @@ def detectors():
         ([(0, 0, 40, 40), (5, 5, 15, 15)], [0.5, 0.9], True, [1]),
     ],
 )
-def test_suppression_keeps_the_best_box_of_each_face(boxes, scores, nested, kept):
+def test_suppression_keeps_the_best_box_of_each_face(boxes, scores, over_smaller, kept):
     boxes, scores = np.array(boxes, np.float32).reshape(-1, 4), np.array(scores, np.float32)
-    assert suppress(boxes, scores, 0.3, nested=nested) == kept
+    assert non_max_suppression(boxes, scores, 0.3, over_smaller=over_smaller) == kept
 
 
 @pytest.mark.parametrize(
-    ("other", "nested", "share"),
+    ("other", "over_smaller", "share"),
     [
         ((0, 0, 10, 10), False, 1.0),
         ((5, 0, 15, 10), False, 1 / 3),
@@ -72,13 +72,15 @@ def test_suppression_keeps_the_best_box_of_each_face(boxes, scores, nested, kept
         ((30, 30, 40, 40), True, 0.0),
     ],
 )
-def test_overlaps(other, nested, share):
+def test_intersection_over_union(other, over_smaller, share):
     box, others = np.array((0, 0, 10, 10), np.float32), np.array([other], np.float32)
-    assert overlaps(box, others, nested=nested) == pytest.approx([share])
+    assert box_iou(box, others.T, over_smaller=over_smaller) == pytest.approx([share])
+    if not over_smaller:
+        assert Box(0, 0, 10, 10).iou(Box(*other)) == pytest.approx(share)
 
 
 @pytest.mark.parametrize(
-    ("shape", "enlarge", "small", "spans"),
+    ("shape", "max_enlargement", "resized", "pixel_size"),
     [
         ((100, 50), 1.0, (100, 50), (1.0, 1.0)),
         ((400, 200), 1.0, (100, 50), (4.0, 4.0)),
@@ -90,10 +92,10 @@ def test_overlaps(other, nested, share):
         ((80, 40), 2.0, (100, 50), (0.8, 0.8)),
     ],
 )
-def test_images_are_scaled_to_the_longest_side(shape, enlarge, small, spans):
-    image, found = scaled(np.zeros((*shape, 3), np.uint8), 100, enlarge)
-    assert image.shape == (*small, 3)
-    assert found == pytest.approx(spans)
+def test_images_are_scaled_to_the_longest_side(shape, max_enlargement, resized, pixel_size):
+    image, found = resize_longest_side(np.zeros((*shape, 3), np.uint8), 100, max_enlargement)
+    assert image.shape == (*resized, 3)
+    assert found == pytest.approx(pixel_size)
 
 
 def test_the_largest_face_comes_first():
@@ -140,7 +142,7 @@ def test_a_cell_becomes_a_box_its_landmarks_and_a_score(stride):
         (0.5, 0.5, 0.5, 0.5),
     ],
 )
-def test_a_score_is_the_root_of_both_maps_held_within_0_and_1(likely, object_, least, score):
+def test_a_score_is_the_root_of_both_maps_clipped_to_0_and_1(likely, object_, least, score):
     outputs = maps(64, 64)
     outputs["cls_16"][0, 3], outputs["obj_16"][0, 3] = likely, object_
     assert decode(cells_from(outputs)[0], 64, 64, least).scores.tolist() == pytest.approx(
@@ -249,18 +251,18 @@ def test_threads_share_a_detector(detectors, name):
 @pytest.mark.parametrize("shape", [(48, 48), (1, 1), (30, 60)])
 def test_whole_takes_the_image_as_the_face_whatever_the_card_says(shape):
     frame = np.random.default_rng(3).integers(0, 256, (*shape, 3), dtype=np.uint8)
-    detector = WholeDetector()
+    detector = WholeImageDetector()
     (face,) = detector.detect(frame)
     assert face == Face(Box(0, 0, shape[1], shape[0]))
     side = max(shape)
-    face_crop = crop(frame, face, rule_for(detector, CropRule(factor=1.3, align_beyond=5)), side, 3)
+    face_crop = crop(frame, face, crop_rule_for(detector, CropRule(factor=1.3, align_beyond=5)), side, 3)
     top, left = (side - shape[0]) // 2, (side - shape[1]) // 2
     assert np.array_equal(face_crop[top : top + shape[0], left : left + shape[1]], frame)
 
 
 def test_the_card_s_rule_holds_for_other_detectors():
     rule = CropRule(factor=1.3)
-    assert rule_for(HaarDetector(), rule) is rule
+    assert crop_rule_for(HaarDetector(), rule) is rule
 
 
 # -- real images
@@ -273,7 +275,7 @@ GROUPS = {"couple": 2, "crowd": 1, "no-faces": 0, "selfie-many-people": 5, "stag
 @pytest.mark.shared
 @needs_shared
 @pytest.mark.parametrize(("image", "faces"), GROUPS.items())
-@pytest.mark.parametrize("name", ["own", "yunet"])
+@pytest.mark.parametrize("name", ["mien", "yunet"])
 def test_every_frontal_face_of_a_group_is_found(detectors, name, image, faces):
     found = detectors[name].detect(read(SHARED / "data" / "groups" / f"{image}.jpg"))
     others = {"crowd": 3, "selfie-many-people": 2}.get(image, 0)
@@ -282,14 +284,14 @@ def test_every_frontal_face_of_a_group_is_found(detectors, name, image, faces):
 
 @pytest.mark.shared
 @needs_shared
-@pytest.mark.parametrize("name", ["own", "haar"])
+@pytest.mark.parametrize("name", ["mien", "haar"])
 def test_no_face_is_found_in_a_cartoon(detectors, name):
     assert detectors[name].detect(read(SHARED / "data" / "groups" / "no-faces.jpg")) == []
 
 
 @pytest.mark.shared
 @needs_shared
-@pytest.mark.parametrize(("name", "every", "most"), [("own", 4, 0.025), ("yunet", 4, 0.02), ("haar", 16, 0.06)])
+@pytest.mark.parametrize(("name", "every", "most"), [("mien", 4, 0.025), ("yunet", 4, 0.02), ("haar", 16, 0.06)])
 def test_close_portraits_are_seldom_missed(detectors, name, every, most):
     paths = sorted((SHARED / "data" / "photos").glob("*.jpg"))[::every]
     found = [detectors[name].detect(read(path)) for path in paths]
@@ -299,7 +301,7 @@ def test_close_portraits_are_seldom_missed(detectors, name, every, most):
 
 @pytest.mark.shared
 @needs_shared
-@pytest.mark.parametrize("other", ["own", "haar"])
+@pytest.mark.parametrize("other", ["mien", "haar"])
 def test_every_detector_frames_faces_as_yunet_does(detectors, other):
     paths = sorted((SHARED / "data" / "photos").glob("*.jpg"))[5::20]
     pairs = [[detectors[name].detect(read(path)) for name in (other, "yunet")] for path in paths]
@@ -314,7 +316,7 @@ def test_every_detector_frames_faces_as_yunet_does(detectors, other):
 @pytest.mark.parametrize("shape", [(70, 300), (333, 517), (64, 64), (900, 140)])
 def test_what_is_found_in_noise_is_defined(shape):
     """With a threshold so low that cells of noise pass for faces, some of them beyond the edge."""
-    detector = OwnDetector(ModelStore().load(SHIPPED_DETECTOR), score=0.005)
+    detector = MienDetector(ModelStore().load(SHIPPED_DETECTOR), score_threshold=0.005)
     frame = np.random.default_rng(0).integers(0, 256, (*shape, 3)).astype(np.uint8)
     faces = detector.detect(frame)
     assert faces
@@ -324,46 +326,46 @@ def test_what_is_found_in_noise_is_defined(shape):
         assert -180 <= face.landmarks.yaw <= 180
 
 
-def test_a_doubtful_face_is_looked_at_again():
-    class Doubting(OwnDetector):
-        doubtful = (0.0, 1.0)
+def test_an_uncertain_face_is_rescored():
+    class AlwaysUncertain(MienDetector):
+        uncertain_scores = (0.0, 1.0)
 
-    sure, doubting = (kind(ModelStore().load(SHIPPED_DETECTOR)) for kind in (OwnDetector, Doubting))
-    (face,), (again,) = sure.detect(astronaut()), doubting.detect(astronaut())
+    certain, uncertain = (kind(ModelStore().load(SHIPPED_DETECTOR)) for kind in (MienDetector, AlwaysUncertain))
+    (face,), (again,) = certain.detect(astronaut()), uncertain.detect(astronaut())
     assert face.box == again.box
     assert face.confidence != again.confidence
     assert again.confidence > 0.6
 
 
 @pytest.mark.parametrize(("times", "score", "kept"), [(8, 0.55, False), (8, 0.62, True), (4, 0.55, True)])
-def test_beside_a_large_face_a_tiny_one_must_be_surer(times, score, kept):
-    class Settles(OwnDetector):
-        doubtful = (0.45, 0.46)
+def test_next_to_a_large_face_a_tiny_one_needs_a_higher_score(times, score, kept):
+    class Rescoring(MienDetector):
+        uncertain_scores = (0.45, 0.46)
 
     large, tiny = Face(Box(0, 0, 200, 200), confidence=0.9), Face(Box(300, 0, 300 + 200 / times, 20), confidence=score)
-    detector = Settles(ModelStore().load(SHIPPED_DETECTOR), score=0.5)
-    settled = detector.settled(np.zeros((400, 400, 3), np.uint8), [large, tiny])
-    assert settled == ([large, tiny] if kept else [large])
-    assert detector.settled(np.zeros((400, 400, 3), np.uint8), [tiny]) == [tiny]
+    detector = Rescoring(ModelStore().load(SHIPPED_DETECTOR), score_threshold=0.5)
+    kept_faces = detector.rescore(np.zeros((400, 400, 3), np.uint8), [large, tiny])
+    assert kept_faces == ([large, tiny] if kept else [large])
+    assert detector.rescore(np.zeros((400, 400, 3), np.uint8), [tiny]) == [tiny]
 
 
-def test_a_doubtful_face_that_nothing_is_seen_of_again_goes():
-    class Forgetful(OwnDetector):
-        doubtful = (0.0, 1.0)
+def test_an_uncertain_face_that_rescoring_does_not_find_is_dropped():
+    class Forgetful(MienDetector):
+        uncertain_scores = (0.0, 1.0)
 
-        def cells(self, images):
-            cells = super().cells(images)
+        def grid_cells(self, images):
+            cells = super().grid_cells(images)
             if images.shape[1] < 256:
                 cells[..., 0] = 0.0
             return cells
 
-    assert Forgetful(ModelStore().load(SHIPPED_DETECTOR), score=0.5).detect(astronaut()) == []
+    assert Forgetful(ModelStore().load(SHIPPED_DETECTOR), score_threshold=0.5).detect(astronaut()) == []
 
 
 @pytest.mark.shared
 @needs_shared
 def test_no_face_is_found_within_a_face(detectors):
     paths = sorted((SHARED / "data" / "photos").glob("*.jpg"))[::10]
-    for faces in (detectors["own"].detect(read(path)) for path in paths):
+    for faces in (detectors["mien"].detect(read(path)) for path in paths):
         for one, other in itertools.permutations(faces, 2):
             assert one.box.intersection(other.box) <= 0.7 * one.box.area

@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from scipy.optimize import minimize, minimize_scalar
 from scipy.special import log_softmax
 
-from mien.classification.probabilities import rescaled, softmax
+from mien.classification.probabilities import softmax, vector_scaled
 from mien.errors import UsageError
 from mien.evaluation.calibration import (
     MIN_ROWS_KEPT,
@@ -131,7 +131,9 @@ def test_scales_and_offsets_never_make_answers_less_likely(seed, scale, labels, 
     targets = np.where(chance.random(rows) < wrong, chance.integers(0, labels, rows), logits.argmax(axis=1))
 
     def nll(temperature, offsets=(), scales=()):
-        return -log_softmax(rescaled(logits, offsets, scales) / temperature, axis=1)[np.arange(rows), targets].mean()
+        return -log_softmax(vector_scaled(logits, offsets, scales) / temperature, axis=1)[
+            np.arange(rows), targets
+        ].mean()
 
     assert nll(*fit_vector_scaling(logits, targets)) <= nll(fit_temperature(logits, targets)) + 1e-6
 

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from mien.data.scenes import BoxedFaces
-from mien.detection import WholeDetector
-from mien.detection.grid import Found
+from mien.detection import WholeImageDetector
+from mien.detection.grid import Detections
 from mien.evaluation.detection_metrics import DetectionMetrics, as_found, evaluate_detector, match_faces, total
 from mien.evaluation.detection_robustness import recall_curves
 from mien.structures import Box, Face
@@ -21,9 +21,9 @@ def known(*rows: tuple[tuple[float, float, float, float], float]) -> BoxedFaces:
     return BoxedFaces(boxes, np.repeat(POINTS[None], len(rows), axis=0), scores)
 
 
-def found(*rows: tuple[tuple[float, float, float, float], float], shift: float = 0.0) -> Found:
+def found(*rows: tuple[tuple[float, float, float, float], float], shift: float = 0.0) -> Detections:
     labelled = known(*rows)
-    return Found(labelled.boxes, labelled.points + np.float32(shift), labelled.scores)
+    return Detections(labelled.boxes, labelled.points + np.float32(shift), labelled.scores)
 
 
 SURE, DOUBTFUL = ((0, 0, 40, 40), 0.9), ((100, 0, 140, 40), 0.4)
@@ -75,7 +75,7 @@ def test_a_detector_is_evaluated_image_by_image():
     frame = np.zeros((50, 40, 3), np.uint8)
     told: list[float] = []
     result = evaluate_detector(
-        WholeDetector(), [(frame, known(((0, 0, 40, 50), 0.9))), (frame, known())], on_progress=told.append
+        WholeImageDetector(), [(frame, known(((0, 0, 40, 50), 0.9))), (frame, known())], on_progress=told.append
     )
     assert (result.overall.true_positives, result.overall.false_positives, result.overall.images) == (1, 1, 2)
     assert [part.true_positives for _, part in result.by_size] == [0, 1]
@@ -95,7 +95,7 @@ class Bright:
     """Finds one face, the frame, where the image is bright."""
 
     def detect(self, frame):
-        return WholeDetector().detect(frame) if frame.max() > 100 else []
+        return WholeImageDetector().detect(frame) if frame.max() > 100 else []
 
 
 def test_recall_curves():

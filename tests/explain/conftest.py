@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 from skimage.data import astronaut
 
-from mien.detection import OwnDetector
+from mien.detection import MienDetector
 from mien.explain import Occlusion
 from mien.models.store import ModelStore
 from mien.recognizer import Recognizer
@@ -18,7 +18,7 @@ def occlusion(shipped_model):
 def recognizer(occlusion, tmp_path_factory):
     """Mien's own detector, and the model that is explained."""
     store = ModelStore(cache=tmp_path_factory.mktemp("detector"))
-    return Recognizer(OwnDetector(store.load("faces")), occlusion.classifier)
+    return Recognizer(MienDetector(store.load("faces")), occlusion.classifier)
 
 
 @pytest.fixture(scope="session")

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from mien.classification.face_crop import crop, in_crop
+from mien.classification.face_crop import crop, point_in_crop
 from mien.errors import UsageError
 from mien.explain.face_parts import PARTS, part_places, parts_of
 from mien.models.card import CropRule
@@ -33,7 +33,7 @@ def test_a_point_lies_in_the_crop_where_crop_puts_it(roll, rule):
     face_crop = crop(frame, face, rule, 96, 1)[..., 0].astype(float)
     rows, columns = np.mgrid[:96, :96] + 0.5
     found = ((face_crop * columns).sum() / face_crop.sum(), (face_crop * rows).sum() / face_crop.sum())
-    assert found == pytest.approx(in_crop(Point(x, y), face, rule, 96), abs=0.3)
+    assert found == pytest.approx(point_in_crop(Point(x, y), face, rule, 96), abs=0.3)
 
 
 @pytest.mark.parametrize("roll", [0, 25, -25])
@@ -42,7 +42,7 @@ def test_landmarks_lie_in_their_parts(roll):
     places = part_places(face, rule, 48)
 
     def part_at(point):
-        x, y = in_crop(point, face, rule, 48)
+        x, y = point_in_crop(point, face, rule, 48)
         return PARTS[places[int(y), int(x)]]
 
     marks = face.landmarks

@@ -1,4 +1,4 @@
-"""Mutated images through the one door, in a process of its own so that its memory can be told apart.
+"""Fuzzes the image reader with mutated files, in a process of its own so that its memory can be measured.
 
 Run in tests as ``python -m fuzz.images COUNT [SEED]``: writes how they ended as one JSON object.
 """

@@ -1,4 +1,4 @@
-"""Mutated videos through the one door, in a process of its own: a hang ends it with the place, a crash with a signal.
+"""Fuzzes the video reader in a process of its own: a hang ends it with a traceback, a crash with a signal.
 
 Run in tests as ``python -m fuzz.videos COUNT``: writes how they ended as one JSON object.
 """
@@ -23,8 +23,8 @@ from mien.media.video import FileSource, Sampling
 from mien.media.video_writer import open_video
 from videos import swaying_face, write_frames
 
-PATIENCE = 10.0
-"""Seconds for one clip, over which it counts as hanging."""
+MAX_SECONDS = 10.0
+"""Time for one clip; longer counts as hanging."""
 
 FRAMES = 12
 
@@ -76,7 +76,7 @@ def main(count: int, seed: int) -> None:
             suffix = list(clips)[number % len(clips)]
             path = folder / f"mutated{suffix}"
             path.write_bytes(mutated(clips[suffix], random))
-            faulthandler.dump_traceback_later(PATIENCE, exit=True)
+            faulthandler.dump_traceback_later(MAX_SECONDS, exit=True)
             begun = time.monotonic()
             ends[end_of(path)] += 1
             slowest = max(slowest, time.monotonic() - begun)

@@ -7,20 +7,20 @@ import time
 
 import pytest
 
-from mien.media.files import Names, named_by_time, sha256_of, write_bytes, write_text, written_whole
+from mien.media.files import UniqueNames, atomic_write, sha256_of, timestamped_path, write_bytes, write_text
 
 
 def test_a_file_is_there_when_the_block_ends(tmp_path):
-    with written_whole(tmp_path / "deep" / "a.txt") as aside:
-        aside.write_text("whole")
+    with atomic_write(tmp_path / "deep" / "a.txt") as temporary:
+        temporary.write_text("whole")
         assert not (tmp_path / "deep" / "a.txt").exists()
     assert (tmp_path / "deep" / "a.txt").read_text() == "whole"
 
 
 def test_a_block_that_fails_leaves_the_old_file_and_no_other(tmp_path):
     write_text(tmp_path / "a.txt", "old")
-    with pytest.raises(ZeroDivisionError), written_whole(tmp_path / "a.txt") as aside:  # noqa: PT012  the block is the test
-        aside.write_text("half")
+    with pytest.raises(ZeroDivisionError), atomic_write(tmp_path / "a.txt") as temporary:  # noqa: PT012  the block is the test
+        temporary.write_text("half")
         raise ZeroDivisionError
     assert (tmp_path / "a.txt").read_text() == "old"
     assert [path.name for path in tmp_path.iterdir()] == ["a.txt"]
@@ -33,9 +33,9 @@ def test_any_name_that_the_system_takes_can_be_written(tmp_path, name):
 
 
 def test_the_temporary_name_keeps_the_suffixes_that_libraries_look_at(tmp_path):
-    with written_whole(tmp_path / "last.weights.h5") as aside:
-        assert aside.name.endswith(".weights.h5")
-        aside.write_bytes(b"")
+    with atomic_write(tmp_path / "last.weights.h5") as temporary:
+        assert temporary.name.endswith(".weights.h5")
+        temporary.write_bytes(b"")
 
 
 def test_the_rights_are_those_of_any_new_file(tmp_path):
@@ -50,17 +50,17 @@ def test_sha256(tmp_path):
 
 
 def test_names_are_numbered_where_a_disk_would_hold_two_for_one():
-    names = Names("index.html")
+    names = UniqueNames("index.html")
     wanted = ["a", "A", "a-2", "a", "index", "b"]
-    assert [names.free(stem, ".html") for stem in wanted] == [
+    assert [names.unique(stem, ".html") for stem in wanted] == [
         "a.html", "A-2.html", "a-2-2.html", "a-3.html", "index-2.html", "b.html",
     ]  # fmt: skip
-    assert names.free("a", ".png") == "a.png"
+    assert names.unique("a", ".png") == "a.png"
 
 
 def test_two_files_of_one_second_have_two_names(tmp_path, monkeypatch):
     monkeypatch.setattr(time, "strftime", lambda _: "20261121-190305")
-    first = named_by_time(tmp_path, ".png", "mien-")
+    first = timestamped_path(tmp_path, ".png", "mien-")
     assert first.name == "mien-20261121-190305.png"
     first.touch()
-    assert named_by_time(tmp_path, ".png", "mien-").name == "mien-20261121-190305-2.png"
+    assert timestamped_path(tmp_path, ".png", "mien-").name == "mien-20261121-190305-2.png"

@@ -42,7 +42,7 @@ def run(module, argument):
     return json.loads(done.stdout)
 
 
-# what comes in, and what comes out
+# sources and results
 
 
 @pytest.mark.parametrize("name", ["PNG", "BMP", "TIFF", "WEBP"])
@@ -62,7 +62,7 @@ def test_red_stays_red_and_blue_blue(name):
     assert np.abs(colour - (220, 90, 20)).max() < 6
 
 
-def test_a_frame_is_writable_and_in_one_piece(face):
+def test_a_frame_is_writable_and_contiguous(face):
     frame = read(encoded(Image.fromarray(face), "PNG"))
     assert frame.flags.writeable
     assert frame.flags.c_contiguous
@@ -181,7 +181,7 @@ def test_pixels_without_an_agreed_white_are_refused(image, words):
         read(encoded(image, "TIFF"))
 
 
-def test_a_image_larger_than_a_strip_is_whole():
+def test_an_image_larger_than_a_strip_is_complete():
     frame = np.random.default_rng(0).integers(0, 256, (700, 900, 3), np.uint8)
     assert np.array_equal(read(encode(frame, "png")), frame)
 
@@ -238,10 +238,10 @@ def test_damaged_exif_leaves_the_image_as_it_is(face, exif):
     assert np.array_equal(read(encoded(Image.fromarray(face), "PNG", exif=exif)), face)
 
 
-# what is refused
+# refused files
 
 
-STRANGERS = {
+FOREIGN_FORMATS = {
     "PostScript": b"%!PS-Adobe-3.0 EPSF-3.0\n",
     "PDF": b"%PDF-1.7\n",
     "Photoshop": b"8BPS\0\x01" + bytes(20),
@@ -256,16 +256,16 @@ STRANGERS = {
 }
 
 
-@pytest.mark.parametrize("kind", STRANGERS)
-def test_strangers_are_refused_by_name_at_every_door(kind, tmp_path):
+@pytest.mark.parametrize("kind", FOREIGN_FORMATS)
+def test_foreign_formats_are_refused_by_name_from_every_source(kind, tmp_path):
     path = tmp_path / "photo.jpg"
-    path.write_bytes(STRANGERS[kind])
-    for source in (STRANGERS[kind], path, str(path)):
+    path.write_bytes(FOREIGN_FORMATS[kind])
+    for source in (FOREIGN_FORMATS[kind], path, str(path)):
         with pytest.raises(ImageError, match=f"expected a JPEG.*received .*{kind}"):
             read(source)
 
 
-def test_what_pillow_could_open_besides_is_refused():
+def test_other_formats_of_pillow_are_refused():
     for name in ("EPS", "PPM", "TGA", "ICO", "PCX"):
         with pytest.raises(ImageError, match="expected a JPEG"):
             read(encoded(Image.new("RGB", (64, 64)), name))
@@ -273,20 +273,20 @@ def test_what_pillow_could_open_besides_is_refused():
 
 @pytest.mark.parametrize("name", FORMATS)
 @pytest.mark.parametrize("share", [0.02, 0.3, 0.6, 0.95])
-def test_a_file_cut_short_is_refused_not_half_grey(face, name, share):
+def test_a_truncated_file_is_refused_not_half_grey(face, name, share):
     whole = encoded(Image.fromarray(face), name)
     with pytest.raises(ImageError, match="bytes given"):
         read(whole[: int(len(whole) * share)])
 
 
-def test_the_message_names_the_file_what_came_and_what_to_do(face, tmp_path):
+def test_the_message_names_the_file_the_fault_and_the_remedy(face, tmp_path):
     path = tmp_path / "team.png"
     path.write_bytes(encode(face, "png")[:5000])
     with pytest.raises(ImageError, match=r"team\.png': expected a whole image; received .*\. Copy or download"):
         read(path)
 
 
-def test_missing_folder_and_empty_have_their_own_words(tmp_path):
+def test_missing_files_folders_and_empty_files_have_their_own_messages(tmp_path):
     (tmp_path / "empty.jpg").touch()
     for name, words in {"none.jpg": "no such file", "": "a folder", "empty.jpg": "an empty file"}.items():
         with pytest.raises(ImageError, match=words):
@@ -296,7 +296,7 @@ def test_missing_folder_and_empty_have_their_own_words(tmp_path):
 
 
 @pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="the superuser may read everything")
-def test_a_locked_file_has_its_own_words(face, tmp_path):
+def test_a_file_without_permission_has_its_own_message(face, tmp_path):
     write(tmp_path / "locked.png", face)
     (tmp_path / "locked.png").chmod(0)
     with pytest.raises(ImageError, match="no permission"):
@@ -349,8 +349,8 @@ def test_fifteen_bombs_and_more_are_refused_or_do_no_harm(costs):
 
 
 def test_a_bomb_costs_at_most_100_ms_and_50_mb(costs):
-    dear = {name: cost for name, cost in costs.items() if cost["ms"] > 100 or cost["memory_mb"] > 50}
-    assert dear == {}
+    costly = {name: cost for name, cost in costs.items() if cost["ms"] > 100 or cost["memory_mb"] > 50}
+    assert costly == {}
 
 
 def test_50_000_damaged_images_are_read_or_refused():
@@ -411,7 +411,7 @@ def test_a_jpeg_is_written_at_quality_92(face):
     assert encode(face, "jpg") == encoded(Image.fromarray(face), "JPEG", quality=92)
 
 
-def test_what_cant_be_written_leaves_nothing(face, tmp_path):
+def test_a_failed_write_leaves_nothing(face, tmp_path):
     for name, frame, error in [
         ("a.bmp", face, UsageError),
         ("a", face, UsageError),

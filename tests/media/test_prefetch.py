@@ -1,4 +1,4 @@
-"""Items made ahead come in order, wait in bounded number, and their thread ends with them."""
+"""Prefetched items come in order from a bounded queue, and the thread ends with them."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from mien.media.prefetch import parallel_map, prefetch
 
 
 def threads():
-    return [thread for thread in threading.enumerate() if thread.name == "mien ahead"]
+    return [thread for thread in threading.enumerate() if thread.name == "mien prefetch"]
 
 
 def test_all_items_come_in_order():
@@ -20,7 +20,7 @@ def test_all_items_come_in_order():
     assert not threads()
 
 
-def test_no_more_wait_than_may():
+def test_the_queue_is_bounded():
     made = []
 
     def make():
@@ -49,7 +49,7 @@ def test_an_error_comes_after_the_items_before_it():
     assert not threads()
 
 
-def test_the_next_item_is_made_while_one_is_used():
+def test_the_next_item_is_prefetched_while_one_is_used():
     second = threading.Event()
 
     def make():
@@ -72,7 +72,7 @@ def test_items_are_mapped_in_their_order_by_several_threads():
     assert list(parallel_map(call, range(20), 2)) == [item * item for item in range(20)]
 
 
-def test_few_items_are_mapped_before_they_are_asked_for():
+def test_few_items_are_mapped_before_they_are_consumed():
     taken = []
     squares = parallel_map(lambda item: item * item, (taken.append(item) or item for item in range(100)), 2)
     assert next(squares) == 0
@@ -80,7 +80,7 @@ def test_few_items_are_mapped_before_they_are_asked_for():
     squares.close()
 
 
-def test_what_a_call_raises_comes_where_its_result_would():
+def test_an_exception_is_raised_at_the_place_of_its_item():
     inverses = parallel_map(lambda item: 1 / item, [4, 2, 0, 1], 2)
     assert [next(inverses), next(inverses)] == [0.25, 0.5]
     with pytest.raises(ZeroDivisionError):

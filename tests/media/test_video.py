@@ -1,9 +1,8 @@
-"""Frames with their times, from a clip that was drawn, an image, and cameras that are fakes."""
+"""Frames and timestamps of drawn clips, images and damaged files."""
 
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -14,56 +13,13 @@ import pytest
 from PIL import Image
 
 from mien.errors import UsageError, VideoError
-from mien.media.video import Camera, CameraSource, FileSource, ImageSource, Sampling, cameras, open_file
-from videos import write_frames
-
-LINUX = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="only Linux says which cameras there are")
+from mien.media.video import FileSource, ImageSource, Sampling, open_file
+from videos import Capture, write_frames
 
 
 def write_clip(path):
     """Twelve frames that grow redder, ten a second."""
     return write_frames(path, [np.full((48, 64, 3), (20 * number, 0, 0), np.uint8) for number in range(12)], 10.0)
-
-
-class Capture:
-    """As much of OpenCV's ``VideoCapture`` as is asked for: some frames, then nothing."""
-
-    def __init__(self, frames=3, opens=True, known=()):
-        self.frames, self.opens, self.released, self.known = frames, opens, False, dict(known)
-
-    def __call__(self, source):
-        self.source = source
-        return self
-
-    def isOpened(self):  # noqa: N802 - OpenCV's name
-        return self.opens
-
-    def set(self, *_):
-        return True
-
-    def get(self, what):
-        return self.known.get(what, 0.0)
-
-    def read(self):
-        self.frames -= 1
-        return (True, np.full((4, 6, 3), (1, 2, 3), np.uint8)) if self.frames >= 0 else (False, None)
-
-    def grab(self):
-        self.frames -= 1
-        return self.frames >= 0
-
-    def retrieve(self):
-        return True, np.full((4, 6, 3), (1, 2, 3), np.uint8)
-
-    def release(self):
-        self.released = True
-
-
-@pytest.fixture
-def devices(tmp_path):
-    """A folder of devices with one camera."""
-    (tmp_path / "video0").touch()
-    return tmp_path
 
 
 def test_a_clip_gives_its_frames_in_order_with_their_times(tmp_path):
@@ -124,53 +80,6 @@ def test_a_clip_without_frames_is_refused(tmp_path):
         FileSource(path, Capture(frames=0)).read()
 
 
-def test_a_camera_gives_frames_as_rgb_until_it_is_lost(devices):
-    capture = Capture(frames=2)
-    camera = CameraSource(0, open_capture=capture, devices=devices)
-    first, second = camera.read(), camera.read()
-    assert capture.source == 0
-    assert (first.index, first.seconds, second.index) == (0, 0.0, 1)
-    assert second.seconds >= 0
-    assert first.image[0, 0].tolist() == [3, 2, 1]
-    with pytest.raises(VideoError, match="camera 1 stopped giving images"):
-        camera.read()
-    camera.close()
-    assert capture.released
-
-
-def test_a_camera_in_use_is_named_and_let_go(devices):
-    capture = Capture(opens=False)
-    with pytest.raises(VideoError, match="another program may be using it"):
-        CameraSource(0, open_capture=capture, devices=devices)
-    assert capture.released
-
-
-@LINUX
-def test_a_camera_that_is_not_there_is_not_opened(devices):
-    with pytest.raises(VideoError, match="there is no camera 4: plug one in"):
-        CameraSource(3, open_capture=lambda _: pytest.fail("opened"), devices=devices)
-
-
-@LINUX
-@pytest.mark.skipif(hasattr(os, "geteuid") and os.geteuid() == 0, reason="nothing is closed to root")
-def test_a_camera_that_may_not_be_used_names_the_group(devices):
-    (devices / "video0").chmod(0)
-    with pytest.raises(VideoError, match="usermod -aG video"):
-        CameraSource(0, open_capture=lambda _: pytest.fail("opened"), devices=devices)
-
-
-@LINUX
-def test_cameras_are_listed_without_opening_one(tmp_path):
-    for number, index, name in ((0, 0, "Front"), (1, 1, "Front"), (10, 0, "Second"), (2, 0, "Third")):
-        device = tmp_path / f"video{number}"
-        device.mkdir()
-        (device / "index").write_text(f"{index}\n")
-        (device / "name").write_text(f"{name}\n")
-    (tmp_path / "video3").mkdir()
-    assert cameras(tmp_path) == (Camera(0, "Front"), Camera(2, "Third"), Camera(10, "Second"))
-    assert cameras(tmp_path / "gone") == ()
-
-
 @pytest.mark.parametrize(
     ("sampling", "wanted"),
     [
@@ -212,7 +121,7 @@ def test_a_sampling_that_takes_nothing_is_refused(wrong):
 
 def test_a_file_tells_its_rate_and_length(tmp_path):
     source = FileSource(write_clip(tmp_path / "clip.avi"))
-    assert (source.rate, source.length) == (pytest.approx(10), pytest.approx(1.2))
+    assert (source.fps, source.length) == (pytest.approx(10), pytest.approx(1.2))
     source.close()
 
 

@@ -13,8 +13,8 @@ import urllib.parse
 import pytest
 
 from mien.errors import FetchError
-from mien.media.files import written_whole
-from mien.models.download import STALE_AFTER, Patience, Remote, fetch
+from mien.media.files import atomic_write
+from mien.models.download import STALE_SECONDS, Remote, Timeouts, fetch
 
 BODY = random.Random(3).randbytes(150_001)
 DIGEST = hashlib.sha256(BODY).hexdigest()
@@ -22,11 +22,11 @@ WRONG = bytes([BODY[0] ^ 1]) + BODY[1:]
 
 
 class Mirror(http.server.BaseHTTPRequestHandler):
-    """Answers each path in its own bad way; /whole is right, /cut/N closes after N bytes."""
+    """Fails in a different way on each path; /whole is right, /cut/N closes after N bytes."""
 
     def do_GET(self):
         word, _, number = self.path.strip("/").partition("/")
-        self.server.asked.append(self.path)
+        self.server.requests.append(self.path)
         if word == "redirect":
             self.send_response(302)
             self.send_header("Location", urllib.parse.unquote(number))
@@ -70,7 +70,7 @@ class Mirror(http.server.BaseHTTPRequestHandler):
 @pytest.fixture(scope="module")
 def server():
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Mirror) as server:
-        server.asked, server.sent, server.over = [], threading.Event(), threading.Event()
+        server.requests, server.sent, server.over = [], threading.Event(), threading.Event()
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
         thread.start()
         yield server
@@ -88,7 +88,7 @@ def names(folder):
     return sorted(path.name for path in folder.iterdir()) if folder.exists() else []
 
 
-def test_the_file_arrives_whole_and_alone(remote, tmp_path):
+def test_the_file_arrives_complete_and_alone(remote, tmp_path):
     seen = []
     fetch(remote("/whole"), tmp_path / "new" / "model.onnx", lambda *numbers: seen.append(numbers))
     assert (tmp_path / "new" / "model.onnx").read_bytes() == BODY
@@ -129,15 +129,15 @@ def test_a_failed_fetch_leaves_what_was_there(remote, tmp_path, path, message, b
 
 
 @pytest.mark.parametrize(
-    ("path", "patience", "message"),
+    ("path", "timeouts", "message"),
     [
-        ("/silent", Patience(silence=0.2), "timed out"),
-        ("/trickle", Patience(total=0.2), "is too slow"),
+        ("/silent", Timeouts(silence=0.2), "timed out"),
+        ("/trickle", Timeouts(total=0.2), "is too slow"),
     ],
 )
-def test_a_slow_server_is_left(remote, tmp_path, path, patience, message):
+def test_a_slow_server_is_given_up(remote, tmp_path, path, timeouts, message):
     with pytest.raises(FetchError, match=message):
-        fetch(remote(path), tmp_path / "model.onnx", patience=patience)
+        fetch(remote(path), tmp_path / "model.onnx", timeouts=timeouts)
     assert names(tmp_path) == []
 
 
@@ -151,7 +151,7 @@ def test_a_slow_server_is_left(remote, tmp_path, path, patience, message):
         "http://127.0.0.1.example.com/m",
     ],
 )
-def test_an_address_that_is_not_secure_is_refused_before_anything_is_sent(tmp_path, url):
+def test_an_insecure_address_is_refused_before_anything_is_sent(tmp_path, url):
     with pytest.raises(FetchError, match="expected an https address"):
         fetch(Remote(url, len(BODY), DIGEST), tmp_path / "model.onnx")
 
@@ -159,7 +159,7 @@ def test_an_address_that_is_not_secure_is_refused_before_anything_is_sent(tmp_pa
 @pytest.mark.parametrize(
     "url", ["https://127.0.0.1:9/m", "http://localhost:9/m", "http://[::1]:9/m", "file:///nowhere/m"]
 )
-def test_an_address_that_may_be_asked_but_does_not_answer(tmp_path, url):
+def test_an_allowed_address_that_does_not_respond(tmp_path, url):
     with pytest.raises(FetchError, match="could not be fetched"):
         fetch(Remote(url, len(BODY), DIGEST), tmp_path / "model.onnx")
 
@@ -198,25 +198,49 @@ def test_a_fetch_that_is_killed_never_leaves_a_wrong_file(server, remote, tmp_pa
     assert place.read_bytes() == BODY
 
 
-def test_leftovers_of_killed_fetches_are_swept_and_those_under_way_are_not(remote, tmp_path):
-    with written_whole(tmp_path / "model.onnx") as first, written_whole(tmp_path / "model.onnx") as second:
-        old, young = first, second
+def test_leftovers_of_killed_downloads_are_swept_and_downloads_in_progress_are_not(remote, tmp_path):
+    with atomic_write(tmp_path / "model.onnx") as first, atomic_write(tmp_path / "model.onnx") as second:
+        old, recent = first, second
     (tmp_path / "model.onnx").unlink()
     old.write_bytes(b"1")
-    young.write_bytes(b"2")
-    long_ago = time.time() - STALE_AFTER - 60
+    recent.write_bytes(b"2")
+    long_ago = time.time() - STALE_SECONDS - 60
     os.utime(old, (long_ago, long_ago))
     fetch(remote("/whole"), tmp_path / "model.onnx")
-    assert names(tmp_path) == [young.name, "model.onnx"]
+    assert names(tmp_path) == [recent.name, "model.onnx"]
 
 
-def test_a_folder_that_cannot_be_made_is_said(remote, tmp_path):
+def test_a_folder_that_cannot_be_created_is_reported(remote, tmp_path):
     (tmp_path / "file").write_bytes(b"")
     with pytest.raises(FetchError, match="could not be fetched"):
         fetch(remote("/whole"), tmp_path / "file" / "model.onnx")
 
 
-def test_a_proxy_of_the_environment_is_not_asked_for_this_machine(remote, tmp_path, monkeypatch):
+def test_a_proxy_of_the_environment_is_not_used_for_this_machine(remote, tmp_path, monkeypatch):
     monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")
     fetch(remote("/whole"), tmp_path / "model.onnx")
     assert (tmp_path / "model.onnx").read_bytes() == BODY
+
+
+def test_nothing_is_printed_and_pooch_s_logger_is_left_as_it_was(remote, tmp_path, capfd):
+    import pooch
+
+    before = pooch.get_logger().level
+    fetch(remote("/whole"), tmp_path / "model.onnx")
+    assert pooch.get_logger().level == before
+    assert capfd.readouterr() == ("", "")
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="kill -9 needs a POSIX system")
+def test_the_leftovers_of_a_killed_download_are_swept_by_a_later_one(server, remote, tmp_path):
+    place, slow = tmp_path / "model.onnx", remote("/trickle")
+    server.sent.clear()
+    process = subprocess.Popen([sys.executable, "-c", FETCH, slow.url, str(slow.size), slow.sha256, str(place)])
+    assert server.sent.wait(60)
+    process.kill()
+    process.wait()
+    (leftover,) = tmp_path.iterdir()
+    long_ago = time.time() - STALE_SECONDS - 60
+    os.utime(leftover, (long_ago, long_ago))
+    fetch(remote("/whole"), place)
+    assert names(tmp_path) == ["model.onnx"]

@@ -101,7 +101,7 @@ def test_the_payload_would_have_run(tmp_path):
         ("external data, padded length", "points to data in other files"),
     ],
 )
-def test_the_refusal_says_what_came(tmp_path, kind, message):
+def test_the_error_names_the_kind_of_file(tmp_path, kind, message):
     with pytest.raises(ModelError, match=message):
         check_onnx(POISON[kind](tmp_path / "ran"))
 
@@ -127,7 +127,7 @@ def test_external_data_as_the_onnx_package_writes_it_is_refused(tmp_path):
 
 
 @pytest.mark.parametrize("name", ["absent.onnx", "folder"])
-def test_a_path_without_a_file_is_said(tmp_path, name):
+def test_a_path_without_a_file_is_reported(tmp_path, name):
     (tmp_path / "folder").mkdir()
     with pytest.raises(ModelError, match="there is none at"):
         read_onnx(tmp_path / name)

@@ -1,4 +1,4 @@
-"""The shipped model keeps its promises, on FER2013's PublicTest and on real photos through the whole chain."""
+"""The shipped models reach the scores of their cards on FER2013's PublicTest and classify real photos."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def public_test(shared):
         ("large-int8", "ferplus", 0.88, 0.69),
     ],
 )
-def test_it_reads_public_test_as_its_card_tells(store, public_test, model, labels, accuracy, macro_f1):
+def test_public_test_gives_the_scores_of_the_card(store, public_test, model, labels, accuracy, macro_f1):
     classifier = Classifier(store.load(model))
     metrics = evaluate_crops(classifier, public_test, labels).metrics
     assert metrics.accuracy >= accuracy
@@ -59,7 +59,7 @@ def test_it_reads_public_test_as_its_card_tells(store, public_test, model, label
 
 
 @pytest.mark.parametrize(("name", "missed"), [("auto", 0.025), ("haar", 0.06), ("yunet", 0.02)])
-def test_it_reads_photos_through_the_whole_chain(classifier, shared, store, name, missed):
+def test_photos_through_the_whole_pipeline(classifier, shared, store, name, missed):
     """Disgust is left out: the labels of those photos are not to be trusted."""
     store.add(shared / "models" / "yunet_n_dynamic.onnx")
     found = folders.read_photos(shared / "data" / "photos")

@@ -237,7 +237,7 @@ class TestAdd:
         assert store.entries()[2:] == (entry,)
         assert names(house / "cache") == sorted(["added.json", entry.file])
 
-    def test_a_package_is_taken_by_its_hash_alone(self, store, house):
+    def test_a_package_is_recognised_by_its_hash_alone(self, store, house):
         package = dataclasses.replace(entry_of("web", OTHER), kind="package", file="web-1.0.tgz")
         (house / "shipped" / MANIFEST).write_text(to_json([package]))
         store = ModelStore(house / "shipped", house / "cache")
@@ -283,7 +283,7 @@ class TestAdd:
         with pytest.raises(ModelError, match="onnxruntime can load"):
             store.add(written(house / "own.onnx", fake))
 
-    def test_a_torn_list_of_added_models_is_said_and_hides_no_shipped_model(self, store, house):
+    def test_a_damaged_list_of_added_models_is_reported_and_hides_no_shipped_model(self, store, house):
         entry = store.add(written(house / "own.onnx", model_of(card())))
         listing = house / "cache" / "added.json"
         listing.write_text(listing.read_text()[:50])
@@ -309,7 +309,7 @@ class TestAdd:
         assert later.load("later") == CONTENT
         assert len(later.entries()) == 1
 
-    def test_a_cache_that_cannot_be_written_is_said(self, house):
+    def test_a_cache_that_cannot_be_written_is_reported(self, house):
         store = ModelStore(house / "shipped", written(house / "file", b"") / "cache")
         with pytest.raises(ModelError, match=r"can't be written.*MIEN_CACHE"):
             store.add(house / "shipped" / "near.onnx")
@@ -358,7 +358,7 @@ def test_describe_gives_the_entry_of_a_manifest(house):
     "values",
     [{"kind": "toy"}, {"size": 0}, {"size": 10**12}, {"sha256": "abc"}, {"sha256": "A" * 64}, {"file": "a/b.onnx"}],
 )
-def test_an_entry_that_no_file_could_meet_is_refused(values):
+def test_an_impossible_entry_is_refused(values):
     with pytest.raises(ModelError, match="expected a"):
         dataclasses.replace(entry_of("near", CONTENT), **values)
 

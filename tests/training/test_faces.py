@@ -20,8 +20,8 @@ from skimage.data import astronaut
 from drawn_scenes import faces, write_scenes
 from mien.data import Dataset, scenes
 from mien.data.dataset import truth_of_words
-from mien.detection.grid import CELL, STRIDES, corners_of, decode
-from mien.detection.mien_detector import OwnDetector
+from mien.detection.grid import CELL_VALUES, STRIDES, cell_corners, decode
+from mien.detection.mien_detector import MienDetector
 from mien.errors import ModelError
 from mien.models.store import ModelStore
 from mien.training.architectures.complexity import multiply_adds
@@ -61,7 +61,7 @@ def test_the_network_is_within_its_budget() -> None:
 @pytest.mark.parametrize("size", [(32, 32), (64, 96), (160, 32)])
 def test_it_takes_any_size_that_is_a_multiple_of_32(size: tuple[int, int]) -> None:
     cells = face_detector().predict_on_batch(np.zeros((2, *size, 3), np.uint8))[CELLS]
-    assert cells.shape == (2, sum((size[0] // stride) * (size[1] // stride) for stride in STRIDES), CELL)
+    assert cells.shape == (2, sum((size[0] // stride) * (size[1] // stride) for stride in STRIDES), CELL_VALUES)
 
 
 @pytest.mark.parametrize(("side", "strides"), [(20, [8]), (34, [8, 16]), (60, [16]), (90, [16, 32]), (150, [32])])
@@ -96,8 +96,8 @@ def test_nobody_learns_from_what_may_be_a_face(known: BoxedFaces) -> None:
 
 def said_by_a_teacher(*seen: tuple[int, float, BoxedFaces]) -> np.ndarray:
     """Cells of a teacher that sees faces at a row of the cells each, with a score each."""
-    trained = np.zeros((CELLS_OF_256, CELL), np.float32)
-    corners, strides = corners_of(256, 256)
+    trained = np.zeros((CELLS_OF_256, CELL_VALUES), np.float32)
+    corners, strides = cell_corners(256, 256)
     for row, score, face in seen:
         trained[row, 0] = score
         box, stride = face.boxes[0], strides[row]
@@ -157,7 +157,7 @@ def test_the_teacher_sees_the_image_before_it_is_spoilt(drawn: scenes.Scenes) ->
     class Teacher:
         seen: ClassVar[list[np.ndarray]] = []
 
-        def cells(self, images: np.ndarray) -> np.ndarray:
+        def grid_cells(self, images: np.ndarray) -> np.ndarray:
             self.seen.append(images)
             return np.stack([said_by_a_teacher((MIDDLE, 0.15, FACE))] * len(images))
 
@@ -171,7 +171,7 @@ def test_the_teacher_sees_the_image_before_it_is_spoilt(drawn: scenes.Scenes) ->
 def test_the_loss_is_none_where_all_is_right_and_grows_with_each_error() -> None:
     targets = targets_of(faces((100, 100, 150, 150)), 256)[None]
     learnt = targets[0, :, LEARNT] > 0
-    right = np.zeros((1, CELLS_OF_256, CELL), np.float32)
+    right = np.zeros((1, CELLS_OF_256, CELL_VALUES), np.float32)
     right[..., 0] = np.where(learnt, np.log(0.9 / 0.1), -20)
     right[..., 1:] = targets[..., 3:]
 
@@ -242,7 +242,7 @@ def test_crops_are_kept_that_the_teacher_is_sure_of_with_the_face_that_it_sees()
     crops = np.stack([face, np.full_like(face, 90), face])
     splits = np.array(["Training", "Training", "PublicTest"])
     data = Dataset("made", crops, (truth_of_words(["happy"] * 3),), splits, np.array(["1", "2", "3"]), "0" * 64)
-    ((crop, known),) = boxed_crops(data, OwnDetector(ModelStore().load("faces")))
+    ((crop, known),) = boxed_crops(data, MienDetector(ModelStore().load("faces")))
     assert (crop.shape, crop.dtype) == ((48, 48, 1), np.uint8)
     (box,) = known.boxes
     assert ((box[2:] - box[:2]) > 20).all()
@@ -265,7 +265,7 @@ def test_a_run_ends_in_a_detector_that_can_be_used(drawn: scenes.Scenes, tmp_pat
     assert again.history == done.history
 
     card = export_detector(done.model, *halves, config, tmp_path / "run" / MODEL)
-    detector = OwnDetector(ModelStore().load(tmp_path / "run" / MODEL))
+    detector = MienDetector(ModelStore().load(tmp_path / "run" / MODEL))
     assert detector.card == card
     assert "drawn" not in card.name
     assert isinstance(detector.detect(drawn.images[1][0]), list)
@@ -279,4 +279,4 @@ def test_a_run_ends_in_a_detector_that_can_be_used(drawn: scenes.Scenes, tmp_pat
 
 def test_a_classifier_is_no_detector(shipped_model: bytes) -> None:
     with pytest.raises(ModelError, match="expected a model card"):
-        OwnDetector(shipped_model)
+        MienDetector(shipped_model)

@@ -13,7 +13,7 @@ import onnx
 from skimage.data import astronaut
 from tasks_drawn import one_hot
 
-from mien.classification.classifier import Classifier, read_logits
+from mien.classification.classifier import Classifier, probabilities_of
 from mien.data import load
 from mien.data.dataset import PUBLIC_TEST, TRAINING, Dataset, Truth
 from mien.errors import ModelError, TrainingError
@@ -121,7 +121,7 @@ def test_what_passes_is_written_and_used_as_any_model(
     assert path.stat().st_size < 0.4 * 4_622_752
     # by one card: each has a calibration of its own, fitted on few images here
     rows, same = int8.logits(validation.crops), classifier.logits(validation.crops)
-    told, wanted = (read_logits(classifier.card, logits).argmax(axis=1) for logits in (rows, same))
+    told, wanted = (probabilities_of(classifier.card, logits).argmax(axis=1) for logits in (rows, same))
     assert (told == wanted).mean() > 0.97
     assert int8.predict(validation.crops).shape == (len(validation), 7)
 

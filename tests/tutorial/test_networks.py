@@ -12,7 +12,7 @@ pytest.importorskip("keras", reason="needs Keras and a backend: pip install 'mie
 
 import keras
 
-from mien.classification.classifier import Classifier, read_logits
+from mien.classification.classifier import Classifier, probabilities_of
 from mien.data.dataset import PUBLIC_TEST
 from mien.errors import TrainingError, UsageError
 from mien.explain.differentiation import gradient
@@ -71,7 +71,7 @@ def test_a_gradient_is_that_of_calculus():
 def test_log_odds_are_those_that_users_are_told(blend, labels):
     logits = {name: array_of(rows) for name, rows in blend.model(np.stack([crop(1), crop(2)])).items()}
     expected = log_odds(blend.card, logits, labels, 1)
-    told = read_logits(blend.card, logits, labels)[:, 1].astype(float)
+    told = probabilities_of(blend.card, logits, labels)[:, 1].astype(float)
     np.testing.assert_allclose(expected, np.log(told / (1 - told)), atol=1e-4)
     tensors = {name: keras.ops.convert_to_tensor(rows) for name, rows in logits.items()}
     np.testing.assert_allclose(array_of(log_odds_of_logits(blend.card, tensors, labels, 1)), expected, atol=1e-4)

@@ -15,7 +15,7 @@ from mien.batch.local_engine import run_local
 from mien.batch.plan import PartsFolder
 from mien.batch.ray_engine import run_on_ray
 from mien.errors import UsageError
-from mien.media.files import written_whole
+from mien.media.files import atomic_write
 from mien.outputs import from_dict, open_csv, open_parquet
 
 if TYPE_CHECKING:
@@ -102,7 +102,7 @@ def _write_table(folder: PartsFolder, table: Path, labels: Sequence[str]) -> int
     """Writes the table of all shards; the number of images with an error."""
     failed = 0
     if table.suffix.lower() == ".jsonl":
-        with written_whole(table) as temporary, temporary.open("w", encoding="utf-8", newline="\n") as file:
+        with atomic_write(table) as temporary, temporary.open("w", encoding="utf-8", newline="\n") as file:
             for line in folder.lines():
                 failed += json.loads(line)["error"] is not None
                 file.write(line)

@@ -1,4 +1,4 @@
-"""From a frame and a face to a face crop: one way, in training, evaluation and use alike."""
+"""Crops faces from frames: the same code for training, evaluation and inference."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ if TYPE_CHECKING:
     from mien.models.card import CropRule
     from mien.structures import Crops, Face, Frame
 
-# pixels averaged into one pixel of a face crop, along a side, before the image is halved first to save memory
-FINEST = 16
+MAX_OVERSAMPLING = 16
+"""Pixels averaged into one of a face crop along a side; larger faces are reduced first, to save memory."""
 
 
 class _Cut(NamedTuple):
-    """A part of the frame (height, width, channels), and where the square to cut starts in it and how long it is."""
+    """A part of the frame (height, width, channels), and the square to crop: its offset and size in that part."""
 
     image: npt.NDArray[np.uint8]
     left: float
@@ -33,7 +33,11 @@ class _Cut(NamedTuple):
 
 
 def crop_faces(frame: Frame, faces: Sequence[Face], rule: CropRule, size: int, channels: int) -> Crops:
-    """The face crops of the faces of one frame, each as ``crop`` cuts it: uint8 (count, size, size, channels)."""
+    """Crops all faces of one frame; see ``crop``.
+
+    Returns:
+        uint8 (count, size, size, channels), in the order of the faces.
+    """
     crops = np.empty((len(faces), size, size, channels), np.uint8)
     for index, face in enumerate(faces):
         crops[index] = crop(frame, face, rule, size, channels)
@@ -41,15 +45,15 @@ def crop_faces(frame: Frame, faces: Sequence[Face], rule: CropRule, size: int, c
 
 
 def crop(frame: Frame, face: Face, rule: CropRule, size: int, channels: int) -> npt.NDArray[np.uint8]:
-    """The square around a face, ``rule.factor`` times the longer side of its box, resampled to a face crop.
+    """Crops the square around a face, with a side of ``rule.factor`` times the longer side of its box.
 
-    Its centre is the box's to a fraction of a pixel. Each pixel of the face crop is the mean over its area, or a
-    bilinear value where the face crop is the larger. Beyond the frame the frame's edge is repeated. Grey is the luma
-    of ITU-R BT.601 and is taken before the size changes.
+    The square has the centre of the box, at subpixel accuracy. Reduced pixels are the mean over their area, enlarged
+    ones are interpolated linearly. Beyond the frame its edge is replicated. Grey is the luma of ITU-R BT.601, computed
+    before resizing.
 
     Args:
         frame: uint8 (height, width, 3), RGB.
-        face: the face; turned upright about its box's centre if it rolls more than ``rule.align_beyond`` degrees.
+        face: the face; rotated upright about its box's centre if it rolls more than ``rule.align_beyond`` degrees.
         rule: from the model's card.
         size: side of the face crop in pixels.
         channels: 1 (grey) or 3 (RGB).
@@ -59,6 +63,15 @@ def crop(frame: Frame, face: Face, rule: CropRule, size: int, channels: int) -> 
 
     Raises:
         UsageError: channels is neither 1 nor 3.
+
+    Example:
+        >>> import numpy as np
+        >>> from mien.classification.face_crop import crop
+        >>> from mien.models.card import CropRule
+        >>> from mien.structures import Box, Face
+        >>> frame = np.zeros((240, 320, 3), np.uint8)
+        >>> crop(frame, Face(Box(100, 80, 180, 170)), CropRule(factor=1.2), size=48, channels=1).shape
+        (48, 48, 1)
     """
     if channels not in (1, 3):
         raise UsageError(f"expected face crops of 1 (grey) or 3 (RGB) channels; received {channels}")
@@ -67,27 +80,26 @@ def crop(frame: Frame, face: Face, rule: CropRule, size: int, channels: int) -> 
     cut = _cut(frame, face.box.centre, side, margin=1.0 if roll is None else 1.0 + side / 4)
     if channels == 1:
         cut = cut._replace(image=np.atleast_3d(cv2.cvtColor(cut.image, cv2.COLOR_RGB2GRAY)))
-    cut = _shrunk(cut, FINEST * size)
+    cut = _reduced(cut, MAX_OVERSAMPLING * size)
     if roll is not None:
-        cut = _turned(cut, roll, FINEST * size)
+        cut = _upright(cut, roll, MAX_OVERSAMPLING * size)
     return _resampled(cut, size)
 
 
-def in_crop(point: Point, face: Face, rule: CropRule, size: int) -> Point:
-    """Where a point of the frame lies in the face crop, in its pixels; it may lie outside.
+def point_in_crop(point: Point, face: Face, rule: CropRule, size: int) -> Point:
+    """Maps a point of the frame to pixels of the face crop; it may lie outside.
 
     Args:
         point: in pixels of the frame.
-        face: whose face crop it is.
+        face: the face that was cropped.
         rule: from the model's card.
         size: side of the face crop in pixels.
     """
-    turn = math.radians(_roll_to_undo(face, rule) or 0.0)
+    angle = math.radians(_roll_to_undo(face, rule) or 0.0)
     x, y = point.x - face.box.centre[0], point.y - face.box.centre[1]
-    across = math.cos(turn) * x + math.sin(turn) * y
-    down = math.cos(turn) * y - math.sin(turn) * x
+    x, y = math.cos(angle) * x + math.sin(angle) * y, math.cos(angle) * y - math.sin(angle) * x
     scale = size / (rule.factor * face.box.side)
-    return Point(size / 2 + scale * across, size / 2 + scale * down)
+    return Point(size / 2 + scale * x, size / 2 + scale * y)
 
 
 def _roll_to_undo(face: Face, rule: CropRule) -> float | None:
@@ -97,7 +109,7 @@ def _roll_to_undo(face: Face, rule: CropRule) -> float | None:
 
 
 def _cut(frame: Frame, centre: tuple[float, float], side: float, margin: float) -> _Cut:
-    """The pixels of the frame that the square and a margin touch: at least one, even far outside."""
+    """The part of the frame that the square and a margin touch: at least one pixel, even far outside."""
     left, top = centre[0] - side / 2, centre[1] - side / 2
     height, width = frame.shape[:2]
     first_x, last_x = _touched(left - margin, left + side + margin, width)
@@ -110,8 +122,8 @@ def _touched(start: float, end: float, length: int) -> tuple[int, int]:
     return first, math.ceil(min(max(end, first + 1), length))
 
 
-def _shrunk(cut: _Cut, longest: int) -> _Cut:
-    """The same with its longest side within a bound, so that a face of a poster needs no more memory than others."""
+def _reduced(cut: _Cut, longest: int) -> _Cut:
+    """Reduces the part to a longest side, so that the face of a poster needs no more memory than others."""
     height, width = cut.image.shape[:2]
     scale = longest / max(height, width)
     if scale >= 1:
@@ -122,8 +134,8 @@ def _shrunk(cut: _Cut, longest: int) -> _Cut:
     return _Cut(image.astype(np.uint8, copy=False), cut.left * x, cut.top * y, cut.width * x, cut.height * y)
 
 
-def _turned(cut: _Cut, degrees: float, longest: int) -> _Cut:
-    """The square itself, its content turned back by a roll about its centre."""
+def _upright(cut: _Cut, degrees: float, longest: int) -> _Cut:
+    """The square itself, rotated about its centre to undo a roll."""
     pixels = min(math.ceil(max(cut.width, cut.height)), longest)
     steps = (np.arange(pixels, dtype=np.float64) + 0.5) / pixels - 0.5
     across, down = steps[None, :] * cut.width, steps[:, None] * cut.height
@@ -139,22 +151,22 @@ def _turned(cut: _Cut, degrees: float, longest: int) -> _Cut:
 
 def _resampled(cut: _Cut, size: int) -> npt.NDArray[np.uint8]:
     height, width, channels = cut.image.shape
-    down = _shares(cut.top, cut.height / size, size, height)
-    across = _shares(cut.left, cut.width / size, size, width)
-    rows = (down @ cut.image.reshape(height, width * channels)).reshape(size, width, channels)
-    return np.rint(across @ rows).clip(0, 255).astype(np.uint8)
+    rows = _weights(cut.top, cut.height / size, size, height)
+    columns = _weights(cut.left, cut.width / size, size, width)
+    reduced = (rows @ cut.image.reshape(height, width * channels)).reshape(size, width, channels)
+    return np.rint(columns @ reduced).clip(0, 255).astype(np.uint8)
 
 
-def _shares(start: float, step: float, size: int, length: int) -> npt.NDArray[np.float32]:
-    """How much each pixel of a line contributes to each pixel of a face crop, (size, length); rows sum to 1.
+def _weights(start: float, step: float, size: int, length: int) -> npt.NDArray[np.float32]:
+    """The weight of each pixel of a line in each pixel of a face crop, (size, length); rows sum to 1.
 
-    A face crop's pixel spans ``step`` pixels of the line, but never less than one: that is the mean over an area when
-    shrinking and linear interpolation when enlarging. The first and last pixels of the line go on for ever.
+    A pixel of the face crop spans ``step`` pixels of the line, but at least one: the mean over an area when reducing,
+    linear interpolation when enlarging. The first and last pixels of the line extend to infinity.
     """
     centres = start + (np.arange(size)[:, None] + 0.5) * step
     reach = max(step, 1.0) / 2
-    begins, ends = np.arange(length, dtype=np.float64), np.arange(1, length + 1, dtype=np.float64)
-    begins[0], ends[-1] = -np.inf, np.inf
-    shared = np.minimum(ends, centres + reach) - np.maximum(begins, centres - reach)
-    shares: npt.NDArray[np.float32] = (shared.clip(0) / (2 * reach)).astype(np.float32)
-    return shares
+    starts, ends = np.arange(length, dtype=np.float64), np.arange(1, length + 1, dtype=np.float64)
+    starts[0], ends[-1] = -np.inf, np.inf
+    shared = np.minimum(ends, centres + reach) - np.maximum(starts, centres - reach)
+    weights: npt.NDArray[np.float32] = (shared.clip(0) / (2 * reach)).astype(np.float32)
+    return weights

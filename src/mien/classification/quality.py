@@ -1,9 +1,8 @@
-"""What may spoil the reading of a face: too few pixels, blur, darkness. They explain an unsure answer; blur makes one.
+"""Quality issues of a face: too few pixels, blur, darkness. All explain an unsure prediction; blur makes it unsure.
 
-Of the accuracy on FER2013's PublicTest (the answer; ``mien bench robustness``) 20 pixels cost 0.06, 16 pixels 0.12, a
-blur of 2 pixels in 48 0.18; darkness alone costs nothing, but noise comes with it. Of the answers there whose
-probability is sure 0.09 are wrong, after a blur of 1 pixel 0.11, of 1.5 pixels 0.15, of 2 pixels 0.26, of 3 pixels
-0.52.
+On FER2013's PublicTest (fused output; ``mien bench robustness``) a face of 20 pixels costs 0.06 of accuracy, 16 pixels
+0.12, and a blur of 2 pixels in 48 0.18; darkness alone costs nothing, but noise comes with it. Of the confident
+predictions 0.09 are wrong; after a blur of 1 pixel 0.11, of 1.5 pixels 0.15, of 2 pixels 0.26, of 3 pixels 0.52.
 """
 
 from __future__ import annotations
@@ -20,46 +19,57 @@ if TYPE_CHECKING:
 
     from mien.structures import Face, Frame
 
-SMALL = 20.0
-"""Longer side of the face's box in pixels of the frame."""
+MIN_FACE_PX = 20.0
+"""Below, a face is "small": longer side of its box in pixels of the frame."""
 
-BLURRED = 2.25
-"""A face crop is blurred whose edges are not so many times as strong as after one pixel more of blur (the idea: Crete
-et al. 2007). Labelled photos have 3.3 to 15, blurred by 1 pixel in 48 2.1 to 3.2, by 1.5 pixels 1.7 to 2.2, by 2 pixels
-1.5 to 2.1 (hundredths 1 and 99); faces of 12 pixels 2.1 to 2.4."""
+MIN_SHARPNESS = 2.25
+"""Below, a face crop is "blurred": the edge energy of the crop over that of the crop after one more pixel of blur (the
+idea: Crete et al. 2007). Labelled photos have 3.3 to 15, blurred by 1 pixel in 48 2.1 to 3.2, by 1.5 pixels 1.7 to 2.2,
+by 2 pixels 1.5 to 2.1 (1st and 99th percentile); faces of 12 pixels 2.1 to 2.4."""
 
-SIDE = 48
-"""Pixels of the side that a face crop is judged at."""
+MIN_BRIGHTNESS = 35.0
+"""Below, a face crop is "dark": its mean grey value, 0 to 255."""
 
-RADIUS = 4
-"""Pixels that a blur of one pixel reaches; as many at the border of a face crop say nothing of its sharpness."""
+SIDE_PX = 48
+"""Side to which a face crop is resized before it is measured."""
 
-ROUNDING = 20 / 12
-"""Variance of the Laplacian of what rounding to whole numbers adds."""
+BLUR_RADIUS_PX = 4
+"""Radius of the blur's kernel; a margin as wide is ignored when edges are measured."""
 
-DARK = 35.0
-"""Mean brightness of the face crop, 0 to 255."""
+ROUNDING_VARIANCE = 20 / 12
+"""Variance of the Laplacian that rounding to whole numbers adds."""
 
 
 def quality_issues(face: Face, crop: Frame) -> tuple[str, ...]:
-    """What may spoil the reading: "small", "blurred", "dark".
+    """Measures a face and its crop for quality issues.
 
     Args:
         face: in its frame.
-        crop: uint8 (size, size, channels), as it was cut for the classifier.
+        crop: uint8 (size, size, channels), as cropped for the classifier.
+
+    Returns:
+        Those of "small", "blurred" and "dark" that apply.
+
+    Example:
+        >>> import numpy as np
+        >>> from mien.classification.quality import quality_issues
+        >>> from mien.structures import Box, Face
+        >>> quality_issues(Face(Box(0, 0, 15, 18)), np.zeros((48, 48, 1), np.uint8))
+        ('small', 'blurred', 'dark')
     """
-    # sharpness is a matter of scale: every face crop is judged at the same
-    grey = cv2.resize(crop.astype(np.float32).mean(axis=2), (SIDE, SIDE), interpolation=cv2.INTER_AREA)
-    found = (face.box.side < SMALL, _sharpness(grey) < BLURRED, float(grey.mean()) < DARK)
-    return tuple(name for name, is_so in zip(QUALITY_ISSUES, found, strict=True) if is_so)
+    # sharpness depends on scale, so every face crop is measured at the same size
+    grey = cv2.resize(crop.astype(np.float32).mean(axis=2), (SIDE_PX, SIDE_PX), interpolation=cv2.INTER_AREA)
+    applies = (face.box.side < MIN_FACE_PX, _sharpness(grey) < MIN_SHARPNESS, float(grey.mean()) < MIN_BRIGHTNESS)
+    return tuple(issue for issue, found in zip(QUALITY_ISSUES, applies, strict=True) if found)
 
 
 def _sharpness(grey: npt.NDArray[np.float32]) -> float:
-    """How much of the edges one pixel more of blur takes away, whatever the contrast: 0 where there are none."""
-    again = cv2.GaussianBlur(grey, (2 * RADIUS + 1,) * 2, 1.0)
-    return max(_edges(grey) - ROUNDING, 0.0) / max(_edges(again), 1e-6)
+    """Edge energy over that after one more pixel of blur, independent of contrast; 0 without edges."""
+    blurred = cv2.GaussianBlur(grey, (2 * BLUR_RADIUS_PX + 1,) * 2, 1.0)
+    return max(_edge_energy(grey) - ROUNDING_VARIANCE, 0.0) / max(_edge_energy(blurred), 1e-6)
 
 
-def _edges(grey: npt.NDArray[Any]) -> float:
-    """Variance of the Laplacian (Pech-Pacheco et al. 2000) within the border."""
-    return float(cv2.Laplacian(grey, cv2.CV_32F)[RADIUS:-RADIUS, RADIUS:-RADIUS].var())
+def _edge_energy(grey: npt.NDArray[Any]) -> float:
+    """Variance of the Laplacian (Pech-Pacheco et al. 2000), without the margin."""
+    inner = slice(BLUR_RADIUS_PX, -BLUR_RADIUS_PX)
+    return float(cv2.Laplacian(grey, cv2.CV_32F)[inner, inner].var())

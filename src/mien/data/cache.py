@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mien.media.files import cache_folder, written_whole
+from mien.media.files import atomic_write, cache_folder
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -64,7 +64,7 @@ def load(name: str, digest: str) -> dict[str, npt.NDArray[Any]] | None:
 
 def save(name: str, digest: str, arrays: Mapping[str, npt.NDArray[Any]]) -> None:
     """Cache the arrays of a source; a cache that can't be written only costs time, so it is no error."""
-    with contextlib.suppress(OSError), written_whole(_path(name, digest)) as partial:
+    with contextlib.suppress(OSError), atomic_write(_path(name, digest)) as partial:
         np.savez(partial, **{**arrays, SOURCE: np.array(_path(name, digest).stem)})  # type: ignore[arg-type]  # the stubs take **kwds for allow_pickle
 
 

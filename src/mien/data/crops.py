@@ -22,7 +22,7 @@ from PIL import Image
 from mien.classification.face_crop import crop_faces
 from mien.data.csv_rows import SIDES
 from mien.data.folders import CROPS, LEGEND, read_photos, survey
-from mien.detection import Detector, rule_for
+from mien.detection import Detector, crop_rule_for
 from mien.errors import DatasetError, ImageError, UsageError
 from mien.media.files import sha256_of, write_bytes
 from mien.media.image import read as read_image
@@ -66,7 +66,7 @@ class CropSettings:
 
     def __str__(self) -> str:
         """Everything that a face crop depends on besides its photo."""
-        rule = rule_for(self.detector, self.rule)
+        rule = crop_rule_for(self.detector, self.rule)
         return f"{type(self.detector).__name__} factor={rule.factor} align={rule.align_beyond} size={self.size}"
 
     def crop(self, photo: Path) -> tuple[list[Face], npt.NDArray[np.uint8] | None]:
@@ -79,7 +79,7 @@ class CropSettings:
         faces = self.detector.detect(frame)
         if not faces or (len(faces) > 1 and not self.largest):
             return faces, None
-        return faces, crop_faces(frame, faces[:1], rule_for(self.detector, self.rule), self.size, 1)[0, ..., 0]
+        return faces, crop_faces(frame, faces[:1], crop_rule_for(self.detector, self.rule), self.size, 1)[0, ..., 0]
 
 
 @dataclass(frozen=True, slots=True)

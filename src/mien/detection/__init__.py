@@ -1,6 +1,6 @@
-"""From a frame to its faces: mien's own detector or YuNet on ONNX Runtime, Haar cascades, or the whole image.
+"""Face detection: mien's own detector and YuNet on ONNX Runtime, OpenCV's Haar cascades, or the whole image as a face.
 
-Every detector frames a face as YuNet does (brow to chin, ear to ear), so one crop rule serves all.
+All detectors frame a face as YuNet does (brow to chin, ear to ear), so one crop rule serves all.
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Protocol
 
 from mien.detection.haar import HaarDetector
-from mien.detection.mien_detector import OwnDetector
+from mien.detection.mien_detector import MienDetector
 from mien.detection.yunet import YuNetDetector
 from mien.models.card import CropRule
 from mien.structures import Box, Face, Frame, check_frame
@@ -16,29 +16,43 @@ from mien.structures import Box, Face, Frame, check_frame
 __all__ = [
     "Detector",
     "HaarDetector",
-    "OwnDetector",
-    "WholeDetector",
+    "MienDetector",
+    "WholeImageDetector",
     "YuNetDetector",
-    "rule_for",
+    "crop_rule_for",
 ]
 
 
 class Detector(Protocol):
-    """Whatever finds faces in a frame; safe to call from several threads."""
+    """A face detector, safe to call from several threads; any class with this method will do.
 
-    def detect(self, frame: Frame) -> list[Face]:
-        """The faces in a uint8 (height, width, 3) RGB frame, largest first; empty where there is none."""
-        ...
-
-
-class WholeDetector:
-    """The image is one face: for images that are face crops already, as those of FER2013 are.
-
-    Its box is the frame, not a face's tight box, so it is cut by ``rule_for`` and not by a model card's rule.
+    Example:
+        >>> import numpy as np
+        >>> from mien.detection import Detector, HaarDetector
+        >>> detector: Detector = HaarDetector()
+        >>> detector.detect(np.zeros((240, 320, 3), np.uint8))
+        []
     """
 
     def detect(self, frame: Frame) -> list[Face]:
-        """One face whose box is the frame.
+        """Finds the faces in a uint8 (height, width, 3) RGB frame, largest first; an empty list if there is none."""
+        ...
+
+
+class WholeImageDetector:
+    """Takes the whole image as one face: for images that are face crops already, such as those of FER2013.
+
+    The box is the frame, not tight around the face, so crop it by ``crop_rule_for`` instead of the model card's rule.
+
+    Example:
+        >>> import numpy as np
+        >>> from mien.detection import WholeImageDetector
+        >>> WholeImageDetector().detect(np.zeros((48, 48, 3), np.uint8))[0].box
+        Box(left=0, top=0, right=48, bottom=48)
+    """
+
+    def detect(self, frame: Frame) -> list[Face]:
+        """Returns one face whose box is the frame.
 
         Raises:
             ImageError: the frame is no uint8 (height, width, 3) array.
@@ -47,6 +61,6 @@ class WholeDetector:
         return [Face(Box(0, 0, width, height))]
 
 
-def rule_for(detector: Detector, rule: CropRule) -> CropRule:
-    """How to cut a detector's boxes: by the model card's rule, but ``WholeDetector``'s as they are."""
-    return CropRule(factor=1.0) if isinstance(detector, WholeDetector) else rule
+def crop_rule_for(detector: Detector, rule: CropRule) -> CropRule:
+    """The rule to crop a detector's boxes by: the model card's, but no margin for ``WholeImageDetector``."""
+    return CropRule(factor=1.0) if isinstance(detector, WholeImageDetector) else rule

@@ -1,29 +1,40 @@
-"""From a detector's cells to boxes and landmarks: the form that YuNet's outputs and those of mien's own detector share.
+"""Face detectors that are grid networks: their output format, and the detection loop that YuNet and mien's share.
 
-A cell is 15 numbers: a score, then dx, dy, log width, log height, and x, y of five landmarks, all in strides. That at
-column c and row r of stride s means a box about (c + dx, r + dy) s of the size exp(log size) s, and landmarks at
-(c, r) s + points s. Cells come stride by stride, row by row.
+Each grid cell predicts 15 numbers: a score, then dx, dy, log width, log height, and x, y of five landmarks, all in
+strides. The cell at column c and row r of stride s predicts a box about (c + dx, r + dy) s of the size exp(log size) s,
+and landmarks at (c, r) s + points s. Cells are ordered by stride, then row by row.
 """
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, NamedTuple
 
+import cv2
 import numpy as np
 
+from mien.detection.boxes import largest_first, non_max_suppression, resize_longest_side
+from mien.structures import Box, Face, Frame, Landmarks, Point, check_frame
+
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     import numpy.typing as npt
 
 STRIDES = (8, 16, 32)
-CELL = 15
-"""Numbers a cell."""
 
-LARGEST = 6.0
-"""Log of the largest box in strides: beyond, a damaged model or a fresh one would overflow."""
+CELL_VALUES = 15
+"""Numbers per grid cell."""
+
+MAX_LOG_SIZE = 6.0
+"""Log of the largest box in strides: beyond, a damaged or untrained model would overflow."""
+
+MAX_NESTING = 0.7
+"""Intersection over the smaller box above which the lesser of two candidates is removed."""
 
 
-class Found(NamedTuple):
-    """What was decoded, in pixels of the network's input.
+class Detections(NamedTuple):
+    """Decoded candidates, in pixels of the network's input.
 
     Attributes:
         boxes: float32 (count, 4): left, top, right, bottom.
@@ -36,26 +47,137 @@ class Found(NamedTuple):
     scores: npt.NDArray[np.float32]
 
 
-def corners_of(height: int, width: int) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
-    """The column and row of each cell of an image, float32 (cells, 2), and its stride, float32 (cells, 1)."""
+def cell_corners(height: int, width: int) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
+    """Column and row of each grid cell of an image, float32 (cells, 2), and its stride, float32 (cells, 1)."""
     corners = [np.indices((height // s, width // s))[::-1].reshape(2, -1).T for s in STRIDES]
     strides = np.repeat(STRIDES, [len(part) for part in corners])[:, None]
     return np.concatenate(corners).astype(np.float32), strides.astype(np.float32)
 
 
-def decode(cells: npt.NDArray[np.float32], height: int, width: int, least: float) -> Found:
-    """The candidates in an image's cells, before suppression.
+def decode(cells: npt.NDArray[np.float32], height: int, width: int, min_score: float) -> Detections:
+    """Decodes grid cells to candidates, before non-maximum suppression.
 
     Args:
         cells: float32 (cells, 15), scores from 0 to 1.
         height: of the network's input in pixels, a multiple of 32.
         width: the same.
-        least: the least score that is kept.
+        min_score: candidates below it are dropped.
     """
-    kept = np.flatnonzero(cells[:, 0] >= least)
-    corners, strides = (part[kept] for part in corners_of(height, width))
-    scores, places = cells[kept, 0], cells[kept, 1:]
-    centres = (corners + places[:, :2]) * strides
-    halves = np.exp(np.minimum(places[:, 2:4], LARGEST)) * (strides / 2)
-    points = (corners[:, None] + places[:, 4:].reshape(-1, 5, 2)) * strides[:, None]
-    return Found(np.hstack([centres - halves, centres + halves]), points, scores)
+    kept = np.flatnonzero(cells[:, 0] >= min_score)
+    corners, strides = (part[kept] for part in cell_corners(height, width))
+    scores, values = cells[kept, 0], cells[kept, 1:]
+    centres = (corners + values[:, :2]) * strides
+    halves = np.exp(np.minimum(values[:, 2:4], MAX_LOG_SIZE)) * (strides / 2)
+    points = (corners[:, None] + values[:, 4:].reshape(-1, 5, 2)) * strides[:, None]
+    return Detections(np.hstack([centres - halves, centres + halves]), points, scores)
+
+
+class InferenceScale(NamedTuple):
+    """A scale at which the network runs on an image; at one scale it finds faces of about 10 to 300 pixels.
+
+    Attributes:
+        longest_px: longest side of the network's input, before the border.
+        max_enlargement: factor by which a small image may be enlarged to approach that.
+        border_px: black pixels around the image, for faces cut at its edge.
+        min_face_share: height of the smallest face used, over the image's longer side.
+        max_face_share: the same of the largest.
+    """
+
+    longest_px: int
+    max_enlargement: float = 1.0
+    border_px: int = 0
+    min_face_share: float = 0.0
+    max_face_share: float = np.inf
+
+
+class GridDetector(ABC):
+    """Finds faces with a grid network at several scales; safe to call from several threads.
+
+    Args:
+        score_threshold: least score of a candidate, 0 to 1.
+        nms_threshold: IoU above which the lesser of two candidates is removed.
+
+    Attributes:
+        scales: inference scales that are always run: for small faces, and for faces that fill the frame.
+        fallback_scale: run if the others find nothing.
+        min_face_px: longer side of the smallest face that counts, in pixels of the frame.
+    """
+
+    scales: tuple[InferenceScale, ...] = (
+        InferenceScale(640, max_enlargement=2.0),
+        InferenceScale(320, min_face_share=0.3),
+    )
+    fallback_scale = InferenceScale(160, border_px=80, min_face_share=0.3)
+    min_face_px = 0.0
+
+    def __init__(self, score_threshold: float, nms_threshold: float) -> None:
+        self._score_threshold = score_threshold
+        self._nms_threshold = nms_threshold
+
+    @abstractmethod
+    def grid_cells(self, images: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
+        """Runs the network.
+
+        Args:
+            images: uint8 (count, height, width, 3) RGB, height and width multiples of 32.
+
+        Returns:
+            float32 (count, cells, 15), scores from 0 to 1.
+        """
+
+    def detect(self, frame: Frame) -> list[Face]:
+        """Finds the faces in a frame, largest first, with landmarks.
+
+        Args:
+            frame: uint8 (height, width, 3), RGB.
+
+        Raises:
+            ImageError: the frame is anything else.
+        """
+        frame = check_frame(frame)
+        faces = self._suppress(face for scale in self.scales for face in self._candidates(frame, scale))
+        return self.rescore(frame, faces) or self.rescore(
+            frame, self._suppress(self._candidates(frame, self.fallback_scale))
+        )
+
+    def rescore(self, frame: Frame, faces: list[Face]) -> list[Face]:
+        """The final faces among the candidates after suppression; here all of them."""
+        del frame
+        return faces
+
+    def _candidates(self, frame: Frame, scale: InferenceScale) -> list[Face]:
+        """The candidates at one scale, several for each face."""
+        image, pixel_size = resize_longest_side(frame, scale.longest_px, scale.max_enlargement)
+        height, width = image.shape[:2]
+        border, multiple = scale.border_px, max(STRIDES)
+        right, bottom = border - (width + 2 * border) % -multiple, border - (height + 2 * border) % -multiple
+        padded = cv2.copyMakeBorder(image, border, bottom, border, right, cv2.BORDER_CONSTANT)
+        cells = self.grid_cells(np.asarray(padded, np.uint8)[None])[0]
+        found = decode(cells, padded.shape[0], padded.shape[1], self._score_threshold)
+        faces = [_face(found, row, border, pixel_size) for row in range(len(found.scores))]
+        longest = max(frame.shape[:2])
+        faces = [face for face in faces if face.box.side >= self.min_face_px]
+        return [face for face in faces if scale.min_face_share <= face.box.height / longest < scale.max_face_share]
+
+    def _suppress(self, faces: Iterable[Face]) -> list[Face]:
+        """Keeps one candidate for each face, largest first, and none inside a better one.
+
+        Enlarged, a nose and a mouth pass for a face.
+        """
+        faces = list(faces)
+        for max_overlap, over_smaller in ((self._nms_threshold, False), (MAX_NESTING, True)):
+            boxes = np.array([face.box.xyxy for face in faces], np.float32).reshape(-1, 4)
+            scores = np.array([face.confidence for face in faces], np.float32)
+            faces = [faces[row] for row in non_max_suppression(boxes, scores, max_overlap, over_smaller=over_smaller)]
+        return largest_first(faces)
+
+
+def _face(found: Detections, row: int, border_px: int, pixel_size: tuple[float, float]) -> Face:
+    """A candidate in pixels of the frame."""
+    x_scale, y_scale = pixel_size
+    left, top, right, bottom = (found.boxes[row] - border_px).tolist()
+    return Face(
+        Box(left * x_scale, top * y_scale, right * x_scale, bottom * y_scale),
+        Landmarks(*(Point(x * x_scale, y * y_scale) for x, y in (found.points[row] - border_px).tolist())),
+        float(found.scores[row]),
+    )

@@ -1,4 +1,4 @@
-"""OpenCV's Haar cascades: no model file, no landmarks, upright faces.
+"""OpenCV's Haar cascades: need no model file, find upright faces, give no landmarks.
 
 Source: Viola and Jones 2001; Lienhart and Maydt 2002; the cascades that come with OpenCV 4.
 """
@@ -15,52 +15,53 @@ import cv2
 import cv2.data
 import numpy as np
 
-from mien.detection.boxes import largest_first, overlaps, scaled, suppress
-from mien.structures import Box, Face, Frame, check_frame
+from mien.detection.boxes import largest_first, non_max_suppression, resize_longest_side
+from mien.structures import Box, Face, Frame, box_iou, check_frame
 
 if TYPE_CHECKING:
     import numpy.typing as npt
 
-LONGEST = 400
-STEP = 1.1
-LEAST = 20
-"""Longest side searched, factor between two sizes of the search, and the least side of a face in pixels."""
+LONGEST_PX = 400
+SCALE_FACTOR = 1.1
+MIN_SIZE_PX = 20
+"""Longest side of the searched image, factor between two search sizes, and least side of a face."""
 
-BORDER = 0.2
-"""Repeated edge around the image, of its longer side: cascades miss faces that are cut close."""
+BORDER_SHARE = 0.2
+"""Replicated border around the image, over its longer side: cascades miss faces that are cut close."""
 
-NEIGHBOURS = 2
-AGREE = 0.3
-SAME = 0.4
-"""Overlap from which two cascades mean one face, and share of the smaller box above which the lesser of two goes."""
+MIN_NEIGHBOURS = 2
+MIN_IOU = 0.3
+MAX_NESTING = 0.4
+"""IoU from which boxes of two cascades are one face, and intersection over the smaller box above which the lesser of
+two faces is removed."""
 
-CLOSE_UP = 0.3
-VOTES_CLOSE_UP = 5
-VOTES = 8
-"""The neighbours, over all cascades that agree, that a face needs; less where it is at least ``CLOSE_UP`` of the
+CLOSE_UP_SHARE = 0.3
+CLOSE_UP_VOTES = 5
+MIN_VOTES = 8
+"""Neighbours that a face needs, summed over all cascades that agree; fewer if it is at least ``CLOSE_UP_SHARE`` of the
 image's longer side, since false boxes are small. Of 218 close portraits 3.2 % have no face and none a false one,
 on 150 general images there are 0.07 false boxes each; with 2 votes for all it is 2.3 %, 0.04 and 1.13."""
 
-WEAKEST = 0.15
-"""The votes that a face needs as a share of the strongest face's in the image: beside a clear face, a weak one is
-mostly a pattern. It takes the false boxes off a shirt and a rocket, and one true small face in 30."""
+MIN_RELATIVE_VOTES = 0.15
+"""Votes that a face needs, over those of the strongest face in the image: next to a clear face, a weak one is
+mostly a pattern. It removes the false boxes on a shirt and a rocket, and one true small face in 30."""
 
 
 @dataclass(frozen=True, slots=True)
 class Cascade:
-    """One of OpenCV's cascades, and how YuNet's box lies to its square, in sides of the square.
+    """One of OpenCV's cascades, and where YuNet's box lies relative to its square, in sides of the square.
 
     The numbers are medians over the faces that both found in 578 images (portraits and everyday scenes).
 
     Attributes:
-        file: its name in OpenCV's folder.
-        width: of YuNet's box.
-        height: of YuNet's box.
-        right: from the square's centre to the box's.
-        down: the same downwards.
-        least: the smallest square searched, over the image's longer side. Small profiles cost more than half of
-            the whole search and found 1 face in 100.
-        mirrored: searches the mirrored image.
+        file: file name in OpenCV's folder.
+        width: width of YuNet's box.
+        height: height of YuNet's box.
+        right: offset from the square's centre to the box's, to the right.
+        down: the same, downwards.
+        min_share: side of the smallest square searched, over the image's longer side. Small profiles cost more than
+            half of the whole search and found 1 face in 100.
+        mirrored: search the mirrored image.
     """
 
     file: str
@@ -68,7 +69,7 @@ class Cascade:
     height: float
     right: float
     down: float
-    least: float
+    min_share: float
     mirrored: bool = False
 
 
@@ -81,16 +82,22 @@ CASCADES = (
 
 
 class HaarDetector:
-    """Finds faces with the cascades for frontal faces and profiles; a lock inside lets several threads share it.
+    """Finds frontal faces and profiles with Haar cascades; safe to call from several threads.
 
-    OpenCV's cascades keep state during a search, hence the lock; each search uses all cores by itself.
+    OpenCV's cascades keep state during a search, so a lock admits one at a time; each search uses all cores.
+
+    Example:
+        >>> import numpy as np
+        >>> from mien.detection import HaarDetector
+        >>> HaarDetector().detect(np.zeros((240, 320, 3), np.uint8))
+        []
     """
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
 
     def detect(self, frame: Frame) -> list[Face]:
-        """The faces in a frame, largest first.
+        """Finds the faces in a frame, largest first.
 
         Args:
             frame: uint8 (height, width, 3), RGB.
@@ -99,17 +106,18 @@ class HaarDetector:
             ImageError: the frame is anything else.
         """
         grey: Any = cv2.cvtColor(check_frame(frame), cv2.COLOR_RGB2GRAY)
-        image, spans = scaled(grey, LONGEST)
+        image, pixel_size = resize_longest_side(grey, LONGEST_PX)
         with self._lock:
             boxes, counts = self._search(image)
-        boxes, votes = _agreed(boxes, counts)
-        large = boxes[:, 3] - boxes[:, 1] >= CLOSE_UP * max(image.shape)
-        sure = votes >= np.maximum(np.where(large, VOTES_CLOSE_UP, VOTES), WEAKEST * votes.max(initial=0))
-        boxes, votes = boxes[sure] * np.array(spans * 2, np.float32), votes[sure]
+        boxes, votes = _merge(boxes, counts)
+        close_up = boxes[:, 3] - boxes[:, 1] >= CLOSE_UP_SHARE * max(image.shape)
+        needed = np.maximum(np.where(close_up, CLOSE_UP_VOTES, MIN_VOTES), MIN_RELATIVE_VOTES * votes.max(initial=0))
+        accepted = votes >= needed
+        boxes, votes = boxes[accepted] * np.array(pixel_size * 2, np.float32), votes[accepted]
         return largest_first(
             [
-                Face(Box(*boxes[row].tolist()), confidence=float(votes[row] / (votes[row] + VOTES)))
-                for row in suppress(boxes, votes, SAME, nested=True)
+                Face(Box(*boxes[row].tolist()), confidence=float(votes[row] / (votes[row] + MIN_VOTES)))
+                for row in non_max_suppression(boxes, votes, MAX_NESTING, over_smaller=True)
             ]
         )
 
@@ -119,18 +127,18 @@ class HaarDetector:
         return {cascade.file: cv2.CascadeClassifier(str(folder / cascade.file)) for cascade in CASCADES}
 
     def _search(self, image: npt.NDArray[np.uint8]) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
-        """Boxes in pixels of the image, (count, 4), and the neighbours of each, (count,)."""
+        """The boxes of all cascades in pixels of the image, (count, 4), and the neighbours of each, (count,)."""
         longest = max(image.shape)
-        border = round(BORDER * longest)
+        border = round(BORDER_SHARE * longest)
         padded = cv2.copyMakeBorder(image, border, border, border, border, cv2.BORDER_REPLICATE)
         found = [np.zeros((0, 5), np.float32)]
         for cascade in CASCADES:
-            least = max(LEAST, round(cascade.least * longest))
+            min_size = max(MIN_SIZE_PX, round(cascade.min_share * longest))
             squares, counts = self._classifiers[cascade.file].detectMultiScale2(
                 cv2.flip(padded, 1) if cascade.mirrored else padded,
-                scaleFactor=STEP,
-                minNeighbors=NEIGHBOURS,
-                minSize=(least, least),
+                scaleFactor=SCALE_FACTOR,
+                minNeighbors=MIN_NEIGHBOURS,
+                minSize=(min_size, min_size),
             )
             if len(squares):
                 found.append(np.column_stack([_framed(squares, cascade, padded.shape[1]) - border, np.ravel(counts)]))
@@ -139,21 +147,21 @@ class HaarDetector:
 
 
 def _framed(squares: npt.NDArray[np.int32], cascade: Cascade, width: int) -> npt.NDArray[np.float32]:
-    """A cascade's squares (left, top, width, height) as boxes in YuNet's convention."""
+    """Converts a cascade's squares (left, top, width, height) to boxes framed as YuNet's."""
     sides = squares[:, 2].astype(np.float32)
     x = squares[:, 0] + sides * (0.5 + cascade.right)
     y = squares[:, 1] + sides * (0.5 + cascade.down)
     x = width - x if cascade.mirrored else x
-    across, down = sides * cascade.width / 2, sides * cascade.height / 2
-    return np.stack([x - across, y - down, x + across, y + down], axis=1)
+    half_width, half_height = sides * cascade.width / 2, sides * cascade.height / 2
+    return np.stack([x - half_width, y - half_height, x + half_width, y + half_height], axis=1)
 
 
-def _agreed(
+def _merge(
     boxes: npt.NDArray[np.float32], counts: npt.NDArray[np.float32]
 ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
-    """Each box as the mean of all that overlap it, weighted by their neighbours, and the sum of those."""
+    """Replaces each box by the mean of all that overlap it, weighted by their neighbours, and sums those as votes."""
     if not len(boxes):
         return boxes, counts
-    weights = np.stack([(overlaps(box, boxes) >= AGREE) * counts for box in boxes])
+    weights = np.stack([(box_iou(box, boxes.T) >= MIN_IOU) * counts for box in boxes])
     votes = weights.sum(axis=1)
     return weights @ boxes / votes[:, None], votes

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from mien.detection.boxes import overlaps
-from mien.detection.grid import Found
+from mien.detection.grid import Detections
+from mien.structures import box_iou
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -119,7 +119,7 @@ class DetectorResult:
 
 
 def match_faces(
-    found: Found,
+    found: Detections,
     known: BoxedFaces,
     min_px: float = 0.0,
     max_px: float = np.inf,
@@ -140,7 +140,7 @@ def match_faces(
     matched: dict[int, tuple[float, float]] = {}
     false_positives = 0
     for row in np.argsort(-found.scores, kind="stable"):
-        ious = overlaps(found.boxes[row], known.boxes) if len(known) else np.zeros(0)
+        ious = box_iou(found.boxes[row], known.boxes.T) if len(known) else np.zeros(0)
         face = int(ious.argmax()) if len(ious) else -1
         if face < 0 or ious[face] < MATCH_IOU:
             side = (found.boxes[row, 2:] - found.boxes[row, :2]).max()
@@ -195,12 +195,12 @@ def evaluate_detector(
     )
 
 
-def as_found(faces: Sequence[Face]) -> Found:
+def as_found(faces: Sequence[Face]) -> Detections:
     """Detected faces as arrays; landmarks are NaN if the detector gives none."""
     unknown = ((np.nan, np.nan),) * 5
     points = [dataclasses.astuple(face.landmarks) if face.landmarks else unknown for face in faces]
     boxes = [(face.box.left, face.box.top, face.box.right, face.box.bottom) for face in faces]
-    return Found(
+    return Detections(
         np.array(boxes, np.float32).reshape(-1, 4),
         np.array(points, np.float32).reshape(-1, 5, 2),
         np.array([face.confidence for face in faces], np.float32),

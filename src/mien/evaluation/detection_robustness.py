@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 
 from mien.evaluation.detection_metrics import as_found, match_faces, total
-from mien.media.files import redirect_library_caches, written_whole
+from mien.media.files import atomic_write, redirect_library_caches
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -85,7 +85,7 @@ def plot_recall_curves(path: Path, curves: Mapping[str, Sequence[RecallCurve]]) 
         if place == 0:
             axes.set_ylabel("recall of faces of 40 px and more")
             axes.legend(loc="lower left")
-    with written_whole(path) as partial:
+    with atomic_write(path) as partial:
         FigureCanvasAgg(figure).print_figure(partial, format="png")
 
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from mien.classification.classifier import read_logits
+from mien.classification.classifier import probabilities_of
 from mien.classification.face_crop import crop
 from mien.emotions import Emotion, emotion_named
 from mien.errors import ImageError, UsageError
@@ -93,7 +93,7 @@ def evaluate_crops(classifier: Classifier, data: Dataset, head: str = "") -> Spl
     card = classifier.card
     head = head_named(head or data.truths[0].head)
     targets, rows = targets_for(card, data, head)
-    probabilities = read_logits(card, classifier.logits(data.crops[rows]), head)
+    probabilities = probabilities_of(card, classifier.logits(data.crops[rows]), head)
     report = Report(
         data=data.name,
         split=", ".join(data.split_names()),

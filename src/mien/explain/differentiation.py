@@ -65,7 +65,7 @@ def log_odds(card: ModelCard, logits: Mapping[str, Any], head: str, label: int) 
 
 
 def _scores(card: ModelCard, logits: Mapping[str, Any], head: str) -> keras.KerasTensor:
-    """Numbers whose softmax are the probabilities that ``mien.classification.classifier.read_logits`` gives."""
+    """Numbers whose softmax are the probabilities that ``mien.classification.classifier.probabilities_of`` gives."""
     from keras import ops
 
     output = card.output(head)

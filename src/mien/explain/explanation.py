@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mien.classification.face_crop import crop
-from mien.detection import rule_for
+from mien.detection import crop_rule_for
 from mien.errors import UsageError
 from mien.explain.deletion import Erasing, erase
 from mien.explain.face_parts import Part, parts_of
@@ -125,7 +125,7 @@ def _explanations(
     recognizer: Recognizer, frame: Frame, explainers: Sequence[Explainer], label: str | None, *, check: bool
 ) -> Iterator[Explanation]:
     card = recognizer.classifier.card
-    rule = rule_for(recognizer.detector, card.crop)
+    rule = crop_rule_for(recognizer.detector, card.crop)
     for prediction in recognizer.predict(frame).predictions:
         face_crop = crop(frame, prediction.face, rule, card.size, card.channels)
         view = crop(frame, prediction.face, rule, VIEW, 3)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from mien.classification.face_crop import in_crop
+from mien.classification.face_crop import point_in_crop
 from mien.errors import UsageError
 
 if TYPE_CHECKING:
@@ -118,7 +118,7 @@ def _points(face: Face, rule: CropRule, size: int) -> list[Plane]:
         landmarks.right_mouth,
         landmarks.left_mouth,
     )
-    return [np.array(in_crop(point, face, rule, size)) for point in points]
+    return [np.array(point_in_crop(point, face, rule, size)) for point in points]
 
 
 def _down(across: Plane) -> Plane:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from mien.classification.probabilities import log_softmax, log_sum_exp, rescaled
+from mien.classification.probabilities import log_softmax, log_sum_exp, vector_scaled
 from mien.models.card import Head
 
 if TYPE_CHECKING:
@@ -22,11 +22,11 @@ if TYPE_CHECKING:
 
 def odds_of_crops(classifier: Classifier, crops: Crops, head: str, label: int) -> Values:
     """log(p / (1 - p)) of a label for each face crop, of both mirror images where the card says so: (count,)."""
-    return log_odds(classifier.card, classifier.told_logits(crops), head, label)
+    return log_odds(classifier.card, classifier.augmented_logits(crops), head, label)
 
 
 def log_odds(card: ModelCard, logits: Mapping[str, npt.NDArray[Any]], head: str, label: int) -> Values:
-    """log(p / (1 - p)) of a label, (count,), with p as ``classifier.read_logits`` makes it of the logits.
+    """log(p / (1 - p)) of a label, (count,), with p as ``classifier.probabilities_of`` makes it of the logits.
 
     It is taken from the logits, since p itself is 1 or 0 to float32 where an answer is very sure.
 
@@ -45,7 +45,7 @@ def _scores(card: ModelCard, logits: Mapping[str, npt.NDArray[Any]], head: str) 
     """Numbers whose softmax are the probabilities."""
     output = card.output(head)
     if isinstance(output, Head):
-        own = rescaled(logits[output.name], output.offsets, output.scales)
+        own = vector_scaled(logits[output.name], output.offsets, output.scales)
         return np.asarray(own / output.temperature, np.float64)
     total = sum(weight for _, weight in output.weights)
     mean = np.array(output.offsets or [0.0] * len(output.labels))[None]

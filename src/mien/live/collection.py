@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from mien.classification.face_crop import crop
 from mien.emotions import FER2013
 from mien.errors import UsageError
-from mien.media.files import named_by_time
+from mien.media.files import timestamped_path
 from mien.media.image import write
 
 if TYPE_CHECKING:
@@ -73,7 +73,7 @@ class Collection:
         image = frame if self._rule is None else crop(frame, face, self._rule, CROP_PX, 3)
         folder = self.folder / label
         folder.mkdir(parents=True, exist_ok=True)
-        path = named_by_time(folder, ".png")
+        path = timestamped_path(folder, ".png")
         write(path, image)
         self._saved.append(path)
         return path

@@ -1,4 +1,4 @@
-"""Writing files so that a reader finds either the old one or the new one, never a torn one; and names for them."""
+"""Atomic file writes, unique file names, and the cache folder."""
 
 from __future__ import annotations
 
@@ -17,53 +17,74 @@ if TYPE_CHECKING:
 
 
 TEMPORARY = ".mien-"
-"""What the names of files that are being written begin with; one that stays was left by a killed process."""
+"""Prefix of files that are being written; one that stays was left by a killed process."""
 
 
 @contextmanager
-def written_whole(path: Path) -> Iterator[Path]:
-    """A temporary name in the same folder; renamed to ``path`` when the block ends without error.
+def atomic_write(path: Path) -> Iterator[Path]:
+    """Yields a temporary file in the same folder, which replaces ``path`` when the block ends without error.
 
-    The folder is made if need be; the file is fsynced first, and removed if the block fails.
+    A reader finds the old file or the new one, never a partial one. The folder is created if need be. The temporary
+    file is synced to disk before it is renamed, and removed if the block fails.
+
+    Example:
+        >>> import tempfile
+        >>> from pathlib import Path
+        >>> from mien.media.files import atomic_write
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     with atomic_write(Path(folder) / "scores.txt") as temporary:
+        ...         _ = temporary.write_text("0.73")
+        ...     (Path(folder) / "scores.txt").read_text()
+        '0.73'
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(prefix=TEMPORARY, suffix="".join(path.suffixes[-2:])[-32:], dir=path.parent)
     os.close(handle)
-    aside = Path(name)
+    temporary = Path(name)
     try:
-        yield aside
-        with aside.open("rb+") as file:
-            os.fsync(file.fileno())
-        aside.chmod(0o666 & ~_umask())
-        aside.replace(path)
+        yield temporary
+        move_into_place(temporary, path)
     finally:
-        aside.unlink(missing_ok=True)
+        temporary.unlink(missing_ok=True)
+
+
+def move_into_place(temporary: Path, path: Path) -> None:
+    """Syncs a file to disk, gives it the permissions of any new file and renames it, replacing what was there.
+
+    Args:
+        temporary: the complete file, on the same file system.
+        path: its final name.
+    """
+    with temporary.open("rb+") as file:
+        os.fsync(file.fileno())
+    temporary.chmod(0o666 & ~_umask())
+    temporary.replace(path)
 
 
 def write_bytes(path: Path, content: bytes) -> None:
-    """Writes a whole file, or nothing."""
-    with written_whole(path) as aside:
-        aside.write_bytes(content)
+    """Writes a file atomically."""
+    with atomic_write(path) as temporary:
+        temporary.write_bytes(content)
 
 
 def write_text(path: Path, content: str) -> None:
-    """Writes a whole UTF-8 file, or nothing."""
+    """Writes a UTF-8 file atomically."""
     write_bytes(path, content.encode())
 
 
-class Names:
-    """Names for files of one folder, all different also where a disk does not tell A from a.
+class UniqueNames:
+    """Gives out file names for one folder, distinct on case-insensitive file systems too.
 
     Args:
-        taken: names that are not to be given.
+        taken: names that are in use already.
     """
 
     def __init__(self, *taken: str) -> None:
         self._taken = {name.casefold() for name in taken}
         self._last: dict[str, int] = {}
 
-    def free(self, stem: str, suffix: str) -> str:
-        """The stem with the suffix, numbered from 2 where that was given before."""
+    def unique(self, stem: str, suffix: str) -> str:
+        """The stem with the suffix, numbered from 2 if that name was given out before."""
         name = wanted = f"{stem}{suffix}"
         number = self._last.get(wanted.casefold(), 1)
         while name.casefold() in self._taken:
@@ -74,19 +95,19 @@ class Names:
         return name
 
 
-def named_by_time(folder: Path, suffix: str, before: str = "") -> Path:
-    """A name that no file of a folder has, with the time in it to the second: 20261121-190305.png, -2 for the next.
+def timestamped_path(folder: Path, suffix: str, prefix: str = "") -> Path:
+    """An unused path named after the current second: 20261121-190305.png, then 20261121-190305-2.png.
 
     Args:
-        folder: where the file is to be; it need not exist.
+        folder: where the file will be; it need not exist.
         suffix: of the name, with its dot.
-        before: what the name begins with.
+        prefix: of the name.
     """
-    name = before + time.strftime("%Y%m%d-%H%M%S")
-    path, more = folder / f"{name}{suffix}", 1
+    name = prefix + time.strftime("%Y%m%d-%H%M%S")
+    path, number = folder / f"{name}{suffix}", 1
     while path.exists():
-        more += 1
-        path = folder / f"{name}-{more}{suffix}"
+        number += 1
+        path = folder / f"{name}-{number}{suffix}"
     return path
 
 
@@ -97,26 +118,23 @@ def sha256_of(path: Path) -> str:
 
 
 def cache_folder() -> Path:
-    """Where mien keeps what it fetched: the folder that MIEN_CACHE names, else the system's cache folder for mien.
-
-    It need not exist yet.
-    """
-    named = os.environ.get("MIEN_CACHE")
-    return Path(named).expanduser() if named else platformdirs.user_cache_path("mien")
+    """Where downloads are kept: the folder in MIEN_CACHE, else the system's cache folder for mien. It may not exist."""
+    folder = os.environ.get("MIEN_CACHE")
+    return Path(folder).expanduser() if folder else platformdirs.user_cache_path("mien")
 
 
 def redirect_library_caches() -> None:
-    """Makes Keras and matplotlib write what they keep into mien's cache folder, where the user has no folder of theirs.
+    """Makes Keras and matplotlib keep their caches in mien's cache folder.
 
-    Both create files in the home directory when they are imported. Call this before; what the user has set or made
-    is left alone.
+    Both create files in the home directory on import, so call this before. Folders and environment variables of the
+    user's own are respected.
     """
     home = Path.home()
-    theirs = {
+    usual_folders = {
         "KERAS_HOME": (home / ".keras",),
         "MPLCONFIGDIR": (home / ".config/matplotlib", home / ".cache/matplotlib"),
     }
-    for variable, folders in theirs.items():
+    for variable, folders in usual_folders.items():
         if variable not in os.environ and not any(folder.exists() for folder in folders):
             os.environ[variable] = str(cache_folder() / variable.lower())
 

@@ -1,30 +1,46 @@
-"""What an image file says of itself, read before any decoder sees it.
+"""An image's header, checked before any pixel is decoded.
 
-A decoder trusts its file: the size in the header decides how much memory it takes, and profiles, comments
-and further pages are unpacked whether anyone wants them or not. So the header is read here first, in plain
-Python, and only the parts that make the pixels of the first frame are handed on.
+Pillow opens a file lazily: it reads the header, and its size and mode can be checked before ``load()``. That is
+enough for WebP and BMP. Of the other formats Pillow's header readers do more than that, so the parts that no pixel
+needs are removed first, by the smallest code that keeps mien's limits on time and memory:
+
+* JPEG: EXIF and MPF directories are parsed on opening, where 64 KB of overlapping tags cost hundreds of MB or print
+  thousands of warnings, depending on Pillow's version. Segments and the scans of a progressive file have no limit.
+* PNG: text is unpacked, up to 64 MB, and a large colour profile makes the image unreadable. Chunks have no limit.
+* GIF: comments are joined block by block without a limit, and a large frame on a small screen prints a warning.
+* TIFF: all tags are read, however many values they claim, and tiles are unpacked whole.
+
+The orientation is read from EXIF here as well, since Pillow reads all tags to find one.
 """
 
 from __future__ import annotations
 
+import io
 import re
 import struct
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
+from PIL import BmpImagePlugin, GifImagePlugin, JpegImagePlugin, PngImagePlugin, TiffImagePlugin, WebPImagePlugin
+
 from mien.errors import ImageError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from PIL import ImageFile
+
+MAX_PIXELS = 40_000_000
+"""Width times height of the largest image read: 160 MB in Pillow's four bytes a pixel."""
+
 MAX_PARTS = 16_384
 """Segments, chunks or blocks that a file may have; 134 MB of PNG in libpng's 8 KB chunks."""
 
 MAX_SCANS = 64
-"""Passes that a progressive JPEG may make over its pixels; encoders write about 10, a bomb thousands."""
+"""Scans of a progressive JPEG; encoders write about 10, a bomb thousands."""
 
-MAX_TILE = 4_000_000
+MAX_TILE_PIXELS = 4_000_000
 """Pixels in a tile of a TIFF: it is unpacked whole, however small the image."""
 
 _SIGNATURES = (
@@ -36,7 +52,7 @@ _SIGNATURES = (
     ("TIFF", re.compile(rb"II\*\0|MM\0\*")),
 )
 
-_STRANGERS = (
+_FOREIGN_SIGNATURES = (
     ("a HEIC or AVIF photo", re.compile(rb"....ftyp(heic|heix|hevc|heim|heis|mif1|msf1|avif|avis)", re.DOTALL)),
     ("a video", re.compile(rb"....(ftyp|moov|mdat)|\x1aE\xdf\xa3|RIFF....AVI |\0\0\x01[\xba\xb3]", re.DOTALL)),
     ("a PostScript (EPS) file", re.compile(rb"%!PS|\xc5\xd0\xd3\xc6")),
@@ -57,65 +73,74 @@ _STRANGERS = (
 
 @dataclass(frozen=True, slots=True)
 class Header:
-    """What an image file says of itself.
+    """An image file whose header was read and whose pixels were not.
 
     Attributes:
-        format: JPEG, PNG, WEBP, BMP, GIF or TIFF: Pillow's names.
-        width: pixels, as stored (before the orientation is applied).
-        height: pixels, as stored.
+        image: Pillow's image, not loaded yet, without metadata that Pillow would unpack.
         orientation: 1 to 8, EXIF's tag 274; 1 where none is given.
-        essentials: the file without profiles, comments, thumbnails and further pages.
+        pixel_bytes: bytes of the file that describe pixels: without profiles, comments and thumbnails.
     """
 
-    format: str
-    width: int
-    height: int
+    image: ImageFile.ImageFile
     orientation: int
-    essentials: bytes
+    pixel_bytes: int
+
+    @property
+    def width(self) -> int:
+        """Pixels, as stored (before the orientation is applied)."""
+        return self.image.width
+
+    @property
+    def height(self) -> int:
+        """Pixels, as stored."""
+        return self.image.height
 
 
 def read_header(content: bytes) -> Header:
-    """Format, size and orientation of an encoded image, and the bytes that make its pixels.
+    """Opens an encoded image without decoding it.
+
+    Args:
+        content: a whole JPEG, PNG, WebP, BMP, GIF or TIFF file.
 
     Raises:
-        ImageError: the bytes are of no format that mien reads, or their header can't be believed.
-        ValueError, LookupError, struct.error: the header is damaged or cut short.
+        ImageError: another format, or a header that claims too much.
+        ValueError, LookupError, OSError, SyntaxError, struct.error: the header is damaged or cut short.
     """
     for name, signature in _SIGNATURES:
         if signature.match(content):
-            return _READERS[name](content)
-    kinds = (kind for kind, signature in _STRANGERS if signature.match(content[:512]))
+            return _OPENERS[name](content)
+    kinds = (kind for kind, signature in _FOREIGN_SIGNATURES if signature.match(content[:512]))
     raise ImageError(
         f"expected a JPEG, PNG, WebP, BMP, GIF or TIFF; received {next(kinds, 'bytes of an unknown kind')}. "
         "Save the image as JPEG or PNG"
     )
 
 
-def _jpeg(content: bytes) -> Header:
-    kept, exif, size, at = [content[:2]], b"", (0, 0), 2
+def _open_jpeg(content: bytes) -> Header:
+    kept, exif, at = [content[:2]], b"", 2
     for _ in range(MAX_PARTS):
         at = content.index(b"\xff", at)
         marker = content[at + 1]
-        if marker == 0xDA:  # the first scan: from here on the decoder's work
+        if marker == 0xDA:  # start of scan: compressed pixels follow
             _check_scans(content, at)
-            return Header("JPEG", *size, _orientation(exif), b"".join([*kept, content[at:]]))
+            essentials = b"".join([*kept, content[at:]])
+            # the class, not Image.open, which would parse the directory of a phone's second image
+            image = JpegImagePlugin.JpegImageFile(io.BytesIO(essentials))
+            return Header(image, _orientation(exif), len(essentials))
         if marker in {0x00, 0x01, 0xFF} or 0xD0 <= marker <= 0xD8:
             at += 1 if marker == 0xFF else 2
             continue
         (length,) = struct.unpack_from(">H", content, at + 2)
         part, at = content[at : at + 2 + length], at + 2 + length
-        if 0xC0 <= marker <= 0xCF and marker not in {0xC4, 0xC8, 0xCC}:
-            height, width = struct.unpack_from(">HH", part, 5)
-            size = (width, height)
         if marker == 0xE1 and not exif and part[4:10] == b"Exif\0\0":
             exif = part[10:]
-        if marker in {0xE0, 0xEE} or not (0xE0 <= marker <= 0xEF or marker == 0xFE):  # JFIF and Adobe tell the colours
+        if marker in {0xE0, 0xEE} or not (0xE0 <= marker <= 0xEF or marker == 0xFE):  # JFIF and Adobe name the colours
             kept.append(part)
     raise ValueError(f"more than {MAX_PARTS} segments")
 
 
 def _check_scans(content: bytes, at: int) -> None:
-    """Counts the passes over the pixels; bytes after the image's end (a phone's clip) don't count."""
+    """Counts the scans of a JPEG; bytes after the image's end (a phone's clip) don't count."""
     if content.count(b"\xff\xda", at) <= MAX_SCANS:
         return
     scans = 0
@@ -130,8 +155,7 @@ def _check_scans(content: bytes, at: int) -> None:
         at = found.end() + max(2, struct.unpack_from(">H", content, found.end())[0])
 
 
-def _png(content: bytes) -> Header:
-    width, height = struct.unpack_from(">II", content, 16)
+def _open_png(content: bytes) -> Header:
     kept, exif, at = [content[:8]], b"", 8
     for _ in range(MAX_PARTS):
         length, kind = struct.unpack_from(">I4s", content, at)
@@ -143,56 +167,41 @@ def _png(content: bytes) -> Header:
         elif kind == b"eXIf":
             exif = part[8:-4]
         if kind == b"IEND":
-            return Header("PNG", width, height, _orientation(exif), b"".join(kept))
+            essentials = b"".join(kept)
+            return Header(PngImagePlugin.PngImageFile(io.BytesIO(essentials)), _orientation(exif), len(essentials))
     raise ValueError(f"more than {MAX_PARTS} chunks")
 
 
-def _webp(content: bytes) -> Header:
-    kind = content[12:16]
-    if kind == b"VP8X":
-        width, height = (1 + int.from_bytes(content[at : at + 3], "little") for at in (24, 27))
-    elif kind == b"VP8L":
-        (bits,) = struct.unpack_from("<I", content, 21)
-        width, height = 1 + (bits & 0x3FFF), 1 + (bits >> 14 & 0x3FFF)
-    else:
-        width, height = (side & 0x3FFF for side in struct.unpack_from("<HH", content, 26))
-    kept, exif, at, animated = [b"WEBP"], b"", 12, False
-    for _ in range(MAX_PARTS):
-        if at >= len(content):
-            body = b"".join(kept)
-            return Header("WEBP", width, height, _orientation(exif), struct.pack("<4sI", b"RIFF", len(body)) + body)
-        kind, length = struct.unpack_from("<4sI", content, at)
-        part, at = content[at : at + 8 + length + length % 2], at + 8 + length + length % 2
-        if at > len(content) + 1:  # the last byte of padding may be missing
-            raise ValueError("the file ends too early")
-        if kind == b"EXIF":
-            exif = part[8:]
-        elif kind in {b"VP8X", b"VP8 ", b"VP8L", b"ALPH", b"ANIM"} or (kind == b"ANMF" and not animated):
-            kept.append(part)
-            animated = animated or kind == b"ANMF"
-    raise ValueError(f"more than {MAX_PARTS} chunks")
+def _open_webp(content: bytes) -> Header:
+    image = WebPImagePlugin.WebPImageFile(io.BytesIO(content))
+    metadata = sum(len(value) for value in image.info.values() if isinstance(value, bytes))
+    return Header(image, _orientation(image.info.get("exif", b"")), len(content) - metadata)
 
 
-def _bmp(content: bytes) -> Header:
-    (kind,) = struct.unpack_from("<I", content, 14)
-    width, height = struct.unpack_from("<HH" if kind == 12 else "<ii", content, 18)
-    if kind >= 40 and struct.unpack_from("<I", content, 30)[0] in {1, 2}:
+def _open_bmp(content: bytes) -> Header:
+    image = BmpImagePlugin.BmpImageFile(io.BytesIO(content))
+    if image.info["compression"] in {image.COMPRESSIONS["RLE8"], image.COMPRESSIONS["RLE4"]}:
         raise ImageError(
             "expected a BMP of plain pixels; received a run-length encoded one, a form of the 1990s whose few "
             "bytes can claim any size. Save the image as PNG"
         )
-    return Header("BMP", width, abs(height), 1, content)
+    return Header(image, 1, len(content))
 
 
-def _gif(content: bytes) -> Header:
-    width, height, flags = struct.unpack_from("<HHB", content, 6)
+def _open_gif(content: bytes) -> Header:
+    flags = content[10]
     at = start = 13 + (3 << (flags & 7) + 1 if flags & 128 else 0)
     control = b""
     for _ in range(MAX_PARTS):
-        if content[at] == 0x2C:  # the first frame; it may reach beyond the screen, which then grows
-            left, top, wide, high = struct.unpack_from("<HHHH", content, at + 1)
-            size = max(width, left + wide), max(height, top + high)
-            return Header("GIF", *size, 1, b"".join([content[:start], control, content[at:]]))
+        if content[at] == 0x2C:  # the first frame; the screen grows to hold it
+            left, top, width, height = struct.unpack_from("<HHHH", content, at + 1)
+            if (left + width) * (top + height) > MAX_PIXELS:
+                raise ImageError(
+                    f"expected at most {MAX_PIXELS:,} pixels; received a frame of {width} x {height}. "
+                    "Save the image smaller"
+                )
+            essentials = b"".join([content[:start], control, content[at:]])
+            return Header(GifImagePlugin.GifImageFile(io.BytesIO(essentials)), 1, len(essentials))
         if content[at] != 0x21:
             raise ValueError("no frame in it")
         kind, end = content[at + 1], _end_of_blocks(content, at + 2)
@@ -212,23 +221,23 @@ def _end_of_blocks(content: bytes, at: int) -> int:
     raise ValueError(f"more than {MAX_PARTS} blocks")
 
 
-_SCALARS = frozenset({256, 257, 259, 262, 266, 277, 278, 284, 317, 322, 323})
-_ARRAYS = frozenset({258, 273, 279, 320, 324, 325, 338, 339})
+_SCALAR_TAGS = frozenset({256, 257, 259, 262, 266, 277, 278, 284, 317, 322, 323})
+_ARRAY_TAGS = frozenset({258, 273, 279, 320, 324, 325, 338, 339})
 _TYPE_SIZES: Mapping[int, int] = MappingProxyType({1: 1, 3: 2, 4: 4})
 _PLAIN, _LZW, _DEFLATE, _OLD_DEFLATE, _PACKBITS = 1, 5, 8, 32946, 32773
 
 
-def _tiff(content: bytes) -> Header:
+def _open_tiff(content: bytes) -> Header:
     order, tags = _directory(content)
-    kept = {tag: tags[tag] for tag in sorted(tags.keys() & (_SCALARS | _ARRAYS))}
+    kept = {tag: tags[tag] for tag in sorted(tags.keys() & (_SCALAR_TAGS | _ARRAY_TAGS))}
     for tag, entry in kept.items():
         kind, count, at = struct.unpack_from(order + "HII", entry, 2)
         size = _TYPE_SIZES[kind] * count
-        if (size > 4 and at + size > len(content)) or (tag in _SCALARS and count != 1):
+        if (size > 4 and at + size > len(content)) or (tag in _SCALAR_TAGS and count != 1):
             raise ValueError(f"tag {tag} has {count} values")
         if tag in {273, 279, 324, 325} and count > MAX_PARTS:
             raise ValueError(f"more than {MAX_PARTS} strips or tiles")
-    value = {tag: _number(order, entry) for tag, entry in kept.items() if tag in _SCALARS}
+    value = {tag: _number(order, entry) for tag, entry in kept.items() if tag in _SCALAR_TAGS}
     if value.get(259, _PLAIN) not in {_PLAIN, _LZW, _DEFLATE, _OLD_DEFLATE, _PACKBITS}:
         raise ImageError(
             f"expected a TIFF that is plain, LZW, Deflate or PackBits; received compression {value[259]}. "
@@ -236,16 +245,24 @@ def _tiff(content: bytes) -> Header:
         )
     if value.get(277, 1) > 6 or not kept.keys() & {273, 324}:
         raise ValueError("no strips or tiles, or more than 6 samples a pixel")
-    if value.get(322, 1) * value.get(323, 1) > MAX_TILE:
-        raise ValueError(f"tiles of more than {MAX_TILE} pixels")
+    if value.get(322, 1) * value.get(323, 1) > MAX_TILE_PIXELS:
+        raise ValueError(f"tiles of more than {MAX_TILE_PIXELS} pixels")
     # a directory of its own at the end, so that further pages, thumbnails and private tags are out of reach
     directory = struct.pack(order + "H", len(kept)) + b"".join(kept.values()) + bytes(4)
     essentials = content[:4] + struct.pack(order + "I", len(content)) + content[8:] + directory
-    return Header("TIFF", value[256], value[257], _orientation(content), essentials)
+    image = TiffImagePlugin.TiffImageFile(io.BytesIO(essentials))
+    return Header(image, _orientation(content), len(essentials))
 
 
-_READERS: Mapping[str, Callable[[bytes], Header]] = MappingProxyType(
-    {"JPEG": _jpeg, "PNG": _png, "WEBP": _webp, "GIF": _gif, "BMP": _bmp, "TIFF": _tiff}
+_OPENERS: Mapping[str, Callable[[bytes], Header]] = MappingProxyType(
+    {
+        "JPEG": _open_jpeg,
+        "PNG": _open_png,
+        "WEBP": _open_webp,
+        "GIF": _open_gif,
+        "BMP": _open_bmp,
+        "TIFF": _open_tiff,
+    }
 )
 
 

@@ -1,8 +1,8 @@
-"""Bytes or a path become an RGB frame: the one door for images.
+"""Reads and writes images: every image that mien decodes passes through ``read``.
 
-Pillow is the one decoder. OpenCV's would take gigabytes for a forged header, and two decoders would give two
-sets of pixels. What comes in is measured on its header first (``mien.media.header``), so a file of a few bytes
-can't claim gigabytes; every fault of a decoder becomes a ``ImageError``. Colour profiles are not applied.
+Pillow is the only decoder. OpenCV's would take gigabytes for a forged header, and two decoders would give two
+sets of pixels. The header is checked before anything is decoded (``mien.media.header``), so a file of a few bytes
+can't claim gigabytes. Every decoder error becomes an ``ImageError``. Colour profiles are not applied.
 """
 
 from __future__ import annotations
@@ -17,41 +17,33 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from PIL import (
-    ExifTags,
-    Image,
-    TiffImagePlugin,  # noqa: F401 - importing registers the format; Pillow itself would import forty to find it
-    WebPImagePlugin,  # noqa: F401
-)
+from PIL import ExifTags, Image
 
 from mien.errors import ImageError, UsageError
 from mien.media.files import write_bytes
-from mien.media.header import Header, read_header
+from mien.media.header import MAX_PIXELS, Header, read_header
 from mien.structures import Frame, check_frame, describe
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator
 
 FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF")
-"""What cameras, screens, the web and the data sets of this field (JAFFE is TIFF) give. Each format more is a
-decoder more to trust, so AVIF and HEIC, which not every Pillow has, are named and refused."""
+"""Formats of cameras, screenshots, the web and the data sets of this field (JAFFE is TIFF). Every further format is
+another decoder to trust, so AVIF and HEIC, which not every Pillow has, are refused by name."""
 
 IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff"})
-"""What ``find_images`` takes from a folder, in lower case."""
-
-MAX_PIXELS = 40_000_000
-"""Width times height of the largest image read: 160 MB in Pillow's four bytes a pixel."""
+"""Suffixes of the files that ``find_images`` takes from a folder, in lower case."""
 
 MAX_BYTES = 200_000_000
-"""The largest file read: 40 million pixels of uncompressed RGB are 120 MB."""
+"""Size of the largest file read: 40 million pixels of uncompressed RGB are 120 MB."""
 
 MAX_PIXELS_PER_BYTE = 500
-"""Deflate reaches 344 on a blank RGB page, a photo has 2 to 100. More is blank or a bomb: there is no face in it."""
+"""Deflate reaches 344 on a blank RGB page; a photo has 2 to 100. More is blank or a bomb: there is no face in it."""
 
-SMALL = 1920 * 1080
-"""Pixels that any file may have: a blank screen does no harm."""
+UNCHECKED_PIXELS = 1920 * 1080
+"""Pixels that a file of any size may have: a blank screenshot does no harm."""
 
-STRIP = 1 << 18
+STRIP_PIXELS = 1 << 18
 """Pixels converted at a time."""
 
 JPEG_QUALITY = 92
@@ -63,9 +55,9 @@ _SAVING: dict[str, tuple[str, dict[str, Any]]] = {
     "webp": ("WEBP", {"quality": JPEG_QUALITY}),
 }
 
-# What Pillow raised for damaged files and what its code can raise besides: its plugins parse
-# with struct and slices, so a damaged file can fail as almost anything. KeyboardInterrupt and the like pass.
-_FAULTS = (
+# Pillow's plugins parse with struct and slices, so a damaged file can raise almost anything.
+# KeyboardInterrupt and the like pass.
+_DECODER_ERRORS = (
     ArithmeticError,
     AssertionError,
     AttributeError,
@@ -87,10 +79,10 @@ _FAULTS = (
 
 
 def read(source: str | os.PathLike[str] | bytes | bytearray | memoryview | Frame) -> Frame:
-    """An image as an RGB frame, upright.
+    """Decodes an image to an upright RGB frame.
 
-    The EXIF orientation is applied, animations give their first frame, transparency lies on white, 16-bit
-    grey keeps its upper 8 bits, CMYK is converted without a profile.
+    The EXIF orientation is applied. Animations give their first frame, transparent pixels are blended with white,
+    16-bit grey keeps its upper 8 bits, and CMYK is converted without a profile.
 
     Args:
         source: a path, the bytes of an encoded image, or a frame, which is checked and returned.
@@ -99,7 +91,14 @@ def read(source: str | os.PathLike[str] | bytes | bytearray | memoryview | Frame
         uint8 (height, width, 3), RGB, writable.
 
     Raises:
-        ImageError: no image there, an unknown format, damaged, cut short, or too large.
+        ImageError: there is no image, or it is of an unknown format, damaged, cut short or too large.
+
+    Example:
+        >>> import numpy as np
+        >>> from mien.media.image import encode, read
+        >>> png = encode(np.zeros((240, 320, 3), np.uint8), "png")
+        >>> read(png).shape
+        (240, 320, 3)
     """
     if isinstance(source, (str, os.PathLike)):
         return _read_encoded(_content(Path(source)), f"'{os.fspath(source)}'")
@@ -130,21 +129,21 @@ def from_pillow(image: Image.Image) -> Frame:
         return _upright(frame, image.getexif().get(ExifTags.Base.Orientation, 1))
     except ImageError as error:
         raise ImageError(f"{name}: {error}") from None
-    except _FAULTS as error:
+    except _DECODER_ERRORS as error:
         raise ImageError(
             f"{name}: expected a whole image; received one that can't be decoded ({str(error) or type(error).__name__})"
         ) from error
 
 
 def find_images(paths: Iterable[Path], suffixes: Collection[str] = IMAGE_SUFFIXES) -> Iterator[Path]:
-    """The files among ``paths`` as they are, and the images in the folders among them, in natural order.
+    """Finds image files: files are yielded as given, folders are searched recursively, in natural order.
 
-    Hidden files and folders are skipped, links are followed, each folder is walked once. What can't be
-    opened (a missing file, a locked folder) is yielded as it is, so that ``read`` says what is wrong with it.
+    Hidden files and folders are skipped, links are followed, and each folder is walked once. A path that can't be
+    opened (a missing file, a locked folder) is yielded too, so that ``read`` reports what is wrong with it.
 
     Args:
         paths: files and folders; names are taken literally, not as patterns.
-        suffixes: lower-case, of the files in a folder that are wanted.
+        suffixes: of the files to take from folders, in lower case.
 
     Yields:
         Paths below the given ones; in a folder only those with one of the suffixes.
@@ -160,23 +159,38 @@ def find_images(paths: Iterable[Path], suffixes: Collection[str] = IMAGE_SUFFIXE
             elif folder not in walked:
                 walked.add(folder)
                 try:
-                    waiting += sorted(_wanted(here, suffixes), key=_natural, reverse=True)
+                    waiting += sorted(_visible(here, suffixes), key=_natural_key, reverse=True)
                 except OSError:
                     yield here
 
 
 def write(path: Path, frame: Frame) -> None:
-    """Writes a frame as a whole file; the suffix (.png, .jpg, .webp) names the format.
+    """Writes a frame to an image file, which is replaced as a whole or not at all.
+
+    Args:
+        path: the suffix (.png, .jpg, .jpeg, .webp) selects the format.
+        frame: uint8 (height, width, 3), RGB.
 
     Raises:
         UsageError: another suffix.
         ImageError: the frame is no RGB image, or too large for the format.
+
+    Example:
+        >>> import tempfile
+        >>> from pathlib import Path
+        >>> import numpy as np
+        >>> from mien.media.image import read, write
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     path = Path(folder) / "grey.png"
+        ...     write(path, np.full((4, 6, 3), 128, np.uint8))
+        ...     read(path).mean()
+        np.float64(128.0)
     """
     write_bytes(path, encode(frame, path.suffix))
 
 
-def encode(frame: Frame, format: str) -> bytes:  # noqa: A002 - the trade's word, and Pillow's
-    """A frame as the bytes of an image file.
+def encode(frame: Frame, format: str) -> bytes:  # noqa: A002 - as Pillow names it
+    """Encodes a frame as the bytes of an image file.
 
     Args:
         frame: uint8 (height, width, 3), RGB.
@@ -194,45 +208,45 @@ def encode(frame: Frame, format: str) -> bytes:  # noqa: A002 - the trade's word
     checked = check_frame(frame)
     try:
         Image.fromarray(checked).save(target, name, **options)
-    except (OSError, ValueError) as fault:
-        raise ImageError(f"expected a frame that fits {name}; received {describe(frame)} ({fault})") from fault
+    except (OSError, ValueError) as error:
+        raise ImageError(f"expected a frame that fits {name}; received {describe(frame)} ({error})") from error
     return target.getvalue()
 
 
 def _content(path: Path) -> bytes:
-    """A file's bytes by one open handle, which a pipe or a device can't block."""
+    """The bytes of a file, read through one handle that a pipe or a device can't block."""
     try:
-        with open(path, "rb", opener=_open_at_once) as file:
+        with open(path, "rb", opener=_open_nonblocking) as file:
             state = os.fstat(file.fileno())
             _check_file(state)
             return file.read(state.st_size)
-    except ImageError as fault:
-        raise ImageError(f"'{path}': {fault}") from None
-    except (OSError, ValueError) as fault:
-        raise ImageError(f"'{path}': {_why_closed(path, fault)}") from fault
+    except ImageError as error:
+        raise ImageError(f"'{path}': {error}") from None
+    except (OSError, ValueError) as error:
+        raise ImageError(f"'{path}': {_reason_unreadable(path, error)}") from error
 
 
-def _open_at_once(path: str, flags: int) -> int:
+def _open_nonblocking(path: str, flags: int) -> int:
     return os.open(path, flags | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOCTTY", 0))
 
 
-def _why_closed(path: Path, fault: OSError | ValueError) -> str:
-    if isinstance(fault, FileNotFoundError):
+def _reason_unreadable(path: Path, error: OSError | ValueError) -> str:
+    if isinstance(error, FileNotFoundError):
         return "no such file. Check the name and the folder"
-    if isinstance(fault, IsADirectoryError) or (isinstance(fault, PermissionError) and _folder_identity(path)):
+    if isinstance(error, IsADirectoryError) or (isinstance(error, PermissionError) and _folder_identity(path)):
         return "expected an image; received a folder. Name a file in it; if it is locked, unlock it first"
-    if isinstance(fault, PermissionError):
+    if isinstance(error, PermissionError):
         return "no permission to read it. Check its owner and its rights"
-    return f"can't be read ({fault}). Check the name and the disk"
+    return f"can't be read ({error}). Check the name and the disk"
 
 
 def _check_file(state: os.stat_result) -> None:
     if not stat.S_ISREG(state.st_mode):
         raise ImageError("expected a file; received a pipe or device. Save the image as a file first")
-    _check_weight(state.st_size)
+    _check_file_size(state.st_size)
 
 
-def _check_weight(size: int) -> None:
+def _check_file_size(size: int) -> None:
     if size == 0:
         raise ImageError("expected an image; received an empty file. Copy or download it again")
     if size > MAX_BYTES:
@@ -240,19 +254,19 @@ def _check_weight(size: int) -> None:
 
 
 def _read_encoded(content: bytes, name: str) -> Frame:
-    """Bytes to a frame; whatever is wrong with them becomes one error that names them."""
+    """Decodes bytes; whatever is wrong with them becomes one error that names them."""
     try:
-        _check_weight(len(content))
+        _check_file_size(len(content))
         header = read_header(content)
         _check_size(header)
         return _decode(header)
-    except ImageError as fault:
-        raise ImageError(f"{name}: {fault}") from None
-    except _FAULTS as fault:
+    except ImageError as error:
+        raise ImageError(f"{name}: {error}") from None
+    except _DECODER_ERRORS as error:
         raise ImageError(
             f"{name}: expected a whole image; received one that is damaged or cut short "
-            f"({str(fault) or type(fault).__name__}). Copy or download it again"
-        ) from fault
+            f"({str(error) or type(error).__name__}). Copy or download it again"
+        ) from error
 
 
 def _check_size(header: Header) -> None:
@@ -262,28 +276,26 @@ def _check_size(header: Header) -> None:
         raise ImageError(f"expected an image of at least 1 x 1 pixels; received {shape}. Copy or download it again")
     if pixels > MAX_PIXELS:
         raise ImageError(f"expected at most {MAX_PIXELS:,} pixels; received {shape}. Save the image smaller")
-    if pixels > max(SMALL, MAX_PIXELS_PER_BYTE * len(header.essentials)):
+    if pixels > max(UNCHECKED_PIXELS, MAX_PIXELS_PER_BYTE * header.pixel_bytes):
         raise ImageError(
             f"expected a byte for each {MAX_PIXELS_PER_BYTE} pixels; received {shape} in "
-            f"{len(header.essentials):,} bytes, as a blank page has, or a decompression bomb. Save the image smaller"
+            f"{header.pixel_bytes:,} bytes, as a blank page has, or a decompression bomb. Save the image smaller"
         )
 
 
 def _decode(header: Header) -> Frame:
-    with Image.open(io.BytesIO(header.essentials), formats=[header.format]) as image:
-        if image.size != (header.width, header.height):
-            raise ValueError(f"a header of {header.width} x {header.height} over an image of {image.size}")
+    with header.image as image:
         image.load()
         frame = np.empty((header.height, header.width, 3), np.uint8)
-        rows = max(1, STRIP // header.width)
-        for top in range(0, header.height, rows):  # whole, the steps on the way would take four times the memory
+        rows = max(1, STRIP_PIXELS // header.width)
+        for top in range(0, header.height, rows):  # converted at once, the steps between take four times the memory
             strip = image.crop((0, top, header.width, min(top + rows, header.height)))
             frame[top : top + rows] = _to_rgb(strip)
     return _upright(frame, header.orientation)
 
 
 def _to_rgb(image: Image.Image) -> Frame:
-    """uint8 (height, width, 3), RGB, of a loaded image in any of Pillow's modes."""
+    """Converts a loaded image of any of Pillow's modes to uint8 (height, width, 3), RGB."""
     if image.mode.startswith("I"):
         return _grey_to_rgb(np.asarray(image))
     if image.mode == "F":
@@ -299,7 +311,7 @@ def _to_rgb(image: Image.Image) -> Frame:
 
 
 def _grey_to_rgb(grey: np.ndarray[Any, Any]) -> Frame:
-    """Upper 8 of 16 bits, as Pillow does for 16-bit colour; 32-bit grey counts as 16-bit where it fits."""
+    """Keeps the upper 8 of 16 bits, as Pillow does for 16-bit colour; 32-bit grey counts as 16-bit where it fits."""
     if grey.min() < 0 or grey.max() > 65_535:
         raise ImageError(
             f"expected pixels of 8 or 16 bits; received values from {grey.min()} to {grey.max()}. "
@@ -309,7 +321,7 @@ def _grey_to_rgb(grey: np.ndarray[Any, Any]) -> Frame:
 
 
 def _upright(frame: Frame, orientation: int) -> Frame:
-    """Undoes the turn that EXIF's orientation 1 to 8 names (CIPA DC-008, tag 274)."""
+    """Undoes the rotation and mirroring of EXIF's orientation 1 to 8 (CIPA DC-008, tag 274)."""
     if orientation >= 5:
         frame = frame.transpose(1, 0, 2)
     if orientation in {2, 3, 6, 7}:
@@ -319,7 +331,7 @@ def _upright(frame: Frame, orientation: int) -> Frame:
     return np.ascontiguousarray(frame)
 
 
-def _wanted(folder: Path, suffixes: Collection[str]) -> list[Path]:
+def _visible(folder: Path, suffixes: Collection[str]) -> list[Path]:
     """The images and folders in a folder that are not hidden."""
     seen = (entry for entry in folder.iterdir() if not entry.name.startswith("."))
     return [entry for entry in seen if entry.suffix.lower() in suffixes or _folder_identity(entry)]
@@ -334,7 +346,7 @@ def _folder_identity(path: Path) -> tuple[int, int] | None:
     return (state.st_dev, state.st_ino) if stat.S_ISDIR(state.st_mode) else None
 
 
-def _natural(path: Path) -> tuple[list[tuple[int, str]], str]:
-    """A key that puts 2.jpg before 10.jpg; the name itself settles what differs in case only."""
+def _natural_key(path: Path) -> tuple[list[tuple[int, str]], str]:
+    """A sort key that puts 2.jpg before 10.jpg; the name itself orders what differs in case only."""
     pieces = re.split(r"([0-9]+)", path.name.casefold())
     return [(int(piece) if piece.isdecimal() else -1, piece) for piece in pieces], path.name

@@ -1,4 +1,4 @@
-"""Items made in another thread while others are used, a few at most."""
+"""Background threads with bounded queues: prefetch an iterator, or map a function over it in order."""
 
 from __future__ import annotations
 
@@ -15,50 +15,55 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 R = TypeVar("R")
 
-CHECKED = 0.1
-"""Seconds after which a maker that nobody takes from looks whether it is still wanted."""
+POLL_SECONDS = 0.1
+"""How often a blocked producer checks whether its consumer is still there."""
 
 
 class _End:
-    """What follows the last item: the error that ended it, if one did."""
+    """Follows the last item in the queue; carries the error that ended the iteration, if any."""
 
     def __init__(self, error: BaseException | None = None) -> None:
         self.error = error
 
 
-def prefetch(items: Iterable[T], most: int) -> Generator[T]:
-    """The items in their order, made in a thread of its own, at most ``most`` before they are asked for.
+def prefetch(items: Iterable[T], max_waiting: int) -> Generator[T]:
+    """Iterates in a background thread, in order, at most ``max_waiting`` items ahead of the consumer.
 
-    What is raised while one is made is raised where it would be asked for. The thread ends when the items do, or when
-    the iterator is closed or forgotten.
+    An exception of the iterable is raised in the consumer, after the items before it. The thread ends with the
+    iterable, or when the generator is closed or garbage-collected.
 
     Args:
-        items: iterated in the other thread.
-        most: items that wait; bounds the memory.
+        items: iterated in the background thread.
+        max_waiting: size of the queue; bounds the memory.
+
+    Example:
+        >>> from mien.media.prefetch import prefetch
+        >>> list(prefetch(range(3), max_waiting=2))
+        [0, 1, 2]
     """
-    maker = _Maker(items, most)
+    producer = _Producer(items, max_waiting)
     try:
-        while not isinstance(item := maker.waiting.get(), _End):
+        while not isinstance(item := producer.queue.get(), _End):
             yield item
         if item.error is not None:
             raise item.error
     finally:
-        maker.unwanted.set()
-        maker.thread.join()
+        producer.stopped.set()
+        producer.thread.join()
 
 
 def parallel_map(call: Callable[[T], R], items: Iterable[T], threads: int) -> Generator[R]:
-    """What a call makes of each item, in their order, by several threads, two items each at most ahead.
+    """Maps a function over items in several threads; results come in order, at most two items per thread ahead.
 
-    What is raised by a call, or while an item is made, is raised where it would be asked for.
+    An exception of the function or of the iterable is raised in the consumer, at the place of its item.
 
     Args:
-        call: safe to be called from several threads.
-        items: taken one by one, in the thread that asks.
-        threads: that call.
+        call: a thread-safe function of one item.
+        items: iterated in the consumer's thread.
+        threads: size of the thread pool.
     """
     running: deque[Future[R]] = deque()
-    with ThreadPoolExecutor(threads, "mien mapped") as pool:
+    with ThreadPoolExecutor(threads, "mien map") as pool:
         try:
             for item in items:
                 running.append(pool.submit(call, item))
@@ -70,31 +75,31 @@ def parallel_map(call: Callable[[T], R], items: Iterable[T], threads: int) -> Ge
             pool.shutdown(wait=False, cancel_futures=True)
 
 
-class _Maker(Generic[T]):
-    """The thread and what it hands over."""
+class _Producer(Generic[T]):
+    """The background thread and its queue."""
 
-    def __init__(self, items: Iterable[T], most: int) -> None:
-        self.waiting: queue.Queue[T | _End] = queue.Queue(most)
-        self.unwanted = threading.Event()
+    def __init__(self, items: Iterable[T], max_waiting: int) -> None:
+        self.queue: queue.Queue[T | _End] = queue.Queue(max_waiting)
+        self.stopped = threading.Event()
         self._items = items
-        self.thread = threading.Thread(target=self._make, name="mien ahead", daemon=True)
+        self.thread = threading.Thread(target=self._run, name="mien prefetch", daemon=True)
         self.thread.start()
 
-    def _make(self) -> None:
+    def _run(self) -> None:
         end = _End()
         try:
             for item in self._items:
-                if not self._hand_over(item):
+                if not self._put(item):
                     return
-        except BaseException as error:  # noqa: BLE001 - whatever it is, it belongs to who asks for the items
+        except BaseException as error:  # noqa: BLE001 - whatever it is, it is raised in the consumer
             end = _End(error)
-        self._hand_over(end)
+        self._put(end)
 
-    def _hand_over(self, item: T | _End) -> bool:
-        """Whether it was taken in; False when nothing is wanted any more."""
-        while not self.unwanted.is_set():
+    def _put(self, item: T | _End) -> bool:
+        """Queues an item; False once the consumer is gone."""
+        while not self.stopped.is_set():
             try:
-                self.waiting.put(item, timeout=CHECKED)
+                self.queue.put(item, timeout=POLL_SECONDS)
             except queue.Full:
                 continue
             return True
@@ -102,5 +107,5 @@ class _Maker(Generic[T]):
 
 
 def cores() -> int:
-    """The cores that this process may use."""
+    """Number of CPU cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

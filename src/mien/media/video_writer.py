@@ -1,4 +1,4 @@
-"""Videos written: frames that were drawn on, each at its time, with the sound of the video that they come from."""
+"""Writes annotated frames to an H.264 video, each at its timestamp, with the sound of the source video."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mien.errors import MissingExtraError, UsageError, VideoError
-from mien.media.files import written_whole
+from mien.media.files import atomic_write
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -17,50 +17,57 @@ if TYPE_CHECKING:
 
     from mien.structures import Frame
 
-KINDS = {".mp4": "mp4", ".m4v": "mp4", ".mov": "mov", ".mkv": "matroska"}
-"""Suffixes of videos that can be written, and PyAV's name for each."""
+CONTAINERS = {".mp4": "mp4", ".m4v": "mp4", ".mov": "mov", ".mkv": "matroska"}
+"""Suffixes of videos that can be written, and PyAV's name of each container format."""
 
-TIMES = Fraction(1, 90_000)
-"""Seconds that a time of a frame is counted in: fine enough for any frame rate."""
+TIME_BASE = Fraction(1, 90_000)
+"""Seconds per tick of a frame's timestamp: fine enough for any frame rate."""
 
-QUALITY = "20"
-"""Of H.264 (its CRF): hardly to be told from the original."""
+CRF = "20"
+"""Constant rate factor of H.264: visually close to the original."""
 
 
 @contextmanager
 def open_video(path: Path, sound_of: Path | None = None) -> Iterator[VideoWriter]:
-    """A writer of a video, which is there when the block ends, whole.
+    """Opens a video for writing; the file appears when the block ends without error.
 
     Args:
         path: .mp4, .m4v, .mov or .mkv.
-        sound_of: a video whose sound is kept, as it is, where it has any.
+        sound_of: a video whose audio is copied without re-encoding, if it has any.
 
     Raises:
         MissingExtraError: PyAV is not installed.
-        UsageError: the name is of another kind.
+        UsageError: another suffix.
+        VideoError: no frame was written.
+
+    Example:
+        ::
+
+            with open_video(Path("out.mp4"), sound_of=Path("talk.mp4")) as writer:
+                writer.write(image, seconds=0.0)
     """
     try:
         import av
     except ImportError as error:
         raise MissingExtraError("writing videos", "av", "video") from error
-    kind = KINDS.get(path.suffix.lower())
-    if kind is None:
-        raise UsageError(f"expected a video to write as {', '.join(KINDS)}; received {path.name}")
-    with written_whole(path) as aside, av.open(str(aside), "w", format=kind) as target:
+    container = CONTAINERS.get(path.suffix.lower())
+    if container is None:
+        raise UsageError(f"expected a video to write as {', '.join(CONTAINERS)}; received {path.name}")
+    with atomic_write(path) as temporary, av.open(str(temporary), "w", format=container) as target:
         writer = VideoWriter(target, sound_of)
         try:
             yield writer
-            writer.end()
+            writer.finish()
         finally:
-            writer.let_go()
+            writer.close()
 
 
 class VideoWriter:
-    """Got from ``open_video``; frames come in the order of their times.
+    """Writes frames in the order of their timestamps; made by ``open_video``.
 
     Args:
-        target: PyAV's container to write into.
-        sound_of: a video whose sound is kept.
+        target: PyAV's output container.
+        sound_of: a video whose audio is copied.
     """
 
     def __init__(self, target: Any, sound_of: Path | None) -> None:
@@ -69,63 +76,63 @@ class VideoWriter:
         self._target, self._av = target, av
         self._stream: Any = None
         self._source = av.open(str(sound_of)) if sound_of is not None else None
-        self._sound = self._copied_sound()
+        self._audio_packets = self._read_audio()
         self._next: Any = None
 
     def write(self, image: Frame, seconds: float) -> None:
-        """Adds a frame.
+        """Appends a frame.
 
         Args:
             image: uint8 (height, width, 3), RGB; all of one size.
-            seconds: its time.
+            seconds: timestamp of the frame.
         """
-        # H.264 halves its colours: odd edges lose a row or column
+        # H.264 subsamples colours by 2: odd sizes lose a row or column
         image = np.ascontiguousarray(image[: image.shape[0] // 2 * 2, : image.shape[1] // 2 * 2])
         if self._stream is None:
             self._begin(image)
         frame = self._av.VideoFrame.from_ndarray(image, format="rgb24")
-        frame.pts, frame.time_base = round(seconds / TIMES), TIMES
-        self._copy_sound(seconds)
-        self._put(frame)
+        frame.pts, frame.time_base = round(seconds / TIME_BASE), TIME_BASE
+        self._copy_audio(seconds)
+        self._encode(frame)
 
-    def end(self) -> None:
-        """Writes what is still waiting, and the rest of the sound."""
+    def finish(self) -> None:
+        """Flushes the encoder and copies the rest of the audio."""
         if self._stream is None:
             raise VideoError("expected frames to write; received none")
-        self._put(None)
-        self._copy_sound(None)
+        self._encode(None)
+        self._copy_audio(None)
 
-    def let_go(self) -> None:
-        """Closes the video that the sound comes from."""
+    def close(self) -> None:
+        """Closes the source of the audio."""
         if self._source is not None:
             self._source.close()
 
     def _begin(self, image: Frame) -> None:
-        self._stream = self._target.add_stream("libx264", options={"crf": QUALITY, "preset": "veryfast"})
+        self._stream = self._target.add_stream("libx264", options={"crf": CRF, "preset": "veryfast"})
         self._stream.height, self._stream.width = image.shape[:2]
         self._stream.pix_fmt = "yuv420p"
-        self._stream.codec_context.time_base = TIMES
+        self._stream.codec_context.time_base = TIME_BASE
         if self._source is not None and self._source.streams.audio:
-            self._sounding = self._target.add_stream_from_template(self._source.streams.audio[0])
+            self._audio_stream = self._target.add_stream_from_template(self._source.streams.audio[0])
 
-    def _put(self, frame: Any) -> None:
+    def _encode(self, frame: Any) -> None:
         for packet in self._stream.encode(frame):
             self._target.mux(packet)
 
-    def _copied_sound(self) -> Iterator[Any]:
-        """The packets of the sound."""
+    def _read_audio(self) -> Iterator[Any]:
+        """The audio packets of the source."""
         if self._source is None or not self._source.streams.audio:
             return
         for packet in self._source.demux(self._source.streams.audio[0]):
             if packet.dts is not None:
                 yield packet
 
-    def _copy_sound(self, until: float | None) -> None:
-        """Writes the sound up to a time; all of the rest if None."""
+    def _copy_audio(self, until: float | None) -> None:
+        """Copies the audio up to a timestamp; all the rest if None."""
         while True:
-            self._next = self._next or next(self._sound, None)
+            self._next = self._next or next(self._audio_packets, None)
             if self._next is None or (until is not None and float(self._next.pts * self._next.time_base) > until):
                 return
-            self._next.stream = self._sounding
+            self._next.stream = self._audio_stream
             self._target.mux(self._next)
             self._next = None

@@ -1,1 +1,1 @@
-"""Model files: their card and seal, the checks before one is opened, and the store that finds them by name."""
+"""Model files: card and seal, checks before loading, and a store that finds them by name."""

@@ -1,6 +1,6 @@
-"""The card inside every model file: how it is used, where it came from, what it scores.
+"""Model cards: how a model is used, its origin, and its scores.
 
-The card travels in the .onnx file's own metadata, so training and inference can't drift apart.
+The card is part of the .onnx file's metadata, so training and inference can't drift apart.
 """
 
 from __future__ import annotations
@@ -22,18 +22,18 @@ CardT = TypeVar("CardT")
 CARD_KEY = "mien.card"
 DETECTOR_KEY = "mien.detector"
 CARD_FORMAT = 2
-"""Written; 1 is read too: ``models.legacy`` has its names."""
+"""Format of written cards. Format 1 is read too; ``mien.models.legacy`` maps its names."""
 
 FUSED = "fused"
 
 
 @dataclass(frozen=True)
 class CropRule:
-    """How a face crop is cut around a face box; the same in training, evaluation and use.
+    """How a face is cropped around its box; the same in training, evaluation and inference.
 
     Attributes:
         factor: side of the square over max(width, height) of the face box.
-        align_beyond: roll in degrees from which the face is turned upright; None: never.
+        align_beyond: roll in degrees above which the face is rotated upright; None: never.
     """
 
     factor: float = 1.0
@@ -51,14 +51,14 @@ class Head:
     """One output of the graph: a row of logits, its labels and its calibration.
 
     Attributes:
-        name: the label set that the head was trained on.
-        labels: the names of its outputs, in order.
+        name: of the label set that the head was trained on.
+        labels: of its logits, in order.
         temperature: divides the logits; fitted on validation data (Guo et al. 2017, arXiv:1706.04599).
-        unsure_below: a best probability under it is "unsure".
-        offsets: added to the logits when this head is the output, one a label; () adds none. The fused output has its
-            own.
-        scales: factor a label on the distance of its logit from the mean, applied before the offsets when this head is
-            the output; () leaves the logits. Fitted together with the offsets (vector scaling).
+        unsure_below: a prediction whose best probability is lower is "unsure".
+        offsets: added to the logits when this head alone is the output, one per label; () adds none. The fused output
+            has its own.
+        scales: per label, factor of the distance of its logit from the mean, applied before the offsets when this head
+            alone is the output; () for none. Fitted together with the offsets (vector scaling).
     """
 
     name: str
@@ -72,7 +72,7 @@ class Head:
         if not self.labels or len(set(self.labels)) != len(self.labels):
             raise ModelError(f"expected distinct labels for the head {self.name!r}; received {list(self.labels)}")
         if head_named(self.name) == FUSED:
-            raise ModelError(f"expected a head by another name than {self.name!r}, which is the fusion of all heads")
+            raise ModelError(f"expected a head by another name than {self.name!r}, which names the fusion of all heads")
         _check_calibration(self)
         _check_each("a scale", self.scales, self.labels)
 
@@ -82,12 +82,12 @@ class FusedOutput:
     """The default output: a weighted geometric mean of the heads over the labels they share.
 
     Attributes:
-        labels: the names of its outputs, in order; every head with a weight has them all.
-        weights: the head's name and its weight, which sum to 1.
+        labels: in order; every head with a weight has them all.
+        weights: pairs of a head's name and its weight; the weights sum to 1.
         temperature: divides the log of the mean; fitted on validation data.
-        unsure_below: a best probability under it is "unsure".
-        offsets: added to the log of the mean, one a label; () adds none. They remove part of the label frequencies of
-            the training data, since users' images have other frequencies.
+        unsure_below: a prediction whose best probability is lower is "unsure".
+        offsets: added to the log of the mean, one per label; () adds none. They remove part of the label frequencies
+            of the training data, since users' images have other frequencies.
     """
 
     labels: tuple[str, ...]
@@ -105,15 +105,15 @@ class FusedOutput:
 
 @dataclass(frozen=True)
 class Origin:
-    """Where a model came from: enough to make it again.
+    """The origin of a model: enough to train it again.
 
     Attributes:
-        network: name in the architectures.
-        data: name of the data set and the SHA-256 of each file it was read from.
-        config: the whole config, as the TOML text saved beside the weights.
+        network: name of the architecture.
+        data: name of the data set, and the SHA-256 of each of its files.
+        config: the whole training config, as TOML text.
         made_with: versions of mien, Keras and its backend, and the date.
         licence: of the weights.
-        notes: terms and limits of the data that a user should know.
+        notes: terms of the data, and limits that users should know.
     """
 
     network: str = ""
@@ -126,7 +126,7 @@ class Origin:
 
 @dataclass(frozen=True)
 class Score:
-    """One figure measured on one split: ``Score("fer2013", "PublicTest", "accuracy", 0.70, 3589)``."""
+    """A metric of one head on one split: ``Score("fer2013", "PublicTest", "accuracy", 0.70, 3589)``."""
 
     head: str
     split: str
@@ -137,17 +137,17 @@ class Score:
 
 @dataclass(frozen=True)
 class ModelCard:
-    """All that inference and evaluation need to know of a model.
+    """All that inference and evaluation need to know about a classifier.
 
     Attributes:
-        name: what the model is called, "compact".
+        name: of the model, such as "compact".
         size: side of the square face crop in pixels.
         channels: 1 (grey) or 3 (RGB).
-        crop: how face crops are cut.
+        crop: how faces are cropped.
         heads: the graph's outputs, in the graph's order (outputs are read by position).
         fused: the default output.
-        mirrored: whether inference also runs on the mirror image and averages both outputs (test-time augmentation);
-            for networks trained to treat both alike. Scores are of single views.
+        mirrored: whether inference also runs on the mirror image and averages both logits (test-time augmentation);
+            for networks trained on mirrored images. Scores are of single views.
     """
 
     name: str
@@ -173,7 +173,7 @@ class ModelCard:
                 raise ModelError(f"the fused output has the labels {missing}, which the head {name!r} lacks")
 
     def head(self, name: str) -> Head:
-        """A head by name.
+        """Returns a head by name.
 
         Raises:
             ModelError: there is none of that name.
@@ -185,7 +185,7 @@ class ModelCard:
         raise ModelError(f"expected one of the output heads {names} of the model {self.name!r}; received {name!r}")
 
     def output(self, head: str) -> Head | FusedOutput:
-        """An output by name: ``FUSED`` (or its old name "answer"), or a head.
+        """Returns an output by name: "fused", or a head.
 
         Raises:
             ModelError: the model has no output of that name.
@@ -193,30 +193,30 @@ class ModelCard:
         return self.fused if head_named(head) == FUSED else self.head(head)
 
     def to_json(self) -> str:
-        """The card as one JSON object, as it stands in the model file."""
-        return _written(self)
+        """The card as a JSON object, as stored in the model file."""
+        return _to_json(self)
 
     @staticmethod
     def from_json(text: str) -> ModelCard:
-        """The card that ``to_json`` wrote.
+        """Parses what ``to_json`` wrote.
 
         Raises:
             ModelError: the text is no card, or one of a newer mien.
         """
-        return _read(text, _card)
+        return _parse(text, _card)
 
 
 @dataclass(frozen=True)
 class DetectorCard:
-    """All that using a face detector needs, and where it came from.
+    """All that inference needs to know about a face detector, and its origin.
 
     Attributes:
-        name: what the detector is called.
-        score: from which a candidate is a face.
-        overlap: intersection over union above which the lesser of two candidates goes.
-        framing: the sides of its boxes times this are those that crop rules mean.
-        origin: where it came from.
-        scores: figures on held-out images; ``head`` names what was asked for.
+        name: of the detector.
+        score: threshold from which a candidate is a face.
+        overlap: IoU above which non-maximum suppression removes the lesser of two candidates.
+        framing: factor that turns the sides of its boxes into those that crop rules expect.
+        origin: data, config and versions it was trained with.
+        scores: metrics on held-out images; their ``head`` names the size of faces.
     """
 
     name: str
@@ -234,30 +234,30 @@ class DetectorCard:
             )
 
     def to_json(self) -> str:
-        """The card as one JSON object, as it stands in the model file."""
-        return _written(self)
+        """The card as a JSON object, as stored in the model file."""
+        return _to_json(self)
 
     @staticmethod
     def from_json(text: str) -> DetectorCard:
-        """The card that ``to_json`` wrote.
+        """Parses what ``to_json`` wrote.
 
         Raises:
             ModelError: the text is no card of a detector, or one of a newer mien.
         """
-        return _read(text, _detector_card)
+        return _parse(text, _detector_card)
 
 
-def _written(card: ModelCard | DetectorCard) -> str:
+def _to_json(card: ModelCard | DetectorCard) -> str:
     return json.dumps({"format": CARD_FORMAT, **dataclasses.asdict(card)}, ensure_ascii=False)
 
 
-def _read(text: str, make: Callable[[dict[str, Any]], CardT]) -> CardT:
+def _parse(text: str, make: Callable[[dict[str, Any]], CardT]) -> CardT:
     try:
         values = json.loads(text)
-        written = values.pop("format")
-        if written not in range(1, CARD_FORMAT + 1):
+        version = values.pop("format")
+        if version not in range(1, CARD_FORMAT + 1):
             raise ModelError(
-                f"expected a model card of format {CARD_FORMAT} or older; received {written}: a newer mien wrote it, "
+                f"expected a model card of format {CARD_FORMAT} or older; received {version}: a newer mien wrote it, "
                 "so update with: pip install -U mien"
             )
         return make(values)
@@ -276,7 +276,7 @@ def _check_calibration(output: Head | FusedOutput) -> None:
 
 
 def _check_each(what: str, values: tuple[float, ...], labels: tuple[str, ...]) -> None:
-    """Nothing, where there is a finite value a label, or none at all."""
+    """Raises unless there is one finite value per label, or none at all."""
     if values and not (len(values) == len(labels) and all(map(math.isfinite, values))):
         raise ModelError(f"expected {what} for each of {len(labels)} labels; received {values}")
 
@@ -302,7 +302,7 @@ def _card(values: dict[str, Any]) -> ModelCard:
 
 
 def _tuples(output: dict[str, Any]) -> dict[str, Any]:
-    """The fields of an output that JSON has as lists, taken out of it."""
+    """Removes the list fields of an output from its JSON object and returns them as tuples."""
     return {"labels": tuple(output.pop("labels")), "offsets": tuple(map(float, output.pop("offsets", ())))}
 
 

@@ -1,38 +1,49 @@
-"""The one door to the network: a file of known size and SHA-256, streamed into place whole or not at all."""
+"""Downloads: a file of known size and SHA-256 arrives under its final name complete, or not at all.
+
+pooch keeps the file under a temporary name, verifies its hash and renames it. What it can't promise stays here:
+
+* The transfer. pooch's own reads bodies of any size in blocks that a slow server can stall, and follows redirects to
+  plain http. This one limits size and total time, checks addresses and redirects, and reads file:// mirrors.
+* The last step. pooch neither syncs the file to disk nor replaces an existing one atomically on Windows, and a killed
+  process leaves its temporary file for good. So pooch works in a temporary folder whose name is swept later.
+"""
 
 from __future__ import annotations
 
 import errno
-import hashlib
 import http.client
 import ipaddress
+import shutil
+import tempfile
 import time
 import urllib.error
 import urllib.parse
 import urllib.request
 from dataclasses import dataclass
+from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
 from mien.errors import FetchError
-from mien.media.files import TEMPORARY, written_whole
+from mien.media.files import TEMPORARY, move_into_place
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
     from typing import Any
 
     Progress = Callable[[int, int], None]
 
-CHUNK = 1 << 16
-STALE_AFTER = 3600.0
+CHUNK_BYTES = 1 << 16
+
+STALE_SECONDS = 3600.0
+"""Age from which temporary files are taken for those of a killed process."""
 
 
 @dataclass(frozen=True)
-class Patience:
-    """How long a fetch waits, in seconds.
+class Timeouts:
+    """How long a download may take, in seconds.
 
     Attributes:
-        silence: without a byte, or for the connection.
+        silence: for the connection, and between two reads.
         total: for the whole file, however steadily it trickles.
     """
 
@@ -42,7 +53,7 @@ class Patience:
 
 @dataclass(frozen=True)
 class Remote:
-    """A file elsewhere, and what its bytes must be.
+    """A published file.
 
     Attributes:
         url: https, http on this machine, or file.
@@ -55,28 +66,25 @@ class Remote:
     sha256: str
 
 
-def fetch(remote: Remote, path: Path, progress: Progress | None = None, patience: Patience | None = None) -> None:
-    """Brings a file to ``path``; any file there is replaced only when the new one's SHA-256 is right.
+def fetch(remote: Remote, path: Path, progress: Progress | None = None, timeouts: Timeouts | None = None) -> None:
+    """Downloads a file to ``path``; a file there is replaced only when size and SHA-256 of the new one are right.
 
     Args:
-        remote: where it is and what it must be.
-        path: its final name; the bytes arrive under a temporary one beside it.
-        progress: called with the bytes that came and those expected.
-        patience: how long to wait.
+        remote: the address, size and hash of the file.
+        path: its final name; it arrives in a temporary folder next to it.
+        progress: called with the bytes received and the bytes expected.
+        timeouts: how long to wait.
 
     Raises:
         FetchError: the address is refused, the connection failed, the bytes are wrong, or the folder can't be written.
     """
-    patience = patience or Patience()
     _check_address(remote.url)
-    _sweep(path)
+    _sweep(path.parent)
+    transfer = _Transfer(remote, progress, timeouts or Timeouts())
     try:
-        with (
-            _opener(remote.url).open(_request(remote.url), timeout=patience.silence) as response,
-            written_whole(path) as aside,
-            aside.open("wb") as file,
-        ):
-            _copy(response, file, remote, progress, time.monotonic() + patience.total)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=TEMPORARY, dir=path.parent) as folder:
+            move_into_place(_retrieve(remote, path.name, Path(folder), transfer), path)
     except urllib.error.HTTPError as error:
         error.close()
         raise FetchError(f"{remote.url} answered {error.code} {error.reason}") from error
@@ -84,24 +92,54 @@ def fetch(remote: Remote, path: Path, progress: Progress | None = None, patience
         raise FetchError(f"{remote.url} could not be fetched to {path} ({_reason(error)})") from error
 
 
-def _copy(response: Any, file: IO[bytes], remote: Remote, progress: Progress | None, until: float) -> None:
-    digest = hashlib.sha256()
-    count = 0
-    # read1 returns what has come, so a server that trickles can't hold one read for ever
-    while chunk := response.read1(min(CHUNK, remote.size + 1 - count)):
-        count += len(chunk)
-        if count > remote.size:
-            raise FetchError(f"expected {remote.size} bytes from {remote.url}; received more")
-        if time.monotonic() > until:
-            raise FetchError(f"{remote.url} is too slow: {count} of {remote.size} bytes when time was up")
-        file.write(chunk)
-        digest.update(chunk)
-        if progress is not None:
-            progress(count, remote.size)
-    if count < remote.size:
-        raise FetchError(f"expected {remote.size} bytes from {remote.url}; the connection ended after {count}")
-    if digest.hexdigest() != remote.sha256:
-        raise FetchError(f"expected SHA-256 {remote.sha256} from {remote.url}; received {digest.hexdigest()}")
+def _retrieve(remote: Remote, name: str, folder: Path, transfer: _Transfer) -> Path:
+    """The downloaded file in the folder, verified by pooch."""
+    import pooch
+
+    logger = pooch.get_logger()
+    level = logger.level
+    logger.setLevel("WARNING")  # by default pooch prints each download on stderr
+    try:
+        return Path(pooch.retrieve(remote.url, f"sha256:{remote.sha256}", name, folder, downloader=transfer))
+    except ValueError as error:
+        if not transfer.complete:
+            raise
+        raise FetchError(f"expected SHA-256 {remote.sha256} from {remote.url}; {error}") from error
+    finally:
+        logger.setLevel(level)
+
+
+class _Transfer:
+    """Copies the body of a response to a file: the downloader that pooch calls."""
+
+    def __init__(self, remote: Remote, progress: Progress | None, timeouts: Timeouts) -> None:
+        self._remote, self._progress, self._timeouts = remote, progress, timeouts
+        self.complete = False
+
+    def __call__(self, url: str, output_file: str, pooch: object) -> None:
+        del pooch
+        deadline = time.monotonic() + self._timeouts.total
+        with (
+            _opener(url).open(_request(url), timeout=self._timeouts.silence) as response,
+            Path(output_file).open("wb") as file,
+        ):
+            self._copy(response, file, deadline)
+        self.complete = True
+
+    def _copy(self, response: Any, file: IO[bytes], deadline: float) -> None:
+        url, size, count = self._remote.url, self._remote.size, 0
+        # read1 returns what has arrived, so a server that trickles can't stall a single read
+        while chunk := response.read1(min(CHUNK_BYTES, size + 1 - count)):
+            count += len(chunk)
+            if count > size:
+                raise FetchError(f"expected {size} bytes from {url}; received more")
+            if time.monotonic() > deadline:
+                raise FetchError(f"{url} is too slow: {count} of {size} bytes when time was up")
+            file.write(chunk)
+            if self._progress is not None:
+                self._progress(count, size)
+        if count < size:
+            raise FetchError(f"expected {size} bytes from {url}; the connection ended after {count}")
 
 
 class _HttpsRedirects(urllib.request.HTTPRedirectHandler):
@@ -138,12 +176,16 @@ def _is_loopback(host: str) -> bool:
         return host == "localhost"
 
 
-def _sweep(path: Path) -> None:
-    """Removes what killed fetches left under temporary names; young ones may belong to a fetch under way."""
-    for aside in path.parent.glob(f"{TEMPORARY}*"):
+def _sweep(folder: Path) -> None:
+    """Removes what killed downloads left under temporary names; recent ones may belong to one in progress."""
+    for leftover in folder.glob(f"{TEMPORARY}*"):
         try:
-            if time.time() - aside.stat().st_mtime > STALE_AFTER:
-                aside.unlink()
+            if time.time() - leftover.stat().st_mtime <= STALE_SECONDS:
+                continue
+            if leftover.is_dir():
+                shutil.rmtree(leftover)
+            else:
+                leftover.unlink()
         except OSError:
             continue
 

@@ -36,7 +36,7 @@ CONFIG_FIELDS = MappingProxyType(
         "pasted": "copy_paste",
     }
 )
-"""Training configs (recipes of 0.1.0)."""
+"""Fields of training configs."""
 
 SHIPPED_CONFIGS = MappingProxyType({"compact-taught": "compact-distilled"})
 """Configs that ship."""

@@ -1,4 +1,4 @@
-"""The list of models with the size and SHA-256 of each: mien's own, and beside it the one of the user's additions."""
+"""Model manifests: lists of models with size and SHA-256; one is mien's own, one the user's additions."""
 
 from __future__ import annotations
 
@@ -23,23 +23,23 @@ NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
 MODEL_FILE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}\.onnx")
 PACKAGE_FILE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}\.tgz")
 FILES = {"classifier": MODEL_FILE, "detector": MODEL_FILE, "package": PACKAGE_FILE}
-"""What an entry's file may be called, by its kind."""
+"""Pattern of an entry's file name, by its kind."""
 
 
 @dataclass(frozen=True)
 class Entry:
-    """A model that the store knows, or a package that runs models elsewhere.
+    """A model in the store, or a package that runs models in the browser.
 
     Attributes:
         name: lower-case letters, digits, dot, dash and underscore.
-        kind: what it does; a package is an npm tarball, whose files the web page takes.
-        file: its file's name, in the package or in the cache.
+        kind: classifier, detector, or package: an npm tarball that the web page uses.
+        file: file name, in mien's package or in the cache.
         size: bytes.
         sha256: of the file, lower-case hex.
-        url: where ``pull`` fetches it; "": nowhere, it is shipped with mien or was added by the user.
+        url: address for ``ModelStore.pull``; "" if the model is shipped with mien or was added by the user.
         licence: of the weights.
         summary: one line for lists.
-        notes: terms and limits that a user should know.
+        notes: terms and limits that users should know.
     """
 
     name: str
@@ -71,7 +71,7 @@ class Entry:
 
 
 def read_entries(listing: Path) -> tuple[Entry, ...]:
-    """The models that a manifest lists, in its order.
+    """Reads the entries of a manifest, in its order.
 
     Raises:
         ModelError: the file is no manifest, or one of a newer mien.
@@ -86,32 +86,33 @@ def read_entries(listing: Path) -> tuple[Entry, ...]:
 
 
 def to_json(entries: Iterable[Entry]) -> str:
-    """The manifest that ``read_entries`` reads."""
+    """Writes a manifest that ``read_entries`` reads."""
     models = [dataclasses.asdict(entry) for entry in entries]
     return json.dumps({"format": MANIFEST_FORMAT, "models": models}, indent=2, ensure_ascii=False) + "\n"
 
 
-def described(model: bytes, file: str, name: str | None = None) -> Entry:
-    """The entry of a model that mien wrote, in the words of its card.
+def entry_of(model: bytes, file: str, name: str | None = None, sha256: str | None = None) -> Entry:
+    """Makes the manifest entry of a model that mien wrote, from its card.
 
     Args:
         model: the whole file, with card and seal.
         file: its file name.
-        name: what to call it; by default the name in its card.
+        name: name of the entry; by default that in its card.
+        sha256: of the file, where it is known already.
 
     Raises:
         ModelError: it has no card or seal, was changed, or the name is refused.
     """
     check_seal(model)
     card = any_card_of(model)
-    told = "finds faces" if isinstance(card, DetectorCard) else ", ".join(card.fused.labels)
+    purpose = "finds faces" if isinstance(card, DetectorCard) else ", ".join(card.fused.labels)
     return Entry(
         name=card.name if name is None else name,
         kind="detector" if isinstance(card, DetectorCard) else "classifier",
         file=file,
         size=len(model),
-        sha256=hashlib.sha256(model).hexdigest(),
+        sha256=sha256 or hashlib.sha256(model).hexdigest(),
         licence=card.origin.licence,
-        summary=f"{card.origin.network or card.name}: {told}",
+        summary=f"{card.origin.network or card.name}: {purpose}",
         notes=card.origin.notes,
     )

@@ -1,6 +1,6 @@
-"""The one door for model files: what may be an ONNX model with all its weights inside, and nothing else.
+"""Reads, checks and loads .onnx files: only ONNX models with all their weights inside are accepted.
 
-Nothing is unpickled, unpacked or looked up in other files; a refusal takes well under a second.
+Nothing is unpickled, unpacked or read from other files, and a refusal takes well under a second.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ FOREIGN = (
     (b"\x80", "a Python pickle (.pkl, .pt)"),
     (b"\x1f\x8b", "a gzip archive (.tgz)"),
 )
-"""First bytes of the files that people take for models, and their names for the refusal."""
+"""Signatures of other files that are taken for models, and how the error message names them."""
 
 
 def read_onnx(file: Path) -> bytes:
-    """The bytes of a model file that ``check_onnx`` lets pass.
+    """Reads a model file that passes ``check_onnx``.
 
     Raises:
         ModelError: there is no such file, it can't be read, or it is refused.
@@ -39,7 +39,7 @@ def read_onnx(file: Path) -> bytes:
 
 
 def read_tarball(file: Path) -> bytes:
-    """The bytes of a package's file; nothing is unpacked.
+    """Reads the file of a package without unpacking it.
 
     Raises:
         ModelError: there is no such file, it can't be read, or it is too large.
@@ -59,15 +59,15 @@ def _content(file: Path, expected: str) -> bytes:
 
 
 def check_onnx(model: bytes) -> None:
-    """Nothing, where the bytes can be an ONNX model that holds all its weights.
+    """Raises unless the bytes can be an ONNX model that holds all its weights.
 
     Raises:
         ModelError: the file is empty, too large, of another kind, or points to data in other files.
     """
     _check_size(len(model))
-    # ModelProto begins with field 1, a varint: ir_version. onnxruntime knows its own format by ORTM at 4
+    # ModelProto begins with field 1, a varint: ir_version. onnxruntime recognises its own format by ORTM at byte 4
     if model[0] != 8 or len(model) < 8 or not 0 < model[1] < 128 or model[4:8] == b"ORTM":
-        kind = next((words for magic, words in FOREIGN if model.startswith(magic)), "something else")
+        kind = next((kind for magic, kind in FOREIGN if model.startswith(magic)), "something else")
         raise ModelError(
             f"expected an .onnx model; received {kind}. Files that can run code when they are loaded are never "
             "opened: export the model to .onnx"
@@ -81,12 +81,12 @@ def check_onnx(model: bytes) -> None:
 
 
 def open_session(model: bytes, threads: int = 0, *, optimise: bool = True) -> onnxruntime.InferenceSession:
-    """A session of onnxruntime on the CPU for a model that ``check_onnx`` let pass.
+    """Opens a model that passed ``check_onnx`` in an onnxruntime session on the CPU.
 
     Args:
         model: the whole file.
-        threads: that one call may use; 0: one a core.
-        optimise: False where the graph is only looked at, not run.
+        threads: of onnxruntime within one call; 0: one per core.
+        optimise: False where only metadata is read and the graph is not run.
 
     Raises:
         ModelError: onnxruntime can't load it.
@@ -96,7 +96,7 @@ def open_session(model: bytes, threads: int = 0, *, optimise: bool = True) -> on
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     options.log_severity_level = 4
-    # workers that spin between calls take the cores from whatever decodes the next image
+    # threads that spin between calls would take the cores from the decoder of the next image
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     if not optimise:
         options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
@@ -109,28 +109,28 @@ def open_session(model: bytes, threads: int = 0, *, optimise: bool = True) -> on
 
 
 def card_in(session: onnxruntime.InferenceSession) -> ModelCard:
-    """The card of the model that a session runs.
+    """The card of the classifier in a session.
 
     Raises:
-        ModelError: it carries none.
+        ModelError: the model has none.
     """
     return ModelCard.from_json(session.get_modelmeta().custom_metadata_map.get(CARD_KEY, ""))
 
 
 def detector_card_in(session: onnxruntime.InferenceSession) -> DetectorCard:
-    """The card of the face detector that a session runs.
+    """The card of the face detector in a session.
 
     Raises:
-        ModelError: it carries none.
+        ModelError: the model has none.
     """
     return DetectorCard.from_json(session.get_modelmeta().custom_metadata_map.get(DETECTOR_KEY, ""))
 
 
 def any_card_of(model: bytes) -> ModelCard | DetectorCard:
-    """The card inside a model file of either kind, without optimising or running its graph.
+    """Reads the card of a classifier or a detector, without optimising or running its graph.
 
     Raises:
-        ModelError: onnxruntime can't load the file, or it carries no card.
+        ModelError: onnxruntime can't load the file, or it has no card.
     """
     session = open_session(model, optimise=False)
     found = session.get_modelmeta().custom_metadata_map
@@ -138,10 +138,10 @@ def any_card_of(model: bytes) -> ModelCard | DetectorCard:
 
 
 def card_of(model: bytes) -> ModelCard:
-    """The card inside a model file, without optimising or running its graph.
+    """Reads the card of a classifier, without optimising or running its graph.
 
     Raises:
-        ModelError: onnxruntime can't load the file, or it carries no card.
+        ModelError: onnxruntime can't load the file, or it has no card.
     """
     return card_in(open_session(model, optimise=False))
 

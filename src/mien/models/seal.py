@@ -1,7 +1,7 @@
-"""The seal of a model file: a SHA-256 over the whole file that shows whether a byte was changed since mien wrote it.
+"""The seal of a model file: a SHA-256 of the whole file, by which any changed byte is detected.
 
-The digest stands in the file's own metadata and is computed with its digits set to zero. onnxruntime itself loads many
-damaged files without an error.
+The digest is stored in the file's own metadata and computed with its digits set to zero. It is needed because
+onnxruntime loads many damaged files without an error.
 """
 
 from __future__ import annotations
@@ -17,7 +17,10 @@ SEAL_MARK = SEAL_KEY.encode() + b"\x12\x40"
 
 
 def seal(model: bytes) -> bytes:
-    """The model file with its seal set; it must hold the seal's metadata entry (key and 64 zeros) once.
+    """Sets the seal of a model file.
+
+    Args:
+        model: the whole file, with the seal's metadata entry (key and 64 characters) once.
 
     Raises:
         ModelError: there is no such entry.
@@ -28,7 +31,7 @@ def seal(model: bytes) -> bytes:
 
 
 def check_seal(model: bytes) -> None:
-    """Nothing, where the file's bytes are those that mien wrote.
+    """Raises unless the bytes are those that mien wrote.
 
     Raises:
         ModelError: the file carries no seal, or was changed since.

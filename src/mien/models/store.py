@@ -1,7 +1,7 @@
-"""Models by name: shipped with mien, fetched once from a published address, or added by the user.
+"""The model store: finds models by name, whether shipped with mien, downloaded, or added by the user.
 
-Every model is read whole and its SHA-256 compared before its bytes go to onnxruntime, which itself loads many
-damaged files without a word. ``ModelStore.load`` hands out the very bytes that were checked.
+Every model is read completely and its SHA-256 compared before onnxruntime sees it, because onnxruntime loads many
+damaged files without an error. ``ModelStore.load`` returns the very bytes that were checked.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Literal
 from mien.errors import FetchError, ModelError, ModelMissingError
 from mien.media.files import cache_folder, write_bytes, write_text
 from mien.models.download import Remote, fetch
-from mien.models.manifest import Entry, described, read_entries, to_json
+from mien.models.manifest import Entry, entry_of, read_entries, to_json
 from mien.models.onnx_file import read_onnx, read_tarball
 from mien.models.seal import check_seal
 
@@ -29,7 +29,7 @@ ADDED = "added.json"
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """What ``ModelStore.verify`` found: the model's name, its state, and the file that was looked at."""
+    """Result of ``ModelStore.verify`` for one model: its name, its state, and the file that was checked."""
 
     name: str
     state: Literal["ok", "missing", "changed"]
@@ -37,14 +37,23 @@ class Check:
 
 
 class ModelStore:
-    """Finds models by name or path, and checks their bytes each time.
+    """Finds models by name or path, and verifies their bytes on each access.
 
     Args:
-        shipped: folder of the manifest and the models that came with mien.
-        cache: folder of fetched and added models; by default ``models`` in ``mien.media.files.cache_folder()``.
+        shipped: folder of the manifest and of the models shipped with mien.
+        cache: folder of downloaded and added models; by default ``models`` in ``mien.media.files.cache_folder()``.
 
     Attributes:
-        cache: that folder; it need not exist yet.
+        cache: that folder; it may not exist yet.
+
+    Example:
+        >>> from mien.models.onnx_file import card_of
+        >>> from mien.models.store import ModelStore
+        >>> store = ModelStore()
+        >>> [entry.name for entry in store.entries()][:2]
+        ['compact', 'compact-int8']
+        >>> card_of(store.load("compact")).name
+        'compact'
     """
 
     def __init__(self, shipped: Path = SHIPPED, cache: Path | None = None) -> None:
@@ -53,7 +62,7 @@ class ModelStore:
         self._manifest = read_entries(shipped / MANIFEST)
 
     def entries(self) -> tuple[Entry, ...]:
-        """The models of the manifest, then those the user added.
+        """The models of the manifest, then those that the user added.
 
         Raises:
             ModelError: the list of added models is damaged.
@@ -63,10 +72,10 @@ class ModelStore:
         return self._manifest + tuple(entry for entry in self._added() if entry.name not in names)
 
     def entry(self, name: str) -> Entry:
-        """A model by name.
+        """The entry of a model.
 
         Raises:
-            ModelError: there is none of that name.
+            ModelError: there is no model of that name.
         """
         for entry in self._manifest:  # first, so that a damaged list of added models can't hide a shipped one
             if entry.name == name:
@@ -81,10 +90,14 @@ class ModelStore:
         )
 
     def load(self, model: str | Path) -> bytes:
-        """The checked bytes of a model, ready for onnxruntime.
+        """Reads and verifies a model.
 
-        A name gives the file whose size and SHA-256 the store knows; a path gives that file, which must be one that
-        the manifest knows or carry mien's seal.
+        Args:
+            model: a name, whose size and SHA-256 the store knows; or the path of a file, which must be listed in the
+                manifest or have mien's seal.
+
+        Returns:
+            The verified bytes, for ``Classifier`` or ``MienDetector``.
 
         Raises:
             ModelMissingError: the named model is not on this machine; the message says how to get it.
@@ -93,46 +106,46 @@ class ModelStore:
         return self._resolve(model)[1]
 
     def path(self, model: str | Path) -> Path:
-        """Where a model's file is, after the checks of ``load``; to use the model, ``load`` it."""
+        """The path of a model's file, after the checks of ``load``; to use the model, ``load`` it."""
         return self._resolve(model)[0]
 
     def has(self, name: str) -> bool:
-        """Whether a model is on this machine with the right bytes."""
-        return self._check(self.entry(name)).state == "ok"
+        """Whether a model is on this machine, unchanged."""
+        return self._find(self.entry(name)) is not None
 
     def pull(self, name: str, progress: Callable[[int, int], None] | None = None) -> Path:
-        """Fetches a published model into the cache, unless the right bytes are on this machine already.
+        """Downloads a published model into the cache, unless it is on this machine already.
 
         Args:
-            name: a model of ``entries()``.
-            progress: called with the bytes that came and those expected.
+            name: of a model in ``entries()``.
+            progress: called with the bytes received and the bytes expected.
 
         Returns:
-            The file.
+            The path of the file.
 
         Raises:
-            FetchError: it can't be had; the message says how to bring it by hand.
+            FetchError: the download failed; the message says how to bring the file by hand.
             ModelError: the name is unknown.
         """
         entry = self.entry(name)
-        found = self._check(entry)
-        if found.state == "ok":
-            return found.where
+        found = self._find(entry)
+        if found is not None:
+            return found[0]
         if not entry.url:
             raise FetchError(f"{name} is published nowhere. {self._remedy(entry)}")
-        place = self.cache / entry.file
+        path = self.cache / entry.file
         try:
-            fetch(Remote(entry.url, entry.size, entry.sha256), place, progress)
+            fetch(Remote(entry.url, entry.size, entry.sha256), path, progress)
         except FetchError as error:
             raise FetchError(f"{error}. {_by_hand(entry)}") from error
-        return place
+        return path
 
     def add(self, file: Path, name: str | None = None) -> Entry:
-        """Takes a model file into the cache: one that the manifest knows, or one that mien wrote.
+        """Copies a model file into the cache: one listed in the manifest, or one that mien wrote.
 
         Args:
-            file: an .onnx file, or the tarball of a package that the manifest knows; it is copied.
-            name: what to call a model of the user's own; by default the name in its card.
+            file: an .onnx file, or the tarball of a package listed in the manifest.
+            name: for a model of the user's own; by default the name in its card.
 
         Raises:
             ModelError: the file is no such model or was changed, the name is refused, or the cache can't be written.
@@ -144,22 +157,23 @@ class ModelStore:
                 self._write(known.file, model)
                 return known
         if _is_tarball(file):
-            told = ", ".join(f"{one.file} (SHA-256 {one.sha256})" for one in self._manifest if one.kind == "package")
+            packages = (entry for entry in self._manifest if entry.kind == "package")
+            known_files = ", ".join(f"{entry.file} (SHA-256 {entry.sha256})" for entry in packages)
             raise ModelError(
-                f"expected a package that mien knows, {told or 'of which there is none'}; received {digest}"
+                f"expected a package that mien knows, {known_files or 'of which there is none'}; received {digest}"
             )
-        entry = described(model, file.name, name)
+        entry = entry_of(model, file.name, name, digest)
         if any(entry.name == known.name for known in self._manifest):
             raise ModelError(f"the name {entry.name} belongs to a model of mien's own: give yours another with --name")
-        # the digest in the file's name lets a new version arrive before the list lets go of the old one
+        # the digest in the file name lets a new version arrive before the list drops the old one
         entry = dataclasses.replace(entry, file=f"{entry.name}-{digest[:8]}.onnx")
         added = self._added()
         self._write(entry.file, model)
-        self._list((*(other for other in added if other.name != entry.name), entry), before=added)
+        self._write_list((*(other for other in added if other.name != entry.name), entry), before=added)
         return entry
 
     def remove(self, name: str) -> None:
-        """Deletes a fetched or added model from the cache.
+        """Deletes a downloaded or added model from the cache.
 
         Raises:
             ModelMissingError: it is not in the cache.
@@ -167,44 +181,47 @@ class ModelStore:
         """
         entry = self.entry(name)
         added = self._added() if entry not in self._manifest else ()
-        place = self.cache / entry.file
+        path = self.cache / entry.file
         if entry in added:
-            self._list(tuple(other for other in added if other != entry), before=added)
-        elif (self._shipped / entry.file).exists() and not place.exists():
+            self._write_list(tuple(other for other in added if other != entry), before=added)
+        elif (self._shipped / entry.file).exists() and not path.exists():
             raise ModelError(f"{name} is part of mien and can't be removed")
-        elif not place.exists():
+        elif not path.exists():
             raise ModelMissingError(f"{name} is not in {self.cache}: there is nothing to remove")
         else:
             self._unlink(entry.file)
 
     def verify(self) -> tuple[Check, ...]:
-        """The state of every model's file, in the order of ``entries()``."""
+        """Checks the file of every model, in the order of ``entries()``."""
         return tuple(self._check(entry) for entry in self.entries())
 
     @staticmethod
     def describe(file: Path) -> Entry:
-        """What the manifest would say of a model file that mien wrote: its size, SHA-256 and the words of its card.
+        """The manifest entry for a model file that mien wrote.
 
         Raises:
             ModelError: the file is no such model, or was changed.
         """
-        return described(read_onnx(file), file.name)
+        return entry_of(read_onnx(file), file.name)
 
     def _find(self, entry: Entry) -> tuple[Path, bytes] | None:
-        for place in self._places(entry):
-            content = _bytes_of(entry, place)
+        """Path and bytes of a model's file, verified; None if there is no unchanged one."""
+        for path in self._paths(entry):
+            content = _verified_bytes(entry, path)
             if content is not None:
-                return place, content
+                return path, content
         return None
 
     def _check(self, entry: Entry) -> Check:
         found = self._find(entry)
-        if found is not None:
-            return Check(entry.name, "ok", found[0])
-        wrong = [place for place in self._places(entry) if place.exists()]
-        return (
-            Check(entry.name, "changed", wrong[0]) if wrong else Check(entry.name, "missing", self.cache / entry.file)
-        )
+        return Check(entry.name, "ok", found[0]) if found is not None else self._fault(entry)
+
+    def _fault(self, entry: Entry) -> Check:
+        """Why ``_find`` found nothing."""
+        changed = next((path for path in self._paths(entry) if path.exists()), None)
+        if changed is not None:
+            return Check(entry.name, "changed", changed)
+        return Check(entry.name, "missing", self.cache / entry.file)
 
     def _resolve(self, model: str | Path) -> tuple[Path, bytes]:
         if _is_path(model):
@@ -213,11 +230,11 @@ class ModelStore:
         found = self._find(entry)
         if found is not None:
             return found
-        check = self._check(entry)
-        if check.state == "missing":
+        fault = self._fault(entry)
+        if fault.state == "missing":
             raise ModelMissingError(f"the model {entry.name} is not on this machine. {self._remedy(entry)}")
         raise ModelError(
-            f"{check.where} was changed or damaged: expected {entry.size} bytes with SHA-256 {entry.sha256}. "
+            f"{fault.where} was changed or damaged: expected {entry.size} bytes with SHA-256 {entry.sha256}. "
             f"{self._remedy(entry)}"
         )
 
@@ -227,7 +244,7 @@ class ModelStore:
             check_seal(model)
         return model
 
-    def _places(self, entry: Entry) -> tuple[Path, ...]:
+    def _paths(self, entry: Entry) -> tuple[Path, ...]:
         return (self._shipped / entry.file, self.cache / entry.file)
 
     def _remedy(self, entry: Entry) -> str:
@@ -245,10 +262,10 @@ class ModelStore:
             return read_entries(listing)
         except ModelError as error:
             raise ModelError(
-                f"{error}. The model files beside it are whole: delete {listing.name} and add them again"
+                f"{error}. The model files next to it are intact: delete {listing.name} and add them again"
             ) from error
 
-    def _list(self, entries: tuple[Entry, ...], before: tuple[Entry, ...]) -> None:
+    def _write_list(self, entries: tuple[Entry, ...], before: tuple[Entry, ...]) -> None:
         try:
             write_text(self.cache / ADDED, to_json(entries))
         except OSError as error:
@@ -282,12 +299,12 @@ def _is_tarball(file: Path) -> bool:
     return file.suffix.lower() == ".tgz"
 
 
-def _bytes_of(entry: Entry, place: Path) -> bytes | None:
-    """The file's bytes where they are those of the entry, else None."""
+def _verified_bytes(entry: Entry, path: Path) -> bytes | None:
+    """The bytes of a file if they are those of the entry, else None."""
     try:
-        if place.stat().st_size != entry.size:
+        if path.stat().st_size != entry.size:
             return None
-        with place.open("rb") as stream:
+        with path.open("rb") as stream:
             model = stream.read(entry.size + 1)
     except OSError:
         return None

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TextIO
 
 from mien.emotions import FER2013
 from mien.errors import MissingExtraError
-from mien.media.files import written_whole
+from mien.media.files import atomic_write
 from mien.outputs.schema import SCHEMA_VERSION, columns, rows
 
 if TYPE_CHECKING:
@@ -186,7 +186,7 @@ def _write_all(results: Iterable[FrameResult], opened: AbstractContextManager[Wr
 @contextmanager
 def _kept_on_interrupt(path: Path) -> Iterator[Path]:
     interrupt: KeyboardInterrupt | None = None
-    with written_whole(path) as aside:
+    with atomic_write(path) as aside:
         try:
             yield aside
         except KeyboardInterrupt as came:

@@ -149,7 +149,7 @@ def _claimed_size(image: bytes) -> tuple[int, int] | None:
 def _analyze_video(recognizer: Recognizer, request: dict[str, Any]) -> Iterator[float]:
     """Analyzes a video into the files that a request names; yields the share that is done."""
     from mien import __version__
-    from mien.media.files import write_bytes, written_whole
+    from mien.media.files import atomic_write, write_bytes
     from mien.media.video import FileSource, Sampling
     from mien.tracking import Timeline
     from mien.visualization.report.curves import Curves
@@ -158,7 +158,7 @@ def _analyze_video(recognizer: Recognizer, request: dict[str, Any]) -> Iterator[
     name, timeline, curves = request["name"], Timeline(), Curves()
     source, sampling = FileSource(Path(request["video"])), Sampling(**request["sampling"])
     results = Path(request["results"])
-    with written_whole(results) as temporary, temporary.open("w", encoding="utf-8", newline="\n") as file:
+    with atomic_write(results) as temporary, temporary.open("w", encoding="utf-8", newline="\n") as file:
 
         def consume(frame: VideoFrame, result: FrameResult) -> None:
             file.write(to_json_line(result) + "\n")

@@ -32,7 +32,7 @@ STUCK = (sys.executable, "-c", STUCK_WORKER)
 
 @pytest.fixture(scope="module")
 def clip(tmp_path_factory):
-    return write_frames(tmp_path_factory.mktemp("clip") / "face.avi", swaying_face(20), rate=10)
+    return write_frames(tmp_path_factory.mktemp("clip") / "face.avi", swaying_face(20), fps=10)
 
 
 @pytest.fixture(scope="module")

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from mien.errors import UsageError
-from mien.media.files import Names
+from mien.media.files import UniqueNames
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -32,8 +32,8 @@ class Drawings:
 
     def __init__(self, folder: Path, files: Iterable[Path], painter: Callable[[], Paint] | None = None) -> None:
         self._painter = painter or (lambda: _annotated)
-        names = Names()
-        self._targets = {path: folder / names.free(path.stem, _suffix(path)) for path in dict.fromkeys(files)}
+        names = UniqueNames()
+        self._targets = {path: folder / names.unique(path.stem, _suffix(path)) for path in dict.fromkeys(files)}
         originals = {_identity(path) for path in self._targets} - {None}
         if any(_identity(target) in originals for target in self._targets.values()):
             raise UsageError(
@@ -72,11 +72,11 @@ def _annotated(frame: Frame, predictions: Sequence[Prediction], _: float | None)
 
 def _suffix(path: Path) -> str:
     """The suffix of the annotated copy of a file."""
-    from mien.media.video_writer import KINDS
+    from mien.media.video_writer import CONTAINERS
 
     suffix = path.suffix.lower()
     if is_video(path):
-        return suffix if suffix in KINDS else ".mp4"
+        return suffix if suffix in CONTAINERS else ".mp4"
     return suffix if suffix in (".jpg", ".jpeg", ".webp") else ".png"
 
 

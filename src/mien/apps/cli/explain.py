@@ -22,7 +22,7 @@ from mien.apps.cli.options import (
 )
 from mien.apps.cli.predict import files_in
 from mien.errors import ImageError, UsageError, printable
-from mien.media.files import Names
+from mien.media.files import UniqueNames
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -97,9 +97,9 @@ class Pages:
         from mien import __version__
 
         self._folder, self._made = folder, f"mien {__version__}"
-        names = Names(SHEET)
-        self._pages = {path: folder / names.free(path.stem, ".html") for path in files}
-        self._images = Names()
+        names = UniqueNames(SHEET)
+        self._pages = {path: folder / names.unique(path.stem, ".html") for path in files}
+        self._images = UniqueNames()
         self.written: list[tuple[str, str, Sequence[Explanation]]] = []
         folder.mkdir(parents=True, exist_ok=True)
 
@@ -113,7 +113,7 @@ class Pages:
         page = self._pages[path]
         write_text(page, explanation_page(path.name, found, self._made))
         for one in found:
-            write(self._folder / self._images.free(page.stem, ".png"), beside(one))
+            write(self._folder / self._images.unique(page.stem, ".png"), beside(one))
         self.written.append((path.name, page.name, found))
 
     def finish(self) -> Path:

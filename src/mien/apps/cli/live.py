@@ -128,7 +128,8 @@ def collect(
     """
     from mien.live.collection import Collection
     from mien.live.engine import Engine
-    from mien.media.video import CameraSource, cameras, open_file
+    from mien.media.camera import CameraSource, cameras
+    from mien.media.video import open_file
     from mien.recognizer import Recognizer
 
     recognizer = Recognizer.load(detector=detector)

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from mien.data import Dataset
-    from mien.detection.grid_detector import CellDetector
+    from mien.detection.grid import GridDetector
     from mien.training.config import TrainingConfig
     from mien.training.engine.loop import Options, Run
     from mien.training.run.directory import Source
@@ -138,16 +138,16 @@ def _detector(source: Source, config: TrainingConfig) -> tuple[TrainFunction, Fi
     return partial(train, task), lambda out, model: write_detector(out, model, halves, config)
 
 
-def _detector_teacher(config: TrainingConfig) -> CellDetector | None:
+def _detector_teacher(config: TrainingConfig) -> GridDetector | None:
     """The detector to distill from."""
-    from mien.detection.grid_detector import CellDetector
+    from mien.detection.grid import GridDetector
     from mien.models.store import ModelStore
     from mien.recognizer import find_detector
 
     if not config.teacher:
         return None
     teacher = find_detector(config.teacher, ModelStore())
-    if not isinstance(teacher, CellDetector):
+    if not isinstance(teacher, GridDetector):
         raise UsageError(
             f"expected yunet, or the .onnx file of a detector, as teacher; received {config.teacher!r}. "
             "Use --teacher none to train without one"

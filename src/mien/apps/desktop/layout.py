@@ -15,7 +15,7 @@ from mien.apps.desktop.toolbar import Commands, StatusBar, Toolbar
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from mien.media.video import Camera
+    from mien.media.camera import Camera
     from mien.visualization.avatar.styles import AvatarKind
 
 WELCOME = "Choose a camera, or open a video or an image, and press Start."

@@ -6,7 +6,7 @@ from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
 from mien.errors import UsageError
-from mien.media.files import named_by_time
+from mien.media.files import timestamped_path
 from mien.media.image import write
 from mien.outputs import open_csv
 
@@ -73,7 +73,7 @@ class Recorder:
             self._notify("The recording is written")
 
     def _write(self, suffix: str, save: Callable[[Path], None], done: str) -> None:
-        path = named_by_time(self._folder, f".{suffix}", "mien-")
+        path = timestamped_path(self._folder, f".{suffix}", "mien-")
         try:
             self._folder.mkdir(parents=True, exist_ok=True)
             save(path)

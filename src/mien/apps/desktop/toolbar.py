@@ -8,12 +8,14 @@ from pathlib import Path
 from tkinter import ttk
 from typing import TYPE_CHECKING, Protocol
 
-from mien.media.video import CameraSource, open_file
+from mien.media.camera import CameraSource
+from mien.media.video import open_file
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from mien.media.video import Camera, Source
+    from mien.media.camera import Camera
+    from mien.media.video import Source
 
 START, STOP, RESTART = "Start", "Stop", "Restart"
 

@@ -13,7 +13,7 @@ from mien.apps.desktop.layout import KEYS, NO_CAMERA, WELCOME, WindowLayout
 from mien.apps.desktop.recording import Recorder
 from mien.apps.desktop.toolbar import RESTART, START, STOP
 from mien.live.engine import Engine, State
-from mien.media.video import cameras
+from mien.media.camera import cameras
 from mien.visualization.annotate import draw
 from mien.visualization.anonymize import Anonymizer
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from mien.apps.desktop.layout import Choices
     from mien.live.engine import LiveResult
-    from mien.media.video import Camera
+    from mien.media.camera import Camera
     from mien.recognizer import Recognizer
     from mien.structures import Frame, Prediction
     from mien.visualization.avatar.styles import AvatarKind

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from mien import emotions, structures
 from mien.classification import face_crop, probabilities, quality
-from mien.detection import boxes, grid, grid_detector, mien_detector
+from mien.detection import grid, mien_detector
 from mien.media.files import write_bytes
 from mien.outputs import schema
 from mien.tracking import tracker
@@ -43,14 +43,12 @@ def web_constants() -> dict[str, Any]:
         "probabilities": constants_of(probabilities),
         "tracking": {**constants_of(tracker), "config": dataclasses.asdict(tracker.TrackerConfig())},
         "detection": {
-            **constants_of(boxes),
             **constants_of(grid),
-            **constants_of(grid_detector),
             **constants_of(mien_detector),
-            "smallest": mien_detector.OwnDetector.smallest,
-            "doubtful": mien_detector.OwnDetector.doubtful,
-            "looks": [_look(look) for look in mien_detector.OwnDetector.looks],
-            "last_look": _look(mien_detector.OwnDetector.last_look),
+            "min_face_px": mien_detector.MienDetector.min_face_px,
+            "uncertain_scores": mien_detector.MienDetector.uncertain_scores,
+            "scales": [_plain_scale(scale) for scale in mien_detector.MienDetector.scales],
+            "fallback_scale": _plain_scale(mien_detector.MienDetector.fallback_scale),
         },
     }
 
@@ -74,9 +72,9 @@ def _is_plain(value: object) -> bool:
     return isinstance(value, int | float | str) or (isinstance(value, tuple) and all(map(_is_plain, value)))
 
 
-def _look(look: grid_detector.Look) -> dict[str, Any]:
+def _plain_scale(scale: grid.InferenceScale) -> dict[str, Any]:
     # JSON has no infinity, and no face is larger than this many times its image
-    return {**look._asdict(), "most": min(look.most, 1e9)}
+    return {**scale._asdict(), "max_face_share": min(scale.max_face_share, 1e9)}
 
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ from __future__ import annotations
 import keras
 from keras import layers
 
-from mien.detection.grid import CELL
+from mien.detection.grid import CELL_VALUES
 from mien.training.architectures.parts import BatchNormalization, convolution, spatial_axis
 
 CELLS = "cells"
@@ -62,11 +62,11 @@ def face_detector(side: int | None = None) -> keras.Model:
 def _cells(x: keras.KerasTensor) -> keras.KerasTensor:
     x = _separable(x, WIDTH)
     score = layers.Conv2D(1, 1, bias_initializer=keras.initializers.Constant(RARE), dtype="float32")(x)
-    place = layers.Conv2D(CELL - 1, 1, dtype="float32")(x)
+    place = layers.Conv2D(CELL_VALUES - 1, 1, dtype="float32")(x)
     x = layers.Concatenate(spatial_axis(), dtype="float32")([score, place])
     if spatial_axis() == 1:
         x = layers.Permute((2, 3, 1), dtype="float32")(x)
-    return layers.Reshape((-1, CELL), dtype="float32")(x)
+    return layers.Reshape((-1, CELL_VALUES), dtype="float32")(x)
 
 
 def _halved(x: keras.KerasTensor, width: int) -> keras.KerasTensor:

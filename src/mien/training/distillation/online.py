@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from mien.classification.classifier import Classifier, read_logits
+from mien.classification.classifier import Classifier, probabilities_of
 from mien.errors import TrainingError
 from mien.models.store import ModelStore
 
@@ -79,7 +79,7 @@ def teachers_for(config: TrainingConfig, training: Dataset, store: ModelStore | 
 
 def _calibrated(model: Classifier, crops: Crops) -> dict[str, Probabilities]:
     logits = model.logits(crops)
-    return {head.name: read_logits(model.card, logits, head.name) for head in model.card.heads}
+    return {head.name: probabilities_of(model.card, logits, head.name) for head in model.card.heads}
 
 
 def _check(name: str, card: ModelCard, training: Dataset) -> None:

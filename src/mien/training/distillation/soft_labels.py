@@ -17,7 +17,7 @@ import numpy as np
 
 from mien.data.cache import UNREADABLE
 from mien.errors import TrainingError
-from mien.media.files import sha256_of, written_whole
+from mien.media.files import atomic_write, sha256_of
 from mien.training.tasks.classification.batches import blended_targets
 
 if TYPE_CHECKING:
@@ -107,7 +107,7 @@ class SoftLabels:
         for head in self.heads:
             arrays |= {f"{head.head}.labels": np.array(head.labels), f"{head.head}.probabilities": head.probabilities}
         # by an open file: savez would give a name without .npz that ending
-        with written_whole(path) as aside, aside.open("wb") as file:
+        with atomic_write(path) as aside, aside.open("wb") as file:
             np.savez_compressed(file, allow_pickle=False, **arrays)
 
 

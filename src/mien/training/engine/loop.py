@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from mien.errors import DivergedError, TrainingError
-from mien.media.files import written_whole
+from mien.media.files import atomic_write
 from mien.training.engine.batch_norm import STATISTICS_IMAGES, estimate_batch_norm
 from mien.training.engine.devices import check_on_device, data_parallel, local_part
 from mien.training.engine.optimization import is_finished, learning_rate_at
@@ -220,7 +220,7 @@ class _Training:
             write_history(self._run, history)
             if improved:
                 restore(self._best_model.weights, self._best)
-                with written_whole(self._run / BEST) as aside:
+                with atomic_write(self._run / BEST) as aside:
                     self._best_model.save_weights(aside, overwrite=True)
         except OSError as error:
             raise TrainingError(

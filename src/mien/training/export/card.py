@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from mien.classification.classifier import read_logits
-from mien.classification.probabilities import SMALLEST, softmax
+from mien.classification.classifier import probabilities_of
+from mien.classification.probabilities import MIN_PROBABILITY, softmax
 from mien.emotions import FER2013
 from mien.evaluation.calibration import fit_calibration, fit_temperature, unsure_threshold
 from mien.evaluation.evaluate import targets_for
@@ -155,10 +155,10 @@ def _calibrated_answer(card: ModelCard, logits: Logits, validation: Dataset) -> 
     card = dataclasses.replace(card, fused=dataclasses.replace(card.fused, temperature=1.0))
     answers, rows = targets_for(card, validation, FUSED)
     # the log of a blend is its logits: their temperature is the answer's
-    blended = np.log(np.maximum(read_logits(card, _rows(logits, rows)), SMALLEST))
+    blended = np.log(np.maximum(probabilities_of(card, _rows(logits, rows)), MIN_PROBABILITY))
     warmed = dataclasses.replace(card.fused, temperature=fit_temperature(blended, answers))
     warmed_card = dataclasses.replace(card, fused=warmed)
-    probabilities = read_logits(warmed_card, _rows(logits, rows))
+    probabilities = probabilities_of(warmed_card, _rows(logits, rows))
     return dataclasses.replace(warmed, unsure_below=unsure_threshold(probabilities, answers, SURE_ERROR))
 
 
@@ -167,7 +167,7 @@ def _scores(card: ModelCard, logits: Logits, validation: Dataset) -> list[Score]
     scores = []
     for labels in (*(truth.head for truth in validation.truths), FUSED):
         answers, rows = targets_for(card, validation, labels)
-        scores += _figures(card, labels, split, read_logits(card, _rows(logits, rows), labels), answers)
+        scores += _figures(card, labels, split, probabilities_of(card, _rows(logits, rows), labels), answers)
     return scores
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import jax
 import jax.numpy as jnp
 
-from mien.classification.probabilities import rescaled
+from mien.classification.probabilities import vector_scaled
 from mien.models.store import ModelStore
 from mien.training.transfer.trained_weights import network_in
 
@@ -59,4 +59,4 @@ def _values(network: keras.Model) -> Values:
 
 
 def _calibrated(logits: jax.Array, head: Head) -> jax.Array:
-    return jax.nn.softmax(jnp.asarray(rescaled(logits, head.offsets, head.scales)) / head.temperature, axis=1)
+    return jax.nn.softmax(jnp.asarray(vector_scaled(logits, head.offsets, head.scales)) / head.temperature, axis=1)

@@ -11,7 +11,7 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from mien.errors import MissingExtraError, UsageError
-from mien.media.files import redirect_library_caches, written_whole
+from mien.media.files import atomic_write, redirect_library_caches
 from mien.training.engine.augmentation import augment, draws
 from mien.training.run.history import best_epoch
 
@@ -64,7 +64,7 @@ def draw_curves(path: Path, history: Sequence[Epoch]) -> None:
         figure = Figure(figsize=(12, 4), dpi=110, layout=layout, facecolor="white")
         FigureCanvasAgg(figure)
         _fill(figure, history)
-        with written_whole(path) as aside:
+        with atomic_write(path) as aside:
             figure.savefig(aside, format="png")
 
 
@@ -166,7 +166,7 @@ def write_samples(path: Path, training: Dataset, config: TrainingConfig) -> None
         table = draws(config.seed, epoch * config.repeats, len(training))[rows]
         columns.append(augment(training.crops[rows], table, config.augmentation_of(epoch)))
     headings = ["original", *(f"epoch {epoch + 1}" for epoch in epochs)]
-    with written_whole(path) as aside:
+    with atomic_write(path) as aside:
         _sheet(np.stack(columns), headings).save(aside, format="PNG")
 
 

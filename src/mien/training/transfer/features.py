@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mien.data.cache import UNREADABLE
-from mien.media.files import cache_folder, written_whole
+from mien.media.files import atomic_write, cache_folder
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -81,7 +81,7 @@ def _block(extract: Extract, crops: Crops, kept: Path) -> Features:
     found = _read(path, len(crops))
     if found is None:
         found = np.asarray(extract(crops), dtype=np.float32)
-        with contextlib.suppress(OSError), written_whole(path) as aside, aside.open("wb") as file:
+        with contextlib.suppress(OSError), atomic_write(path) as aside, aside.open("wb") as file:
             np.save(file, found)
     return found
 

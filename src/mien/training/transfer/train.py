@@ -14,7 +14,7 @@ import keras
 import numpy as np
 
 from mien.errors import TrainingError, UsageError
-from mien.media.files import sha256_of, written_whole
+from mien.media.files import atomic_write, sha256_of
 from mien.training.architectures.pretrained import FAMILIES, FEATURES, Family, base_of, blocks
 from mien.training.engine.loop import Options, Run
 from mien.training.engine.optimization import is_finished
@@ -155,7 +155,7 @@ class _Transfer:
                 self._tell(f"the run is finished, with {len(history)} epochs; nothing is left to learn")
                 return Run(load(self._run / BEST, shape_of(training, self._config), self._config.network), history)
             history = self._learn(model, self._config, self._record, interruption.check)
-            with written_whole(self._run / BEST) as aside:
+            with atomic_write(self._run / BEST) as aside:
                 model.save_weights(aside, overwrite=True)
             return Run(model, history)
 

@@ -9,9 +9,9 @@ export default {
   columns: ["source", "index", "seconds", "face", "left", "top", "right", "bottom", "confidence", "emotion", "probability", "unsure", "unsure_below", "turned_away", "reasons", "quality_issues", "track"],
   schema: 2,
   faces: {"ROW_SUM_TOLERANCE": 0.001, "NOSE_DEPTH_RATIO": 0.45, "TURNED_AWAY_DEGREES": 25.0, "BLURRED": "blurred", "QUALITY_ISSUES": ["small", "blurred", "dark"], "TURNED": "turned away", "AMBIGUOUS": "ambiguous"},
-  quality: {"QUALITY_ISSUES": ["small", "blurred", "dark"], "SMALL": 20.0, "BLURRED": 2.25, "SIDE": 48, "RADIUS": 4, "ROUNDING": 1.6666666666666667, "DARK": 35.0},
-  cropping: {"FINEST": 16},
-  probabilities: {"SMALLEST": 1.1754943508222875e-38},
+  quality: {"QUALITY_ISSUES": ["small", "blurred", "dark"], "MIN_FACE_PX": 20.0, "MIN_SHARPNESS": 2.25, "MIN_BRIGHTNESS": 35.0, "SIDE_PX": 48, "BLUR_RADIUS_PX": 4, "ROUNDING_VARIANCE": 1.6666666666666667},
+  cropping: {"MAX_OVERSAMPLING": 16},
+  probabilities: {"MIN_PROBABILITY": 1.1754943508222875e-38},
   tracking: {"MIN_SIMILARITY": 0.3, "MIN_PROBABILITY": 0.001, "MAX_SHIFT_SIDES": 1.0, "MAX_SCALE_RATIO": 2.0, "config": {"smoothing_seconds": 0.5, "max_gap_seconds": 1.0, "label_margin": 0.1, "unsure_margin": 0.05, "instant_confidence": 0.6, "min_age_seconds": 0.25}},
-  detection: {"STRIDES": [8, 16, 32], "CELL": 15, "LARGEST": 6.0, "NESTED": 0.7, "AGAIN": [[96, 36.0], [96, 48.0], [128, 64.0], [160, 80.0], [192, 100.0]], "DWARFED": 6.0, "SURE": 0.6, "LEAST": 0.02, "SAME": 0.4, "smallest": 16.0, "doubtful": [0.45, 0.65], "looks": [{"longest": 640, "enlarge": 2.0, "border": 0, "least": 0.0, "most": 0.4}, {"longest": 320, "enlarge": 1.0, "border": 0, "least": 0.25, "most": 1000000000.0}], "last_look": {"longest": 160, "enlarge": 1.0, "border": 80, "least": 0.3, "most": 1000000000.0}},
+  detection: {"STRIDES": [8, 16, 32], "CELL_VALUES": 15, "MAX_LOG_SIZE": 6.0, "MAX_NESTING": 0.7, "RESCORING_SIZES": [[96, 36.0], [96, 48.0], [128, 64.0], [160, 80.0], [192, 100.0]], "RESCORING_MIN_SCORE": 0.02, "RESCORING_MIN_IOU": 0.4, "DWARF_RATIO": 6.0, "DWARF_MIN_SCORE": 0.6, "min_face_px": 16.0, "uncertain_scores": [0.45, 0.65], "scales": [{"longest_px": 640, "max_enlargement": 2.0, "border_px": 0, "min_face_share": 0.0, "max_face_share": 0.4}, {"longest_px": 320, "max_enlargement": 1.0, "border_px": 0, "min_face_share": 0.25, "max_face_share": 1000000000.0}], "fallback_scale": {"longest_px": 160, "max_enlargement": 1.0, "border_px": 80, "min_face_share": 0.3, "max_face_share": 1000000000.0}},
 };

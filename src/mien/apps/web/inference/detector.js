@@ -11,9 +11,9 @@ import { cropRegion, flipHorizontal, pasteOnBlack, resize, roundEven } from "./i
 import { sum } from "./probabilities.js";
 
 const {
-  AGAIN: RESCORING_SIZES, CELL: CELL_VALUES, DWARFED: DWARF_RATIO, LARGEST: MAX_LOG_SIZE, LEAST: RESCORING_MIN_SCORE,
-  NESTED: MAX_NESTING, SAME: RESCORING_MIN_IOU, STRIDES, SURE: DWARF_MIN_SCORE, doubtful: UNCERTAIN_SCORES,
-  last_look: FALLBACK_SCALE, looks: SCALES, smallest: MIN_FACE_PX,
+  CELL_VALUES, DWARF_MIN_SCORE, DWARF_RATIO, MAX_LOG_SIZE, MAX_NESTING, RESCORING_MIN_IOU, RESCORING_MIN_SCORE,
+  RESCORING_SIZES, STRIDES, fallback_scale: FALLBACK_SCALE, min_face_px: MIN_FACE_PX, scales: SCALES,
+  uncertain_scores: UNCERTAIN_SCORES,
 } = constants.detection;
 
 export class Detector {
@@ -52,7 +52,8 @@ export class Detector {
 
   /** The candidates at one inference scale, several for each face. */
   async #candidates(image, scale) {
-    const { longest: longestPx, enlarge: maxEnlargement, border: borderPx, least: minShare, most: maxShare } = scale;
+    const { longest_px: longestPx, max_enlargement: maxEnlargement, border_px: borderPx } = scale;
+    const { min_face_share: minShare, max_face_share: maxShare } = scale;
     const imageSide = Math.max(image.width, image.height);
     const factor = Math.min(maxEnlargement, longestPx / imageSide);
     const width = Math.max(1, roundEven(image.width * factor));

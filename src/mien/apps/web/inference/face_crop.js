@@ -4,7 +4,7 @@ import { centreOf, sideOf } from "./boxes.js";
 import constants from "./constants.js";
 import { clamp, cropRegion, resample, resamplingWeights, resize, roundEven, toGrey } from "./image.js";
 
-const { FINEST: MAX_OVERSAMPLING } = constants.cropping;
+const { MAX_OVERSAMPLING } = constants.cropping;
 
 /**
  * The square around a face, resampled to the classifier's input.

@@ -2,7 +2,7 @@
 
 import constants from "./constants.js";
 
-const { SMALLEST: MIN_PROBABILITY } = constants.probabilities;
+const { MIN_PROBABILITY } = constants.probabilities;
 
 export function sum(values) {
   let total = 0;

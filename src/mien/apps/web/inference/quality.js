@@ -5,10 +5,7 @@ import constants from "./constants.js";
 import { areaWeights } from "./image.js";
 import { sum } from "./probabilities.js";
 
-const {
-  BLURRED: MIN_SHARPNESS, DARK: MIN_BRIGHTNESS, RADIUS: BLUR_RADIUS_PX, ROUNDING: ROUNDING_VARIANCE, SIDE: SIDE_PX,
-  SMALL: MIN_FACE_PX,
-} = constants.quality;
+const { BLUR_RADIUS_PX, MIN_BRIGHTNESS, MIN_FACE_PX, MIN_SHARPNESS, ROUNDING_VARIANCE, SIDE_PX } = constants.quality;
 
 const GAUSSIAN = Array.from({ length: 2 * BLUR_RADIUS_PX + 1 }, (_, index) => Math.exp(-((index - BLUR_RADIUS_PX) ** 2) / 2));
 const KERNEL = GAUSSIAN.map((weight) => weight / sum(GAUSSIAN));

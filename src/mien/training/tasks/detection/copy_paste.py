@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from mien.data import Dataset
-    from mien.detection.grid_detector import CellDetector
+    from mien.detection.grid import GridDetector
     from mien.structures import Crops, Frame
 
 SIDE, FACE = 160, 96
@@ -26,7 +26,7 @@ LOOKED_AT = 64
 """Face crops looked at in one go."""
 
 
-def boxed_crops(data: Dataset, teacher: CellDetector) -> tuple[tuple[Frame, BoxedFaces], ...]:
+def boxed_crops(data: Dataset, teacher: GridDetector) -> tuple[tuple[Frame, BoxedFaces], ...]:
     """The face crops of the training split that a teacher is sure of, uint8 (size, size, 1) and the face that it sees.
 
     Args:
@@ -39,7 +39,7 @@ def boxed_crops(data: Dataset, teacher: CellDetector) -> tuple[tuple[Frame, Boxe
     for at in range(0, len(crops), LOOKED_AT):
         some = _grey(crops[at : at + LOOKED_AT])
         images = np.stack([_framed(crop) for crop in some])
-        for crop, cells in zip(some, teacher.cells(images), strict=True):
+        for crop, cells in zip(some, teacher.grid_cells(images), strict=True):
             face = _best(cells, data.size)
             if face is not None:
                 found.append((crop, face))

@@ -8,7 +8,7 @@ import keras
 import numpy as np
 
 from mien.classification.probabilities import sigmoid
-from mien.detection.mien_detector import OwnDetector
+from mien.detection.mien_detector import MienDetector
 from mien.errors import TrainingError
 from mien.evaluation.detection_metrics import FACE_SIZES_PX, DetectionMetrics, as_found, match_faces, size_label, total
 from mien.media.files import write_bytes
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from mien.data.scenes import Scenes
-    from mien.detection.grid import Found
+    from mien.detection.grid import Detections
     from mien.training.config import TrainingConfig
 
 MOST_FALSE = 0.05
@@ -64,7 +64,7 @@ def export_detector(
         made_with=versions(keras.backend.backend()),
         licence=config.licence,
     )
-    trial = OwnDetector(sealed(graph, DetectorCard(NAME, LEAST_SCORE, OVERLAP)))
+    trial = MienDetector(sealed(graph, DetectorCard(NAME, LEAST_SCORE, OVERLAP)))
     found = [as_found(trial.detect(frame)) for frame, _ in validation.images]
     score = _threshold(found, validation)
     card = DetectorCard(NAME, score, OVERLAP, origin=origin, scores=_scores(found, validation, score))
@@ -72,7 +72,7 @@ def export_detector(
     return card
 
 
-def _threshold(found: list[Found], validation: Scenes) -> float:
+def _threshold(found: list[Detections], validation: Scenes) -> float:
     """The lowest score at which false faces are rare; the highest that is tried where they never are."""
     scores: list[float] = np.linspace(LEAST_SCORE, MOST_SCORE, STEPS).round(2).tolist()
     for score in scores:
@@ -81,13 +81,13 @@ def _threshold(found: list[Found], validation: Scenes) -> float:
     return MOST_SCORE
 
 
-def _judged(found: list[Found], validation: Scenes, score: float, *sizes: float) -> DetectionMetrics:
+def _judged(found: list[Detections], validation: Scenes, score: float, *sizes: float) -> DetectionMetrics:
     kept = (type(all_)(*(part[all_.scores >= score] for part in all_)) for all_ in found)
     pairs = zip(kept, validation.images, strict=True)
     return total(match_faces(boxes, known, *sizes) for boxes, (_, known) in pairs)
 
 
-def _scores(found: list[Found], validation: Scenes, score: float) -> tuple[Score, ...]:
+def _scores(found: list[Detections], validation: Scenes, score: float) -> tuple[Score, ...]:
     whole = _judged(found, validation, score)
     parts = {size_label(*size): _judged(found, validation, score, *size) for size in FACE_SIZES_PX}
     placed = total(parts.values())

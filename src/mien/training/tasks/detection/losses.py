@@ -5,7 +5,7 @@ from __future__ import annotations
 import keras
 from keras import ops
 
-from mien.detection.grid import LARGEST
+from mien.detection.grid import MAX_LOG_SIZE
 from mien.training.tasks.detection.targets import BOX, COUNTED, LEARNT, POINTS, SCORE
 
 SCORES, BOXES, LANDMARKS = 4.0, 3.0, 0.8
@@ -37,7 +37,7 @@ def _score_loss(wanted: keras.KerasTensor, logit: keras.KerasTensor) -> keras.Ke
 
 
 def _box_loss(wanted: keras.KerasTensor, found: keras.KerasTensor) -> keras.KerasTensor:
-    sizes, own = ops.exp(wanted[..., 2:]), ops.exp(ops.minimum(found[..., 2:], LARGEST))
+    sizes, own = ops.exp(wanted[..., 2:]), ops.exp(ops.minimum(found[..., 2:], MAX_LOG_SIZE))
     low, high = wanted[..., :2] - sizes / 2, wanted[..., :2] + sizes / 2
     own_low, own_high = found[..., :2] - own / 2, found[..., :2] + own / 2
     shared = ops.prod(ops.relu(ops.minimum(high, own_high) - ops.maximum(low, own_low)), axis=-1)

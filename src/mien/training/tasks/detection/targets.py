@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from mien.detection.boxes import overlaps
-from mien.detection.grid import STRIDES, corners_of, decode
+from mien.detection.grid import STRIDES, cell_corners, decode
+from mien.structures import box_iou
 
 if TYPE_CHECKING:
     from mien.data.scenes import BoxedFaces
@@ -70,7 +70,7 @@ def targets_of(
         side: of the image in pixels.
         distilled: what a teacher says of the image's cells, float32 (cells, 15), scores from 0 to 1.
     """
-    corners, strides = corners_of(side, side)
+    corners, strides = cell_corners(side, side)
     if distilled is None:
         return _alone(faces, corners, strides)
     targets, unseen = _distilled(faces, side, distilled)
@@ -85,14 +85,14 @@ def _distilled(
     faces: BoxedFaces, side: int, distilled: npt.NDArray[np.float32]
 ) -> tuple[npt.NDArray[np.float32], list[int]]:
     """The targets by a teacher and by the faces that it sees, and those that it does not see."""
-    corners, strides = corners_of(side, side)
+    corners, strides = cell_corners(side, side)
     targets = np.zeros((len(distilled), NUMBERS), np.float32)
     targets[:, SCORE] = distilled[:, 0]
     targets[:, COUNTED] = 1.0
     targets[:, 3:] = distilled[:, 1:]
     said = np.flatnonzero(distilled[:, 0] >= PLACED)
     boxes = decode(distilled, side, side, PLACED).boxes
-    shares = np.stack([np.zeros(len(said)), *(overlaps(box, boxes) for box in faces.boxes)], axis=1)[:, 1:]
+    shares = np.stack([np.zeros(len(said)), *(box_iou(box, boxes.T) for box in faces.boxes)], axis=1)[:, 1:]
     unknown = said[shares.max(axis=1, initial=0.0) < APART]
     targets[unknown, SCORE] = np.minimum(targets[unknown, SCORE], UNKNOWN)
     unseen = []

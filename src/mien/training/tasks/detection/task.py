@@ -10,8 +10,8 @@ import keras
 import numpy as np
 
 from mien.classification.probabilities import sigmoid
-from mien.detection.boxes import suppress
-from mien.detection.grid import Found, decode
+from mien.detection.boxes import non_max_suppression
+from mien.detection.grid import Detections, decode
 from mien.errors import UsageError
 from mien.evaluation.detection_metrics import match_faces, total
 from mien.media.files import write_bytes
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
     from mien.data import Dataset
     from mien.data.scenes import BoxedFaces, Scenes
-    from mien.detection.grid_detector import CellDetector
+    from mien.detection.grid import GridDetector
     from mien.training.config import TrainingConfig
     from mien.training.engine.steps import Stepper
     from mien.training.run.directory import RunInfo, Source
@@ -72,7 +72,7 @@ class Faces:
         training: Scenes,
         validation: Scenes,
         config: TrainingConfig,
-        teacher: CellDetector | None = None,
+        teacher: GridDetector | None = None,
         crops: Dataset | None = None,
     ) -> None:
         self._training, self._validation = training, validation
@@ -151,7 +151,7 @@ class Faces:
             self._composer.compose(self._random(epoch, step * self.batch + index)) for index in range(self.batch)
         ]
         clear = np.stack([one.clear for one in composed])
-        trained = self._teacher.cells(clear) if self._teacher else [None] * len(composed)
+        trained = self._teacher.grid_cells(clear) if self._teacher else [None] * len(composed)
         targets = np.stack([targets_of(one.faces, SIDE, said) for one, said in zip(composed, trained, strict=True)])
         images = np.stack([one.image for one in composed])
         return Batch(images, {CELLS: targets}, {CELLS: np.ones(self.batch, np.float32)})
@@ -160,11 +160,11 @@ class Faces:
         return generator(self.config.seed, epoch + 1, stream=100 + index)
 
 
-def found_in(cells: npt.NDArray[np.float32], side: int, least: float) -> Found:
+def found_in(cells: npt.NDArray[np.float32], side: int, least: float) -> Detections:
     """The faces in a square image's cells, (cells, 15), after suppression."""
     found = decode(np.hstack([sigmoid(cells[:, :1]), cells[:, 1:]]), side, side, least)
-    kept = suppress(found.boxes, found.scores, OVERLAP)
-    return Found(found.boxes[kept], found.points[kept], found.scores[kept])
+    kept = non_max_suppression(found.boxes, found.scores, OVERLAP)
+    return Detections(found.boxes[kept], found.points[kept], found.scores[kept])
 
 
 def placed(frame: npt.NDArray[np.uint8], faces: BoxedFaces) -> tuple[npt.NDArray[np.uint8], BoxedFaces]:
