@@ -233,7 +233,8 @@ def test_arrow_refuses_results_of_another_model():
 def test_columns_follow_the_labels():
     assert " ".join(columns(FER2013)) == (
         "source index seconds face left top right bottom confidence emotion probability unsure unsure_below "
-        "turned_away reasons quality_issues track p_angry p_disgust p_fear p_happy p_sad p_surprise p_neutral error schema"
+        "turned_away reasons quality_issues track p_angry p_disgust p_fear p_happy p_sad p_surprise p_neutral "
+        "error schema"
     )
 
 
