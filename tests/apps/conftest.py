@@ -60,12 +60,12 @@ def process(cache_folder: Path, tmp_path: Path) -> Callable[..., subprocess.Pope
     """The command, started in a process of its own, in ``tmp_path``; its streams are bytes."""
 
     def start(*arguments: object, before: str = "", **choices: str) -> subprocess.Popen[bytes]:
-        told = {name: value for name, value in os.environ.items() if name not in ("NO_COLOR", "FORCE_COLOR", "COLUMNS")}
+        kept = {name: value for name, value in os.environ.items() if name not in ("NO_COLOR", "FORCE_COLOR", "COLUMNS")}
         command = ["-c", f"{before}; from mien.__main__ import main; main()"] if before else ["-m", "mien"]
         return subprocess.Popen(
             [sys.executable, *command, *map(os.fspath, map(_as_argument, arguments))],
             cwd=tmp_path,
-            env={**told, **choices},
+            env={**kept, **choices},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -100,7 +100,7 @@ def paint(tmp_path: Path, portrait: np.ndarray) -> Callable[..., Path]:
         path = tmp_path / os.fsdecode(name)
         path.parent.mkdir(parents=True, exist_ok=True)
         pixels = np.full((32, 32, 3), 128, np.uint8) if frame is None else frame
-        with path.open("wb") as file:  # Pillow would tell the format from the name, which may have no ending
+        with path.open("wb") as file:  # Pillow would infer the format from the name, which may have no ending
             Image.fromarray(pixels).save(file, "JPEG" if path.suffix == ".jpg" else "PNG")
         return path
 

@@ -51,7 +51,7 @@ def test_list_names_each_model_and_its_state(mien):
     assert "detector    missing" in rows["yunet"]
 
 
-def test_list_takes_the_words_of_a_card_literally(mien, own_model):
+def test_list_takes_the_text_of_a_card_literally(mien, own_model):
     assert mien("models", "add", own_model(licence="[red]MIT[/x] :smile: \x1b[2J")).code == 0
     assert "[red]MIT[/x] :smile: \\x1b[2J" in rows_of(mien("models", "list").out)["mine"]
 
@@ -73,8 +73,8 @@ def test_show_prints_what_a_model_file_is(mien, own_model, classifier, own_score
     code, out, _ = mien("models", "show", own_model("héron"))
     assert code == 0
     card = classifier.card
-    for words in ("héron", "48x48x1", ", ".join(card.fused.labels), card.origin.network, card.origin.licence):
-        assert words in " ".join(out.split())
+    for parts in ("héron", "48x48x1", ", ".join(card.fused.labels), card.origin.network, card.origin.licence):
+        assert parts in " ".join(out.split())
     assert f"PublicTest, fer2013: accuracy {own_scores['accuracy']:.4f} (n =" in out
     assert "input  chips: tensor(uint8) ['batch', 48, 48, 1]" in out
     assert "Conv " in out
@@ -91,11 +91,11 @@ def test_show_as_json_holds_the_whole_card_and_the_layers(mien, classifier):
     assert {"name": "/Conv", "kind": "Conv", "output": [48, 48, 16]}.items() <= shown["layers"][9].items()
 
 
-def test_show_tells_what_the_detector_is(mien):
+def test_show_describes_the_detector(mien):
     pytest.importorskip("onnx", reason="needs onnx: pip install 'mien[train]'")
     code, out, _ = mien("models", "show", "faces")
     assert code == 0
-    for words in (
+    for parts in (
         "thresholds",
         "score 0.47",
         "recall",
@@ -104,13 +104,13 @@ def test_show_tells_what_the_detector_is(mien):
         "tensor(uint8)",
         "Conv",
     ):
-        assert words in out
+        assert parts in out
     shown = json.loads(mien("models", "show", "faces", "--json").out)
     assert shown["card"]["name"] == "faces"
     assert 85_000 < sum(layer["parameters"] for layer in shown["layers"]) < 100_000
 
 
-def test_show_without_onnx_tells_what_onnxruntime_knows(process):
+def test_show_without_onnx_prints_what_onnxruntime_knows(process):
     with process("models", "show", "compact", before="import sys; sys.modules['onnx'] = None") as started:
         out, err = started.communicate(timeout=120)
     assert started.returncode == 0
@@ -138,9 +138,9 @@ def test_show_prints_a_network_of_the_architectures_layer_by_layer(ran):
         (["--network"], ([48, 48, 1], [7])),
         (["--size", 32, "--channels", 3, "--labels", 5], ([32, 32, 3], [5])),
     ],
-    ids=["asked by name", "asked by its shape"],
+    ids=["by option", "by its shape"],
 )
-def test_a_network_with_a_model_s_name_is_shown_when_asked_for(mien, options, shapes):
+def test_options_show_the_architecture_of_a_model_s_name(mien, options, shapes):
     shown = json.loads(mien("models", "show", "compact", "--json", *options).out)
     assert "card" not in shown
     assert (shown["layers"][0]["output"], shown["layers"][-1]["output"]) == shapes
@@ -183,8 +183,8 @@ def test_pull_of_what_is_here_prints_where(mien):
 def test_pull_without_a_network_says_how_to_bring_the_file(ran):
     done = ran("models", "pull", "yunet", https_proxy="http://127.0.0.1:9", no_proxy="")
     assert (done.code, done.out) == (2, "")
-    for words in ("could not be fetched", "SHA-256 104ee26c", "mien models add yunet_n_dynamic.onnx"):
-        assert words in done.err
+    for parts in ("could not be fetched", "SHA-256 104ee26c", "mien models add yunet_n_dynamic.onnx"):
+        assert parts in done.err
 
 
 @pytest.mark.shared
@@ -196,7 +196,7 @@ def test_a_published_model_brought_by_hand_is_used(mien, shared, paint, portrait
 
 
 @pytest.mark.parametrize(
-    ("arguments", "words"),
+    ("arguments", "parts"),
     [
         (["pull", "nope"], "'nope'"),
         (["remove", "nope"], "'nope'"),
@@ -210,16 +210,16 @@ def test_a_published_model_brought_by_hand_is_used(mien, shared, paint, portrait
     ],
     ids=lambda value: " ".join(map(str, value)) if isinstance(value, list) else "",
 )
-def test_what_can_t_be_done_is_said(mien, arguments, words):
+def test_what_can_t_be_done_is_refused(mien, arguments, parts):
     code, out, err = mien("models", *arguments)
     assert (code, out) == (2, "")
-    assert words in err
+    assert parts in err
 
 
-@pytest.mark.parametrize(("name", "words"), [("compact", "belongs to a model of mien's own"), ("No Name", "'No Name'")])
-def test_names_that_can_t_be_given(mien, own_model, name, words):
+@pytest.mark.parametrize(("name", "parts"), [("compact", "belongs to a model of mien's own"), ("No Name", "'No Name'")])
+def test_names_that_can_t_be_given(mien, own_model, name, parts):
     code, _, err = mien("models", "add", own_model(), "--name", name)
-    assert (code, words in err) == (2, True)
+    assert (code, parts in err) == (2, True)
 
 
 def test_verify_and_doctor_find_a_changed_model(mien, own_model, cache_folder):

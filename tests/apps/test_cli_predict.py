@@ -34,7 +34,7 @@ def files_in(folder):
     return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
-# -- what it says
+# -- what it prints
 
 
 def test_a_line_of_json_has_the_schema(mien, paint, portrait):
@@ -84,8 +84,8 @@ def test_the_table_names_every_image_and_what_it_shows(mien, paint, portrait, tm
     monkeypatch.chdir(tmp_path)  # long paths would be cut to the terminal's width
     code, out, _ = mien("predict", paint("a.png", portrait).name, paint("b.png").name, "c.png")
     assert code == 1
-    for image, words in (("a.png", "happy"), ("b.png", "no face found"), ("c.png", "no such file")):
-        assert any(image in line and words in line for line in out.splitlines()), out
+    for image, parts in (("a.png", "happy"), ("b.png", "no face found"), ("c.png", "no such file")):
+        assert any(image in line and parts in line for line in out.splitlines()), out
 
 
 @pytest.mark.parametrize(("labels", "names"), [("fused", FER2013), ("fer2013", FER2013), ("ferplus", FERPLUS)], ids=str)
@@ -177,7 +177,7 @@ def test_a_name_of_undecodable_bytes(ran, paint, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("options", "words"),
+    ("options", "parts"),
     [
         (["--model", "nope"], ["compact", "'nope'"]),
         (["--model", "no/such.onnx"], ["no/such.onnx"]),
@@ -191,10 +191,10 @@ def test_a_name_of_undecodable_bytes(ran, paint, tmp_path):
     ],
     ids=" ".join,
 )
-def test_wrong_usage_is_2_and_says_what_would_be_right(mien, paint, options, words):
+def test_wrong_usage_is_2_and_names_the_choices(mien, paint, options, parts):
     code, out, err = mien("predict", paint("a.png"), *options)
     assert (code, out) == (2, "")
-    assert all(word in err for word in words), err
+    assert all(part in err for part in parts), err
 
 
 def test_no_source_and_no_image_in_the_sources(mien, tmp_path):
@@ -231,21 +231,23 @@ def test_a_run_that_is_not_done_has_no_model_yet(mien, paint, tmp_path):
 # -- what it writes
 
 
-def test_all_outputs_at_once_tell_the_same(mien, paint, portrait, tmp_path):
+def test_all_outputs_at_once_agree(mien, paint, portrait, tmp_path):
     pair = np.hstack([portrait, portrait[:, ::-1]])
     sources = [paint("pair.png", pair), paint("grey.png"), tmp_path / "gone.png"]
     table, listing, drawn = tmp_path / "new" / "f.parquet", tmp_path / "new" / "f.csv", tmp_path / "drawn"
     code, out, _ = mien("predict", *sources, "--json", "--csv", listing, "--parquet", table, "--draw", drawn)
     assert code == 1
     lines, rows = lines_of(out), rows_of(listing)
-    told = [(line["source"], face["probability"]) for line in lines for face in line["faces"]]
-    assert len(told) == 2
-    assert [(row["source"], float(row["probability"])) for row in rows if row["face"]] == told
+    expected = [(line["source"], face["probability"]) for line in lines for face in line["faces"]]
+    assert len(expected) == 2
+    assert [(row["source"], float(row["probability"])) for row in rows if row["face"]] == expected
     assert [row["source"] for row in rows] == [str(sources[at]) for at in (0, 0, 1, 2)]
     assert rows[3]["error"] == lines[2]["error"]
     arrow = pq.read_table(table).to_pylist()
     assert [row["source"] for row in arrow] == [row["source"] for row in rows]
-    assert [row["probability"] for row in arrow if row["face"] is not None] == [probability for _, probability in told]
+    assert [row["probability"] for row in arrow if row["face"] is not None] == [
+        probability for _, probability in expected
+    ]
     assert sorted(files_in(drawn)) == ["grey.png", "pair.png"]
     assert (read(drawn / "pair.png") != pair).any()
     assert (read(drawn / "grey.png") == 128).all()

@@ -77,7 +77,7 @@ def on_a_terminal(command, cwd, environment, *, streams=("stdin", "stdout", "std
 # -- streams
 
 
-def test_results_go_to_stdout_and_words_to_stderr(ran, paint):
+def test_results_go_to_stdout_and_messages_to_stderr(ran, paint):
     path = paint("a.png")
     done = ran("predict", path, "--json")
     assert (done.code, done.err) == (0, "")
@@ -91,12 +91,12 @@ def test_wrong_usage_says_nothing_on_stdout(ran):
     assert "Traceback" not in done.err
 
 
-@pytest.mark.parametrize("told", [{"LC_ALL": "C"}, {"PYTHONIOENCODING": "ascii"}], ids=str)
-def test_output_is_utf8_whatever_the_locale(ran, paint, told):
+@pytest.mark.parametrize("locale", [{"LC_ALL": "C"}, {"PYTHONIOENCODING": "ascii"}], ids=str)
+def test_output_is_utf8_whatever_the_locale(ran, paint, locale):
     path = paint("日本 é.png")
-    json_out = ran("predict", path, "--json", "-d", "whole", **told)
+    json_out = ran("predict", path, "--json", "-d", "whole", **locale)
     assert json.loads(json_out.out)["source"] == str(path)
-    table = ran("predict", path, "-d", "whole", **told)
+    table = ran("predict", path, "-d", "whole", **locale)
     assert (table.code, "日本 é.png" in table.out) == (0, True)
 
 
@@ -119,7 +119,7 @@ def test_ctrl_c_leaves_whole_lines_and_whole_files(process, many, tmp_path):
 
 
 @pytest.mark.parametrize("options", [["--json"], []], ids=["json", "table"])
-def test_a_reader_that_leaves_ends_it_without_a_word(process, many, options):
+def test_a_closed_stdout_ends_it_without_a_message(process, many, options):
     with process("predict", many, "-d", "whole", *options) as started:
         if options:
             assert json.loads(started.stdout.readline())["error"] is None
@@ -187,8 +187,8 @@ def test_help_fits_80_columns_and_cuts_nothing(mien, monkeypatch, command):
 )
 def test_help_names_each_option(mien, monkeypatch, command, options):
     monkeypatch.setenv("COLUMNS", "80")
-    words = re.findall(r"[\w-]+", mien(command, "--help").out)
-    assert set(options.split()) <= set(words)
+    names = re.findall(r"[\w-]+", mien(command, "--help").out)
+    assert set(options.split()) <= set(names)
 
 
 def test_help_of_predict_is_grouped_and_short(mien, monkeypatch):
@@ -227,17 +227,17 @@ def test_version(ran):
 
 
 @pytest.mark.parametrize("arguments", [["--version"], ["predict", "--help"], ["train", "--help"]], ids=" ".join)
-def test_asking_costs_no_heavy_import(process, arguments):
+def test_help_and_version_import_nothing_heavy(process, arguments):
     heavy = ("numpy", "cv2", "onnxruntime", "PIL", "keras", "torch", "tensorflow", "pyarrow")
-    look = f"import atexit, sys; atexit.register(lambda: print(*set(sys.modules) & set({heavy}), file=sys.stderr))"
-    with process(*arguments, before=look) as started:
+    hook = f"import atexit, sys; atexit.register(lambda: print(*set(sys.modules) & set({heavy}), file=sys.stderr))"
+    with process(*arguments, before=hook) as started:
         _, err = started.communicate(timeout=120)
     assert (started.returncode, err) == (0, b"\n")
 
 
 def test_predicting_a_photo_loads_neither_timelines_nor_html_nor_avatars(process, paint, portrait):
-    look = "import atexit, sys; atexit.register(lambda: print(*sys.modules, file=sys.stderr))"
-    with process("predict", paint("a.png", portrait), "--json", before=look) as started:
+    hook = "import atexit, sys; atexit.register(lambda: print(*sys.modules, file=sys.stderr))"
+    with process("predict", paint("a.png", portrait), "--json", before=hook) as started:
         out, err = started.communicate(timeout=120)
     assert (started.returncode, len(json.loads(out)["faces"])) == (0, 1)
     loaded = {name for name in err.decode().split() if name.startswith("mien.")}

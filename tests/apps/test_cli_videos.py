@@ -57,7 +57,7 @@ def test_a_csv_has_a_row_a_face_and_frame(mien, clip, tmp_path):
     ]
 
 
-def test_the_table_tells_what_each_face_showed_in_all(mien, clip):
+def test_the_table_has_a_row_per_face(mien, clip):
     code, out, _ = mien("predict", clip)
     assert code == 0
     assert str(clip) in out.replace("\n", "")
@@ -104,7 +104,7 @@ def test_subtitles_and_annotations_of_a_video(mien, clip, tmp_path):
 
 @pytest.mark.shared
 @pytest.mark.parametrize(("name", "frames"), [("clip.mp4", 115), ("woman.mp4", 464)])
-def test_a_real_video_has_one_person_from_its_first_seconds_to_its_end(mien, shared, tmp_path, name, frames):
+def test_a_real_video_has_one_track_from_its_first_seconds_to_its_end(mien, shared, tmp_path, name, frames):
     path = shared / "data" / "video" / name
     code, out, err = mien("predict", path, "--json", "--srt", tmp_path / "out.srt", "--page", tmp_path / "out.html")
     assert code == 0, err

@@ -50,7 +50,7 @@ def cv2(tmp_path):
 
 class TestOpenCv:
     @pytest.mark.parametrize(
-        ("versions", "expected", "words"),
+        ("versions", "expected", "part"),
         [
             (HEADLESS, ["ok"], "headless, with cascades"),
             ({"opencv-contrib-python-headless": "4.14.0"}, ["ok"], "headless"),
@@ -59,10 +59,10 @@ class TestOpenCv:
             ({**HEADLESS, "opencv-python": "4.14.0"}, ["fail", "ok"], "with cascades"),
         ],
     )
-    def test_the_distributions(self, cv2, versions, expected, words):
+    def test_the_distributions(self, cv2, versions, expected, part):
         results = list(opencv(versions, cv2()))
         assert states(results) == expected
-        assert words in results[-1].detail
+        assert part in results[-1].detail
 
     def test_two_distributions_are_both_named_and_the_fix_removes_both(self, cv2):
         result = next(opencv({**HEADLESS, "opencv-python": "4.14.0"}, cv2()))
@@ -160,7 +160,7 @@ def test_a_cache_that_cannot_be_written(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("nodes", "platform", "state", "words"),
+    ("nodes", "platform", "state", "part"),
     [
         ([], "linux", "warn", "none found"),
         (["video0", "video1", "video-notes"], "linux", "ok", "video0"),
@@ -168,12 +168,12 @@ def test_a_cache_that_cannot_be_written(tmp_path):
         ([], "win32", "ok", "not checked"),
     ],
 )
-def test_camera(tmp_path, nodes, platform, state, words):
+def test_camera(tmp_path, nodes, platform, state, part):
     for node in nodes:
         (tmp_path / node).write_bytes(b"")
     (result,) = camera(tmp_path, platform)
     assert result.state == state
-    assert words in result.detail
+    assert part in result.detail
     assert "notes" not in result.detail
 
 

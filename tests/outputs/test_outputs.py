@@ -32,10 +32,10 @@ from mien.outputs import (
 from mien.structures import Box, Face, FrameResult, Landmarks, Point, Prediction
 
 LABELS = ("sad", "happy", "neutral")
-DOUBTFUL = (1 / 3, 1 / 3, 1 / 3)
+UNCERTAIN = (1 / 3, 1 / 3, 1 / 3)
 THIRD = str(1 / 3)
 BOX = Box(1.4, 2.6, 30.5, 41.9)
-ASIDE = Landmarks(Point(5, 10), Point(15, 10), Point(14.123, 15), Point(6, 20), Point(14, 20))
+TURNED_LANDMARKS = Landmarks(Point(5, 10), Point(15, 10), Point(14.123, 15), Point(6, 20), Point(14, 20))
 UNDECODABLE = os.fsdecode(b"caf\xe9.jpg")
 
 
@@ -48,13 +48,13 @@ def prediction(
 RESULTS = [
     FrameResult("team.jpg", predictions=(prediction(),)),
     FrameResult(
-        "clip.mp4", 12, 0.4, (prediction(track=3), prediction(DOUBTFUL, track=4, quality_issues=("small", "dark")))
+        "clip.mp4", 12, 0.4, (prediction(track=3), prediction(UNCERTAIN, track=4, quality_issues=("small", "dark")))
     ),
     FrameResult("nobody.png"),
     FrameResult("torn.jpg", error="expected an image; received 3 bytes"),
     FrameResult('odd, "name"\r[bold]x.jpg', predictions=(prediction(box=Box(-20.5, -3, -20.2, 900)),)),
     FrameResult("=1+1.jpg", predictions=(prediction(),)),
-    FrameResult("aside.jpg", predictions=(prediction(landmarks=ASIDE),)),
+    FrameResult("turned.jpg", predictions=(prediction(landmarks=TURNED_LANDMARKS),)),
 ]
 
 
@@ -92,8 +92,8 @@ def shown(results, width=110):
             (
                 '{"schema": 2, "source": "team.jpg", "index": 0, "seconds": null, "error": null, "faces": ['
                 '{"box": [1, 3, 30, 42], '
-                '"landmarks": null, "confidence": 0.5, "emotion": "happy", "probability": 0.75, '
-                '"unsure": false, "unsure_below": 0.4, '
+                '"landmarks": null, "confidence": 0.5, "emotion": "happy", "probability": 0.75, "unsure": false, '
+                '"unsure_below": 0.4, '
                 '"turned_away": false, "reasons": [], "quality_issues": [], "track": null, '
                 '"probabilities": {"sad": 0.125, "happy": 0.75, "neutral": 0.125}}]}'
             ),
@@ -102,19 +102,19 @@ def shown(results, width=110):
             RESULTS[1],
             '{"schema": 2, "source": "clip.mp4", "index": 12, "seconds": 0.4, "error": null, "faces": ['
             '{"box": [1, 3, 30, 42], '
-            '"landmarks": null, "confidence": 0.5, "emotion": "happy", "probability": 0.75, '
-            '"unsure": false, "unsure_below": 0.4, '
+            '"landmarks": null, "confidence": 0.5, "emotion": "happy", "probability": 0.75, "unsure": false, '
+            '"unsure_below": 0.4, '
             '"turned_away": false, "reasons": [], "quality_issues": [], "track": 3, '
             '"probabilities": {"sad": 0.125, "happy": 0.75, "neutral": 0.125}}, {"box": [1, 3, 30, 42], '
-            '"landmarks": null, "confidence": 0.5, "emotion": "sad", "probability": THIRD, '
-            '"unsure": true, "unsure_below": 0.4, '
+            '"landmarks": null, "confidence": 0.5, "emotion": "sad", "probability": THIRD, "unsure": true, '
+            '"unsure_below": 0.4, '
             '"turned_away": false, "reasons": ["small", "dark"], "quality_issues": ["small", "dark"], "track": 4, '
             '"probabilities": {"sad": THIRD, "happy": THIRD, "neutral": THIRD}}]}'.replace("THIRD", THIRD),
         ),
         (
             RESULTS[-1],
             (
-                '{"schema": 2, "source": "aside.jpg", "index": 0, "seconds": null, "error": null, "faces": ['
+                '{"schema": 2, "source": "turned.jpg", "index": 0, "seconds": null, "error": null, "faces": ['
                 '{"box": [1, 3, 30, 42], '
                 '"landmarks": [[5.0, 10.0], [15.0, 10.0], [14.12, 15.0], [6.0, 20.0], [14.0, 20.0]], '
                 '"confidence": 0.5, "emotion": "happy", "probability": 0.75, "unsure": true, "unsure_below": 0.4, '
@@ -139,7 +139,7 @@ def shown(results, width=110):
             '{"schema": 2, "source": "caf\\udce9.jpg", "index": 0, "seconds": null, "error": null, "faces": []}',
         ),
     ],
-    ids=["face", "two-tracks", "aside", "no-face", "error", "unicode-and-nan", "undecodable-name"],
+    ids=["face", "two-tracks", "turned", "no-face", "error", "unicode-and-nan", "undecodable-name"],
 )
 def test_a_json_line_is_exactly_the_schema(result, line):
     assert to_json_line(result) == line
@@ -243,7 +243,7 @@ def test_csv_holds_every_source_and_face(tmp_path):
     read = read_csv(tmp_path / "out.csv")
     assert [row["source"] for row in read] == [
         "team.jpg", "clip.mp4", "clip.mp4", "nobody.png", "torn.jpg", 'odd, "name"\r[bold]x.jpg', "=1+1.jpg",
-        "aside.jpg",
+        "turned.jpg",
     ]  # fmt: skip
     assert read[0] == {
         "source": "team.jpg", "index": "0", "seconds": "", "face": "0", "left": "1", "top": "3", "right": "30",
@@ -333,15 +333,13 @@ def test_a_missing_pyarrow_is_named(tmp_path):
         "try: write_parquet([], pathlib.Path(sys.argv[1]), ('happy',))\n"
         "except MissingExtraError as error: print(error)\n"
     )
-    said = subprocess.run([sys.executable, "-c", code, tmp_path / "x"], capture_output=True, text=True, check=True)
-    assert (
-        said.stdout == "a Parquet or Arrow table needs pyarrow, which is not installed: pip install 'mien[parquet]'\n"
-    )
+    run = subprocess.run([sys.executable, "-c", code, tmp_path / "x"], capture_output=True, text=True, check=True)
+    assert run.stdout == "a Parquet or Arrow table needs pyarrow, which is not installed: pip install 'mien[parquet]'\n"
     assert names_in(tmp_path) == []
 
 
 @pytest.mark.parametrize(
-    ("result", "words"),
+    ("result", "texts"),
     [
         (RESULTS[0], ["team.jpg", "1", "😄 happy", "━━━━━━━━", "75%", "12%"]),
         (RESULTS[1], ["clip.mp4 @ 0.40 s", "2", "😢 sad?", "33%", "neutral 33%, small, dark"]),
@@ -354,9 +352,9 @@ def test_a_missing_pyarrow_is_named(tmp_path):
     ],
     ids=["face", "video", "no-face", "error", "line-break", "undecodable", "escape-code", "markup"],
 )
-def test_a_table_shows(result, words):
+def test_a_table_shows(result, texts):
     text = shown([result])
-    assert [word for word in words if word not in text] == []
+    assert [part for part in texts if part not in text] == []
     text.encode()
 
 

@@ -1,6 +1,6 @@
 """What mien 0.1.0 wrote stays readable: a model file, a run directory that goes on, a line of JSON.
 
-The files beside this one were written by mien 0.1.0: ``run-0.1.0`` and ``model-0.1.0.onnx`` by an interrupted and a
+The files in this folder were written by mien 0.1.0: ``run-0.1.0`` and ``model-0.1.0.onnx`` by an interrupted and a
 finished run of mini-xception on drawn faces (``drawn.csv.xz``), ``result-0.1.0.jsonl`` by ``mien predict --json``.
 """
 
@@ -24,7 +24,7 @@ HERE = Path(__file__).parent
 
 @pytest.fixture
 def run(tmp_path):
-    """A copy of the run, and the data that it began with beside it."""
+    """A copy of the run, and the data that it was trained on."""
     shutil.copytree(HERE / "run-0.1.0", tmp_path / "run")
     (tmp_path / "drawn.csv").write_bytes(lzma.decompress((HERE / "drawn.csv.xz").read_bytes()))
     return tmp_path / "run"
