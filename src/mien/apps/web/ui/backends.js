@@ -22,6 +22,7 @@ export class ServerBackend {
   #retryMs = FIRST_RETRY_MS;
   #retryTimer = 0;
   #slowTimer = 0;
+  #isSlow = false;
   #isEncoding = false;
   #sentCount = 0;
   #pending = new Map(); // frame number to its frameInfo
@@ -108,6 +109,7 @@ export class ServerBackend {
     // the server drops older frames for a newer one
     for (const frame of this.#pending.keys()) if (frame <= message.frame) this.#pending.delete(frame);
     this.#watchLatency();
+    this.#setSlow(false);
     if (frameInfo) this.callbacks.onResult(message.type === "result" ? message.result : null, frameInfo);
   }
 
@@ -119,10 +121,15 @@ export class ServerBackend {
     this.#retryMs = Math.min(2 * this.#retryMs, MAX_RETRY_MS);
   }
 
-  /** Reports a slow server when a result is overdue. */
+  /** Reports a slow server when a result is overdue, until the next one arrives. */
   #watchLatency() {
     clearTimeout(this.#slowTimer);
-    if (this.#pending.size) this.#slowTimer = setTimeout(() => this.callbacks.onStatus("slow"), SLOW_RESPONSE_MS);
+    if (this.#pending.size) this.#slowTimer = setTimeout(() => this.#setSlow(true), SLOW_RESPONSE_MS);
+  }
+
+  #setSlow(isSlow) {
+    if (isSlow !== this.#isSlow) this.callbacks.onStatus(isSlow ? "slow" : null);
+    this.#isSlow = isSlow;
   }
 
   #reset() {
@@ -130,6 +137,7 @@ export class ServerBackend {
     this.#isConnected = false;
     this.#isEncoding = false;
     this.#sentCount = 0;
+    this.#isSlow = false;
     this.#pending.clear();
     this.#watchLatency();
   }
