@@ -18,7 +18,7 @@ from PIL import Image
 
 import mien.apps.cli
 from documents import PAGES, SHELLS, Block, blocks, commands, prose
-from mien.apps.cli.demo import PORTRAIT
+from mien.apps.cli.first_steps import PORTRAIT
 from videos import swaying_face, write_frames
 
 WRITTEN = [page for page in PAGES if page.name != "cli.md"]  # by people: that page is generated

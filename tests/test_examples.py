@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from mien.apps.cli.demo import PORTRAIT
+from mien.apps.cli.first_steps import PORTRAIT
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
 ARGUMENTS = {

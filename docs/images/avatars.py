@@ -13,7 +13,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from mien.emotions import Emotion
 from mien.visualization.avatar import pose
-from mien.visualization.avatar.painter import avatar_image
+from mien.visualization.avatar.styles import avatar_image
 
 EXPRESSIONS = (
     Emotion.HAPPY,

@@ -29,7 +29,7 @@ import matplotlib as mpl
 import numpy as np
 from PIL import Image, ImageFilter
 
-from mien.apps.cli.demo import PORTRAIT
+from mien.apps.cli.first_steps import PORTRAIT
 from mien.classification.classifier import Classifier
 from mien.data.audit import audit
 from mien.data.dataset import PUBLIC_TEST, Dataset

@@ -229,7 +229,7 @@ print(f"sure answers are those of {head.unsure_below:.0%} and more")
 # On a photo, mien detects the face, crops it by the card's rule, and classifies it.
 
 # %% tags=["public"]
-from mien.apps.cli.demo import PORTRAIT
+from mien.apps.cli.first_steps import PORTRAIT
 from mien.visualization.annotate import draw
 from mien.media.image import read
 from mien.recognizer import Recognizer

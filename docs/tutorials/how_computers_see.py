@@ -22,7 +22,7 @@
 # %%
 import numpy as np
 
-from mien.apps.cli.demo import PORTRAIT
+from mien.apps.cli.first_steps import PORTRAIT
 from mien.media.image import read
 from mien.tutorial.activation import relu, softmax
 from mien.tutorial.convolution import convolve, steps

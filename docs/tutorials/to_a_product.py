@@ -35,7 +35,7 @@ import matplotlib as mpl
 import numpy as np
 from PIL import Image, ImageFilter
 
-from mien.apps.cli.demo import PORTRAIT
+from mien.apps.cli.first_steps import PORTRAIT
 from mien.classification.classifier import Classifier
 from mien.classification.face_crop import crop, crop_faces
 from mien.visualization.annotate import draw

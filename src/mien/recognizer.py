@@ -89,7 +89,7 @@ class Recognizer:
         ModelError: the model has no such head.
 
     Example:
-        >>> from mien.apps.cli.demo import PORTRAIT
+        >>> from mien.apps.cli.first_steps import PORTRAIT
         >>> (face,) = Recognizer.load().predict(PORTRAIT).predictions
         >>> face.emotion
         'happy'

@@ -9,11 +9,11 @@ from importlib.util import find_spec
 import numpy as np
 import pytest
 
-from mien.apps.cli.demo import PORTRAIT
+from mien.apps.cli.first_steps import PORTRAIT
 from mien.emotions import FER2013
 from mien.media.image import read
 from mien.models.card import CARD_KEY, ModelCard
-from mien.models.seal import SEAL_KEY, UNSEALED, seal
+from mien.models.onnx_file import SEAL_KEY, UNSEALED, seal
 
 needs_keras = pytest.mark.skipif(find_spec("keras") is None, reason="needs keras: pip install 'mien[train]'")
 

@@ -11,7 +11,7 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
-from mien.apps.cli.drawings import Drawings
+from mien.apps.cli.file_outputs import Drawings
 from mien.apps.cli.file_reader import FileReader
 from mien.emotions import FER2013, FERPLUS
 from mien.errors import UsageError

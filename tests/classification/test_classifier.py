@@ -17,7 +17,7 @@ from mien.classification.face_crop import crop_faces
 from mien.emotions import FER2013, FERPLUS
 from mien.errors import ImageError, ModelError
 from mien.models.card import CARD_KEY, CropRule, FusedOutput, Head, ModelCard
-from mien.models.seal import SEAL_KEY, UNSEALED, seal
+from mien.models.onnx_file import SEAL_KEY, UNSEALED, seal
 from mien.structures import Box, Face
 
 CARD = ModelCard(

@@ -7,7 +7,7 @@ import pytest
 from mien.emotions import FER2013, FERPLUS
 from mien.errors import ModelError
 from mien.models.card import CropRule, FusedOutput, Head, ModelCard, Origin, Score
-from mien.models.seal import SEAL_MARK, UNSEALED, check_seal, seal
+from mien.models.onnx_file import SEAL_MARK, UNSEALED, check_seal, seal
 
 CARD = ModelCard(
     name="compact",

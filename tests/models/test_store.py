@@ -12,7 +12,7 @@ from mien.errors import FetchError, ModelError, ModelMissingError
 from mien.media.files import cache_folder
 from mien.models.card import CARD_KEY, CropRule, FusedOutput, Head, ModelCard, Origin
 from mien.models.manifest import Entry, read_entries, to_json
-from mien.models.seal import SEAL_KEY, SEAL_MARK, UNSEALED, seal
+from mien.models.onnx_file import SEAL_KEY, SEAL_MARK, UNSEALED, seal
 from mien.models.store import MANIFEST, SHIPPED, Check, ModelStore
 
 CONTENT = b"\x08\x08" + random.Random(1).randbytes(5000)

@@ -8,7 +8,7 @@ import pytest
 
 from mien.errors import MissingExtraError
 from mien.models.card import CARD_KEY
-from mien.models.seal import SEAL_KEY, UNSEALED, seal
+from mien.models.onnx_file import SEAL_KEY, UNSEALED, seal
 from mien.training.export.graph import graph_summary
 
 

@@ -15,7 +15,7 @@ from mien.errors import ImageError, UsageError
 from mien.structures import Box, Face, Prediction
 from mien.visualization.annotate import colour_of, draw
 from mien.visualization.avatar import POSES
-from mien.visualization.avatar.painter import avatar_image
+from mien.visualization.avatar.styles import avatar_image
 
 SHARED = Path(__file__).resolve().parents[3] / "shared" / "data"
 HAPPY = (0.01, 0.0, 0.0, 0.91, 0.01, 0.05, 0.02)

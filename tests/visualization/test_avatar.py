@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from mien.emotions import FER2013, FERPLUS, Emotion
 from mien.errors import UsageError
 from mien.visualization.avatar import POSES, Pose, pose, shapes
-from mien.visualization.avatar.painter import avatar_image
+from mien.visualization.avatar.styles import avatar_image
 
 EVERY = tuple(Emotion)
 weights = st.lists(st.floats(0, 1), min_size=len(EVERY), max_size=len(EVERY)).filter(lambda row: sum(row) > 1e-6)

@@ -10,8 +10,7 @@ import numpy.typing as npt
 from mien.classification.probabilities import geometric_mean, reorder, softmax
 from mien.errors import ImageError, ModelError
 from mien.models.card import FUSED, FusedOutput, Head, ModelCard
-from mien.models.onnx_file import card_in, check_onnx, open_session
-from mien.models.seal import check_seal
+from mien.models.onnx_file import card_in, check_onnx, check_seal, open_session
 from mien.structures import Crops, Probabilities, check_crops, describe
 
 if TYPE_CHECKING:

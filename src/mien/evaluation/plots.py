@@ -21,7 +21,7 @@ from mien.visualization.report.charts import (
     svg,
     width_of,
 )
-from mien.visualization.report.markup import Markup, join, tag
+from mien.visualization.report.parts import Markup, join, tag
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from mien.errors import MissingExtraError, ModelError
-from mien.models.seal import seal
+from mien.models.onnx_file import seal
 
 FEWEST = 16
 """Numbers that a constant of a graph has at least if it is the weights of a layer."""

@@ -11,8 +11,7 @@ from typing import TYPE_CHECKING, Literal
 
 from mien.errors import ModelError
 from mien.models.card import DetectorCard
-from mien.models.onnx_file import MAX_MODEL_BYTES, any_card_of
-from mien.models.seal import check_seal
+from mien.models.onnx_file import MAX_MODEL_BYTES, any_card_of, check_seal
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -5,6 +5,7 @@ Nothing is unpickled, unpacked or read from other files, and a refusal takes wel
 
 from __future__ import annotations
 
+import hashlib
 import os
 from typing import TYPE_CHECKING
 
@@ -15,7 +16,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     import onnxruntime
-
 MAX_MODEL_BYTES = 200_000_000
 
 FOREIGN = (
@@ -151,3 +151,46 @@ def _check_size(count: int) -> None:
         raise ModelError("expected an .onnx model; received an empty file")
     if count > MAX_MODEL_BYTES:
         raise ModelError(f"expected an .onnx model of at most {MAX_MODEL_BYTES} bytes; received one of {count}")
+
+
+SEAL_KEY = "mien.sha256"
+UNSEALED = "0" * 64
+# protobuf: the value field (number 2, a string) of 64 bytes that follows the key in a metadata entry
+SEAL_MARK = SEAL_KEY.encode() + b"\x12\x40"
+
+
+def seal(model: bytes) -> bytes:
+    """Sets the seal of a model file.
+
+    Args:
+        model: the whole file, with the seal's metadata entry (key and 64 characters) once.
+
+    Raises:
+        ModelError: there is no such entry.
+    """
+    at = _seal_at(model)
+    digest = hashlib.sha256(model[:at] + UNSEALED.encode() + model[at + 64 :]).hexdigest()
+    return model[:at] + digest.encode() + model[at + 64 :]
+
+
+def check_seal(model: bytes) -> None:
+    """Raises unless the bytes are those that mien wrote.
+
+    Raises:
+        ModelError: the file carries no seal, or was changed since.
+    """
+    if seal(model) != model:
+        raise ModelError(
+            "the model file was changed or damaged since it was written (its SHA-256 does not match): "
+            "fetch or export it again"
+        )
+
+
+def _seal_at(model: bytes) -> int:
+    at = model.rfind(SEAL_MARK)
+    if at < 0 or len(model) < at + len(SEAL_MARK) + 64:
+        raise ModelError(
+            "expected an .onnx file written by mien (mien export, mien train); received a file without mien's card "
+            "and seal. Keras, pickle and other .onnx files are never loaded"
+        )
+    return at + len(SEAL_MARK)

@@ -16,8 +16,7 @@ from mien.errors import FetchError, ModelError, ModelMissingError
 from mien.media.files import cache_folder, write_bytes, write_text
 from mien.models.download import Remote, fetch
 from mien.models.manifest import Entry, entry_of, read_entries, to_json
-from mien.models.onnx_file import read_onnx, read_tarball
-from mien.models.seal import check_seal
+from mien.models.onnx_file import check_seal, read_onnx, read_tarball
 
 if TYPE_CHECKING:
     from collections.abc import Callable

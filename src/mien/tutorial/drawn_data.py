@@ -18,7 +18,7 @@ from mien.emotions import FER2013
 from mien.training.config import PLAIN
 from mien.training.engine.augmentation import augment, draws
 from mien.visualization.avatar import pose
-from mien.visualization.avatar.painter import avatar_image
+from mien.visualization.avatar.styles import avatar_image
 
 if TYPE_CHECKING:
     import numpy.typing as npt

@@ -18,7 +18,7 @@ from PIL import Image, ImageDraw, ImageFont
 from mien.emotions import COLOURS, emotion_named
 from mien.structures import Box, check_frame
 from mien.visualization.avatar import INK, WHITE, pose
-from mien.visualization.avatar.painter import avatar_image
+from mien.visualization.avatar.styles import avatar_image
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

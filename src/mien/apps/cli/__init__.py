@@ -13,17 +13,15 @@ import typer
 from mien.apps.cli import (
     bench,
     data,
-    demo,
-    doctor,
     evaluate,
     explain,
     export,
+    first_steps,
     live,
     models,
     predict,
     runs,
     serve,
-    soft_labels,
     train,
 )
 from mien.apps.cli.help import with_help_pages
@@ -50,7 +48,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-for command in (predict, explain, live, serve, demo, train, soft_labels, export, evaluate, runs, doctor):
+for command in (predict, explain, live, serve, first_steps, train, export, evaluate, runs):
     command.register(app)
 app.add_typer(data.app, name="data")
 app.add_typer(models.app, name="models")

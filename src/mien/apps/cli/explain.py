@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mien.apps.cli.drawings import is_video
+from mien.apps.cli.file_outputs import is_video
 from mien.apps.cli.options import (
     SOME_FAILED,
     DetectorOption,

@@ -6,9 +6,8 @@ import sys
 from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
-from mien.apps.cli.drawings import Drawings, is_video
+from mien.apps.cli.file_outputs import Drawings, is_video, print_people
 from mien.apps.cli.options import console, progress
-from mien.apps.cli.timelines import print_people
 from mien.errors import ImageError, VideoError
 
 if TYPE_CHECKING:

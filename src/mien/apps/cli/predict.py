@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import typer
 
-from mien.apps.cli.drawings import Drawings, is_video
+from mien.apps.cli.file_outputs import Drawings, given, is_video, write_timelines
 from mien.apps.cli.file_reader import FileReader
 from mien.apps.cli.options import (
     BATCH,
@@ -26,7 +26,6 @@ from mien.apps.cli.options import (
     progress,
     say,
 )
-from mien.apps.cli.timelines import given, write_timelines
 from mien.errors import UsageError
 
 if TYPE_CHECKING:

@@ -8,8 +8,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from mien.apps.cli.options import examples
-from mien.apps.cli.training_choices import apply_fold, check_detector, choose_config, find_source, resumed_run
-from mien.apps.cli.training_run import run_search, run_training
+from mien.apps.cli.training_run import (
+    apply_fold,
+    check_detector,
+    choose_config,
+    find_source,
+    resumed_run,
+    run_search,
+    run_training,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -27,7 +27,7 @@ from mien.models.card import (
     Origin,
     Score,
 )
-from mien.models.seal import SEAL_KEY, UNSEALED, seal
+from mien.models.onnx_file import SEAL_KEY, UNSEALED, seal
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -5,19 +5,21 @@ Text is escaped wherever it is inserted, unless it is ``Markup``: the result of 
     page("Report", "compact on PublicTest", section("Scores", table(["label", "rows"], [["happy", 895]])))
 """
 
-from mien.visualization.report.markup import Markup, join, tag
 from mien.visualization.report.parts import (
     Figure,
+    Markup,
     bar,
     captioned,
     figures,
     gallery,
     image,
+    join,
     note,
     page,
     section,
     stacked_bar,
     table,
+    tag,
     terms,
 )
 

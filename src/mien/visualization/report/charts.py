@@ -6,8 +6,7 @@ import unicodedata
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from mien.visualization.report.markup import Markup, join, tag
-from mien.visualization.report.parts import style_sheet
+from mien.visualization.report.parts import Markup, join, style_sheet, tag
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -1,11 +1,14 @@
-"""Annotated and anonymized images and videos: where they are written, and how each frame is painted."""
+"""Files that ``mien predict`` writes for images and videos: annotated and anonymized copies, timelines, subtitles."""
 
 from __future__ import annotations
 
+import os
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mien.errors import UsageError
+from mien.apps.cli.options import console
+from mien.errors import UsageError, printable
 from mien.media.files import UniqueNames
 
 if TYPE_CHECKING:
@@ -16,6 +19,10 @@ if TYPE_CHECKING:
     from mien.structures import Frame, FrameResult, Prediction
 
     Paint = Callable[[Frame, Sequence[Prediction], float | None], Frame]
+    from collections.abc import Callable
+
+    from mien.tracking import Timeline
+    from mien.visualization.report.curves import Curves
 
 
 class Drawings:
@@ -94,3 +101,55 @@ def is_video(path: Path) -> bool:
     from mien.media.video import VIDEO_SUFFIXES
 
     return path.suffix.lower() in VIDEO_SUFFIXES
+
+
+def given(timelines: dict[str, Path | None]) -> str:
+    """The options that name a file, as typed."""
+    return ", ".join(f"--{name}" for name, path in timelines.items() if path)
+
+
+def write_timelines(video: Path, timeline: Timeline, curves: Curves | None, wanted: dict[str, Path | None]) -> None:
+    """Write the timeline of a video in each form that has a path: "srt", "vtt", "elan", "page"."""
+    from mien import __version__
+    from mien.media.files import write_bytes
+    from mien.tracking import to_eaf, to_srt, to_vtt
+    from mien.visualization.report.curves import Curves
+    from mien.visualization.report.timeline_page import timeline_page
+
+    tracks, made = timeline.tracks(), f"mien {__version__}"
+    makers: dict[str, Callable[[Path], bytes]] = {
+        "srt": lambda _: to_srt(tracks).encode(),
+        "vtt": lambda _: to_vtt(tracks).encode(),
+        "elan": lambda _: to_eaf(tracks, video),
+        "page": lambda path: timeline_page(video.name, _beside(video, path), tracks, curves or Curves(), made).encode(),
+    }
+    for name, path in wanted.items():
+        if path is not None:
+            write_bytes(path, makers[name](path))
+
+
+def _beside(video: Path, page: Path) -> str:
+    """The address of a video relative to a page."""
+    try:
+        return Path(os.path.relpath(video.absolute(), page.absolute().parent)).as_posix()
+    except ValueError:  # on Windows, another disk
+        return video.absolute().as_uri()
+
+
+def print_people(path: Path, timeline: Timeline) -> None:
+    """Print a row per face of a video: when it was visible, and the share of each expression."""
+    from rich.table import Table
+
+    tracks = timeline.tracks()
+    if not tracks:
+        return
+    shown = Table("face", "from", "to", "visible", "changes/min", "expressions", box=None, pad_edge=False)
+    for column in shown.columns[:5]:
+        column.justify = "right"
+    for track in tracks:
+        start, end = track.segments[0].start, track.segments[-1].end
+        shares = ", ".join(f"{word} {seconds / track.seconds:.0%}" for word, seconds in track.totals.items())
+        figures = (f"{start:.1f} s", f"{end:.1f} s", f"{track.seconds:.1f} s", f"{track.changes_per_minute:.0f}")
+        shown.add_row(str(track.number), *figures, printable(shares))
+    console().print(printable(str(path)))
+    console().print(shown)
