@@ -142,7 +142,7 @@ def collect(
     )
     root = _window(theme)
     from mien.apps.desktop.collect_window import CollectionWindow
-    from mien.apps.desktop.layout import palette
+    from mien.apps.desktop.theme import palette
     from mien.visualization.avatar.styles import find_avatar
 
     engine = Engine(lambda: recognizer, opener)
@@ -163,7 +163,7 @@ def _window(theme: str) -> tk.Tk:
         import tkinter as tk
     except ImportError as error:
         raise MienError(f"{NO_TK} ({error})") from error
-    from mien.apps.desktop.layout import THEMES, sharpen
+    from mien.apps.desktop.theme import THEMES, sharpen
 
     if theme not in THEMES:
         raise UsageError(f"expected a theme of {', '.join(THEMES)}; received {theme!r}")
