@@ -83,7 +83,7 @@ def faces(setting: Setting) -> Section:
     ]
     text = [
         table(header, rows),
-        f"The limit: the faster product of {MATRIX_SIDE}x{MATRIX_SIDE} float32 matrices in the same {setting.rounds} rounds:",
+        f"The limit: the faster {MATRIX_SIDE}x{MATRIX_SIDE} float32 matrix product in these {setting.rounds} rounds:",
         table(
             ["matrix product by", "threads", "GFLOP/s"],
             [[work.name, str(work.threads), rates[work].text(0)] for work in products],
