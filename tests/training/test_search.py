@@ -19,7 +19,8 @@ from mien.training.config import PLAIN, Augmentation, TrainingConfig, config_for
 from mien.training.run.directory import read_run
 from mien.training.run.history import Epoch, HeadScore, write_history
 from mien.training.search.space import own_choices, space, strengthened
-from mien.training.search.trials import DATABASE, STUDY_NAME, UNPRUNED_TRIALS, Search, Trial, search
+from mien.training.search.study import DATABASE, STUDY_NAME, UNPRUNED_TRIALS, Trial
+from mien.training.search.trials import Search, search
 
 if TYPE_CHECKING:
     from collections.abc import Callable

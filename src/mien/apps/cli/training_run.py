@@ -183,7 +183,8 @@ def run_search(out: Path, config: TrainingConfig, count: int, options: Options) 
     """
     from mien.training.run.directory import BEST, is_run
     from mien.training.run.guards import Interrupted
-    from mien.training.search.trials import BEST_CONFIG, search
+    from mien.training.search.study import BEST_CONFIG
+    from mien.training.search.trials import search
     from mien.training.tasks.classification.compilation import load, shape_of
     from mien.training.transfer.train import train as train_one
 
