@@ -62,14 +62,14 @@ def explained() -> np.ndarray:
     store = ModelStore()
     occlusion = Occlusion(store.load("compact"))
     recognizer = Recognizer(find_detector("auto", store), occlusion.classifier)
-    images = [beside(explain(recognizer, frame, [occlusion])[0]) for frame in (astronaut(), hopper())]
+    images = [side_by_side(explain(recognizer, frame, [occlusion])[0]) for frame in (astronaut(), hopper())]
     return np.hstack([images[0], np.full((len(images[0]), 24, 3), 255, np.uint8), images[1]])
 
 
 def of_network(run: Path, data: Path) -> None:
     """The images of a taught network."""
     from mien.data import PUBLIC_TEST, load
-    from mien.explain.network import load_network, map_layers
+    from mien.explain.network import load_network, feature_map_layers
     from mien.tutorial.filters import synthesise, top_crops
     from mien.tutorial.hidden import hidden, map_image, tsne
     from mien.tutorial.layers import feature_maps, kernels, tiled
@@ -81,7 +81,7 @@ def of_network(run: Path, data: Path) -> None:
     face = crop(astronaut(), Face(Box(175, 65, 275, 185)), CropRule(1.2), card.size, card.channels)
     first = next(iter(kernels(model).values()))
     write(HERE / "kernels.png", grey_rgb(tiled(np.moveaxis(first[:, :, 0], -1, 0), 8, 16, signed=True)))
-    named = [layer.name for layer in map_layers(model) if layer.name.startswith("activation")]
+    named = [layer.name for layer in feature_map_layers(model) if layer.name.startswith("activation")]
     chosen = [named[0], named[len(named) // 2], named[-1]]
     rows = [
         cv2.resize(tiled(np.moveaxis(maps[0][..., :SHOWN], -1, 0), SHOWN, 4), (960, 122), interpolation=cv2.INTER_AREA)

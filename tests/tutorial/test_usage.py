@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from mien.errors import MissingExtraError, UsageError
-from mien.explain.randomization import shuffled_model
+from mien.explain.perturbation import randomized_model
 from mien.tutorial.convolution import convolution, convolve
 from mien.tutorial.figures import activations_image
 from mien.tutorial.hidden import tsne
@@ -30,7 +30,7 @@ SQUARE = np.ones((4, 4))
         (lambda: cross_entropy(np.eye(2), np.eye(3)), "alike"),
     ],
 )
-def test_what_nothing_could_use_is_told(called, words):
+def test_invalid_arguments_are_refused(called, words):
     with pytest.raises(UsageError, match=words):
         called()
 
@@ -40,7 +40,7 @@ def test_what_nothing_could_use_is_told(called, words):
     [
         ("matplotlib.figure", activations_image, "plots"),
         ("sklearn.manifold", lambda: tsne(np.eye(9)), "learn"),
-        ("onnx", lambda: shuffled_model(b"", 1.0), "train"),
+        ("onnx", lambda: randomized_model(b"", 1.0), "train"),
     ],
 )
 def test_an_absent_extra_names_its_pip_line(monkeypatch, module, called, extra):

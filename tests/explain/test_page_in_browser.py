@@ -1,4 +1,4 @@
-"""A real browser draws the page, has nothing to complain of, and asks for nothing else."""
+"""A real browser renders the report without console messages or further requests."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from mien.explain.page import explanation_page
 
 
 @pytest.mark.parametrize("width", [420, 1200])
-def test_it_is_drawn_without_a_complaint(browser, recognizer, occlusion, smile, tmp_path, width):
+def test_it_renders_without_console_messages(browser, recognizer, occlusion, smile, tmp_path, width):
     page = tmp_path / "page.html"
     page.write_text(explanation_page("smile.png", explain(recognizer, smile, [occlusion])), encoding="utf-8")
-    shot, said = shown(browser, page.as_uri(), tmp_path, width)
-    assert said == []
+    shot, messages = shown(browser, page.as_uri(), tmp_path, width)
+    assert messages == []
     assert len(np.unique(shot.reshape(-1, 3), axis=0)) > 1000

@@ -5,7 +5,7 @@ import pytest
 
 from mien.classification.face_crop import crop, in_crop
 from mien.errors import UsageError
-from mien.explain.face_parts import PARTS, part_places, parts_of
+from mien.explain.face_parts import PARTS, part_map, part_shares
 from mien.models.card import CropRule
 from mien.structures import Box, Face, Landmarks, Point
 
@@ -39,11 +39,11 @@ def test_a_point_lies_in_the_crop_where_crop_puts_it(roll, rule):
 @pytest.mark.parametrize("roll", [0, 25, -25])
 def test_landmarks_lie_in_their_parts(roll):
     face, rule = turned(roll), CropRule(1.2)
-    places = part_places(face, rule, 48)
+    regions = part_map(face, rule, 48)
 
     def part_at(point):
         x, y = in_crop(point, face, rule, 48)
-        return PARTS[places[int(y), int(x)]]
+        return PARTS[regions[int(y), int(x)]]
 
     marks = face.landmarks
     assert [part_at(point) for point in (marks.right_eye, marks.left_eye)] == ["eyes", "eyes"]
@@ -51,23 +51,23 @@ def test_landmarks_lie_in_their_parts(roll):
     assert [part_at(point) for point in (marks.right_mouth, marks.left_mouth)] == ["mouth", "mouth"]
     up = np.array(marks.right_eye) - 0.45 * (np.array(marks.right_mouth) - np.array(marks.right_eye))
     assert part_at(Point(*up)) == "brows"
-    assert PARTS[places[0, 0]] == "around the face"
+    assert PARTS[regions[0, 0]] == "around the face"
 
 
-def test_shares_are_of_what_speaks_for_the_answer():
+def test_shares_are_of_the_positive_attribution():
     face, rule = turned(0), CropRule(1.2)
-    places = part_places(face, rule, 48)
-    heat = np.where(places == PARTS.index("mouth"), 3.0, -1.0).astype(np.float32)
-    heat[places == PARTS.index("nose")] = 1.0
-    mouth, nose = ((places == PARTS.index(name)).sum() for name in ("mouth", "nose"))
-    given = {part.name: part for part in parts_of(heat, face, rule)}
+    regions = part_map(face, rule, 48)
+    attribution = np.where(regions == PARTS.index("mouth"), 3.0, -1.0).astype(np.float32)
+    attribution[regions == PARTS.index("nose")] = 1.0
+    mouth, nose = ((regions == PARTS.index(name)).sum() for name in ("mouth", "nose"))
+    given = {part.name: part for part in part_shares(attribution, face, rule)}
     assert given["mouth"].share == pytest.approx(3 * mouth / (3 * mouth + nose))
     assert given["eyes"].share == 0
     assert given["mouth"].density > given["nose"].density > 1
 
 
 def test_without_landmarks_there_are_no_parts():
-    assert parts_of(np.ones((48, 48), np.float32), Face(BOX), CropRule()) == ()
-    assert parts_of(-np.ones((48, 48), np.float32), turned(0), CropRule()) == ()
+    assert part_shares(np.ones((48, 48), np.float32), Face(BOX), CropRule()) == ()
+    assert part_shares(-np.ones((48, 48), np.float32), turned(0), CropRule()) == ()
     with pytest.raises(UsageError, match="with landmarks"):
-        part_places(Face(BOX), CropRule(), 48)
+        part_map(Face(BOX), CropRule(), 48)
