@@ -47,7 +47,7 @@ docs: $(VENV)/.dev
 links: $(VENV)/.dev
 	$(BIN)/python -m sphinx --builder linkcheck --quiet docs build/links
 
-# the lessons as pages with their images: with MIEN_LESSON_DATA naming a folder with fer2013/ and mnist/ those of the
+# the lessons as pages with their images: with MIEN_TUTORIAL_DATA naming a folder with fer2013/ and mnist/ those of the
 # docs, in about a quarter of an hour of processor time; without it those of drawn data, in build/lessons
 lessons: $(VENV)/.lessons
 	$(BIN)/python docs/lesson_pages.py

@@ -27,7 +27,7 @@ LESSONS = [
 # what is read to the left of every page, in this order
 NAVIGATION = {
     "Use": ["photos", "videos", "The live window <live>", "page", "The server <server>", "many", "explain", "python"],
-    "Teach": ["training", "learning", "lessons/index"],
+    "Teach": ["training", "how_networks_see", "lessons/index"],
     "How good, and for what": ["model", "detector", "benchmarks", "peers", "responsible_use"],
     "Look up": ["The command line <cli>", "api/index", "architecture"],
 }

@@ -1,6 +1,6 @@
 """Renders the lessons as pages with their images: ``make lessons``, or ``python docs/lesson_pages.py [LESSON]...``.
 
-A page tells the figures of the full run, on the data that MIEN_LESSON_DATA names, but shows no image of it: data sets
+A page tells the figures of the full run, on the data that MIEN_TUTORIAL_DATA names, but shows no image of it: data sets
 are not mien's to show. A cell's images are those of the full run only where the cell is tagged "public"
 (``# %% tags=["public"]``: charts, the portrait); in the place of others are those that it gave on drawn data.
 
@@ -24,7 +24,7 @@ from typing import Any
 from PIL import Image
 
 from mien.media.files import write_bytes, write_text
-from mien.tutorial import tutorial_data
+from mien.tutorial import data as tutorial_data
 
 ROOT = Path(__file__).parents[1]
 LESSONS = ROOT / "docs" / "lessons"
@@ -60,8 +60,10 @@ def main() -> None:
     for path in names:
         sys.stderr.write(f"{path.name}\n")
         cells = cells_of(path.read_text())
-        drawn = outputs_of(cells, {name: value for name, value in os.environ.items() if name != tutorial_data.VARIABLE})
-        full = outputs_of(cells, dict(os.environ)) if real and "lesson_data" in path.read_text() else drawn
+        drawn = outputs_of(
+            cells, {name: value for name, value in os.environ.items() if name != tutorial_data.DATA_VARIABLE}
+        )
+        full = outputs_of(cells, dict(os.environ)) if real and "tutorial_data" in path.read_text() else drawn
         page, images = rendered(path.stem, cells, full, drawn)
         for old in (folder / "images").glob(f"{path.stem}-[0-9]*"):
             old.unlink()

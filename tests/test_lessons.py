@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from mien.tutorial.tutorial_data import VARIABLE
+from mien.tutorial.data import DATA_VARIABLE
 
 LESSONS = sorted((Path(__file__).parents[1] / "docs" / "lessons").glob("*.py"))
 SAYS = {
@@ -45,7 +45,7 @@ def test_a_lesson_runs(lesson, tmp_path):
     pytest.importorskip("matplotlib", reason="needs matplotlib: pip install 'mien[plots]'")
     if "mien.training" in lesson.read_text():
         pytest.importorskip("keras", reason="needs Keras and a backend: pip install 'mien[train]'")
-    drawn = {name: value for name, value in os.environ.items() if name != VARIABLE}
+    drawn = {name: value for name, value in os.environ.items() if name != DATA_VARIABLE}
     run = subprocess.run([sys.executable, lesson], cwd=tmp_path, env=drawn, capture_output=True, text=True, check=False)
     assert run.returncode == 0, run.stderr
     for words in SAYS[lesson.name]:

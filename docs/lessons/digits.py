@@ -17,7 +17,7 @@
 #
 # It needs `pip install 'mien[train,plots]'`. The figures of this page are of MNIST: put its files
 # (`t10k-images-idx3-ubyte.gz` and `t10k-labels-idx1-ubyte.gz` are enough) into a folder `mnist` and name the folder
-# that it lies in: `MIEN_LESSON_DATA=data`. Without that the lesson draws some digits of its own, in seconds.
+# that it lies in: `MIEN_TUTORIAL_DATA=data`. Without that the lesson draws some digits of its own, in seconds.
 
 # %%
 import tempfile
@@ -26,7 +26,7 @@ from pathlib import Path
 
 import numpy as np
 
-from mien.tutorial import tutorial_data
+from mien.tutorial import data as tutorial_data
 from mien.training import prepare_backend
 
 try:
@@ -114,7 +114,7 @@ trained = {name: train(name, replace(config, network=name)) for name in (*DENSE,
 # those it never saw. The gap between them is what it learnt by heart.
 
 # %% tags=["public"]
-from mien.tutorial.comparison_figures import accuracies_image, histories_image
+from mien.tutorial.comparison import accuracies_image, histories_image
 
 display(Image.fromarray(histories_image({name: run.history for name, run in trained.items()})))
 
@@ -126,7 +126,7 @@ display(Image.fromarray(histories_image({name: run.history for name, run in trai
 
 # %%
 from mien.evaluation.comparison import difference_interval
-from mien.tutorial.confusions import judged
+from mien.tutorial.comparison import confusion_matrix
 from mien.training.engine.validation import predict_logits
 
 
@@ -136,7 +136,7 @@ def answers_of(name):
 
 
 truths = validation.truths[0].answers
-found = {name: judged(run.model, validation, 0) for name, run in trained.items()}
+found = {name: confusion_matrix(run.model, validation, 0) for name, run in trained.items()}
 before = answers_of(DENSE[0]) == truths
 for name, one in found.items():
     right = answers_of(name) == truths
@@ -151,7 +151,7 @@ for name, one in found.items():
 # have known?
 
 # %% tags=["public"]
-from mien.tutorial.figures import confusion_image
+from mien.tutorial.comparison import confusion_image
 
 display(Image.fromarray(confusion_image([found[CONV]])))
 
@@ -203,7 +203,7 @@ def moved(data, pixels):
 
 
 def under_shifts(model):
-    return [judged(model, moved(validation, pixels), 0) for pixels in SHIFTS]
+    return [confusion_matrix(model, moved(validation, pixels), 0) for pixels in SHIFTS]
 
 
 shifted = {name: under_shifts(trained[name].model) for name in ("dense-64-32-relu", CONV)}

@@ -18,7 +18,7 @@
 #
 # It needs `pip install 'mien[train,plots]'`. The figures of this page are of FER2013 (Goodfellow et al. 2013), which
 # you fetch yourself: put `fer2013.csv` (or .gz, .xz, .zip) into a folder `fer2013` and name the folder that it lies in:
-# `MIEN_LESSON_DATA=data`. Without that the lesson draws faces of its own, and what it teaches reads nothing else.
+# `MIEN_TUTORIAL_DATA=data`. Without that the lesson draws faces of its own, and what it teaches reads nothing else.
 
 # %%
 from dataclasses import replace
@@ -26,7 +26,7 @@ from pathlib import Path
 
 import numpy as np
 
-from mien.tutorial import tutorial_data
+from mien.tutorial import data as tutorial_data
 from mien.training import prepare_backend
 
 try:
@@ -94,7 +94,7 @@ print(f"\nto answer {most!r} always is right {always:.1%} of the time: what a ne
 # gives each a seventh, and its loss is log 7.
 
 # %%
-from mien.tutorial.targets import cross_entropy, one_hot
+from mien.tutorial.activation import cross_entropy, one_hot
 
 target = one_hot(truth.answers[:1], 7)
 print(f"the first face is labelled {truth.labels[truth.answers[0]]}:", target[0].astype(int))
@@ -176,10 +176,10 @@ display(curves.resize((curves.width * 3 // 4, curves.height * 3 // 4)))
 # Accuracy is one number; the matrix tells which expressions are taken for which. A row is the truth.
 
 # %% tags=["public"]
-from mien.tutorial.confusions import judged
-from mien.tutorial.figures import confusion_image
+from mien.tutorial.comparison import confusion_matrix
+from mien.tutorial.comparison import confusion_image
 
-found = judged(run.model, validation, 0)
+found = confusion_matrix(run.model, validation, 0)
 low, high = found.interval
 print(f"{found.accuracy:.1%} right, 95 % interval {low:.1%} to {high:.1%}; always {most!r}: {always:.1%}")
 for at, (label, row) in enumerate(zip(found.labels, found.counts, strict=True)):

@@ -16,7 +16,7 @@
 # label, the faces that were not found were not counted, or it was 50 images. This lesson goes through the ways in
 # which a figure misleads, one by one, and what to do about each.
 #
-# It judges mien's shipped model and teaches nothing; it needs `pip install 'mien[plots]'`. `MIEN_LESSON_DATA=FOLDER`
+# It judges mien's shipped model and teaches nothing; it needs `pip install 'mien[plots]'`. `MIEN_TUTORIAL_DATA=FOLDER`
 # names a folder with `fer2013/` (FER2013) and `photos/` (images with a `legend.csv`). Without it the faces are
 # *drawn*, which the model was never taught. It is bad at them and does not know it, and that is a good thing to learn
 # to see.
@@ -45,7 +45,7 @@ from mien.evaluation.page import report_page
 from mien.evaluation.robustness import SUITE, changed_by
 from mien.media.files import write_text
 from mien.media.image import read, write
-from mien.tutorial import tutorial_data
+from mien.tutorial import data as tutorial_data
 from mien.models.store import ModelStore
 from mien.visualization.report.charts import alone
 from mien.classification.probabilities import softmax

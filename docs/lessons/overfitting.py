@@ -17,7 +17,7 @@
 # changed alone, so the table at the end says what helped.
 #
 # It needs `pip install 'mien[train,plots]'`. The figures of this page are of FER2013: put `fer2013.csv` (or .gz, .xz,
-# .zip) into a folder `fer2013` and name the folder that it lies in: `MIEN_LESSON_DATA=data`. Without that the lesson
+# .zip) into a folder `fer2013` and name the folder that it lies in: `MIEN_TUTORIAL_DATA=data`. Without that the lesson
 # draws faces of its own, in seconds.
 
 # %%
@@ -27,7 +27,7 @@ from pathlib import Path
 
 import numpy as np
 
-from mien.tutorial import tutorial_data
+from mien.tutorial import data as tutorial_data
 from mien.training import prepare_backend
 
 try:
@@ -98,7 +98,7 @@ trained = {"nothing": train("nothing", bare)}
 # on faces not seen it falls, turns, and *rises*, while accuracy hardly moves. The network gets surer of its mistakes.
 
 # %% tags=["public"]
-from mien.tutorial.comparison_figures import accuracies_image, histories_image
+from mien.tutorial.comparison import accuracies_image, histories_image
 
 display(Image.fromarray(histories_image(histories)))
 
@@ -158,7 +158,7 @@ display(Image.fromarray(histories_image({name: histories[name] for name in shown
 # students ask first, "how many images do I need?": look at how much each doubling brings.
 
 # %% tags=["public"]
-from mien.tutorial.confusions import judged
+from mien.tutorial.comparison import confusion_matrix
 
 SIZES = (375, 750, 1500, 3000) if FULL else (140, 280)
 more = tutorial_data.faces(max(SIZES), 1)[0] if FULL else training
@@ -167,7 +167,7 @@ for size in SIZES:
     few = more.select(np.arange(size))
     for name, config in {"nothing": bare, "augmentation": replace(bare, augmentation=gentle)}.items():
         done = trained[name] if size == len(training) else train(f"{name}, {size:,} faces", config, few)
-        curve[name].append(judged(done.model, validation, 0))
+        curve[name].append(confusion_matrix(done.model, validation, 0))
 display(Image.fromarray(accuracies_image(SIZES, curve, "faces learnt from")))
 
 # %% [markdown]

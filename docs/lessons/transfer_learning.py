@@ -17,7 +17,7 @@
 # and teach new layers on what they say. First you see with a small network what that brings and what it hangs on,
 # with figures. Then you do it with MobileNet and ResNet50.
 #
-# It needs `pip install 'mien[train,plots]'`. `MIEN_LESSON_DATA=FOLDER` names a folder with `fer2013/` and `mnist/`;
+# It needs `pip install 'mien[train,plots]'`. `MIEN_TUTORIAL_DATA=FOLDER` names a folder with `fer2013/` and `mnist/`;
 # without it digits and faces are drawn. `MIEN_LESSON_WEIGHTS=imagenet`, or the path of an .h5 file, gives MobileNet
 # its weights; without it they are random, and the lesson says so where it counts.
 
@@ -31,7 +31,7 @@ from tempfile import mkdtemp
 import numpy as np
 from PIL import Image
 
-from mien.tutorial import tutorial_data
+from mien.tutorial import data as tutorial_data
 from mien.training import prepare_backend
 
 prepare_backend()

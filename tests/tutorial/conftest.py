@@ -1,4 +1,4 @@
-"""A network taught in seconds, as a run directory with its model file."""
+"""A network trained in seconds, as a run directory with its model file."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ CORNERS = ("lower", "upper")
 
 @pytest.fixture(scope="session")
 def squares() -> Dataset:
-    """Noisy face crops of 16 pixels with a bright square in the upper or the lower half, which names the class."""
+    """Noisy face crops of 16 pixels with a bright square in the upper or the lower half, which is the class."""
     dice = np.random.default_rng(0)
     answers = np.arange(160) % 2
     crops = dice.integers(90, 120, (160, 16, 16, 1)).astype(np.uint8)
@@ -31,7 +31,7 @@ def squares() -> Dataset:
 
 @pytest.fixture(scope="session")
 def run(squares, tmp_path_factory) -> Path:
-    """A run directory of ``digits-conv`` that tells the squares apart."""
+    """A run directory of ``digits-conv`` that classifies the squares."""
     pytest.importorskip("keras", reason="needs Keras and a backend: pip install 'mien[train]'")
     from mien.training import prepare_backend
 
@@ -40,14 +40,14 @@ def run(squares, tmp_path_factory) -> Path:
     from mien.training.engine.fit import fit
     from mien.training.export.export import export
 
-    folder = tmp_path_factory.mktemp("learning") / "run"
+    folder = tmp_path_factory.mktemp("tutorial") / "run"
     config = TrainingConfig(
         network="digits-conv",
         epochs=4,
         fine_tune_epochs=0,
         warmup_epochs=0.5,
         batch=16,
-        rate=0.03,
+        learning_rate=0.03,
         ema_decay=0.5,
         augmentation=PLAIN,
         precision="float32",

@@ -24,11 +24,10 @@ from mien.models.card import CropRule, FusedOutput, Head, ModelCard
 from mien.models.onnx_file import read_onnx
 from mien.training.architectures import NetworkShape
 from mien.training.engine.compilation import plain
-from mien.tutorial.confusions import confusions
+from mien.tutorial.comparison import confusion_history
 from mien.tutorial.convolution import convolution
-from mien.tutorial.filters import synthesise, top_crops
-from mien.tutorial.hidden import hidden, map_image, pca, tsne
-from mien.tutorial.layers import feature_maps, kernels, tiled
+from mien.tutorial.embedding import embed, pca, scatter_image, tsne
+from mien.tutorial.filters import feature_maps, kernels, synthesise, tiled, top_crops
 
 pytestmark = pytest.mark.train
 
@@ -119,7 +118,9 @@ def test_randomised_weights_change_gradient_maps(network, squares):
     explainer = IntegratedGradients(network)
     attribution = explainer.attribute(squares.crops[0], 0)
     assert rank_correlation(attribution, explainer.randomized(1.0).attribute(squares.crops[0], 0)) < 0.8
-    np.testing.assert_array_equal(explainer.attribute(squares.crops[0], 0), attribution)  # the network itself is unchanged
+    np.testing.assert_array_equal(
+        explainer.attribute(squares.crops[0], 0), attribution
+    )  # the network itself is unchanged
 
 
 def test_the_network_is_the_one_of_the_model_file(network, run, squares):
@@ -140,7 +141,10 @@ def test_dense_networks_have_no_maps(fused_network):
     model = plain(NetworkShape(16, 1, (("fer", 3), ("plus", 4))), "dense-64-tanh")
     with pytest.raises(UsageError, match="a network with convolutions"):
         GradCam(Network(model, fused_network.card, "dense-64-tanh"))
-    assert IntegratedGradients(Network(model, fused_network.card, "dense-64-tanh")).attribute(crop(), 0).shape == (16, 16)
+    assert IntegratedGradients(Network(model, fused_network.card, "dense-64-tanh")).attribute(crop(), 0).shape == (
+        16,
+        16,
+    )
 
 
 def test_maps_of_the_first_layer_are_its_kernels_over_the_crop(network, squares):
@@ -161,7 +165,7 @@ def test_all_maps_have_their_channels_last(network, squares):
         feature_maps(network.model, squares.crops[:2], ["no-such"])
 
 
-def test_top_crops_are_those_of_the_strongest_answer(network, squares):
+def test_top_crops_have_the_strongest_activation(network, squares):
     name = convolutions(network)[1]
     order = top_crops(network.model, name, squares.crops, 3)
     strength = feature_maps(network.model, squares.crops, [name])[name].max(axis=(1, 2))
@@ -170,24 +174,24 @@ def test_top_crops_are_those_of_the_strongest_answer(network, squares):
         np.testing.assert_allclose(strength[rows, filter_], np.sort(strength[:, filter_])[::-1][:3], rtol=1e-5)
 
 
-def test_a_synthesised_image_pleases_its_filter_more_than_noise(network, squares):
+def test_a_synthesised_image_activates_its_filter_more_than_noise(network, squares):
     name = convolutions(network)[1]
     strength = feature_maps(network.model, squares.crops, [name])[name].mean(axis=(0, 1, 2))
     filter_ = int(strength.argmax())
     made = synthesise(network.model, name, filter_, steps=24)
     noise = np.random.default_rng(0).integers(0, 256, (8, 16, 16, 1)).astype(np.uint8)
-    answers = feature_maps(network.model, np.concatenate([made[None], noise]), [name])[name][..., filter_].mean(
+    activations = feature_maps(network.model, np.concatenate([made[None], noise]), [name])[name][..., filter_].mean(
         axis=(1, 2)
     )
     assert made.shape == (16, 16, 1)
-    assert answers[0] > answers[1:].max()
+    assert activations[0] > activations[1:].max()
     with pytest.raises(UsageError, match="expected a filter"):
         synthesise(network.model, name, 32)
 
 
-def test_confusion_is_judged_at_each_checkpoint_and_the_network_is_left_as_it_was(network, run, squares):
+def test_confusion_history_covers_each_checkpoint_and_restores_the_network(network, run, squares):
     before = [array_of(weight) for weight in network.model.weights]
-    found = confusions(run, network, squares.split(PUBLIC_TEST))
+    found = confusion_history(run, network, squares.split(PUBLIC_TEST))
     assert [one.epoch for one in found] == [2, 3, 4, 0]
     assert all(one.counts.sum() == 80 for one in found)
     assert found[-1].accuracy > 0.9
@@ -195,8 +199,8 @@ def test_confusion_is_judged_at_each_checkpoint_and_the_network_is_left_as_it_wa
         np.testing.assert_array_equal(array_of(weight), was)
 
 
-def test_the_hidden_space_holds_like_crops_together(network, squares):
-    features = hidden(network.model, squares.crops)
+def test_the_embedding_keeps_similar_crops_together(network, squares):
+    features = embed(network.model, squares.crops)
     assert features.shape == (160, 64)
     answers = squares.truths[0].answers
     for places in (pca(features), tsne(features[:60], perplexity=10)):
@@ -217,7 +221,7 @@ def test_pca_is_that_of_scikit_learn():
 
 def test_a_map_shows_thumbnails_that_do_not_overlap(squares):
     places = np.array([[0.0, 0.0], [1.0, 1.0], [1.0, 1.001]])
-    drawn = map_image(places, squares.crops[:3], [(255, 0, 0), (0, 255, 0), (0, 0, 255)], side=200, thumbnail=28)
+    drawn = scatter_image(places, squares.crops[:3], [(255, 0, 0), (0, 255, 0), (0, 0, 255)], side=200, thumbnail=28)
     assert drawn.shape == (200, 200, 3)
     colours = [int((drawn == colour).all(axis=2).sum()) for colour in [(255, 0, 0), (0, 255, 0)]]
     assert colours == [28**2 - 24**2] * 2

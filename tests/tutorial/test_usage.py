@@ -7,11 +7,10 @@ import pytest
 
 from mien.errors import MissingExtraError, UsageError
 from mien.explain.perturbation import randomized_model
-from mien.tutorial.convolution import convolution, convolve
+from mien.tutorial.activation import cross_entropy, one_hot
+from mien.tutorial.convolution import convolution, convolve, max_pooling
+from mien.tutorial.embedding import tsne
 from mien.tutorial.figures import activations_image
-from mien.tutorial.hidden import tsne
-from mien.tutorial.pooling import max_pooling
-from mien.tutorial.targets import cross_entropy, one_hot
 
 SQUARE = np.ones((4, 4))
 
@@ -27,7 +26,7 @@ SQUARE = np.ones((4, 4))
         (lambda: max_pooling(SQUARE, 0), "a size from 1"),
         (lambda: max_pooling(SQUARE, 5), "no larger than the image"),
         (lambda: one_hot(np.array([7]), 7), "from 0 to 6"),
-        (lambda: cross_entropy(np.eye(2), np.eye(3)), "alike"),
+        (lambda: cross_entropy(np.eye(2), np.eye(3)), "of the same shape"),
     ],
 )
 def test_invalid_arguments_are_refused(called, words):

@@ -38,7 +38,7 @@ def blend(crop: Crops, other: Crops, mask: Plane | npt.NDArray[np.bool_]) -> Cro
 
 
 def gaussian_patches(size: int, sigma: float) -> Plane:
-    """Gaussian masks on a regular grid, one ``sigma`` apart: float32 (count, size, size), peak value 1."""
+    """Gaussian patches on a regular grid, one ``sigma`` apart: float32 (count, size, size), peak value 1."""
     count = max(2, round(size / sigma))
     centres = (np.arange(count) + 0.5) * size / count
     lines = np.exp(-0.5 * ((np.arange(size)[None, :] + 0.5 - centres[:, None]) / sigma) ** 2)

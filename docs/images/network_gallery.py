@@ -1,8 +1,8 @@
-"""Draws the images of docs/learning.md and docs/explain.md.
+"""Draws the images of docs/how_networks_see.md and docs/explain.md.
 
-Run from the root: ``python docs/images/learning_gallery.py [RUN DATA]``; needs scikit-image and matplotlib. With a run
-directory of ``mien train`` (of a network with convolutions) and the data to show it, also those of a network: kernels,
-feature maps, what filters look for, the hidden space.
+Run from the root: ``python docs/images/network_gallery.py [RUN DATA]``; needs scikit-image and matplotlib. With a run
+directory of ``mien train`` (of a network with convolutions) and its data, also those of a network: kernels, feature
+maps, synthesised images, the embedding.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from skimage.data import astronaut
 
 from mien.classification.face_crop import crop
 from mien.explain import Occlusion, explain
-from mien.explain.overlay import beside
+from mien.explain.overlay import side_by_side
 from mien.media.image import read, write
 from mien.models.card import CropRule
 from mien.models.store import ModelStore
@@ -26,7 +26,7 @@ from mien.structures import Box, Face
 from mien.tutorial.figures import activations_image, convolution_animation, convolution_step, pooling_image
 
 HERE = Path(__file__).parent
-EDGE = np.array([[-1, 0, 1], [-2, 0, 2], [-1, 0, 1]])
+SOBEL = np.array([[-1, 0, 1], [-2, 0, 2], [-1, 0, 1]])
 """Sobel's kernel: bright to the right of dark."""
 
 SEVEN = np.kron(
@@ -34,15 +34,15 @@ SEVEN = np.kron(
 )
 """A seven of 8x8 pixels."""
 
-SHOWN = 8
-"""Filters of a layer in an image, and face crops that please each."""
+FILTERS_SHOWN = 8
+"""Filters of a layer in an image, and top-activating face crops of each."""
 
 
 def main() -> None:
-    """Writes the images beside this file."""
+    """Writes the images next to this file."""
     seven = np.pad(SEVEN, 1)[:9, :9].astype(float)
-    write(HERE / "convolution.png", convolution_step(seven, EDGE, 33))
-    convolution_animation(HERE / "convolution.gif", seven[:7, :7], EDGE, stride=1)
+    write(HERE / "convolution.png", convolution_step(seven, SOBEL, 33))
+    convolution_animation(HERE / "convolution.gif", seven[:7, :7], SOBEL, stride=1)
     numbers = np.random.default_rng(4).integers(0, 10, (8, 8))
     write(HERE / "pooling.png", pooling_image(numbers))
     write(HERE / "activations.png", activations_image())
@@ -58,7 +58,7 @@ def hopper() -> np.ndarray:
 
 
 def explained() -> np.ndarray:
-    """Two portraits, each beside what the shipped model's answer hung on."""
+    """Two portraits, each next to the attribution map of the shipped model's prediction."""
     store = ModelStore()
     occlusion = Occlusion(store.load("compact"))
     recognizer = Recognizer(find_detector("auto", store), occlusion.classifier)
@@ -67,12 +67,11 @@ def explained() -> np.ndarray:
 
 
 def of_network(run: Path, data: Path) -> None:
-    """The images of a taught network."""
+    """The images of a trained network."""
     from mien.data import PUBLIC_TEST, load
-    from mien.explain.network import load_network, feature_map_layers
-    from mien.tutorial.filters import synthesise, top_crops
-    from mien.tutorial.hidden import hidden, map_image, tsne
-    from mien.tutorial.layers import feature_maps, kernels, tiled
+    from mien.explain.network import feature_map_layers, load_network
+    from mien.tutorial.embedding import embed, scatter_image, tsne
+    from mien.tutorial.filters import feature_maps, kernels, synthesise, tiled, top_crops
     from mien.visualization.annotate import colour_of
 
     network = load_network(run)
@@ -84,24 +83,30 @@ def of_network(run: Path, data: Path) -> None:
     named = [layer.name for layer in feature_map_layers(model) if layer.name.startswith("activation")]
     chosen = [named[0], named[len(named) // 2], named[-1]]
     rows = [
-        cv2.resize(tiled(np.moveaxis(maps[0][..., :SHOWN], -1, 0), SHOWN, 4), (960, 122), interpolation=cv2.INTER_AREA)
+        cv2.resize(
+            tiled(np.moveaxis(maps[0][..., :FILTERS_SHOWN], -1, 0), FILTERS_SHOWN, 4),
+            (960, 122),
+            interpolation=cv2.INTER_AREA,
+        )
         for maps in feature_maps(model, face[None], chosen).values()
     ]
     write(HERE / "feature-maps.png", grey_rgb(np.vstack(rows)))
-    strongest = top_crops(model, chosen[1], crops.crops[:2000], SHOWN)
+    strongest = top_crops(model, chosen[1], crops.crops[:2000], FILTERS_SHOWN)
     made = []
-    for number in range(SHOWN):
+    for number in range(FILTERS_SHOWN):
         made.append(synthesise(model, chosen[1], number)[..., 0])
         made += list(crops.crops[strongest[number]][..., 0])
-    # the data's images are not mien's to show: only what was made for each filter is committed
-    write(HERE / "filters.png", grey_rgb(tiled(np.stack(made[:: SHOWN + 1]).astype(np.float32), SHOWN, 2)))
-    write(Path("filters-and-crops.png"), grey_rgb(tiled(np.stack(made).astype(np.float32), SHOWN + 1, 2)))
+    # images of the data set may not be published: only the synthesised ones are committed
+    write(
+        HERE / "filters.png", grey_rgb(tiled(np.stack(made[:: FILTERS_SHOWN + 1]).astype(np.float32), FILTERS_SHOWN, 2))
+    )
+    write(Path("filters-and-crops.png"), grey_rgb(tiled(np.stack(made).astype(np.float32), FILTERS_SHOWN + 1, 2)))
     some = np.random.default_rng(0).permutation(len(crops))[:800]
     colours = [colour_of(str(crops.truths[0].labels[answer])) for answer in crops.truths[0].answers[some]]
-    places = tsne(hidden(model, crops.crops[some]))
-    write(Path("hidden-faces.png"), map_image(places, crops.crops[some], colours))
+    points = tsne(embed(model, crops.crops[some]))
+    write(Path("embedding-faces.png"), scatter_image(points, crops.crops[some], colours))
     blank = np.repeat(np.array(colours, np.uint8)[:, None, None], card.size, axis=1).repeat(card.size, axis=2)
-    write(HERE / "hidden.png", map_image(places, blank, colours, side=640, thumbnail=12))
+    write(HERE / "embedding.png", scatter_image(points, blank, colours, side=640, thumbnail=12))
 
 
 def grey_rgb(grey: np.ndarray) -> np.ndarray:

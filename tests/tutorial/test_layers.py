@@ -11,10 +11,8 @@ pytest.importorskip("keras", reason="needs Keras and a backend: pip install 'mie
 
 import keras
 
-from mien.tutorial.activation import ACTIVATIONS
-from mien.tutorial.convolution import convolution, convolve, steps
-from mien.tutorial.pooling import average_pooling, max_pooling
-from mien.tutorial.targets import cross_entropy, one_hot
+from mien.tutorial.activation import ACTIVATIONS, cross_entropy, one_hot
+from mien.tutorial.convolution import average_pooling, convolution, convolve, max_pooling, steps
 
 pytestmark = pytest.mark.train
 
