@@ -34,7 +34,7 @@ SEVEN = np.kron(
 )
 """A seven of 8x8 pixels."""
 
-FILTERS_SHOWN = 8
+FILTERS = 8
 """Filters of a layer in an image, and top-activating face crops of each."""
 
 
@@ -84,23 +84,23 @@ def of_network(run: Path, data: Path) -> None:
     chosen = [named[0], named[len(named) // 2], named[-1]]
     rows = [
         cv2.resize(
-            tiled(np.moveaxis(maps[0][..., :FILTERS_SHOWN], -1, 0), FILTERS_SHOWN, 4),
+            tiled(np.moveaxis(maps[0][..., :FILTERS], -1, 0), FILTERS, 4),
             (960, 122),
             interpolation=cv2.INTER_AREA,
         )
         for maps in feature_maps(model, face[None], chosen).values()
     ]
     write(HERE / "feature-maps.png", grey_rgb(np.vstack(rows)))
-    strongest = top_crops(model, chosen[1], crops.crops[:2000], FILTERS_SHOWN)
+    strongest = top_crops(model, chosen[1], crops.crops[:2000], FILTERS)
     made = []
-    for number in range(FILTERS_SHOWN):
+    for number in range(FILTERS):
         made.append(synthesise(model, chosen[1], number)[..., 0])
         made += list(crops.crops[strongest[number]][..., 0])
     # images of the data set may not be published: only the synthesised ones are committed
     write(
-        HERE / "filters.png", grey_rgb(tiled(np.stack(made[:: FILTERS_SHOWN + 1]).astype(np.float32), FILTERS_SHOWN, 2))
+        HERE / "filters.png", grey_rgb(tiled(np.stack(made[:: FILTERS + 1]).astype(np.float32), FILTERS, 2))
     )
-    write(Path("filters-and-crops.png"), grey_rgb(tiled(np.stack(made).astype(np.float32), FILTERS_SHOWN + 1, 2)))
+    write(Path("filters-and-crops.png"), grey_rgb(tiled(np.stack(made).astype(np.float32), FILTERS + 1, 2)))
     some = np.random.default_rng(0).permutation(len(crops))[:800]
     colours = [colour_of(str(crops.truths[0].labels[answer])) for answer in crops.truths[0].answers[some]]
     points = tsne(embed(model, crops.crops[some]))

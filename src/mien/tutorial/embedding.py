@@ -1,7 +1,7 @@
 """The embedding of a network: its last features before the heads, projected to the plane by PCA or t-SNE.
 
-The network was trained on expressions, so neighbours are faces whose expressions look similar to it. The features are not
-stored, and they do not identify people.
+The network was trained on expressions, so neighbours are faces whose expressions look similar to it. The features are
+not stored, and they do not identify people.
 """
 
 from __future__ import annotations
