@@ -60,9 +60,8 @@ def main() -> None:
     for path in names:
         sys.stderr.write(f"{path.name}\n")
         cells = cells_of(path.read_text())
-        drawn = outputs_of(
-            cells, {name: value for name, value in os.environ.items() if name != tutorial_data.DATA_VARIABLE}
-        )
+        folders = (tutorial_data.DATA_VARIABLE, tutorial_data.OLD_DATA_VARIABLE)
+        drawn = outputs_of(cells, {name: value for name, value in os.environ.items() if name not in folders})
         full = outputs_of(cells, dict(os.environ)) if real and "tutorial_data" in path.read_text() else drawn
         page, images = rendered(path.stem, cells, full, drawn)
         for old in (folder / "images").glob(f"{path.stem}-[0-9]*"):

@@ -97,9 +97,7 @@ def of_network(run: Path, data: Path) -> None:
         made.append(synthesise(model, chosen[1], number)[..., 0])
         made += list(crops.crops[strongest[number]][..., 0])
     # images of the data set may not be published: only the synthesised ones are committed
-    write(
-        HERE / "filters.png", grey_rgb(tiled(np.stack(made[:: FILTERS + 1]).astype(np.float32), FILTERS, 2))
-    )
+    write(HERE / "filters.png", grey_rgb(tiled(np.stack(made[:: FILTERS + 1]).astype(np.float32), FILTERS, 2)))
     write(Path("filters-and-crops.png"), grey_rgb(tiled(np.stack(made).astype(np.float32), FILTERS + 1, 2)))
     some = np.random.default_rng(0).permutation(len(crops))[:800]
     colours = [colour_of(str(crops.truths[0].labels[answer])) for answer in crops.truths[0].answers[some]]

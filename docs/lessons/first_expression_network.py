@@ -200,10 +200,10 @@ display(Image.fromarray(confusion_image([found])))
 # %%
 from mien.evaluation.metrics import judge
 from mien.classification.probabilities import softmax
-from mien.training.export.export import export
+from mien.training.export.classifier import export_classifier
 from mien.training.engine.validation import predict_logits
 
-card = export(run.model, training, validation, config, RUN / "model.onnx")
+card = export_classifier(run.model, training, validation, config, RUN / "model.onnx")
 head = card.heads[0]
 print(f"{RUN / 'model.onnx'}: {(RUN / 'model.onnx').stat().st_size / 1e6:.1f} MB, labels {[*map(str, head.labels)]}")
 logits = predict_logits(run.model, validation.crops)["fer2013"]

@@ -10,7 +10,7 @@ import pytest
 
 pytest.importorskip("keras", reason="needs Keras and a backend: pip install 'mien[train]'")
 
-from elsewhere import QUICK_NETWORKS, START, run_elsewhere
+from subprocesses import QUICK_NETWORKS, START, run_elsewhere
 
 from mien.training import BACKENDS
 

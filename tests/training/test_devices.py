@@ -12,7 +12,7 @@ import pytest
 
 pytest.importorskip("keras", reason="needs Keras and a backend: pip install 'mien[train]'")
 
-from elsewhere import finished, run_elsewhere, start
+from subprocesses import finished, run_elsewhere, start
 
 from mien.errors import UsageError
 from mien.training.engine.devices import own_directory, spread

@@ -21,8 +21,8 @@ from mien.training import architectures
 from mien.training.config import TrainingConfig, from_toml
 from mien.training.engine.fit import Logits, predict_logits, shape_of
 from mien.training.export.card import calibrated, calibrated_card, sealed
-from mien.training.export.conversion import _exported_elsewhere, to_onnx
-from mien.training.export.export import AGREEMENT, check_agreement, export
+from mien.training.export.classifier import TOLERANCE, check_agreement, export_classifier
+from mien.training.export.conversion import _exported_in_child, to_onnx
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -45,7 +45,7 @@ class Exported:
 
 def exported(done: TrainedRun, folder: Path) -> Exported:
     path = folder / "new" / "model.onnx"
-    card = export(done.run.model, done.training, done.validation, done.config, path)
+    card = export_classifier(done.run.model, done.training, done.validation, done.config, path)
     assert [file.name for file in path.parent.iterdir()] == ["model.onnx"]
     return Exported(done, path.read_bytes(), card)
 
@@ -135,7 +135,7 @@ def test_keras_and_the_file_agree_on_every_crop(file: Exported) -> None:
     for data in (file.trained.training, file.trained.validation):
         expected = predict_logits(file.trained.run.model, data.crops)
         for head, logits in classifier.logits(data.crops).items():
-            np.testing.assert_allclose(logits, expected[head], rtol=0, atol=AGREEMENT)
+            np.testing.assert_allclose(logits, expected[head], rtol=0, atol=TOLERANCE)
             np.testing.assert_array_equal(logits.argmax(axis=1), expected[head].argmax(axis=1))
 
 
@@ -152,18 +152,18 @@ def test_another_process_exports_the_same_graph(double: TrainedRun) -> None:
     """The way from JAX; the other process has a backend that exports, which may be this one's."""
     model, data = double.run.model, double.validation
     card = calibrated_card(predict_logits(model, data.crops), double.training, data, double.config, "jax")
-    check_agreement(Classifier(sealed(_exported_elsewhere(model), card)), data.crops, predict_logits(model, data.crops))
+    check_agreement(Classifier(sealed(_exported_in_child(model), card)), data.crops, predict_logits(model, data.crops))
 
 
 def test_where_no_backend_exports_the_message_says_what_to_do(double: TrainedRun) -> None:
     with pytest.raises(MissingExtraError, match=r"mien export RUN.*pip install 'mien\[train-torch\]'"):
-        _exported_elsewhere(double.run.model, installed=lambda _: False)
+        _exported_in_child(double.run.model, installed=lambda _: False)
 
 
 def test_what_goes_wrong_in_the_other_process_is_told(double: TrainedRun) -> None:
     stranger = keras.Model(double.run.model.input, double.run.model.output, name="stranger")
     with pytest.raises(TrainingError, match=r"could not be exported by (torch|tensorflow): .*'stranger'"):
-        _exported_elsewhere(stranger)
+        _exported_in_child(stranger)
 
 
 class Fake:
@@ -210,7 +210,7 @@ def test_a_network_that_is_not_float32_leaves_no_file(single: TrainedRun, tmp_pa
     keras.config.set_dtype_policy("mixed_bfloat16")
     coarse = architectures.build("two-conv", shape_of(single.training, single.config))
     with pytest.raises(TrainingError, match="float32 precision"):
-        export(coarse, single.training, single.validation, single.config, tmp_path / "model.onnx")
+        export_classifier(coarse, single.training, single.validation, single.config, tmp_path / "model.onnx")
     assert list(tmp_path.iterdir()) == []
 
 

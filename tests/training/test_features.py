@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from mien.training.transfer.features import BLOCK, features_of, folder
+from mien.training.transfer.features import BLOCK, extract_features, folder
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -32,7 +32,7 @@ def computed(kept: Path, crops: np.ndarray = CROPS) -> int:
     """How many of the face crops' features were not kept; those that came are right."""
     extract = Extractor()
     np.testing.assert_array_equal(
-        features_of(extract, crops, kept, print), crops.reshape(len(crops), -1).astype(np.float32)
+        extract_features(extract, crops, kept, print), crops.reshape(len(crops), -1).astype(np.float32)
     )
     return extract.given
 
@@ -43,7 +43,7 @@ def test_features_are_computed_once(tmp_path: Path) -> None:
 
 def test_an_interrupted_computation_goes_on_where_it_was(tmp_path: Path) -> None:
     with pytest.raises(KeyboardInterrupt):
-        features_of(Extractor(fails_after=BLOCK), CROPS, tmp_path, print)
+        extract_features(Extractor(fails_after=BLOCK), CROPS, tmp_path, print)
     assert computed(tmp_path) == len(CROPS) - BLOCK
 
 

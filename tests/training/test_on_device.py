@@ -12,8 +12,8 @@ import pytest
 
 pytest.importorskip("keras", reason="needs Keras and a backend: pip install 'mien[train]'")
 
-from elsewhere import STEPPED, run_elsewhere
 from lessons import QUICK, drawn, stripes
+from subprocesses import STEPPED, run_elsewhere
 
 from mien.errors import UsageError
 from mien.training.config import PLAIN, Augmentation

@@ -19,7 +19,14 @@ from mien.data.dataset import PUBLIC_TEST, TRAINING, Dataset, Truth
 from mien.errors import ModelError, TrainingError
 from mien.models.onnx_file import card_of
 from mien.models.store import ModelStore
-from mien.training.export.quantization import INT8, TIMED, Trial, export_int8, quantize, speed_gains
+from mien.training.export.quantization import (
+    INT8,
+    TIMED_BATCHES,
+    QuantizationResult,
+    export_int8,
+    measure_speedups,
+    quantize,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -95,24 +102,24 @@ def slow(_model: bytes, _quantized: bytes, _crops: np.ndarray) -> Mapping[int, f
     ],
 )
 def test_the_gate(fall: float, gains: dict[int, float], passed: bool) -> None:
-    assert Trial(fall, "fused", gains).passed is passed
+    assert QuantizationResult(fall, "fused", gains).passed is passed
 
 
 def test_a_trial_is_told_in_points_and_times() -> None:
-    told = str(Trial(0.0123, "fer2013", {1: 1.5, 64: 2.04}))
+    told = str(QuantizationResult(0.0123, "fer2013", {1: 1.5, 64: 2.04}))
     assert told == "macro-F1 of fer2013 -1.23 points, 1.50 times as fast at batch 1, 2.04 times as fast at batch 64"
 
 
 @pytest.fixture(scope="module")
 def written(
     shipped_model: bytes, training: Dataset, validation: Dataset, tmp_path_factory: pytest.TempPathFactory
-) -> tuple[Path, ModelCard, Trial]:
+) -> tuple[Path, ModelCard, QuantizationResult]:
     path = tmp_path_factory.mktemp("run") / INT8
     return path, *export_int8(shipped_model, training, validation, path, measure=fast)
 
 
 def test_what_passes_is_written_and_used_as_any_model(
-    written: tuple[Path, ModelCard, Trial], classifier: Classifier, validation: Dataset
+    written: tuple[Path, ModelCard, QuantizationResult], classifier: Classifier, validation: Dataset
 ) -> None:
     path, card, _ = written
     int8 = Classifier(ModelStore().load(path), threads=1)
@@ -127,9 +134,9 @@ def test_what_passes_is_written_and_used_as_any_model(
 
 
 def test_the_card_says_int8_and_is_calibrated_anew(
-    written: tuple[Path, ModelCard, Trial], shipped_model: bytes, validation: Dataset
+    written: tuple[Path, ModelCard, QuantizationResult], shipped_model: bytes, validation: Dataset
 ) -> None:
-    _, card, trial = written
+    _, card, result = written
     before = card_of(shipped_model)
     assert card.name == f"{before.name}-int8"
     assert "int8 by onnxruntime" in card.origin.made_with
@@ -143,8 +150,8 @@ def test_the_card_says_int8_and_is_calibrated_anew(
     assert {(score.split, score.count) for score in card.scores if score.head == "fer2013"} == {
         (PUBLIC_TEST, len(validation))
     }
-    assert abs(trial.fall) <= 0.01
-    assert dict(trial.gains) == {1: 1.3, 64: 2.0}
+    assert abs(result.fall) <= 0.01
+    assert dict(result.speedups) == {1: 1.3, 64: 2.0}
 
 
 def test_what_is_not_fast_enough_is_not_written(
@@ -196,8 +203,8 @@ def test_the_same_crops_give_the_same_file(shipped_model: bytes, training: Datas
 
 
 def test_speed_is_measured_one_crop_at_a_time_and_64(shipped_model: bytes) -> None:
-    gains = speed_gains(shipped_model, shipped_model, windows(3, seed=2))
-    assert list(gains) == [batch for batch, _ in TIMED] == [1, 64]
+    gains = measure_speedups(shipped_model, shipped_model, windows(3, seed=2))
+    assert list(gains) == [batch for batch, _ in TIMED_BATCHES] == [1, 64]
     assert all(0.67 < gain < 1.5 for gain in gains.values())
 
 
@@ -205,5 +212,5 @@ def test_speed_is_measured_one_crop_at_a_time_and_64(shipped_model: bytes) -> No
 @pytest.mark.long
 def test_the_shipped_model_passes_its_gate(shipped_model: bytes, shared: Path, tmp_path: Path) -> None:
     data = load(shared / "data" / "fer2013")
-    _, trial = export_int8(shipped_model, data.split(TRAINING), data.split(PUBLIC_TEST), tmp_path / INT8)
-    assert trial.passed
+    _, result = export_int8(shipped_model, data.split(TRAINING), data.split(PUBLIC_TEST), tmp_path / INT8)
+    assert result.passed

@@ -19,15 +19,15 @@ from mien.data.dataset import PUBLIC_TEST, TRAINING
 from mien.errors import TrainingError, UsageError
 from mien.media.files import sha256_of
 from mien.models.onnx_file import card_of, read_onnx
-from mien.training.architectures.pretrained import FAMILIES, base_of
+from mien.training.architectures.pretrained import backbone_of
 from mien.training.config import PLAIN, TrainingConfig
 from mien.training.engine.compilation import plain, shape_of
 from mien.training.engine.fit import BEST, Options, load
-from mien.training.export.export import export
+from mien.training.export.classifier import export_classifier
 from mien.training.run.directory import MODEL, Epoch, read_run
-from mien.training.transfer.choices import settled
-from mien.training.transfer.starting_weights import load_base
-from mien.training.transfer.train import train, unfreeze
+from mien.training.transfer.backbones import BACKBONES, effective_config
+from mien.training.transfer.fine_tuning import train, unfreeze
+from mien.training.transfer.imagenet_weights import load_backbone
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.train
 
-FAMILY = FAMILIES[SMALL]
+FAMILY = BACKBONES[SMALL]
 DATA = drawn(each=16, size=SIZE)
 TRAIN, VALID = DATA.split(TRAINING), DATA.split(PUBLIC_TEST)
 
@@ -93,7 +93,7 @@ def first(config: TrainingConfig, folder: Path) -> Transferred:
 def begun(config: TrainingConfig, weights: Path) -> keras.Model:
     """The network before it was taught anything."""
     model = plain(shape_of(TRAIN, config), SMALL)
-    load_base(base_of(model), weights, FAMILY)
+    load_backbone(backbone_of(model), weights, FAMILY)
     return model
 
 
@@ -111,7 +111,7 @@ def test_new_layers_learn_on_the_frozen_base(first: Transferred, config: Trainin
 
 def test_the_run_directory_is_complete(first: Transferred, config: TrainingConfig, weights: Path) -> None:
     record = read_run(first.folder)
-    assert (record.config, record.history, record.finished) == (settled(config), first.run.history, True)
+    assert (record.config, record.history, record.finished) == (effective_config(config), first.run.history, True)
     assert record.run_info.source.weights == f"base.h5 sha256:{sha256_of(weights)}"
     again = load(first.folder / BEST, shape_of(TRAIN, config), SMALL)
     logits = again.predict_on_batch(VALID.crops)["classes"]
@@ -123,7 +123,7 @@ def test_the_run_directory_is_complete(first: Transferred, config: TrainingConfi
 def test_the_model_file_tells_what_the_run_began_with(
     first: Transferred, config: TrainingConfig, weights: Path
 ) -> None:
-    card = export(first.run.model, TRAIN, VALID, config, first.folder / MODEL)
+    card = export_classifier(first.run.model, TRAIN, VALID, config, first.folder / MODEL)
     assert card.origin.notes == f"Began with the weights base.h5 sha256:{sha256_of(weights)}."
     assert card_of(read_onnx(first.folder / MODEL)) == card
 
@@ -164,7 +164,7 @@ def test_the_last_blocks_alone_change(config: TrainingConfig, weights: Path, tmp
     before = begun(config, weights)
     assert changed(before, done.run.model) == {
         layer.name
-        for layer in base_of(before).layers
+        for layer in backbone_of(before).layers
         if layer.weights and layer.name.startswith(("expanded_conv_10_", "conv_1")) and not layer.name.endswith("_bn")
     }
     again = trained(tmp_path, tuned, resume=True)
@@ -173,7 +173,7 @@ def test_the_last_blocks_alone_change(config: TrainingConfig, weights: Path, tmp
 
 
 def test_all_blocks_at_most_are_unfrozen(config: TrainingConfig, weights: Path) -> None:
-    base = base_of(begun(config, weights))
+    base = backbone_of(begun(config, weights))
     unfreeze(base, FAMILY, 12)
     assert all(layer.trainable != layer.name.endswith("_bn") for layer in base.layers if layer.weights)
     unfreeze(base, FAMILY, 0)

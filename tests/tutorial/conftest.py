@@ -38,7 +38,7 @@ def run(squares, tmp_path_factory) -> Path:
     prepare_backend()
     from mien.training.config import PLAIN, TrainingConfig
     from mien.training.engine.fit import fit
-    from mien.training.export.export import export
+    from mien.training.export.classifier import export_classifier
 
     folder = tmp_path_factory.mktemp("tutorial") / "run"
     config = TrainingConfig(
@@ -54,7 +54,7 @@ def run(squares, tmp_path_factory) -> Path:
     )
     training, validation = squares.split(TRAINING), squares.split(PUBLIC_TEST)
     trained = fit(training, validation, config, folder, lambda _: None)
-    export(trained.model, training, validation, config, folder / "model.onnx")
+    export_classifier(trained.model, training, validation, config, folder / "model.onnx")
     return folder
 
 

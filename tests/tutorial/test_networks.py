@@ -118,9 +118,7 @@ def test_randomised_weights_change_gradient_maps(network, squares):
     explainer = IntegratedGradients(network)
     attribution = explainer.attribute(squares.crops[0], 0)
     assert rank_correlation(attribution, explainer.randomized(1.0).attribute(squares.crops[0], 0)) < 0.8
-    np.testing.assert_array_equal(
-        explainer.attribute(squares.crops[0], 0), attribution
-    )
+    np.testing.assert_array_equal(explainer.attribute(squares.crops[0], 0), attribution)
 
 
 def test_the_network_is_the_one_of_the_model_file(network, run, squares):

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from onnxruntime import InferenceSession
 
     from mien.models.card import DetectorCard, ModelCard
-    from mien.training.export.summary import Summary
+    from mien.training.export.model_summary import ModelSummary
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ class Described:
 
     card: ModelCard | DetectorCard | None
     ends: dict[str, list[dict[str, Any]]]
-    summary: Summary | None
+    summary: ModelSummary | None
     reason: str = ""
 
     def to_dict(self) -> dict[str, Any]:
@@ -48,7 +48,7 @@ def described(model: bytes) -> Described:
     Raises:
         ModelError: onnxruntime can't load it.
     """
-    from mien.training.export.graph import graph_summary
+    from mien.training.export.model_summary import onnx_summary
 
     session = open_session(model, optimise=False)
     keys, ends = session.get_modelmeta().custom_metadata_map, _ends(session)
@@ -56,7 +56,7 @@ def described(model: bytes) -> Described:
         return Described(None, ends, None, "only graphs with a card of mien's are listed by layers")
     card = any_card_of(model)
     try:
-        return Described(card, ends, graph_summary(model))
+        return Described(card, ends, onnx_summary(model))
     except MissingExtraError as error:
         return Described(card, ends, None, str(error))
 

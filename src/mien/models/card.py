@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from mien.errors import ModelError
-from mien.models.legacy import CARD_FIELDS, ORIGIN_FIELDS, head_named, renamed
+from mien.models.legacy import CARD_FIELDS, METRICS, ORIGIN_FIELDS, head_named, renamed
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -315,4 +315,7 @@ def _origin(values: dict[str, Any]) -> Origin:
 
 
 def _scores(values: list[dict[str, Any]]) -> tuple[Score, ...]:
-    return tuple(Score(**{**score, "head": head_named(score["head"])}) for score in values)
+    return tuple(
+        Score(**{**score, "head": head_named(score["head"]), "metric": METRICS.get(score["metric"], score["metric"])})
+        for score in values
+    )

@@ -17,6 +17,8 @@ HEADS = MappingProxyType({"answer": "fused"})
 
 CARD_FIELDS = MappingProxyType({"answer": "fused"})
 ORIGIN_FIELDS = MappingProxyType({"recipe": "config"})
+METRICS = MappingProxyType({"false an image": "FPPI"})
+"""Metrics of the scores in cards."""
 
 
 CONFIG_FIELDS = MappingProxyType(

@@ -79,10 +79,10 @@ def read_data(path: Path) -> Dataset:
 
 def write_model(run: Path, model: Any, splits: Splits, config: TrainingConfig) -> None:
     """Writes the model file of a Keras network into its run directory."""
-    from mien.training.export.export import export as export_model
+    from mien.training.export.classifier import export_classifier
     from mien.training.run.directory import MODEL
 
-    _tell(export_model(model, *splits, config, run / MODEL), run / MODEL)
+    _tell(export_classifier(model, *splits, config, run / MODEL), run / MODEL)
 
 
 def _write_int8(run: Path, splits: Splits) -> None:

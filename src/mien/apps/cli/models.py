@@ -15,14 +15,14 @@ from mien.training.tasks.detection import NETWORK as FACE_DETECTOR
 
 if TYPE_CHECKING:
     from mien.models.card import DetectorCard, ModelCard
-    from mien.training.export.summary import Summary
+    from mien.training.export.model_summary import ModelSummary
 
 app = typer.Typer(help="List, fetch, add, check and describe models.", no_args_is_help=True)
 
 USUAL = (48, 1, 7)
 """Side, channels and labels of a network that is shown."""
 
-TOLD = ("accuracy", "macro_f1", "recall", "false an image", "iou", "landmark error")
+TOLD = ("accuracy", "macro_f1", "recall", "FPPI", "iou", "landmark error")
 """The scores of a card that ``mien models show`` prints."""
 
 NameArgument = Annotated[str, typer.Argument(metavar="NAME", help="A name of: mien models list.")]
@@ -148,7 +148,7 @@ def _is_model(name: str) -> bool:
     return Path(name).exists() or name.endswith(".onnx") or name in {entry.name for entry in ModelStore().entries()}
 
 
-def _network(name: str, asked: tuple[int | None, ...], *, expand: bool) -> Summary:
+def _network(name: str, asked: tuple[int | None, ...], *, expand: bool) -> ModelSummary:
     """A network of the architectures for images of the side, channels and labels that were asked for."""
     from mien.training import prepare_backend
 
@@ -241,7 +241,7 @@ def _told_of_detector(card: DetectorCard) -> dict[str, str]:
     }
 
 
-def _print_layers(summary: Summary) -> None:
+def _print_layers(summary: ModelSummary) -> None:
     from rich.box import SIMPLE_HEAD
     from rich.table import Table
     from rich.text import Text

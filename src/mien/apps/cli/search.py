@@ -36,7 +36,7 @@ def search_configs(out: Path, config: TrainingConfig, count: int, options: Optio
     from mien.training.engine.fit import BEST, Interrupted, load, shape_of
     from mien.training.run.directory import is_run
     from mien.training.search.trials import BEST_CONFIG, search
-    from mien.training.transfer.train import train as train_one
+    from mien.training.transfer.fine_tuning import train as train_one
 
     training, validation = splits = read_splits(options.source, config)
     config = told_fitting(config, training)

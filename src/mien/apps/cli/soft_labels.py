@@ -41,12 +41,12 @@ def soft_labels(
     records = [read_run(run) for run in runs]
     source = source_of(runs[0], data)
     prepare_backend()
-    from mien.training.distillation.cross_fitting import folds_of, soft_labels_by
+    from mien.training.distillation.cross_fitting import cross_fitted_soft_labels, folds_of
 
     folds_of(records)  # what is missing is told before the data is read
     loaded = read_data(Path(source.data))
     with progress("looking at the rows left out") as tell:
-        soft, scores = soft_labels_by(records, loaded, views, tell)
+        soft, scores = cross_fitted_soft_labels(records, loaded, views, tell)
     soft.save(out)
     for score in scores:
         say(
@@ -58,9 +58,9 @@ def soft_labels(
 
 def told_fitting(config: TrainingConfig, training: Dataset) -> TrainingConfig:
     """The config as it fits the data; people are told where soft labels that it came with are left aside."""
-    from mien.training.distillation.soft_labels import fitting
+    from mien.training.distillation.soft_labels import without_foreign_soft_labels
 
-    fit = fitting(config, training)
+    fit = without_foreign_soft_labels(config, training)
     if fit != config:
         say(f"the soft labels {config.soft_labels} are of other images than {training.name}, so they are left aside")
     return fit

@@ -136,7 +136,7 @@ def train(
     last checkpoint after a crash, with the data and the config that the run began with.
     """
     from mien.training import prepare_backend
-    from mien.training.distillation.soft_labels import chosen as chosen_labels
+    from mien.training.distillation.soft_labels import soft_labels_setting
 
     options: dict[str, object] = {"network": model, "epochs": epochs, "batch": batch, "seed": seed}
     options |= {"precision": precision, "optimizer": optimizer, "learning_rate": rate, "schedule": schedule}
@@ -144,7 +144,7 @@ def train(
     options |= {"teacher": None if teacher is None else chosen_teacher(teacher)}
     options |= {"copy_paste": str(paste.absolute()) if paste else None}
     options |= {"weights": weights, "fine_tune": fine_tune, "distillation_weight": distillation_weight}
-    options |= {"soft_labels": None if soft_labels is None else chosen_labels(soft_labels)}
+    options |= {"soft_labels": None if soft_labels is None else soft_labels_setting(soft_labels)}
     begun = _begun(out) if resume and not search else None
     chosen = _chosen(config, {name: value for name, value in options.items() if value is not None}, begun)
     source = _source(begun, data, without, validation_share, fold)
@@ -203,7 +203,7 @@ def _train(out: Path, config: TrainingConfig, options: Options, log: Callable[[T
 def _classifier(source: Source, config: TrainingConfig) -> tuple[Callable[..., Run], Callable[[Path, Any], None]]:
     """What teaches a network to name expressions, and what ends that run."""
     from mien.apps.cli.run_end import show_end
-    from mien.training.transfer.train import train
+    from mien.training.transfer.fine_tuning import train
 
     splits = read_splits(source, config)
     config = told_fitting(config, splits[0])
@@ -218,10 +218,10 @@ def _classifier(source: Source, config: TrainingConfig) -> tuple[Callable[..., R
 def _detector(source: Source, config: TrainingConfig) -> tuple[Callable[..., Run], Callable[[Path, Any], None]]:
     """What teaches a network to find faces, and what ends that run."""
     from mien.training.engine.fit import train
-    from mien.training.tasks.detection.task import Faces
+    from mien.training.tasks.detection.task import DetectionTask
 
     halves, teacher = read_halves(source), find_teacher(config)
-    task = Faces(*halves, config, teacher, find_crops(config))
+    task = DetectionTask(*halves, config, teacher, find_crops(config))
     return partial(train, task), lambda out, model: write_detector(out, model, halves, config)
 
 
@@ -238,16 +238,16 @@ def _begun(out: Path) -> Record:
 def _chosen(path: str | None, options: dict[str, object], begun: Record | None) -> TrainingConfig:
     """The config of a new run, or that of the run begun with the options that were given again."""
     from mien.training.config import config_for, config_named
-    from mien.training.transfer.choices import chosen_weights, fine_tuned, settled
+    from mien.training.transfer.backbones import effective_config, fine_tuning_config, weights_setting
 
     if "weights" in options:
-        options = options | {"weights": chosen_weights(str(options["weights"]))}
+        options = options | {"weights": weights_setting(str(options["weights"]))}
     if begun and path is None:
         return dataclasses.replace(begun.config, **options)  # type: ignore[arg-type]  # the options are typed by typer
     config = config_named(path) if path else config_for(str(options.get("network", DEFAULT_NETWORK)))
     if path is None and options.get("fine_tune"):
-        config = fine_tuned(config)
-    return settled(_with(config, options))
+        config = fine_tuning_config(config)
+    return effective_config(_with(config, options))
 
 
 def _with(config: TrainingConfig, choices: dict[str, object]) -> TrainingConfig:
@@ -266,7 +266,7 @@ def _for_a_fold(config: TrainingConfig, asked: set[str]) -> TrainingConfig:
         config: every choice.
         asked: the choices that were asked for.
     """
-    from mien.training.transfer.choices import IMAGENET, RANDOM, TRANSFER
+    from mien.training.transfer.backbones import BACKBONES, IMAGENET, RANDOM
 
     if config.soft_labels and "soft_labels" not in asked:
         say(f"the soft labels {config.soft_labels} are left aside: their teachers have seen the fold")
@@ -274,7 +274,7 @@ def _for_a_fold(config: TrainingConfig, asked: set[str]) -> TrainingConfig:
     if config.teacher and "teacher" not in asked:
         say(f"the teacher {config.teacher} is left aside: it has seen the fold")
         config = dataclasses.replace(config, teacher="")
-    if config.network not in TRANSFER and config.weights not in (IMAGENET, RANDOM) and "weights" not in asked:
+    if config.network not in BACKBONES and config.weights not in (IMAGENET, RANDOM) and "weights" not in asked:
         say(f"the weights {config.weights} are left aside: they may have learnt from the fold")
         config = dataclasses.replace(config, weights=RANDOM)
     return config

@@ -93,7 +93,7 @@ class Batches:
             crops = mixed_crops(crops, drawn.share)
             truths = {head: mixed_targets(*truth, drawn.share) for head, truth in truths.items()}
         if self._teachers:
-            told, share = self._teachers.told(crops), self._teachers.share
+            told, share = self._teachers.predict(crops), self._teachers.weight
             truths = {head: blended_targets(*truth, told[head], share) for head, truth in truths.items()}
         return Batch(
             crops,

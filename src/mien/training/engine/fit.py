@@ -22,7 +22,7 @@ from mien.training.run.interruption import Interrupted, Interruption, interrupti
 from mien.training.run.lock import locked
 from mien.training.run.progress import Progress
 from mien.training.run.state import captured, reseed, restore
-from mien.training.tasks.classification import Expressions
+from mien.training.tasks.classification import ClassificationTask
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -102,7 +102,7 @@ def fit(
         tell: called with news.
         options: how to go about it.
     """
-    return train(Expressions(training, validation, config), run, tell, options)
+    return train(ClassificationTask(training, validation, config), run, tell, options)
 
 
 def train(task: Task, run: Path, tell: Callable[[TrainEvent], None], options: Options | None = None) -> Run:
@@ -127,11 +127,11 @@ def train(task: Task, run: Path, tell: Callable[[TrainEvent], None], options: Op
     options = options or Options()
     if options.on_device:
         check_on_device(options.devices, task.config.precision)
-    with spread(options.devices, task.batch):
-        model = task.learner(options.start)
+    with spread(options.devices, task.batch_size):
+        model = task.compiled_model(options.start)
         with locked(run / LOCK), interruptions() as interruption:
             run_info = replace(task.run_info(model, options.source), on_device=options.on_device)
-            stepper = task.on_device(model) if options.on_device else OneByOne(model, task)
+            stepper = task.device_stepper(model) if options.on_device else OneByOne(model, task)
             if options.resume:
                 check_resumable(run, task.config, run_info, tell)
             else:
@@ -158,7 +158,7 @@ class _TransferTraining:
         self._pause = 60.0 * options.checkpoint_minutes
         self._saved = time.monotonic()
         self._best: Arrays = {}
-        self._plain = task.network()
+        self._plain = task.build_model()
         self._stepper = stepper
 
     def go_on(self, tell: Callable[[TrainEvent], None], interruption: Interruption) -> Run:
@@ -195,7 +195,7 @@ class _TransferTraining:
     def _learn(self, moment: Moment, tell: Callable[[TrainEvent], None], interruption: Interruption) -> Moment:
         """The rest of an epoch's steps."""
         epoch = len(moment.history)
-        while moment.step < self._task.steps:
+        while moment.step < self._task.steps_per_epoch:
             started = time.perf_counter()
             taken = self._stepper.take(epoch, moment.step, moment.history)
             moment = Moment(
@@ -214,14 +214,14 @@ class _TransferTraining:
         """The next moment: the epoch judged by its averaged weights, which are then taken out again."""
         started = time.perf_counter()
         weights = captured(self._model.weights)
-        steps, epoch = self._task.steps, len(moment.history)
+        steps, epoch = self._task.steps_per_epoch, len(moment.history)
         try:
             self._model.optimizer.finalize_variable_values(self._model.trainable_variables)
             # on JAX these now share their arrays with the averages, and the next call would give them away
             restore(self._model.weights, captured(self._model.weights))
             reseed(self._model, self._config.seed, epoch, steps)
-            estimate_batch_norm(self._model, self._task.plain_images(STATISTICS_IMAGES), interruption.check)
-            scores = self._task.judge(self._model, interruption.check)
+            estimate_batch_norm(self._model, self._task.unaugmented_images(STATISTICS_IMAGES), interruption.check)
+            scores = self._task.evaluate(self._model, interruption.check)
             averaged = captured(self._model.weights)
         except Interrupted:
             restore(self._model.weights, weights)
@@ -235,7 +235,7 @@ class _TransferTraining:
             scores=scores,
             learning_rate=rate_at(self._config, steps, (epoch + 1) * steps - 1, moment.history),
             seconds=moment.seconds + time.perf_counter() - started,
-            images_per_second=steps * self._task.batch / moment.seconds,
+            images_per_second=steps * self._task.batch_size / moment.seconds,
             waiting=moment.waiting / moment.seconds,
         )
         history = (*moment.history, judged)
@@ -270,7 +270,7 @@ class _TransferTraining:
             ) from error
 
     def _progress(self, moment: Moment) -> Progress:
-        steps, history = self._task.steps, moment.history
+        steps, history = self._task.steps_per_epoch, moment.history
         pace = moment.seconds / moment.step
         left = (steps - moment.step) * pace
         epoch_seconds = float(np.mean([epoch.seconds for epoch in history])) if history else steps * pace
@@ -281,7 +281,7 @@ class _TransferTraining:
             steps=steps,
             loss=moment.loss / moment.step,
             accuracy=moment.accuracy / moment.step,
-            images_per_second=self._task.batch / pace,
+            images_per_second=self._task.batch_size / pace,
             waiting=moment.waiting / moment.seconds,
             seconds_left=left,
             run_seconds_left=left + (self._config.epochs - len(history) - 1) * epoch_seconds,

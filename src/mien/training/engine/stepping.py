@@ -63,11 +63,11 @@ class OneByOne:
         """As ``Stepper`` asks: one step."""
         started = time.perf_counter()
         if self._next != (epoch, step):
-            self._batches = self._task.epoch(epoch, step)
+            self._batches = self._task.batches(epoch, step)
         batch = own_part(next(self._batches))
         self._next = (epoch, step + 1)
         waited = time.perf_counter() - started
-        config, steps = self._task.config, self._task.steps
+        config, steps = self._task.config, self._task.steps_per_epoch
         reseed(self._model, config.seed, epoch, step)
         self._model.optimizer.learning_rate = rate_at(config, steps, epoch * steps + step, history)
         # Keras forgets the batches before when it is given the next one

@@ -6,32 +6,32 @@ from pathlib import Path
 import pytest
 
 from mien.training.config import PLAIN, config_for
-from mien.training.transfer.choices import TRANSFER, chosen_weights, fine_tuned, settled
+from mien.training.transfer.backbones import BACKBONES, effective_config, fine_tuning_config, weights_setting
 
 
-@pytest.mark.parametrize("network", TRANSFER)
+@pytest.mark.parametrize("network", BACKBONES)
 def test_every_transfer_network_has_a_config_that_begins_with_imagenet(network: str) -> None:
     config = config_for(network)
     assert (config.network, config.weights, config.fine_tune, config.optimizer) == (network, "imagenet", 0, "adamw")
 
 
 def test_new_layers_alone_learn_from_plain_and_mirrored_images() -> None:
-    config = settled(config_for("vgg16"))
+    config = effective_config(config_for("vgg16"))
     assert config.augmentation == replace(PLAIN, flip=1.0)
-    assert settled(config) == config
+    assert effective_config(config) == config
     unmirrored = replace(config, augmentation=PLAIN)
-    assert settled(unmirrored) == unmirrored
+    assert effective_config(unmirrored) == unmirrored
 
 
 @pytest.mark.parametrize("choice", [{"weights": "none"}, {"fine_tune": 2}, {"network": "nano"}], ids=str)
 def test_what_learns_from_images_keeps_its_augmentation(choice: dict[str, object]) -> None:
     config = replace(config_for("vgg16"), **choice)
-    assert settled(config) == config
+    assert effective_config(config) == config
 
 
 def test_blocks_are_taught_on_at_a_tenth_of_the_rate() -> None:
     config = config_for("vgg16")
-    assert fine_tuned(config).rate == pytest.approx(config.learning_rate / 10)
+    assert fine_tuning_config(config).rate == pytest.approx(config.learning_rate / 10)
 
 
 @pytest.mark.parametrize(
@@ -46,11 +46,11 @@ def test_blocks_are_taught_on_at_a_tenth_of_the_rate() -> None:
     ],
 )
 def test_a_file_of_weights_is_found_from_anywhere(words: str, chosen: str) -> None:
-    assert chosen_weights(words) == chosen
+    assert weights_setting(words) == chosen
 
 
 def test_a_folder_that_is_no_run_hides_no_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     for name in ("imagenet", "compact"):
         (tmp_path / name).mkdir()
-        assert chosen_weights(name) == name
+        assert weights_setting(name) == name

@@ -34,8 +34,16 @@ from mien.training.tasks.detection.composition import Composer
 from mien.training.tasks.detection.copy_paste import boxed_crops
 from mien.training.tasks.detection.export import export_detector
 from mien.training.tasks.detection.losses import CellLoss
-from mien.training.tasks.detection.targets import BOX, COUNTED, LEARNT, NUMBERS, POINTS, SCORE, targets_of
-from mien.training.tasks.detection.task import Faces
+from mien.training.tasks.detection.targets import (
+    BOX,
+    BOX_LOSS_WEIGHT,
+    POINTS,
+    SCORE,
+    SCORE_LOSS_WEIGHT,
+    TARGET_COLUMNS,
+    cell_targets,
+)
+from mien.training.tasks.detection.task import DetectionTask
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -66,17 +74,17 @@ def test_it_takes_any_size_that_is_a_multiple_of_32(size: tuple[int, int]) -> No
 
 @pytest.mark.parametrize(("side", "strides"), [(20, [8]), (34, [8, 16]), (60, [16]), (90, [16, 32]), (150, [32])])
 def test_a_face_is_learnt_at_the_strides_of_its_size(side: float, strides: list[int]) -> None:
-    targets = targets_of(faces((60, 60, 60 + side, 60 + side)), 256)
-    assert targets.shape == (CELLS_OF_256, NUMBERS)
+    targets = cell_targets(faces((60, 60, 60 + side, 60 + side)), 256)
+    assert targets.shape == (CELLS_OF_256, TARGET_COLUMNS)
     ends = np.cumsum([(256 // stride) ** 2 for stride in STRIDES])[:-1]
     parts = np.split(targets, ends)
-    assert [stride for stride, part in zip(STRIDES, parts, strict=True) if part[:, LEARNT].any()] == strides
-    assert (targets[targets[:, LEARNT] > 0, SCORE] == np.float32(0.9)).all()
+    assert [stride for stride, part in zip(STRIDES, parts, strict=True) if part[:, BOX_LOSS_WEIGHT].any()] == strides
+    assert (targets[targets[:, BOX_LOSS_WEIGHT] > 0, SCORE] == np.float32(0.9)).all()
 
 
 def test_what_cells_learn_is_what_detectors_decode() -> None:
     known = faces((40, 50, 60, 74), (100, 30, 190, 140))
-    targets = targets_of(known, 256)
+    targets = cell_targets(known, 256)
     cells = np.hstack([targets[:, [SCORE]], targets[:, BOX], targets[:, POINTS]])
     found = decode(cells.astype(np.float32), 256, 256, 0.5)
     assert len(found.scores) >= 2
@@ -88,10 +96,10 @@ def test_what_cells_learn_is_what_detectors_decode() -> None:
 
 @pytest.mark.parametrize("known", [faces((50, 50, 54, 54)), faces((50, 50, 90, 90), score=0.0)], ids=["tiny", "doubt"])
 def test_nobody_learns_from_what_may_be_a_face(known: BoxedFaces) -> None:
-    targets = targets_of(known, 256)
-    assert not targets[:, LEARNT].any()
-    assert (targets[:, COUNTED] == 0).any()
-    assert targets_of(faces(), 256)[:, COUNTED].all()
+    targets = cell_targets(known, 256)
+    assert not targets[:, BOX_LOSS_WEIGHT].any()
+    assert (targets[:, SCORE_LOSS_WEIGHT] == 0).any()
+    assert cell_targets(faces(), 256)[:, SCORE_LOSS_WEIGHT].all()
 
 
 def said_by_a_teacher(*seen: tuple[int, float, BoxedFaces]) -> np.ndarray:
@@ -127,17 +135,17 @@ NUDGED = faces((114, 112, 146, 144))
 def test_cells_learn_what_the_teacher_says_but_where_more_is_known(
     trained: list[tuple[int, float, BoxedFaces]], known: BoxedFaces, scores: dict[int, float]
 ) -> None:
-    targets = targets_of(known, 256, said_by_a_teacher(*trained))
+    targets = cell_targets(known, 256, said_by_a_teacher(*trained))
     wanted = np.zeros(CELLS_OF_256)
     for row, score in scores.items():
         wanted[row] = score
     np.testing.assert_allclose(targets[:, SCORE], wanted, atol=1e-6)
-    np.testing.assert_allclose(targets[:, LEARNT], np.where(wanted >= 0.3, wanted, 0), atol=1e-6)
-    assert targets[:, COUNTED].all()
+    np.testing.assert_allclose(targets[:, BOX_LOSS_WEIGHT], np.where(wanted >= 0.3, wanted, 0), atol=1e-6)
+    assert targets[:, SCORE_LOSS_WEIGHT].all()
 
 
 def test_boxes_lie_between_the_label_and_the_teacher_and_landmarks_are_the_labels() -> None:
-    targets = targets_of(FACE, 256, said_by_a_teacher((MIDDLE, 0.8, NUDGED)))
+    targets = cell_targets(FACE, 256, said_by_a_teacher((MIDDLE, 0.8, NUDGED)))
     found = decode(np.hstack([targets[:, [SCORE]], targets[:, BOX], targets[:, POINTS]]), 256, 256, 0.5)
     np.testing.assert_allclose(found.boxes, [[113, 112, 145, 144]], atol=1e-4)
     np.testing.assert_allclose(found.points[0], FACE.points[0], atol=1e-4)
@@ -145,12 +153,12 @@ def test_boxes_lie_between_the_label_and_the_teacher_and_landmarks_are_the_label
 
 def test_a_face_that_the_teacher_does_not_see_is_learnt_as_without_one() -> None:
     blind = said_by_a_teacher()
-    np.testing.assert_array_equal(targets_of(FACE, 256, blind), targets_of(FACE, 256))
+    np.testing.assert_array_equal(cell_targets(FACE, 256, blind), cell_targets(FACE, 256))
     half = said_by_a_teacher((MIDDLE, 0.45, NUDGED))
-    np.testing.assert_array_equal(targets_of(FACE, 256, half), targets_of(FACE, 256))
-    tiny = targets_of(faces((112, 112, 122, 122)), 256, blind)
-    assert not tiny[:, LEARNT].any()
-    assert (tiny[:, COUNTED] == 0).any()
+    np.testing.assert_array_equal(cell_targets(FACE, 256, half), cell_targets(FACE, 256))
+    tiny = cell_targets(faces((112, 112, 122, 122)), 256, blind)
+    assert not tiny[:, BOX_LOSS_WEIGHT].any()
+    assert (tiny[:, SCORE_LOSS_WEIGHT] == 0).any()
 
 
 def test_the_teacher_sees_the_image_before_it_is_spoilt(drawn: scenes.Scenes) -> None:
@@ -162,15 +170,15 @@ def test_the_teacher_sees_the_image_before_it_is_spoilt(drawn: scenes.Scenes) ->
             return np.stack([said_by_a_teacher((MIDDLE, 0.15, FACE))] * len(images))
 
     config = replace(config_for("face-detector"), batch=8)
-    task = Faces(*drawn.halves(), config, Teacher())  # type: ignore[arg-type]  # as much of one as is asked
-    batch = next(iter(task.epoch(0, 0)))
+    task = DetectionTask(*drawn.halves(), config, Teacher())  # type: ignore[arg-type]  # as much of one as is asked
+    batch = next(iter(task.batches(0, 0)))
     assert (Teacher.seen[0] != batch.crops).any()
     assert (batch.targets[CELLS][:, MIDDLE, SCORE] > 0.1).all()
 
 
 def test_the_loss_is_none_where_all_is_right_and_grows_with_each_error() -> None:
-    targets = targets_of(faces((100, 100, 150, 150)), 256)[None]
-    learnt = targets[0, :, LEARNT] > 0
+    targets = cell_targets(faces((100, 100, 150, 150)), 256)[None]
+    learnt = targets[0, :, BOX_LOSS_WEIGHT] > 0
     right = np.zeros((1, CELLS_OF_256, CELL), np.float32)
     right[..., 0] = np.where(learnt, np.log(0.9 / 0.1), -20)
     right[..., 1:] = targets[..., 3:]
@@ -255,7 +263,7 @@ def test_crops_are_kept_that_the_teacher_is_sure_of_with_the_face_that_it_sees()
 def test_a_run_ends_in_a_detector_that_can_be_used(drawn: scenes.Scenes, tmp_path: Path) -> None:
     config = replace(config_for("face-detector"), epochs=1, warmup_epochs=0.0, batch=8, precision="float32")
     halves = drawn.halves()
-    task = Faces(*halves, config)
+    task = DetectionTask(*halves, config)
     done = train(task, tmp_path / "run", lambda _: None)
     record = read_run(tmp_path / "run")
     assert record.finished

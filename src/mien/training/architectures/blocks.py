@@ -1,4 +1,4 @@
-"""What every network of the architectures begins and ends with: a uint8 face crop in, one row of logits a head out."""
+"""Building blocks of the architectures: standardised uint8 input, fused batch normalisation, one output per head."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from keras import layers, ops
 
 @dataclass(frozen=True)
 class NetworkShape:
-    """What the data asks of a network.
+    """Input and output shape of a network, as the data requires them.
 
     Attributes:
         size: side of the square face crop in pixels.
         channels: 1 (grey) or 3 (RGB).
         heads: name and number of labels of each head, in output order.
-        dropout: share of the last features dropped while training.
+        dropout: dropout rate of the last features.
     """
 
     size: int
@@ -27,17 +27,17 @@ class NetworkShape:
 
 @keras.saving.register_keras_serializable("mien")
 class Standardize(layers.Layer):  # type: ignore[misc]  # keras ships no types
-    """(x - mean) / (deviation + 8) of each face crop, in float32.
+    """Standardises each face crop: (x - mean) / (deviation + 8), in float32.
 
-    The 8 (of 255 grey levels) keeps the noise of a flat face crop from being blown up to full contrast.
-    It is a layer so that face crops stay uint8 at every border and are scaled exactly once.
+    The 8 (of 255 grey levels) keeps the noise of a uniform face crop from being amplified to full contrast.
+    Standardisation is a layer so that face crops stay uint8 at every interface and are scaled exactly once.
     """
 
     def __init__(self, **options: object) -> None:
         super().__init__(**{"dtype": "float32", **options})
 
     def call(self, crops: keras.KerasTensor) -> keras.KerasTensor:
-        """Face crops (count, size, size, channels) to the same shape in float32."""
+        """Maps face crops (count, size, size, channels) to float32 of the same shape."""
         x = ops.cast(crops, "float32")
         mean = ops.mean(x, axis=(1, 2, 3), keepdims=True)
         centred = x - mean
@@ -47,28 +47,28 @@ class Standardize(layers.Layer):  # type: ignore[misc]  # keras ships no types
 
 @keras.saving.register_keras_serializable("mien")
 class BatchNormalization(layers.BatchNormalization):  # type: ignore[misc]  # keras ships no types
-    """Keras' own layer, with the fused kernel of torch or TensorFlow.
+    """Keras' batch normalisation on the fused kernel of torch or TensorFlow.
 
-    Keras composes the normalisation from elementwise steps, which on a CPU take much of the training
-    time of a small network (and on torch stay composed in an exported graph). Weights and results are those of
+    Keras composes the normalisation from element-wise operations, which on a CPU take much of the training
+    time of a small network (and on torch remain separate in an exported graph). Weights and results are those of
     ``keras.layers.BatchNormalization``; a bfloat16 input is normalised in float32 inside the kernel. The
-    moving variance learns the unbiased variance of each batch, n/(n-1) times the one that Keras takes.
+    moving variance tracks the unbiased variance of each batch, n/(n-1) times the one that Keras uses.
     """
 
-    def call(  # the signature is Keras'
+    def call(  # Keras' signature
         self,
         inputs: keras.KerasTensor,
         training: bool | None = None,  # noqa: FBT001  as in Keras
         mask: None = None,
     ) -> keras.KerasTensor:
-        """Any shape; the same shape and type come back."""
+        """Any shape; returns the same shape and dtype."""
         backend, learning = keras.backend.backend(), bool(training) and self.trainable
         if backend == "torch":
             import torch
 
             if torch.is_tensor(inputs) and inputs.device.type != "meta":
                 return self._by_torch(inputs, learning=learning)
-        # while nothing is learnt TensorFlow folds the steps by itself
+        # in inference TensorFlow fuses the operations itself
         elif backend == "tensorflow" and learning and len(inputs.shape) == 4 and self.axis in (-1, 3):
             return self._by_tensorflow(inputs)
         return super().call(inputs, training=training, mask=mask)
@@ -107,13 +107,13 @@ class BatchNormalization(layers.BatchNormalization):  # type: ignore[misc]  # ke
         return x
 
 
-def spatial_axis() -> int:
-    """The axis of channels: 1 where Keras is set to channels_first, else -1."""
+def channel_axis() -> int:
+    """The channel axis: 1 for channels_first, else -1."""
     return 1 if keras.config.image_data_format() == "channels_first" else -1
 
 
 def crop_input(shape: NetworkShape) -> tuple[keras.KerasTensor, keras.KerasTensor]:
-    """The uint8 input (count, size, size, channels) and its standardised form in Keras' own data format."""
+    """The uint8 input (count, size, size, channels), and its standardised form in Keras' data format."""
     crops = keras.Input((shape.size, shape.size, shape.channels), dtype="uint8", name="crops")
     x = Standardize(name="standardize")(crops)
     if keras.config.image_data_format() == "channels_first":
@@ -124,10 +124,10 @@ def crop_input(shape: NetworkShape) -> tuple[keras.KerasTensor, keras.KerasTenso
 def convolution(
     x: keras.KerasTensor, width: int, kernel: int, stride: int = 1, *, use_bias: bool = False
 ) -> keras.KerasTensor:
-    """A 'same' convolution, He-initialised, without bias unless no normalisation follows."""
+    """A 'same' convolution with He initialisation; no bias, since batch normalisation usually follows."""
     return layers.Conv2D(width, kernel, stride, padding="same", use_bias=use_bias, kernel_initializer="he_normal")(x)
 
 
 def heads(features: keras.KerasTensor, shape: NetworkShape) -> dict[str, keras.KerasTensor]:
-    """One float32 row of logits a head: probabilities are made by the reader, with the card's temperature."""
+    """One float32 row of logits per head; probabilities come from the model card's temperature at inference."""
     return {name: layers.Dense(count, dtype="float32", name=name)(features) for name, count in shape.heads}

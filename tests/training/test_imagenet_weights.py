@@ -18,8 +18,9 @@ from pretrained import SMALL, base_weights, with_top, write_weights
 
 from mien.errors import FetchError, TrainingError
 from mien.training.architectures import NetworkShape, build
-from mien.training.architectures.pretrained import FAMILIES, base_of
-from mien.training.transfer.starting_weights import load_base, weights_file
+from mien.training.architectures.pretrained import backbone_of
+from mien.training.transfer.backbones import BACKBONES
+from mien.training.transfer.imagenet_weights import load_backbone, weights_file
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -29,7 +30,7 @@ pytestmark = pytest.mark.train
 
 CONTENT = b"weights"
 NOWHERE = "http://127.0.0.1:9/"
-FAMILY = replace(FAMILIES[SMALL], url="net/notop.h5", md5=hashlib.md5(CONTENT).hexdigest())
+FAMILY = replace(BACKBONES[SMALL], url="net/notop.h5", md5=hashlib.md5(CONTENT).hexdigest())
 
 
 class Quiet(http.server.SimpleHTTPRequestHandler):
@@ -107,7 +108,7 @@ def test_a_path_that_is_no_h5_file_is_refused(name: str, tmp_path: Path) -> None
 def test_a_file_in_the_published_form_gives_each_layer_its_weights(written: Path) -> None:
     """The statistics of batch normalisation differ in every layer, so a mix-up would show."""
     model = build(SMALL, NetworkShape(24, 3, (("own", 7),)))
-    load_base(base_of(model), written, FAMILIES[SMALL])
+    load_backbone(backbone_of(model), written, BACKBONES[SMALL])
     import h5py
 
     with h5py.File(written) as file:
@@ -121,9 +122,11 @@ def test_a_file_in_the_published_form_gives_each_layer_its_weights(written: Path
 def test_other_weights_are_refused(written: Path, tmp_path: Path) -> None:
     (tmp_path / "cut.h5").write_bytes(written.read_bytes()[:-100_000])
     (tmp_path / "text.h5").write_text("no weights")
-    base = base_of(build(SMALL, NetworkShape(24, 1, (("own", 7),))))
+    base = backbone_of(build(SMALL, NetworkShape(24, 1, (("own", 7),))))
     for path in (with_top(tmp_path / "top.h5"), tmp_path / "cut.h5", tmp_path / "text.h5"):
         with pytest.raises(TrainingError, match=r"without its top; .*weights_mobilenet_v3_small_224_1.0_float_no_top"):
-            load_base(base, path, FAMILIES[SMALL])
+            load_backbone(base, path, BACKBONES[SMALL])
     with pytest.raises(TrainingError, match="MobileNet "):
-        load_base(base_of(build("mobilenet", NetworkShape(24, 1, (("own", 7),)))), written, FAMILIES["mobilenet"])
+        load_backbone(
+            backbone_of(build("mobilenet", NetworkShape(24, 1, (("own", 7),)))), written, BACKBONES["mobilenet"]
+        )

@@ -14,7 +14,7 @@ from mien.errors import ModelError, TrainingError
 from mien.models.store import ModelStore
 from mien.training.config import PLAIN, Augmentation, TrainingConfig
 from mien.training.distillation.online import Teachers, teachers_for
-from mien.training.distillation.soft_labels import collected, softened
+from mien.training.distillation.soft_labels import blend_soft_labels, soft_labels_from
 from mien.training.engine.batches import Batches
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ class Told:
     seen: list[Crops]
     share: float = 0.5
 
-    def told(self, crops: Crops) -> dict[str, Probabilities]:
+    def predict(self, crops: Crops) -> dict[str, Probabilities]:
         self.seen.append(crops)
         return {"classes": np.tile(np.float32([0.3, 0.7, 0, 0, 0, 0, 0, 0]), (len(crops), 1))}
 
@@ -41,12 +41,12 @@ def faces(each: int = 4) -> Dataset:
 
 def test_teachers_say_the_mean_of_what_each_says_as_its_card_has_it() -> None:
     crops, models = faces().crops, [Classifier(ModelStore().load(name)) for name in ("nano", "compact-int8")]
-    told = Teachers(models, 0.5).told(crops)
+    probabilities = Teachers(models, 0.5).predict(crops)
     for head in ("fer2013", "ferplus"):
         each = [replace_mirrored(model).predict(crops, head) for model in models]
-        np.testing.assert_allclose(told[head], (each[0] + each[1]) / 2, atol=1e-6)
+        np.testing.assert_allclose(probabilities[head], (each[0] + each[1]) / 2, atol=1e-6)
         assert np.abs(each[0] - each[1]).max() > 0.05
-        assert told[head].dtype == np.float32
+        assert probabilities[head].dtype == np.float32
 
 
 def replace_mirrored(model: Classifier) -> Classifier:
@@ -71,12 +71,12 @@ def test_a_teacher_is_asked_of_the_changed_and_mixed_images_of_each_batch() -> N
 def test_of_plain_images_teachers_and_their_soft_labels_teach_the_same() -> None:
     data, config = faces(), TrainingConfig(batch=32, augmentation=PLAIN)
     teachers = Teachers([Classifier(ModelStore().load("nano"))], 0.7)
-    told = teachers.told(data.crops)
-    by_head = {truth.head: (tuple(map(str, truth.labels)), told[truth.head]) for truth in data.truths}
-    soft = collected(data.crops, by_head, made="")
+    probabilities = teachers.predict(data.crops)
+    by_head = {truth.head: (tuple(map(str, truth.labels)), probabilities[truth.head]) for truth in data.truths}
+    soft = soft_labels_from(data.crops, by_head, provenance="")
     asked = next(Batches(data, config, teachers).epoch(0))
-    kept = next(Batches(softened(data, soft, 0.7), config).epoch(0))
-    for head in told:
+    kept = next(Batches(blend_soft_labels(data, soft, 0.7), config).epoch(0))
+    for head in probabilities:
         np.testing.assert_allclose(asked.targets[head], kept.targets[head], atol=1e-3)  # the file keeps float16
         np.testing.assert_allclose(asked.weights[head], kept.weights[head], atol=1e-6)
 

@@ -1,7 +1,7 @@
-"""A network of the architectures begun with the weights of one that was taught: those of a run, or of a model file.
+"""Warm start: a network initialised with the weights of a run, or of a mien model file.
 
-In a model file each batch normalisation is folded into the convolution before it. It is taken out again by what the
-convolution gives for given images, so that the network says the same and can learn on.
+In a model file each batch normalisation is folded into the convolution before it. It is unfolded again with statistics
+of the convolution's output on given images, so that the network gives the same predictions and can be trained further.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from mien.errors import TrainingError
 from mien.media.files import sha256_of
 from mien.models.onnx_file import card_of
 from mien.models.store import ModelStore
-from mien.training.architectures.parts import NetworkShape
+from mien.training.architectures.blocks import NetworkShape
 from mien.training.engine.best import best_network
 from mien.training.engine.compilation import plain
 from mien.training.engine.fit import BEST
@@ -37,41 +37,41 @@ if TYPE_CHECKING:
     Kernels = list[tuple[Array, Array]]
     Labels = dict[str, tuple[str, ...]]
 
-LOOKED_AT = 2048
-"""Face crops from which statistics are taken."""
+STATISTICS_CROPS = 2048
+"""Face crops from which the statistics of batch normalisation are estimated."""
 
-TOGETHER = 256
+BATCH_SIZE = 256
 
-KINDS = "convolutions, dense layers and batch normalisation alone"
-RUN = "begin with the directory of its run"
+SUPPORTED_LAYERS = "only convolutions, dense layers and batch normalisation"
+REMEDY = "start from its run directory"
 
 
 @dataclass(frozen=True)
-class TrainedRun:
-    """A network that was taught.
+class SourceNetwork:
+    """A trained network that another one starts from.
 
     Attributes:
         model: in float32.
-        labels: of each of its heads.
-        told: where it came from, for the card of what begins with it.
+        labels: of each head.
+        origin: name and SHA-256 of the weights, for the model card.
     """
 
     model: keras.Model
     labels: Labels
-    told: str
+    origin: str
 
 
-def trained_network(weights: str, training: Dataset, config: TrainingConfig) -> TrainedRun:
-    """The network that a config begins with.
+def load_source(weights: str, training: Dataset, config: TrainingConfig) -> SourceNetwork:
+    """Loads the network that a config warm-starts from.
 
     Args:
-        weights: a run's directory, a model's name, or an .onnx file that mien wrote in float32.
-        training: images as in use, and the size and channels that the network is to have.
-        config: names the network.
+        weights: a run directory, the name of a model, or a float32 .onnx file written by mien.
+        training: typical images, of the size and channels of the new network.
+        config: names the architecture.
 
     Raises:
         ModelError: there is no such model.
-        TrainingError: it is of another network, or of one whose weights can't be had from a model file.
+        TrainingError: it has another architecture, or one whose weights can't be read from a model file.
     """
     path = Path(weights)
     if is_run(path):
@@ -79,78 +79,82 @@ def trained_network(weights: str, training: Dataset, config: TrainingConfig) -> 
         _check_network(run_info.network, config, weights)
         shape = _shape(training, dict(run_info.heads))
         model = best_network(path, shape, config.network)
-        return TrainedRun(model, dict(run_info.heads), f"{path.name}, a run, sha256:{sha256_of(path / BEST)}")
+        return SourceNetwork(model, dict(run_info.heads), f"{path.name}, a run, sha256:{sha256_of(path / BEST)}")
     content = ModelStore().load(weights)
     _check_network(card_of(content).origin.network, config, weights)
-    model, card = network_in(content, training)
+    model, card = network_from_onnx(content, training)
     labels = {head.name: head.labels for head in card.heads}
-    return TrainedRun(model, labels, f"{path.name} sha256:{hashlib.sha256(content).hexdigest()}")
+    return SourceNetwork(model, labels, f"{path.name} sha256:{hashlib.sha256(content).hexdigest()}")
 
 
-def network_in(content: bytes, training: Dataset) -> tuple[keras.Model, ModelCard]:
-    """The network in a model file, in float32, and the file's card.
+def network_from_onnx(content: bytes, training: Dataset) -> tuple[keras.Model, ModelCard]:
+    """Rebuilds the network of a model file in Keras, in float32.
 
     Args:
         content: of the .onnx file.
-        training: images as in use, of the size and channels that the network reads.
+        training: typical images, of the network's size and channels.
+
+    Returns:
+        The network, and the model card of the file.
 
     Raises:
         ModelError: it is no model file.
-        TrainingError: it is of a network whose weights can't be had from a model file.
+        TrainingError: its architecture's weights can't be read from a model file.
     """
     card = Classifier(content).card
     model = plain(_shape(training, {head.name: head.labels for head in card.heads}), card.origin.network)
-    load_graph(model, content, card, training.crops[:: max(1, len(training) // LOOKED_AT)])
+    load_onnx_weights(model, content, card, training.crops[:: max(1, len(training) // STATISTICS_CROPS)])
     return model, card
 
 
-def begin_with(model: keras.Model, trained: TrainedRun, labels: Labels) -> None:
-    """Gives a fresh network the weights of a taught one; heads of other labels stay fresh.
+def warm_start(model: keras.Model, source: SourceNetwork, labels: Labels) -> None:
+    """Copies the weights of a trained network into a new one; heads with other labels keep their random weights.
 
     Args:
-        model: of the same kind.
-        trained: what it begins with.
+        model: the new network, of the same architecture.
+        source: the trained network.
         labels: of each head of ``model``.
     """
-    for layer, source in zip(_body(model, labels), _body(trained.model, trained.labels), strict=True):
-        layer.set_weights(source.get_weights())
+    for layer, trained in zip(_trunk(model, labels), _trunk(source.model, source.labels), strict=True):
+        layer.set_weights(trained.get_weights())
     for head in labels:
-        if labels[head] == trained.labels.get(head):
-            model.get_layer(head).set_weights(trained.model.get_layer(head).get_weights())
+        if labels[head] == source.labels.get(head):
+            model.get_layer(head).set_weights(source.model.get_layer(head).get_weights())
 
 
-def _body(model: keras.Model, labels: Labels) -> list[keras.layers.Layer]:
+def _trunk(model: keras.Model, labels: Labels) -> list[keras.layers.Layer]:
     return [layer for layer in model.layers if layer.name not in labels]
 
 
-def load_graph(model: keras.Model, content: bytes, card: ModelCard, crops: Crops) -> None:
-    """Gives a network the weights in a model file of the same network.
+def load_onnx_weights(model: keras.Model, content: bytes, card: ModelCard, crops: Crops) -> None:
+    """Loads the weights of a model file into a network of the same architecture.
 
     Args:
-        model: of the architectures, made of convolutions and dense layers with batch normalisation right behind them,
-            in float32.
+        model: in float32, of convolutions and dense layers, each followed by at most one batch normalisation.
         content: of the .onnx file.
-        card: the file's.
-        crops: uint8 (count, size, size, channels), images as in use, in any order.
+        card: of the file.
+        crops: uint8 (count, size, size, channels), typical images in any order.
 
     Raises:
-        TrainingError: the file holds another network, or one made of other layers.
+        TrainingError: the file holds another network, or one with unsupported layers.
     """
     kernels, heads = _kernels(content, card)
     norms = _norms(model)
     for layer in model.layers:
         if isinstance(layer, keras.layers.Conv2D | keras.layers.Dense):
-            kernel, bias = heads[layer.name] if layer.name in heads else _taken(kernels, layer)
+            kernel, bias = heads[layer.name] if layer.name in heads else _next_kernel(kernels, layer)
             layer.kernel.assign(kernel)
             if layer.use_bias:
                 layer.bias.assign(bias)
             else:
-                _pass(norms.pop(layer.name), bias)
+                _set_identity(norms.pop(layer.name), bias)
         elif layer.weights and not isinstance(layer, keras.layers.BatchNormalization | keras.layers.Dropout):
-            raise TrainingError(f"expected {KINDS} in a network begun by a model file; received {layer.name!r}: {RUN}")
+            raise TrainingError(
+                f"expected {SUPPORTED_LAYERS} to load weights from a model file; received {layer.name!r}: {REMEDY}"
+            )
     if norms or kernels:
         raise TrainingError(
-            f"expected a model file whose normalisation is part of its convolutions; this is not: {RUN}"
+            f"expected a model file with batch normalisation folded into its convolutions; received another: {REMEDY}"
         )
     _unfold(model, list(_norms(model).values()), crops)
 
@@ -164,12 +168,12 @@ def _check_network(network: str, config: TrainingConfig, weights: str) -> None:
     if network != config.network:
         raise TrainingError(
             f"expected weights of the network {config.network!r}; received {weights}, which is of {network!r}. "
-            f"Say --model {network}, or begin with other weights"
+            f"Use --arch {network}, or start from other weights"
         )
 
 
 def _kernels(content: bytes, card: ModelCard) -> tuple[Kernels, dict[str, tuple[Array, Array]]]:
-    """Kernel, as Keras has it, and bias of each convolution and dense layer of a graph, in order; the heads' apart."""
+    """Kernel (in Keras' layout) and bias of each convolution and dense layer in order; heads separately."""
     import onnx
     from onnx import numpy_helper
 
@@ -194,27 +198,27 @@ def _kernels(content: bytes, card: ModelCard) -> tuple[Kernels, dict[str, tuple[
 
 
 def _norms(model: keras.Model) -> dict[str, keras.layers.BatchNormalization]:
-    """The batch normalisation that follows each layer, by the layer's name."""
+    """The batch normalisation after each layer, by the layer's name."""
     return {
-        layer.input._keras_history.operation.name: layer  # noqa: SLF001  Keras has no other way back
+        layer.input._keras_history.operation.name: layer  # noqa: SLF001  Keras has no public way to the producer
         for layer in model.layers
         if isinstance(layer, keras.layers.BatchNormalization)
     }
 
 
-def _taken(kernels: Kernels, layer: Any) -> tuple[Array, Array]:
-    """The first of the kernels that fits a layer, taken out of the list: both are in the order of the graph."""
+def _next_kernel(kernels: Kernels, layer: Any) -> tuple[Array, Array]:
+    """Removes and returns the first kernel of the layer's shape; kernels and layers are in the same order."""
     for at, (kernel, _) in enumerate(kernels):
         if kernel.shape == tuple(layer.kernel.shape):
             return kernels.pop(at)
     raise TrainingError(
-        f"expected a model file with a kernel of {tuple(layer.kernel.shape)} for {layer.name!r} in float32; there is "
-        f"none: {RUN}"
+        f"expected a model file with a kernel of {tuple(layer.kernel.shape)} for {layer.name!r} in float32; received "
+        f"none: {REMEDY}"
     )
 
 
-def _pass(norm: keras.layers.BatchNormalization, bias: Array) -> None:
-    """Makes a normalisation add a bias and do nothing else."""
+def _set_identity(norm: keras.layers.BatchNormalization, bias: Array) -> None:
+    """Makes a batch normalisation add a bias and change nothing else."""
     norm.gamma.assign(np.ones_like(bias))
     norm.beta.assign(bias)
     norm.moving_mean.assign(np.zeros_like(bias))
@@ -222,14 +226,14 @@ def _pass(norm: keras.layers.BatchNormalization, bias: Array) -> None:
 
 
 def _unfold(model: keras.Model, norms: list[keras.layers.BatchNormalization], crops: Crops) -> None:
-    """Gives each normalisation the statistics of what it sees, and the scale and offset that undo them."""
-    seen = keras.Model(model.input, [norm.input for norm in norms])
-    parts = np.array_split(crops, max(1, len(crops) // TOGETHER))
+    """Estimates the statistics of each batch normalisation, and sets the scale and offset that cancel them."""
+    inputs = keras.Model(model.input, [norm.input for norm in norms])
+    parts = np.array_split(crops, max(1, len(crops) // BATCH_SIZE))
     moments = [np.zeros((2, norm.gamma.shape[0])) for norm in norms]
     for part in parts:
         moments = [
             total + _moments(np.asarray(values, np.float64), norm.axis) / len(parts)
-            for total, values, norm in zip(moments, seen.predict_on_batch(part), norms, strict=True)
+            for total, values, norm in zip(moments, inputs.predict_on_batch(part), norms, strict=True)
         ]
     for norm, (mean, square) in zip(norms, moments, strict=True):
         variance = np.maximum(square - mean**2, 0.0)

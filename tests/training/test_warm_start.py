@@ -18,11 +18,11 @@ from mien.training.architectures import NetworkShape
 from mien.training.engine.compilation import plain
 from mien.training.engine.fit import Options, predict_logits
 from mien.training.engine.validation import estimate_batch_norm
-from mien.training.export.export import export
+from mien.training.export.classifier import export_classifier
 from mien.training.run.beginning import heads_of
 from mien.training.run.directory import BEST, CHECKPOINTS
-from mien.training.transfer.train import train
-from mien.training.transfer.trained_weights import begin_with, load_graph, trained_network
+from mien.training.transfer.fine_tuning import train
+from mien.training.transfer.warm_start import load_onnx_weights, load_source, warm_start
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -37,7 +37,7 @@ pytestmark = pytest.mark.train
 def file(double: TrainedRun, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The model file of the run."""
     path = tmp_path_factory.mktemp("file") / "nano.onnx"
-    export(double.run.model, double.training, double.validation, double.config, path)
+    export_classifier(double.run.model, double.training, double.validation, double.config, path)
     return path
 
 
@@ -47,7 +47,7 @@ def weights(request: pytest.FixtureRequest, double: TrainedRun, file: Path) -> s
 
 
 def test_a_network_says_what_the_taught_one_did(weights: str, double: TrainedRun) -> None:
-    begun = trained_network(weights, double.training, double.config)
+    begun = load_source(weights, double.training, double.config)
     expected = predict_logits(double.run.model, double.validation.crops)
     received = predict_logits(begun.model, double.validation.crops)
     for head, values in expected.items():
@@ -56,7 +56,7 @@ def test_a_network_says_what_the_taught_one_did(weights: str, double: TrainedRun
 
 def test_normalisation_that_was_folded_sees_its_own_statistics(file: Path, double: TrainedRun) -> None:
     """Estimated anew, as after each epoch, they are nearly those that it was given."""
-    begun = trained_network(str(file), double.training, double.config).model
+    begun = load_source(str(file), double.training, double.config).model
     before = predict_logits(begun, double.validation.crops)
     estimate_batch_norm(begun, double.training.crops)
     after = predict_logits(begun, double.validation.crops)
@@ -100,15 +100,15 @@ def test_a_run_without_weights_is_told(double: TrainedRun, tmp_path: Path) -> No
     shutil.copytree(double.folder, base)
     (base / BEST).unlink()
     with pytest.raises(TrainingError, match="expected weights of 'nano'"):
-        trained_network(str(base), double.training, double.config)
+        load_source(str(base), double.training, double.config)
 
 
 def test_heads_of_other_labels_stay_fresh(weights: str, double: TrainedRun) -> None:
     data = drawn(each=8)
-    begun = trained_network(weights, data, double.config)
+    begun = load_source(weights, data, double.config)
     model = plain(NetworkShape(data.size, 1, (("classes", 8),)), "nano")
     fresh = model.get_layer("classes").get_weights()
-    begin_with(model, begun, dict(heads_of(data)))
+    warm_start(model, begun, dict(heads_of(data)))
     np.testing.assert_array_equal(model.get_layer("classes").get_weights()[0], fresh[0])
     convolutions = [layer for layer in model.layers if layer.name.startswith("conv")]
     sources = [layer for layer in begun.model.layers if layer.name.startswith("conv")]
@@ -125,7 +125,7 @@ def test_weights_of_another_network_are_refused(weights: str, double: TrainedRun
 
 def test_a_model_that_there_is_not_is_told(double: TrainedRun) -> None:
     with pytest.raises(ModelError, match="received 'nobody'"):
-        trained_network("nobody", double.training, double.config)
+        load_source("nobody", double.training, double.config)
 
 
 @pytest.mark.parametrize("network", ["mini-xception", "deep-conv"])
@@ -133,7 +133,7 @@ def test_what_can_t_be_had_from_a_model_file_says_to_take_the_run(network: str, 
     model = plain(NetworkShape(48, 1, (("fer2013", 7), ("ferplus", 8))), network)
     content = file.read_bytes()
     with pytest.raises(TrainingError, match="begin with the directory of its run"):
-        load_graph(model, content, Classifier(content).card, drawn_with_votes(each=2).crops)
+        load_onnx_weights(model, content, Classifier(content).card, drawn_with_votes(each=2).crops)
 
 
 def further(config: TrainingConfig, before: TrainedRun, run: Path) -> Run:

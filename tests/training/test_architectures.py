@@ -14,12 +14,12 @@ from lessons import one_hot, stripes
 from mien.errors import UsageError
 from mien.training import prepare_backend
 from mien.training.architectures import ARCHITECTURES, NetworkShape, build
+from mien.training.architectures.blocks import BatchNormalization, Standardize
 from mien.training.architectures.complexity import multiply_adds
-from mien.training.architectures.parts import BatchNormalization, Standardize
-from mien.training.architectures.pretrained import FAMILIES
-from mien.training.architectures.xception import padded
+from mien.training.architectures.small import padded
 from mien.training.engine.fit import predict_logits
-from mien.training.export.export import AGREEMENT, to_onnx
+from mien.training.export.classifier import TOLERANCE, to_onnx
+from mien.training.transfer.backbones import BACKBONES
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -59,7 +59,7 @@ def data_format(request: pytest.FixtureRequest) -> str:
 
 @pytest.mark.parametrize(
     ("name", "shape"),
-    [(name, shape) for name in ARCHITECTURES for shape in (SHAPES[:1] if name in FAMILIES else SHAPES)],
+    [(name, shape) for name in ARCHITECTURES for shape in (SHAPES[:1] if name in BACKBONES else SHAPES)],
     ids=lambda part: part if isinstance(part, str) else f"{part.size}x{part.channels}",
 )
 def test_a_network_takes_uint8_crops_and_gives_float32_logits_by_head(name: str, shape: NetworkShape) -> None:
@@ -83,7 +83,7 @@ def test_a_network_costs_what_its_docstring_says(name: str, parameters: int, wor
 
 
 def test_every_network_has_its_cost_checked_above() -> None:
-    assert set(ARCHITECTURES) == {*COSTS, *FAMILIES}
+    assert set(ARCHITECTURES) == {*COSTS, *BACKBONES}
 
 
 @pytest.mark.parametrize(
@@ -104,7 +104,7 @@ def test_multiply_adds_of_a_layer(layer: keras.layers.Layer, shape: tuple[int, .
 def large() -> list[Any]:
     """The transfer networks; TensorFlow takes more than a minute each to trace and export the deepest."""
     deepest = {"resnet50", "inceptionv3", "efficientnetv2"} if keras.backend.backend() == "tensorflow" else set()
-    return [pytest.param(name, marks=pytest.mark.long if name in deepest else ()) for name in FAMILIES]
+    return [pytest.param(name, marks=pytest.mark.long if name in deepest else ()) for name in BACKBONES]
 
 
 @pytest.mark.parametrize("name", large())
@@ -136,7 +136,7 @@ def learns_and_agrees(name: str) -> None:
     session = onnxruntime.InferenceSession(to_onnx(model), providers=["CPUExecutionProvider"])
     for head, exported in zip(sorted(expected), session.run(None, {session.get_inputs()[0].name: crops}), strict=True):
         # fresh networks without normalisation give logits of any size
-        np.testing.assert_allclose(exported, expected[head], rtol=0, atol=AGREEMENT * max(1, np.abs(exported).max()))
+        np.testing.assert_allclose(exported, expected[head], rtol=0, atol=TOLERANCE * max(1, np.abs(exported).max()))
 
 
 @pytest.mark.parametrize("name", [*COSTS, "mobilenetv3", "vgg16"])

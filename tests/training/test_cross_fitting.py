@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 pytest.importorskip("keras")
 
-from mien.training.distillation.cross_fitting import mean_logits, soft_labels_by
+from mien.training.distillation.cross_fitting import cross_fitted_soft_labels, mean_logits
 from mien.training.engine.fit import Options, fit, load, shape_of
 from mien.training.engine.validation import predict_logits
 
@@ -61,7 +61,7 @@ def test_each_row_is_told_by_the_runs_that_left_it_out(tmp_path: Path, monkeypat
         run_of(data, tmp_path / name, fold, seed)
         for seed, (name, fold) in enumerate((("a", "0/2"), ("b", "1/2"), ("c", "1/2")))
     )
-    soft, scores = soft_labels_by([second, first, again], data, 1, done.append)
+    soft, scores = cross_fitted_soft_labels([second, first, again], data, 1, done.append)
     training = splits_of(data, Source(), QUICK)[0]
     found = soft.heads[0].probabilities[soft.rows_of(training.crops)]
     place = dealt(training, 2)

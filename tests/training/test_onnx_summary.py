@@ -9,12 +9,12 @@ import pytest
 from mien.errors import MissingExtraError
 from mien.models.card import CARD_KEY
 from mien.models.seal import SEAL_KEY, UNSEALED, seal
-from mien.training.export.graph import graph_summary
+from mien.training.export.model_summary import onnx_summary
 
 
 def test_the_shipped_model_has_the_cost_that_its_page_tells(shipped_model):
     pytest.importorskip("onnx", reason="needs onnx: pip install 'mien[train]'")
-    told = graph_summary(shipped_model)
+    told = onnx_summary(shipped_model)
     assert told.name == "compact"
     assert told.multiply_adds == 59_628_256 + 256 * 8  # of one head, and the second one
     assert told.layers[0].output == (48, 48, 1)
@@ -66,7 +66,7 @@ def test_quantized_weights_belong_to_the_layer_that_uses_them(classifier):
             "dense": np.ones((4 * 4 * 2, 2), np.float32),
         },
     )
-    told = {layer.name: (layer.output, layer.parameters, layer.multiply_adds) for layer in graph_summary(model).layers}
+    told = {layer.name: (layer.output, layer.parameters, layer.multiply_adds) for layer in onnx_summary(model).layers}
     assert told == {
         "float": ((8, 8, 1), 0, 0),
         "scaled": ((8, 8, 1), 0, 0),
@@ -82,4 +82,4 @@ def test_quantized_weights_belong_to_the_layer_that_uses_them(classifier):
 def test_without_onnx_the_pip_line_is_named(shipped_model, monkeypatch):
     monkeypatch.setitem(sys.modules, "onnx", None)
     with pytest.raises(MissingExtraError, match=r"pip install 'mien\[train\]'"):
-        graph_summary(shipped_model)
+        onnx_summary(shipped_model)
