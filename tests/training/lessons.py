@@ -25,7 +25,7 @@ QUICK = TrainingConfig(
     fine_tune_epochs=0,
     warmup_epochs=0.5,
     batch=32,
-    rate=0.05,
+    learning_rate=0.05,
     ema_decay=0.8,
     augmentation=PLAIN,
 )

@@ -1,6 +1,6 @@
-"""What tests run in a process of its own, as a process has one backend and one number of devices.
+"""Jobs that tests run in a child process, since a process has one backend and one number of devices.
 
-python elsewhere.py TASK FOLDER ...
+python subprocesses.py JOB FOLDER ...
 """
 
 from __future__ import annotations
@@ -24,29 +24,33 @@ QUICK_NETWORKS = {
     "compact": (48, 1, (("fer2013", 7), ("ferplus", 8))),
     "digits-conv": (28, 1, (("classes", 10),)),
 }
-"""Side, channels and heads of the networks whose weights go from one backend to another."""
-
+"""Side, channels and heads of the networks whose weights are exchanged between backends."""
 
 STEPPED = {
     "plain": replace(QUICK, network="nano", epochs=2, repeats=2, balance="logits"),
-    "changed": replace(
-        QUICK, network="nano", epochs=2, repeats=2, balance="logits", augmentation=Augmentation(mixup_share=0.5)
+    "augmented": replace(
+        QUICK,
+        network="nano",
+        epochs=2,
+        repeats=2,
+        balance="logits",
+        augmentation=Augmentation(jpeg=0.0, mixup_share=0.5),
     ),
-    "asked": replace(QUICK, epochs=2, teacher="nano", augmentation=replace(PLAIN, mixup=0.2, mixup_share=1.0)),
+    "distilled": replace(QUICK, epochs=2, teacher="nano", augmentation=replace(PLAIN, mixup=0.2, mixup_share=1.0)),
 }
-"""The configs of ``step``'s runs."""
+"""The configs of the runs of ``step``; JPEG compression is not available on the device."""
 
 START = "start.weights.h5"
 
 
-def run_elsewhere(*arguments: object, backend: str, devices: int = 1) -> str:
-    """What one of the tasks below prints on a backend, with so many devices."""
+def run_subprocess(*arguments: object, backend: str, devices: int = 1) -> str:
+    """Runs one of the jobs below on a backend with a number of devices; returns its stdout."""
     return finished(start(*arguments, backend=backend, devices=devices))
 
 
 def start(*arguments: object, backend: str, devices: int = 1, **variables: str) -> subprocess.Popen[str]:
-    """One of the tasks below, under way."""
-    # XLA's own optimisations take longer than what is run here
+    """Starts one of the jobs below."""
+    # XLA's optimisations take longer than these jobs
     flags = (
         f"--xla_force_host_platform_device_count={devices} "
         "--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true"
@@ -61,7 +65,7 @@ def start(*arguments: object, backend: str, devices: int = 1, **variables: str) 
 
 
 def finished(process: subprocess.Popen[str]) -> str:
-    """What a task printed; it must end well."""
+    """The stdout of a job, which must succeed."""
     try:
         out, err = process.communicate(timeout=600)
     finally:
@@ -71,7 +75,7 @@ def finished(process: subprocess.Popen[str]) -> str:
 
 
 def train(folder: Path, devices: int) -> None:
-    """A run over three steps of 32 an epoch, in FOLDER; the validation split has an odd number of face crops."""
+    """A run of three steps of 32 per epoch, in FOLDER; the validation split has an odd number of face crops."""
     from mien.training.engine.devices import own_directory
     from mien.training.engine.fit import Options, fit
 
@@ -84,16 +88,16 @@ def train(folder: Path, devices: int) -> None:
 
 
 def step(folder: Path, on_device: bool) -> None:
-    """Runs over three or six steps an epoch, in FOLDER/NAME each.
+    """Runs of three or six steps per epoch, in FOLDER/NAME each.
 
-    On the device four go together, so that an epoch of six takes two programs and the second is padded.
+    On the device a program has four steps, so that an epoch of six takes two programs and the second is padded.
     """
     from mien.training.engine.fit import Options, fit
 
     if on_device:
         from mien.training.jax import steps
 
-        steps.TOGETHER = 4
+        steps.MAX_STEPS = 4
     for name, config in STEPPED.items():
         data = drawn_with_votes(each=16, size=48 if config.teacher else 24)
         options = Options(on_device=on_device)
@@ -101,7 +105,7 @@ def step(folder: Path, on_device: bool) -> None:
 
 
 def refuse(_folder: Path) -> None:
-    """Prints what is said of devices that there are not, and of a batch that can't be shared."""
+    """Prints the errors for missing devices and for a batch that can't be split."""
     from mien.errors import UsageError
     from mien.training.engine.devices import spread
 
@@ -114,7 +118,7 @@ def refuse(_folder: Path) -> None:
 
 
 def save(folder: Path) -> None:
-    """Fresh weights of each network and their logits, and weights for ``learn`` to start from."""
+    """Saves random weights of each network with their logits, and initial weights for ``learn``."""
     import keras
 
     from mien.training.architectures import NetworkShape, build
@@ -130,7 +134,7 @@ def save(folder: Path) -> None:
 
 
 def load(others: Path) -> None:
-    """Prints, by backend and network, how far logits are from those of other backends with their weights."""
+    """Prints, by backend and network, the largest difference from the logits of that backend."""
     sys.stdout.write(json.dumps({folder.name: _differences(folder) for folder in others.iterdir()}))
 
 
@@ -149,7 +153,7 @@ def _differences(folder: Path) -> dict[str, float]:
 
 
 def learn(folder: Path, weights: Path) -> None:
-    """Prints the losses of a run that starts from given weights, without dropout."""
+    """Prints the losses of a run from given weights, without dropout."""
     from mien.training.engine.fit import Options, fit
 
     data = drawn(each=16)
@@ -164,13 +168,13 @@ def _crops(network: str) -> np.ndarray:
     return stripes(np.arange(6), size, channels, seed=1)
 
 
-def main(task: str, folder: str, *arguments: str) -> None:
+def main(job: str, folder: str, *arguments: str) -> None:
     from mien.training import prepare_backend
 
     prepare_backend()
     place = Path(folder)
-    match task:
-        case "teach":
+    match job:
+        case "train":
             train(place, int(arguments[0]))
         case "step":
             step(place, arguments[0] == "device")

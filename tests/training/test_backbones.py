@@ -10,12 +10,12 @@ from mien.training.transfer.backbones import BACKBONES, effective_config, fine_t
 
 
 @pytest.mark.parametrize("network", BACKBONES)
-def test_every_transfer_network_has_a_config_that_begins_with_imagenet(network: str) -> None:
+def test_every_transfer_network_has_a_config_with_imagenet_weights(network: str) -> None:
     config = config_for(network)
     assert (config.network, config.weights, config.fine_tune, config.optimizer) == (network, "imagenet", 0, "adamw")
 
 
-def test_new_layers_alone_learn_from_plain_and_mirrored_images() -> None:
+def test_head_training_uses_plain_and_mirrored_images() -> None:
     config = effective_config(config_for("vgg16"))
     assert config.augmentation == replace(PLAIN, flip=1.0)
     assert effective_config(config) == config
@@ -24,18 +24,18 @@ def test_new_layers_alone_learn_from_plain_and_mirrored_images() -> None:
 
 
 @pytest.mark.parametrize("choice", [{"weights": "none"}, {"fine_tune": 2}, {"network": "nano"}], ids=str)
-def test_what_learns_from_images_keeps_its_augmentation(choice: dict[str, object]) -> None:
+def test_training_on_images_keeps_the_augmentation(choice: dict[str, object]) -> None:
     config = replace(config_for("vgg16"), **choice)
     assert effective_config(config) == config
 
 
-def test_blocks_are_taught_on_at_a_tenth_of_the_rate() -> None:
+def test_fine_tuning_has_a_tenth_of_the_learning_rate() -> None:
     config = config_for("vgg16")
-    assert fine_tuning_config(config).rate == pytest.approx(config.learning_rate / 10)
+    assert fine_tuning_config(config).learning_rate == pytest.approx(config.learning_rate / 10)
 
 
 @pytest.mark.parametrize(
-    ("words", "chosen"),
+    ("value", "setting"),
     [
         ("imagenet", "imagenet"),
         ("none", "none"),
@@ -45,11 +45,11 @@ def test_blocks_are_taught_on_at_a_tenth_of_the_rate() -> None:
         ("~/w.h5", str(Path.home() / "w.h5")),
     ],
 )
-def test_a_file_of_weights_is_found_from_anywhere(words: str, chosen: str) -> None:
-    assert weights_setting(words) == chosen
+def test_paths_of_weights_become_absolute(value: str, setting: str) -> None:
+    assert weights_setting(value) == setting
 
 
-def test_a_folder_that_is_no_run_hides_no_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_folder_without_a_run_does_not_shadow_a_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     for name in ("imagenet", "compact"):
         (tmp_path / name).mkdir()

@@ -46,7 +46,7 @@ def run_of(data: Dataset, folder: Path, fold: str, seed: int) -> Record:
     return read_run(folder)
 
 
-def told_by(record: Record, data: Dataset, rows: np.ndarray) -> np.ndarray:
+def predicted_by(record: Record, data: Dataset, rows: np.ndarray) -> np.ndarray:
     """The calibrated log-probabilities that a run gives to training rows, seen as they are."""
     training, validation = splits_of(data, Source(), QUICK)
     model = load(record.path / BEST, shape_of(training, record.config), "two-conv")
@@ -54,7 +54,7 @@ def told_by(record: Record, data: Dataset, rows: np.ndarray) -> np.ndarray:
     return log_softmax(predict_logits(model, training.crops[rows])["classes"] / temperature)
 
 
-def test_each_row_is_told_by_the_runs_that_left_it_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_each_row_is_predicted_by_the_runs_that_held_it_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MIEN_CACHE", str(tmp_path / "cache"))
     data, done = noise_over_shades(), []
     first, second, again = (
@@ -66,8 +66,8 @@ def test_each_row_is_told_by_the_runs_that_left_it_out(tmp_path: Path, monkeypat
     found = soft.heads[0].probabilities[soft.rows_of(training.crops)]
     place = dealt(training, 2)
     zero, one = np.flatnonzero(place == 0), np.flatnonzero(place == 1)
-    assert found[zero] == pytest.approx(np.exp(told_by(first, data, zero)), abs=2e-3)
-    averaged = softmax((told_by(second, data, one) + told_by(again, data, one)) / 2)
+    assert found[zero] == pytest.approx(np.exp(predicted_by(first, data, zero)), abs=2e-3)
+    averaged = softmax((predicted_by(second, data, one) + predicted_by(again, data, one)) / 2)
     assert found[one] == pytest.approx(averaged, abs=2e-3)
     assert scores[0].accuracy == pytest.approx((found.argmax(axis=1) == training.truths[0].answers).mean(), abs=0.02)
     assert done == sorted(done)

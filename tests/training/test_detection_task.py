@@ -1,4 +1,4 @@
-"""The face detector's lesson: what is composed, what cells learn of it, and a run from drawn scenes to a model file."""
+"""The detection task: composed images, targets of grid cells, and a run from drawn scenes to a model file."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ def test_it_takes_any_size_that_is_a_multiple_of_32(size: tuple[int, int]) -> No
 
 
 @pytest.mark.parametrize(("side", "strides"), [(20, [8]), (34, [8, 16]), (60, [16]), (90, [16, 32]), (150, [32])])
-def test_a_face_is_learnt_at_the_strides_of_its_size(side: float, strides: list[int]) -> None:
+def test_a_face_is_assigned_to_the_strides_of_its_size(side: float, strides: list[int]) -> None:
     targets = cell_targets(faces((60, 60, 60 + side, 60 + side)), 256)
     assert targets.shape == (CELLS_OF_256, TARGET_COLUMNS)
     ends = np.cumsum([(256 // stride) ** 2 for stride in STRIDES])[:-1]
@@ -102,8 +102,8 @@ def test_nobody_learns_from_what_may_be_a_face(known: BoxedFaces) -> None:
     assert cell_targets(faces(), 256)[:, SCORE_LOSS_WEIGHT].all()
 
 
-def said_by_a_teacher(*seen: tuple[int, float, BoxedFaces]) -> np.ndarray:
-    """Cells of a teacher that sees faces at a row of the cells each, with a score each."""
+def teacher_cells(*seen: tuple[int, float, BoxedFaces]) -> np.ndarray:
+    """Predictions of a teacher that detects faces at given cells with given scores."""
     trained = np.zeros((CELLS_OF_256, CELL), np.float32)
     corners, strides = corners_of(256, 256)
     for row, score, face in seen:
@@ -122,7 +122,7 @@ NUDGED = faces((114, 112, 146, 144))
 
 
 @pytest.mark.parametrize(
-    ("taught", "known", "scores"),
+    ("detections", "known", "scores"),
     [
         ([], faces(), {}),
         ([(MIDDLE, 0.8, NUDGED), (BELOW, 0.4, NUDGED)], FACE, {MIDDLE: 0.9, BELOW: 0.45}),
@@ -132,10 +132,10 @@ NUDGED = faces((114, 112, 146, 144))
     ],
     ids=["nothing", "both see it", "the teacher alone", "hardly anything", "doubtful"],
 )
-def test_cells_learn_what_the_teacher_says_but_where_more_is_known(
-    trained: list[tuple[int, float, BoxedFaces]], known: BoxedFaces, scores: dict[int, float]
+def test_targets_are_the_teacher_s_corrected_by_labels(
+    detections: list[tuple[int, float, BoxedFaces]], known: BoxedFaces, scores: dict[int, float]
 ) -> None:
-    targets = cell_targets(known, 256, said_by_a_teacher(*trained))
+    targets = cell_targets(known, 256, teacher_cells(*detections))
     wanted = np.zeros(CELLS_OF_256)
     for row, score in scores.items():
         wanted[row] = score
@@ -144,33 +144,33 @@ def test_cells_learn_what_the_teacher_says_but_where_more_is_known(
     assert targets[:, SCORE_LOSS_WEIGHT].all()
 
 
-def test_boxes_lie_between_the_label_and_the_teacher_and_landmarks_are_the_labels() -> None:
-    targets = cell_targets(FACE, 256, said_by_a_teacher((MIDDLE, 0.8, NUDGED)))
+def test_boxes_are_the_mean_of_label_and_teacher_and_landmarks_the_label_s() -> None:
+    targets = cell_targets(FACE, 256, teacher_cells((MIDDLE, 0.8, NUDGED)))
     found = decode(np.hstack([targets[:, [SCORE]], targets[:, BOX], targets[:, POINTS]]), 256, 256, 0.5)
     np.testing.assert_allclose(found.boxes, [[113, 112, 145, 144]], atol=1e-4)
     np.testing.assert_allclose(found.points[0], FACE.points[0], atol=1e-4)
 
 
-def test_a_face_that_the_teacher_does_not_see_is_learnt_as_without_one() -> None:
-    blind = said_by_a_teacher()
+def test_a_face_that_the_teacher_misses_is_assigned_as_without_one() -> None:
+    blind = teacher_cells()
     np.testing.assert_array_equal(cell_targets(FACE, 256, blind), cell_targets(FACE, 256))
-    half = said_by_a_teacher((MIDDLE, 0.45, NUDGED))
+    half = teacher_cells((MIDDLE, 0.45, NUDGED))
     np.testing.assert_array_equal(cell_targets(FACE, 256, half), cell_targets(FACE, 256))
     tiny = cell_targets(faces((112, 112, 122, 122)), 256, blind)
     assert not tiny[:, BOX_LOSS_WEIGHT].any()
     assert (tiny[:, SCORE_LOSS_WEIGHT] == 0).any()
 
 
-def test_the_teacher_sees_the_image_before_it_is_spoilt(drawn: scenes.Scenes) -> None:
+def test_the_teacher_sees_the_image_before_degradation(drawn: scenes.Scenes) -> None:
     class Teacher:
         seen: ClassVar[list[np.ndarray]] = []
 
         def cells(self, images: np.ndarray) -> np.ndarray:
             self.seen.append(images)
-            return np.stack([said_by_a_teacher((MIDDLE, 0.15, FACE))] * len(images))
+            return np.stack([teacher_cells((MIDDLE, 0.15, FACE))] * len(images))
 
     config = replace(config_for("face-detector"), batch=8)
-    task = DetectionTask(*drawn.halves(), config, Teacher())  # type: ignore[arg-type]  # as much of one as is asked
+    task = DetectionTask(*drawn.halves(), config, Teacher())  # type: ignore[arg-type]  # a minimal fake
     batch = next(iter(task.batches(0, 0)))
     assert (Teacher.seen[0] != batch.crops).any()
     assert (batch.targets[CELLS][:, MIDDLE, SCORE] > 0.1).all()
@@ -178,9 +178,9 @@ def test_the_teacher_sees_the_image_before_it_is_spoilt(drawn: scenes.Scenes) ->
 
 def test_the_loss_is_none_where_all_is_right_and_grows_with_each_error() -> None:
     targets = cell_targets(faces((100, 100, 150, 150)), 256)[None]
-    learnt = targets[0, :, BOX_LOSS_WEIGHT] > 0
+    positive = targets[0, :, BOX_LOSS_WEIGHT] > 0
     right = np.zeros((1, CELLS_OF_256, CELL), np.float32)
-    right[..., 0] = np.where(learnt, np.log(0.9 / 0.1), -20)
+    right[..., 0] = np.where(positive, np.log(0.9 / 0.1), -20)
     right[..., 1:] = targets[..., 3:]
 
     def loss(cells: np.ndarray) -> float:
@@ -189,7 +189,7 @@ def test_the_loss_is_none_where_all_is_right_and_grows_with_each_error() -> None
     assert loss(right) == pytest.approx(0.0, abs=1e-3)
     for column, by in ((0, -4.0), (1, 0.3), (3, 0.5), (7, 1.0)):
         wrong = right.copy()
-        wrong[0, learnt, column] += by
+        wrong[0, positive, column] += by
         assert loss(wrong) > 0.05
     false = right.copy()
     false[0, 0, 0] = 5.0
@@ -245,7 +245,7 @@ def test_crops_are_pasted_into_scenes_and_known_there(drawn: scenes.Scenes) -> N
         assert brightest > 100
 
 
-def test_crops_are_kept_that_the_teacher_is_sure_of_with_the_face_that_it_sees() -> None:
+def test_crops_with_a_confident_detection_are_kept_with_their_face() -> None:
     face = cv2.resize(astronaut()[66:166, 172:272], (48, 48), interpolation=cv2.INTER_AREA)
     crops = np.stack([face, np.full_like(face, 90), face])
     splits = np.array(["Training", "Training", "PublicTest"])

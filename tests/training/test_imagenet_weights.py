@@ -70,15 +70,15 @@ def test_weights_in_keras_cache_are_taken_from_there(cache: Path) -> None:
 
 
 def test_weights_are_fetched_into_keras_cache(cache: Path, server: str, capfd: pytest.CaptureFixture[str]) -> None:
-    told: list[str] = []
-    assert weights_file("imagenet", FAMILY, told.append, server).read_bytes() == CONTENT
-    assert told == [f"fetching {server}net/notop.h5 to {cache / 'notop.h5'}"]
+    messages: list[str] = []
+    assert weights_file("imagenet", FAMILY, messages.append, server).read_bytes() == CONTENT
+    assert messages == [f"fetching {server}net/notop.h5 to {cache / 'notop.h5'}"]
     assert capfd.readouterr().out == ""
     assert weights_file("imagenet", FAMILY, pytest.fail, NOWHERE) == cache / "notop.h5"
 
 
 @pytest.mark.parametrize("change", [{"url": "net/other.h5"}, {"md5": "0" * 32}], ids=["missing", "wrong bytes"])
-def test_what_can_t_be_fetched_is_told_with_what_to_put_where(change: dict[str, str], cache: Path, server: str) -> None:
+def test_a_failed_download_names_the_file_and_its_place(change: dict[str, str], cache: Path, server: str) -> None:
     family = replace(FAMILY, **change)
     name = family.url.removeprefix("net/")
     with pytest.raises(FetchError) as refused:

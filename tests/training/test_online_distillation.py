@@ -1,4 +1,4 @@
-"""Teachers that are asked while a network learns: what they say together, of which images, and who can be one."""
+"""Online distillation: the mean of the teachers, on augmented images, and which models can be teachers."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Told:
-    """A teacher that says the same of every face crop, and keeps what it was shown."""
+class ConstantTeacher:
+    """A teacher with constant predictions that records its inputs."""
 
     seen: list[Crops]
     share: float = 0.5
@@ -39,7 +39,7 @@ def faces(each: int = 4) -> Dataset:
     return drawn_with_votes(each, size=48)
 
 
-def test_teachers_say_the_mean_of_what_each_says_as_its_card_has_it() -> None:
+def test_teachers_predict_the_mean_of_their_calibrated_probabilities() -> None:
     crops, models = faces().crops, [Classifier(ModelStore().load(name)) for name in ("nano", "compact-int8")]
     probabilities = Teachers(models, 0.5).predict(crops)
     for head in ("fer2013", "ferplus"):
@@ -55,12 +55,12 @@ def replace_mirrored(model: Classifier) -> Classifier:
     return model
 
 
-def test_a_teacher_is_asked_of_the_changed_and_mixed_images_of_each_batch() -> None:
+def test_a_teacher_predicts_the_augmented_and_mixed_images_of_each_batch() -> None:
     data, config = drawn(each=4), TrainingConfig(batch=16, augmentation=Augmentation(mixup_share=1.0))
-    teacher = Told([])
-    learnt = list(Batches(data, config, teacher).epoch(1))  # type: ignore[arg-type]  # a fake
+    teacher = ConstantTeacher([])
+    distilled = list(Batches(data, config, teacher).epoch(1))  # type: ignore[arg-type]  # a fake
     alone = list(Batches(data, config).epoch(1))
-    for seen, batch, other in zip(teacher.seen, learnt, alone, strict=True):
+    for seen, batch, other in zip(teacher.seen, distilled, alone, strict=True):
         assert (seen == batch.crops).all()
         assert (batch.crops == other.crops).all()
         expected = 0.5 * other.targets["classes"] + 0.5 * np.float32([0.3, 0.7, 0, 0, 0, 0, 0, 0])
@@ -68,29 +68,29 @@ def test_a_teacher_is_asked_of_the_changed_and_mixed_images_of_each_batch() -> N
         np.testing.assert_allclose(batch.weights["classes"], 1, atol=1e-6)
 
 
-def test_of_plain_images_teachers_and_their_soft_labels_teach_the_same() -> None:
+def test_on_plain_images_teachers_equal_their_soft_labels() -> None:
     data, config = faces(), TrainingConfig(batch=32, augmentation=PLAIN)
     teachers = Teachers([Classifier(ModelStore().load("nano"))], 0.7)
     probabilities = teachers.predict(data.crops)
     by_head = {truth.head: (tuple(map(str, truth.labels)), probabilities[truth.head]) for truth in data.truths}
     soft = soft_labels_from(data.crops, by_head, provenance="")
-    asked = next(Batches(data, config, teachers).epoch(0))
+    online = next(Batches(data, config, teachers).epoch(0))
     kept = next(Batches(blend_soft_labels(data, soft, 0.7), config).epoch(0))
     for head in probabilities:
-        np.testing.assert_allclose(asked.targets[head], kept.targets[head], atol=1e-3)  # the file keeps float16
-        np.testing.assert_allclose(asked.weights[head], kept.weights[head], atol=1e-6)
+        np.testing.assert_allclose(online.targets[head], kept.targets[head], atol=1e-3)  # the file keeps float16
+        np.testing.assert_allclose(online.weights[head], kept.weights[head], atol=1e-6)
 
 
 def test_a_config_names_its_teachers() -> None:
     config = TrainingConfig(teacher="nano, compact-int8", distillation_weight=0.7)
     teachers = teachers_for(config, faces())
     assert teachers is not None
-    assert teachers.share == 0.7
+    assert teachers.weight == 0.7
     sums = [ModelStore().entry(name).sha256 for name in ("nano", "compact-int8")]
     assert teachers.origin == f"nano sha256:{sums[0]}, compact-int8 sha256:{sums[1]}"
 
 
-def test_no_teacher_is_none() -> None:
+def test_without_teachers_there_are_none() -> None:
     assert teachers_for(TrainingConfig(), faces()) is None
 
 
@@ -104,7 +104,7 @@ def other_labels(data: Dataset) -> Dataset:
     [
         (
             drawn(each=4),
-            "expected teachers of face crops of 24 px, 1 channels; received nano, which reads 48 px",
+            "expected teachers of face crops of 24 px, 1 channels; received nano, which takes 48 px",
         ),
         (drawn(each=4, size=48), "expected teachers with the head 'classes'"),
         (other_labels(faces()), "expected teachers with the head 'fer2013' for .*'neutral', .*; received nano, which"),
@@ -117,6 +117,6 @@ def test_a_teacher_of_other_images_or_labels_is_refused(data: Dataset, words: st
 
 
 @pytest.mark.parametrize("name", ["nobody", "gone.onnx"])
-def test_a_teacher_that_is_not_there_is_refused(name: str) -> None:
+def test_a_missing_teacher_is_refused(name: str) -> None:
     with pytest.raises(ModelError, match=name):
         teachers_for(TrainingConfig(teacher=name), faces())

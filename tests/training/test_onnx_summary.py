@@ -14,13 +14,13 @@ from mien.training.export.model_summary import onnx_summary
 
 def test_the_shipped_model_has_the_cost_that_its_page_tells(shipped_model):
     pytest.importorskip("onnx", reason="needs onnx: pip install 'mien[train]'")
-    told = onnx_summary(shipped_model)
-    assert told.name == "compact"
-    assert told.multiply_adds == 59_628_256 + 256 * 8  # of one head, and the second one
-    assert told.layers[0].output == (48, 48, 1)
-    assert next(layer.output for layer in told.layers if layer.kind == "Conv") == (48, 48, 16)
-    assert [layer.output for layer in told.layers[-2:]] == [(8,), (7,)]
-    kinds = {layer.kind for layer in told.layers if layer.parameters}
+    summary = onnx_summary(shipped_model)
+    assert summary.name == "compact"
+    assert summary.multiply_adds == 59_628_256 + 256 * 8  # of one head, and the second one
+    assert summary.layers[0].output == (48, 48, 1)
+    assert next(layer.output for layer in summary.layers if layer.kind == "Conv") == (48, 48, 16)
+    assert [layer.output for layer in summary.layers[-2:]] == [(8,), (7,)]
+    kinds = {layer.kind for layer in summary.layers if layer.parameters}
     assert kinds == {"Conv", "Gemm"}
 
 
@@ -66,8 +66,10 @@ def test_quantized_weights_belong_to_the_layer_that_uses_them(classifier):
             "dense": np.ones((4 * 4 * 2, 2), np.float32),
         },
     )
-    told = {layer.name: (layer.output, layer.parameters, layer.multiply_adds) for layer in onnx_summary(model).layers}
-    assert told == {
+    summary = {
+        layer.name: (layer.output, layer.parameters, layer.multiply_adds) for layer in onnx_summary(model).layers
+    }
+    assert summary == {
         "float": ((8, 8, 1), 0, 0),
         "scaled": ((8, 8, 1), 0, 0),
         "turned": ((8, 8, 1), 0, 0),

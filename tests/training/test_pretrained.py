@@ -59,7 +59,7 @@ def test_each_weight_of_a_base_is_in_one_block(network: str) -> None:
         ("mobilenetv3", keras.applications.mobilenet_v3.preprocess_input),
     ],
 )
-def test_pixels_are_scaled_as_the_weights_were_taught(network: str, prepare) -> None:
+def test_pixels_are_preprocessed_as_for_the_imagenet_weights(network: str, prepare) -> None:
     """Keras' own function on the same images, at the base's own size."""
     size = BACKBONES[network].size
     crops = np.random.default_rng(0).integers(0, 256, (2, size, size, 3), dtype=np.uint8)

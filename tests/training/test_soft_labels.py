@@ -210,10 +210,10 @@ def test_a_file_that_was_named_must_be_of_the_data(tmp_path: Path) -> None:
     teacher_labels(data.select([0])).save(tmp_path / "mine.npz")
     assert without_foreign_soft_labels(config, data) == config
     teacher_labels(drawn(each=4, seed=1)).save(tmp_path / "mine.npz")
-    with pytest.raises(TrainingError, match="know 0% of its rows"):
+    with pytest.raises(TrainingError, match="cover 0% of its rows"):
         without_foreign_soft_labels(config, data)
-    told = teacher_labels(data)
-    replace(told, heads=(replace(told.heads[0], head="other"),)).save(tmp_path / "mine.npz")
+    soft = teacher_labels(data)
+    replace(soft, heads=(replace(soft.heads[0], head="other"),)).save(tmp_path / "mine.npz")
     with pytest.raises(TrainingError, match=r"these of its heads: \[\]"):
         without_foreign_soft_labels(config, data)
 

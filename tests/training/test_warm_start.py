@@ -46,29 +46,29 @@ def weights(request: pytest.FixtureRequest, double: TrainedRun, file: Path) -> s
     return str(double.folder if request.param == "run" else file)
 
 
-def test_a_network_says_what_the_taught_one_did(weights: str, double: TrainedRun) -> None:
-    begun = load_source(weights, double.training, double.config)
+def test_a_loaded_network_predicts_what_the_source_did(weights: str, double: TrainedRun) -> None:
+    loaded = load_source(weights, double.training, double.config)
     expected = predict_logits(double.run.model, double.validation.crops)
-    received = predict_logits(begun.model, double.validation.crops)
+    received = predict_logits(loaded.model, double.validation.crops)
     for head, values in expected.items():
         np.testing.assert_allclose(received[head], values, atol=1e-4)
 
 
 def test_normalisation_that_was_folded_sees_its_own_statistics(file: Path, double: TrainedRun) -> None:
     """Estimated anew, as after each epoch, they are nearly those that it was given."""
-    begun = load_source(str(file), double.training, double.config).model
-    before = predict_logits(begun, double.validation.crops)
-    estimate_batch_norm(begun, double.training.crops)
-    after = predict_logits(begun, double.validation.crops)
+    loaded = load_source(str(file), double.training, double.config).model
+    before = predict_logits(loaded, double.validation.crops)
+    estimate_batch_norm(loaded, double.training.crops)
+    after = predict_logits(loaded, double.validation.crops)
     for head, values in before.items():
         assert (values.argmax(axis=1) == after[head].argmax(axis=1)).mean() > 0.95
 
 
 def test_a_run_goes_on_from_there_and_its_facts_tell(weights: str, double: TrainedRun, tmp_path: Path) -> None:
-    begun = further(
+    continued = further(
         replace(double.config, weights=weights, epochs=1, learning_rate=1e-4, warmup_epochs=0.0), double, tmp_path
     )
-    score = {score.head: score.accuracy for score in begun.history[0].scores}
+    score = {score.head: score.accuracy for score in continued.history[0].scores}
     best = double.run.history[-1]
     assert score == pytest.approx({one.head: one.accuracy for one in best.scores}, abs=0.05)
     assert "sha256:" in json.loads((tmp_path / "run.json").read_text())["source"]["weights"]
@@ -95,7 +95,7 @@ def test_a_run_that_never_had_one_goes_on_with_the_same_weights_only(double: Tra
         train(double.training, double.validation, config, run, lambda _: None, Options(resume=True))
 
 
-def test_a_run_without_weights_is_told(double: TrainedRun, tmp_path: Path) -> None:
+def test_a_run_without_weights_is_refused(double: TrainedRun, tmp_path: Path) -> None:
     base = tmp_path / "base"
     shutil.copytree(double.folder, base)
     (base / BEST).unlink()
@@ -105,25 +105,25 @@ def test_a_run_without_weights_is_told(double: TrainedRun, tmp_path: Path) -> No
 
 def test_heads_of_other_labels_stay_fresh(weights: str, double: TrainedRun) -> None:
     data = drawn(each=8)
-    begun = load_source(weights, data, double.config)
+    loaded = load_source(weights, data, double.config)
     model = plain(NetworkShape(data.size, 1, (("classes", 8),)), "nano")
     fresh = model.get_layer("classes").get_weights()
-    warm_start(model, begun, dict(heads_of(data)))
+    warm_start(model, loaded, dict(heads_of(data)))
     np.testing.assert_array_equal(model.get_layer("classes").get_weights()[0], fresh[0])
     convolutions = [layer for layer in model.layers if layer.name.startswith("conv")]
-    sources = [layer for layer in begun.model.layers if layer.name.startswith("conv")]
+    sources = [layer for layer in loaded.model.layers if layer.name.startswith("conv")]
     assert len(convolutions) == len(sources) > 5
     for one, other in zip(convolutions, sources, strict=True):
         np.testing.assert_array_equal(one.get_weights()[0], other.get_weights()[0])
 
 
 def test_weights_of_another_network_are_refused(weights: str, double: TrainedRun, tmp_path: Path) -> None:
-    with pytest.raises(TrainingError, match=r"of the network 'compact'; received .* of 'nano'.*--model nano"):
+    with pytest.raises(TrainingError, match=r"of the network 'compact'; received .* of 'nano'.*--arch nano"):
         further(replace(double.config, network="compact", weights=weights), double, tmp_path / "run")
     assert not (tmp_path / "run").exists()
 
 
-def test_a_model_that_there_is_not_is_told(double: TrainedRun) -> None:
+def test_a_missing_model_is_refused(double: TrainedRun) -> None:
     with pytest.raises(ModelError, match="received 'nobody'"):
         load_source("nobody", double.training, double.config)
 
@@ -132,7 +132,7 @@ def test_a_model_that_there_is_not_is_told(double: TrainedRun) -> None:
 def test_what_can_t_be_had_from_a_model_file_says_to_take_the_run(network: str, file: Path) -> None:
     model = plain(NetworkShape(48, 1, (("fer2013", 7), ("ferplus", 8))), network)
     content = file.read_bytes()
-    with pytest.raises(TrainingError, match="begin with the directory of its run"):
+    with pytest.raises(TrainingError, match="start from its run directory"):
         load_onnx_weights(model, content, Classifier(content).card, drawn_with_votes(each=2).crops)
 
 

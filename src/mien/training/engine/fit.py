@@ -127,6 +127,8 @@ def train(task: Task, run: Path, tell: Callable[[TrainEvent], None], options: Op
     options = options or Options()
     if options.on_device:
         check_on_device(options.devices, task.config.precision)
+        if task.config.augmentation.jpeg > 0:
+            tell("--on-device leaves JPEG compression out of the augmentation")
     with spread(options.devices, task.batch_size):
         model = task.compiled_model(options.start)
         with locked(run / LOCK), interruptions() as interruption:
@@ -136,7 +138,7 @@ def train(task: Task, run: Path, tell: Callable[[TrainEvent], None], options: Op
                 check_resumable(run, task.config, run_info, tell)
             else:
                 begin(run, task.config, run_info, task.write_samples)
-            return _TransferTraining(model, task, stepper, run, options).go_on(tell, interruption)
+            return _TrainingLoop(model, task, stepper, run, options).go_on(tell, interruption)
 
 
 def load(weights: Path, shape: architectures.NetworkShape, network: str) -> keras.Model:
@@ -146,7 +148,7 @@ def load(weights: Path, shape: architectures.NetworkShape, network: str) -> kera
     return model
 
 
-class _TransferTraining:
+class _TrainingLoop:
     """A run that goes on."""
 
     def __init__(self, model: keras.Model, task: Task, stepper: Stepper, run: Path, options: Options) -> None:
