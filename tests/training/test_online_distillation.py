@@ -27,7 +27,7 @@ class ConstantTeacher:
     """A teacher with constant predictions that records its inputs."""
 
     seen: list[Crops]
-    share: float = 0.5
+    weight: float = 0.5
 
     def predict(self, crops: Crops) -> dict[str, Probabilities]:
         self.seen.append(crops)
