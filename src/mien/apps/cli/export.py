@@ -109,10 +109,10 @@ def read_scenes(source: Source) -> tuple[Scenes, Scenes]:
 
 def write_model(run: Path, model: Any, splits: Splits, config: TrainingConfig) -> None:
     """Writes the model file of a classifier into its run directory."""
-    from mien.training.export.export import export as export_model
+    from mien.training.export.classifier import export_classifier
     from mien.training.run.directory import MODEL
 
-    say_written(export_model(model, *splits, config, run / MODEL), run / MODEL)
+    say_written(export_classifier(model, *splits, config, run / MODEL), run / MODEL)
 
 
 def write_detector(run: Path, model: Any, halves: tuple[Scenes, Scenes], config: TrainingConfig) -> None:

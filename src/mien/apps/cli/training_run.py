@@ -76,7 +76,7 @@ def run_search(out: Path, config: TrainingConfig, count: int, options: Options) 
     from mien.training.run.guards import Interrupted
     from mien.training.search.trials import BEST_CONFIG, search
     from mien.training.tasks.classification.compilation import load, shape_of
-    from mien.training.transfer.train import train as train_one
+    from mien.training.transfer.fine_tuning import train as train_one
 
     training, validation = splits = read_splits(options.source, config)
     config = without_foreign_labels(config, training)
@@ -116,7 +116,7 @@ def table(found: Search) -> Table:
 
 def _classifier(source: Source, config: TrainingConfig) -> tuple[TrainFunction, FinishFunction]:
     """How to train an expression classifier, and how to finish that run."""
-    from mien.training.transfer.train import train
+    from mien.training.transfer.fine_tuning import train
 
     splits = read_splits(source, config)
     config = without_foreign_labels(config, splits[0])
@@ -131,10 +131,10 @@ def _classifier(source: Source, config: TrainingConfig) -> tuple[TrainFunction, 
 def _detector(source: Source, config: TrainingConfig) -> tuple[TrainFunction, FinishFunction]:
     """How to train a face detector, and how to finish that run."""
     from mien.training.engine.loop import train
-    from mien.training.tasks.detection.task import Faces
+    from mien.training.tasks.detection.task import DetectionTask
 
     halves = read_scenes(source)
-    task = Faces(*halves, config, _detector_teacher(config), _crops_to_paste(config))
+    task = DetectionTask(*halves, config, _detector_teacher(config), _crops_to_paste(config))
     return partial(train, task), lambda out, model: write_detector(out, model, halves, config)
 
 
