@@ -1,10 +1,10 @@
-"""Whether the answer hangs on what mien explain marks: the marked fifth of each face is hidden, and others of its size.
+"""Faithfulness of ``mien explain``: the drop in probability when the top fifth of the attribution map is hidden.
 
-Run from the root: ``python benchmarks/explaining.py --photos DIR``. For the answer of each photo's largest face it
-tells by how much its probability falls, on average, when these 20 % of the face crop are hidden: those that occlusion
-marks; pixels at random; patches at random; and those nearest the middle, where faces have most to read. What is hidden
-is filled in three ways: blurred, as the explanation itself hides it; painted in from around (Telea 2004); and with the
-face crop's mean grey. The last two are no ways that the explanation knows of.
+Run from the root: ``python benchmarks/explaining.py --photos DIR``. For the prediction of the largest face in each
+photo it prints the mean drop in probability when 20 % of the face crop are hidden: the pixels of highest occlusion
+attribution; random pixels; random patches; and the pixels nearest the centre, where a face has most of its features.
+Hidden pixels are filled in three ways: blurred, as occlusion itself hides them; inpainted (Telea 2004); and the mean
+grey of the face crop. The attribution method does not use the last two.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ from setting import PHOTOS
 
 from mien.classification.face_crop import crop
 from mien.explain import Occlusion
-from mien.explain.deletion import centre_first, foremost
-from mien.explain.occlusion import blurred, mixed
-from mien.explain.overlay import MARKED
+from mien.explain.faithfulness import centre_first, top_pixels
+from mien.explain.overlay import OUTLINED_SHARE
+from mien.explain.perturbation import blend, blurred
 from mien.media.image import find_images, read
 from mien.models.store import ModelStore
 from mien.recognizer import Recognizer, find_detector
@@ -37,22 +37,22 @@ if TYPE_CHECKING:
 
     Mask = npt.NDArray[np.bool_]
 
-CHOSEN = slice(3, None, 55)
-"""Of all photos by name, those that the smoothness of the maps was chosen on: left out here."""
+TUNING_PHOTOS = slice(3, None, 55)
+"""The photos, by sorted name, that the smoothness of the maps was tuned on: excluded here."""
 
-DICE = 8
-"""Random choices a face, of which the mean is taken."""
+RANDOM_ORDERS = 8
+"""Random orders per face whose mean is taken."""
 
-BLOB = 4.0
-"""Standard deviation in pixels of the noise whose highest places are the random patches."""
+PATCH_SIGMA = 4.0
+"""Standard deviation in pixels of the blurred noise whose highest values are the random patches."""
 
-ORDERS = ("marked", "random pixels", "random patches", "centre first")
-FILLS = ("blurred", "painted in", "grey")
+ORDERS = ("attribution", "random pixels", "random patches", "centre first")
+FILLS = ("blurred", "inpainted", "grey")
 
 
 @dataclass(frozen=True)
 class Face:
-    """A face crop, uint8 (size, size, channels), and the place of its answer."""
+    """A face crop, uint8 (size, size, channels), and the index of its predicted label."""
 
     face_crop: Crops
     label: int
@@ -64,38 +64,37 @@ def main() -> None:
     parser.add_argument("--photos", type=Path, default=PHOTOS)
     parser.add_argument("--count", type=int, default=200)
     parser.add_argument("--model", default="compact")
-    asked = parser.parse_args()
+    arguments = parser.parse_args()
     store = ModelStore()
-    occlusion = Occlusion(store.load(asked.model), threads=1)
+    occlusion = Occlusion(store.load(arguments.model), threads=1)
     recognizer = Recognizer(find_detector("auto", store), occlusion.classifier)
-    falls = np.array(
-        [fall(occlusion, face) for face in told(faces(recognizer, chosen(asked.photos, asked.count)), every=20)]
-    )
-    print(f"mean fall of the answer's probability in {len(falls)} faces, {MARKED:.0%} of each hidden (standard error)")
+    photos = selected(arguments.photos, arguments.count)
+    drops = np.array([drop(occlusion, face) for face in logged(faces(recognizer, photos), every=20)])
+    print(f"mean drop in probability in {len(drops)} faces, {OUTLINED_SHARE:.0%} of each hidden (standard error)")
     print(f"{'hidden':16}" + "".join(f"{name:>18}" for name in FILLS))
-    for name, values in zip(ORDERS, np.moveaxis(falls, 1, 0), strict=True):
+    for name, values in zip(ORDERS, np.moveaxis(drops, 1, 0), strict=True):
         cells = (f"{mean:.3f} ({error:.3f})" for mean, error in zip(*summary(values), strict=True))
         print(f"{name:16}" + "".join(f"{one:>18}" for one in cells))
-    prefetch = (falls[:, :1] > falls[:, 1:]).mean(axis=0)
-    for name, shares in zip(ORDERS[1:], prefetch, strict=True):
-        print(f"marked ahead of {name}: " + ", ".join(f"{share:.0%}" for share in shares))
+    larger = (drops[:, :1] > drops[:, 1:]).mean(axis=0)
+    for name, shares in zip(ORDERS[1:], larger, strict=True):
+        print(f"larger drop than {name}: " + ", ".join(f"{share:.0%}" for share in shares))
 
 
-def told(every_face: Iterator[Face], every: int) -> Iterator[Face]:
-    """The faces; how many are done is told on stderr now and then."""
+def logged(every_face: Iterator[Face], every: int) -> Iterator[Face]:
+    """Passes the faces through and logs their number to stderr."""
     for number, face in enumerate(every_face):
         if number % every == 0:
             print(f"{number} faces", file=sys.stderr, flush=True)
         yield face
 
 
-def chosen(folder: Path, count: int) -> list[Path]:
-    """So many photos of a folder, evenly over their names, without those that a choice was made on."""
+def selected(folder: Path, count: int) -> list[Path]:
+    """Photos of a folder, evenly spaced by name, without those that were used for tuning."""
     photos = list(find_images([folder]))
-    left_out = set(photos[CHOSEN])
-    rest = [photo for photo in photos if photo not in left_out]
-    places = np.unique(np.linspace(0, len(rest) - 1, min(count, len(rest))).round().astype(int))
-    return [rest[place] for place in places]
+    excluded = set(photos[TUNING_PHOTOS])
+    rest = [photo for photo in photos if photo not in excluded]
+    indices = np.unique(np.linspace(0, len(rest) - 1, min(count, len(rest))).round().astype(int))
+    return [rest[index] for index in indices]
 
 
 def faces(recognizer: Recognizer, photos: list[Path]) -> Iterator[Face]:
@@ -108,30 +107,30 @@ def faces(recognizer: Recognizer, photos: list[Path]) -> Iterator[Face]:
             yield Face(face_crop, recognizer.labels.index(one.emotion))
 
 
-def fall(occlusion: Occlusion, face: Face) -> npt.NDArray[np.float64]:
-    """By how much hiding takes the probability of the answer down: (orders, fills)."""
-    size, dice = len(face.face_crop), np.random.default_rng(0)
-    noise = [dice.random((size, size), np.float32) for _ in range(DICE)]
+def drop(occlusion: Occlusion, face: Face) -> npt.NDArray[np.float64]:
+    """The drop in probability of the predicted label when pixels are hidden: (orders, fills)."""
+    size, rng = len(face.face_crop), np.random.default_rng(0)
+    noise = [rng.random((size, size), np.float32) for _ in range(RANDOM_ORDERS)]
     orders = {
-        "marked": [occlusion.heat(face.face_crop, face.label)],
+        "attribution": [occlusion.attribute(face.face_crop, face.label)],
         "random pixels": noise,
-        "random patches": [np.asarray(cv2.GaussianBlur(one, (0, 0), BLOB)) for one in noise],
+        "random patches": [np.asarray(cv2.GaussianBlur(one, (0, 0), PATCH_SIGMA)) for one in noise],
         "centre first": [centre_first(size)],
     }
-    whole = occlusion.classifier.predict(face.face_crop[None])[0, face.label]
-    falls = []
+    original = occlusion.classifier.predict(face.face_crop[None])[0, face.label]
+    drops = []
     for name in ORDERS:
-        crops = [one for order in orders[name] for one in hidden(face.face_crop, foremost(order, MARKED))]
+        crops = [one for order in orders[name] for one in hidden(face.face_crop, top_pixels(order, OUTLINED_SHARE))]
         left = occlusion.classifier.predict(np.stack(crops))[:, face.label].reshape(-1, len(FILLS))
-        falls.append(whole - left.mean(axis=0))
-    return np.array(falls, np.float64)
+        drops.append(original - left.mean(axis=0))
+    return np.array(drops, np.float64)
 
 
 def hidden(face_crop: Crops, mask: Mask) -> list[Crops]:
-    """The face crop with the places of a mask hidden in each of the ways of ``FILLS``."""
-    painted = cv2.inpaint(face_crop, mask.astype(np.uint8), 3, cv2.INPAINT_TELEA).reshape(face_crop.shape)
+    """The face crop with the masked pixels filled in each way of ``FILLS``."""
+    inpainted = cv2.inpaint(face_crop, mask.astype(np.uint8), 3, cv2.INPAINT_TELEA).reshape(face_crop.shape)
     grey = np.broadcast_to(np.rint(face_crop.mean(axis=(0, 1))).astype(np.uint8), face_crop.shape)
-    return [mixed(face_crop, other, mask) for other in (blurred(face_crop), painted, grey)]
+    return [blend(face_crop, other, mask) for other in (blurred(face_crop), inpainted, grey)]
 
 
 def summary(values: npt.NDArray[np.float64]) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:

@@ -197,7 +197,7 @@ def _tutorial_network() -> Any:
 
     prepare_backend()
     from mien.training import architectures
-    from mien.training.architectures.parts import NetworkShape
+    from mien.training.architectures.blocks import NetworkShape
 
     return architectures.build("two-conv", NetworkShape(48, 1, (("classes", 7),)))
 

@@ -122,7 +122,7 @@ def plain_keras(network: str, data: Dataset) -> keras.Model:
     import keras
 
     from mien.training import architectures
-    from mien.training.architectures.parts import BatchNormalization, Standardize
+    from mien.training.architectures.blocks import BatchNormalization, Standardize
 
     def own(layer: keras.Layer) -> keras.Layer:
         if isinstance(layer, Standardize):

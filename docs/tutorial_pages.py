@@ -1,11 +1,11 @@
-"""Renders the lessons as pages with their images: ``make lessons``, or ``python docs/lesson_pages.py [LESSON]...``.
+"""Renders the tutorials as pages with images: ``make tutorials``, or ``python docs/tutorial_pages.py [FILE]...``.
 
-A page tells the figures of the full run, on the data that MIEN_LESSON_DATA names, but shows no image of it: data sets
-are not mien's to show. A cell's images are those of the full run only where the cell is tagged "public"
-(``# %% tags=["public"]``: charts, the portrait); in the place of others are those that it gave on drawn data.
+A page reports the figures of the full run, on the data in the folder MIEN_TUTORIAL_DATA, but shows no image of it: mien
+has no right to publish them. A cell's images come from the full run only if the cell is tagged "public"
+(``# %% tags=["public"]``: charts, the portrait); all other images come from the run on synthetic data.
 
-With the variable the pages are written beside the lessons, docs/lessons/NAME.md and docs/lessons/images/; without it
-there is but the drawn run, and its pages go to build/lessons. Needs nbclient and ipykernel.
+With the variable the pages are written next to the tutorials, to docs/tutorials/NAME.md and docs/tutorials/images/.
+Without it there is only the run on synthetic data, and its pages go to build/tutorials. Needs nbclient and ipykernel.
 """
 
 from __future__ import annotations
@@ -24,10 +24,10 @@ from typing import Any
 from PIL import Image
 
 from mien.media.files import write_bytes, write_text
-from mien.tutorial import tutorial_data
+from mien.tutorial import data as tutorial_data
 
 ROOT = Path(__file__).parents[1]
-LESSONS = ROOT / "docs" / "lessons"
+TUTORIALS = ROOT / "docs" / "tutorials"
 PUBLIC = "public"
 NOTE = "*Drawn here: images of the data are not mien's to show.*"
 SECONDS = 3600
@@ -39,7 +39,7 @@ Output = dict[str, Any]
 
 @dataclass(frozen=True)
 class Cell:
-    """A cell of a lesson.
+    """A cell of a tutorial.
 
     Attributes:
         text: Markdown, or Python.
@@ -53,15 +53,16 @@ class Cell:
 
 
 def main() -> None:
-    """Renders the lessons named, or all."""
-    names = [Path(name) for name in sys.argv[1:]] or sorted(LESSONS.glob("*.py"))
+    """Renders the given tutorials, or all."""
+    names = [Path(name) for name in sys.argv[1:]] or sorted(TUTORIALS.glob("*.py"))
     real = tutorial_data.folder() is not None
-    folder = LESSONS if real else ROOT / "build" / "lessons"
+    folder = TUTORIALS if real else ROOT / "build" / "tutorials"
     for path in names:
         sys.stderr.write(f"{path.name}\n")
         cells = cells_of(path.read_text())
-        drawn = outputs_of(cells, {name: value for name, value in os.environ.items() if name != tutorial_data.VARIABLE})
-        full = outputs_of(cells, dict(os.environ)) if real and "lesson_data" in path.read_text() else drawn
+        folders = (tutorial_data.DATA_VARIABLE, tutorial_data.OLD_DATA_VARIABLE)
+        drawn = outputs_of(cells, {name: value for name, value in os.environ.items() if name not in folders})
+        full = outputs_of(cells, dict(os.environ)) if real and "tutorial_data" in path.read_text() else drawn
         page, images = rendered(path.stem, cells, full, drawn)
         for old in (folder / "images").glob(f"{path.stem}-[0-9]*"):
             old.unlink()
@@ -71,7 +72,7 @@ def main() -> None:
 
 
 def cells_of(text: str) -> list[Cell]:
-    """The cells of a lesson in the percent format; what stands before the first is left out."""
+    """The cells of a tutorial in the percent format, without what precedes the first."""
     heads = list(re.finditer(r"^# %%(.*)\n", text, re.MULTILINE))
     ends = [*(head.start() for head in heads[1:]), len(text)]
     return [_cell(head[1], text[head.end() : end].strip("\n")) for head, end in zip(heads, ends, strict=True)]
@@ -103,12 +104,12 @@ def rendered(
     """A page and its images by file name.
 
     Args:
-        name: of the lesson.
+        name: of the tutorial.
         cells: of it.
         full: what each cell gave on the data.
         drawn: likewise on drawn data.
     """
-    parts = [f"<!-- made by `make lessons` from {name}.py: change that -->"]
+    parts = [f"<!-- made by `make tutorials` from {name}.py: change that -->"]
     images: dict[str, bytes] = {}
     heading = name
     for cell, found, made in zip(cells, full, drawn, strict=True):
@@ -129,7 +130,7 @@ def rendered(
                 parts.append(f"![{heading}](images/{file})")
         if hidden:
             parts.append(NOTE)
-    parts.append(f"The lesson as a script and notebook: [{name}.py]({name}.py).")
+    parts.append(f"The tutorial as a script and notebook: [{name}.py]({name}.py).")
     return "\n\n".join(parts) + "\n", images
 
 

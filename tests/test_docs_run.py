@@ -29,9 +29,9 @@ COMMANDS = [
     if block.language in SHELLS
     for words in commands(block)
 ]
-# those of a lesson follow each other: tests/test_lessons.py runs them
+# the blocks of a tutorial depend on each other: tests/test_tutorials.py runs them
 PYTHON = [
-    block for page in WRITTEN if page.parent.name != "lessons" for block in blocks(page) if block.language == "python"
+    block for page in WRITTEN if page.parent.name != "tutorials" for block in blocks(page) if block.language == "python"
 ]
 RESULTS = ("--csv", "--parquet", "--draw", "--anonymize", "--out", "--page", "--srt", "--vtt", "--elan")
 

@@ -1,4 +1,4 @@
-"""Pages of lessons tell what a full run found, show no image of the data, and are of the lessons as they are."""
+"""Pages of tutorials report a full run, show no image of the data, and match the tutorials' sources."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from PIL import Image
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "docs"))
 
-from lesson_pages import LESSONS, NOTE, Cell, cells_of, rendered
+from tutorial_pages import NOTE, TUTORIALS, Cell, cells_of, rendered
 
-PAGES = sorted(path for path in LESSONS.glob("*.md") if path.with_suffix(".py").is_file())
+PAGES = sorted(path for path in TUTORIALS.glob("*.md") if path.with_suffix(".py").is_file())
 LARGEST = 400_000
-"""Bytes of a lesson's images together."""
+"""Total bytes of a tutorial's images."""
 
-LESSON = """# ---
+TUTORIAL = """# ---
 # jupyter: a head
 # ---
 
@@ -46,8 +46,8 @@ def said(words, stream="stdout"):
     return {"output_type": "stream", "name": stream, "text": words}
 
 
-def test_a_lesson_is_read_as_its_cells():
-    assert cells_of(LESSON) == [
+def test_a_tutorial_is_split_into_its_cells():
+    assert cells_of(TUTORIAL) == [
         Cell("# Faces\n\nLook at them.", is_code=False),
         Cell("show(faces)", is_code=True),
         Cell("show(curves)", is_code=True, is_public=True),
@@ -61,7 +61,7 @@ def test_only_public_cells_show_images_of_the_full_run():
         [said("found\n"), said("57 %\n"), said("W", "stderr"), shown("blue")],
     ]
     drawn = [[], [said("drawn "), shown("lime")], [said("13 %\n"), shown("white")]]
-    page, images = rendered("faces", cells_of(LESSON), full, drawn)
+    page, images = rendered("faces", cells_of(TUTORIAL), full, drawn)
     colours = [Image.open(io.BytesIO(content)).getpixel((0, 0)) for content in images.values()]
     assert colours == [(0, 255, 0), (0, 0, 255)]
     assert list(images) == ["faces-1.webp", "faces-2.webp"]
@@ -72,25 +72,25 @@ def test_only_public_cells_show_images_of_the_full_run():
     assert "<PIL>" not in page
 
 
-def test_a_lesson_without_data_shows_all_its_images():
+def test_a_tutorial_without_data_shows_all_its_images():
     only = [[], [said("seen\n"), shown("red")], []]
-    page, images = rendered("faces", cells_of(LESSON), only, only)
+    page, images = rendered("faces", cells_of(TUTORIAL), only, only)
     assert len(images) == 1
     assert NOTE not in page
 
 
 def test_a_drawing_stays_one():
     drawing = {"output_type": "display_data", "data": {"image/svg+xml": "<svg/>", "text/plain": "<SVG>"}}
-    page, images = rendered("faces", cells_of(LESSON), [[], [], [drawing]], [[], [], []])
+    page, images = rendered("faces", cells_of(TUTORIAL), [[], [], [drawing]], [[], [], []])
     assert images == {"faces-1.svg": b"<svg/>"}
     assert "![Faces](images/faces-1.svg)" in page
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
-def test_a_page_is_of_its_lesson_as_it_is(page):
+def test_a_page_matches_its_tutorial(page):
     text = page.read_text()
     for cell in cells_of(page.with_suffix(".py").read_text()):
-        assert cell.text in text, f"{page.name} is of another {page.stem}.py: make lessons"
+        assert cell.text in text, f"{page.name} does not match {page.stem}.py: make tutorials"
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)

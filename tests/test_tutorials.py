@@ -1,4 +1,4 @@
-"""Each lesson runs from its first line to its last as a plain script."""
+"""Each tutorial runs from first to last line as a plain script."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from mien.tutorial.tutorial_data import VARIABLE
+from mien.tutorial.data import DATA_VARIABLE, OLD_DATA_VARIABLE
 
-LESSONS = sorted((Path(__file__).parents[1] / "docs" / "lessons").glob("*.py"))
+TUTORIALS = sorted((Path(__file__).parents[1] / "docs" / "tutorials").glob("*.py"))
 SAYS = {
     "how_computers_see.py": ["row 0, column 2: +4", "stride 2, same : (6, 7) -> (3, 4)", "happy", "mouth"],
     "digits.py": ["DRAWN DATA", "50,890 parameters", "105,866 parameters", "digits-conv, shuffled", "4 px"],
@@ -30,34 +30,36 @@ SAYS = {
 LEARNT = {"digits.py": r"digits-conv +105,866 parameters, ([\d.]+)%",
           "first_expression_network.py": r"([\d.]+)% right, 95 % interval",
           "overfitting.py": r"nothing: best ([\d.]+)%"}  # fmt: skip
-"""Where a lesson that teaches says how many of the held-out images its network gets right."""
+"""Where a tutorial that trains prints the validation accuracy of its network."""
 
 CHANCE = {"digits.py": 10, "first_expression_network.py": 14, "overfitting.py": 14}
 """Per cent that guessing gets right."""
 
 
-def test_each_lesson_says_something_here():
-    assert {path.name for path in LESSONS} == set(SAYS)
+def test_each_tutorial_has_expected_output_here():
+    assert {path.name for path in TUTORIALS} == set(SAYS)
 
 
-@pytest.mark.parametrize("lesson", LESSONS, ids=lambda lesson: lesson.stem)
-def test_a_lesson_runs(lesson, tmp_path):
+@pytest.mark.parametrize("tutorial", TUTORIALS, ids=lambda tutorial: tutorial.stem)
+def test_a_tutorial_runs(tutorial, tmp_path):
     pytest.importorskip("matplotlib", reason="needs matplotlib: pip install 'mien[plots]'")
-    if "mien.training" in lesson.read_text():
+    if "mien.training" in tutorial.read_text():
         pytest.importorskip("keras", reason="needs Keras and a backend: pip install 'mien[train]'")
-    drawn = {name: value for name, value in os.environ.items() if name != VARIABLE}
-    run = subprocess.run([sys.executable, lesson], cwd=tmp_path, env=drawn, capture_output=True, text=True, check=False)
+    drawn = {name: value for name, value in os.environ.items() if name not in (DATA_VARIABLE, OLD_DATA_VARIABLE)}
+    run = subprocess.run(
+        [sys.executable, tutorial], cwd=tmp_path, env=drawn, capture_output=True, text=True, check=False
+    )
     assert run.returncode == 0, run.stderr
-    for words in SAYS[lesson.name]:
+    for words in SAYS[tutorial.name]:
         assert words in run.stdout
-    if lesson.name in LEARNT:
-        right = re.search(LEARNT[lesson.name], run.stdout)
-        assert float(right[1]) > 3 * CHANCE[lesson.name]
+    if tutorial.name in LEARNT:
+        right = re.search(LEARNT[tutorial.name], run.stdout)
+        assert float(right[1]) > 3 * CHANCE[tutorial.name]
 
 
-@pytest.mark.parametrize("lesson", LESSONS, ids=lambda lesson: lesson.stem)
-def test_a_lesson_is_a_notebook_in_the_percent_format(lesson):
-    text = lesson.read_text()
+@pytest.mark.parametrize("tutorial", TUTORIALS, ids=lambda tutorial: tutorial.stem)
+def test_a_tutorial_is_a_notebook_in_the_percent_format(tutorial):
+    text = tutorial.read_text()
     assert "format_name: percent" in text
     assert text.count("\n# %% [markdown]\n") >= 3
     assert text.count("\n# %%\n") >= 3

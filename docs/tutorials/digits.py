@@ -27,7 +27,7 @@ from pathlib import Path
 
 import numpy as np
 
-from mien.tutorial import tutorial_data
+from mien.tutorial import data as tutorial_data
 from mien.training import prepare_backend
 
 try:
@@ -114,7 +114,7 @@ trained = {name: train(name, replace(config, network=name)) for name in (*DENSE,
 # gap between them is overfitting.
 
 # %% tags=["public"]
-from mien.tutorial.comparison_figures import accuracies_image, histories_image
+from mien.tutorial.comparison import accuracies_image, histories_image
 
 display(Image.fromarray(histories_image({name: run.history for name, run in trained.items()})))
 
@@ -126,7 +126,7 @@ display(Image.fromarray(histories_image({name: run.history for name, run in trai
 
 # %%
 from mien.evaluation.comparison import difference_interval
-from mien.tutorial.confusions import judged
+from mien.tutorial.comparison import confusion_matrix
 from mien.training.tasks.classification.validation import predict_logits
 
 
@@ -136,7 +136,7 @@ def answers_of(name):
 
 
 truths = validation.truths[0].class_ids
-found = {name: judged(run.model, validation, 0) for name, run in trained.items()}
+found = {name: confusion_matrix(run.model, validation, 0) for name, run in trained.items()}
 before = answers_of(DENSE[0]) == truths
 for name, one in found.items():
     right = answers_of(name) == truths
@@ -151,7 +151,7 @@ for name, one in found.items():
 # Below it are the most confident errors. Would you have read those digits correctly?
 
 # %% tags=["public"]
-from mien.tutorial.figures import confusion_image
+from mien.tutorial.comparison import confusion_image
 
 display(Image.fromarray(confusion_image([found[CONV]])))
 
@@ -203,7 +203,7 @@ def moved(data, pixels):
 
 
 def under_shifts(model):
-    return [judged(model, moved(validation, pixels), 0) for pixels in SHIFTS]
+    return [confusion_matrix(model, moved(validation, pixels), 0) for pixels in SHIFTS]
 
 
 shifted = {name: under_shifts(trained[name].model) for name in ("dense-64-32-relu", CONV)}

@@ -45,7 +45,7 @@ from mien.evaluation.html_report import report_page
 from mien.evaluation.robustness import SUITE, corrupt
 from mien.media.files import write_text
 from mien.media.image import read, write
-from mien.tutorial import tutorial_data
+from mien.tutorial import data as tutorial_data
 from mien.models.store import ModelStore
 from mien.visualization.report.charts import alone
 from mien.classification.probabilities import softmax

@@ -26,7 +26,7 @@ from pathlib import Path
 
 import numpy as np
 
-from mien.tutorial import tutorial_data
+from mien.tutorial import data as tutorial_data
 from mien.training import prepare_backend
 
 try:
@@ -94,7 +94,7 @@ print(f"\nto answer {most!r} always is right {always:.1%} of the time: what a ne
 # true label. A network that knows nothing gives each label a seventh, and its loss is log 7.
 
 # %%
-from mien.tutorial.targets import cross_entropy, one_hot
+from mien.tutorial.activation import cross_entropy, one_hot
 
 target = one_hot(truth.class_ids[:1], 7)
 print(f"the first face is labelled {truth.labels[truth.class_ids[0]]}:", target[0].astype(int))
@@ -179,10 +179,10 @@ display(curves.resize((curves.width * 3 // 4, curves.height * 3 // 4)))
 # Accuracy is one number. The confusion matrix shows which expressions are confused; a row is the true label.
 
 # %% tags=["public"]
-from mien.tutorial.confusions import judged
-from mien.tutorial.figures import confusion_image
+from mien.tutorial.comparison import confusion_matrix
+from mien.tutorial.comparison import confusion_image
 
-found = judged(run.model, validation, 0)
+found = confusion_matrix(run.model, validation, 0)
 low, high = found.interval
 print(f"{found.accuracy:.1%} right, 95 % interval {low:.1%} to {high:.1%}; always {most!r}: {always:.1%}")
 for at, (label, row) in enumerate(zip(found.labels, found.counts, strict=True)):
@@ -203,10 +203,10 @@ display(Image.fromarray(confusion_image([found])))
 # %%
 from mien.evaluation.metrics import compute_metrics
 from mien.classification.probabilities import softmax
-from mien.training.export.export import export
+from mien.training.export.classifier import export_classifier
 from mien.training.tasks.classification.validation import predict_logits
 
-card = export(run.model, training, validation, config, RUN / "model.onnx")
+card = export_classifier(run.model, training, validation, config, RUN / "model.onnx")
 head = card.heads[0]
 print(f"{RUN / 'model.onnx'}: {(RUN / 'model.onnx').stat().st_size / 1e6:.1f} MB, labels {[*map(str, head.labels)]}")
 logits = predict_logits(run.model, validation.crops)["fer2013"]

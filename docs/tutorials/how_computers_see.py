@@ -27,8 +27,8 @@ from mien.media.image import read
 from mien.tutorial.activation import relu, softmax
 from mien.tutorial.convolution import convolve, steps
 from mien.tutorial.figures import convolution_step
-from mien.tutorial.pooling import average_pooling, max_pooling
-from mien.tutorial.targets import cross_entropy, one_hot
+from mien.tutorial.convolution import average_pooling, max_pooling
+from mien.tutorial.activation import cross_entropy, one_hot
 
 try:
     from IPython.display import display
@@ -115,7 +115,7 @@ for truth, name in enumerate(names):
 
 # %%
 from mien.explain import Occlusion, explain
-from mien.explain.overlay import beside
+from mien.explain.overlay import side_by_side
 from mien.models.store import ModelStore
 from mien.recognizer import Recognizer, find_detector
 
@@ -126,7 +126,7 @@ for one in explain(recognizer, portrait, [occlusion]):
     print(f"{one.label} {one.prediction.probability:.0%}")
     for part in one.maps[0].parts:
         print(f"  {part.name:16} {part.share:.0%}")
-    display(Image.fromarray(beside(one)))
+    display(Image.fromarray(side_by_side(one)))
 
 # %% [markdown]
 # The prediction names the expression *shown*. What a person feels is not in the image.

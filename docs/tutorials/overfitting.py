@@ -27,7 +27,7 @@ from pathlib import Path
 
 import numpy as np
 
-from mien.tutorial import tutorial_data
+from mien.tutorial import data as tutorial_data
 from mien.training import prepare_backend
 
 try:
@@ -99,7 +99,7 @@ trained = {"nothing": train("nothing", bare)}
 # errors.
 
 # %% tags=["public"]
-from mien.tutorial.comparison_figures import accuracies_image, histories_image
+from mien.tutorial.comparison import accuracies_image, histories_image
 
 display(Image.fromarray(histories_image(histories)))
 
@@ -160,7 +160,7 @@ display(Image.fromarray(histories_image({name: histories[name] for name in shown
 # It answers what students want to know first, "how many images do I need?": see how much each doubling brings.
 
 # %% tags=["public"]
-from mien.tutorial.confusions import judged
+from mien.tutorial.comparison import confusion_matrix
 
 SIZES = (375, 750, 1500, 3000) if FULL else (140, 280)
 more = tutorial_data.faces(max(SIZES), 1)[0] if FULL else training
@@ -169,7 +169,7 @@ for size in SIZES:
     few = more.select(np.arange(size))
     for name, config in {"nothing": bare, "augmentation": replace(bare, augmentation=gentle)}.items():
         done = trained[name] if size == len(training) else train(f"{name}, {size:,} faces", config, few)
-        curve[name].append(judged(done.model, validation, 0))
+        curve[name].append(confusion_matrix(done.model, validation, 0))
 display(Image.fromarray(accuracies_image(SIZES, curve, "faces learnt from")))
 
 # %% [markdown]

@@ -31,7 +31,7 @@ from tempfile import mkdtemp
 import numpy as np
 from PIL import Image
 
-from mien.tutorial import tutorial_data
+from mien.tutorial import data as tutorial_data
 from mien.training import prepare_backend
 
 prepare_backend()
@@ -48,11 +48,11 @@ from mien.training.tasks.classification.task import fit
 from mien.training.tasks.classification.validation import predict_logits
 from mien.training.config import config_for
 from mien.training.run.directory import read_run
-from mien.training.transfer.choices import IMAGENET, fine_tuned
-from mien.training.transfer.train import train, unfreeze
+from mien.training.transfer.backbones import BACKBONES, IMAGENET, fine_tuning_config
+from mien.training.transfer.fine_tuning import train, unfreeze
 from mien.training.engine.batch_norm import estimate_batch_norm
 from mien.training.architectures.complexity import multiply_adds
-from mien.training.architectures.pretrained import FAMILIES, base_of, blocks
+from mien.training.architectures.pretrained import backbone_of, blocks
 
 try:
     from IPython.display import display
@@ -60,7 +60,7 @@ except ImportError:  # run as a plain script there is nothing to show on
     display = print
 
 FULL = tutorial_data.folder() is not None
-RUNS = Path(mkdtemp(prefix="transfer-"))  # runs of this lesson: a fresh folder each time
+RUNS = Path(mkdtemp(prefix="transfer-"))  # runs of this tutorial: a fresh folder each time
 print(tutorial_data.origin())
 
 # %% [markdown]
@@ -180,7 +180,7 @@ def tried(few, draw):
         found[f"{name}, frozen + MLP"] = accuracy(features, test)
         if source:
             start = going_on_with(features)
-            tuned = learn(f"{draw} {name} tuned", few, choosing, fine_tuned(few_config), start)
+            tuned = learn(f"{draw} {name} tuned", few, choosing, fine_tuning_config(few_config), start)
             found[f"{name}, fine-tuned"] = accuracy(tuned, test)
     return found
 
@@ -235,7 +235,7 @@ display(Image.fromarray(frame_of(drawn)))
 # %%
 for name in ("mobilenet", "resnet50") if FULL else ("mobilenet",):
     model = build_float32(shape_of(few, config_for(name)), name)
-    base, family = base_of(model), FAMILIES[name]
+    base, family = backbone_of(model), BACKBONES[name]
     learnt = []
     for count in (0, 3, len(blocks(base, family))):
         unfreeze(base, family, count)
@@ -253,7 +253,7 @@ for name in ("mobilenet", "resnet50") if FULL else ("mobilenet",):
 
 # %%
 os.environ.setdefault("MIEN_CACHE", str(RUNS / "cache"))
-WEIGHTS = os.environ.get("MIEN_LESSON_WEIGHTS", "")
+WEIGHTS = os.environ.get("MIEN_TUTORIAL_WEIGHTS") or os.environ.get("MIEN_LESSON_WEIGHTS", "")
 
 
 def random_base(network):
@@ -261,7 +261,7 @@ def random_base(network):
     keras.utils.set_random_seed(0)
     model = build_float32(shape_of(few, config_for(network)), network)
     estimate_batch_norm(model, few.crops)
-    base_of(model).save_weights(RUNS / f"random-{network}.weights.h5")
+    backbone_of(model).save_weights(RUNS / f"random-{network}.weights.h5")
     return str(RUNS / f"random-{network}.weights.h5")
 
 
@@ -286,11 +286,11 @@ print("in the run's facts, and in the card of its model file:", read_run(RUNS / 
 
 # %%
 if WEIGHTS:
-    transferred("the last three blocks too", fine_tuned(replace(mobilenet, fine_tune=3, epochs=10)))
+    transferred("the last three blocks too", fine_tuning_config(replace(mobilenet, fine_tune=3, epochs=10)))
     if WEIGHTS == IMAGENET:
         transferred("resnet50, new layers", replace(config_for("resnet50"), batch=16))
 else:
-    print("no weights were named: set MIEN_LESSON_WEIGHTS to imagenet, or to an .h5 file without top")
+    print("no weights were named: set MIEN_TUTORIAL_WEIGHTS to imagenet, or to an .h5 file without top")
 
 # %% [markdown]
 # ## With ImageNet weights

@@ -8,7 +8,7 @@ import pytest
 from mien.media.image import read as read_image
 
 
-def test_pages_images_and_a_sheet(here, paint, portrait, tmp_path):
+def test_reports_images_and_an_overview(here, paint, portrait, tmp_path):
     paint("photos/one.png", portrait)
     paint("photos/none.png")
     (tmp_path / "photos" / "torn.png").write_bytes(b"\x89PNG\r\n\x1a\n torn")
@@ -33,7 +33,7 @@ def test_json_alone_writes_nothing(here, paint, portrait, tmp_path):
     assert not (tmp_path / "explained").exists()
 
 
-def test_two_images_of_one_name_have_two_pages(here, paint, portrait, tmp_path):
+def test_two_images_of_the_same_name_have_two_reports(here, paint, portrait, tmp_path):
     paint("a/index.png", portrait)
     paint("b/index.png", np.ascontiguousarray(portrait[:, ::-1]))
     assert here("explain", "a", "b", "--out", "why").code == 0

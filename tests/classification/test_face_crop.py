@@ -183,7 +183,7 @@ def test_two_channels_are_refused():
         crop(noise(9, 9), square(0, 0, 9), PLAIN, 8, 2)
 
 
-def in_crop(face: Face, point: Point) -> np.ndarray:
+def point_in_crop(face: Face, point: Point) -> np.ndarray:
     """Where a point of the frame lies in a face crop of 48 cut at factor 1."""
     side = max(face.box.width, face.box.height)
     return 24 + (np.array(point) - np.array(face.box.centre)) * 48 / side
@@ -191,7 +191,7 @@ def in_crop(face: Face, point: Point) -> np.ndarray:
 
 def eyes_in_crop(face: Face) -> tuple[float, float, float]:
     """Eye midpoint x and y, and the distance between the eyes, in a face crop of 48."""
-    right, left = in_crop(face, face.landmarks.right_eye), in_crop(face, face.landmarks.left_eye)
+    right, left = point_in_crop(face, face.landmarks.right_eye), point_in_crop(face, face.landmarks.left_eye)
     return (*((right + left) / 2).tolist(), float(np.linalg.norm(left - right)))
 
 

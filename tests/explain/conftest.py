@@ -16,7 +16,7 @@ def occlusion(shipped_model):
 
 @pytest.fixture(scope="session")
 def recognizer(occlusion, tmp_path_factory):
-    """Mien's own detector, and the model that is explained."""
+    """mien's own detector, and the model whose predictions are explained."""
     store = ModelStore(cache=tmp_path_factory.mktemp("detector"))
     return Recognizer(MienDetector(store.load("faces")), occlusion.classifier)
 

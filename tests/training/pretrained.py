@@ -9,7 +9,7 @@ import keras
 from tasks_drawn import drawn
 
 from mien.training.architectures import NetworkShape, build
-from mien.training.architectures.pretrained import base_of
+from mien.training.architectures.pretrained import backbone_of
 from mien.training.engine.batch_norm import estimate_batch_norm
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ def write_weights(path: Path, network: str = SMALL) -> Path:
     model = build(network, NetworkShape(SIZE, 1, (("classes", 8),)))
     estimate_batch_norm(model, drawn(each=8, size=SIZE).crops)
     whole = path.with_suffix(".whole.h5")
-    base_of(model).save(whole)
+    backbone_of(model).save(whole)
     with h5py.File(whole) as source, h5py.File(path, "w") as target:
         for name, value in source["model_weights"].attrs.items():
             target.attrs[name] = value
@@ -48,4 +48,4 @@ def with_top(path: Path) -> Path:
 
 def base_weights(model: keras.Model) -> dict[str, list[np.ndarray]]:
     """The weights of each layer of a transfer network's base."""
-    return {layer.name: layer.get_weights() for layer in base_of(model).layers if layer.weights}
+    return {layer.name: layer.get_weights() for layer in backbone_of(model).layers if layer.weights}

@@ -10,7 +10,7 @@ import pytest
 
 pytest.importorskip("keras", reason="needs Keras and a backend: pip install 'mien[train]'")
 
-from elsewhere import QUICK_NETWORKS, START, run_elsewhere
+from subprocesses import QUICK_NETWORKS, START, run_subprocess
 
 from mien.training import BACKENDS
 
@@ -30,23 +30,23 @@ def saved(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with weights and logits of each backend that is installed."""
     folder = tmp_path_factory.mktemp("saved")
     for backend in INSTALLED:
-        run_elsewhere("save", folder / backend, backend=backend)
+        run_subprocess("save", folder / backend, backend=backend)
     return folder
 
 
 @pytest.mark.parametrize("backend", INSTALLED)
 def test_weights_of_one_backend_give_the_same_logits_on_another(saved: Path, backend: str) -> None:
-    differences = json.loads(run_elsewhere("load", saved, backend=backend))
+    differences = json.loads(run_subprocess("load", saved, backend=backend))
     assert sorted(differences) == sorted(INSTALLED)
     for other, worst in differences.items():
         assert worst.keys() == QUICK_NETWORKS.keys()
         assert max(worst.values()) < 1e-4, (other, worst)
 
 
-def test_teaching_from_the_same_weights_goes_the_same_way_on_all(saved: Path, tmp_path: Path) -> None:
+def test_training_from_the_same_weights_agrees_on_all_backends(saved: Path, tmp_path: Path) -> None:
     start = saved / INSTALLED[0] / START
     first, *others = (
-        json.loads(run_elsewhere("learn", tmp_path / backend, start, backend=backend)) for backend in INSTALLED
+        json.loads(run_subprocess("learn", tmp_path / backend, start, backend=backend)) for backend in INSTALLED
     )
     assert first[-1][0] < first[0][0]
     for other in others:

@@ -48,8 +48,8 @@ def test_multiply_adds_of_a_layer(layer, shape, work):
 
 
 def test_the_layers_of_a_network_with_their_shapes_and_costs():
-    told = summary_of("two-conv", SHAPE)
-    assert [(layer.kind, layer.output, layer.parameters, layer.multiply_adds) for layer in told.layers] == [
+    described = summary_of("two-conv", SHAPE)
+    assert [(layer.kind, layer.output, layer.parameters, layer.multiply_adds) for layer in described.layers] == [
         ("InputLayer", (48, 48, 1), 0, 0),
         ("Standardize", (48, 48, 1), 0, 0),
         ("Conv2D", (48, 48, 32), 320, 48 * 48 * 32 * 9),
@@ -61,7 +61,7 @@ def test_the_layers_of_a_network_with_their_shapes_and_costs():
         ("Dropout", (128,), 0, 0),
         ("Dense", (7,), 129 * 7, 128 * 7),
     ]
-    assert (told.name, told.trainable, told.layers[-1].name) == ("two-conv", 1_199_495, "labels")
+    assert (described.name, described.trainable, described.layers[-1].name) == ("two-conv", 1_199_495, "labels")
 
 
 def test_shapes_are_height_width_channels_whatever_the_order_that_training_uses():
@@ -75,11 +75,11 @@ def test_shapes_are_height_width_channels_whatever_the_order_that_training_uses(
 @pytest.mark.parametrize("name", ["nano", "mini-xception"])
 def test_a_summary_agrees_with_the_network(name):
     model = build(name, SHAPE)
-    told = summary(model)
-    assert [layer.name for layer in told.layers] == [layer.name for layer in model.layers]
-    assert (told.parameters, told.multiply_adds) == (model.count_params(), multiply_adds(model))
+    described = summary(model)
+    assert [layer.name for layer in described.layers] == [layer.name for layer in model.layers]
+    assert (described.parameters, described.multiply_adds) == (model.count_params(), multiply_adds(model))
     moving = sum(2 * layer.gamma.shape[0] for layer in model.layers if isinstance(layer, layers.BatchNormalization))
-    assert told.parameters - told.trainable == moving
+    assert described.parameters - described.trainable == moving
 
 
 def nested():
@@ -106,12 +106,12 @@ def test_a_network_inside_is_one_row_unless_it_is_expanded():
         "BatchNormalization",
     ]
     convolved, dense = 8 * 8 * 4 * 27, 256 * 5
-    for told in (folded, expanded):
-        assert told.parameters == 4 * 28 + 16 + 257 * 5
-        assert told.trainable == 257 * 5
-        assert told.multiply_adds == convolved + dense == multiply_adds(nested())
+    for one in (folded, expanded):
+        assert one.parameters == 4 * 28 + 16 + 257 * 5
+        assert one.trainable == 257 * 5
+        assert one.multiply_adds == convolved + dense == multiply_adds(nested())
 
 
 def test_a_network_for_any_size_has_no_count():
-    with pytest.raises(UsageError, match="built for face crops of one size"):
+    with pytest.raises(UsageError, match="built for one crop size"):
         multiply_adds(around(layers.Conv2D(4, 3), shape=(None, None, 3)))

@@ -12,7 +12,7 @@ import pytest
 
 pytest.importorskip("keras", reason="needs Keras and a backend: pip install 'mien[train]'")
 
-from elsewhere import finished, run_elsewhere, start
+from subprocesses import finished, run_subprocess, start
 
 from mien.errors import UsageError
 from mien.training.engine.devices import data_parallel, output_directory
@@ -39,7 +39,7 @@ def test_other_backends_than_jax_are_refused() -> None:
 
 @on_jax
 def test_what_devices_can_t_share_is_refused(tmp_path: Path) -> None:
-    said = run_elsewhere("refuse", tmp_path, backend="jax", devices=2).splitlines()
+    said = run_subprocess("refuse", tmp_path, backend="jax", devices=2).splitlines()
     assert said == [
         "expected 1 to 2 devices, as JAX finds them (cpu:0, cpu:1); received 3",
         "expected a batch that 2 devices share evenly; received 33. Say --batch 32",
@@ -53,7 +53,7 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     folders = []
     for devices in (1, 2):
         folders.append(tmp_path_factory.mktemp("devices") / "run")
-        run_elsewhere("teach", folders[-1], devices, backend="jax", devices=2)
+        run_subprocess("train", folders[-1], devices, backend="jax", devices=2)
     return folders[0], folders[1]
 
 
@@ -83,7 +83,7 @@ def test_two_processes_take_the_steps_of_one_device_and_the_first_writes(
         address = f"127.0.0.1:{free.getsockname()[1]}"
     job = {"KERAS_DISTRIBUTION_JOB_ADDRESSES": address, "KERAS_DISTRIBUTION_NUM_PROCESSES": "2"}
     run = tmp_path / "run"
-    both = [start("teach", run, 2, backend="jax", **job, KERAS_DISTRIBUTION_PROCESS_ID=name) for name in ("0", "1")]
+    both = [start("train", run, 2, backend="jax", **job, KERAS_DISTRIBUTION_PROCESS_ID=name) for name in ("0", "1")]
     try:
         said = [finished(process).splitlines()[-1] for process in both]
     finally:

@@ -20,8 +20,8 @@ from mien.models.card import FUSED
 from mien.training import architectures
 from mien.training.config import TrainingConfig, from_toml
 from mien.training.export.card import calibrated, calibrated_card, sealed
-from mien.training.export.conversion import _exported_elsewhere, to_onnx
-from mien.training.export.export import AGREEMENT, check_agreement, export
+from mien.training.export.classifier import TOLERANCE, check_agreement, export_classifier
+from mien.training.export.conversion import _exported_in_child, to_onnx
 from mien.training.tasks.classification.compilation import shape_of
 from mien.training.tasks.classification.validation import Logits, predict_logits
 
@@ -46,7 +46,7 @@ class Exported:
 
 def exported(done: TrainedRun, folder: Path) -> Exported:
     path = folder / "new" / "model.onnx"
-    card = export(done.run.model, done.training, done.validation, done.config, path)
+    card = export_classifier(done.run.model, done.training, done.validation, done.config, path)
     assert [file.name for file in path.parent.iterdir()] == ["model.onnx"]
     return Exported(done, path.read_bytes(), card)
 
@@ -94,13 +94,13 @@ def test_the_card_says_where_the_model_came_from(file: Exported) -> None:
         assert word in origin.made_with
 
 
-def test_one_head_answers_for_itself(one_head: Exported) -> None:
+def test_one_head_is_its_own_fused_prediction(one_head: Exported) -> None:
     assert [head.name for head in one_head.card.heads] == ["classes"]
     assert one_head.card.fused.labels == PATTERNS
     assert one_head.card.fused.weights == (("classes", 1.0),)
 
 
-def test_two_heads_answer_with_the_seven_labels_they_share(two_heads: Exported) -> None:
+def test_two_heads_are_fused_on_the_seven_labels_they_share(two_heads: Exported) -> None:
     card = two_heads.card
     assert {head.name: head.labels for head in card.heads} == {"fer2013": FER2013, "ferplus": FERPLUS}
     assert card.fused.labels == FER2013
@@ -125,7 +125,7 @@ def test_a_card_calibrated_again_on_the_same_logits_is_the_same(file: Exported) 
     logits = predict_logits(file.trained.run.model, validation.crops)
     again = calibrated(file.card, logits, validation)
     assert again.scores == file.card.scores
-    for one, other in zip((*again.heads, again.answer), (*file.card.heads, file.card.fused), strict=True):
+    for one, other in zip((*again.heads, again.fused), (*file.card.heads, file.card.fused), strict=True):
         assert one.temperature == pytest.approx(other.temperature, rel=1e-3)
         assert one.offsets == pytest.approx(other.offsets, abs=1e-2)
         assert one.unsure_below == pytest.approx(other.unsure_below, rel=1e-3)
@@ -136,7 +136,7 @@ def test_keras_and_the_file_agree_on_every_crop(file: Exported) -> None:
     for data in (file.trained.training, file.trained.validation):
         expected = predict_logits(file.trained.run.model, data.crops)
         for head, logits in classifier.logits(data.crops).items():
-            np.testing.assert_allclose(logits, expected[head], rtol=0, atol=AGREEMENT)
+            np.testing.assert_allclose(logits, expected[head], rtol=0, atol=TOLERANCE)
             np.testing.assert_array_equal(logits.argmax(axis=1), expected[head].argmax(axis=1))
 
 
@@ -153,22 +153,22 @@ def test_another_process_exports_the_same_graph(double: TrainedRun) -> None:
     """The way from JAX; the other process has a backend that exports, which may be this one's."""
     model, data = double.run.model, double.validation
     card = calibrated_card(predict_logits(model, data.crops), double.training, data, double.config, "jax")
-    check_agreement(Classifier(sealed(_exported_elsewhere(model), card)), data.crops, predict_logits(model, data.crops))
+    check_agreement(Classifier(sealed(_exported_in_child(model), card)), data.crops, predict_logits(model, data.crops))
 
 
 def test_where_no_backend_exports_the_message_says_what_to_do(double: TrainedRun) -> None:
     with pytest.raises(MissingExtraError, match=r"mien export RUN.*pip install 'mien\[train-torch\]'"):
-        _exported_elsewhere(double.run.model, installed=lambda _: False)
+        _exported_in_child(double.run.model, installed=lambda _: False)
 
 
-def test_what_goes_wrong_in_the_other_process_is_told(double: TrainedRun) -> None:
+def test_errors_of_the_child_process_are_reported(double: TrainedRun) -> None:
     stranger = keras.Model(double.run.model.input, double.run.model.output, name="stranger")
-    with pytest.raises(TrainingError, match=r"could not be exported by (torch|tensorflow): .*'stranger'"):
-        _exported_elsewhere(stranger)
+    with pytest.raises(TrainingError, match=r"expected (torch|tensorflow) to export the network; .*'stranger'"):
+        _exported_in_child(stranger)
 
 
 class Fake:
-    """Stands for the exported graph: says what it is told to say."""
+    """Stands for the exported graph and returns given logits."""
 
     def __init__(self, logits: Logits) -> None:
         self._logits = logits
@@ -211,7 +211,7 @@ def test_a_network_that_is_not_float32_leaves_no_file(single: TrainedRun, tmp_pa
     keras.config.set_dtype_policy("mixed_bfloat16")
     coarse = architectures.build("two-conv", shape_of(single.training, single.config))
     with pytest.raises(TrainingError, match="float32 precision"):
-        export(coarse, single.training, single.validation, single.config, tmp_path / "model.onnx")
+        export_classifier(coarse, single.training, single.validation, single.config, tmp_path / "model.onnx")
     assert list(tmp_path.iterdir()) == []
 
 
@@ -226,17 +226,18 @@ def test_keras_and_the_file_agree_on_every_face_of_public_test(shared: Path) -> 
     check_agreement(Classifier(sealed(to_onnx(model), card)), public_test.crops, logits)
 
 
-def test_an_evened_answer_takes_out_how_common_each_label_was(double: TrainedRun) -> None:
+def test_prior_correction_removes_the_label_frequencies(double: TrainedRun) -> None:
     model, data = double.run.model, double.validation
     logits = predict_logits(model, data.crops)
-    plain, evened = (
-        calibrated_card(logits, double.training, data, replace(double.config, prior_correction=part), "torch").answer
+    plain, corrected = (
+        calibrated_card(logits, double.training, data, replace(double.config, prior_correction=part), "torch").fused
         for part in (0.0, 0.5)
     )
     assert plain.offsets == ()
     votes = double.training.truths[-1]
-    shares = [np.mean(votes.class_ids[votes.evaluated] == list(votes.labels).index(label)) for label in evened.labels]
+    targets = votes.class_ids[votes.evaluated]
+    shares = [np.mean(targets == list(votes.labels).index(label)) for label in corrected.labels]
     logs = np.log(np.maximum(shares, 1e-9))
     seen = np.array(shares) > 0
-    steps = np.array(evened.offsets)[seen] + 0.5 * logs[seen]
+    steps = np.array(corrected.offsets)[seen] + 0.5 * logs[seen]
     np.testing.assert_allclose(steps, steps[0], atol=0.2)  # the same for all but for labels left out

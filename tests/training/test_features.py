@@ -5,12 +5,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from mien.training.transfer.features import BLOCK, features_of, folder
+from mien.training.transfer.features import BLOCK_SIZE, extract_features, feature_cache
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-CROPS = np.random.default_rng(0).integers(0, 256, (2 * BLOCK + 10, 4, 4, 1), dtype=np.uint8)
+CROPS = np.random.default_rng(0).integers(0, 256, (2 * BLOCK_SIZE + 10, 4, 4, 1), dtype=np.uint8)
 EXPECTED = CROPS.reshape(len(CROPS), -1).astype(np.float32)
 
 
@@ -32,7 +32,7 @@ def computed(kept: Path, crops: np.ndarray = CROPS) -> int:
     """How many of the face crops' features were not kept; those that came are right."""
     extract = Extractor()
     np.testing.assert_array_equal(
-        features_of(extract, crops, kept, print), crops.reshape(len(crops), -1).astype(np.float32)
+        extract_features(extract, crops, kept, print), crops.reshape(len(crops), -1).astype(np.float32)
     )
     return extract.given
 
@@ -43,15 +43,15 @@ def test_features_are_computed_once(tmp_path: Path) -> None:
 
 def test_an_interrupted_computation_goes_on_where_it_was(tmp_path: Path) -> None:
     with pytest.raises(KeyboardInterrupt):
-        features_of(Extractor(fails_after=BLOCK), CROPS, tmp_path, print)
-    assert computed(tmp_path) == len(CROPS) - BLOCK
+        extract_features(Extractor(fails_after=BLOCK_SIZE), CROPS, tmp_path, print)
+    assert computed(tmp_path) == len(CROPS) - BLOCK_SIZE
 
 
 def test_other_images_have_other_features(tmp_path: Path) -> None:
     computed(tmp_path)
     changed = CROPS.copy()
     changed[0, 0, 0, 0] ^= 1
-    assert computed(tmp_path, changed) == BLOCK
+    assert computed(tmp_path, changed) == BLOCK_SIZE
     assert computed(tmp_path, CROPS[:, :, ::-1]) == len(CROPS)
 
 
@@ -70,7 +70,7 @@ def test_a_damaged_block_is_computed_again(damage, tmp_path: Path) -> None:
     computed(tmp_path)
     block = next(path for path in tmp_path.iterdir() if b"(256," in path.read_bytes()[:128])
     block.write_bytes(damage(block.read_bytes()))
-    assert computed(tmp_path) == BLOCK
+    assert computed(tmp_path) == BLOCK_SIZE
     assert computed(tmp_path) == 0
 
 
@@ -81,6 +81,7 @@ def test_a_cache_that_can_t_be_written_is_no_error(tmp_path: Path) -> None:
 
 def test_the_folder_tells_network_size_and_weights() -> None:
     folders = {
-        folder(*key) for key in (("a", 96, "f" * 64), ("b", 96, "f" * 64), ("a", 64, "f" * 64), ("a", 96, "e" * 64))
+        feature_cache(*key)
+        for key in (("a", 96, "f" * 64), ("b", 96, "f" * 64), ("a", 64, "f" * 64), ("a", 96, "e" * 64))
     }
     assert len(folders) == 4

@@ -22,7 +22,7 @@ from mien.training.run.checkpoint import Checkpoints
 from mien.training.run.directory import BEST, CHECKPOINTS, CONFIG, LOCK, RUN_INFO, SAMPLES, read_run
 from mien.training.run.history import HISTORY, HISTORY_CSV, Epoch, Progress
 from mien.training.tasks.classification.compilation import load, shape_of
-from mien.training.tasks.classification.task import Expressions, fit
+from mien.training.tasks.classification.task import ClassificationTask, fit
 from mien.training.tasks.classification.validation import evaluate_heads, predict_logits
 
 if TYPE_CHECKING:
@@ -174,7 +174,7 @@ def test_statistics_are_those_of_all_the_data_though_it_comes_in_the_order_of_it
     data = drawn(each=96)
     model = architectures.build("nano", shape_of(data, QUICK))
     norms = [layer for layer in model.layers if isinstance(layer, keras.layers.BatchNormalization)]
-    estimate_batch_norm(model, Expressions(data, data, QUICK).plain_images(STATISTICS_IMAGES))
+    estimate_batch_norm(model, ClassificationTask(data, data, QUICK).unaugmented_images(STATISTICS_IMAGES))
     estimated = [np.array(layer.moving_variance) for layer in norms]
     assert {layer.momentum for layer in norms} == {0.99}
     for layer in norms:

@@ -12,8 +12,8 @@ import keras
 from tasks_drawn import stripes
 
 from mien.training.architectures import ARCHITECTURES, NetworkShape, build
-from mien.training.architectures.pretrained import FAMILIES, FEATURES, base_of, blocks
-from mien.training.transfer.choices import TRANSFER
+from mien.training.architectures.pretrained import FEATURES, backbone_of, blocks
+from mien.training.transfer.backbones import BACKBONES
 
 pytestmark = pytest.mark.train
 
@@ -27,13 +27,13 @@ def features(model: keras.Model, crops: np.ndarray) -> np.ndarray:
 
 
 def test_the_networks_are_named_alike_everywhere() -> None:
-    assert tuple(FAMILIES) == TRANSFER == tuple(COUNTS)
-    assert set(TRANSFER) < set(ARCHITECTURES)
+    assert tuple(BACKBONES) == tuple(COUNTS)
+    assert set(BACKBONES) < set(ARCHITECTURES)
 
 
-@pytest.mark.parametrize("network", FAMILIES)
+@pytest.mark.parametrize("network", BACKBONES)
 def test_keras_itself_knows_the_file_of_weights(network: str) -> None:
-    family = FAMILIES[network]
+    family = BACKBONES[network]
     application = getattr(keras.applications, family.application)
     source = inspect.getsource(sys.modules[inspect.unwrap(application).__module__])
     parent = "resnet" if network == "resnet50" else family.url.partition("/")[0]
@@ -41,10 +41,10 @@ def test_keras_itself_knows_the_file_of_weights(network: str) -> None:
     assert family.md5 is None or family.md5 in source
 
 
-@pytest.mark.parametrize("network", FAMILIES)
+@pytest.mark.parametrize("network", BACKBONES)
 def test_each_weight_of_a_base_is_in_one_block(network: str) -> None:
-    base = base_of(build(network, SHAPE))
-    parts = blocks(base, FAMILIES[network])
+    base = backbone_of(build(network, SHAPE))
+    parts = blocks(base, BACKBONES[network])
     assert len(parts) == COUNTS[network]
     assert [layer.name for part in parts for layer in part if layer.weights] == [
         layer.name for layer in base.layers if layer.weights
@@ -59,15 +59,15 @@ def test_each_weight_of_a_base_is_in_one_block(network: str) -> None:
         ("mobilenetv3", keras.applications.mobilenet_v3.preprocess_input),
     ],
 )
-def test_pixels_are_scaled_as_the_weights_were_taught(network: str, prepare) -> None:
+def test_pixels_are_preprocessed_as_for_the_imagenet_weights(network: str, prepare) -> None:
     """Keras' own function on the same images, at the base's own size."""
-    size = FAMILIES[network].size
+    size = BACKBONES[network].size
     crops = np.random.default_rng(0).integers(0, 256, (2, size, size, 3), dtype=np.uint8)
     model = build(network, NetworkShape(size, 3, SHAPE.heads))
     images, places = crops.astype(np.float32), (1, 2)
     if keras.config.image_data_format() == "channels_first":
         images, places = images.transpose(0, 3, 1, 2), (2, 3)
-    expected = base_of(model).predict_on_batch(prepare(images.copy())).mean(axis=places)
+    expected = backbone_of(model).predict_on_batch(prepare(images.copy())).mean(axis=places)
     assert expected.std() > 0
     np.testing.assert_allclose(features(model, crops), expected, rtol=0, atol=1e-4 * np.abs(expected).max())
 

@@ -19,7 +19,14 @@ from mien.data.dataset import PUBLIC_TEST, TRAINING, Dataset, Truth
 from mien.errors import ModelError, TrainingError
 from mien.models.onnx_file import card_of
 from mien.models.store import ModelStore
-from mien.training.export.quantization import INT8, TIMED, Trial, export_int8, quantize, speed_gains
+from mien.training.export.quantization import (
+    INT8,
+    TIMED_BATCHES,
+    QuantizationResult,
+    export_int8,
+    measure_speedups,
+    quantize,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -42,18 +49,18 @@ def windows(count: int, seed: int) -> np.ndarray:
     return np.array(crops)[..., None]
 
 
-def answered(classifier: Classifier, crops: np.ndarray, split: str) -> Dataset:
+def labelled(classifier: Classifier, crops: np.ndarray, split: str) -> Dataset:
     """The face crops that the model has no doubt of, with the labels that it gives them."""
     logits = classifier.logits(crops)
     margins = [np.diff(np.sort(values, axis=1)[:, -2:]).min(axis=1) for values in logits.values()]
     sure = np.min(margins, axis=0) > 0.7
     ones = np.ones(sure.sum(), np.float32)
     heads = sorted(classifier.card.heads, key=lambda head: head.name)
-    answers = {head.name: one_hot(logits[head.name][sure].argmax(axis=1), len(head.labels)) for head in heads}
+    targets = {head.name: one_hot(logits[head.name][sure].argmax(axis=1), len(head.labels)) for head in heads}
     return Dataset(
         name="windows",
         crops=crops[sure],
-        truths=tuple(Truth(head.name, head.labels, answers[head.name], ones, ones > 0) for head in heads),
+        truths=tuple(Truth(head.name, head.labels, targets[head.name], ones, ones > 0) for head in heads),
         splits=np.full(sure.sum(), split),
         rows=np.flatnonzero(sure).astype(str),
         digest="d" * 64,
@@ -62,12 +69,12 @@ def answered(classifier: Classifier, crops: np.ndarray, split: str) -> Dataset:
 
 @pytest.fixture(scope="module")
 def training(classifier: Classifier) -> Dataset:
-    return answered(classifier, windows(160, seed=0), TRAINING)
+    return labelled(classifier, windows(160, seed=0), TRAINING)
 
 
 @pytest.fixture(scope="module")
 def validation(classifier: Classifier) -> Dataset:
-    return answered(classifier, windows(400, seed=1), PUBLIC_TEST)
+    return labelled(classifier, windows(400, seed=1), PUBLIC_TEST)
 
 
 @pytest.fixture(scope="module")
@@ -95,24 +102,24 @@ def slow(_model: bytes, _quantized: bytes, _crops: np.ndarray) -> Mapping[int, f
     ],
 )
 def test_the_gate(fall: float, gains: dict[int, float], passed: bool) -> None:
-    assert Trial(fall, "fused", gains).passed is passed
+    assert QuantizationResult(fall, "fused", gains).passed is passed
 
 
-def test_a_trial_is_told_in_points_and_times() -> None:
-    told = str(Trial(0.0123, "fer2013", {1: 1.5, 64: 2.04}))
-    assert told == "macro-F1 of fer2013 -1.23 points, 1.50 times as fast at batch 1, 2.04 times as fast at batch 64"
+def test_a_result_reads_in_points_and_speedups() -> None:
+    text = str(QuantizationResult(0.0123, "fer2013", {1: 1.5, 64: 2.04}))
+    assert text == "macro F1 of fer2013 -1.23 points, speedup 1.50x at batch 1, 2.04x at batch 64"
 
 
 @pytest.fixture(scope="module")
 def written(
     shipped_model: bytes, training: Dataset, validation: Dataset, tmp_path_factory: pytest.TempPathFactory
-) -> tuple[Path, ModelCard, Trial]:
+) -> tuple[Path, ModelCard, QuantizationResult]:
     path = tmp_path_factory.mktemp("run") / INT8
     return path, *export_int8(shipped_model, training, validation, path, measure=fast)
 
 
 def test_what_passes_is_written_and_used_as_any_model(
-    written: tuple[Path, ModelCard, Trial], classifier: Classifier, validation: Dataset
+    written: tuple[Path, ModelCard, QuantizationResult], classifier: Classifier, validation: Dataset
 ) -> None:
     path, card, _ = written
     int8 = Classifier(ModelStore().load(path), threads=1)
@@ -121,37 +128,37 @@ def test_what_passes_is_written_and_used_as_any_model(
     assert path.stat().st_size < 0.4 * 4_622_752
     # by one card: each has a calibration of its own, fitted on few images here
     rows, same = int8.logits(validation.crops), classifier.logits(validation.crops)
-    told, wanted = (probabilities_of(classifier.card, logits).argmax(axis=1) for logits in (rows, same))
-    assert (told == wanted).mean() > 0.97
+    received, expected = (probabilities_of(classifier.card, logits).argmax(axis=1) for logits in (rows, same))
+    assert (received == expected).mean() > 0.97
     assert int8.predict(validation.crops).shape == (len(validation), 7)
 
 
 def test_the_card_says_int8_and_is_calibrated_anew(
-    written: tuple[Path, ModelCard, Trial], shipped_model: bytes, validation: Dataset
+    written: tuple[Path, ModelCard, QuantizationResult], shipped_model: bytes, validation: Dataset
 ) -> None:
-    _, card, trial = written
+    _, card, result = written
     before = card_of(shipped_model)
     assert card.name == f"{before.name}-int8"
     assert "int8 by onnxruntime" in card.origin.made_with
     assert replace(card.origin, made_with="") == replace(before.origin, made_with="")
     assert (card.crop, card.fused.labels, card.fused.weights) == (
         before.crop,
-        before.answer.labels,
-        before.answer.weights,
+        before.fused.labels,
+        before.fused.weights,
     )
     assert [head.temperature for head in card.heads] != [head.temperature for head in before.heads]
     assert {(score.split, score.count) for score in card.scores if score.head == "fer2013"} == {
         (PUBLIC_TEST, len(validation))
     }
-    assert abs(trial.fall) <= 0.01
-    assert dict(trial.gains) == {1: 1.3, 64: 2.0}
+    assert abs(result.f1_drop) <= 0.01
+    assert dict(result.speedups) == {1: 1.3, 64: 2.0}
 
 
 def test_what_is_not_fast_enough_is_not_written(
     shipped_model: bytes, training: Dataset, validation: Dataset, tmp_path: Path
 ) -> None:
     (tmp_path / INT8).write_bytes(b"of an earlier export")
-    with pytest.raises(TrainingError, match=r"at least 1\.3 times .* points, 1\.29 times as fast at batch 1.*float32"):
+    with pytest.raises(TrainingError, match=r"at least 1\.3 times .* points, speedup 1\.29x at batch 1.*float32"):
         export_int8(shipped_model, training, validation, tmp_path / INT8, measure=slow)
     assert list(tmp_path.iterdir()) == []
 
@@ -161,7 +168,7 @@ def test_what_loses_too_much_is_not_written(
 ) -> None:
     """Ranges seen on blank face crops cut off whatever a face brings."""
     blank = replace(training, crops=np.zeros_like(training.crops))
-    with pytest.raises(TrainingError, match=r"at most 1 point of macro-F1.*received: macro-F1 of \w+ -\d\d\."):
+    with pytest.raises(TrainingError, match=r"at most 1 point of macro F1.*received: macro F1 of \w+ -\d\d\."):
         export_int8(shipped_model, blank, validation, tmp_path / INT8, measure=fast)
     assert list(tmp_path.iterdir()) == []
 
@@ -196,8 +203,8 @@ def test_the_same_crops_give_the_same_file(shipped_model: bytes, training: Datas
 
 
 def test_speed_is_measured_one_crop_at_a_time_and_64(shipped_model: bytes) -> None:
-    gains = speed_gains(shipped_model, shipped_model, windows(3, seed=2))
-    assert list(gains) == [batch for batch, _ in TIMED] == [1, 64]
+    gains = measure_speedups(shipped_model, shipped_model, windows(3, seed=2))
+    assert list(gains) == [batch for batch, _ in TIMED_BATCHES] == [1, 64]
     assert all(0.67 < gain < 1.5 for gain in gains.values())
 
 
@@ -205,5 +212,5 @@ def test_speed_is_measured_one_crop_at_a_time_and_64(shipped_model: bytes) -> No
 @pytest.mark.long
 def test_the_shipped_model_passes_its_gate(shipped_model: bytes, shared: Path, tmp_path: Path) -> None:
     data = load(shared / "data" / "fer2013")
-    _, trial = export_int8(shipped_model, data.split(TRAINING), data.split(PUBLIC_TEST), tmp_path / INT8)
-    assert trial.passed
+    _, result = export_int8(shipped_model, data.split(TRAINING), data.split(PUBLIC_TEST), tmp_path / INT8)
+    assert result.passed

@@ -16,12 +16,12 @@ from mien.training.distillation import soft_labels
 from mien.training.distillation.soft_labels import (
     SoftHead,
     SoftLabels,
-    chosen,
-    collected,
-    fitting,
+    blend_soft_labels,
     read,
     soft_labels_for,
-    softened,
+    soft_labels_from,
+    soft_labels_setting,
+    without_foreign_soft_labels,
 )
 
 if TYPE_CHECKING:
@@ -33,14 +33,14 @@ if TYPE_CHECKING:
 MADE = json.dumps({"by": "a test"})
 
 
-def told_of(data: Dataset, seed: int = 0) -> SoftLabels:
+def teacher_labels(data: Dataset, seed: int = 0) -> SoftLabels:
     """Soft labels of all rows and heads of a data set, drawn."""
     random = np.random.default_rng(seed)
     heads = {
         truth.head: (tuple(map(str, truth.labels)), random.dirichlet(np.ones(len(truth.labels)), len(data)))
         for truth in data.truths
     }
-    return collected(data.crops, heads, MADE)
+    return soft_labels_from(data.crops, heads, MADE)
 
 
 def blended(own: list[float], weight: float, soft: list[float], share: float) -> tuple[list[float], float]:
@@ -49,7 +49,9 @@ def blended(own: list[float], weight: float, soft: list[float], share: float) ->
     truth = replace(data.truths[0], labels=("a", "b"), targets=np.array([own], np.float32),
                     weights=np.array([weight], np.float32))  # fmt: skip
     data = replace(data, truths=(truth,))
-    trained = softened(data, collected(data.crops, {truth.head: (("a", "b"), np.array([soft]))}, MADE), share).truths[0]
+    trained = blend_soft_labels(
+        data, soft_labels_from(data.crops, {truth.head: (("a", "b"), np.array([soft]))}, MADE), share
+    ).truths[0]
     return trained.targets[0].tolist(), float(trained.weights[0])
 
 
@@ -81,7 +83,7 @@ def test_learning_from_the_blend_is_learning_from_both() -> None:
 
 def test_rows_that_are_not_known_stay_as_they_are() -> None:
     data = drawn_with_votes(each=4)
-    trained = softened(data, told_of(data.select(np.arange(8))), 0.5)
+    trained = blend_soft_labels(data, teacher_labels(data.select(np.arange(8))), 0.5)
     for before, after in zip(data.truths, trained.truths, strict=True):
         assert (after.targets[8:] == before.targets[8:]).all()
         assert (after.weights[8:] == before.weights[8:]).all()
@@ -92,15 +94,15 @@ def test_rows_that_are_not_known_stay_as_they_are() -> None:
 def test_rows_are_found_by_their_pixels_in_any_order() -> None:
     data = drawn(each=3)
     order = np.random.default_rng(1).permutation(len(data))
-    soft = told_of(data)
-    given, found = softened(data, soft, 1.0), softened(data.select(order), soft, 1.0)
+    soft = teacher_labels(data)
+    given, found = blend_soft_labels(data, soft, 1.0), blend_soft_labels(data.select(order), soft, 1.0)
     assert (found.truths[0].targets == given.truths[0].targets[order]).all()
 
 
 def test_heads_that_are_not_known_stay_as_they_are() -> None:
     data = drawn_with_votes(each=2)
-    soft = told_of(data)
-    trained = softened(data, replace(soft, heads=soft.heads[1:]), 0.5)
+    soft = teacher_labels(data)
+    trained = blend_soft_labels(data, replace(soft, heads=soft.heads[1:]), 0.5)
     assert trained.truths[0] is data.truths[0]
     assert trained.truths[1].weights.tolist() != data.truths[1].weights.tolist()
 
@@ -108,14 +110,14 @@ def test_heads_that_are_not_known_stay_as_they_are() -> None:
 @pytest.mark.parametrize("labels", [PATTERNS[::-1], PATTERNS[1:]], ids=["order", "number"])
 def test_other_labels_are_refused(labels: tuple[str, ...]) -> None:
     data = drawn(each=2)
-    soft = collected(data.crops, {"classes": (labels, np.full((16, len(labels)), 1 / len(labels)))}, MADE)
+    soft = soft_labels_from(data.crops, {"classes": (labels, np.full((16, len(labels)), 1 / len(labels)))}, MADE)
     with pytest.raises(TrainingError, match="in this order"):
-        softened(data, soft, 0.5)
+        blend_soft_labels(data, soft, 0.5)
 
 
 def test_of_equal_images_the_first_is_kept() -> None:
     crops = np.repeat(drawn(each=1).crops[:1], 3, axis=0)
-    soft = collected(crops, {"classes": (("a", "b"), np.array([[1.0, 0.0], [0.0, 1.0], [0.0, 1.0]]))}, MADE)
+    soft = soft_labels_from(crops, {"classes": (("a", "b"), np.array([[1.0, 0.0], [0.0, 1.0], [0.0, 1.0]]))}, MADE)
     assert soft.heads[0].probabilities.tolist() == [[1.0, 0.0]]
     assert soft.rows_of(crops).tolist() == [0, 0, 0]
 
@@ -124,11 +126,11 @@ def test_of_equal_images_the_first_is_kept() -> None:
 
 
 def test_a_file_is_read_back_whole(tmp_path: Path) -> None:
-    soft = told_of(drawn_with_votes(each=4))
+    soft = teacher_labels(drawn_with_votes(each=4))
     soft.save(tmp_path / "new" / "labels")
     found = read(tmp_path / "new" / "labels")
     assert (found.keys == soft.keys).all()
-    assert found.made == MADE
+    assert found.provenance == MADE
     for before, after in zip(soft.heads, found.heads, strict=True):
         assert (after.head, after.labels) == (before.head, before.labels)
         assert (after.probabilities == before.probabilities).all()
@@ -167,7 +169,7 @@ def arrays_of(soft: SoftLabels, folder: Path) -> dict[str, np.ndarray]:
     ],
 )
 def test_a_file_of_something_else_is_refused(spoil: Callable[[dict[str, np.ndarray]], object], tmp_path: Path) -> None:
-    arrays = arrays_of(told_of(drawn(each=2)), tmp_path)
+    arrays = arrays_of(teacher_labels(drawn(each=2)), tmp_path)
     spoil(arrays)
     np.savez(tmp_path / "bad.npz", **arrays)
     with pytest.raises(TrainingError, match="expected a file of soft labels at"):
@@ -180,7 +182,7 @@ class Trap:
 
 
 def test_torn_absent_and_pickled_files_are_refused(tmp_path: Path) -> None:
-    told_of(drawn(each=2)).save(tmp_path / "good.npz")
+    teacher_labels(drawn(each=2)).save(tmp_path / "good.npz")
     whole = (tmp_path / "good.npz").read_bytes()
     (tmp_path / "torn.npz").write_bytes(whole[: len(whole) // 2])
     (tmp_path / "pickled.npz").write_bytes(pickle.dumps(Trap()))
@@ -197,34 +199,34 @@ def test_a_file_that_ships_is_left_aside_where_it_is_of_other_data(tmp_path: Pat
     data = drawn(each=4)
     config = replace(QUICK, soft_labels="mine")
     for known, fits in ((32, True), (16, True), (15, False)):
-        told_of(data.select(np.arange(known))).save(tmp_path / "mine-soft-labels.npz")
+        teacher_labels(data.select(np.arange(known))).save(tmp_path / "mine-soft-labels.npz")
         assert (soft_labels_for(config, data, tmp_path) is not None) == fits
-        assert fitting(config, data, tmp_path) == (config if fits else QUICK)
+        assert without_foreign_soft_labels(config, data, tmp_path) == (config if fits else QUICK)
 
 
 def test_a_file_that_was_named_must_be_of_the_data(tmp_path: Path) -> None:
     data = drawn(each=4)
     config = replace(QUICK, soft_labels=str(tmp_path / "mine.npz"))
-    told_of(data.select([0])).save(tmp_path / "mine.npz")
-    assert fitting(config, data) == config
-    told_of(drawn(each=4, seed=1)).save(tmp_path / "mine.npz")
-    with pytest.raises(TrainingError, match="know 0% of its rows"):
-        fitting(config, data)
-    told = told_of(data)
-    replace(told, heads=(replace(told.heads[0], head="other"),)).save(tmp_path / "mine.npz")
+    teacher_labels(data.select([0])).save(tmp_path / "mine.npz")
+    assert without_foreign_soft_labels(config, data) == config
+    teacher_labels(drawn(each=4, seed=1)).save(tmp_path / "mine.npz")
+    with pytest.raises(TrainingError, match="cover 0% of its rows"):
+        without_foreign_soft_labels(config, data)
+    soft = teacher_labels(data)
+    replace(soft, heads=(replace(soft.heads[0], head="other"),)).save(tmp_path / "mine.npz")
     with pytest.raises(TrainingError, match=r"these of its heads: \[\]"):
-        fitting(config, data)
+        without_foreign_soft_labels(config, data)
 
 
 def test_no_soft_labels_are_none() -> None:
     assert soft_labels_for(QUICK, drawn(each=1)) is None
-    assert fitting(QUICK, drawn(each=1)) == QUICK
+    assert without_foreign_soft_labels(QUICK, drawn(each=1)) == QUICK
 
 
 def test_what_a_user_names(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "mine").touch()
-    assert [chosen(text) for text in ("none", "fer2013", "mine", "a.npz")] == [
+    assert [soft_labels_setting(text) for text in ("none", "fer2013", "mine", "a.npz")] == [
         "", "fer2013", str(tmp_path / "mine"), str(tmp_path / "a.npz"),
     ]  # fmt: skip
 
@@ -235,22 +237,22 @@ def test_a_head_of_other_numbers_is_refused() -> None:
 
 
 def test_all_files_that_ship_can_be_read() -> None:
-    shipped = sorted(soft_labels.SHIPPED.glob("*-soft-labels.npz"))
+    shipped = sorted(soft_labels.SHIPPED_FOLDER.glob("*-soft-labels.npz"))
     assert [path.name for path in shipped] == ["fer2013-soft-labels.npz"]
     for path in shipped:
-        assert json.loads(read(path).made)["runs"], path.name
+        assert json.loads(read(path).provenance)["runs"], path.name
 
 
 @pytest.mark.train
 def test_only_learning_sees_them(tmp_path: Path) -> None:
     pytest.importorskip("keras")
     from mien.training.tasks.classification.compilation import class_balanced
-    from mien.training.tasks.classification.task import trained_by
+    from mien.training.tasks.classification.task import training_targets
 
     data = drawn(each=4)
-    told_of(data).save(tmp_path / "mine.npz")
+    teacher_labels(data).save(tmp_path / "mine.npz")
     config = replace(QUICK, balance="weights", soft_labels=str(tmp_path / "mine.npz"), distillation_weight=0.5)
-    own, trained = class_balanced(data, config).truths[0], trained_by(data, config).truths[0]
+    own, trained = class_balanced(data, config).truths[0], training_targets(data, config).truths[0]
     assert trained.weights == pytest.approx(0.5 * own.weights + 0.5)
     assert (data.truths[0].targets.max(axis=1) == 1).all()
-    assert trained_by(data, QUICK) is data
+    assert training_targets(data, QUICK) is data

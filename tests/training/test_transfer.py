@@ -19,16 +19,16 @@ from mien.data.dataset import PUBLIC_TEST, TRAINING
 from mien.errors import TrainingError, UsageError
 from mien.media.files import sha256_of
 from mien.models.onnx_file import card_of, read_onnx
-from mien.training.architectures.pretrained import FAMILIES, base_of
+from mien.training.architectures.pretrained import backbone_of
 from mien.training.config import PLAIN, TrainingConfig
 from mien.training.engine.loop import Options
-from mien.training.export.export import export
+from mien.training.export.classifier import export_classifier
 from mien.training.run.directory import BEST, MODEL, read_run
 from mien.training.run.history import Epoch
 from mien.training.tasks.classification.compilation import build_float32, load, shape_of
-from mien.training.transfer.choices import settled
-from mien.training.transfer.starting_weights import load_base
-from mien.training.transfer.train import train, unfreeze
+from mien.training.transfer.backbones import BACKBONES, effective_config
+from mien.training.transfer.fine_tuning import train, unfreeze
+from mien.training.transfer.imagenet_weights import load_backbone
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.train
 
-FAMILY = FAMILIES[SMALL]
+FAMILY = BACKBONES[SMALL]
 DATA = drawn(each=16, size=SIZE)
 TRAIN, VALID = DATA.split(TRAINING), DATA.split(PUBLIC_TEST)
 
@@ -73,28 +73,28 @@ def config(weights: Path) -> TrainingConfig:
 
 @dataclass(frozen=True)
 class Transferred:
-    """A finished run, where it is, and what was told of it."""
+    """A finished run, its directory, and the events it emitted."""
 
     folder: Path
     run: Run
-    told: list[object]
+    events: list[object]
 
 
 def trained(run: Path, config: TrainingConfig, *, resume: bool = False) -> Transferred:
-    told: list[object] = []
-    return Transferred(run, train(TRAIN, VALID, config, run, told.append, Options(resume=resume)), told)
+    events: list[object] = []
+    return Transferred(run, train(TRAIN, VALID, config, run, events.append, Options(resume=resume)), events)
 
 
 @pytest.fixture(scope="module")
 def first(config: TrainingConfig, folder: Path) -> Transferred:
-    """New layers taught on the frozen base."""
+    """A head trained on the frozen backbone."""
     return trained(folder / "first", config)
 
 
-def begun(config: TrainingConfig, weights: Path) -> keras.Model:
-    """The network before it was taught anything."""
+def untrained(config: TrainingConfig, weights: Path) -> keras.Model:
+    """The network before any training."""
     model = build_float32(shape_of(TRAIN, config), SMALL)
-    load_base(base_of(model), weights, FAMILY)
+    load_backbone(backbone_of(model), weights, FAMILY)
     return model
 
 
@@ -106,13 +106,13 @@ def changed(before: keras.Model, after: keras.Model) -> set[str]:
 
 def test_new_layers_learn_on_the_frozen_base(first: Transferred, config: TrainingConfig, weights: Path) -> None:
     assert max(epoch.validation_score for epoch in first.run.history) > 0.3  # chance is 1 in 8
-    assert not changed(begun(config, weights), first.run.model)
-    assert [news for news in first.told if isinstance(news, Epoch)] == list(first.run.history)
+    assert not changed(untrained(config, weights), first.run.model)
+    assert [event for event in first.events if isinstance(event, Epoch)] == list(first.run.history)
 
 
 def test_the_run_directory_is_complete(first: Transferred, config: TrainingConfig, weights: Path) -> None:
     record = read_run(first.folder)
-    assert (record.config, record.history, record.finished) == (settled(config), first.run.history, True)
+    assert (record.config, record.history, record.finished) == (effective_config(config), first.run.history, True)
     assert record.run_info.source.weights == f"base.h5 sha256:{sha256_of(weights)}"
     again = load(first.folder / BEST, shape_of(TRAIN, config), SMALL)
     logits = again.predict_on_batch(VALID.crops)["classes"]
@@ -124,7 +124,7 @@ def test_the_run_directory_is_complete(first: Transferred, config: TrainingConfi
 def test_the_model_file_tells_what_the_run_began_with(
     first: Transferred, config: TrainingConfig, weights: Path
 ) -> None:
-    card = export(first.run.model, TRAIN, VALID, config, first.folder / MODEL)
+    card = export_classifier(first.run.model, TRAIN, VALID, config, first.folder / MODEL)
     assert card.origin.notes == f"Began with the weights base.h5 sha256:{sha256_of(weights)}."
     assert card_of(read_onnx(first.folder / MODEL)) == card
 
@@ -132,7 +132,7 @@ def test_the_model_file_tells_what_the_run_began_with(
 def test_a_finished_run_is_only_read(first: Transferred, config: TrainingConfig) -> None:
     again = trained(first.folder, config, resume=True)
     assert again.run.history == first.run.history
-    assert "finished" in str(again.told[-1])
+    assert "finished" in str(again.events[-1])
     with pytest.raises(TrainingError, match="--resume"):
         trained(first.folder, config)
 
@@ -141,9 +141,9 @@ def test_a_stopped_run_ends_with_the_same_weights_and_computes_no_feature_twice(
     first: Transferred, config: TrainingConfig, cache: Path, tmp_path: Path
 ) -> None:
     files = {path: path.stat().st_mtime_ns for path in cache.rglob("*.npy")}
-    assert len(files) == 3  # images learnt from, the same mirrored, and those judged on
+    assert len(files) == 3  # training images, the same mirrored, and validation images
     shutil.copytree(first.folder, tmp_path / "run")
-    (tmp_path / "run" / BEST).unlink()  # as after a kill while it learnt
+    (tmp_path / "run" / BEST).unlink()  # as after a kill during training
     last = trained(tmp_path / "run", config, resume=True)
     assert [epoch.scores for epoch in last.run.history] == [epoch.scores for epoch in first.run.history]
     for one, other in zip(first.run.model.get_weights(), last.run.model.get_weights(), strict=True):
@@ -151,30 +151,31 @@ def test_a_stopped_run_ends_with_the_same_weights_and_computes_no_feature_twice(
     assert {path: path.stat().st_mtime_ns for path in cache.rglob("*.npy")} == files
 
 
-def test_blocks_are_taught_on_from_the_new_layers(config: TrainingConfig, tmp_path: Path) -> None:
+def test_fine_tuning_starts_from_the_trained_head(config: TrainingConfig, tmp_path: Path) -> None:
     """At no rate to speak of the first epoch is as good as the new layers were."""
     done = trained(tmp_path, replace(config, fine_tune=2, epochs=1, learning_rate=1e-9, ema_decay=0.0))
-    told = next(news for news in done.told if "new layers taught" in str(news))
-    assert told == f"new layers taught on the frozen base, 1 epochs: classes {done.run.history[0].validation_score:.4f}"
+    message = next(event for event in done.events if "head trained" in str(event))
+    score = done.run.history[0].validation_score
+    assert message == f"head trained on the frozen backbone, 1 epochs; accuracy: classes {score:.4f}"
     assert done.run.history[0].loss < 3 * done.run.history[0].scores[0].nll  # dropout apart, they are the same network
 
 
 def test_the_last_blocks_alone_change(config: TrainingConfig, weights: Path, tmp_path: Path) -> None:
     tuned = replace(config, fine_tune=2, epochs=1)
     done = trained(tmp_path, tuned)
-    before = begun(config, weights)
+    before = untrained(config, weights)
     assert changed(before, done.run.model) == {
         layer.name
-        for layer in base_of(before).layers
+        for layer in backbone_of(before).layers
         if layer.weights and layer.name.startswith(("expanded_conv_10_", "conv_1")) and not layer.name.endswith("_bn")
     }
     again = trained(tmp_path, tuned, resume=True)
     assert again.run.history == done.run.history
-    assert not any("new layers" in str(news) for news in again.told)
+    assert not any("head trained" in str(event) for event in again.events)
 
 
 def test_all_blocks_at_most_are_unfrozen(config: TrainingConfig, weights: Path) -> None:
-    base = base_of(begun(config, weights))
+    base = backbone_of(untrained(config, weights))
     unfreeze(base, FAMILY, 12)
     assert all(layer.trainable != layer.name.endswith("_bn") for layer in base.layers if layer.weights)
     unfreeze(base, FAMILY, 0)
@@ -183,7 +184,7 @@ def test_all_blocks_at_most_are_unfrozen(config: TrainingConfig, weights: Path) 
         unfreeze(base, FAMILY, 13)
 
 
-def test_random_weights_are_taught_whole(config: TrainingConfig, tmp_path: Path) -> None:
+def test_random_weights_are_all_trained(config: TrainingConfig, tmp_path: Path) -> None:
     run = trained(tmp_path, replace(config, weights="none", epochs=1, learning_rate=1e-3, warmup_epochs=0.5)).run
     record = json.loads((tmp_path / "run.json").read_text())
     assert record["source"]["weights"] == ""
@@ -200,7 +201,7 @@ def test_random_weights_are_taught_whole(config: TrainingConfig, tmp_path: Path)
     ],
     ids=["random", "blocks elsewhere", "too many"],
 )
-def test_choices_that_don_t_fit_are_refused_before_a_run_begins(
+def test_settings_that_do_not_fit_are_refused_before_a_run_starts(
     choice: dict[str, object], message: str, config: TrainingConfig, tmp_path: Path
 ) -> None:
     with pytest.raises(UsageError, match=message):

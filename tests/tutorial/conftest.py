@@ -1,4 +1,4 @@
-"""A network taught in seconds, as a run directory with its model file."""
+"""A network trained in seconds, as a run directory with its model file."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ CORNERS = ("lower", "upper")
 
 @pytest.fixture(scope="session")
 def squares() -> Dataset:
-    """Noisy face crops of 16 pixels with a bright square in the upper or the lower half, which names the class."""
+    """Noisy face crops of 16 pixels with a bright square in the upper or the lower half, which is the class."""
     dice = np.random.default_rng(0)
     answers = np.arange(160) % 2
     crops = dice.integers(90, 120, (160, 16, 16, 1)).astype(np.uint8)
@@ -31,16 +31,16 @@ def squares() -> Dataset:
 
 @pytest.fixture(scope="session")
 def run(squares, tmp_path_factory) -> Path:
-    """A run directory of ``digits-conv`` that tells the squares apart."""
+    """A run directory of ``digits-conv`` that classifies the squares."""
     pytest.importorskip("keras", reason="needs Keras and a backend: pip install 'mien[train]'")
     from mien.training import prepare_backend
 
     prepare_backend()
     from mien.training.config import PLAIN, TrainingConfig
-    from mien.training.export.export import export
+    from mien.training.export.classifier import export_classifier
     from mien.training.tasks.classification.task import fit
 
-    folder = tmp_path_factory.mktemp("learning") / "run"
+    folder = tmp_path_factory.mktemp("tutorial") / "run"
     config = TrainingConfig(
         network="digits-conv",
         epochs=4,
@@ -54,7 +54,7 @@ def run(squares, tmp_path_factory) -> Path:
     )
     training, validation = squares.split(TRAINING), squares.split(PUBLIC_TEST)
     trained = fit(training, validation, config, folder, lambda _: None)
-    export(trained.model, training, validation, config, folder / "model.onnx")
+    export_classifier(trained.model, training, validation, config, folder / "model.onnx")
     return folder
 
 

@@ -1,4 +1,4 @@
-"""A taught network opened: its layers, filters, hidden space, confusion, and what its answers hang on."""
+"""Inspecting a trained network: layers, filters, embedding, confusion matrix, gradient attribution."""
 
 from __future__ import annotations
 
@@ -15,22 +15,19 @@ import keras
 from mien.classification.classifier import Classifier, probabilities_of
 from mien.data.dataset import PUBLIC_TEST
 from mien.errors import TrainingError, UsageError
-from mien.explain.differentiation import gradient
-from mien.explain.differentiation import log_odds as log_odds_of_logits
-from mien.explain.explanation import rank_correlation
-from mien.explain.gradients import GradCam, IntegratedGradients
+from mien.explain.faithfulness import rank_correlation
+from mien.explain.gradients import GradCam, IntegratedGradients, gradient
+from mien.explain.gradients import log_odds as keras_log_odds
 from mien.explain.network import Network, array_of, load_network
-from mien.explain.occlusion import Occlusion
-from mien.explain.odds import log_odds
+from mien.explain.occlusion import Occlusion, log_odds
 from mien.models.card import CropRule, FusedOutput, Head, ModelCard
 from mien.models.onnx_file import read_onnx
 from mien.training.architectures import NetworkShape
 from mien.training.tasks.classification.compilation import build_float32
-from mien.tutorial.confusions import confusions
+from mien.tutorial.comparison import confusion_history
 from mien.tutorial.convolution import convolution
-from mien.tutorial.filters import synthesise, top_crops
-from mien.tutorial.hidden import hidden, map_image, pca, tsne
-from mien.tutorial.layers import feature_maps, kernels, tiled
+from mien.tutorial.embedding import embed, pca, scatter_image, tsne
+from mien.tutorial.filters import feature_maps, kernels, synthesise, tiled, top_crops
 
 pytestmark = pytest.mark.train
 
@@ -43,10 +40,10 @@ def convolutions(network):
 
 
 @pytest.fixture
-def blend() -> Network:
-    """A fresh network of two heads, read as users' answers are: blended, with offsets, mirrored."""
+def fused_network() -> Network:
+    """A fresh network with two heads whose fused prediction has offsets and averages over the mirror image."""
     card = ModelCard(
-        "blend",
+        "fused",
         16,
         1,
         CropRule(),
@@ -62,29 +59,29 @@ def crop(seed=0):
     return np.random.default_rng(seed).integers(0, 256, (16, 16, 1)).astype(np.uint8)
 
 
-def test_a_gradient_is_that_of_calculus():
+def test_gradient_is_the_analytic_one():
     x = np.array([[1.0, -2.0, 3.0]], np.float32)
     np.testing.assert_allclose(gradient(lambda at: keras.ops.sum(at**3), x), 3 * x**2, rtol=1e-5)
 
 
-@pytest.mark.parametrize("labels", ["fused", "fer", "plus"])
-def test_log_odds_are_those_that_users_are_told(blend, labels):
-    logits = {name: array_of(rows) for name, rows in blend.model(np.stack([crop(1), crop(2)])).items()}
-    expected = log_odds(blend.card, logits, labels, 1)
-    told = probabilities_of(blend.card, logits, labels)[:, 1].astype(float)
-    np.testing.assert_allclose(expected, np.log(told / (1 - told)), atol=1e-4)
+@pytest.mark.parametrize("head", ["fused", "fer", "plus"])
+def test_log_odds_agree_with_the_probabilities_and_with_keras(fused_network, head):
+    logits = {name: array_of(rows) for name, rows in fused_network.model(np.stack([crop(1), crop(2)])).items()}
+    expected = log_odds(fused_network.card, logits, head, 1)
+    probabilities = probabilities_of(fused_network.card, logits, head)[:, 1].astype(float)
+    np.testing.assert_allclose(expected, np.log(probabilities / (1 - probabilities)), atol=1e-4)
     tensors = {name: keras.ops.convert_to_tensor(rows) for name, rows in logits.items()}
-    np.testing.assert_allclose(array_of(log_odds_of_logits(blend.card, tensors, labels, 1)), expected, atol=1e-4)
+    np.testing.assert_allclose(array_of(keras_log_odds(fused_network.card, tensors, head, 1)), expected, atol=1e-4)
 
 
 @pytest.mark.parametrize("mirrored", [False, True])
-def test_integrated_gradients_add_up_to_the_change_of_the_answer(blend, mirrored):
-    """Completeness, proposition 1 of the paper, in what users are told."""
-    card = dataclasses.replace(blend.card, mirrored=mirrored)
-    network = Network(blend.model, card, "nano")
-    heat = IntegratedGradients(network, steps=128).heat(crop(), 1)
+def test_integrated_gradients_sum_to_the_change_in_log_odds(fused_network, mirrored):
+    """Completeness, proposition 1 of the paper, for the fused prediction."""
+    card = dataclasses.replace(fused_network.card, mirrored=mirrored)
+    network = Network(fused_network.model, card, "nano")
+    attribution = IntegratedGradients(network, steps=128).attribute(crop(), 1)
 
-    def told(one):
+    def score(one):
         rows = np.stack([one, one[:, ::-1]]) if mirrored else one[None]
         logits = {
             name: array_of(values).mean(axis=0, keepdims=True)
@@ -93,35 +90,35 @@ def test_integrated_gradients_add_up_to_the_change_of_the_answer(blend, mirrored
         return log_odds(card, logits, "fused", 1)[0]
 
     flat = np.full_like(crop(), np.rint(crop().mean()))
-    assert heat.shape == (16, 16)
-    assert heat.sum() == pytest.approx(told(crop()) - told(flat), rel=0.03, abs=0.01)
+    assert attribution.shape == (16, 16)
+    assert attribution.sum() == pytest.approx(score(crop()) - score(flat), rel=0.03, abs=0.01)
 
 
-def test_a_mirrored_crop_has_a_mirrored_map(blend):
-    for explainer in (GradCam(blend), IntegratedGradients(blend)):
-        one = explainer.heat(crop(), 0)
-        other = explainer.heat(np.ascontiguousarray(crop()[:, ::-1]), 0)
+def test_a_mirrored_crop_has_a_mirrored_map(fused_network):
+    for explainer in (GradCam(fused_network), IntegratedGradients(fused_network)):
+        one = explainer.attribute(crop(), 0)
+        other = explainer.attribute(np.ascontiguousarray(crop()[:, ::-1]), 0)
         np.testing.assert_allclose(one, other[:, ::-1], atol=1e-4 * max(np.abs(one).max(), 1e-6))
 
 
-def test_maps_lie_on_what_tells_the_classes_apart(network, run, squares):
+def test_attribution_lies_on_the_discriminative_region(network, run, squares):
     occlusion = Occlusion(read_onnx(run / "model.onnx"), threads=1)
     rows = 24
-    # Grad-CAM drops what speaks against a label, and one of two classes may be told by what is not there
+    # Grad-CAM drops what opposes a label, and one of two classes may be recognised by what is absent
     for explainer, least in ((occlusion, 0.85), (GradCam(network), 0.65), (IntegratedGradients(network), 0.85)):
         hits = 0
         for one, label in zip(squares.crops[:rows], squares.truths[0].class_ids[:rows], strict=True):
-            heat = explainer.heat(one, int(label))
+            attribution = explainer.attribute(one, int(label))
             inside = one[..., 0] > 200
-            hits += heat[inside].mean() > heat[~inside].mean()
+            hits += attribution[inside].mean() > attribution[~inside].mean()
         assert hits / rows >= least, explainer.method
 
 
-def test_random_weights_change_gradient_maps(network, squares):
+def test_randomised_weights_change_gradient_maps(network, squares):
     explainer = IntegratedGradients(network)
-    heat = explainer.heat(squares.crops[0], 0)
-    assert rank_correlation(heat, explainer.shuffled(1.0).heat(squares.crops[0], 0)) < 0.8
-    np.testing.assert_array_equal(explainer.heat(squares.crops[0], 0), heat)  # the network itself is as it was
+    attribution = explainer.attribute(squares.crops[0], 0)
+    assert rank_correlation(attribution, explainer.randomized(1.0).attribute(squares.crops[0], 0)) < 0.8
+    np.testing.assert_array_equal(explainer.attribute(squares.crops[0], 0), attribution)
 
 
 def test_the_network_is_the_one_of_the_model_file(network, run, squares):
@@ -129,7 +126,7 @@ def test_the_network_is_the_one_of_the_model_file(network, run, squares):
     np.testing.assert_allclose(array_of(network.model(squares.crops[:5])["classes"]), exported, atol=1e-4)
 
 
-def test_a_run_without_fitting_weights_is_told(run, tmp_path):
+def test_a_run_without_matching_weights_is_refused(run, tmp_path):
     import shutil
 
     copy = shutil.copytree(run, tmp_path / "copy")
@@ -138,11 +135,14 @@ def test_a_run_without_fitting_weights_is_told(run, tmp_path):
         load_network(copy)
 
 
-def test_dense_networks_have_no_maps(blend):
+def test_dense_networks_have_no_maps(fused_network):
     model = build_float32(NetworkShape(16, 1, (("fer", 3), ("plus", 4))), "dense-64-tanh")
     with pytest.raises(UsageError, match="a network with convolutions"):
-        GradCam(Network(model, blend.card, "dense-64-tanh"))
-    assert IntegratedGradients(Network(model, blend.card, "dense-64-tanh")).heat(crop(), 0).shape == (16, 16)
+        GradCam(Network(model, fused_network.card, "dense-64-tanh"))
+    assert IntegratedGradients(Network(model, fused_network.card, "dense-64-tanh")).attribute(crop(), 0).shape == (
+        16,
+        16,
+    )
 
 
 def test_maps_of_the_first_layer_are_its_kernels_over_the_crop(network, squares):
@@ -163,7 +163,7 @@ def test_all_maps_have_their_channels_last(network, squares):
         feature_maps(network.model, squares.crops[:2], ["no-such"])
 
 
-def test_top_crops_are_those_of_the_strongest_answer(network, squares):
+def test_top_crops_have_the_strongest_activation(network, squares):
     name = convolutions(network)[1]
     order = top_crops(network.model, name, squares.crops, 3)
     strength = feature_maps(network.model, squares.crops, [name])[name].max(axis=(1, 2))
@@ -172,24 +172,24 @@ def test_top_crops_are_those_of_the_strongest_answer(network, squares):
         np.testing.assert_allclose(strength[rows, filter_], np.sort(strength[:, filter_])[::-1][:3], rtol=1e-5)
 
 
-def test_a_synthesised_image_pleases_its_filter_more_than_noise(network, squares):
+def test_a_synthesised_image_activates_its_filter_more_than_noise(network, squares):
     name = convolutions(network)[1]
     strength = feature_maps(network.model, squares.crops, [name])[name].mean(axis=(0, 1, 2))
     filter_ = int(strength.argmax())
     made = synthesise(network.model, name, filter_, steps=24)
     noise = np.random.default_rng(0).integers(0, 256, (8, 16, 16, 1)).astype(np.uint8)
-    answers = feature_maps(network.model, np.concatenate([made[None], noise]), [name])[name][..., filter_].mean(
+    activations = feature_maps(network.model, np.concatenate([made[None], noise]), [name])[name][..., filter_].mean(
         axis=(1, 2)
     )
     assert made.shape == (16, 16, 1)
-    assert answers[0] > answers[1:].max()
+    assert activations[0] > activations[1:].max()
     with pytest.raises(UsageError, match="expected a filter"):
         synthesise(network.model, name, 32)
 
 
-def test_confusion_is_judged_at_each_checkpoint_and_the_network_is_left_as_it_was(network, run, squares):
+def test_confusion_history_covers_each_checkpoint_and_restores_the_network(network, run, squares):
     before = [array_of(weight) for weight in network.model.weights]
-    found = confusions(run, network, squares.split(PUBLIC_TEST))
+    found = confusion_history(run, network, squares.split(PUBLIC_TEST))
     assert [one.epoch for one in found] == [2, 3, 4, 0]
     assert all(one.counts.sum() == 80 for one in found)
     assert found[-1].accuracy > 0.9
@@ -197,8 +197,8 @@ def test_confusion_is_judged_at_each_checkpoint_and_the_network_is_left_as_it_wa
         np.testing.assert_array_equal(array_of(weight), was)
 
 
-def test_the_hidden_space_holds_like_crops_together(network, squares):
-    features = hidden(network.model, squares.crops)
+def test_the_embedding_keeps_similar_crops_together(network, squares):
+    features = embed(network.model, squares.crops)
     assert features.shape == (160, 64)
     answers = squares.truths[0].class_ids
     for places in (pca(features), tsne(features[:60], perplexity=10)):
@@ -219,7 +219,7 @@ def test_pca_is_that_of_scikit_learn():
 
 def test_a_map_shows_thumbnails_that_do_not_overlap(squares):
     places = np.array([[0.0, 0.0], [1.0, 1.0], [1.0, 1.001]])
-    drawn = map_image(places, squares.crops[:3], [(255, 0, 0), (0, 255, 0), (0, 0, 255)], side=200, thumbnail=28)
+    drawn = scatter_image(places, squares.crops[:3], [(255, 0, 0), (0, 255, 0), (0, 0, 255)], side=200, thumbnail=28)
     assert drawn.shape == (200, 200, 3)
     colours = [int((drawn == colour).all(axis=2).sum()) for colour in [(255, 0, 0), (0, 255, 0)]]
     assert colours == [28**2 - 24**2] * 2
@@ -242,7 +242,7 @@ def test_the_command_explains_a_run_by_all_methods(run, squares, tmp_path, capsy
     row = int(np.flatnonzero(squares.truths[0].class_ids == 1)[0])
     write(tmp_path / "upper.png", np.repeat(squares.crops[row], 3, axis=2))
     methods = ["occlusion", "grad-cam", "integrated-gradients"]
-    asked = [part for method in methods for part in ("--method", method)]
+    options = [part for method in methods for part in ("--method", method)]
     with pytest.raises(SystemExit) as left:
         main(
             [
@@ -254,7 +254,7 @@ def test_the_command_explains_a_run_by_all_methods(run, squares, tmp_path, capsy
                 "whole",
                 "--json",
                 "--check",
-                *asked,
+                *options,
             ]
         )
     assert not left.value.code

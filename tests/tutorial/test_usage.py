@@ -6,12 +6,11 @@ import numpy as np
 import pytest
 
 from mien.errors import MissingExtraError, UsageError
-from mien.explain.randomization import shuffled_model
-from mien.tutorial.convolution import convolution, convolve
+from mien.explain.perturbation import randomized_model
+from mien.tutorial.activation import cross_entropy, one_hot
+from mien.tutorial.convolution import convolution, convolve, max_pooling
+from mien.tutorial.embedding import tsne
 from mien.tutorial.figures import activations_image
-from mien.tutorial.hidden import tsne
-from mien.tutorial.pooling import max_pooling
-from mien.tutorial.targets import cross_entropy, one_hot
 
 SQUARE = np.ones((4, 4))
 
@@ -27,10 +26,10 @@ SQUARE = np.ones((4, 4))
         (lambda: max_pooling(SQUARE, 0), "a size from 1"),
         (lambda: max_pooling(SQUARE, 5), "no larger than the image"),
         (lambda: one_hot(np.array([7]), 7), "from 0 to 6"),
-        (lambda: cross_entropy(np.eye(2), np.eye(3)), "alike"),
+        (lambda: cross_entropy(np.eye(2), np.eye(3)), "of the same shape"),
     ],
 )
-def test_what_nothing_could_use_is_told(called, words):
+def test_invalid_arguments_are_refused(called, words):
     with pytest.raises(UsageError, match=words):
         called()
 
@@ -40,7 +39,7 @@ def test_what_nothing_could_use_is_told(called, words):
     [
         ("matplotlib.figure", activations_image, "plots"),
         ("sklearn.manifold", lambda: tsne(np.eye(9)), "learn"),
-        ("onnx", lambda: shuffled_model(b"", 1.0), "train"),
+        ("onnx", lambda: randomized_model(b"", 1.0), "train"),
     ],
 )
 def test_an_absent_extra_names_its_pip_line(monkeypatch, module, called, extra):

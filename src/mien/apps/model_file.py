@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from onnxruntime import InferenceSession
 
     from mien.models.card import DetectorCard, ModelCard
-    from mien.training.export.summary import Summary
+    from mien.training.export.model_summary import ModelSummary
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ class ModelFile:
 
     card: ModelCard | DetectorCard | None
     ends: dict[str, list[dict[str, Any]]]
-    summary: Summary | None
+    summary: ModelSummary | None
     reason: str = ""
 
     def to_dict(self) -> dict[str, Any]:
@@ -48,7 +48,7 @@ def inspect_model(model: bytes) -> ModelFile:
     Raises:
         ModelError: onnxruntime can't load it.
     """
-    from mien.training.export.graph import graph_summary
+    from mien.training.export.model_summary import onnx_summary
 
     session = open_session(model, optimise=False)
     keys, ends = session.get_modelmeta().custom_metadata_map, _ends(session)
@@ -56,7 +56,7 @@ def inspect_model(model: bytes) -> ModelFile:
         return ModelFile(None, ends, None, "layers are listed only for models with a card of mien's")
     card = any_card_of(model)
     try:
-        return ModelFile(card, ends, graph_summary(model))
+        return ModelFile(card, ends, onnx_summary(model))
     except MissingExtraError as error:
         return ModelFile(card, ends, None, str(error))
 

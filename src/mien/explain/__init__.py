@@ -1,15 +1,26 @@
-"""Why a model answered as it did: maps of what each place of a face adds to the answer, on whom to believe them.
+"""Explanations of predictions: attribution maps over face crops, and tests of how faithful they are.
 
     recognizer = Recognizer.load()
     occlusion = Occlusion(ModelStore().load("compact"))
     for explanation in explain(recognizer, read("photo.jpg"), [occlusion]):
         print(explanation.label, {part.name: part.share for part in explanation.maps[0].parts})
 
-No Keras is needed: Grad-CAM and integrated gradients, which need it, are in ``mien.tutorial``.
+Occlusion runs on ONNX Runtime alone. Grad-CAM and integrated gradients need Keras: ``mien.explain.gradients``.
 """
 
-from mien.explain.explanation import Check, Explainer, Explanation, HeatMap, explain
-from mien.explain.face_parts import Part
+from mien.explain.explanation import AttributionMap, Explainer, Explanation, explain
+from mien.explain.face_parts import FacePart
+from mien.explain.faithfulness import Curve, DeletionInsertion, Faithfulness
 from mien.explain.occlusion import Occlusion
 
-__all__ = ["Check", "Explainer", "Explanation", "HeatMap", "Occlusion", "Part", "explain"]
+__all__ = [
+    "AttributionMap",
+    "Curve",
+    "DeletionInsertion",
+    "Explainer",
+    "Explanation",
+    "FacePart",
+    "Faithfulness",
+    "Occlusion",
+    "explain",
+]

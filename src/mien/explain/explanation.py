@@ -1,91 +1,80 @@
-"""Why a face was answered as it was: the values, and the one way to make them."""
+"""Explanations of predictions: attribution maps of each face in an image, with their faithfulness, also as JSON."""
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
-
-import numpy as np
-import numpy.typing as npt
+from typing import TYPE_CHECKING, Any, Protocol
 
 from mien.classification.face_crop import crop
 from mien.detection import crop_rule_for
 from mien.errors import UsageError
-from mien.explain.deletion import Erasing, erase
-from mien.explain.face_parts import Part, parts_of
+from mien.explain.face_parts import FacePart, part_shares
+from mien.explain.faithfulness import Curve, Faithfulness, deletion_insertion, rank_correlation
+from mien.outputs import to_json_line
+from mien.structures import FrameResult
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+
+    import numpy as np
+    import numpy.typing as npt
 
     from mien.recognizer import Recognizer
     from mien.structures import Crops, Frame, Prediction
 
     Plane = npt.NDArray[np.float32]
 
-VIEW = 336
-"""Side in pixels of the face as people are shown it."""
+VIEW_PX = 336
+"""Side in pixels of the face as reports show it."""
 
-SHUFFLED = (0.1, 0.5, 1.0)
-"""Shares of a network's layers that a check makes random, from the answer's end."""
+RANDOMIZED_SHARES = (0.1, 0.5, 1.0)
+"""Shares of a network's layers that the randomisation test randomises, counted from the output."""
 
 
 class Explainer(Protocol):
-    """One method of explaining, made for one model and one label set."""
+    """One attribution method, set up for one model and one head."""
 
     @property
     def method(self) -> str:
-        """Its name."""
+        """Its name, such as "occlusion"."""
         ...
 
-    def heat(self, face_crop: Crops, label: int) -> Plane:
-        """What each pixel of a face crop (size, size, channels) adds to a label: float32 (size, size)."""
+    def attribute(self, crop: Crops, label: int) -> Plane:
+        """The contribution of each pixel of a face crop (size, size, channels) to a label: float32 (size, size)."""
         ...
 
-    def shuffled(self, share: float) -> Explainer:
-        """The same for a network of which a share of the layers, from the answer's end, is made random."""
+    def randomized(self, share: float) -> Explainer:
+        """The same method for a copy of the network with a share of its last layers randomised."""
         ...
 
 
 @dataclass(frozen=True)
-class Check:
-    """Whether a map can be believed.
-
-    Attributes:
-        likeness: share of the layers made random, and Spearman's rank correlation of the maps before and after; one
-            that stays near 1 shows the image, not the model (Adebayo et al. 2018, arXiv:1810.03292).
-        erasing: deletion and insertion.
-    """
-
-    likeness: tuple[tuple[float, float], ...]
-    erasing: Erasing
-
-
-@dataclass(frozen=True)
-class HeatMap:
-    """Where in a face crop the answer comes from, by one method.
+class AttributionMap:
+    """The attribution of a prediction to the pixels of a face crop, by one method.
 
     Attributes:
         method: its name.
-        values: float32 (size, size): positive speaks for the label, negative against it; comparable within one map.
-        parts: of the face; empty without landmarks.
-        check: where it was asked for.
+        values: float32 (size, size): positive supports the label, negative opposes it; comparable within one map only.
+        parts: shares by face part; empty without landmarks.
+        faithfulness: where it was requested.
     """
 
     method: str
     values: Plane
-    parts: tuple[Part, ...]
-    check: Check | None = None
+    parts: tuple[FacePart, ...]
+    faithfulness: Faithfulness | None = None
 
 
 @dataclass(frozen=True)
 class Explanation:
-    """Why one face was answered as it was.
+    """The explanation of one face's prediction.
 
     Attributes:
-        prediction: what users are told of it.
-        label: the expression that is explained: the one named, unless another was asked for.
-        view: the face as the face crop is cut, in colour and finer: uint8 (336, 336, 3), RGB.
-        crop: what the network is shown: uint8 (size, size, channels).
+        prediction: of the face.
+        label: the explained expression: the predicted one, unless another was requested.
+        view: the face cut like the face crop, but in colour and larger: uint8 (336, 336, 3), RGB.
+        face_crop: the input of the network: uint8 (size, size, channels).
         maps: one a method.
     """
 
@@ -93,7 +82,7 @@ class Explanation:
     label: str
     view: Frame
     face_crop: Crops
-    maps: tuple[HeatMap, ...]
+    maps: tuple[AttributionMap, ...]
 
 
 def explain(
@@ -104,17 +93,26 @@ def explain(
     *,
     check: bool = False,
 ) -> tuple[Explanation, ...]:
-    """The explanation of each face in a frame, largest face first.
+    """Explains the prediction of each face in a frame, largest face first.
 
     Args:
-        recognizer: reads the frame as users have it; its classifier's card and label set are those of the explainers.
+        recognizer: detects and classifies the faces; its model and head are those of the explainers.
         frame: uint8 (height, width, 3), RGB.
-        explainers: the methods.
-        label: the expression to explain; None: the one named.
-        check: whether each map is checked too, which takes some ten times as long.
+        explainers: the attribution methods.
+        label: the expression to explain; None explains the predicted one.
+        check: also tests the faithfulness of each map, which takes about ten times as long.
 
     Raises:
-        UsageError: the model does not know the label.
+        UsageError: the model has no such label.
+
+    Example:
+        >>> import numpy as np
+        >>> from mien import Recognizer
+        >>> from mien.models.store import ModelStore
+        >>> from mien.explain import Occlusion
+        >>> recognizer, occlusion = Recognizer.load(), Occlusion(ModelStore().load("compact"))
+        >>> explain(recognizer, np.zeros((64, 64, 3), np.uint8), [occlusion])
+        ()
     """
     if label is not None and label not in recognizer.labels:
         raise UsageError(f"expected an expression of {', '.join(recognizer.labels)} to explain; received {label!r}")
@@ -128,44 +126,66 @@ def _explanations(
     rule = crop_rule_for(recognizer.detector, card.crop)
     for prediction in recognizer.predict(frame).predictions:
         face_crop = crop(frame, prediction.face, rule, card.size, card.channels)
-        view = crop(frame, prediction.face, rule, VIEW, 3)
-        told = label or prediction.emotion
-        at = recognizer.labels.index(told)
+        view = crop(frame, prediction.face, rule, VIEW_PX, 3)
+        explained = label or prediction.emotion
+        index = recognizer.labels.index(explained)
         maps = []
         for explainer in explainers:
-            values = explainer.heat(face_crop, at)
-            checked = check_map(recognizer, explainer, face_crop, at, values) if check else None
-            maps.append(HeatMap(explainer.method, values, parts_of(values, prediction.face, rule), checked))
-        yield Explanation(prediction, told, view, face_crop, tuple(maps))
+            values = explainer.attribute(face_crop, index)
+            parts = part_shares(values, prediction.face, rule)
+            faithfulness = check_map(recognizer, explainer, face_crop, index, values) if check else None
+            maps.append(AttributionMap(explainer.method, values, parts, faithfulness))
+        yield Explanation(prediction, explained, view, face_crop, tuple(maps))
 
 
-def check_map(recognizer: Recognizer, explainer: Explainer, crops: Crops, label: int, heat: Plane) -> Check:
-    """The check of one map.
+def check_map(
+    recognizer: Recognizer, explainer: Explainer, face_crop: Crops, label: int, attribution: Plane
+) -> Faithfulness:
+    """Tests one map by randomisation, deletion and insertion.
 
     Args:
-        recognizer: whose probabilities the curves are of.
-        explainer: that made the map.
-        crops: uint8 (1, size, size, channels).
-        label: place of the explained label.
-        heat: the map, (size, size).
+        recognizer: whose probabilities the curves show.
+        explainer: the method that made the map.
+        face_crop: uint8 (size, size, channels).
+        label: index of the explained label.
+        attribution: the map, float32 (size, size).
     """
-    likeness = tuple(
-        (share, rank_correlation(heat, explainer.shuffled(share).heat(crops, label))) for share in SHUFFLED
+    correlations = tuple(
+        (share, rank_correlation(attribution, explainer.randomized(share).attribute(face_crop, label)))
+        for share in RANDOMIZED_SHARES
     )
     predict = recognizer.classifier.predict
-    return Check(likeness, erase(lambda erased: predict(erased, recognizer.head), crops, label, heat))
+    curves = deletion_insertion(lambda crops: predict(crops, recognizer.head), face_crop, label, attribution)
+    return Faithfulness(correlations, curves)
 
 
-def rank_correlation(one: Plane, other: Plane) -> float:
-    """Spearman's rank correlation of two maps, -1 to 1; 0 where one of them is flat."""
-    if np.ptp(one) == 0 or np.ptp(other) == 0:
-        return 0.0
-    return float(np.corrcoef(_ranks(one), _ranks(other))[0, 1])
+def explanation_json(source: str, explanations: Sequence[Explanation], error: str | None = None) -> str:
+    """The JSON line of ``mien predict --json`` for an image, with the explanation added to each face."""
+    result = FrameResult(source, predictions=tuple(one.prediction for one in explanations), error=error)
+    line = json.loads(to_json_line(result))
+    for face, explanation in zip(line["faces"], explanations, strict=True):
+        face["explained"] = explanation.label
+        face["maps"] = [_map_values(attribution) for attribution in explanation.maps]
+    return json.dumps(line, ensure_ascii=False)
 
 
-def _ranks(values: Plane) -> npt.NDArray[np.float64]:
-    """The rank of each value, equal ones sharing the mean of theirs."""
-    _, place, counts = np.unique(values, return_inverse=True, return_counts=True)
-    last = np.cumsum(counts)
-    ranks: npt.NDArray[np.float64] = (last - (counts - 1) / 2)[place.ravel()]
-    return ranks
+def _map_values(attribution: AttributionMap) -> dict[str, Any]:
+    parts = {part.name: {"share": part.share, "area": part.area} for part in attribution.parts}
+    values: dict[str, Any] = {"method": attribution.method, "parts": parts}
+    if attribution.faithfulness is None:
+        return values
+    return {**values, "check": _faithfulness_values(attribution.faithfulness)}
+
+
+def _faithfulness_values(faithfulness: Faithfulness) -> dict[str, Any]:
+    names = ("deletion", "insertion", "random", "centre")
+    curves: dict[str, Curve] = {name: getattr(faithfulness.curves, name) for name in names}
+    return {
+        "randomization": [
+            {"layers": share, "rank_correlation": correlation} for share, correlation in faithfulness.rank_correlations
+        ],
+        "curves": {
+            name: {"area": curve.area, "shares": curve.shares, "probabilities": curve.probabilities}
+            for name, curve in curves.items()
+        },
+    }

@@ -1,4 +1,4 @@
-"""The parts of a face that carried an answer: a heat map summed over brows, eyes, nose, mouth and the rest."""
+"""Attribution by face part: a map summed over brows, eyes, nose, mouth and the remaining regions."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ PARTS = (*FACE_PARTS, "rest of the face", "around the face")
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
-    """What one part of the face gave to an answer.
+class FacePart:
+    """The contribution of one face part to a prediction.
 
     Attributes:
         name: one of ``PARTS``.
-        share: of all that spoke for the answer, 0 to 1; those of all parts sum to 1.
-        area: share of the face crop that it takes.
+        share: of all positive attribution, 0 to 1; the shares of all parts sum to 1.
+        area: share of the face crop that the part covers.
     """
 
     name: str
@@ -37,38 +37,38 @@ class Part:
 
     @property
     def density(self) -> float:
-        """How much more it gave than a place of its size gives on average; 0 where it has no place in the face crop."""
+        """Share over area: 1 is average, more is above average; 0 where the part lies outside the face crop."""
         return self.share / self.area if self.area else 0.0
 
 
-def parts_of(heat: npt.NDArray[np.float32], face: Face, rule: CropRule) -> tuple[Part, ...]:
-    """The positive heat by parts of the face; none where the detector gives no landmarks, or nothing spoke for it.
+def part_shares(attribution: npt.NDArray[np.float32], face: Face, rule: CropRule) -> tuple[FacePart, ...]:
+    """The positive attribution of each face part; empty without landmarks or without positive values.
 
     Args:
-        heat: (size, size), of the face's face crop.
+        attribution: float32 (size, size), of the face crop.
         face: in the frame's pixels.
-        rule: by which the face crop was cut.
+        rule: the rule that the face crop was cut by.
     """
-    for_it = np.maximum(heat.astype(np.float64), 0.0)
-    total = float(for_it.sum())
+    support = np.maximum(attribution.astype(np.float64), 0.0)
+    total = float(support.sum())
     if face.landmarks is None or total <= 0:
         return ()
-    places = part_places(face, rule, len(heat))
+    regions = part_map(face, rule, len(attribution))
     return tuple(
-        Part(name, float(for_it[places == number].sum()) / total, float((places == number).mean()))
-        for number, name in enumerate(PARTS)
+        FacePart(name, float(support[regions == index].sum()) / total, float((regions == index).mean()))
+        for index, name in enumerate(PARTS)
     )
 
 
-def part_places(face: Face, rule: CropRule, size: int) -> npt.NDArray[np.int64]:
-    """Which part each pixel of a face crop belongs to, as a place in ``PARTS``: (size, size).
+def part_map(face: Face, rule: CropRule, size: int) -> npt.NDArray[np.int64]:
+    """The part of each pixel of a face crop, as an index into ``PARTS``: int64 (size, size).
 
-    The unit is the distance of the eyes, or from the eyes to the mouth where that is longer (a face turned aside); the
-    sizes of the parts in it are those of an average face, so they are rough: five points don't tell where brows are.
+    Sizes are in units of the distance between the eyes, or from the eyes to the mouth where that is longer, as on a
+    turned head. They are proportions of an average face, so they are rough: five landmarks do not show the brows.
 
     Args:
         face: with landmarks.
-        rule: by which the face crop is cut.
+        rule: the rule that the face crop is cut by.
         size: side of the face crop in pixels.
 
     Raises:
@@ -81,7 +81,7 @@ def part_places(face: Face, rule: CropRule, size: int) -> npt.NDArray[np.int64]:
     grid = np.stack(np.meshgrid(np.arange(size) + 0.5, np.arange(size) + 0.5), axis=-1)
 
     def within(centre: Plane, wide: float, high: float) -> npt.NDArray[np.bool_]:
-        """An ellipse along the line of the eyes; half axes in units."""
+        """An ellipse along the line of the eyes; semi-axes in units."""
         offset = (grid - centre) / unit
         return np.asarray(((offset @ across) / wide) ** 2 + ((offset @ _down(across)) / high) ** 2 <= 1)
 
@@ -89,19 +89,19 @@ def part_places(face: Face, rule: CropRule, size: int) -> npt.NDArray[np.int64]:
     found = {
         "around the face": ~_in_box(face.box, face, rule, grid),
         "nose": within(eyes + 0.7 * (nose - eyes), 0.32, 0.36),
-        # with what lies between them, which a frown folds
+        # with the glabella between them, where a frown shows
         "brows": within(eyes - 0.36 * unit * _down(across), 1.0, 0.28),
         "mouth": within(mouth, mouth_width / 2 + 0.2, 0.36),
         "eyes": within(right_eye, 0.36, 0.22) | within(left_eye, 0.36, 0.22),
     }
-    places = np.full((size, size), PARTS.index("rest of the face"))
-    for name, inside in found.items():  # what comes later lies above
-        places[inside] = PARTS.index(name)
-    return places
+    regions = np.full((size, size), PARTS.index("rest of the face"))
+    for name, inside in found.items():  # later parts overwrite earlier ones
+        regions[inside] = PARTS.index(name)
+    return regions
 
 
 def _points(face: Face, rule: CropRule, size: int) -> list[Plane]:
-    """The landmarks in the face crop's pixels.
+    """The five landmarks in the face crop's pixels.
 
     Raises:
         UsageError: the face has none.
@@ -122,12 +122,12 @@ def _points(face: Face, rule: CropRule, size: int) -> list[Plane]:
 
 
 def _down(across: Plane) -> Plane:
-    """The direction a quarter turn clockwise of another, in an image."""
+    """A direction rotated by 90 degrees clockwise in image coordinates."""
     return np.array([-across[1], across[0]])
 
 
 def _in_box(box: Box, face: Face, rule: CropRule, grid: Plane) -> npt.NDArray[np.bool_]:
-    """Whether pixels lie in the ellipse that fills the face's box, which stands upright in the face crop."""
+    """Whether pixels lie in the ellipse inscribed in the face's box, which is upright in the face crop."""
     size = len(grid)
     scale = size / (rule.factor * face.box.side)
     offset = (grid - size / 2) / (np.array([box.width, box.height]) * scale / 2)

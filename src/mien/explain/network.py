@@ -1,4 +1,4 @@
-"""A taught network opened: where it can be cut in two, and what its parts say."""
+"""The Keras network of a run, with its model card, and the tensors inside it that explanations start from."""
 
 from __future__ import annotations
 
@@ -32,33 +32,33 @@ class Network:
 
     Attributes:
         model: uint8 face crops in, a dict of logits by head out.
-        card: of the run's model file: labels, temperatures, the answer.
-        name: in the architectures.
+        card: of the run's model file: labels, temperatures, fusion weights.
+        name: of the architecture.
     """
 
     model: keras.Model
     card: ModelCard
     name: str
 
-    def shuffled(self, share: float, seed: int = 0) -> Network:
-        """A copy of which the last layers' weights stand in random order: as many, as large, but without meaning.
+    def randomized(self, share: float, seed: int = 0) -> Network:
+        """A copy with the weights of its last layers permuted at random; see ``mien.explain.perturbation``.
 
         Args:
-            share: of the layers with weights, from the answer back; 1: all.
-            seed: of the order.
+            share: of the layers with weights to randomise, counted from the output; 1 randomises all of them.
+            seed: of the permutation.
         """
         copy = _built(self.card, self.name)
         copy.set_weights(self.model.get_weights())
         kernels = [variable for variable in copy.trainable_variables if len(variable.shape) > 1]
-        dice = np.random.default_rng(seed)
+        rng = np.random.default_rng(seed)
         for variable in reversed(kernels[len(kernels) - math.ceil(share * len(kernels)) :]):
             values = array_of(variable)
-            variable.assign(dice.permutation(values.ravel()).reshape(values.shape))
+            variable.assign(rng.permutation(values.ravel()).reshape(values.shape))
         return Network(copy, self.card, self.name)
 
 
 def load_network(run: Path) -> Network:
-    """The network of a run directory, rebuilt by its name with the weights of its best epoch.
+    """Rebuilds the network of a run directory and loads the weights of its best epoch.
 
     Raises:
         TrainingError: the directory holds no run, or no weights that fit.
@@ -86,25 +86,25 @@ def _built(card: ModelCard, name: str) -> keras.Model:
     return build_float32(NetworkShape(card.size, card.channels, heads), name)
 
 
-def halves(model: keras.Model, at: keras.KerasTensor) -> tuple[keras.Model, keras.Model]:
-    """A network cut in two: from its input to a tensor inside it, and from there to its outputs."""
+def split_at(model: keras.Model, tensor: keras.KerasTensor) -> tuple[keras.Model, keras.Model]:
+    """Splits a network at an inner tensor: from its input to the tensor, and from the tensor to its outputs."""
     import keras
 
-    return keras.Model(model.input, at), keras.Model(at, model.output)
+    return keras.Model(model.input, tensor), keras.Model(tensor, model.output)
 
 
-def entry(model: keras.Model) -> keras.KerasTensor:
-    """The first tensor of a network that is not uint8, so that gradients reach it: (count, size, size, channels)."""
+def first_float_tensor(model: keras.Model) -> keras.KerasTensor:
+    """The first float tensor of a network, up to which gradients reach: (count, size, size, channels)."""
     return next(layer.output for layer in model.layers if "float" in str(getattr(layer.output, "dtype", "")))
 
 
-def last_maps(model: keras.Model) -> keras.KerasTensor:
-    """The last feature maps that still have places: a tensor of four axes in Keras' data format.
+def last_feature_maps(model: keras.Model) -> keras.KerasTensor:
+    """The last feature maps larger than 1x1: a tensor of four axes in Keras' data format.
 
     Raises:
         UsageError: the network has none.
     """
-    maps = map_layers(model)
+    maps = feature_map_layers(model)
     if not maps:
         raise UsageError(
             f"expected a network with convolutions; {model.name!r} has none, so it has no feature maps: "
@@ -113,20 +113,20 @@ def last_maps(model: keras.Model) -> keras.KerasTensor:
     return maps[-1].output
 
 
-def map_layers(model: keras.Model) -> list[keras.layers.Layer]:
-    """The layers of a network that give feature maps of more than one place: those from its first convolution on.
+def feature_map_layers(model: keras.Model) -> list[keras.layers.Layer]:
+    """The layers from the first convolution on whose feature maps are larger than 1x1.
 
-    A network inside the network (a pretrained base) counts as one layer.
+    A nested network (a pretrained backbone) counts as one layer.
     """
     import keras
 
     kernels = (keras.layers.Conv2D, keras.layers.DepthwiseConv2D, keras.layers.SeparableConv2D, keras.Model)
-    first = next((place for place, layer in enumerate(model.layers) if isinstance(layer, kernels)), len(model.layers))
-    return [layer for layer in model.layers[first:] if _places(layer) > 1]
+    first = next((index for index, layer in enumerate(model.layers) if isinstance(layer, kernels)), len(model.layers))
+    return [layer for layer in model.layers[first:] if _positions(layer) > 1]
 
 
-def _places(layer: keras.layers.Layer) -> int:
-    """How many places a layer's maps have; 0 where its output is none."""
+def _positions(layer: keras.layers.Layer) -> int:
+    """Spatial positions of a layer's feature maps; 0 where its output has no such maps."""
     shape: Any = getattr(layer.output, "shape", ())
     if len(shape) != 4:
         return 0
@@ -147,12 +147,12 @@ def array_of(tensor: Any) -> Values:
     return np.array(keras.ops.convert_to_numpy(keras.ops.stop_gradient(tensor)), np.float32)
 
 
-def both(crop: Crops, card: ModelCard) -> Crops:
-    """The face crop, and its mirror image where the card says that both are read: (1 or 2, size, size, channels)."""
+def with_mirrored(crop: Crops, card: ModelCard) -> Crops:
+    """The face crop, plus its mirror image where the card averages over both: (1 or 2, size, size, channels)."""
     return np.stack([crop, crop[:, ::-1]]) if card.mirrored else crop[None]
 
 
-def unmirrored(maps: Values) -> Values:
-    """Maps of what ``both`` gave, (1 or 2, size, size), laid on one another: (size, size)."""
-    laid: Values = maps[0] if len(maps) == 1 else maps[0] + maps[1][:, ::-1]
-    return laid
+def merge_mirrored(maps: Values) -> Values:
+    """Maps of ``with_mirrored``, (1 or 2, size, size), the second one flipped back and added: (size, size)."""
+    merged: Values = maps[0] if len(maps) == 1 else maps[0] + maps[1][:, ::-1]
+    return merged

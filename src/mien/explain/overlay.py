@@ -1,4 +1,4 @@
-"""Maps over faces: warm where a place speaks for the answer, blue where against it, the strongest fifth outlined."""
+"""Attribution maps drawn over faces: warm supports the label, blue opposes it, the top fifth is outlined."""
 
 from __future__ import annotations
 
@@ -8,59 +8,63 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from mien.explain.deletion import foremost
+from mien.explain.faithfulness import top_pixels
 
 if TYPE_CHECKING:
-    from mien.explain.explanation import Explanation, HeatMap
+    from mien.explain.explanation import AttributionMap, Explanation
     from mien.structures import Frame
 
-MARKED = 0.2
-"""Share of the face crop that is outlined: its pixels of highest value, as far as they speak for the answer."""
+OUTLINED_SHARE = 0.2
+"""Share of the face crop that is outlined: its pixels of highest attribution, as far as they are positive."""
 
-WARM = ((255, 196, 64), (232, 62, 24))
-"""RGB of what speaks for the answer, weakest and strongest."""
+SUPPORT_COLOURS = ((255, 196, 64), (232, 62, 24))
+"""RGB of positive attribution, weakest and strongest."""
 
-COOL = ((120, 170, 240), (24, 70, 190))
-"""RGB of what speaks against it."""
+OPPOSE_COLOURS = ((120, 170, 240), (24, 70, 190))
+"""RGB of negative attribution, weakest and strongest."""
 
-DENSEST = 0.78
-"""How much of the face the strongest place hides."""
+MAX_OPACITY = 0.78
+"""Opacity of the overlay at the strongest value."""
 
-FAINTEST = 0.06
-"""Share of the strongest value from which a place is coloured at all."""
+MIN_SHOWN_SHARE = 0.06
+"""Share of the strongest value below which a pixel stays uncoloured."""
 
 
-def overlay(view: Frame, heat: npt.NDArray[np.float32], side: int = 0) -> Frame:
-    """A face with a map over it.
+def overlay(view: Frame, attribution: npt.NDArray[np.float32], side: int = 0) -> Frame:
+    """Draws an attribution map over a face.
 
     Args:
-        view: the face as the face crop is cut, uint8 (side, side, 3), RGB.
-        heat: (size, size), of the face crop; its strongest value, for or against, is the end of the scale.
-        side: of what comes back; 0: as large as the view.
+        view: the face cut like the face crop, uint8 (side, side, 3), RGB.
+        attribution: float32 (size, size); its largest magnitude is the end of the colour scale.
+        side: of the result in pixels; 0 keeps the size of the view.
 
     Returns:
-        A new uint8 (side, side, 3).
+        A new image, uint8 (side, side, 3), RGB.
     """
     side = side or len(view)
     view = np.asarray(cv2.resize(view, (side, side), interpolation=cv2.INTER_AREA), np.uint8)
     grey = np.repeat(cv2.cvtColor(view, cv2.COLOR_RGB2GRAY)[..., None], 3, axis=2)
     ground = 0.75 * grey + 0.25 * view
-    strongest = float(np.abs(heat).max())
+    strongest = float(np.abs(attribution).max())
     if strongest == 0:
         return np.rint(ground).astype(np.uint8)
-    fine = np.asarray(cv2.resize(heat / strongest, (side, side), interpolation=cv2.INTER_CUBIC)).clip(-1, 1)
-    shown = ((np.abs(fine) - FAINTEST) / (1 - FAINTEST)).clip(0, 1)[..., None]
-    weak, strong = (np.where(fine[..., None] > 0, warm, cool) for warm, cool in zip(WARM, COOL, strict=True))
-    cover = DENSEST * np.sqrt(shown)
-    painted = np.rint(ground * (1 - cover) + (weak * (1 - shown) + strong * shown) * cover).astype(np.uint8)
-    return _outlined(painted, heat)
+    fine = np.asarray(cv2.resize(attribution / strongest, (side, side), interpolation=cv2.INTER_CUBIC)).clip(-1, 1)
+    shown = ((np.abs(fine) - MIN_SHOWN_SHARE) / (1 - MIN_SHOWN_SHARE)).clip(0, 1)[..., None]
+    weak, strong = (
+        np.where(fine[..., None] > 0, warm, cool) for warm, cool in zip(SUPPORT_COLOURS, OPPOSE_COLOURS, strict=True)
+    )
+    opacity = MAX_OPACITY * np.sqrt(shown)
+    painted = np.rint(ground * (1 - opacity) + (weak * (1 - shown) + strong * shown) * opacity).astype(np.uint8)
+    return _outlined(painted, attribution)
 
 
-def _outlined(painted: Frame, heat: npt.NDArray[np.float32]) -> Frame:
-    """The same with a line around the strongest pixels."""
+def _outlined(painted: Frame, attribution: npt.NDArray[np.float32]) -> Frame:
+    """Draws a contour around the pixels of highest attribution."""
     side = len(painted)
-    strongest = foremost(heat, MARKED) & (heat > FAINTEST * float(np.abs(heat).max()))
-    # the border between pixels of the face crop, drawn smooth
+    strongest = top_pixels(attribution, OUTLINED_SHARE) & (
+        attribution > MIN_SHOWN_SHARE * float(np.abs(attribution).max())
+    )
+    # smooth the blocky border of the low-resolution mask
     marked = cv2.resize(strongest.astype(np.float32), (side, side), interpolation=cv2.INTER_CUBIC)
     lines, _ = cv2.findContours((marked > 0.5).astype(np.uint8), cv2.RETR_LIST, cv2.CHAIN_APPROX_NONE)
     for colour, width in (((20, 20, 20), 3), ((255, 255, 255), 1)):
@@ -68,16 +72,16 @@ def _outlined(painted: Frame, heat: npt.NDArray[np.float32]) -> Frame:
     return painted
 
 
-def beside(explanation: Explanation) -> Frame:
-    """The face and its overlays side by side: uint8 (side, (1 + maps) * side + gaps, 3)."""
+def side_by_side(explanation: Explanation) -> Frame:
+    """The face and its overlays in one row: uint8 (side, (1 + maps) * side + gaps, 3), RGB."""
     gap = np.full((len(explanation.view), 8, 3), 255, np.uint8)
     parts = [explanation.view]
-    for one in explanation.maps:
-        parts += [gap, overlay(explanation.view, one.values)]
+    for attribution in explanation.maps:
+        parts += [gap, overlay(explanation.view, attribution.values)]
     return np.hstack(parts)
 
 
-def strongest_parts(one: HeatMap, count: int = 2) -> tuple[str, ...]:
-    """The names of the parts that gave most for their size, among those that gave a tenth at least."""
-    told = [part for part in one.parts if part.share >= 0.1]
-    return tuple(part.name for part in sorted(told, key=lambda part: -part.density)[:count])
+def top_parts(attribution: AttributionMap, count: int = 2) -> tuple[str, ...]:
+    """Names of the parts with the highest density, among those with at least a tenth of the attribution."""
+    candidates = [part for part in attribution.parts if part.share >= 0.1]
+    return tuple(part.name for part in sorted(candidates, key=lambda part: -part.density)[:count])

@@ -1,11 +1,11 @@
-"""The page of an image's explanations, and the sheet of many: HTML that needs nothing beside it."""
+"""HTML reports of explanations: a self-contained page for one image, and an overview page for many."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
-from mien.explain.overlay import COOL, MARKED, WARM, overlay, strongest_parts
+from mien.explain.overlay import OPPOSE_COLOURS, OUTLINED_SHARE, SUPPORT_COLOURS, overlay, top_parts
 from mien.visualization.annotate import colour_of
 from mien.visualization.avatar.outlines import hex_of
 from mien.visualization.report import (
@@ -28,173 +28,176 @@ from mien.visualization.report.charts import Axes
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from mien.explain.deletion import Curve, Erasing
-    from mien.explain.explanation import Check, Explanation, HeatMap
+    from mien.explain.explanation import AttributionMap, Explanation
+    from mien.explain.faithfulness import Curve, DeletionInsertion, Faithfulness
 
-WIDE, SMALL = 336, 200
-"""CSS pixels across of a face, at most, on its page and on the sheet."""
+FACE_PX, THUMBNAIL_PX = 336, 200
+"""Largest CSS width of a face on its own page and on the overview page."""
 
-HOW = {
-    "occlusion": "What hiding a place takes off the answer.",
-    "grad-cam": "Where the last feature maps that the answer grows with are active. Coarse by nature.",
-    "integrated-gradients": "What each pixel adds on the way from a flat image to this one.",
+CAPTIONS = {
+    "occlusion": "How much hiding a region lowers the prediction.",
+    "grad-cam": "Activation of the last feature maps, weighted by their gradients. Coarse by design.",
+    "integrated-gradients": "Gradients summed along the path from a uniform grey image to this one.",
 }
-"""How each method's map is to be taken."""
+"""Caption of each method's map."""
 
 LIMITS = (
-    "A map shows what this model's answer hung on. It shows neither why the face looks so nor what anybody feels, and "
-    "a place can matter for a bad reason."
+    "An attribution map shows which pixels this model used. It does not show why the face looks this way or what the "
+    "person feels, and the model may rely on a region for the wrong reason."
 )
 
-LINES = (("deletion", "#c8423c"), ("insertion", "#23845a"), ("random", "#8a93a1"), ("centre", "#b8741a"))
-"""The curves of a check and their colours."""
+CURVE_COLOURS = (("deletion", "#c8423c"), ("insertion", "#23845a"), ("random", "#8a93a1"), ("centre", "#b8741a"))
 
 
-def explanation_page(name: str, explanations: Sequence[Explanation], made: str = "") -> str:
-    """The page of one image, to be written as UTF-8.
+def explanation_page(name: str, explanations: Sequence[Explanation], footer: str = "") -> str:
+    """The report of one image, HTML to be written as UTF-8.
 
     Args:
-        name: the image's, as people know it.
+        name: of the image, shown as the title.
         explanations: of its faces.
-        made: the last line.
+        footer: last line of the page.
     """
     count = len(explanations)
-    lead = f"{count} face{'' if count == 1 else 's'}: what the answer hung on"
+    lead = f"{count} face{'' if count == 1 else 's'}: what each prediction is based on"
     if not explanations:
-        return page(name, lead, section("Faces", note("No face was found.")), foot=made)
-    shown = (_face(number, one) for number, one in enumerate(explanations, 1))
-    return page(name, lead, _key(), *shown, foot=made)
+        return page(name, lead, section("Faces", note("No face was found.")), foot=footer)
+    faces = (_face(number, explanation) for number, explanation in enumerate(explanations, 1))
+    return page(name, lead, _legend(), *faces, foot=footer)
 
 
-def sheet_page(title: str, images: Sequence[tuple[str, str, Sequence[Explanation]]], made: str = "") -> str:
-    """The sheet of many images: each face with its first map, leading to the image's page.
+def overview_page(title: str, images: Sequence[tuple[str, str, Sequence[Explanation]]], footer: str = "") -> str:
+    """The overview of many images: each face with its first map, linked to the report of its image.
 
     Args:
         title: of the page.
-        images: of each its name, the address of its page from the sheet, and the explanations of its faces.
-        made: the last line.
+        images: for each image its name, the relative address of its report, and the explanations of its faces.
+        footer: last line of the page.
     """
-    faces = [(name, link, one) for name, link, found in images for one in found]
+    faces = [(name, link, explanation) for name, link, found in images for explanation in found]
     tiles = (
         captioned(
             tag(
                 "a",
-                image(overlay(one.view, one.maps[0].values, SMALL), _words(one, one.maps[0]), SMALL),
+                image(
+                    overlay(explanation.view, explanation.maps[0].values, THUMBNAIL_PX),
+                    _alt_text(explanation, explanation.maps[0]),
+                    THUMBNAIL_PX,
+                ),
                 href=quote(link),
             ),
-            tag("b", f"{one.label} {_percent(one)}"),
-            ", ".join(strongest_parts(one.maps[0])),
+            tag("b", f"{explanation.label} {_percent(explanation)}"),
+            ", ".join(top_parts(explanation.maps[0])),
             name,
         )
-        for name, link, one in faces
+        for name, link, explanation in faces
     )
-    lead = f"{len(faces)} faces in {len(images)} images: what each answer hung on"
-    return page(title, lead, _key(), section("Faces", gallery(tiles)), foot=made)
+    lead = f"{len(faces)} faces in {len(images)} images: what each prediction is based on"
+    return page(title, lead, _legend(), section("Faces", gallery(tiles)), foot=footer)
 
 
-def _key() -> Markup:
-    """How to read the maps."""
-    colours = {"speaks for the answer": WARM[1], "speaks against it": COOL[1]}
+def _legend() -> Markup:
+    colours = {"supports the label": SUPPORT_COLOURS[1], "opposes it": OPPOSE_COLOURS[1]}
     keys = (
-        tag("span", tag("i", style=f"background:{hex_of(rgb)}"), words, class_="key") for words, rgb in colours.items()
+        tag("span", tag("i", style=f"background:{hex_of(rgb)}"), text, class_="key") for text, rgb in colours.items()
     )
-    line = f"The line goes round the strongest {MARKED:.0%} of the image. Colours are comparable within one map only."
-    return section("How to read it", tag("p", *keys, class_="legend"), note(line), note(LIMITS))
+    line = f"The contour encloses the top {OUTLINED_SHARE:.0%} of pixels. Colours are comparable within one map only."
+    return section("How to read the maps", tag("p", *keys, class_="legend"), note(line), note(LIMITS))
 
 
-def _face(number: int, one: Explanation) -> Markup:
-    told = one.prediction
-    unsure = f"unsure: {', '.join(told.reasons)}" if told.unsure else ""
+def _face(number: int, explanation: Explanation) -> Markup:
+    prediction = explanation.prediction
+    unsure = f"unsure: {', '.join(prediction.reasons)}" if prediction.unsure else ""
     head = figures(
         [
-            Figure("prediction", told.emotion, unsure),
-            Figure("probability", f"{told.probability:.0%}"),
-            *([] if one.label == told.emotion else [Figure("explained", one.label, _percent(one))]),
+            Figure("prediction", prediction.emotion, unsure),
+            Figure("probability", f"{prediction.probability:.0%}"),
+            *(
+                []
+                if explanation.label == prediction.emotion
+                else [Figure("explained", explanation.label, _percent(explanation))]
+            ),
         ]
     )
-    seen = [
-        captioned(image(one.view, "the face as it is cut for the model", WIDE), tag("b", "the face"), "as it is cut"),
+    tiles = [
+        captioned(image(explanation.view, "the face crop", FACE_PX), tag("b", "face crop"), "in colour and enlarged"),
         *(
             captioned(
-                image(overlay(one.view, m.values), _words(one, m), WIDE), tag("b", m.method), HOW.get(m.method, "")
+                image(overlay(explanation.view, one.values), _alt_text(explanation, one), FACE_PX),
+                tag("b", one.method),
+                CAPTIONS.get(one.method, ""),
             )
-            for m in one.maps
+            for one in explanation.maps
         ),
     ]
+    pairs = zip(prediction.labels, prediction.probabilities, strict=True)
     rows = [
-        [word, bar(share, colour_of(word)), f"{share:.1%}"]
-        for word, share in sorted(zip(told.labels, told.probabilities, strict=True), key=lambda pair: -pair[1])
+        [label, bar(share, colour_of(label)), f"{share:.1%}"]
+        for label, share in sorted(pairs, key=lambda pair: -pair[1])
     ]
     probabilities = table(["expression", "", "probability"], rows, words=2)
-    parts = [tag("div", tag("h3", "Probabilities"), probabilities), _parts(one)]
-    # the parts by several methods need the page's whole width
-    shown = tag("div", *parts, class_="pair") if len(one.maps) == 1 else join(parts)
-    checks = [_check(m.method, m.check) for m in one.maps if m.check]
-    return section(f"Face {number}", head, tag("div", *seen, class_="maps"), shown, *checks)
+    tables = [tag("div", tag("h3", "Probabilities"), probabilities), _part_table(explanation)]
+    # the table of several methods needs the full width of the page
+    body = tag("div", *tables, class_="pair") if len(explanation.maps) == 1 else join(tables)
+    checks = [_faithfulness(one.method, one.faithfulness) for one in explanation.maps if one.faithfulness]
+    return section(f"Face {number}", head, tag("div", *tiles, class_="maps"), body, *checks)
 
 
-def _parts(one: Explanation) -> Markup:
-    """What each part of the face gave, by method."""
-    maps = [m for m in one.maps if m.parts]
+def _part_table(explanation: Explanation) -> Markup:
+    """Attribution by face part, a column a method."""
+    maps = [one for one in explanation.maps if one.parts]
     if not maps:
-        return tag("div", tag("h3", "Parts of the face"), note("The detector gave no landmarks to tell them by."))
+        return tag("div", tag("h3", "Face parts"), note("The detector gives no landmarks, so parts are unknown."))
     rows = []
-    for place, part in enumerate(maps[0].parts):
-        given = [m.parts[place] for m in maps]
-        rows.append([part.name, bar(part.share), *(f"{p.share:.0%}" for p in given), f"{part.density:.1f}"])
-    shown = table(["part", "", *(m.method for m in maps), "by its size"], rows, words=2)
-    about = "Share of what spoke for the answer; by its size: how much more than a place as large gives on average."
-    return tag("div", tag("h3", "Parts of the face"), shown, tag("p", about, class_="about"))
+    for index, part in enumerate(maps[0].parts):
+        shares = [one.parts[index].share for one in maps]
+        rows.append([part.name, bar(part.share), *(f"{share:.0%}" for share in shares), f"{part.density:.1f}"])
+    parts = table(["part", "", *(one.method for one in maps), "density"], rows, words=2)
+    about = "Share of the positive attribution. Density is the share over the part's area: 1 is average."
+    return tag("div", tag("h3", "Face parts"), parts, tag("p", about, class_="about"))
 
 
-def _check(method: str, check: Check) -> Markup:
-    curves = check.erasing
-    values = {
-        "deletion": curves.deletion.area,
-        "random": curves.random.area,
-        "centre": curves.centre.area,
-        "insertion": curves.insertion.area,
+def _faithfulness(method: str, faithfulness: Faithfulness) -> Markup:
+    curves = faithfulness.curves
+    notes = {
+        "deletion": "mean probability while the top pixels are hidden first: lower is better",
+        "random": "deletion in random order",
+        "centre": "deletion from the centre outwards",
+        "insertion": "mean probability while the top pixels are revealed first: higher is better",
     }
-    told = {
-        "deletion": "mean probability, marked places hidden first: low is good",
-        "random": "the same in random order",
-        "centre": "the same from the middle outwards",
-        "insertion": "marked places shown first: high is good",
-    }
-    areas = figures(Figure(name, f"{value:.2f}", told[name]) for name, value in values.items())
-    rows = [[f"{share:.0%}", f"{likeness:+.2f}"] for share, likeness in check.likeness]
-    random = table(["layers made random, from the answer's end", "likeness of the map"], rows)
-    about = "Rank correlation with the map above: near 1 would mean that the map shows the image, not the model."
+    areas = figures(Figure(name, f"{getattr(curves, name).area:.2f}", text) for name, text in notes.items())
+    rows = [[f"{share:.0%}", f"{correlation:+.2f}"] for share, correlation in faithfulness.rank_correlations]
+    randomization = table(["layers randomised, from the output", "rank correlation"], rows)
+    about = "Rank correlation with the map above. Near 1, the map would show the image, not the model."
     return join(
         [
-            tag("h3", f"Check of {method}"),
+            tag("h3", f"Faithfulness of {method}"),
             areas,
-            tag("div", _plot(curves), tag("div", random, tag("p", about, class_="about")), class_="pair"),
+            tag("div", _plot(curves), tag("div", randomization, tag("p", about, class_="about")), class_="pair"),
         ]
     )
 
 
-def _plot(erasing: Erasing) -> Markup:
+def _plot(curves: DeletionInsertion) -> Markup:
     axes = Axes()
     drawn: list[Markup] = []
-    for place, (name, colour) in enumerate(LINES):
-        curve: Curve = getattr(erasing, name)
+    for index, (name, colour) in enumerate(CURVE_COLOURS):
+        curve: Curve = getattr(curves, name)
         pairs = zip(curve.shares, curve.probabilities, strict=True)
         points = " ".join(f"{axes.x(share):.1f},{axes.y(value):.1f}" for share, value in pairs)
         drawn.append(tag("polyline", points=points, class_="line", style=f"stroke:{colour}"))
-        # where a curve ends says nothing: names stand in a column, in the curves' colours
+        # curves end close together, so their names are stacked in a corner
         drawn.append(
             tag(
-                "text", name, x=axes.x(1.0) - 6, y=axes.y(0.94) + 15 * place, class_="end small", style=f"fill:{colour}"
+                "text", name, x=axes.x(1.0) - 6, y=axes.y(0.94) + 15 * index, class_="end small", style=f"fill:{colour}"
             )
         )
-    return axes.plot("Probability as places are hidden or shown", "of the image hidden, or shown", "probability", drawn)
+    return axes.plot("Deletion and insertion", "share of pixels hidden or revealed", "probability", drawn)
 
 
-def _words(one: Explanation, shown: HeatMap) -> str:
-    parts = strongest_parts(shown)
-    return f"{shown.method}: {one.label}" + (f", most from {' and '.join(parts)}" if parts else "")
+def _alt_text(explanation: Explanation, attribution: AttributionMap) -> str:
+    parts = top_parts(attribution)
+    return f"{attribution.method}: {explanation.label}" + (f", mostly from {' and '.join(parts)}" if parts else "")
 
 
-def _percent(one: Explanation) -> str:
-    return f"{one.prediction.probability_of(one.label):.0%}"
+def _percent(explanation: Explanation) -> str:
+    return f"{explanation.prediction.probability_of(explanation.label):.0%}"

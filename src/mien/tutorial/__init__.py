@@ -1,6 +1,6 @@
-"""How a network sees, in steps small enough to follow.
+"""How a network sees: the layers of a CNN in plain NumPy, figures of them, and tools to inspect a trained network.
 
-``convolution``, ``pooling``, ``activation`` and ``targets`` are the arithmetic of a CNN in plain NumPy, equal to Keras'
-own layers; ``images`` draws it. ``layers``, ``filters``, ``hidden`` and ``confusions`` open a taught network,
-``explainers`` explains its answers; these need Keras, which is imported where it is used.
+``convolution`` and ``activation`` are plain NumPy and equal Keras' own layers; ``figures`` draws them. ``filters``,
+``embedding`` and ``comparison`` inspect trained networks and import Keras where they need it. ``data`` provides the
+data sets of the tutorials.
 """

@@ -1,4 +1,4 @@
-"""Images of the arithmetic: a convolution at one place and as an animation, pooling, activations, cross-entropy."""
+"""Figures of the layers: one convolution step, its animation, pooling and activation functions."""
 
 from __future__ import annotations
 
@@ -12,8 +12,7 @@ from PIL import Image
 from mien.errors import MissingExtraError, UsageError
 from mien.media.files import redirect_library_caches, write_bytes
 from mien.tutorial.activation import ACTIVATIONS
-from mien.tutorial.convolution import convolve, padded, steps
-from mien.tutorial.pooling import average_pooling, max_pooling
+from mien.tutorial.convolution import average_pooling, convolve, max_pooling, padded, steps
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -22,22 +21,20 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from mien.tutorial.confusions import Confusion
-
     Values = npt.NDArray[np.float64]
     Frame = npt.NDArray[np.uint8]
 
-INK, MARK, SPREAD = "#1c2230", "#c8423c", "#2c63c9"
+INK, RED, BLUE = "#1c2230", "#c8423c", "#2c63c9"
 DPI = 80
-TWO_HUES = "RdBu_r"
-"""Of matplotlib: blue below 0, red above."""
+DIVERGING = "RdBu_r"
+"""Diverging colour map of matplotlib: blue below 0, red above."""
 
-LARGEST = 12
-"""Rows or columns up to which the numbers of a grid are written in."""
+MAX_LABELLED_CELLS = 12
+"""Most rows or columns of a grid whose numbers are written into its cells."""
 
 
 def figure(width: float, height: float) -> Figure:
-    """An empty figure of inches, without a window to show it in.
+    """An empty matplotlib figure without a window; width and height in inches.
 
     Raises:
         MissingExtraError: matplotlib is not installed.
@@ -51,7 +48,7 @@ def figure(width: float, height: float) -> Figure:
 
 
 def frame_of(drawn: Figure) -> Frame:
-    """A figure as an image: uint8 (height, width, 3), RGB."""
+    """Renders a figure: uint8 (height, width, 3), RGB."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
 
     canvas: Any = FigureCanvasAgg(drawn)
@@ -60,51 +57,51 @@ def frame_of(drawn: Figure) -> Frame:
 
 
 def convolution_step(
-    image: npt.NDArray[Any], kernel: npt.NDArray[Any], place: int, stride: int = 1, padding: str = "valid"
+    image: npt.NDArray[Any], kernel: npt.NDArray[Any], position: int, stride: int = 1, padding: str = "valid"
 ) -> Frame:
-    """A convolution when the kernel stands at one place: the window, the products, their sum, and the map so far.
+    """Draws one step of a convolution: the window, the products, their sum, and the feature map so far.
 
     Args:
-        image: (height, width), small enough to read its numbers.
+        image: (height, width), small enough that its numbers stay legible.
         kernel: (kernel height, kernel width).
-        place: number of the step, row by row from 0.
-        stride: pixels from place to place.
+        position: index of the step, row by row from 0.
+        stride: pixels from one position to the next.
         padding: "valid" or "same".
 
     Raises:
-        UsageError: there is no such place, or what no convolution could use.
+        UsageError: there is no such position, or the arguments fit no convolution.
         MissingExtraError: matplotlib is not installed.
     """
-    made = list(steps(image, kernel, stride, padding))
-    if not 0 <= place < len(made):
-        raise UsageError(f"expected a place from 0 to {len(made) - 1}; received {place}")
-    step, whole = made[place], convolve(image, kernel, stride, padding)
-    so_far = np.where(np.arange(whole.size).reshape(whole.shape) <= place, whole, np.nan)
+    positions = list(steps(image, kernel, stride, padding))
+    if not 0 <= position < len(positions):
+        raise UsageError(f"expected a position from 0 to {len(positions) - 1}; received {position}")
+    step, whole = positions[position], convolve(image, kernel, stride, padding)
+    so_far = np.where(np.arange(whole.size).reshape(whole.shape) <= position, whole, np.nan)
     drawn = figure(11.0, 4.1)
     axes = drawn.subplots(1, 4, width_ratios=(1.5, 0.9, 0.9, 1.3))
     framed = padded(image.astype(np.float64), kernel.shape, stride, padding)
-    _grid(axes[0], framed, "image" + (" with its border" if framed.shape != image.shape else ""), "Greys_r")
-    _mark(axes[0], (step.left, step.top), kernel.shape)
-    _grid(axes[1], kernel, "kernel", TWO_HUES)
-    _grid(axes[2], step.products, f"products, sum {_number(step.total)}", TWO_HUES)
-    _grid(axes[3], so_far, "map", TWO_HUES, (-float(np.abs(whole).max()), float(np.abs(whole).max())))
-    _mark(axes[3], (step.column, step.row), (1, 1))
+    _grid(axes[0], framed, "image" + (" with padding" if framed.shape != image.shape else ""), "Greys_r")
+    _frame(axes[0], (step.left, step.top), kernel.shape)
+    _grid(axes[1], kernel, "kernel", DIVERGING)
+    _grid(axes[2], step.products, f"products, sum {_number(step.total)}", DIVERGING)
+    _grid(axes[3], so_far, "feature map", DIVERGING, (-float(np.abs(whole).max()), float(np.abs(whole).max())))
+    _frame(axes[3], (step.column, step.row), (1, 1))
     return frame_of(drawn)
 
 
 def convolution_animation(
     path: Path, image: npt.NDArray[Any], kernel: npt.NDArray[Any], stride: int = 1, padding: str = "valid"
 ) -> None:
-    """Writes a GIF of the kernel's way over an image, a step each third of a second; see ``convolution_step``."""
-    places = range(len(list(steps(image, kernel, stride, padding))))
-    write_gif(path, [convolution_step(image, kernel, place, stride, padding) for place in places])
+    """Writes a GIF of the kernel sliding over an image, about three steps a second; see ``convolution_step``."""
+    positions = range(len(list(steps(image, kernel, stride, padding))))
+    write_gif(path, [convolution_step(image, kernel, position, stride, padding) for position in positions])
 
 
 def write_gif(path: Path, frames: Sequence[Frame], seconds: float = 0.35) -> None:
-    """Writes images of one size as a GIF that goes round for ever, resting at its end.
+    """Writes images of one size as an endless GIF that pauses on its last frame.
 
     Raises:
-        UsageError: there are none, or their sizes differ.
+        UsageError: there are no images, or their sizes differ.
     """
     if len({frame.shape for frame in frames}) != 1:
         raise UsageError(f"expected images of one size; received {len(frames)} of {sorted({f.shape for f in frames})}")
@@ -116,57 +113,34 @@ def write_gif(path: Path, frames: Sequence[Frame], seconds: float = 0.35) -> Non
 
 
 def pooling_image(image: npt.NDArray[Any], size: int = 2) -> Frame:
-    """An image beside its max pooling and its average pooling; windows have frames."""
+    """An image next to its max pooling and average pooling, with the windows framed."""
     drawn = figure(9.0, 4.2)
     axes = drawn.subplots(1, 3, width_ratios=(1.6, 1, 1))
     _grid(axes[0], image, "image", "Greys_r")
     for top in range(0, image.shape[0] - size + 1, size):
         for left in range(0, image.shape[1] - size + 1, size):
-            _mark(axes[0], (left, top), (size, size), SPREAD)
+            _frame(axes[0], (left, top), (size, size), BLUE)
     bound = (float(image.min()), float(image.max()))
-    for place, (name, pool) in enumerate({"max": max_pooling, "ema_decay": average_pooling}.items(), 1):
-        _grid(axes[place], pool(image, size), f"{name} of {size}x{size}", "Greys_r", bound)
+    for index, (name, pool) in enumerate({"max": max_pooling, "average": average_pooling}.items(), 1):
+        _grid(axes[index], pool(image, size), f"{name} of {size}x{size}", "Greys_r", bound)
     return frame_of(drawn)
 
 
 def activations_image() -> Frame:
-    """The activations that act on one number each, and softmax on a row."""
+    """Curves of the element-wise activations, and softmax of one row as bars."""
     drawn = figure(11.0, 2.9)
     axes = drawn.subplots(1, 4)
     x = np.linspace(-5, 5, 201)
     for at, name in zip(axes, ("sigmoid", "tanh", "relu"), strict=False):
-        at.plot(x, ACTIVATIONS[name](x), color=SPREAD, linewidth=2)
+        at.plot(x, ACTIVATIONS[name](x), color=BLUE, linewidth=2)
         at.axhline(0, color="#c5cad3", linewidth=0.8)
         at.axvline(0, color="#c5cad3", linewidth=0.8)
         at.set_title(name)
     row = np.array([2.0, 1.0, 0.0, -1.0])
-    bars = axes[3].bar([_number(value) for value in row], ACTIVATIONS["softmax"](row), color=SPREAD)
+    bars = axes[3].bar([_number(value) for value in row], ACTIVATIONS["softmax"](row), color=BLUE)
     axes[3].bar_label(bars, fmt="%.2f")
     axes[3].set_title("softmax of a row")
     axes[3].margins(y=0.15)
-    return frame_of(drawn)
-
-
-def confusion_image(found: Sequence[Confusion]) -> Frame:
-    """Confusion matrices side by side as training goes on: a row is the truth, a column the answer, shaded by row.
-
-    Raises:
-        UsageError: there are none.
-        MissingExtraError: matplotlib is not installed.
-    """
-    if not found:
-        raise UsageError("expected a confusion at least; received none")
-    drawn = figure(3.4 * len(found) + 0.6, 3.9)
-    for at, one in zip(drawn.subplots(1, len(found), squeeze=False)[0], found, strict=True):
-        shares = one.counts / np.maximum(one.counts.sum(axis=1, keepdims=True), 1)
-        at.imshow(shares, cmap="Blues", vmin=0, vmax=1)
-        at.set_title(f"{f'epoch {one.epoch}' if one.epoch else 'best'}: {one.accuracy:.0%} right")
-        at.set_xticks(range(len(one.labels)), one.labels, rotation=45, ha="right")
-        at.set_yticks(range(len(one.labels)), one.labels)
-        if len(one.labels) <= LARGEST:
-            for (row, column), count in np.ndenumerate(one.counts):
-                ink = "white" if shares[row, column] > 0.5 else INK
-                at.text(column, row, f"{count or ''}", ha="center", va="center", fontsize=7, color=ink)
     return frame_of(drawn)
 
 
@@ -177,8 +151,8 @@ def _grid(
     colours: str,
     ends: tuple[float, float] | None = None,
 ) -> None:
-    """Numbers as a grid of coloured squares; NaN stays empty. Colours of two hues have 0 in their middle."""
-    signed = colours == TWO_HUES
+    """Numbers as a grid of coloured cells; NaN stays empty. A diverging colour map is centred on 0."""
+    signed = colours == DIVERGING
     most = float(np.nanmax(np.abs(values))) or 1.0
     low, high = ends or ((-most, most) if signed else (float(np.nanmin(values)), float(np.nanmax(values))))
     at.imshow(values, cmap=colours, vmin=low, vmax=high)
@@ -187,7 +161,7 @@ def _grid(
     at.set_yticks(np.arange(values.shape[0] + 1) - 0.5, minor=True)
     at.grid(which="minor", color="#d5d9e0", linewidth=0.6)
     at.tick_params(which="both", length=0, labelbottom=False, labelleft=False)
-    if max(values.shape) > LARGEST:
+    if max(values.shape) > MAX_LABELLED_CELLS:
         return
     for (row, column), value in np.ndenumerate(values):
         if np.isfinite(value):
@@ -197,8 +171,8 @@ def _grid(
             at.text(column, row, _number(value), ha="center", va="center", fontsize=8, color=colour)
 
 
-def _mark(at: Axes, corner: tuple[int, int], shape: tuple[int, ...], colour: str = MARK) -> None:
-    """A frame round the squares from a corner (column, row)."""
+def _frame(at: Axes, corner: tuple[int, int], shape: tuple[int, ...], colour: str = RED) -> None:
+    """Frames the cells from a corner (column, row)."""
     from matplotlib.patches import Rectangle
 
     at.add_patch(
@@ -207,6 +181,6 @@ def _mark(at: Axes, corner: tuple[int, int], shape: tuple[int, ...], colour: str
 
 
 def _number(value: float) -> str:
-    """A number as short as it can be told."""
-    rounded = round(float(value), 2) + 0.0  # which makes -0 a 0
+    """A number with at most two decimals."""
+    rounded = round(float(value), 2) + 0.0  # turns -0 into 0
     return f"{rounded:.2f}".rstrip("0").rstrip(".") if abs(rounded) < 1e4 else f"{rounded:.0f}"

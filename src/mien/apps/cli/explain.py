@@ -1,4 +1,4 @@
-"""``mien explain``: what an answer hung on, as maps over the faces, a page an image and a sheet of all."""
+"""``mien explain``: attribution maps of predictions, with an HTML report for each image and an overview of all."""
 
 from __future__ import annotations
 
@@ -27,21 +27,21 @@ from mien.media.files import UniqueNames
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from mien.explain import Explainer, Explanation
+    from mien.explain import Explainer, Explanation, Faithfulness
     from mien.recognizer import Recognizer
 
 OCCLUSION = "occlusion"
-BY_GRADIENTS = ("grad-cam", "integrated-gradients")
-SHEET = "index.html"
+GRADIENT_METHODS = ("grad-cam", "integrated-gradients")
+OVERVIEW = "index.html"
 
 
 def register(app: typer.Typer) -> None:
-    """Adds the command."""
+    """Adds ``mien explain`` to the command line."""
     app.command("explain")(explain)
 
 
 def explain(
-    sources: Annotated[list[Path], typer.Argument(metavar="IMAGE", help="Photos, and folders of them.")],
+    sources: Annotated[list[Path], typer.Argument(metavar="IMAGE", help="Images, or folders of images.")],
     *,
     model: ModelOption = "compact",
     detector: DetectorOption = "auto",
@@ -50,85 +50,101 @@ def explain(
         list[str] | None,
         typer.Option(
             "--method",
-            help="occlusion; of a run directory also grad-cam and integrated-gradients. Several may be named.",
+            help="occlusion; for a run directory also grad-cam and integrated-gradients. May be repeated.",
+            rich_help_panel="Explanation",
         ),
     ] = None,
     expression: Annotated[
-        str | None, typer.Option("--expression", help="The expression to explain; by default the one named.")
+        str | None,
+        typer.Option(
+            "--expression",
+            help="Expression to explain; default: the predicted one.",
+            rich_help_panel="Explanation",
+        ),
     ] = None,
     check: Annotated[
-        bool, typer.Option("--check", help="Check each map: against random weights, by deletion and by insertion.")
+        bool,
+        typer.Option(
+            "--check",
+            help="Test the faithfulness of each map: randomisation, deletion, insertion.",
+            rich_help_panel="Explanation",
+        ),
     ] = False,
     out: Annotated[
-        Path | None, typer.Option("--out", help="Write the pages here; by default explained/, with --json nowhere.")
+        Path | None,
+        typer.Option(
+            "--out",
+            help="Folder for the reports; default: explained/, or none with --json.",
+            rich_help_panel="Output",
+        ),
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Show what an answer hung on: maps over the faces, the parts that carried it, a page an image, a sheet of all."""
+    """Explain predictions: attribution maps, shares by face part, an HTML report per image."""
     files = files_in(sources)
     if any(map(is_video, files)):
         raise UsageError("expected images; received a video: mien predict --draw writes images of its faces")
-    recognizer, explainers = _made(model, detector, head, method or [OCCLUSION])
-    pages = None if as_json and out is None else Pages(out or Path("explained"), files)
+    recognizer, explainers = _load(model, detector, head, method or [OCCLUSION])
+    reports = None if as_json and out is None else Reports(out or Path("explained"), files)
     failed = False
-    with progress("explaining", quiet=as_json) as tell:
+    with progress("explaining", quiet=as_json) as report_progress:
         for number, path in enumerate(files):
-            found, error = _explained(recognizer, path, explainers, expression, check=check)
+            found, error = _explain_file(recognizer, path, explainers, expression, check=check)
             failed |= error is not None
-            if pages and error is None:
-                pages.write(path, found)
+            if reports and error is None:
+                reports.write(path, found)
             (_print_json if as_json else _print)(path, found, error)
-            tell((number + 1) / len(files))
-    if pages and pages.written:
-        say(f"mien: wrote {pages.finish()}")
+            report_progress((number + 1) / len(files))
+    if reports and reports.written:
+        say(f"mien: wrote {reports.finish()}; open it in a browser")
     if failed:
         raise typer.Exit(SOME_FAILED)
 
 
-class Pages:
-    """A page an image and the sheet of all, in one folder.
+class Reports:
+    """Writes a report for each image, and an overview page, into one folder.
 
     Args:
-        folder: made if need be.
-        files: all images; two of one name get numbered pages.
+        folder: created if needed.
+        files: all images; reports of images with the same name are numbered.
     """
 
     def __init__(self, folder: Path, files: Sequence[Path]) -> None:
         from mien import __version__
 
-        self._folder, self._made = folder, f"mien {__version__}"
-        names = UniqueNames(SHEET)
+        self._folder, self._footer = folder, f"mien {__version__}"
+        names = UniqueNames(OVERVIEW)
         self._pages = {path: folder / names.unique(path.stem, ".html") for path in files}
         self._images = UniqueNames()
         self.written: list[tuple[str, str, Sequence[Explanation]]] = []
         folder.mkdir(parents=True, exist_ok=True)
 
     def write(self, path: Path, found: Sequence[Explanation]) -> None:
-        """The page of one image, and beside it the face and its maps as PNG, a file a face."""
-        from mien.explain.overlay import beside
+        """Writes the report of one image, and each face with its maps as a PNG file."""
+        from mien.explain.overlay import side_by_side
         from mien.explain.page import explanation_page
         from mien.media.files import write_text
         from mien.media.image import write
 
         page = self._pages[path]
-        write_text(page, explanation_page(path.name, found, self._made))
-        for one in found:
-            write(self._folder / self._images.unique(page.stem, ".png"), beside(one))
+        write_text(page, explanation_page(path.name, found, self._footer))
+        for explanation in found:
+            write(self._folder / self._images.unique(page.stem, ".png"), side_by_side(explanation))
         self.written.append((path.name, page.name, found))
 
     def finish(self) -> Path:
-        """The sheet where there are several images; the file to open."""
-        from mien.explain.page import sheet_page
+        """Writes the overview where there are several images; returns the file to open."""
+        from mien.explain.page import overview_page
         from mien.media.files import write_text
 
         if len(self.written) == 1:
             return self._folder / self.written[0][1]
-        write_text(self._folder / SHEET, sheet_page("What the answers hung on", self.written, self._made))
-        return self._folder / SHEET
+        write_text(self._folder / OVERVIEW, overview_page("Explanations", self.written, self._footer))
+        return self._folder / OVERVIEW
 
 
-def _made(model: str, detector: str, head: str, methods: Sequence[str]) -> tuple[Recognizer, tuple[Explainer, ...]]:
-    """The recognizer, and an explainer a method, all of one model.
+def _load(model: str, detector: str, head: str, methods: Sequence[str]) -> tuple[Recognizer, tuple[Explainer, ...]]:
+    """The recognizer and one explainer per method, all of the same model.
 
     Raises:
         UsageError: a method is unknown, or needs a run directory.
@@ -137,18 +153,20 @@ def _made(model: str, detector: str, head: str, methods: Sequence[str]) -> tuple
     from mien.models.store import ModelStore
     from mien.recognizer import Recognizer, find_detector
 
-    unknown = sorted(set(methods) - {OCCLUSION, *BY_GRADIENTS})
+    unknown = sorted(set(methods) - {OCCLUSION, *GRADIENT_METHODS})
     if unknown:
-        raise UsageError(f"expected a method of {OCCLUSION}, {', '.join(BY_GRADIENTS)}; received {', '.join(unknown)}")
+        raise UsageError(
+            f"expected a method of {OCCLUSION}, {', '.join(GRADIENT_METHODS)}; received {', '.join(unknown)}"
+        )
     store, run = ModelStore(), Path(model)
     content = store.load(model_named(model))
     occlusion = Occlusion(content, head, threads=None)
     makers: dict[str, Callable[[], Explainer]] = {OCCLUSION: lambda: occlusion}
-    if set(methods) & set(BY_GRADIENTS):
+    if set(methods) & set(GRADIENT_METHODS):
         if not run.is_dir():
             raise UsageError(
-                f"expected a run directory as --model for {' and '.join(BY_GRADIENTS)}, which need the network itself; "
-                f"received {model!r}: occlusion explains any model"
+                f"expected a run directory as --model for {' and '.join(GRADIENT_METHODS)}, which need its Keras "
+                f"network; received {model!r}: use --method occlusion, which explains any model"
             )
         from mien.explain.gradients import grad_cam, integrated_gradients
 
@@ -160,7 +178,7 @@ def _made(model: str, detector: str, head: str, methods: Sequence[str]) -> tuple
     return recognizer, tuple(makers[name]() for name in dict.fromkeys(methods))
 
 
-def _explained(
+def _explain_file(
     recognizer: Recognizer, path: Path, explainers: Sequence[Explainer], expression: str | None, *, check: bool
 ) -> tuple[tuple[Explanation, ...], str | None]:
     from mien.explain import explain as explain_frame
@@ -174,9 +192,9 @@ def _explained(
 
 
 def _print_json(path: Path, found: Sequence[Explanation], error: str | None) -> None:
-    from mien.explain.results import explanation_line
+    from mien.explain.explanation import explanation_json
 
-    sys.stdout.write(explanation_line(str(path), found, error) + "\n")
+    sys.stdout.write(explanation_json(str(path), found, error) + "\n")
     sys.stdout.flush()
 
 
@@ -184,22 +202,30 @@ def _print(path: Path, found: Sequence[Explanation], error: str | None) -> None:
     if error:
         say(f"mien: {error}")
         return
-    lines = [line for one in found for line in _lines(one)] or ["no face found"]
+    lines = [line for explanation in found for line in _lines(explanation)] or ["no face found"]
     console().print("\n".join([printable(str(path)), *(f"  {line}" for line in lines)]))
 
 
-def _lines(one: Explanation) -> list[str]:
-    """What is told of a face on a terminal."""
-    unsure = " (unsure)" if one.prediction.unsure else ""
-    lines = [f"{printable(one.label)} {one.prediction.probability_of(one.label):.0%}{unsure}"]
-    for shown in one.maps:
-        parts = ", ".join(f"{part.name} {part.share:.0%}" for part in shown.parts)
-        lines.append(f"  {shown.method}: {parts or 'no landmarks to tell parts by'}")
-        if shown.check:
-            areas = shown.check.erasing
-            alike = ", ".join(f"{likeness:+.2f} at {share:.0%}" for share, likeness in shown.check.likeness)
-            lines.append(
-                f"    deletion {areas.deletion.area:.2f} (random {areas.random.area:.2f}, centre first "
-                f"{areas.centre.area:.2f}), insertion {areas.insertion.area:.2f}; likeness with random layers: {alike}"
-            )
+def _lines(explanation: Explanation) -> list[str]:
+    """The terminal output for one face."""
+    unsure = " (unsure)" if explanation.prediction.unsure else ""
+    probability = explanation.prediction.probability_of(explanation.label)
+    lines = [f"{printable(explanation.label)} {probability:.0%}{unsure}"]
+    for attribution in explanation.maps:
+        parts = ", ".join(f"{part.name} {part.share:.0%}" for part in attribution.parts)
+        lines.append(f"  {attribution.method}: {parts or 'no landmarks, so no face parts'}")
+        if attribution.faithfulness:
+            lines += _faithfulness_lines(attribution.faithfulness)
     return lines
+
+
+def _faithfulness_lines(faithfulness: Faithfulness) -> list[str]:
+    areas = faithfulness.curves
+    correlations = ", ".join(
+        f"{correlation:+.2f} at {share:.0%}" for share, correlation in faithfulness.rank_correlations
+    )
+    baselines = f"random {areas.random.area:.2f}, centre first {areas.centre.area:.2f}"
+    return [
+        f"    deletion {areas.deletion.area:.2f} ({baselines}), insertion {areas.insertion.area:.2f}",
+        f"    rank correlation with randomised layers: {correlations}",
+    ]

@@ -116,10 +116,10 @@ def read_scenes(source: Source) -> tuple[Scenes, Scenes]:
 
 def write_model(run: Path, model: Any, splits: Splits, config: TrainingConfig) -> None:
     """Writes the model file of a classifier into its run directory."""
-    from mien.training.export.export import export as export_model
+    from mien.training.export.classifier import export_classifier
     from mien.training.run.directory import MODEL
 
-    say_written(export_model(model, *splits, config, run / MODEL), run / MODEL)
+    say_written(export_classifier(model, *splits, config, run / MODEL), run / MODEL)
 
 
 def write_detector(run: Path, model: Any, halves: tuple[Scenes, Scenes], config: TrainingConfig) -> None:
@@ -192,12 +192,12 @@ def soft_labels(
     records = [read_run(run) for run in runs]
     source = source_of(runs[0], data)
     prepare_backend()
-    from mien.training.distillation.cross_fitting import folds_of, soft_labels_by
+    from mien.training.distillation.cross_fitting import cross_fitted_soft_labels, folds_of
 
     folds_of(records)  # reports missing folds before the data is read
     loaded = read_data(Path(source.data))
     with progress("predicting the excluded folds") as on_progress:
-        soft, scores = soft_labels_by(records, loaded, views, on_progress)
+        soft, scores = cross_fitted_soft_labels(records, loaded, views, on_progress)
     soft.save(out)
     for score in scores:
         say(
@@ -209,9 +209,9 @@ def soft_labels(
 
 def without_foreign_labels(config: TrainingConfig, training: Dataset) -> TrainingConfig:
     """The config for a data set: soft labels of other images are dropped, with a message."""
-    from mien.training.distillation.soft_labels import fitting
+    from mien.training.distillation.soft_labels import without_foreign_soft_labels
 
-    fit = fitting(config, training)
+    fit = without_foreign_soft_labels(config, training)
     if fit != config:
         say(f"the soft labels {config.soft_labels} are not used: they belong to other images than {training.name}")
     return fit

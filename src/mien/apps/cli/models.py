@@ -25,7 +25,7 @@ from mien.training.tasks.detection import NETWORK as FACE_DETECTOR
 
 if TYPE_CHECKING:
     from mien.models.card import DetectorCard, ModelCard
-    from mien.training.export.summary import Summary
+    from mien.training.export.model_summary import ModelSummary
 
 app = typer.Typer(
     help="List, download, add, verify and describe models.",
@@ -201,7 +201,7 @@ def _is_model(name: str) -> bool:
     return Path(name).exists() or name.endswith(".onnx") or name in {entry.name for entry in ModelStore().entries()}
 
 
-def _network(name: str, shape: tuple[int | None, ...], *, expand: bool) -> Summary:
+def _network(name: str, shape: tuple[int | None, ...], *, expand: bool) -> ModelSummary:
     """The summary of an architecture for an input size, channels and labels; None takes the default."""
     from mien.training import prepare_backend
 
@@ -294,7 +294,7 @@ def _detector_lines(card: DetectorCard) -> dict[str, str]:
     }
 
 
-def _print_layers(summary: Summary) -> None:
+def _print_layers(summary: ModelSummary) -> None:
     from rich.box import SIMPLE_HEAD
     from rich.table import Table
     from rich.text import Text

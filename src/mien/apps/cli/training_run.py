@@ -55,15 +55,15 @@ def choose_config(path: str | None, given: dict[str, object], begun: Record | No
         begun: the run to resume.
     """
     from mien.training.config import config_for, config_named
-    from mien.training.transfer.choices import fine_tuned, settled
+    from mien.training.transfer.backbones import effective_config, fine_tuning_config
 
     fields = _resolved(given)
     if begun and path is None:
         return dataclasses.replace(begun.config, **fields)  # type: ignore[arg-type]  # typer checked the types
     config = config_named(path) if path else config_for(str(fields.get("network", DEFAULT_NETWORK)))
     if path is None and fields.get("fine_tune"):
-        config = fine_tuned(config)
-    return settled(_shortened(config, fields))
+        config = fine_tuning_config(config)
+    return effective_config(_shortened(config, fields))
 
 
 def apply_fold(config: TrainingConfig, given: Collection[str]) -> TrainingConfig:
@@ -73,7 +73,7 @@ def apply_fold(config: TrainingConfig, given: Collection[str]) -> TrainingConfig
         config: the training config.
         given: the fields that the user set, which stay.
     """
-    from mien.training.transfer.choices import IMAGENET, RANDOM, TRANSFER
+    from mien.training.transfer.backbones import BACKBONES, IMAGENET, RANDOM
 
     if config.soft_labels and "soft_labels" not in given:
         say(f"the soft labels {config.soft_labels} are not used: their teachers have seen the fold")
@@ -81,7 +81,7 @@ def apply_fold(config: TrainingConfig, given: Collection[str]) -> TrainingConfig
     if config.teacher and "teacher" not in given:
         say(f"the teacher {config.teacher} is not used: it has seen the fold")
         config = dataclasses.replace(config, teacher="")
-    if config.network not in TRANSFER and config.weights not in (IMAGENET, RANDOM) and "weights" not in given:
+    if config.network not in BACKBONES and config.weights not in (IMAGENET, RANDOM) and "weights" not in given:
         say(f"the weights {config.weights} are not used: they may have been trained on the fold")
         config = dataclasses.replace(config, weights=RANDOM)
     return config
@@ -115,10 +115,15 @@ def check_detector(config: TrainingConfig, options: Sequence[str]) -> None:
 
 def _resolved(given: dict[str, object]) -> dict[str, object]:
     """The fields as a config holds them: paths absolute, "none" as the field has it."""
-    from mien.training.distillation.soft_labels import chosen as chosen_labels
-    from mien.training.transfer.choices import chosen_weights
+    from mien.training.distillation.soft_labels import soft_labels_setting
+    from mien.training.transfer.backbones import weights_setting
 
-    resolve = {"teacher": _teachers, "soft_labels": chosen_labels, "weights": chosen_weights, "copy_paste": _absolute}
+    resolve = {
+        "teacher": _teachers,
+        "soft_labels": soft_labels_setting,
+        "weights": weights_setting,
+        "copy_paste": _absolute,
+    }
     return {name: resolve[name](str(value)) if name in resolve else value for name, value in given.items()}
 
 
@@ -186,7 +191,7 @@ def run_search(out: Path, config: TrainingConfig, count: int, options: Options) 
     from mien.training.search.study import BEST_CONFIG
     from mien.training.search.trials import search
     from mien.training.tasks.classification.compilation import load, shape_of
-    from mien.training.transfer.train import train as train_one
+    from mien.training.transfer.fine_tuning import train as train_one
 
     training, validation = splits = read_splits(options.source, config)
     config = without_foreign_labels(config, training)
@@ -226,7 +231,7 @@ def table(found: Search) -> Table:
 
 def _classifier(source: Source, config: TrainingConfig) -> tuple[TrainFunction, FinishFunction]:
     """How to train an expression classifier, and how to finish that run."""
-    from mien.training.transfer.train import train
+    from mien.training.transfer.fine_tuning import train
 
     splits = read_splits(source, config)
     config = without_foreign_labels(config, splits[0])
@@ -241,10 +246,10 @@ def _classifier(source: Source, config: TrainingConfig) -> tuple[TrainFunction, 
 def _detector(source: Source, config: TrainingConfig) -> tuple[TrainFunction, FinishFunction]:
     """How to train a face detector, and how to finish that run."""
     from mien.training.engine.loop import train
-    from mien.training.tasks.detection.task import Faces
+    from mien.training.tasks.detection.task import DetectionTask
 
     halves = read_scenes(source)
-    task = Faces(*halves, config, _detector_teacher(config), _crops_to_paste(config))
+    task = DetectionTask(*halves, config, _detector_teacher(config), _crops_to_paste(config))
     return partial(train, task), lambda out, model: write_detector(out, model, halves, config)
 
 

@@ -1,4 +1,4 @@
-"""The networks that mien can teach: one file a family, one function a network."""
+"""The classifier architectures that mien trains: one literal registry of functions that build a Keras network."""
 
 from __future__ import annotations
 
@@ -6,12 +6,18 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from mien.errors import UsageError
-from mien.training.architectures.dense import dense_64_32_relu, dense_64_32_tanh, dense_64_tanh
-from mien.training.architectures.parts import NetworkShape
-from mien.training.architectures.plain import deep_conv, digits_conv, two_conv
+from mien.training.architectures.blocks import NetworkShape
 from mien.training.architectures.pretrained import efficientnetv2, inceptionv3, mobilenet, mobilenetv3, resnet50, vgg16
 from mien.training.architectures.residual import compact, large, nano, teacher
-from mien.training.architectures.xception import mini_xception
+from mien.training.architectures.small import (
+    deep_conv,
+    dense_64_32_relu,
+    dense_64_32_tanh,
+    dense_64_tanh,
+    digits_conv,
+    mini_xception,
+    two_conv,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -44,17 +50,26 @@ ARCHITECTURES: Mapping[str, Callable[[NetworkShape], keras.Model]] = MappingProx
 
 
 def build(name: str, shape: NetworkShape) -> keras.Model:
-    """A network with fresh weights: uint8 face crops in, a dict of logits by head out.
+    """Builds a network with random weights: uint8 face crops in, a dict of logits by head out.
+
+    Args:
+        name: a key of ``ARCHITECTURES``.
+        shape: crop size, channels, heads and dropout.
 
     Raises:
-        UsageError: the architectures has none of that name, or the face crops are too small for it.
+        UsageError: there is no architecture of that name, or the face crops are too small for it.
+
+    Example:
+        >>> model = build("nano", NetworkShape(48, 1, (("fer2013", 7),)))
+        >>> model.count_params()
+        85455
     """
     if name not in ARCHITECTURES:
-        raise UsageError(f"expected one of the networks {sorted(ARCHITECTURES)}; received {name!r}")
+        raise UsageError(f"expected one of the architectures {sorted(ARCHITECTURES)}; received {name!r}")
     try:
         return ARCHITECTURES[name](shape)
-    except ValueError as error:  # Keras' own, where a convolution has nothing left to see
+    except ValueError as error:  # raised by Keras where a feature map has shrunk to nothing
         raise UsageError(
             f"expected face crops that {name!r} can be built for; received {shape.size}x{shape.size}, {shape.channels} "
-            f"channels: choose a larger size, or another network ({str(error).splitlines()[0]})"
+            f"channels: choose a larger size, or another architecture ({str(error).splitlines()[0]})"
         ) from error

@@ -1,1 +1,1 @@
-"""Training on the outputs of other models: soft labels from a file, or online distillation."""
+"""Knowledge distillation: soft labels from a file, cross-fitted soft labels, and online distillation."""

@@ -1,8 +1,8 @@
-"""Teachers that are asked while a network learns: models that read the very images that it learns from.
+"""Online distillation: teachers predict the augmented images of every training batch.
 
-Soft labels of a file are of an image; these are of what augmentation made of it, so teacher and student see the same
-(Beyer et al. 2022, "Knowledge distillation: A good teacher is patient and consistent", arXiv:2106.05237). Needs no
-Keras: teachers are model files and run on ONNX Runtime, whatever backend the student is taught on.
+Soft labels from a file belong to the original image; online, teacher and student see the same augmented image (Beyer et
+al. 2022, "Knowledge distillation: A good teacher is patient and consistent", arXiv:2106.05237). No Keras is needed:
+teachers are model files and run on ONNX Runtime, on any backend of the student.
 """
 
 from __future__ import annotations
@@ -27,42 +27,46 @@ if TYPE_CHECKING:
 
 
 class Teachers:
-    """Models that a network learns from, together.
+    """An ensemble of teachers.
 
     Args:
-        models: at least one; each with the size, the channels and every head of what is learnt, by the same labels.
+        models: at least one; each with the crop size, channels, heads and labels of the training data.
+        weight: see below.
+        origin: see below.
 
     Attributes:
-        share: how much they count of each row, 0 to 1; the rest is the data's own label's.
-        origin: their files and SHA-256, for the run's facts.
+        weight: distillation weight, 0 to 1; the data's own labels have the remaining weight.
+        origin: names and SHA-256 of the model files, for RUN/run.json.
     """
 
-    def __init__(self, models: Sequence[Classifier], share: float, origin: str = "") -> None:
+    def __init__(self, models: Sequence[Classifier], weight: float, origin: str = "") -> None:
         self._models = tuple(models)
-        self.share = share
+        self.weight = weight
         self.origin = origin
 
-    def told(self, crops: Crops) -> dict[str, Probabilities]:
-        """The mean of what the teachers say of face crops as they are, by head: float32 (count, labels), calibrated.
+    def predict(self, crops: Crops) -> dict[str, Probabilities]:
+        """The mean calibrated probabilities of the teachers by head: float32 (count, labels).
 
         Args:
             crops: uint8 (count, size, size, channels).
         """
         each = [_calibrated(model, crops) for model in self._models]
-        return {head: np.mean([told[head] for told in each], axis=0, dtype=np.float32) for head in each[0]}
+        return {
+            head: np.mean([probabilities[head] for probabilities in each], axis=0, dtype=np.float32) for head in each[0]
+        }
 
 
 def teachers_for(config: TrainingConfig, training: Dataset, store: ModelStore | None = None) -> Teachers | None:
     """The teachers that a config names, or None.
 
     Args:
-        config: names them.
-        training: what the network learns from.
-        store: where models are found by name.
+        config: names the teachers.
+        training: the training data.
+        store: looks models up by name.
 
     Raises:
         ModelError: there is no such model.
-        TrainingError: one reads other face crops, or has not all heads of the data by the same labels.
+        TrainingError: a teacher takes other face crops, or lacks a head of the data with the same labels.
     """
     names = config.teachers()
     if not names:
@@ -86,7 +90,7 @@ def _check(name: str, card: ModelCard, training: Dataset) -> None:
     if (card.size, card.channels) != (training.size, training.channels):
         raise TrainingError(
             f"expected teachers of face crops of {training.size} px, {training.channels} channels; received {name}, "
-            f"which reads {card.size} px, {card.channels} channels"
+            f"which takes {card.size} px, {card.channels} channels"
         )
     labels = {head.name: head.labels for head in card.heads}
     for truth in training.truths:
@@ -94,7 +98,7 @@ def _check(name: str, card: ModelCard, training: Dataset) -> None:
             raise TrainingError(
                 f"expected teachers with the head {truth.head!r} for {list(_labels(truth))}, in this order; received "
                 f"{name}, which has {', '.join(f'{head!r} for {list(known)}' for head, known in labels.items())}. "
-                "Choose another, or say --teacher none"
+                "Choose another teacher, or use --teacher none"
             )
 
 

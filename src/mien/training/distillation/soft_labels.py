@@ -1,7 +1,7 @@
-"""A teacher's soft labels: what networks say of rows that they did not learn from, kept in a file and learnt from.
+"""Soft labels in a file: probabilities of a teacher for training images, as targets of knowledge distillation.
 
-A file holds one row of probabilities an image and head. Images are known by a hash of their pixels, so they are
-found again whatever file they come from, and no image is in it. Needs no Keras.
+A file holds one row of probabilities per image and head. Images are identified by a hash of their pixels, whatever file
+they come from; the file contains no image. Needs no Keras.
 """
 
 from __future__ import annotations
@@ -30,21 +30,21 @@ if TYPE_CHECKING:
     from mien.training.config import TrainingConfig
 
 FORMAT = "mien soft labels 1"
-SHIPPED = Path(__file__).parents[1] / "configs"
-"""Where the files are that ship: NAME-soft-labels.npz."""
+SHIPPED_FOLDER = Path(__file__).parents[1] / "configs"
+"""Folder of the shipped files: NAME-soft-labels.npz."""
 
-NAME = re.compile(r"[a-z0-9][a-z0-9-]*")
-"""What is the name of a file that ships, and no path."""
+NAME_PATTERN = re.compile(r"[a-z0-9][a-z0-9-]*")
+"""Matches the name of a shipped file, as opposed to a path."""
 
 NONE = "none"
-ENOUGH = 0.5
-"""Share of the training rows that a file that ships must know to be of this data."""
+MIN_COVERAGE = 0.5
+"""Share of the training rows that a shipped file must cover to be used."""
 
-LARGEST = 2_000_000_000
-"""Bytes; ten million images take less."""
+MAX_FILE_BYTES = 2_000_000_000
+"""Ten million images take less."""
 
-OFF = 2e-3
-"""By how much a row's sum may differ from 1: float16 keeps three digits."""
+SUM_TOLERANCE = 2e-3
+"""Largest deviation of a row's sum from 1: float16 keeps three digits."""
 
 
 @dataclass(frozen=True)
@@ -53,8 +53,8 @@ class SoftHead:
 
     Attributes:
         head: its name.
-        labels: names in the order of the columns.
-        probabilities: float16 (rows, labels), rows sum to 1 within ``OFF``.
+        labels: names of the columns.
+        probabilities: float16 (rows, labels), rows sum to 1 within ``SUM_TOLERANCE``.
     """
 
     head: str
@@ -62,153 +62,157 @@ class SoftHead:
     probabilities: npt.NDArray[np.float16]
 
     def __post_init__(self) -> None:
-        told = self.probabilities
-        if told.dtype != np.float16 or told.ndim != 2 or told.shape[1] != len(self.labels):
+        values = self.probabilities
+        if values.dtype != np.float16 or values.ndim != 2 or values.shape[1] != len(self.labels):
             raise TrainingError(
                 f"expected float16 (rows, {len(self.labels)}) for the head {self.head!r}; "
-                f"received {told.dtype} {told.shape}"
+                f"received {values.dtype} {values.shape}"
             )
-        wide = told.astype(np.float32)
-        if not (np.isfinite(wide).all() and (wide >= 0).all() and (np.abs(wide.sum(axis=1) - 1) < OFF).all()):
-            raise TrainingError(f"expected rows of the head {self.head!r} that sum to 1; received others")
+        wide = values.astype(np.float32)
+        if not (np.isfinite(wide).all() and (wide >= 0).all() and (np.abs(wide.sum(axis=1) - 1) < SUM_TOLERANCE).all()):
+            raise TrainingError(f"expected rows of the head {self.head!r} that sum to 1; received other sums")
 
 
 @dataclass(frozen=True)
 class SoftLabels:
-    """Soft labels of some images.
+    """Soft labels of a set of images.
 
     Attributes:
-        keys: uint64 (rows,), of the pixels of each image, see ``keys_of``; each larger than the one before.
-        heads: what is said of them; at least one head.
-        made: how they were made, as JSON: data, networks, configs, folds, scores.
+        keys: uint64 (rows,), strictly increasing hashes of the images, see ``pixel_hashes``.
+        heads: their probabilities; at least one head.
+        provenance: how they were computed, as JSON: data, networks, configs, folds, scores.
     """
 
     keys: npt.NDArray[np.uint64]
     heads: tuple[SoftHead, ...]
-    made: str
+    provenance: str
 
     def __post_init__(self) -> None:
         ordered = self.keys.dtype == np.uint64 and self.keys.ndim == 1 and bool((self.keys[1:] > self.keys[:-1]).all())
         if not ordered or not self.heads or any(len(head.probabilities) != len(self.keys) for head in self.heads):
-            raise TrainingError("expected increasing uint64 keys, and a row of each head for each; received others")
+            raise TrainingError("expected increasing uint64 keys with one row per head each; received other arrays")
 
     def rows_of(self, crops: Crops) -> npt.NDArray[np.int64]:
-        """The row of each face crop, int64 (count,); -1 where it is not known."""
-        keys = keys_of(crops)
+        """The row of each face crop, int64 (count,); -1 for unknown face crops."""
+        keys = pixel_hashes(crops)
         if not len(self.keys):
             return np.full(len(keys), -1, np.int64)
         at = np.minimum(np.searchsorted(self.keys, keys), len(self.keys) - 1)
         return np.where(self.keys[at] == keys, at, -1).astype(np.int64)
 
     def save(self, path: Path) -> None:
-        """Writes the file whole."""
-        arrays: dict[str, Any] = {"format": np.array(FORMAT), "made": np.array(self.made), "keys": self.keys}
+        """Writes the file atomically."""
+        arrays: dict[str, Any] = {"format": np.array(FORMAT), "made": np.array(self.provenance), "keys": self.keys}
         arrays["heads"] = np.array([head.head for head in self.heads])
         for head in self.heads:
             arrays |= {f"{head.head}.labels": np.array(head.labels), f"{head.head}.probabilities": head.probabilities}
-        # by an open file: savez would give a name without .npz that ending
+        # an open file, since savez would append .npz to a file name
         with atomic_write(path) as aside, aside.open("wb") as file:
             np.savez_compressed(file, allow_pickle=False, **arrays)
 
 
-def keys_of(crops: Crops) -> npt.NDArray[np.uint64]:
+def pixel_hashes(crops: Crops) -> npt.NDArray[np.uint64]:
     """The first 8 bytes of the SHA-256 of each face crop's bytes, uint64 (count,)."""
     digests = b"".join(hashlib.sha256(crop.tobytes()).digest()[:8] for crop in crops)
     return np.frombuffer(digests, "<u8").astype(np.uint64)
 
 
-def collected(
-    crops: Crops, told: Mapping[str, tuple[tuple[str, ...], npt.NDArray[np.floating]]], made: str
+def soft_labels_from(
+    crops: Crops, probabilities: Mapping[str, tuple[tuple[str, ...], npt.NDArray[np.floating]]], provenance: str
 ) -> SoftLabels:
-    """Soft labels of face crops; of several with the same pixels those of the first.
+    """Soft labels of face crops; of several identical face crops, the first one counts.
 
     Args:
         crops: uint8 (count, size, size, channels).
-        told: by head its labels and the probabilities, (count, labels).
-        made: how they were made.
+        probabilities: labels and probabilities (count, labels) by head.
+        provenance: how they were computed, as JSON.
     """
-    keys, rows = np.unique(keys_of(crops), return_index=True)
-    heads = (SoftHead(head, labels, values[rows].astype(np.float16)) for head, (labels, values) in told.items())
-    return SoftLabels(keys, tuple(heads), made)
+    keys, rows = np.unique(pixel_hashes(crops), return_index=True)
+    heads = (
+        SoftHead(head, labels, values[rows].astype(np.float16)) for head, (labels, values) in probabilities.items()
+    )
+    return SoftLabels(keys, tuple(heads), provenance)
 
 
 def read(path: Path) -> SoftLabels:
-    """The soft labels in a file.
+    """Reads a file of soft labels.
 
     Raises:
-        TrainingError: it can't be read, or holds something else.
+        TrainingError: the file can't be read, or holds something else.
     """
     try:
-        if path.stat().st_size > LARGEST:
-            raise ValueError(f"it has over {LARGEST} bytes")
+        if path.stat().st_size > MAX_FILE_BYTES:
+            raise ValueError(f"it is larger than {MAX_FILE_BYTES} bytes")
         with path.open("rb") as file, np.load(file, allow_pickle=False) as stored:
             return _from_arrays({name: np.asarray(stored[name]) for name in stored.files})
     except (*UNREADABLE, TrainingError) as error:
         raise TrainingError(
-            f"expected a file of soft labels at {path}; it can't be read ({error}). 'mien soft-labels' makes one"
+            f"expected a file of soft labels at {path}; it can't be read ({error}). 'mien soft-labels' writes one"
         ) from error
 
 
-def chosen(text: str) -> str:
-    """What a config holds for the name or the file that a user gives: "" for "none", the name, or the whole path."""
-    if text == NONE:
+def soft_labels_setting(value: str) -> str:
+    """The ``soft_labels`` of a config for a value of ``--soft-labels``: "" for "none", a name, or an absolute path."""
+    if value == NONE:
         return ""
-    return text if NAME.fullmatch(text) and not Path(text).is_file() else str(Path(text).absolute())
+    return value if NAME_PATTERN.fullmatch(value) and not Path(value).is_file() else str(Path(value).absolute())
 
 
-def file_of(config: TrainingConfig, shipped: Path = SHIPPED) -> Path:
-    """The file that a config's soft labels are in: one that ships, by its name, or the user's."""
-    words = config.soft_labels
-    return shipped / f"{words}-soft-labels.npz" if NAME.fullmatch(words) else Path(words)
+def soft_labels_file(config: TrainingConfig, shipped: Path = SHIPPED_FOLDER) -> Path:
+    """The file of a config's soft labels: a shipped one by its name, or the user's."""
+    name = config.soft_labels
+    return shipped / f"{name}-soft-labels.npz" if NAME_PATTERN.fullmatch(name) else Path(name)
 
 
-def told_of(config: TrainingConfig) -> str:
-    """The file of a config's soft labels and its SHA-256, or "" where it has none."""
+def soft_labels_origin(config: TrainingConfig) -> str:
+    """Name and SHA-256 of the file of a config's soft labels; "" without soft labels."""
     if not config.soft_labels:
         return ""
-    path = file_of(config)
+    path = soft_labels_file(config)
     return f"{path.name} sha256:{sha256_of(path)}"
 
 
-def soft_labels_for(config: TrainingConfig, training: Dataset, shipped: Path = SHIPPED) -> SoftLabels | None:
+def soft_labels_for(config: TrainingConfig, training: Dataset, shipped: Path = SHIPPED_FOLDER) -> SoftLabels | None:
     """The soft labels that a config names, or None where there are none for this data.
 
-    A config that ships names a file that ships, whatever data it is used on: that file is left aside where it knows
-    fewer than half of the rows. A file that the user named is meant.
+    Shipped configs name shipped files, whatever data they are used on. Such a file is ignored if it covers less than
+    half of the rows; a file of the user must match the data.
 
     Args:
-        config: names them.
-        training: what will be learnt from.
-        shipped: the folder of the files that ship.
+        config: names the soft labels.
+        training: the training data.
+        shipped: folder of the shipped files.
 
     Raises:
-        TrainingError: the file can't be read; or the user's knows no row or no head of the data.
+        TrainingError: the file can't be read, or the user's file covers no row or no head of the data.
     """
     if not config.soft_labels:
         return None
-    path = file_of(config, shipped)
-    ships = path.parent == shipped
+    path = soft_labels_file(config, shipped)
+    is_shipped = path.parent == shipped
     soft = read(path)
     known = float((soft.rows_of(training.crops) >= 0).mean())
     heads = {truth.head for truth in training.truths} & {head.head for head in soft.heads}
-    if ships:
-        return soft if heads and known >= ENOUGH else None
+    if is_shipped:
+        return soft if heads and known >= MIN_COVERAGE else None
     if not heads or known == 0:
         raise TrainingError(
-            f"expected soft labels of {training.name} in {config.soft_labels}; received some that know {known:.0%} of "
-            f"its rows and these of its heads: {sorted(heads)}. Make them from this data by 'mien soft-labels', or say "
-            f"--soft-labels {NONE}"
+            f"expected soft labels of {training.name} in {config.soft_labels}; received some that cover {known:.0%} of "
+            f"its rows and these of its heads: {sorted(heads)}. Compute them from this data with 'mien soft-labels', "
+            f"or use --soft-labels {NONE}"
         )
     return soft
 
 
-def fitting(config: TrainingConfig, training: Dataset, shipped: Path = SHIPPED) -> TrainingConfig:
-    """The config, without the soft labels that ship where they are of other data: it tells what is learnt from.
+def without_foreign_soft_labels(
+    config: TrainingConfig, training: Dataset, shipped: Path = SHIPPED_FOLDER
+) -> TrainingConfig:
+    """The config without shipped soft labels that belong to other data, so that it records what is really used.
 
     Args:
-        config: every choice.
-        training: what will be learnt from.
-        shipped: the folder of the files that ship.
+        config: the training config.
+        training: the training data.
+        shipped: folder of the shipped files.
 
     Raises:
         TrainingError: as ``soft_labels_for``.
@@ -217,46 +221,46 @@ def fitting(config: TrainingConfig, training: Dataset, shipped: Path = SHIPPED) 
     return config if known else dataclasses.replace(config, soft_labels="")
 
 
-def softened(training: Dataset, soft: SoftLabels, share: float) -> Dataset:
-    """The data with the targets blended with soft labels, for learning only; see ``blended_targets``.
+def blend_soft_labels(training: Dataset, soft: SoftLabels, weight: float) -> Dataset:
+    """The data with its targets blended with soft labels, for training only; see ``blended_targets``.
 
-    Rows and heads that are not known stay as they are.
+    Rows and heads without soft labels stay unchanged.
 
     Args:
-        training: what is learnt from.
-        soft: what is known of its rows.
-        share: of the soft labels, 0 to 1.
+        training: the training data.
+        soft: the soft labels.
+        weight: distillation weight, 0 to 1.
 
     Raises:
-        TrainingError: a head has other labels there.
+        TrainingError: a head of the soft labels has other labels.
     """
     rows = soft.rows_of(training.crops)
     heads = {head.head: head for head in soft.heads}
     truths = (
-        _blended(truth, heads[truth.head], rows, share) if truth.head in heads else truth for truth in training.truths
+        _blended(truth, heads[truth.head], rows, weight) if truth.head in heads else truth for truth in training.truths
     )
     return dataclasses.replace(training, truths=tuple(truths))
 
 
-def _blended(truth: Truth, soft: SoftHead, rows: npt.NDArray[np.int64], share: float) -> Truth:
+def _blended(truth: Truth, soft: SoftHead, rows: npt.NDArray[np.int64], weight: float) -> Truth:
     if tuple(map(str, truth.labels)) != soft.labels:
         raise TrainingError(
             f"expected soft labels of the head {truth.head!r} for {list(map(str, truth.labels))}, in this order; "
-            f"received them for {list(soft.labels)}. Make them from this data by 'mien soft-labels'"
+            f"received them for {list(soft.labels)}. Compute them from this data with 'mien soft-labels'"
         )
-    if share == 0:
+    if weight == 0:
         return truth
     known = np.flatnonzero(rows >= 0)
-    told = soft.probabilities[rows[known]].astype(np.float64)
-    told /= told.sum(axis=1, keepdims=True)
+    probabilities = soft.probabilities[rows[known]].astype(np.float64)
+    probabilities /= probabilities.sum(axis=1, keepdims=True)
     targets, weights = truth.targets.copy(), truth.weights.copy()
-    targets[known], weights[known] = blended_targets(targets[known], weights[known], told, share)
+    targets[known], weights[known] = blended_targets(targets[known], weights[known], probabilities, weight)
     return dataclasses.replace(truth, targets=targets, weights=weights)
 
 
 def _from_arrays(arrays: Mapping[str, npt.NDArray[Any]]) -> SoftLabels:
     if str(arrays["format"]) != FORMAT:
-        raise ValueError(f"it says {str(arrays['format'])[:40]!r} for {FORMAT!r}")
+        raise ValueError(f"its format is {str(arrays['format'])[:40]!r}, not {FORMAT!r}")
     heads = (
         SoftHead(head, tuple(arrays[f"{head}.labels"].tolist()), arrays[f"{head}.probabilities"])
         for head in arrays["heads"].tolist()

@@ -89,11 +89,13 @@ def train(task: Task, run: Path, report: Report, options: Options | None = None)
     options = options or Options()
     if options.on_device:
         check_on_device(options.devices, task.config.precision)
-    with data_parallel(options.devices, task.batch):
-        model = task.learner(options.start)
+        if task.config.augmentation.jpeg > 0:
+            report("--on-device leaves JPEG compression out of the augmentation")
+    with data_parallel(options.devices, task.batch_size):
+        model = task.compiled_model(options.start)
         with run_lock(run / LOCK), deferred_signals() as interruption:
             run_info = replace(task.run_info(model, options.source), on_device=options.on_device)
-            stepper = task.on_device(model) if options.on_device else _batch_stepper(model, task)
+            stepper = task.device_stepper(model) if options.on_device else _batch_stepper(model, task)
             if options.resume:
                 check_resumable(run, task.config, run_info, report)
             else:
@@ -102,7 +104,7 @@ def train(task: Task, run: Path, report: Report, options: Options | None = None)
 
 
 def _batch_stepper(model: keras.Model, task: Task) -> BatchStepper:
-    return BatchStepper(model, task.config, task.steps, task.epoch, local_part)
+    return BatchStepper(model, task.config, task.steps_per_epoch, task.batches, local_part)
 
 
 class _Training:
@@ -117,7 +119,7 @@ class _Training:
         self._pause = 60.0 * options.checkpoint_minutes
         self._saved = time.monotonic()
         self._best: Arrays = {}
-        self._best_model = task.network()
+        self._best_model = task.build_model()
         self._stepper = stepper
 
     def finish(self, report: Report, interruption: Interruption) -> Run:
@@ -154,7 +156,7 @@ class _Training:
     def _train_epoch(self, state: TrainState, report: Report, interruption: Interruption) -> TrainState:
         """Takes the remaining steps of an epoch."""
         epoch = len(state.history)
-        while state.step < self._task.steps:
+        while state.step < self._task.steps_per_epoch:
             started = time.perf_counter()
             result = self._stepper.take(epoch, state.step, state.history)
             state = TrainState(
@@ -173,14 +175,14 @@ class _Training:
         """Evaluates the epoch with the averaged weights, then restores the training weights."""
         started = time.perf_counter()
         weights = to_arrays(self._model.weights)
-        steps, epoch = self._task.steps, len(state.history)
+        steps, epoch = self._task.steps_per_epoch, len(state.history)
         try:
             self._model.optimizer.finalize_variable_values(self._model.trainable_variables)
             # on JAX these now share their buffers with the averages, and the next call would donate them
             restore(self._model.weights, to_arrays(self._model.weights))
             reseed(self._model, self._config.seed, epoch, steps)
-            estimate_batch_norm(self._model, self._task.plain_images(STATISTICS_IMAGES), interruption.check)
-            scores = self._task.judge(self._model, interruption.check)
+            estimate_batch_norm(self._model, self._task.unaugmented_images(STATISTICS_IMAGES), interruption.check)
+            scores = self._task.evaluate(self._model, interruption.check)
             averaged = to_arrays(self._model.weights)
         except Interrupted:
             restore(self._model.weights, weights)
@@ -194,7 +196,7 @@ class _Training:
             scores=scores,
             learning_rate=learning_rate_at(self._config, steps, (epoch + 1) * steps - 1, state.history),
             seconds=state.seconds + time.perf_counter() - started,
-            images_per_second=steps * self._task.batch / state.seconds,
+            images_per_second=steps * self._task.batch_size / state.seconds,
             waiting=state.waiting / state.seconds,
         )
         history = (*state.history, finished)
@@ -229,7 +231,7 @@ class _Training:
             ) from error
 
     def _progress(self, state: TrainState) -> Progress:
-        steps, history = self._task.steps, state.history
+        steps, history = self._task.steps_per_epoch, state.history
         step_seconds = state.seconds / state.step
         left = (steps - state.step) * step_seconds
         epoch_seconds = float(np.mean([epoch.seconds for epoch in history])) if history else steps * step_seconds
@@ -240,7 +242,7 @@ class _Training:
             steps=steps,
             loss=state.loss / state.step,
             accuracy=state.accuracy / state.step,
-            images_per_second=self._task.batch / step_seconds,
+            images_per_second=self._task.batch_size / step_seconds,
             waiting=state.waiting / state.seconds,
             seconds_left=left,
             run_seconds_left=left + (self._config.epochs - len(history) - 1) * epoch_seconds,

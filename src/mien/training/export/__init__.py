@@ -1,1 +1,1 @@
-"""From a taught network to the sealed .onnx file that everything else uses, in float32 or int8."""
+"""Export of trained networks to sealed .onnx files, in float32 or int8."""

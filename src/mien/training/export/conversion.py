@@ -1,7 +1,7 @@
-"""From a Keras network to an ONNX graph.
+"""Conversion of a Keras network to an ONNX graph.
 
-Keras exports from TensorFlow and torch. On JAX the network is built again by one of these two, in a process of its
-own (a process has one backend), and exported there: weights have the same form in all three.
+Keras exports from TensorFlow and torch. From JAX, the network is rebuilt with one of these two in a child process (a
+process has one backend) and exported there; weights have the same format in all three.
 """
 
 from __future__ import annotations
@@ -28,35 +28,35 @@ if TYPE_CHECKING:
     import keras
     import onnx
 
-EXPORTING = {"torch": "onnxscript", "tensorflow": "tf2onnx"}
-"""The backends from which Keras exports ONNX (3.15), and the package that each needs for it."""
+EXPORTERS = {"torch": "onnxscript", "tensorflow": "tf2onnx"}
+"""Backends with ONNX export in Keras (3.15), and the package that each needs."""
 
-ANY_SIDE = 64
-"""Pixels of the image that a network which takes any size is called with."""
+DEFAULT_SIDE_PX = 64
+"""Side of the image that builds a network with variable input size."""
 
 NETWORK, WEIGHTS, GRAPH = "network.json", "network.weights.h5", "network.onnx"
 
 
 def to_onnx(model: keras.Model) -> bytes:
-    """The network as one ONNX file without card, its batch size free, constants folded, batch norm fused.
+    """Exports a network to ONNX without card: dynamic batch size, folded constants, fused batch normalisation.
 
     Args:
-        model: a float32 network of the architectures.
+        model: a float32 network.
 
     Raises:
-        TrainingError: the graph can't be run.
-        MissingExtraError: no backend that exports, or not its exporter, is installed.
+        TrainingError: ONNX Runtime can't run the graph.
+        MissingExtraError: no backend with ONNX export, or not its exporter, is installed.
     """
     import keras
 
-    return _exported(model) if keras.backend.backend() in EXPORTING else _exported_elsewhere(model)
+    return _exported(model) if keras.backend.backend() in EXPORTERS else _exported_in_child(model)
 
 
 def _exported(model: keras.Model) -> bytes:
-    shape = [side or ANY_SIDE for side in model.input_shape[1:]]
-    model.predict_on_batch(np.zeros((1, *shape), np.uint8))  # export wants a network that was called
+    shape = [side or DEFAULT_SIDE_PX for side in model.input_shape[1:]]
+    model.predict_on_batch(np.zeros((1, *shape), np.uint8))  # export requires a network that was called
     with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # tracers of every backend warn of what they do by design
+        warnings.simplefilter("ignore")  # the tracers of every backend warn about their own design
         raw = Path(folder) / "raw.onnx"
         try:
             model.export(raw, format="onnx", verbose=False)
@@ -66,9 +66,9 @@ def _exported(model: keras.Model) -> bytes:
 
 
 def _simplified(raw: Path, simple: Path) -> bytes:
-    """The graph after ONNX Runtime's basic optimisations, which use standard operators only.
+    """Applies ONNX Runtime's basic optimisations, which use standard operators only.
 
-    It loads fifteen times as fast as the exporter's own (32 ms against 478 for ``compact``).
+    The result loads fifteen times as fast as the exporter's own graph (32 ms against 478 for ``compact``).
     """
     import onnx
     import onnxruntime
@@ -79,10 +79,12 @@ def _simplified(raw: Path, simple: Path) -> bytes:
     options.log_severity_level = 3
     try:
         onnxruntime.InferenceSession(raw, options, providers=["CPUExecutionProvider"])
-    except Exception as error:  # onnxruntime raises a dozen kinds that share no base but this one
-        raise TrainingError(f"the exported graph can't be run: export with float32 precision ({error})") from error
+    except Exception as error:  # onnxruntime's exceptions have no other common base
+        raise TrainingError(
+            f"expected a graph that ONNX Runtime can run; received an error ({error}). Export with float32 precision"
+        ) from error
     graph = onnx.load(simple)
-    _pad_inside(graph.graph)
+    _fold_padding(graph.graph)
     used = {node.domain for node in graph.graph.node}
     kept = [entry for entry in graph.opset_import if entry.domain in used]
     del graph.opset_import[:]
@@ -91,10 +93,10 @@ def _simplified(raw: Path, simple: Path) -> bytes:
     return content
 
 
-def _pad_inside(graph: onnx.GraphProto) -> None:
-    """Zeros that are put around an image before a convolution are put there by the convolution itself.
+def _fold_padding(graph: onnx.GraphProto) -> None:
+    """Folds zero padding before a convolution into the convolution itself.
 
-    onnxruntime does not do so by itself; it takes a third of the face detector's time.
+    ONNX Runtime does not do so; separate padding takes a third of the face detector's time.
     """
     from onnx import helper, numpy_helper
 
@@ -120,16 +122,16 @@ def _pad_inside(graph: onnx.GraphProto) -> None:
         graph.node.remove(pad)
 
 
-def _exported_elsewhere(model: keras.Model, installed: Callable[[str], object] = find_spec) -> bytes:
-    """The graph, made by a process with a backend that exports."""
-    backend = next((name for name, tool in EXPORTING.items() if installed(name) and installed(tool)), None)
+def _exported_in_child(model: keras.Model, installed: Callable[[str], object] = find_spec) -> bytes:
+    """Exports in a child process with a backend that supports it."""
+    backend = next((name for name, tool in EXPORTERS.items() if installed(name) and installed(tool)), None)
     if backend is None:
         raise MissingExtraError(
-            "ONNX export from JAX (the weights are kept: then mien export RUN)", "torch", "train-torch"
+            "ONNX export from JAX (the weights are saved: run mien export RUN afterwards)", "torch", "train-torch"
         )
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        # by key, Keras sorts a network's heads; in the order they were made in, the weights are read again
+        # Keras sorts heads by key, but weights are stored in the order in which the heads were created
         heads = [(head, output.shape[-1]) for head, output in model.output.items()]
         network = {
             "network": model.name,
@@ -139,7 +141,7 @@ def _exported_elsewhere(model: keras.Model, installed: Callable[[str], object] =
         }
         (folder / NETWORK).write_text(json.dumps(network), encoding="utf-8")
         model.save_weights(folder / WEIGHTS)
-        done = subprocess.run(  # noqa: S603  the command is this very module
+        done = subprocess.run(  # noqa: S603  the command is this module
             [sys.executable, "-P", "-m", "mien.training.export.conversion", str(folder)],
             env={**os.environ, "KERAS_BACKEND": backend},
             capture_output=True,
@@ -147,13 +149,13 @@ def _exported_elsewhere(model: keras.Model, installed: Callable[[str], object] =
             check=False,
         )
         if done.returncode:
-            why = done.stderr.strip().splitlines()[-1:]
-            raise TrainingError(f"the network could not be exported by {backend}: {''.join(why)}")
+            reason = done.stderr.strip().splitlines()[-1:]
+            raise TrainingError(f"expected {backend} to export the network; received: {''.join(reason)}")
         return (folder / GRAPH).read_bytes()
 
 
 def main(folder: Path) -> None:
-    """Exports the network that another process laid into the folder."""
+    """Exports the network that the parent process wrote into the folder."""
     from mien.training import architectures, prepare_backend
 
     prepare_backend()

@@ -1,14 +1,10 @@
-"""A model file with weights and activations of eight bits, written only where that costs little and brings much.
+"""Static int8 quantization of a model file, RUN/model.int8.onnx, written only if it is fast and accurate enough.
 
-It is written as
-
-    RUN/model.int8.onnx
-
-Static, per channel, as QuantizeLinear and DequantizeLinear around each operator, with ranges seen on training face
-crops. What stands before the first layer with weights stays float (face crops are standardised there), and so do the
-logits. Weights take seven of their eight bits: on processors without VNNI, sums of two products of eight bits are cut
-off at 16 bits without a word (https://onnxruntime.ai/docs/performance/model-optimizations/quantization.html). So the
-answers are nearly the same on every machine.
+Quantization is static and per channel, as QuantizeLinear and DequantizeLinear around each operator, with ranges
+calibrated on training face crops. The layers before the first one with weights (standardisation) and the logits stay in
+float. Weights use seven of their eight bits: on processors without VNNI, sums of two 8-bit products saturate silently
+at 16 bits (https://onnxruntime.ai/docs/performance/model-optimizations/quantization.html). So predictions are nearly
+the same on every machine.
 """
 
 from __future__ import annotations
@@ -40,57 +36,58 @@ INT8 = "model.int8.onnx"
 CALIBRATION_CROPS = 320
 CALIBRATION_BATCH = 32
 
-LARGEST_FALL = 0.01
-LEAST_GAIN = 1.3
+MAX_F1_DROP = 0.01
+MIN_SPEEDUP = 1.3
 
-TIMED = ((1, 200), (64, 20))
-"""Face crops a call, and calls of each model, that the speed is measured with."""
+TIMED_BATCHES = ((1, 200), (64, 20))
+"""Batch sizes of the speed test, and calls of each model."""
 
-WEIGHTED = ("Conv", "Gemm", "MatMul")
+OPERATORS_WITH_WEIGHTS = ("Conv", "Gemm", "MatMul")
 
 
 @dataclass(frozen=True)
-class Trial:
-    """What int8 costs and brings.
+class QuantizationResult:
+    """Accuracy and speed of an int8 model relative to float32.
 
     Attributes:
-        fall: of macro-F1 on the validation split, as a share; of the label set (a head, or the answer) that loses most.
-        labels: that label set.
-        gains: how many times as fast as float32, by the number of face crops a call.
+        f1_drop: drop in macro F1 on the validation split, as a share, for the head (or the fused prediction) that loses
+            most.
+        head: that head.
+        speedups: over float32, by batch size.
     """
 
-    fall: float
-    labels: str
-    gains: Mapping[int, float]
+    f1_drop: float
+    head: str
+    speedups: Mapping[int, float]
 
     @property
     def passed(self) -> bool:
-        """Whether macro-F1 falls by at most one point and every gain is at least 1.3."""
-        return self.fall <= LARGEST_FALL and min(self.gains.values()) >= LEAST_GAIN
+        """Whether macro F1 drops by at most one point and every speedup is at least 1.3."""
+        return self.f1_drop <= MAX_F1_DROP and min(self.speedups.values()) >= MIN_SPEEDUP
 
     def __str__(self) -> str:
-        gains = ", ".join(f"{gain:.2f} times as fast at batch {batch}" for batch, gain in self.gains.items())
-        return f"macro-F1 of {self.labels} {-100 * self.fall:+.2f} points, {gains}"
+        speedups = ", ".join(f"{speedup:.2f}x at batch {batch}" for batch, speedup in self.speedups.items())
+        return f"macro F1 of {self.head} {-100 * self.f1_drop:+.2f} points, speedup {speedups}"
 
 
-def speed_gains(model: bytes, quantized: bytes, crops: Crops) -> dict[int, float]:
-    """How many times as fast the second model is on one thread, by the number of face crops a call.
+def measure_speedups(model: bytes, quantized: bytes, crops: Crops) -> dict[int, float]:
+    """Speedup of the second model over the first on one thread, by batch size.
 
-    Calls take turns, so that what else the machine does slows both; the median of their ratios counts.
+    Calls alternate, so that other load slows both models; the result is the median of the ratios.
 
     Args:
-        model: a checked model file.
-        quantized: another, of the same face crops.
-        crops: at least one.
+        model: a verified model file.
+        quantized: another one with the same input.
+        crops: uint8 (count, size, size, channels); at least one.
     """
     sessions = [open_session(content, threads=1) for content in (model, quantized)]
-    gains = {}
-    for batch, calls in TIMED:
-        given = np.resize(crops, (batch, *crops.shape[1:]))
-        seconds = [[_seconds(session, given) for session in sessions] for _ in range(calls + 1)]
-        ratios = [slow / quick for slow, quick in seconds[1:]]  # the first calls make room
-        gains[batch] = float(np.median(ratios))
-    return gains
+    speedups = {}
+    for batch, calls in TIMED_BATCHES:
+        inputs = np.resize(crops, (batch, *crops.shape[1:]))
+        seconds = [[_seconds(session, inputs) for session in sessions] for _ in range(calls + 1)]
+        ratios = [slow / quick for slow, quick in seconds[1:]]  # the first calls warm up
+        speedups[batch] = float(np.median(ratios))
+    return speedups
 
 
 def export_int8(
@@ -98,47 +95,47 @@ def export_int8(
     training: Dataset,
     validation: Dataset,
     path: Path,
-    measure: Callable[[bytes, bytes, Crops], Mapping[int, float]] = speed_gains,
-) -> tuple[ModelCard, Trial]:
-    """Writes the int8 form of a model file, if it passes its gate.
+    measure: Callable[[bytes, bytes, Crops], Mapping[int, float]] = measure_speedups,
+) -> tuple[ModelCard, QuantizationResult]:
+    """Quantizes a model file to int8 and writes it if it meets the accuracy and speed limits.
 
     Args:
-        model: a checked float32 model file of mien's.
-        training: of which some hundred face crops show the ranges of activations.
-        validation: what temperatures, thresholds and scores are of, and the gate is judged by.
-        path: the .onnx file, written whole; where the gate is not passed, one that lies there is removed.
-        measure: gives the gains in speed of a model file over another, by the number of face crops a call.
+        model: a verified float32 model file of mien.
+        training: of which a few hundred random face crops calibrate the ranges of activations.
+        validation: split for temperatures, thresholds, scores and the accuracy limit.
+        path: of the .onnx file, written atomically; an existing one is removed if the limits are not met.
+        measure: returns the speedups of the second model file over the first, by batch size.
 
     Returns:
-        The card that the file carries, and how the trial went.
+        The model card in the file, and the measured result.
 
     Raises:
-        TrainingError: macro-F1 falls by more than a point, or int8 is less than 1.3 times as fast.
+        TrainingError: macro F1 drops by more than a point, or int8 is less than 1.3 times as fast.
         MissingExtraError: the onnx package is not installed.
     """
     float32 = Classifier(model)
     quantized = quantize(model, training.crops)
-    int8 = Classifier(sealed(quantized, _named(float32.card)))
-    # the card's own scores may be of another split than this one
+    int8 = Classifier(sealed(quantized, _int8_card(float32.card)))
+    # the scores in the card may come from another split
     before, card = (calibrated(each.card, each.logits(validation.crops), validation) for each in (float32, int8))
     content = sealed(quantized, card)
-    trial = Trial(*_fall(before, card), measure(model, content, validation.crops))
-    if not trial.passed:
+    result = QuantizationResult(*_f1_drop(before, card), measure(model, content, validation.crops))
+    if not result.passed:
         path.unlink(missing_ok=True)
         raise TrainingError(
-            f"expected int8 to lose at most {100 * LARGEST_FALL:g} point of macro-F1 and to be at least {LEAST_GAIN} "
-            f"times as fast; received: {trial}. It is not written: use the float32 model"
+            f"expected int8 to lose at most {100 * MAX_F1_DROP:g} point of macro F1 and to be at least {MIN_SPEEDUP} "
+            f"times as fast; received: {result}. No int8 file is written: use the float32 model"
         )
     write_bytes(path, content)
-    return card, trial
+    return card, result
 
 
 def quantize(model: bytes, crops: Crops) -> bytes:
-    """The graph of a model file in int8, without card.
+    """Quantizes the graph of a model file to int8, without card.
 
     Args:
-        model: a checked float32 model file.
-        crops: uint8 (count, size, size, channels); up to 320 of them, drawn by chance, show the ranges.
+        model: a verified float32 model file.
+        crops: uint8 (count, size, size, channels); up to 320 random ones calibrate the ranges.
 
     Raises:
         MissingExtraError: the onnx package is not installed.
@@ -151,26 +148,26 @@ def quantize(model: bytes, crops: Crops) -> bytes:
         raise MissingExtraError("int8", str(error.name or "onnx"), "train") from error
     graph = onnx.load_from_string(model)
     for number, node in enumerate(graph.graph.node):
-        node.name = node.name or f"node-{number}"  # nodes are left out by name
-    add_pre_process_metadata(graph)  # export has simplified it already
+        node.name = node.name or f"node-{number}"  # nodes are excluded by name
+    add_pre_process_metadata(graph)  # export has already optimised it
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "int8.onnx"
         quantization.quantize_static(
             graph,
             path,
-            _reader(graph.graph.input[0].name, crops),
+            _calibration_reader(graph.graph.input[0].name, crops),
             quant_format=quantization.QuantFormat.QDQ,
             per_channel=True,
             reduce_range=True,
             activation_type=quantization.QuantType.QUInt8,
             weight_type=quantization.QuantType.QInt8,
-            nodes_to_exclude=list(_kept_float(graph.graph)),
+            nodes_to_exclude=list(_float_nodes(graph.graph)),
         )
         return path.read_bytes()
 
 
-def _reader(name: str, crops: Crops) -> Any:
-    """The face crops that show the ranges of activations, in batches under the graph's name for its input."""
+def _calibration_reader(name: str, crops: Crops) -> Any:
+    """Feeds the calibration face crops to the quantizer, in batches under the name of the graph's input."""
     from onnxruntime.quantization import CalibrationDataReader
 
     chosen = np.random.default_rng(0).permutation(len(crops))[:CALIBRATION_CROPS]
@@ -184,18 +181,18 @@ def _reader(name: str, crops: Crops) -> Any:
     return Reader()
 
 
-def _kept_float(graph: Any) -> Iterator[str]:
-    """Names of the nodes before the first one with weights, and of those that give the logits."""
+def _float_nodes(graph: Any) -> Iterator[str]:
+    """Names of the nodes before the first one with weights, and of those that output the logits."""
     outputs = {value.name for value in graph.output}
     before = True
     for node in graph.node:
-        before = before and node.op_type not in WEIGHTED
+        before = before and node.op_type not in OPERATORS_WITH_WEIGHTS
         if before or outputs.intersection(node.output):
             yield node.name
 
 
-def _named(card: ModelCard) -> ModelCard:
-    """The card of the model in int8; calibration and scores are still those of float32."""
+def _int8_card(card: ModelCard) -> ModelCard:
+    """The card of the int8 model; calibration and scores are still those of float32."""
     import onnxruntime
 
     made_with = f"{card.origin.made_with}; int8 by onnxruntime {onnxruntime.__version__}"
@@ -204,10 +201,10 @@ def _named(card: ModelCard) -> ModelCard:
     )
 
 
-def _fall(before: ModelCard, after: ModelCard) -> tuple[float, str]:
-    """The largest fall of macro-F1 over the label sets, and the label set."""
+def _f1_drop(before: ModelCard, after: ModelCard) -> tuple[float, str]:
+    """The largest drop in macro F1 over all heads, and that head."""
     earlier, later = ({s.head: s.value for s in card.scores if s.metric == "macro_f1"} for card in (before, after))
-    return max((earlier[labels] - later[labels], labels) for labels in later)
+    return max((earlier[head] - later[head], head) for head in later)
 
 
 def _seconds(session: Any, crops: Crops) -> float:

@@ -1,1 +1,1 @@
-"""A run whose data lies on the device: images are changed there, and many steps are one program (JAX)."""
+"""Training with the data set on the accelerator: augmentation and many steps in one JAX program."""

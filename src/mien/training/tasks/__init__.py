@@ -1,1 +1,1 @@
-"""What a run trains for: expression classification or face detection."""
+"""Training tasks: expression classification and face detection."""

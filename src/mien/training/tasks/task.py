@@ -1,4 +1,4 @@
-"""What a run teaches, apart from how a run goes: ``fit`` needs no more of it than this."""
+"""The training task: everything that the training loop needs to know about data, network and evaluation."""
 
 from __future__ import annotations
 
@@ -19,55 +19,55 @@ if TYPE_CHECKING:
 
 
 class Task(Protocol):
-    """Data and a config, as a network learns from them. All of it is a function of the two."""
+    """A network with its training and validation data; deterministic, given the data and the config."""
 
     @property
     def config(self) -> TrainingConfig:
-        """Every choice."""
+        """The training config."""
         ...
 
     @property
-    def batch(self) -> int:
-        """Images a step."""
+    def batch_size(self) -> int:
+        """Images per step."""
         ...
 
     @property
-    def steps(self) -> int:
-        """Steps an epoch."""
+    def steps_per_epoch(self) -> int:
+        """Steps per epoch."""
         ...
 
-    def network(self) -> keras.Model:
-        """The network in float32, with fresh weights, not made ready to learn."""
+    def build_model(self) -> keras.Model:
+        """The network in float32 with random weights, not compiled."""
         ...
 
-    def learner(self, start: Callable[[keras.Model], None] | None) -> keras.Model:
-        """The network made ready to learn; ``start`` gives it other weights, or freezes layers, before that."""
+    def compiled_model(self, initialize: Callable[[keras.Model], None] | None) -> keras.Model:
+        """The network with optimizer and losses; ``initialize`` loads weights or freezes layers before compilation."""
         ...
 
     def run_info(self, model: keras.Model, source: Source) -> RunInfo:
-        """What the run is of."""
+        """The description of the run for RUN/run.json."""
         ...
 
     def write_samples(self, path: Path) -> None:
-        """Draws what the network will see."""
+        """Writes an image with examples of augmented training images."""
         ...
 
-    def epoch(self, number: int, first: int) -> Iterator[Batch]:
+    def batches(self, epoch: int, first_step: int) -> Iterator[Batch]:
         """The batches of an epoch, counted from 0, from a step on."""
         ...
 
-    def on_device(self, model: keras.Model, /) -> Stepper:
-        """What takes the steps of ``epoch`` with the data on the device, many at once.
+    def device_stepper(self, model: keras.Model, /) -> Stepper:
+        """A stepper that keeps the data on the accelerator and runs many steps as one program.
 
         Raises:
-            UsageError: this lesson can't.
+            UsageError: the task does not support it.
         """
         ...
 
-    def plain_images(self, most: int) -> npt.NDArray[np.uint8]:
-        """Images as in use, from which batch normalisation is estimated: uint8, in any order."""
+    def unaugmented_images(self, limit: int) -> npt.NDArray[np.uint8]:
+        """Typical images for estimating batch normalisation: uint8 (count, height, width, channels), in any order."""
         ...
 
-    def judge(self, model: keras.Model, check: Callable[[], None]) -> tuple[HeadScore, ...]:
-        """How the network does on the validation split; ``check`` is called now and then, and may end it."""
+    def evaluate(self, model: keras.Model, check: Callable[[], None]) -> tuple[HeadScore, ...]:
+        """Scores on the validation split; ``check`` is called regularly and may end the evaluation by an exception."""
         ...

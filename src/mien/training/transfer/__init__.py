@@ -1,1 +1,1 @@
-"""Transfer learning: features of a frozen network, new layers on them, then its last blocks."""
+"""Transfer learning: head training on frozen features, fine-tuning of the last blocks, and warm starts."""

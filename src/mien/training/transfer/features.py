@@ -1,8 +1,8 @@
-"""What a frozen network makes of images, computed once and kept on disk.
+"""Features of a frozen backbone, computed once and cached on disk.
 
-Features are kept in blocks, each named by the SHA-256 of its images, under a folder named by what computes them: they
-can't go stale, and a computation that was interrupted goes on after its last block. They are float32, as the network
-gives them, so that new layers taught on them do the same on top of it.
+Features are cached in blocks, each named by the SHA-256 of its images, in a folder named after the network and its
+weights. So they can't go stale, and an interrupted computation resumes after its last block. They are float32, as the
+backbone outputs them, so that a head trained on them behaves the same on top of it.
 """
 
 from __future__ import annotations
@@ -26,72 +26,72 @@ if TYPE_CHECKING:
 
     Extract = Callable[[Crops], "Features"]
 
-FORMAT = 1
-"""Raised when what comes before the base changes: sizes, resizing, scaling."""
+CACHE_VERSION = 1
+"""Increased when the layers before the backbone change: sizes, resizing, preprocessing."""
 
-BLOCK = 256
-"""Images of a block: 2 MB of 2,048 features each, and few enough for any network's memory."""
+BLOCK_SIZE = 256
+"""Images per block: 2 MB for 2,048 features each, and few enough for the memory of any network."""
 
-TOLD_EVERY = 10.0
-"""Seconds between words on how far it is."""
+REPORT_SECONDS = 10.0
+"""Seconds between progress messages."""
 
 Features = npt.NDArray[np.float32]
 
 
-def folder(network: str, size: int, weights: str) -> Path:
-    """Where the features of a network are kept.
+def feature_cache(network: str, size: int, weights: str) -> Path:
+    """The folder in which the features of a backbone are cached.
 
     Args:
-        network: name in the architectures.
-        size: side in pixels that its base sees.
-        weights: SHA-256 of what its base began with.
+        network: name of the architecture.
+        size: input side of the backbone in pixels.
+        weights: SHA-256 of the backbone's weights.
     """
-    return cache_folder() / "features" / f"{network}-{FORMAT}-{size}-{weights[:16]}"
+    return cache_folder() / "features" / f"{network}-{CACHE_VERSION}-{size}-{weights[:16]}"
 
 
-def features_of(extract: Extract, crops: Crops, kept: Path, tell: Callable[[str], None]) -> Features:
-    """The features of all face crops, from disk where they are kept.
+def extract_features(extract: Extract, crops: Crops, cache: Path, report: Callable[[str], None]) -> Features:
+    """The features of all face crops, read from the cache where possible.
 
     Args:
-        extract: computes those of a block, (count, width).
+        extract: computes the features of a block, (count, width).
         crops: uint8 (count, size, size, channels).
-        kept: the folder of what ``extract`` computes.
-        tell: told how far it is.
+        cache: folder of the features of ``extract``, see ``feature_cache``.
+        report: receives progress messages.
 
     Returns:
         float32 (count, width).
     """
-    started = told = time.monotonic()
+    started = reported = time.monotonic()
     parts: list[Features] = []
-    for at in range(0, len(crops), BLOCK):
-        parts.append(_block(extract, crops[at : at + BLOCK], kept))
-        if time.monotonic() - told > TOLD_EVERY:
-            told = time.monotonic()
+    for at in range(0, len(crops), BLOCK_SIZE):
+        parts.append(_block(extract, crops[at : at + BLOCK_SIZE], cache))
+        if time.monotonic() - reported > REPORT_SECONDS:
+            reported = time.monotonic()
             done = at + len(parts[-1])
-            left = (told - started) / done * (len(crops) - done)
-            tell(f"features of {done:,} of {len(crops):,} images, {left / 60:.1f} minutes left")
+            left = (reported - started) / done * (len(crops) - done)
+            report(f"features of {done:,} of {len(crops):,} images, {left / 60:.1f} minutes left")
     return np.concatenate(parts)
 
 
-def _block(extract: Extract, crops: Crops, kept: Path) -> Features:
-    """The features of a block; a cache that can't be written costs time only, so it is no error."""
-    told = hashlib.sha256(repr(crops.shape).encode())
-    told.update(crops.tobytes())
-    path = kept / f"{told.hexdigest()}.npy"
-    found = _read(path, len(crops))
-    if found is None:
-        found = np.asarray(extract(crops), dtype=np.float32)
+def _block(extract: Extract, crops: Crops, cache: Path) -> Features:
+    """The features of a block. A cache that can't be written only costs time, so it is no error."""
+    digest = hashlib.sha256(repr(crops.shape).encode())
+    digest.update(crops.tobytes())
+    path = cache / f"{digest.hexdigest()}.npy"
+    features = _read(path, len(crops))
+    if features is None:
+        features = np.asarray(extract(crops), dtype=np.float32)
         with contextlib.suppress(OSError), atomic_write(path) as aside, aside.open("wb") as file:
-            np.save(file, found)
-    return found
+            np.save(file, features)
+    return features
 
 
 def _read(path: Path, count: int) -> Features | None:
-    """The features in a file, or None where there are none that can be read."""
+    """The features in a file; None where it is missing or unreadable."""
     try:
         with path.open("rb") as file:
-            found = np.lib.format.read_array(file, allow_pickle=False)
+            features = np.lib.format.read_array(file, allow_pickle=False)
     except UNREADABLE:
         return None
-    whole = found.dtype == np.float32 and found.ndim == 2 and len(found) == count
-    return found if whole else None
+    valid = features.dtype == np.float32 and features.ndim == 2 and len(features) == count
+    return features if valid else None

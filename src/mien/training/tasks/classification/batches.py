@@ -83,8 +83,8 @@ class Batches:
             crops = mixed_crops(crops, drawn.share)
             truths = {head: mixed_targets(*truth, drawn.share) for head, truth in truths.items()}
         if self._teachers:
-            soft, share = self._teachers.told(crops), self._teachers.share
-            truths = {head: blended_targets(*truth, soft[head], share) for head, truth in truths.items()}
+            soft, weight = self._teachers.predict(crops), self._teachers.weight
+            truths = {head: blended_targets(*truth, soft[head], weight) for head, truth in truths.items()}
         return Batch(
             crops,
             {head: targets for head, (targets, _) in truths.items()},

@@ -1,4 +1,4 @@
-"""Train a classifier on face crops with their expressions."""
+"""Expression classification: the training task of all classifier architectures."""
 
 from __future__ import annotations
 
@@ -6,7 +6,12 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from mien.training.distillation.online import teachers_for
-from mien.training.distillation.soft_labels import fitting, soft_labels_for, softened, told_of
+from mien.training.distillation.soft_labels import (
+    blend_soft_labels,
+    soft_labels_for,
+    soft_labels_origin,
+    without_foreign_soft_labels,
+)
 from mien.training.engine.augmentation import generator
 from mien.training.engine.loop import train
 from mien.training.run.plots import write_samples
@@ -54,73 +59,73 @@ def fit(
         report: called with each event.
         options: how to carry out the run.
     """
-    return train(Expressions(training, validation, config), run, report, options)
+    return train(ClassificationTask(training, validation, config), run, report, options)
 
 
-class Expressions:
-    """A network of the architectures, a training and a validation split.
+class ClassificationTask:
+    """Trains a classifier to predict the expression of a face crop; implements ``Task``.
 
     Args:
-        training: the rows learnt from.
-        validation: the rows that the epoch is chosen on; the same heads.
-        config: every choice.
+        training: rows to train on.
+        validation: rows that the best epoch is selected on, with the same heads.
+        config: the training config.
     """
 
     def __init__(self, training: Dataset, validation: Dataset, config: TrainingConfig) -> None:
         self._training, self._validation = training, validation
-        config = fitting(config, training)
+        config = without_foreign_soft_labels(config, training)
         self._teachers = teachers_for(config, training)
-        self._batches = Batches(trained_by(training, config), config, self._teachers)
+        self._batches = Batches(training_targets(training, config), config, self._teachers)
         self.config = config
-        self.batch = min(config.batch, len(training))
-        self.steps = self._batches.steps()
+        self.batch_size = min(config.batch, len(training))
+        self.steps_per_epoch = self._batches.steps()
 
-    def network(self) -> keras.Model:
-        """As ``Lesson`` asks."""
+    def build_model(self) -> keras.Model:
+        """Implements ``Task``."""
         return build_float32(shape_of(self._training, self.config), self.config.network)
 
-    def learner(self, start: Callable[[keras.Model], None] | None) -> keras.Model:
-        """As ``Lesson`` asks."""
-        return build_compiled(self._training, self.config, start)
+    def compiled_model(self, initialize: Callable[[keras.Model], None] | None) -> keras.Model:
+        """Implements ``Task``."""
+        return build_compiled(self._training, self.config, initialize)
 
     def run_info(self, model: keras.Model, source: Source) -> RunInfo:
-        """As ``Lesson`` asks."""
+        """Implements ``Task``."""
         data = (self._training, self._validation)
         teacher = self._teachers.origin if self._teachers else ""
-        source = replace(source, soft_labels=told_of(self.config), teacher=teacher)
+        source = replace(source, soft_labels=soft_labels_origin(self.config), teacher=teacher)
         return run_info_of(model, data, heads_of(self._training), self.config, source)
 
     def write_samples(self, path: Path) -> None:
-        """As ``Lesson`` asks."""
+        """Implements ``Task``."""
         write_samples(path, self._training, self.config)
 
-    def epoch(self, number: int, first: int) -> Iterator[Batch]:
-        """As ``Lesson`` asks."""
-        return self._batches.epoch(number, first)
+    def batches(self, epoch: int, first_step: int) -> Iterator[Batch]:
+        """Implements ``Task``."""
+        return self._batches.epoch(epoch, first_step)
 
-    def on_device(self, model: keras.Model) -> Stepper:
-        """As ``Lesson`` asks."""
-        from mien.training.jax.steps import OnDevice  # imports JAX
+    def device_stepper(self, model: keras.Model) -> Stepper:
+        """Implements ``Task``."""
+        from mien.training.jax.steps import DeviceStepper  # imports JAX
 
-        return OnDevice(model, self._training, self._batches, self.config)
+        return DeviceStepper(model, self._training, self._batches, self.config)
 
-    def plain_images(self, most: int) -> Crops:
-        """As ``Lesson`` asks."""
-        # a folder comes in the order of its classes: the first rows, or a batch of neighbours, would show but one
-        rows = generator(0, 0, stream=3).permutation(len(self._training))[:most]
+    def unaugmented_images(self, limit: int) -> Crops:
+        """Implements ``Task``."""
+        # image folders are sorted by class, so the first rows would all be of one class
+        rows = generator(0, 0, stream=3).permutation(len(self._training))[:limit]
         return self._training.crops[rows]
 
-    def judge(self, model: keras.Model, check: Callable[[], None]) -> tuple[HeadScore, ...]:
-        """As ``Lesson`` asks."""
+    def evaluate(self, model: keras.Model, check: Callable[[], None]) -> tuple[HeadScore, ...]:
+        """Implements ``Task``."""
         return evaluate_heads(predict_logits(model, self._validation.crops, check), self._validation)
 
 
-def trained_by(training: Dataset, config: TrainingConfig) -> Dataset:
-    """What the batches are made of: the rows balanced and blended with soft labels, as the config has it.
+def training_targets(training: Dataset, config: TrainingConfig) -> Dataset:
+    """The training data with class weights and soft labels applied, as the config says.
 
-    Only learning sees it: classes are counted, models judged and calibrated by the data's own labels. So the balance
-    comes first, and soft labels count the same in rare and in common classes.
+    Only the training steps use it; class counts, evaluation and calibration use the original labels. Class weights are
+    applied first, so soft labels have the same weight in rare and in common classes.
     """
     soft = soft_labels_for(config, training)
-    own = class_balanced(training, config)
-    return own if soft is None else softened(own, soft, config.distillation_weight)
+    weighted = class_balanced(training, config)
+    return weighted if soft is None else blend_soft_labels(weighted, soft, config.distillation_weight)

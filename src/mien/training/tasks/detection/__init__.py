@@ -1,4 +1,4 @@
-"""Teaching a network to find faces: images composed as they are needed, targets a cell, losses, and judging."""
+"""Face detection: composed training images, targets per grid cell, losses, evaluation and export."""
 
 NETWORK = "face-detector"
-"""Its name among the networks, for those who must not import Keras to know it."""
+"""Name of the detector's architecture, for code that must not import Keras."""

@@ -1,4 +1,4 @@
-"""Face crops of faces to paste into scenes: a data set of expressions has ten times as many faces as scenes show."""
+"""Copy-paste augmentation with the face crops of an expression data set, ten times as many faces as the scenes have."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 from mien.data.dataset import TRAINING
 from mien.data.scenes import BoxedFaces
 from mien.detection.grid import decode
-from mien.training.tasks.detection.composition import SURE
+from mien.training.tasks.detection.composition import MIN_CONFIDENCE
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -19,25 +19,27 @@ if TYPE_CHECKING:
     from mien.detection.grid import GridDetector
     from mien.structures import Crops, Frame
 
-SIDE, FACE = 160, 96
-"""Sides in pixels of the image that a face crop is looked at in, and of the face crop in its middle."""
+IMAGE_PX, CROP_PX = 160, 96
+"""Sides of the image that the teacher sees, and of the enlarged face crop in its centre."""
 
-LOOKED_AT = 64
-"""Face crops looked at in one go."""
+BATCH_SIZE = 64
 
 
 def boxed_crops(data: Dataset, teacher: GridDetector) -> tuple[tuple[Frame, BoxedFaces], ...]:
-    """The face crops of the training split that a teacher is sure of, uint8 (size, size, 1) and the face that it sees.
+    """Face crops of the training split with the face that a teacher detects in each; uncertain ones are omitted.
 
     Args:
         data: square face crops cut close around one face each, grey or RGB.
-        teacher: the detector that says where the face is.
+        teacher: the detector.
+
+    Returns:
+        Pairs of a grey crop, uint8 (size, size, 1), and its face in pixels of the crop.
     """
     rows = data.splits == TRAINING
     crops = data.crops[rows if rows.any() else slice(None)]
     found = []
-    for at in range(0, len(crops), LOOKED_AT):
-        some = _grey(crops[at : at + LOOKED_AT])
+    for at in range(0, len(crops), BATCH_SIZE):
+        some = _grey(crops[at : at + BATCH_SIZE])
         images = np.stack([_framed(crop) for crop in some])
         for crop, cells in zip(some, teacher.grid_cells(images), strict=True):
             face = _best(cells, data.size)
@@ -51,18 +53,18 @@ def _grey(crops: Crops) -> npt.NDArray[np.uint8]:
 
 
 def _framed(crop: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
-    """The face crop enlarged, in the middle of its own mean."""
-    image = np.full((SIDE, SIDE, 3), crop.mean(), np.uint8)
-    edge = (SIDE - FACE) // 2
-    large: Any = cv2.resize(crop, (FACE, FACE), interpolation=cv2.INTER_LINEAR)
-    image[edge : edge + FACE, edge : edge + FACE] = large[..., None]
+    """The face crop enlarged, centred on a background of its mean grey."""
+    image = np.full((IMAGE_PX, IMAGE_PX, 3), crop.mean(), np.uint8)
+    edge = (IMAGE_PX - CROP_PX) // 2
+    large: Any = cv2.resize(crop, (CROP_PX, CROP_PX), interpolation=cv2.INTER_LINEAR)
+    image[edge : edge + CROP_PX, edge : edge + CROP_PX] = large[..., None]
     return image
 
 
 def _best(cells: npt.NDArray[np.float32], size: int) -> BoxedFaces | None:
-    """The face that a teacher is surest of, in pixels of the face crop."""
-    found = decode(cells, SIDE, SIDE, SURE)
+    """The detection of highest score, in pixels of the face crop."""
+    found = decode(cells, IMAGE_PX, IMAGE_PX, MIN_CONFIDENCE)
     if not len(found.scores):
         return None
-    best, edge, scale = [int(found.scores.argmax())], (SIDE - FACE) // 2, size / FACE
+    best, edge, scale = [int(found.scores.argmax())], (IMAGE_PX - CROP_PX) // 2, size / CROP_PX
     return BoxedFaces((found.boxes[best] - edge) * scale, (found.points[best] - edge) * scale, found.scores[best])

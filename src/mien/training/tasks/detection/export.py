@@ -1,4 +1,4 @@
-"""From a taught detector to the .onnx file that finds faces: its threshold chosen, proven equal, sealed."""
+"""Exports a trained face detector to ONNX: selects its threshold, verifies the graph, and seals the file."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from mien.models.onnx_file import open_session
 from mien.training.architectures.detector import CELLS
 from mien.training.export.card import sealed, versions
 from mien.training.export.conversion import to_onnx
-from mien.training.tasks.detection.task import JUDGED_SIDE, OVERLAP, placed
+from mien.training.tasks.detection.task import EVALUATION_PX, NMS_IOU, letterboxed
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -26,34 +26,34 @@ if TYPE_CHECKING:
     from mien.detection.grid import Detections
     from mien.training.config import TrainingConfig
 
-MOST_FALSE = 0.05
-"""False faces an image at the threshold that is chosen, over the held-out images."""
+MAX_FPPI = 0.05
+"""False positives per image (FPPI) at the selected threshold, on the held-out images."""
 
-LEAST_SCORE, MOST_SCORE = 0.2, 0.9
-STEPS = 71
-AGREEMENT = 1e-4
-"""Largest difference between a score of Keras and of the exported graph; of places, in strides, ten times that."""
+MIN_THRESHOLD, MAX_THRESHOLD = 0.2, 0.9
+THRESHOLDS = 71
+TOLERANCE = 1e-4
+"""Largest difference between a score of Keras and of the exported graph; ten times that for coordinates, in strides."""
 
-COMPARED = 16
+COMPARED_IMAGES = 16
 NAME = "faces"
-"""What the detector is called in its card."""
+"""Name of the detector in its card."""
 
 
 def export_detector(
     model: keras.Model, training: Scenes, validation: Scenes, config: TrainingConfig, path: Path
 ) -> DetectorCard:
-    """Writes the model file of a taught detector.
+    """Writes the model file of a trained detector.
 
     Args:
-        model: the float32 network with its weights.
-        training: what it was taught with, named in the card.
-        validation: what its threshold is chosen on, and what the card's scores are of.
-        config: how it was taught.
-        path: the .onnx file, written whole.
+        model: the trained network in float32.
+        training: its training scenes, named in the card.
+        validation: held-out scenes for the threshold and the scores in the card.
+        config: the training config.
+        path: of the .onnx file, written atomically.
 
     Raises:
         TrainingError: the exported graph does not agree with Keras.
-        MissingExtraError: no backend that exports, or not its exporter, is installed.
+        MissingExtraError: no backend with ONNX export, or not its exporter, is installed.
     """
     graph = to_onnx(model)
     _check_agreement(model, graph, validation)
@@ -64,51 +64,57 @@ def export_detector(
         made_with=versions(keras.backend.backend()),
         licence=config.licence,
     )
-    trial = MienDetector(sealed(graph, DetectorCard(NAME, LEAST_SCORE, OVERLAP)))
+    trial = MienDetector(sealed(graph, DetectorCard(NAME, MIN_THRESHOLD, NMS_IOU)))
     found = [as_found(trial.detect(frame)) for frame, _ in validation.images]
     score = _threshold(found, validation)
-    card = DetectorCard(NAME, score, OVERLAP, origin=origin, scores=_scores(found, validation, score))
+    card = DetectorCard(NAME, score, NMS_IOU, origin=origin, scores=_scores(found, validation, score))
     write_bytes(path, sealed(graph, card))
     return card
 
 
 def _threshold(found: list[Detections], validation: Scenes) -> float:
-    """The lowest score at which false faces are rare; the highest that is tried where they never are."""
-    scores: list[float] = np.linspace(LEAST_SCORE, MOST_SCORE, STEPS).round(2).tolist()
-    for score in scores:
-        if _judged(found, validation, score).false_positives_per_image <= MOST_FALSE:
+    """The lowest threshold with an FPPI of at most ``MAX_FPPI``; the highest one where there is none."""
+    thresholds: list[float] = np.linspace(MIN_THRESHOLD, MAX_THRESHOLD, THRESHOLDS).round(2).tolist()
+    for score in thresholds:
+        if _evaluated(found, validation, score).false_positives_per_image <= MAX_FPPI:
             return score
-    return MOST_SCORE
+    return MAX_THRESHOLD
 
 
-def _judged(found: list[Detections], validation: Scenes, score: float, *sizes: float) -> DetectionMetrics:
+def _evaluated(found: list[Detections], validation: Scenes, score: float, *sizes: float) -> DetectionMetrics:
     kept = (type(all_)(*(part[all_.scores >= score] for part in all_)) for all_ in found)
     pairs = zip(kept, validation.images, strict=True)
     return total(match_faces(boxes, known, *sizes) for boxes, (_, known) in pairs)
 
 
 def _scores(found: list[Detections], validation: Scenes, score: float) -> tuple[Score, ...]:
-    whole = _judged(found, validation, score)
-    parts = {size_label(*size): _judged(found, validation, score, *size) for size in FACE_SIZES_PX}
-    placed = total(parts.values())
-    figures = [(NAME, "false an image", whole.false_positives_per_image, whole.images)]
+    overall = _evaluated(found, validation, score)
+    parts = {size_label(*size): _evaluated(found, validation, score, *size) for size in FACE_SIZES_PX}
+    counted = total(parts.values())
+    figures = [(NAME, "FPPI", overall.false_positives_per_image, overall.images)]
     figures += [(name, "recall", part.recall, part.faces) for name, part in parts.items()]
-    if placed.iou is not None and placed.landmark_error is not None:
-        figures.append((NAME, "iou", placed.iou, placed.true_positives))
-        figures.append((NAME, "landmark error", placed.landmark_error, placed.true_positives))
+    if counted.iou is not None and counted.landmark_error is not None:
+        figures.append((NAME, "iou", counted.iou, counted.true_positives))
+        figures.append((NAME, "landmark error", counted.landmark_error, counted.true_positives))
     return tuple(Score(head, "held out", metric, round(value, 4), count) for head, metric, value, count in figures)
 
 
 def _check_agreement(model: keras.Model, graph: bytes, validation: Scenes) -> None:
-    images = np.stack([placed(*scene)[0] for scene in validation.images[:COMPARED]])
+    images = np.stack([letterboxed(*scene)[0] for scene in validation.images[:COMPARED_IMAGES]])
     session = open_session(graph)
     name = session.get_inputs()[0].name
     expected = np.asarray(model.predict_on_batch(images)[CELLS])
-    for width in (JUDGED_SIDE, JUDGED_SIDE // 2):  # the graph takes any size
-        own = session.run(None, {name: images[:, :, :width]})[0]
-        theirs = expected if width == JUDGED_SIDE else np.asarray(model.predict_on_batch(images[:, :, :width])[CELLS])
-        away = np.abs(sigmoid(own[..., 0]) - sigmoid(theirs[..., 0])).max(), np.abs(own - theirs)[..., 1:].max() / 10
-        if not max(away) <= AGREEMENT:
+    for width in (EVALUATION_PX, EVALUATION_PX // 2):  # the graph takes any size
+        exported = session.run(None, {name: images[:, :, :width]})[0]
+        reference = (
+            expected if width == EVALUATION_PX else np.asarray(model.predict_on_batch(images[:, :, :width])[CELLS])
+        )
+        difference = (
+            np.abs(sigmoid(exported[..., 0]) - sigmoid(reference[..., 0])).max(),
+            np.abs(exported - reference)[..., 1:].max() / 10,
+        )
+        worst = max(difference)
+        if not worst <= TOLERANCE:
             raise TrainingError(
-                f"expected the exported graph to agree with Keras to {AGREEMENT}; received a difference of {max(away)}"
+                f"expected the exported graph to agree with Keras to {TOLERANCE}; received a difference of {worst}"
             )

@@ -1,13 +1,13 @@
-"""What each cell of the detector should say of an image's faces.
+"""Targets of the face detector: what each grid cell should predict for the faces of an image.
 
-Without a teacher a face belongs to the stride that its size asks for, to two near the border between sizes. There the
-cells near its middle learn it; around them, and at strides next to its own, cells learn nothing; all others learn that
-there is none.
+Without a teacher, a face is assigned to the stride of its size, or to two strides near the border between sizes. There
+the cells near its centre are positive; cells around them, and those at neighbouring strides, are ignored; all others
+are negative.
 
-With a teacher every cell learns what the teacher's says, of faces and of what looks like one, but where more is known:
-a face's best cell should be as sure as its label; its box lies between the label's and the teacher's, which differ by
-chance; its landmarks are the label's, since a teacher that hardly saw turned heads says upright ones; a face that the
-teacher does not see here is learnt as without one; what it sees only here is doubted.
+With a teacher, the targets are the teacher's predictions for each cell, corrected by the labels: the best cell of a
+face gets the score of its label; its box is the mean of label and teacher, whose errors are independent; its landmarks
+are the label's, since the teacher was trained on few turned heads. A face that the teacher misses is assigned as
+without one. The score of a detection that matches no label is limited.
 """
 
 from __future__ import annotations
@@ -23,60 +23,61 @@ from mien.structures import box_iou
 if TYPE_CHECKING:
     from mien.data.scenes import BoxedFaces
 
-SIZES = ((0.0, 40.0), (28.0, 104.0), (76.0, np.inf))
-"""Side of a face (the root of its box's area), in pixels of the image, that the cells of each stride learn."""
+SIZE_RANGES = ((0.0, 40.0), (28.0, 104.0), (76.0, np.inf))
+"""Side of a face (square root of the box area) in pixels that the cells of each stride detect."""
 
-NEAR = 1.35
-"""Within this factor of a stride's sizes a face is not wrong there."""
+SIZE_TOLERANCE = 1.35
+"""Within this factor of a stride's size range, cells at the face are ignored instead of negative."""
 
-TINY = 6.0
-"""Pixels of the side under which nobody can tell a face."""
+MIN_FACE_PX = 6.0
+"""Smallest side of a face that is trained on."""
 
-MIDDLE = 0.4
-REACH = 1.5
-"""Cells learn a face whose middle is this near: in sides of its box, at most in strides; and the cell that holds it."""
+CENTRE_RADIUS = 0.4
+MAX_CENTRE_STRIDES = 1.5
+"""Positive cells lie this close to the centre: in sides of the box, and at most in strides; the cell that contains the
+centre is always positive."""
 
-SPARED = 0.5
-"""Cells this near, in sides of the box, that do not learn the face learn nothing."""
+IGNORE_RADIUS = 0.5
+"""Cells this close to the centre, in sides of the box, that are not positive are ignored."""
 
-PLACED = 0.3
-"""Of the teacher's cells with a score from here on the place is learnt too."""
+MIN_BOX_SCORE = 0.3
+"""Score of the teacher from which its box and landmarks are targets too."""
 
-SAME = 0.5
-"""Intersection over union from which a cell of the teacher's means a face that is known."""
+MATCH_IOU = 0.5
+"""IoU from which a detection of the teacher matches a label."""
 
-UNKNOWN, APART = 0.2, 0.3
-"""The highest score where the teacher sees a face that is not known: of less than ``APART`` in common with any."""
+MAX_UNMATCHED_SCORE, UNMATCHED_IOU = 0.2, 0.3
+"""Upper limit for the score of a detection of the teacher that overlaps no label by this IoU."""
 
-SEEN = 0.5
-"""The teacher sees a face if a cell says so with this score."""
+DETECTED_SCORE = 0.5
+"""Score from which the teacher has detected a labelled face."""
 
-TINY_UNSEEN = 12.0
-"""Pixels of the side under which a face that the teacher does not see is left out."""
+MIN_MISSED_FACE_PX = 12.0
+"""Smallest side of a face that the teacher missed and that is still trained on."""
 
-SCORE, COUNTED, LEARNT = 0, 1, 2
+SCORE, SCORE_LOSS_WEIGHT, BOX_LOSS_WEIGHT = 0, 1, 2
 BOX, POINTS = slice(3, 7), slice(7, 17)
-NUMBERS = 17
-"""Columns: the score to learn, its weight, the weight of the box, then dx, dy, log width, log height and landmarks."""
+TARGET_COLUMNS = 17
+"""Columns: score, its weight in the loss, that of box and landmarks, dx, dy, log width, log height, landmarks."""
 
 
-def targets_of(
+def cell_targets(
     faces: BoxedFaces, side: int, distilled: npt.NDArray[np.float32] | None = None
 ) -> npt.NDArray[np.float32]:
-    """The targets of all cells, stride by stride, row by row: float32 (cells, 17).
+    """The targets of all grid cells, stride by stride, row by row: float32 (cells, 17).
 
     Args:
-        faces: that are known.
-        side: of the image in pixels.
-        distilled: what a teacher says of the image's cells, float32 (cells, 15), scores from 0 to 1.
+        faces: the labelled faces, in pixels of the image.
+        side: of the square image in pixels.
+        distilled: the teacher's predictions, float32 (cells, 15), scores from 0 to 1; None without a teacher.
     """
     corners, strides = cell_corners(side, side)
     if distilled is None:
-        return _alone(faces, corners, strides)
-    targets, unseen = _distilled(faces, side, distilled)
-    if unseen:
-        own = _alone(faces.select(np.array(unseen)), corners, strides, TINY_UNSEEN)
-        rows = ((own[:, LEARNT] > 0) | (own[:, COUNTED] == 0)) & (targets[:, LEARNT] == 0)
+        return _assigned(faces, corners, strides)
+    targets, missed = _distilled(faces, side, distilled)
+    if missed:
+        own = _assigned(faces.select(np.array(missed)), corners, strides, MIN_MISSED_FACE_PX)
+        rows = ((own[:, BOX_LOSS_WEIGHT] > 0) | (own[:, SCORE_LOSS_WEIGHT] == 0)) & (targets[:, BOX_LOSS_WEIGHT] == 0)
         targets[rows] = own[rows]
     return targets
 
@@ -84,65 +85,68 @@ def targets_of(
 def _distilled(
     faces: BoxedFaces, side: int, distilled: npt.NDArray[np.float32]
 ) -> tuple[npt.NDArray[np.float32], list[int]]:
-    """The targets by a teacher and by the faces that it sees, and those that it does not see."""
+    """The targets from a teacher and from the labels it detects, and the indices of the labels it misses."""
     corners, strides = cell_corners(side, side)
-    targets = np.zeros((len(distilled), NUMBERS), np.float32)
+    targets = np.zeros((len(distilled), TARGET_COLUMNS), np.float32)
     targets[:, SCORE] = distilled[:, 0]
-    targets[:, COUNTED] = 1.0
+    targets[:, SCORE_LOSS_WEIGHT] = 1.0
     targets[:, 3:] = distilled[:, 1:]
-    said = np.flatnonzero(distilled[:, 0] >= PLACED)
-    boxes = decode(distilled, side, side, PLACED).boxes
-    shares = np.stack([np.zeros(len(said)), *(box_iou(box, boxes.T) for box in faces.boxes)], axis=1)[:, 1:]
-    unknown = said[shares.max(axis=1, initial=0.0) < APART]
-    targets[unknown, SCORE] = np.minimum(targets[unknown, SCORE], UNKNOWN)
-    unseen = []
+    candidates = np.flatnonzero(distilled[:, 0] >= MIN_BOX_SCORE)
+    boxes = decode(distilled, side, side, MIN_BOX_SCORE).boxes
+    shares = np.stack([np.zeros(len(candidates)), *(box_iou(box, boxes.T) for box in faces.boxes)], axis=1)[:, 1:]
+    unmatched = candidates[shares.max(axis=1, initial=0.0) < UNMATCHED_IOU]
+    targets[unmatched, SCORE] = np.minimum(targets[unmatched, SCORE], MAX_UNMATCHED_SCORE)
+    missed = []
     for face in np.flatnonzero(faces.scores > 0).tolist():
-        rows = said[(shares.argmax(axis=1) == face) & (shares[:, face] >= SAME)]
+        rows = candidates[(shares.argmax(axis=1) == face) & (shares[:, face] >= MATCH_IOU)]
         best = distilled[rows, 0].max(initial=0.0)
-        if best < SEEN:
+        if best < DETECTED_SCORE:
             targets[rows, SCORE] = 0.0
-            unseen.append(face)
+            missed.append(face)
             continue
         targets[rows, SCORE] *= faces.scores[face] / best
         known = _encoded(faces, face, corners[rows], strides[rows])
         targets[rows, BOX] = (targets[rows, BOX] + known[:, :4]) / 2
         targets[rows, POINTS] = known[:, 4:]
-    targets[:, LEARNT] = np.where(targets[:, SCORE] >= PLACED, targets[:, SCORE], 0.0)
-    return targets, unseen
+    targets[:, BOX_LOSS_WEIGHT] = np.where(targets[:, SCORE] >= MIN_BOX_SCORE, targets[:, SCORE], 0.0)
+    return targets, missed
 
 
-def _alone(
-    faces: BoxedFaces, corners: npt.NDArray[np.float32], strides: npt.NDArray[np.float32], tiny: float = TINY
+def _assigned(
+    faces: BoxedFaces, corners: npt.NDArray[np.float32], strides: npt.NDArray[np.float32], min_face: float = MIN_FACE_PX
 ) -> npt.NDArray[np.float32]:
-    """The targets by what is known alone."""
-    targets = np.zeros((len(corners), NUMBERS), np.float32)
-    targets[:, COUNTED] = 1.0
-    places, sizes = (corners + 0.5) * strides, np.repeat(SIZES, [int((strides == s).sum()) for s in STRIDES], axis=0)
+    """The targets from labels alone."""
+    targets = np.zeros((len(corners), TARGET_COLUMNS), np.float32)
+    targets[:, SCORE_LOSS_WEIGHT] = 1.0
+    places, sizes = (
+        (corners + 0.5) * strides,
+        np.repeat(SIZE_RANGES, [int((strides == s).sum()) for s in STRIDES], axis=0),
+    )
     lengths = faces.boxes[:, 2:] - faces.boxes[:, :2]
     centres, sides = (faces.boxes[:, :2] + faces.boxes[:, 2:]) / 2, np.sqrt(lengths.prod(axis=1))
     closest = np.full(len(places), np.inf)
-    for face in np.argsort(-sides):  # small faces last: they have the fewest cells
+    for face in np.argsort(-sides):  # small faces last, so that they win: they have the fewest cells
         apart = np.abs(places - centres[face])
-        spared = (apart < np.maximum(SPARED * lengths[face], 0.5 * strides)).all(axis=1)
-        near = (sizes[:, 0] / NEAR <= sides[face]) & (sides[face] < sizes[:, 1] * NEAR)
-        targets[spared & near & (targets[:, LEARNT] == 0), COUNTED] = 0.0
-        if sides[face] < tiny or faces.scores[face] <= 0:
+        ignored = (apart < np.maximum(IGNORE_RADIUS * lengths[face], 0.5 * strides)).all(axis=1)
+        near = (sizes[:, 0] / SIZE_TOLERANCE <= sides[face]) & (sides[face] < sizes[:, 1] * SIZE_TOLERANCE)
+        targets[ignored & near & (targets[:, BOX_LOSS_WEIGHT] == 0), SCORE_LOSS_WEIGHT] = 0.0
+        if sides[face] < min_face or faces.scores[face] <= 0:
             continue
         own = (sizes[:, 0] <= sides[face]) & (sides[face] < sizes[:, 1])
-        reach = np.clip(MIDDLE * lengths[face], 0.5 * strides, REACH * strides)
+        reach = np.clip(CENTRE_RADIUS * lengths[face], 0.5 * strides, MAX_CENTRE_STRIDES * strides)
         distance = (apart / lengths[face]).max(axis=1)
-        learnt = own & (apart <= reach).all(axis=1) & (distance < closest)
-        closest[learnt] = distance[learnt]
-        targets[learnt, SCORE] = targets[learnt, LEARNT] = faces.scores[face]
-        targets[learnt, COUNTED] = 1.0
-        targets[learnt, 3:] = _encoded(faces, face, corners[learnt], strides[learnt])
+        positive = own & (apart <= reach).all(axis=1) & (distance < closest)
+        closest[positive] = distance[positive]
+        targets[positive, SCORE] = targets[positive, BOX_LOSS_WEIGHT] = faces.scores[face]
+        targets[positive, SCORE_LOSS_WEIGHT] = 1.0
+        targets[positive, 3:] = _encoded(faces, face, corners[positive], strides[positive])
     return targets
 
 
 def _encoded(
     faces: BoxedFaces, face: int, corners: npt.NDArray[np.float32], strides: npt.NDArray[np.float32]
 ) -> npt.NDArray[np.float32]:
-    """A face's box and landmarks as some cells have them, float32 (cells, 14)."""
+    """Box and landmarks of a face encoded for some cells: float32 (cells, 14)."""
     box = faces.boxes[face]
     offsets = (box[:2] + box[2:]) / 2 / strides - corners
     points = faces.points[face] / strides[:, None] - corners[:, None]

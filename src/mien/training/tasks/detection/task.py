@@ -1,4 +1,4 @@
-"""The lesson of the face detector: composed images, and where the faces are in them."""
+"""Face detection: the training task of mien's own detector."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ from mien.training.run.history import HeadScore
 from mien.training.run.resume import run_info_of
 from mien.training.tasks.detection.composition import Composer
 from mien.training.tasks.detection.copy_paste import boxed_crops
-from mien.training.tasks.detection.losses import CellLoss, found_share
-from mien.training.tasks.detection.targets import targets_of
+from mien.training.tasks.detection.losses import CellLoss, cell_recall
+from mien.training.tasks.detection.targets import cell_targets
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -41,30 +41,30 @@ if TYPE_CHECKING:
     from mien.training.engine.steps import Stepper
     from mien.training.run.directory import RunInfo, Source
 
-SIDE = 256
-"""Pixels of the images learnt from: faces of 6 to 300 pixels fit, and 320 would cost half as much again."""
+TRAINING_PX = 256
+"""Side of training images: faces of 6 to 300 pixels fit, and 320 would cost half as much again."""
 
-JUDGED_SIDE = 320
-"""Pixels that held-out images are judged at, enlarged at most twice."""
+EVALUATION_PX = 320
+"""Side of evaluation images; smaller ones are enlarged at most twice."""
 
-JUDGED_FROM = 32.0
-"""Pixels of the longer side from which faces are asked for there."""
+MIN_EVALUATED_FACE_PX = 32.0
+"""Smallest longer side of a face that evaluation counts."""
 
-CERTAIN = 0.5
-OVERLAP = 0.4
-STATISTICS = 512
+MIN_SCORE = 0.5
+NMS_IOU = 0.4
+STATISTICS_IMAGES = 512
 """Images from which batch normalisation is estimated."""
 
 
-class Faces:
-    """The detector, the scenes learnt from and those held out.
+class DetectionTask:
+    """Trains the face detector on composed images; implements ``Task``.
 
     Args:
-        training: the scenes that images are composed from.
-        validation: the scenes that the epoch is chosen on.
-        config: every choice; of its augmentation none is taken: ``composition`` has its own.
-        teacher: the detector that the config names, if it names one.
-        crops: that the config names, if it does: what is pasted besides portraits.
+        training: scenes that training images are composed from.
+        validation: scenes that the best epoch is selected on.
+        config: the training config; its augmentation is not used, since ``composition`` has its own.
+        teacher: the detector to distil from, if the config names one.
+        crops: face crops for copy-paste, if the config names them.
     """
 
     def __init__(
@@ -77,33 +77,35 @@ class Faces:
     ) -> None:
         self._training, self._validation = training, validation
         self._teacher = teacher
-        self._composer = Composer(training, SIDE, boxed_crops(crops, teacher) if crops and teacher else ())
+        self._composer = Composer(training, TRAINING_PX, boxed_crops(crops, teacher) if crops and teacher else ())
         self.config = config
-        self.batch = min(config.batch, len(training))
-        self.steps = max(1, len(training) // config.batch)
+        self.batch_size = min(config.batch, len(training))
+        self.steps_per_epoch = max(1, len(training) // config.batch)
 
-    def network(self) -> keras.Model:
-        """As ``Lesson`` asks."""
+    def build_model(self) -> keras.Model:
+        """Implements ``Task``."""
         with precision("float32"):
             return face_detector()
 
-    def learner(self, start: Callable[[keras.Model], None] | None) -> keras.Model:
-        """As ``Lesson`` asks."""
+    def compiled_model(self, initialize: Callable[[keras.Model], None] | None) -> keras.Model:
+        """Implements ``Task``."""
         keras.utils.set_random_seed(self.config.seed)
         with precision(self.config.precision):
             model = face_detector()
-        if start:
-            start(model)
-        share = keras.metrics.MeanMetricWrapper(found_share, name="accuracy")
-        return compile_model(model, self.config, self.steps, loss={CELLS: CellLoss()}, metrics={CELLS: [share]})
+        if initialize:
+            initialize(model)
+        recall = keras.metrics.MeanMetricWrapper(cell_recall, name="accuracy")
+        return compile_model(
+            model, self.config, self.steps_per_epoch, loss={CELLS: CellLoss()}, metrics={CELLS: [recall]}
+        )
 
     def run_info(self, model: keras.Model, source: Source) -> RunInfo:
-        """As ``Lesson`` asks; multiply-adds are those of an image of 320x320."""
+        """Implements ``Task``; multiply-adds are those of a 320x320 image."""
         data, heads = (self._training, self._validation), ((CELLS, ("face",)),)
         return run_info_of(model, data, heads, self.config, source, multiply_adds(face_detector(320)))
 
     def write_samples(self, path: Path) -> None:
-        """Sixteen images with the boxes that are learnt: faces green, doubtful ones orange."""
+        """Draws sixteen training images with their boxes: confident faces green, uncertain ones orange."""
         drawn = []
         for index in range(16):
             image, _, faces = self._composer.compose(self._random(0, index))
@@ -115,63 +117,66 @@ class Faces:
         _, content = cv2.imencode(".png", sheet[..., ::-1])
         write_bytes(path, content.tobytes())
 
-    def epoch(self, number: int, first: int) -> Iterator[Batch]:
-        """As ``Lesson`` asks; image i of an epoch is a function of (seed, epoch, i)."""
-        return prefetch((self._batch(number, step) for step in range(first, self.steps)), 1)
+    def batches(self, epoch: int, first_step: int) -> Iterator[Batch]:
+        """Implements ``Task``; image i of an epoch is a function of (seed, epoch, i)."""
+        return prefetch((self._batch(epoch, step) for step in range(first_step, self.steps_per_epoch)), 1)
 
-    def on_device(self, _model: keras.Model) -> Stepper:
-        """As ``Lesson`` asks: never, since images are composed of files by the host."""
-        raise UsageError(
-            "expected a network that names expressions with --on-device; received the face detector. Leave it away"
-        )
+    def device_stepper(self, _model: keras.Model) -> Stepper:
+        """Implements ``Task``: always refused, since the host composes the images."""
+        raise UsageError("expected a classifier with --on-device; received the face detector. Remove --on-device")
 
-    def plain_images(self, most: int) -> npt.NDArray[np.uint8]:
-        """As ``Lesson`` asks: composed images, since what is seen in use is as varied."""
-        return self._plain_images[:most]
+    def unaugmented_images(self, limit: int) -> npt.NDArray[np.uint8]:
+        """Implements ``Task``: composed images, since real images vary as much."""
+        return self._statistics_images[:limit]
 
-    def judge(self, model: keras.Model, check: Callable[[], None]) -> tuple[HeadScore, ...]:
-        """As ``Lesson`` asks: accuracy is found over found, missed and false together, F1 that of faces."""
+    def evaluate(self, model: keras.Model, check: Callable[[], None]) -> tuple[HeadScore, ...]:
+        """Implements ``Task``: accuracy is TP / (TP + FN + FP), and macro F1 is the F1 of faces."""
         parts = []
         for at in range(0, len(self._validation), 32):
             check()
             scenes = self._validation.images[at : at + 32]
-            images, faces = zip(*(placed(frame, known) for frame, known in scenes), strict=True)
+            images, faces = zip(*(letterboxed(frame, known) for frame, known in scenes), strict=True)
             cells = np.asarray(model.predict_on_batch(np.stack(images))[CELLS], np.float32)
-            found = (found_in(rows, JUDGED_SIDE, CERTAIN) for rows in cells)
-            parts += [match_faces(boxes, known, JUDGED_FROM) for boxes, known in zip(found, faces, strict=True)]
-        all_ = total(parts)
-        return (HeadScore(CELLS, all_.accuracy, all_.f1, 1.0 if all_.landmark_error is None else all_.landmark_error),)
+            found = (decode_detections(rows, EVALUATION_PX, MIN_SCORE) for rows in cells)
+            pairs = zip(found, faces, strict=True)
+            parts += [match_faces(boxes, known, MIN_EVALUATED_FACE_PX) for boxes, known in pairs]
+        result = total(parts)
+        landmark_error = 1.0 if result.landmark_error is None else result.landmark_error
+        return (HeadScore(CELLS, result.accuracy, result.f1, landmark_error),)
 
     @cached_property
-    def _plain_images(self) -> npt.NDArray[np.uint8]:
-        return np.stack([self._composer.compose(self._random(-1, index)).image for index in range(STATISTICS)])
+    def _statistics_images(self) -> npt.NDArray[np.uint8]:
+        return np.stack([self._composer.compose(self._random(-1, index)).image for index in range(STATISTICS_IMAGES)])
 
     def _batch(self, epoch: int, step: int) -> Batch:
         composed = [
-            self._composer.compose(self._random(epoch, step * self.batch + index)) for index in range(self.batch)
+            self._composer.compose(self._random(epoch, step * self.batch_size + index))
+            for index in range(self.batch_size)
         ]
         clear = np.stack([one.clear for one in composed])
-        trained = self._teacher.grid_cells(clear) if self._teacher else [None] * len(composed)
-        targets = np.stack([targets_of(one.faces, SIDE, said) for one, said in zip(composed, trained, strict=True)])
+        distilled = self._teacher.grid_cells(clear) if self._teacher else [None] * len(composed)
+        targets = np.stack(
+            [cell_targets(one.faces, TRAINING_PX, cells) for one, cells in zip(composed, distilled, strict=True)]
+        )
         images = np.stack([one.image for one in composed])
-        return Batch(images, {CELLS: targets}, {CELLS: np.ones(self.batch, np.float32)})
+        return Batch(images, {CELLS: targets}, {CELLS: np.ones(self.batch_size, np.float32)})
 
     def _random(self, epoch: int, index: int) -> np.random.Generator:
         return generator(self.config.seed, epoch + 1, stream=100 + index)
 
 
-def found_in(cells: npt.NDArray[np.float32], side: int, least: float) -> Detections:
-    """The faces in a square image's cells, (cells, 15), after suppression."""
-    found = decode(np.hstack([sigmoid(cells[:, :1]), cells[:, 1:]]), side, side, least)
-    kept = non_max_suppression(found.boxes, found.scores, OVERLAP)
+def decode_detections(cells: npt.NDArray[np.float32], side: int, min_score: float) -> Detections:
+    """Decodes grid cells (cells, 15) of a square image into faces, after non-maximum suppression."""
+    found = decode(np.hstack([sigmoid(cells[:, :1]), cells[:, 1:]]), side, side, min_score)
+    kept = non_max_suppression(found.boxes, found.scores, NMS_IOU)
     return Detections(found.boxes[kept], found.points[kept], found.scores[kept])
 
 
-def placed(frame: npt.NDArray[np.uint8], faces: BoxedFaces) -> tuple[npt.NDArray[np.uint8], BoxedFaces]:
-    """An image in the corner of a black square, as detectors see it."""
-    scale = min(2.0, JUDGED_SIDE / max(frame.shape[:2]))
+def letterboxed(frame: npt.NDArray[np.uint8], faces: BoxedFaces) -> tuple[npt.NDArray[np.uint8], BoxedFaces]:
+    """Resizes an image into the top left corner of a black square, as detectors receive it, and its faces with it."""
+    scale = min(2.0, EVALUATION_PX / max(frame.shape[:2]))
     size = (max(1, round(frame.shape[1] * scale)), max(1, round(frame.shape[0] * scale)))
-    seen = np.zeros((JUDGED_SIDE, JUDGED_SIDE, 3), np.uint8)
+    seen = np.zeros((EVALUATION_PX, EVALUATION_PX, 3), np.uint8)
     seen[: size[1], : size[0]] = cv2.resize(
         frame, size, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
     )
