@@ -21,9 +21,8 @@ from setting import PHOTOS
 
 from mien.classification.face_crop import crop
 from mien.explain import Occlusion
-from mien.explain.faithfulness import centre_first, top_pixels
+from mien.explain.faithfulness import blend, blurred, centre_first, top_pixels
 from mien.explain.overlay import OUTLINED_SHARE
-from mien.explain.perturbation import blend, blurred
 from mien.media.image import find_images, read
 from mien.models.store import ModelStore
 from mien.recognizer import Recognizer, find_detector

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from mien.detection.boxes import overlaps
+from mien.detection.grid import overlaps
 
 if TYPE_CHECKING:
     from mien.structures import Box

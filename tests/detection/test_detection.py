@@ -13,8 +13,7 @@ from skimage.data import astronaut, coffee
 
 from mien.classification.face_crop import crop
 from mien.detection import HaarDetector, MienDetector, WholeImageDetector, YuNetDetector, crop_rule_for
-from mien.detection.boxes import largest_first, non_max_suppression, resize_longest_side
-from mien.detection.grid import decode
+from mien.detection.grid import decode, largest_first, non_max_suppression, resize_longest_side
 from mien.detection.yunet import OUTPUTS, cells_from
 from mien.errors import ImageError, ModelError
 from mien.media.image import read

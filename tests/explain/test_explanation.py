@@ -10,11 +10,19 @@ import pytest
 from mien.errors import UsageError
 from mien.explain import Occlusion, explain
 from mien.explain.explanation import explanation_json
-from mien.explain.faithfulness import centre_first, deletion_insertion, rank_correlation, top_pixels
+from mien.explain.faithfulness import (
+    blend,
+    blurred,
+    centre_first,
+    deletion_insertion,
+    gaussian_patches,
+    randomized_model,
+    rank_correlation,
+    top_pixels,
+)
 from mien.explain.occlusion import crop_log_odds, log_odds
 from mien.explain.overlay import overlay, side_by_side, top_parts
 from mien.explain.page import explanation_page, overview_page
-from mien.explain.perturbation import blend, blurred, gaussian_patches, randomized_model
 
 
 @pytest.fixture(scope="module")

@@ -10,7 +10,7 @@ from tasks_drawn import drawn
 
 from mien.training.architectures import NetworkShape, build
 from mien.training.architectures.pretrained import backbone_of
-from mien.training.engine.batch_norm import estimate_batch_norm
+from mien.training.engine.variables import estimate_batch_norm
 
 if TYPE_CHECKING:
     from pathlib import Path

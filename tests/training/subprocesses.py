@@ -124,7 +124,7 @@ def save(folder: Path) -> None:
     import keras
 
     from mien.training.architectures import NetworkShape, build
-    from mien.training.tasks.classification.validation import predict_logits
+    from mien.training.tasks.classification.task import predict_logits
 
     folder.mkdir()
     for seed, (network, shape) in enumerate(QUICK_NETWORKS.items()):
@@ -142,7 +142,7 @@ def load(others: Path) -> None:
 
 def _differences(folder: Path) -> dict[str, float]:
     from mien.training.architectures import NetworkShape, build
-    from mien.training.tasks.classification.validation import predict_logits
+    from mien.training.tasks.classification.task import predict_logits
 
     worst = {}
     for network, shape in QUICK_NETWORKS.items():

@@ -18,7 +18,7 @@ from mien.training.architectures.blocks import BatchNormalization, Standardize
 from mien.training.architectures.complexity import multiply_adds
 from mien.training.architectures.small import padded
 from mien.training.export.classifier import TOLERANCE, to_onnx
-from mien.training.tasks.classification.validation import predict_logits
+from mien.training.tasks.classification.task import predict_logits
 from mien.training.transfer.backbones import BACKBONES
 
 if TYPE_CHECKING:

@@ -28,8 +28,7 @@ pytest.importorskip("keras")
 from mien.training.distillation.cross_fitting import cross_fitted_soft_labels, mean_logits
 from mien.training.engine.loop import Options
 from mien.training.tasks.classification.compilation import load, shape_of
-from mien.training.tasks.classification.task import fit
-from mien.training.tasks.classification.validation import predict_logits
+from mien.training.tasks.classification.task import fit, predict_logits
 
 pytestmark = pytest.mark.train
 

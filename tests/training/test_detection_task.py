@@ -33,7 +33,6 @@ from mien.training.run.directory import MODEL, read_run
 from mien.training.tasks.detection.composition import Composer
 from mien.training.tasks.detection.copy_paste import boxed_crops
 from mien.training.tasks.detection.export import export_detector
-from mien.training.tasks.detection.losses import CellLoss
 from mien.training.tasks.detection.targets import (
     BOX,
     BOX_LOSS_WEIGHT,
@@ -41,6 +40,7 @@ from mien.training.tasks.detection.targets import (
     SCORE,
     SCORE_LOSS_WEIGHT,
     TARGET_COLUMNS,
+    CellLoss,
     cell_targets,
 )
 from mien.training.tasks.detection.task import DetectionTask

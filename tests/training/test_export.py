@@ -23,7 +23,7 @@ from mien.training.export.card import calibrated, calibrated_card, sealed
 from mien.training.export.classifier import TOLERANCE, check_agreement, export_classifier
 from mien.training.export.conversion import _exported_in_child, to_onnx
 from mien.training.tasks.classification.compilation import shape_of
-from mien.training.tasks.classification.validation import Logits, predict_logits
+from mien.training.tasks.classification.task import Logits, predict_logits
 
 if TYPE_CHECKING:
     from pathlib import Path

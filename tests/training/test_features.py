@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from mien.training.transfer.features import BLOCK_SIZE, extract_features, feature_cache
+from mien.training.transfer.head_training import BLOCK_SIZE, extract_features, feature_cache
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -15,15 +15,14 @@ from mien.data.dataset import PUBLIC_TEST, TRAINING
 from mien.errors import TrainingError
 from mien.training import architectures
 from mien.training.config import Augmentation, read
-from mien.training.engine.batch_norm import STATISTICS_IMAGES, estimate_batch_norm
 from mien.training.engine.loop import Options
 from mien.training.engine.optimization import learning_rate_at
+from mien.training.engine.variables import STATISTICS_IMAGES, estimate_batch_norm
 from mien.training.run.checkpoint import Checkpoints
 from mien.training.run.directory import BEST, CHECKPOINTS, CONFIG, LOCK, RUN_INFO, SAMPLES, read_run
 from mien.training.run.history import HISTORY, HISTORY_CSV, Epoch, Progress
 from mien.training.tasks.classification.compilation import load, shape_of
-from mien.training.tasks.classification.task import ClassificationTask, fit
-from mien.training.tasks.classification.validation import evaluate_heads, predict_logits
+from mien.training.tasks.classification.task import ClassificationTask, evaluate_heads, fit, predict_logits
 
 if TYPE_CHECKING:
     from pathlib import Path

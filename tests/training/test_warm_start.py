@@ -15,12 +15,12 @@ from tasks_drawn import TrainedRun, drawn, drawn_with_votes
 from mien.classification.classifier import Classifier
 from mien.errors import ModelError, TrainingError
 from mien.training.architectures import NetworkShape
-from mien.training.engine.batch_norm import estimate_batch_norm
 from mien.training.engine.loop import Options
+from mien.training.engine.variables import estimate_batch_norm
 from mien.training.export.classifier import export_classifier
 from mien.training.run.directory import BEST, CHECKPOINTS
 from mien.training.tasks.classification.compilation import build_float32, heads_of
-from mien.training.tasks.classification.validation import predict_logits
+from mien.training.tasks.classification.task import predict_logits
 from mien.training.transfer.fine_tuning import train
 from mien.training.transfer.warm_start import load_onnx_weights, load_source, warm_start
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from mien.errors import MissingExtraError, UsageError
-from mien.explain.perturbation import randomized_model
+from mien.explain.faithfulness import randomized_model
 from mien.tutorial.activation import cross_entropy, one_hot
 from mien.tutorial.convolution import convolution, convolve, max_pooling
 from mien.tutorial.embedding import tsne

@@ -15,7 +15,7 @@ import cv2
 import cv2.data
 import numpy as np
 
-from mien.detection.boxes import largest_first, non_max_suppression, resize_longest_side
+from mien.detection.grid import largest_first, non_max_suppression, resize_longest_side
 from mien.structures import Box, Face, Frame, box_iou, check_frame
 
 if TYPE_CHECKING:

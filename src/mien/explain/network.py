@@ -41,7 +41,7 @@ class Network:
     name: str
 
     def randomized(self, share: float, seed: int = 0) -> Network:
-        """A copy with the weights of its last layers permuted at random; see ``mien.explain.perturbation``.
+        """A copy with the weights of its last layers permuted at random; see ``mien.explain.faithfulness``.
 
         Args:
             share: of the layers with weights to randomise, counted from the output; 1 randomises all of them.

@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from mien.classification.classifier import Classifier
 from mien.classification.probabilities import log_softmax, log_sum_exp, vector_scaled
-from mien.explain.perturbation import blend, blurred, gaussian_patches, randomized_model
+from mien.explain.faithfulness import blend, blurred, gaussian_patches, randomized_model
 from mien.models.card import FUSED, Head
 
 if TYPE_CHECKING:

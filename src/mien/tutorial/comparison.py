@@ -96,7 +96,7 @@ def confusion_matrix(model: keras.Model, data: Dataset, epoch: int) -> Confusion
         data: the rows.
         epoch: epochs of training behind it.
     """
-    from mien.training.tasks.classification.validation import predict_logits
+    from mien.training.tasks.classification.task import predict_logits
 
     truth = data.truths[0]
     known = truth.evaluated

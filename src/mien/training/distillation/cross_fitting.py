@@ -21,7 +21,7 @@ from mien.training.distillation.soft_labels import soft_labels_from
 from mien.training.engine.augmentation import augment, draws
 from mien.training.splits import splits_of
 from mien.training.tasks.classification.compilation import best_network, shape_of
-from mien.training.tasks.classification.validation import evaluate_heads, predict_logits
+from mien.training.tasks.classification.task import evaluate_heads, predict_logits
 from mien.training.transfer.backbones import BACKBONES
 
 if TYPE_CHECKING:

@@ -10,11 +10,10 @@ import numpy as np
 
 from mien.errors import DivergedError, TrainingError
 from mien.media.files import atomic_write
-from mien.training.engine.batch_norm import STATISTICS_IMAGES, estimate_batch_norm
 from mien.training.engine.devices import check_on_device, data_parallel, local_part
 from mien.training.engine.optimization import is_finished, learning_rate_at
 from mien.training.engine.steps import BatchStepper
-from mien.training.engine.variables import reseed, restore, to_arrays
+from mien.training.engine.variables import STATISTICS_IMAGES, estimate_batch_norm, reseed, restore, to_arrays
 from mien.training.run.checkpoint import Arrays, Checkpoint, Checkpoints, TrainState, write_synced
 from mien.training.run.directory import BEST, CHECKPOINTS, LOCK, Source
 from mien.training.run.guards import Interrupted, Interruption, deferred_signals, run_lock

@@ -15,7 +15,7 @@ from mien.media.files import write_bytes
 from mien.training.export.card import calibrated_card, sealed
 from mien.training.export.conversion import to_onnx
 from mien.training.run.directory import Source, is_run, read_run_info
-from mien.training.tasks.classification.validation import Logits, predict_logits
+from mien.training.tasks.classification.task import Logits, predict_logits
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -35,8 +35,7 @@ from mien.training.transfer.backbones import (
     Backbone,
     effective_config,
 )
-from mien.training.transfer.features import extract_features, feature_cache
-from mien.training.transfer.head_training import FeatureSet, train_head
+from mien.training.transfer.head_training import FeatureSet, extract_features, feature_cache, train_head
 from mien.training.transfer.imagenet_weights import load_backbone, weights_file
 from mien.training.transfer.warm_start import load_source, warm_start
 
@@ -48,7 +47,7 @@ if TYPE_CHECKING:
     from mien.structures import Crops
     from mien.training.config import TrainingConfig
     from mien.training.run.history import Epoch, TrainEvent
-    from mien.training.transfer.features import Features
+    from mien.training.transfer.head_training import Features
 
     Report = Callable[[TrainEvent], None]
 

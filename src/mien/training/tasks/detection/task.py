@@ -10,8 +10,7 @@ import keras
 import numpy as np
 
 from mien.classification.probabilities import sigmoid
-from mien.detection.boxes import non_max_suppression
-from mien.detection.grid import Detections, decode
+from mien.detection.grid import Detections, decode, non_max_suppression
 from mien.errors import UsageError
 from mien.evaluation.detection_metrics import match_faces, total
 from mien.media.files import write_bytes
@@ -25,8 +24,7 @@ from mien.training.run.history import HeadScore
 from mien.training.run.resume import run_info_of
 from mien.training.tasks.detection.composition import Composer
 from mien.training.tasks.detection.copy_paste import boxed_crops
-from mien.training.tasks.detection.losses import CellLoss, cell_recall
-from mien.training.tasks.detection.targets import cell_targets
+from mien.training.tasks.detection.targets import CellLoss, cell_recall, cell_targets
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
