@@ -54,18 +54,18 @@ def test_distillation_by_cross_fitting(here, fer2013, tmp_path):
     assert (other.code, "expected the data that the run" in other.err) == (2, True)
 
     lacking = here("soft-labels", "t0", "--out", "soft.npz")
-    assert (lacking.code, "there is none for 1/2" in lacking.err) == (2, True), lacking.err
+    assert (lacking.code, "received none for 1/2" in lacking.err) == (2, True), lacking.err
     done = here("soft-labels", "t0", "t1", "t1", "--out", "soft.npz", "--views", 3)
     assert (done.code, done.out) == (0, ""), done.err
     assert "fer2013: " in done.err
     assert "of the soft labels agree with the data's own labels; mean NLL" in done.err
     soft = read(tmp_path / "soft.npz")
     assert (len(soft.keys), [head.head for head in soft.heads]) == (TRAINING_ROWS, ["fer2013"])
-    made = json.loads(soft.made)
-    assert [(run["network"], run["fold"]) for run in made["runs"]] == [
+    provenance = json.loads(soft.provenance)
+    assert [(run["network"], run["fold"]) for run in provenance["runs"]] == [
         ("two-conv", "0/2"), ("two-conv", "1/2"), ("two-conv", "1/2"),
     ]  # fmt: skip
-    assert str(tmp_path) not in soft.made
+    assert str(tmp_path) not in soft.provenance
 
     done = here(
         "train", "--data", fer2013, "--out", "student", *TINY, "--soft-labels", "soft.npz", "--distillation-weight", 0.7
@@ -74,7 +74,7 @@ def test_distillation_by_cross_fitting(here, fer2013, tmp_path):
     config = tomllib.loads((tmp_path / "student" / "config.toml").read_text())
     assert (config["soft_labels"], config["distillation_weight"]) == (str(tmp_path / "soft.npz"), 0.7)
     refused = here("soft-labels", "student", "--out", "b.npz")
-    assert (refused.code, "which left no fold out" in refused.err) == (2, True)
+    assert (refused.code, "which held out no fold" in refused.err) == (2, True)
 
     (tmp_path / "my.toml").write_text((tmp_path / "student" / "config.toml").read_text())
     asked = ["train", "--data", fer2013, "--config", "my.toml", "--fold", "0/3"]
@@ -90,7 +90,7 @@ def test_distillation_by_cross_fitting(here, fer2013, tmp_path):
     assert here(*begun).code == 0
     assert run_info(tmp_path / "begun")["source"]["weights"].startswith("t0, a run, sha256:")
     seen = here("soft-labels", "t0", "begun", "--out", "b.npz")
-    assert (seen.code, "may have learnt from its fold" in seen.err) == (2, True), seen.err
+    assert (seen.code, "may have seen its fold" in seen.err) == (2, True), seen.err
 
     mixed = here("soft-labels", "t0", "t1", "left", "--out", "b.npz")
     assert (mixed.code, "runs of the same number of folds" in mixed.err) == (2, True)
@@ -98,7 +98,7 @@ def test_distillation_by_cross_fitting(here, fer2013, tmp_path):
     listed.write_text("2\n")
     assert here("train", "--data", fer2013, "--out", "u1", *TINY, "--fold", "1/2", "--exclude", listed).code == 0
     unlike = here("soft-labels", "t0", "u1", "--out", "b.npz")
-    assert (unlike.code, "u1 learnt from others" in unlike.err) == (2, True), unlike.err
+    assert (unlike.code, "u1, which used others" in unlike.err) == (2, True), unlike.err
     assert not (tmp_path / "b.npz").exists()
 
 
@@ -113,7 +113,7 @@ def test_online_distillation(here, fer2013, tmp_path):
     told = run_info(tmp_path / "student")["source"]["teacher"]
     assert [part.split(" ")[0] for part in told.split(", ")] == ["model.onnx", "model.onnx"]
     card = json.loads(here("models", "show", "student/model.onnx", "--json").out)["card"]
-    assert f"Learnt from what these say of the same images, too: {told}." in card["origin"]["notes"]
+    assert f"Distilled online from {told}." in card["origin"]["notes"]
     assert str(tmp_path) not in json.dumps(card)
     alone = here("train", "--data", fer2013, "--out", "alone", *TINY)
     assert alone.code == 0, alone.err

@@ -174,7 +174,7 @@ def test_a_folder_of_class_images(here, paint, tmp_path):
     [
         (["export", "run"], "expected weights of 'two-conv'"),
         (["train", "--out", "new", "--resume"], "expected a run directory"),
-        (["train", "--out", "new", "--arch", "nope"], "expected one of the networks"),
+        (["train", "--out", "new", "--arch", "nope"], "expected one of the architectures"),
     ],
     ids=["weights missing", "nothing to resume", "network unknown"],
 )

@@ -202,7 +202,7 @@ def test_a_full_disk_ends_the_run_with_words_and_costs_no_more_than_time(tmp_pat
         write_synced(path, content)
 
     trained(tmp_path / "whole", DENSE, small(), quiet)
-    with pytest.raises(TrainingError, match=r"No space left on device.*epoch-0002, is whole"):
+    with pytest.raises(TrainingError, match=r"No space left on device.*epoch-0002, is intact"):
         trained(tmp_path / "run", DENSE, small(), quiet, write=full)
     assert len(read_history(tmp_path / "run")) == 2
     trained(tmp_path / "run", DENSE, small(), quiet, resume=True)
@@ -273,7 +273,7 @@ def stopped(tmp_path_factory: pytest.TempPathFactory) -> Path:
     ("changed", "words"),
     [
         ({"epochs": 9}, r"expected epochs = 3 as the run .* has it; received 9.*schedule is one of"),
-        ({"learning_rate": 0.5}, "expected rate = 0.05"),
+        ({"learning_rate": 0.5}, "expected learning_rate = 0.05"),
         ({"seed": 3}, "expected seed = 0"),
         ({"network": "two-conv"}, "expected network = dense-64-32-relu"),
         ({"augmentation": Augmentation()}, "expected augmentation"),
@@ -301,7 +301,7 @@ def test_other_data_is_refused(data: Dataset, words: str, stopped: Path) -> None
 
 
 def test_a_directory_without_a_run_can_not_be_resumed(tmp_path: Path) -> None:
-    with pytest.raises(TrainingError, match="there is none: leave --resume away to begin one"):
+    with pytest.raises(TrainingError, match="there is none: drop --resume to start one"):
         trained(tmp_path / "run", DENSE, small(), quiet, resume=True)
 
 

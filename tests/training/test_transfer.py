@@ -125,7 +125,7 @@ def test_the_model_file_tells_what_the_run_began_with(
     first: Transferred, config: TrainingConfig, weights: Path
 ) -> None:
     card = export_classifier(first.run.model, TRAIN, VALID, config, first.folder / MODEL)
-    assert card.origin.notes == f"Began with the weights base.h5 sha256:{sha256_of(weights)}."
+    assert card.origin.notes == f"Initial weights: base.h5 sha256:{sha256_of(weights)}."
     assert card_of(read_onnx(first.folder / MODEL)) == card
 
 

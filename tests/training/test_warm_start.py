@@ -91,7 +91,7 @@ def test_a_run_that_never_had_one_goes_on_with_the_same_weights_only(double: Tra
     further(config, double, run)
     shutil.rmtree(run / CHECKPOINTS)
     build_float32(NetworkShape(24, 1, (("fer2013", 7), ("ferplus", 8))), "nano").save_weights(base / BEST)
-    with pytest.raises(TrainingError, match=r"expected weights = base, a run, sha256:.* Bring those back"):
+    with pytest.raises(TrainingError, match=r"expected weights = base, a run, sha256:.* Restore that"):
         train(double.training, double.validation, config, run, lambda _: None, Options(resume=True))
 
 

@@ -27,9 +27,9 @@ if TYPE_CHECKING:
     import keras
 
     from mien.training.engine.steps import Stepper
+    from mien.training.engine.task import Task
     from mien.training.run.checkpoint import Writer
     from mien.training.run.history import TrainEvent
-    from mien.training.tasks.task import Task
 
     Report = Callable[[TrainEvent], None]
 
