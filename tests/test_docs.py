@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from documents import PAGES, ROOT, anchors, links
+from documents import PAGES, ROOT, anchors, blocks, links, prose
 
 
 def test_the_command_line_page_names_every_command_and_option(tmp_path):
@@ -56,3 +56,25 @@ def test_anchors_are_as_github_makes_them(tmp_path):
 
 def test_the_readme_fits_a_screen():
     assert len((ROOT / "README.md").read_text().splitlines()) <= 80
+
+
+def test_the_architecture_page_names_files_and_functions_that_exist():
+    page = prose(ROOT / "docs" / "architecture.md")
+    files = set(re.findall(r"`((?:[a-z_]+/)+[a-z_]+\.py|recognizer\.py|structures\.py)`", page))
+    assert len(files) > 30
+    missing = [file for file in files if not (ROOT / file).is_file() and not (ROOT / "src" / "mien" / file).is_file()]
+    assert not missing
+    named = re.findall(r"`(?:\w+\.)?(\w+)`(?: and `(\w+)`)? in\s+`([a-z_/]+\.py)`", page)
+    assert len(named) > 30
+    for *names, file in named:
+        text = (ROOT / "src" / "mien" / file).read_text(encoding="utf-8")
+        for name in filter(None, names):
+            assert re.search(rf"^\s*(?:async )?(?:def|class) {name}\b", text, re.MULTILINE), f"{file} has no {name}"
+
+
+def test_the_floor_plan_names_every_package():
+    (plan,) = (block.text for block in blocks(ROOT / "docs" / "architecture.md") if block.text.startswith("src/mien/"))
+    package = ROOT / "src" / "mien"
+    folders = {path.parent.name for path in package.rglob("__init__.py")} - {"mien"}
+    modules = {path.name for path in package.glob("*.py")} - {"__main__.py"}
+    assert {f"{name}/" for name in folders} | modules <= set(re.findall(r"[a-z_]+(?:/|\.py)", plan))
