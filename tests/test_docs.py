@@ -1,4 +1,4 @@
-"""The docs can't drift: generated pages are as generated, links lead somewhere."""
+"""The docs can't drift: generated pages match their source, links and names lead somewhere."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def test_the_command_line_page_names_every_command_and_option(tmp_path):
         check=False,
     )
     assert run.returncode == 0, run.stderr
-    # the words around them vary with the version of typer
+    # the text around them varies with the version of typer
     assert named(page.read_text()) == named((ROOT / "docs" / "cli.md").read_text()), "run: make docs"
 
 
