@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
+import tomllib
+from itertools import pairwise
 from urllib.parse import urlsplit
 
 import pytest
@@ -78,3 +80,13 @@ def test_the_floor_plan_names_every_package():
     folders = {path.parent.name for path in package.rglob("__init__.py")} - {"mien"}
     modules = {path.name for path in package.glob("*.py")} - {"__main__.py"}
     assert {f"{name}/" for name in folders} | modules <= set(re.findall(r"[a-z_]+(?:/|\.py)", plan))
+
+
+def test_the_layers_on_the_architecture_page_are_those_of_the_contract():
+    (layers,) = (block.text for block in blocks(ROOT / "docs" / "architecture.md") if block.text.startswith("apps "))
+    contract = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]["contracts"][0]["layers"]
+    level = {name: at for at, layer in enumerate(contract) for name in re.findall(r"[a-z]+", layer) if name != "main"}
+    rows = [re.findall(r"[a-z]+", line.split("  ")[0]) for line in layers.splitlines()]
+    assert {name for row in rows for name in row} == set(level)
+    for upper, lower in pairwise(rows):
+        assert max(level[name] for name in upper) < min(level[name] for name in lower), f"{upper} above {lower}"
