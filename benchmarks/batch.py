@@ -62,7 +62,7 @@ def videos(setting: Setting) -> Section:
         f"{setting.video.name}: {frames} frames of {'x'.join(map(str, _size(setting.video)))}, {ROUNDS} rounds; the "
         "last column is the speed of the first row relative to this one."
     )
-    text = [table(["", "frames a second", "first row over this"], rows), note]
+    text = [table(["", "fps", "speedup of the first row"], rows), note]
     rounds = {name: sample.values for name, sample in rates.items()}
     return Section("\n\n".join(text), {"frames": frames, "rates": rounds})
 
@@ -88,7 +88,7 @@ def batch(setting: Setting) -> Section:
         f"--out TABLE.parquet`, start included. Killed {killed} times (kill -9 of the run, or of one of its "
         f"processes) and resumed each time: {rows_there:,} images in the table, no duplicates."
     )
-    text = [table(["", "seconds", "images a second", "times one process"], rows), note]
+    text = [table(["", "seconds", "images per second", "speedup"], rows), note]
     return Section("\n\n".join(text), {"seconds": {name: sample.values for name, sample in seconds.items()}})
 
 

@@ -98,15 +98,15 @@ def _report(
     loop, capacity = (statistics.median(each) for each in zip(*rounds, strict=True))
     shares = [served / plain for plain, served in rounds]
     rows = [
-        [f"plain loops, {cores()} processes", f"{loop:.1f} images a second"],
-        [f"`POST /v1/predict`, {options.workers} workers", f"{capacity:.1f} images a second"],
+        [f"plain loops, {cores()} processes", f"{loop:.1f} images per second"],
+        [f"`POST /v1/predict`, {options.workers} workers", f"{capacity:.1f} images per second"],
         ["server / plain loops", f"{statistics.median(shares):.2f} ({min(shares):.2f} to {max(shares):.2f})"],
         [f"at {CALM_LOAD:.0%} of that: p50, p99", _ms(calm.predicted, 50, 99)],
         [
-            f"overload, {OVERLOAD_FACTOR} times that for {overload.seconds:.0f} s: requests a second",
+            f"overload, {OVERLOAD_FACTOR} times that for {overload.seconds:.0f} s: requests per second",
             f"{_count(overload) / overload.seconds:.0f}",
         ],
-        ["of these predicted a second", f"{len(overload.predicted) / overload.seconds:.1f}"],
+        ["of these predicted per second", f"{len(overload.predicted) / overload.seconds:.1f}"],
         ["refused with 503: p50, p99, maximum", _ms(overload.refused, 50, 99, 100)],
         ["`/healthz` meanwhile: p50, p99, maximum", _ms(overload.health, 50, 99, 100)],
         ["connections that failed", str(overload.failed)],

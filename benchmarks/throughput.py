@@ -53,7 +53,7 @@ def photos(setting: Setting) -> Section:
     found = {setup: [done[setup] for done in passes] for setup in setups}
     shapes = [read(path).shape for path in setting.photos[:SIZE_SAMPLE]]
     size = f"{median(shape[1] for shape in shapes):.0f}x{median(shape[0] for shape in shapes):.0f}"
-    header = ["detector", "threads", "faces a photo", "photos a second", *(f"{name}, ms" for name in STAGES)]
+    header = ["detector", "threads", "faces per photo", "photos per second", *(f"{name}, ms" for name in STAGES)]
     note = (
         f"{count} photos of {size} pixels (medians), {setting.passes} sequential passes in one process; for each stage "
         "the mean time and the share."

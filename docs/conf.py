@@ -1,6 +1,6 @@
 """The documentation's site: plain Markdown as GitHub shows it, the Python API from docstrings. Built by ``make docs``.
 
-The pages hold no navigation of their own: it stands here, and goes into the start page when that is read.
+The pages hold no navigation of their own: it is defined here and added to the start page when that is read.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ TUTORIALS = [
     "evaluating_honestly",
     "to_a_product",
 ]
-# what is read to the left of every page, in this order
+# the sidebar of every page, in this order
 NAVIGATION = {
     "Use": ["photos", "videos", "Live window <live>", "web_page", "Server <server>", "batch", "explain", "python"],
     "Train": ["training", "fine_tuning", "distillation", "gpu_training", "detector_training"],
@@ -42,12 +42,12 @@ extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]
 exclude_patterns = ["tutorials/*.py", "images/*.py"]
 suppress_warnings = ["myst.header"]
 
-myst_heading_anchors = 3  # links to headings as GitHub makes them
-highlight_language = "none"  # of blocks that name none
+myst_heading_anchors = 3  # anchors of headings as on GitHub
+highlight_language = "none"  # of blocks without a language
 
-napoleon_attr_annotations = False  # the signature has them
-autodoc_mock_imports = ["keras"]  # the pages are made without it
-default_role = "py:obj"  # in docstrings a name in backticks leads to what it names, where that is documented
+napoleon_attr_annotations = False  # they are in the signature
+autodoc_mock_imports = ["keras"]  # the site is built without it
+default_role = "py:obj"  # a name in backticks in a docstring links to its documentation, if any
 autodoc_member_order = "bysource"
 autodoc_typehints_format = "short"
 autodoc_default_options = {"members": True}
@@ -64,11 +64,11 @@ html_show_sphinx = False
 html_copy_source = False
 
 linkcheck_timeout = 20
-linkcheck_anchors = False  # pages made by scripts have theirs only in a browser
+linkcheck_anchors = False  # those of pages that scripts render exist only in a browser
 
 
 def setup(app: Sphinx) -> None:
-    """Sphinx calls it."""
+    """Connect the hooks; called by Sphinx."""
     app.connect("source-read", _with_navigation)
     app.connect("autodoc-process-docstring", _with_code)
     app.connect("autodoc-skip-member", _constants_left_out)
@@ -87,7 +87,7 @@ def _contents(pages: list[str], caption: str = "") -> str:
 
 
 def _with_code(_app: Sphinx, what: str, _name: str, _object: object, _options: object, lines: list[str]) -> None:
-    """What is indented in a module's docstring is code, or a tree: shown as it stands."""
+    """Show the indented parts of a module's docstring, code or a tree, as literal blocks."""
     if what != "module":
         return
     for number in reversed(range(2, len(lines))):
@@ -97,7 +97,7 @@ def _with_code(_app: Sphinx, what: str, _name: str, _object: object, _options: o
 
 
 def _constants_left_out(_app: Sphinx, what: str, _name: str, made: object, skip: bool, _options: object) -> bool | None:  # noqa: FBT001
-    """Of a module its classes and functions are told; constants that users need are named in docs/api themselves."""
+    """Leave the constants of modules out; docs/api names those that users need."""
     if what == "module" and not (inspect.isclass(made) or inspect.isroutine(made)):
         return True
     return skip or None

@@ -1,4 +1,4 @@
-"""The pages of the documentation as tests see them: their links, headings and blocks of code."""
+"""Reads the pages of the documentation: links, headings and blocks of code."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ class Block:
     """A fenced block of code.
 
     Attributes:
-        page: the file it stands in.
+        page: the file.
         line: of its first line of code, from 1.
-        language: as the fence names it; empty where it names none.
+        language: of the fence; empty if it has none.
         text: the code.
     """
 
@@ -33,7 +33,7 @@ class Block:
 
 
 def blocks(page: Path) -> list[Block]:
-    """The fenced blocks of a page, in their order."""
+    """The fenced blocks of a page, in order."""
     text = page.read_text(encoding="utf-8")
     return [
         Block(page, text.count("\n", 0, found.start(2)) + 1, found[1], found[2])
@@ -47,7 +47,7 @@ def prose(page: Path) -> str:
 
 
 def links(page: Path) -> list[str]:
-    """What the links and images of a page lead to, as written."""
+    """The targets of the links and images of a page, as written."""
     return re.findall(r"\]\(([^)\s]+)\)", prose(page))
 
 
@@ -61,7 +61,7 @@ def anchors(page: Path) -> set[str]:
 
 
 def commands(block: Block) -> list[list[str]]:
-    """The words of each command ``mien`` in a shell's block: without variables set before it and pipes behind it."""
+    """The arguments of each ``mien`` command in a shell block, without environment variables and pipes."""
     found = []
     for line in block.text.replace("\\\n", " ").splitlines():
         if command := re.match(r"(?:\$ )?(?:[A-Z_]+=\S+ )*mien (.*)", line):

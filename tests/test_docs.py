@@ -1,15 +1,17 @@
-"""The docs can't drift: generated pages are as generated, links lead somewhere."""
+"""The docs can't drift: generated pages match their source, links and names lead somewhere."""
 
 from __future__ import annotations
 
 import re
 import subprocess
 import sys
+import tomllib
+from itertools import pairwise
 from urllib.parse import urlsplit
 
 import pytest
 
-from documents import PAGES, ROOT, anchors, links
+from documents import PAGES, ROOT, anchors, blocks, links, prose
 
 
 def test_the_command_line_page_names_every_command_and_option(tmp_path):
@@ -21,7 +23,7 @@ def test_the_command_line_page_names_every_command_and_option(tmp_path):
         check=False,
     )
     assert run.returncode == 0, run.stderr
-    # the words around them vary with the version of typer
+    # the text around them varies with the version of typer
     assert named(page.read_text()) == named((ROOT / "docs" / "cli.md").read_text()), "run: make docs"
 
 
@@ -56,3 +58,35 @@ def test_anchors_are_as_github_makes_them(tmp_path):
 
 def test_the_readme_fits_a_screen():
     assert len((ROOT / "README.md").read_text().splitlines()) <= 80
+
+
+def test_the_architecture_page_names_files_and_functions_that_exist():
+    page = prose(ROOT / "docs" / "architecture.md")
+    files = set(re.findall(r"`((?:[a-z_]+/)+[a-z_]+\.py|recognizer\.py|structures\.py)`", page))
+    assert len(files) > 30
+    missing = [file for file in files if not (ROOT / file).is_file() and not (ROOT / "src" / "mien" / file).is_file()]
+    assert not missing
+    named = re.findall(r"`(?:\w+\.)?(\w+)`(?: and `(\w+)`)? in\s+`([a-z_/]+\.py)`", page)
+    assert len(named) > 30
+    for *names, file in named:
+        text = (ROOT / "src" / "mien" / file).read_text(encoding="utf-8")
+        for name in filter(None, names):
+            assert re.search(rf"^\s*(?:async )?(?:def|class) {name}\b", text, re.MULTILINE), f"{file} has no {name}"
+
+
+def test_the_floor_plan_names_every_package():
+    (plan,) = (block.text for block in blocks(ROOT / "docs" / "architecture.md") if block.text.startswith("src/mien/"))
+    package = ROOT / "src" / "mien"
+    folders = {path.parent.name for path in package.rglob("__init__.py")} - {"mien"}
+    modules = {path.name for path in package.glob("*.py")} - {"__main__.py"}
+    assert {f"{name}/" for name in folders} | modules <= set(re.findall(r"[a-z_]+(?:/|\.py)", plan))
+
+
+def test_the_layers_on_the_architecture_page_are_those_of_the_contract():
+    (layers,) = (block.text for block in blocks(ROOT / "docs" / "architecture.md") if block.text.startswith("apps "))
+    contract = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]["contracts"][0]["layers"]
+    level = {name: at for at, layer in enumerate(contract) for name in re.findall(r"[a-z]+", layer) if name != "main"}
+    rows = [re.findall(r"[a-z]+", line.split("  ")[0]) for line in layers.splitlines()]
+    assert {name for row in rows for name in row} == set(level)
+    for upper, lower in pairwise(rows):
+        assert max(level[name] for name in upper) < min(level[name] for name in lower), f"{upper} above {lower}"
