@@ -44,7 +44,7 @@ if TYPE_CHECKING:
 # must stand before any import of it; its own disable_telemetry_events() comes too late
 os.environ["ORT_DISABLE_TELEMETRY"] = "1"
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 __all__ = [
     "FER2013",

@@ -20,9 +20,6 @@ METRICS = MappingProxyType({"false a picture": "FPPI", "false an image": "FPPI"}
 
 CARD_FIELDS = MappingProxyType({"answer": "fused"})
 ORIGIN_FIELDS = MappingProxyType({"recipe": "config"})
-METRICS = MappingProxyType({"false an image": "FPPI"})
-"""Metrics of the scores in cards."""
-
 
 CONFIG_FIELDS = MappingProxyType(
     {
