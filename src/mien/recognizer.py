@@ -159,7 +159,7 @@ class Recognizer:
         An image that can't be read gives a result with its ``error`` set, so one bad file ends no run.
 
         Args:
-            sources: a name and an image each. The name becomes ``FrameResult.source``. A callable in place of an image
+            sources: pairs of a name and an image. The name becomes ``FrameResult.source``. A callable in place of an image
                 loads it when its turn comes; an ``ImageError`` that it raises counts as that image's error.
 
         Yields:
@@ -190,7 +190,7 @@ class Recognizer:
             consumers: called in this order for each frame.
 
         Yields:
-            The share of the video that is done, 0 to 1, after each frame; nothing where its length is unknown.
+            The completed share of the video, 0 to 1, after each frame; no values if its length is unknown.
 
         Raises:
             VideoError: the file is not a video that can be read.

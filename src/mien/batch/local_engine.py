@@ -38,7 +38,7 @@ def run_local(
     processes: int | None = None,
     command: Sequence[str] = WORKER_COMMAND,
 ) -> None:
-    """Analyzes shards in worker processes of this machine.
+    """Analyze shards in worker processes of this machine.
 
     Args:
         plan: of the run.

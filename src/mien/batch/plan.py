@@ -60,7 +60,7 @@ class Pipeline:
 
     @property
     def worker(self) -> WorkerSpec:
-        """What a worker process loads."""
+        """The models and settings that a worker process loads."""
         return WorkerSpec(self.model, self.detector)
 
 
@@ -126,7 +126,7 @@ class PartsFolder:
         return self.path / f"{shard:07}.jsonl"
 
     def write(self, shard: int, lines: str) -> None:
-        """Writes the file of a shard, whole."""
+        """Write the file of a shard, whole."""
         write_text(self.part(shard), lines)
 
     def missing(self) -> list[int]:
@@ -140,7 +140,7 @@ class PartsFolder:
                 yield from lines
 
     def remove(self) -> None:
-        """Removes the folder once the table is written; the plan goes last, so that leftovers are recognized."""
+        """Remove the folder once the table is written; the plan goes last, so that leftovers are recognized."""
         for shard in self.plan.shards:
             self.part(shard).unlink(missing_ok=True)
         (self.path / PLAN_FILE).unlink(missing_ok=True)

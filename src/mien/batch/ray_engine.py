@@ -34,7 +34,7 @@ LOOPBACK_ONLY = {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"}
 
 
 def run_on_ray(plan: Plan, shards: Sequence[int], write: WriteShard, processes: int | None = None) -> None:
-    """Analyzes shards in Ray actors, one a core of the cluster that RAY_ADDRESS names, or of this machine.
+    """Analyze shards in Ray actors, one per core of the cluster at RAY_ADDRESS, or of this machine.
 
     Every machine needs the same mien, the same models, and the images under the same paths.
 
@@ -98,7 +98,7 @@ def _home_without_cloud() -> Iterator[None]:
 
 
 def _silence_ray() -> None:
-    """Switches off Ray's own progress bars and log; the caller reports progress."""
+    """Switch off Ray's own progress bars and log; the caller reports progress."""
     import ray.data
 
     ray.data.DataContext.get_current().enable_progress_bars = False
@@ -123,5 +123,5 @@ class ShardActor:
         self._worker = WorkerProcess(pipeline.worker)
 
     def __call__(self, row: dict[str, Any]) -> dict[str, Any]:
-        """Analyzes the shard of a row."""
+        """Analyze the shard of a row."""
         return {"shard": row["shard"], "lines": analyze_shard(self._worker, self._head, list(row["images"]))}

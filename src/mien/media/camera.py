@@ -38,7 +38,7 @@ class Camera:
 
 
 def cameras(listing: Path = LINUX_CAMERAS) -> tuple[Camera, ...]:
-    """Lists the cameras without opening any.
+    """List the cameras without opening any.
 
     Linux lists them; on other systems the first two device numbers are returned.
 
@@ -110,7 +110,7 @@ class CameraSource:
         return frame
 
     def close(self) -> None:
-        """Releases the camera."""
+        """Release the camera."""
         self._capture.release()
 
 

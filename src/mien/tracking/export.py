@@ -87,7 +87,7 @@ def to_eaf(tracks: Sequence[Track], video: Path) -> bytes:
 
 
 def _add_time_slots(root: Element, tracks: Sequence[Track]) -> dict[int, str]:
-    """Writes the edges of all segments; the id of each, by milliseconds."""
+    """Write the edges of all segments; return the id of each, by milliseconds."""
     segments = [segment for track in tracks for segment in track.segments]
     slots = {edge: f"ts{number}" for number, edge in enumerate(_edges(segments), start=1)}
     order = SubElement(root, "TIME_ORDER")

@@ -73,7 +73,7 @@ class Track:
 
     @property
     def changes_per_minute(self) -> float:
-        """Changes of expression per visible minute; an unsure segment in between is no change."""
+        """Change of expression per visible minute; an unsure segment in between is no change."""
         sure = [segment for segment in self.segments if segment.emotion != UNSURE]
         changes = sum(
             1
@@ -111,7 +111,7 @@ class Timeline:
         self._interval = 0.0
 
     def add(self, result: FrameResult) -> None:
-        """Adds the next frame; predictions without a track number are ignored.
+        """Add the next frame; predictions without a track number are ignored.
 
         Raises:
             UsageError: the result has no time, or is not later than the last one.

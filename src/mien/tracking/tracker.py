@@ -111,7 +111,7 @@ class Tracker:
         return tuple(self._updated(one, track) for one, track in pairs)
 
     def reset(self) -> None:
-        """Ends all tracks; their numbers are not used again."""
+        """End all tracks; their numbers are not used again."""
         self._tracks = []
         self._now = -math.inf
 
@@ -127,7 +127,7 @@ class Tracker:
         return self._with_hysteresis(prediction, track)
 
     def _confirm(self, track: _TrackState, confidence: float) -> None:
-        """Gives a track its number once the face is unlikely to be a false positive."""
+        """Give a track its number once the face is unlikely to be a false positive."""
         confident = confidence >= self.config.instant_confidence
         if track.number is None and (confident or self._now - track.first_seen >= self.config.min_age_seconds):
             self._last_number += 1

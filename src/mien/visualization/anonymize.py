@@ -84,7 +84,7 @@ class Anonymizer:
 def _overlay(
     frame: Frame, avatar: npt.NDArray[np.uint8], centre: tuple[float, float], side: float, roll: float
 ) -> None:
-    """Blends an RGBA image into the frame, centred, scaled to a side in pixels and rotated clockwise by degrees."""
+    """Blend an RGBA image into the frame, centred, scaled to a side in pixels and rotated clockwise by degrees."""
     half, reach = avatar.shape[0] / 2, 0.75 * side
     left, top = (max(int(at - reach), 0) for at in centre)
     right, bottom = (min(int(at + reach) + 1, size) for at, size in zip(centre, frame.shape[1::-1], strict=True))

@@ -58,7 +58,7 @@ class Pipes(NamedTuple):
 
 
 def send(stream: BinaryIO, payload: object, content: bytes = b"") -> None:
-    """Writes a message and flushes the stream.
+    """Write a message and flush the stream.
 
     Raises:
         OSError: the other end is closed.

@@ -134,7 +134,7 @@ class VideoJobs:
         return self._jobs[job_id]
 
     async def forget(self, job: Job) -> None:
-        """Cancels a job and removes its files."""
+        """Cancel a job and remove its files."""
         self._jobs.pop(job.id, None)
         if job.task is not None and not job.task.done():
             job.state = "cancelled"
@@ -143,7 +143,7 @@ class VideoJobs:
         await asyncio.to_thread(_remove, job.folder)
 
     async def close(self) -> None:
-        """Cancels all jobs and removes all files."""
+        """Cancel all jobs and remove all files."""
         for job in list(self._jobs.values()):
             await self.forget(job)
         await asyncio.to_thread(self._pool.close)

@@ -65,7 +65,7 @@ class SecurityMiddleware:
         self._app, self._settings, self._metrics = app, settings, metrics
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Handles a request."""
+        """Handle a request."""
         if scope["type"] not in ("http", "websocket"):
             await self._app(scope, receive, send)
             return
@@ -111,7 +111,7 @@ class _Response:
         self._scope, self._send, self._metrics = scope, send, metrics
 
     async def send(self, message: Message) -> None:
-        """Sends a part of the response."""
+        """Send a part of the response."""
         if message["type"] in ("http.response.start", "websocket.http.response.start"):
             present = {name.lower() for name, _ in message.get("headers", ())}
             more = [(name, value) for name, value in RAW_SECURITY_HEADERS if name not in present]
@@ -122,7 +122,7 @@ class _Response:
 
 
 async def _send_error(scope: Scope, send: Send, error: ApiError) -> None:
-    """Sends an error response, over HTTP or in place of a WebSocket."""
+    """Send an error response, over HTTP or in place of a WebSocket."""
     kind = "websocket.http.response" if scope["type"] == "websocket" else "http.response"
     headers: list[tuple[bytes, bytes]] = [
         (name.lower().encode(), text.encode()) for name, text in error.headers.items()
