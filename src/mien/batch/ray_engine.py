@@ -42,7 +42,7 @@ def run_on_ray(plan: Plan, shards: Sequence[int], write: WriteShard, processes: 
         plan: of the run.
         shards: numbers of those to analyze.
         write: takes the number and the JSON Lines of each shard as it finishes; called in this process.
-        processes: actors; None: one a core.
+        processes: actors; None: one per core.
 
     Raises:
         MissingExtraError: Ray is not installed.
@@ -78,13 +78,13 @@ def run_on_ray(plan: Plan, shards: Sequence[int], write: WriteShard, processes: 
 
 @contextmanager
 def _home_without_cloud() -> Iterator[None]:
-    """A home directory for Ray's processes that says they run in no cloud.
+    """Give Ray's processes a home directory whose configuration names no cloud provider.
 
     Ray's dashboard process reads the cloud provider from ~/ray_bootstrap_config.yaml, even with usage statistics off.
     Without that file it sends requests to 169.254.169.254 and metadata.google.internal.
     """
     home = os.environ.get("HOME")
-    os.environ.setdefault("MIEN_CACHE", str(cache_folder()))  # found there by processes that inherit another home
+    os.environ.setdefault("MIEN_CACHE", str(cache_folder()))  # for processes that inherit another home
     with tempfile.TemporaryDirectory(prefix="mien-ray-") as folder:
         (Path(folder) / "ray_bootstrap_config.yaml").write_text("provider: {type: local}\n", encoding="utf-8")
         os.environ["HOME"] = folder
@@ -113,7 +113,7 @@ class ShardActor:
         pipeline: its model files must be the same here as where the run was started.
 
     Raises:
-        ModelError: they differ.
+        ModelError: the model files or the version of mien differ.
     """
 
     def __init__(self, pipeline: Pipeline) -> None:

@@ -179,7 +179,7 @@ class Engine:
         return (len(times) - 1) / (times[-1] - times[0]) if len(times) > 1 else 0.0
 
     def begin_baseline(self, seconds: float = 5.0) -> None:
-        """Take the largest face as a face at rest for some seconds; later predictions are relative to it."""
+        """Estimate the baseline from the largest face, at rest, for some seconds; later predictions are relative to it."""
         self._baseline, self._estimator = None, BaselineEstimator(seconds)
 
     def end_baseline(self) -> None:
@@ -289,7 +289,7 @@ class Engine:
         return LiveResult(frame, result, 1000 * (detected - start), 1000 * (end - detected), captured_at, end)
 
     def _relative(self, predictions: tuple[Prediction, ...], seconds: float) -> tuple[Prediction, ...]:
-        """The predictions relative to the baseline, if there is one; else collects it if requested."""
+        """The predictions relative to the baseline; without one, they are collected for it if requested."""
         estimator = self._estimator
         if estimator is not None and self._baseline is None and predictions:
             self._baseline = estimator.add(predictions[0], seconds)

@@ -168,7 +168,7 @@ class ModelStore:
         entry = dataclasses.replace(entry, file=f"{entry.name}-{digest[:8]}.onnx")
         added = self._added()
         self._write(entry.file, model)
-        self._write_list((*(other for other in added if other.name != entry.name), entry), before=added)
+        self._write_list((*(known for known in added if known.name != entry.name), entry), before=added)
         return entry
 
     def remove(self, name: str) -> None:
@@ -182,7 +182,7 @@ class ModelStore:
         added = self._added() if entry not in self._manifest else ()
         path = self.cache / entry.file
         if entry in added:
-            self._write_list(tuple(other for other in added if other != entry), before=added)
+            self._write_list(tuple(known for known in added if known != entry), before=added)
         elif (self._shipped / entry.file).exists() and not path.exists():
             raise ModelError(f"{name} is part of mien and can't be removed")
         elif not path.exists():

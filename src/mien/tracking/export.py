@@ -117,9 +117,9 @@ def _cues(tracks: Iterable[Track]) -> Iterator[_Cue]:
     numbered = len(several) > 1
     segments = [segment for track in several for segment in track.segments]
     for start, end in pairwise(_edges(segments)):
-        shown = [one for one in segments if _milliseconds(one.start) <= start and end <= _milliseconds(one.end)]
+        shown = [part for part in segments if _milliseconds(part.start) <= start and end <= _milliseconds(part.end)]
         if shown:
-            yield _Cue(start, end, "\n".join(_caption(one, numbered=numbered) for one in shown))
+            yield _Cue(start, end, "\n".join(_caption(part, numbered=numbered) for part in shown))
 
 
 def _caption(segment: Segment, *, numbered: bool) -> str:

@@ -106,9 +106,9 @@ class Tracker:
             self.reset()
         self._now = seconds
         self._tracks = [track for track in self._tracks if seconds - track.last_seen <= self.config.max_gap_seconds]
-        matches = _matches([track.box for track in self._tracks], [one.face.box for one in predictions])
+        matches = _matches([track.box for track in self._tracks], [prediction.face.box for prediction in predictions])
         pairs = [(one, self._tracks[matches[row]] if row in matches else None) for row, one in enumerate(predictions)]
-        return tuple(self._updated(one, track) for one, track in pairs)
+        return tuple(self._updated(prediction, track) for prediction, track in pairs)
 
     def reset(self) -> None:
         """End all tracks; their numbers are not used again."""

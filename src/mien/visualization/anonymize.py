@@ -42,7 +42,7 @@ def anonymize_faces(frame: Frame, predictions: Iterable[Prediction], kind: Avata
         True
     """
     anonymized = frame.copy()
-    for prediction in sorted(predictions, key=lambda one: one.face.box.area):
+    for prediction in sorted(predictions, key=lambda prediction: prediction.face.box.area):
         box, landmarks = prediction.face.box, prediction.face.landmarks
         side = max(COVER_RATIO * box.side, 1.0)
         avatar = kind.image(prediction.labels, prediction.probabilities, min(round(side), MAX_AVATAR_PX))
@@ -76,8 +76,8 @@ class Anonymizer:
             for track, (at, prediction) in self._last_seen.items()
             if 0 <= seconds - at <= HOLD_SECONDS
         }
-        self._last_seen |= {one.track: (seconds, one) for one in predictions if one.track is not None}
-        untracked = [one for one in predictions if one.track is None]
+        self._last_seen |= {shown.track: (seconds, shown) for shown in predictions if shown.track is not None}
+        untracked = [shown for shown in predictions if shown.track is None]
         return anonymize_faces(frame, [*untracked, *(one for _, one in self._last_seen.values())], self._kind)
 
 

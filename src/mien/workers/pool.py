@@ -93,10 +93,12 @@ class WorkerPool:
         return sum(worker.process.is_ready for worker in self._workers)
 
     def start(self) -> Any:
-        """Start all workers at once; what the first reports about its model. Without it they start on first use.
+        """Start all workers at once and return what the first reports about its model.
+
+        Without this call, workers start on first use.
 
         Raises:
-            MienError: one can't start.
+            MienError: a worker can't start.
         """
         with ThreadPoolExecutor(len(self._workers)) as threads:
             list(threads.map(lambda worker: worker.process.start(), self._workers))
@@ -168,7 +170,7 @@ class _Worker:
                 self.process.interrupt()
 
     def close(self) -> None:
-        """Kill the process and wait for the thread, which ends when the queue says so."""
+        """Kill the process and wait for the thread, which ends at the end marker in its queue."""
         with self._lock:
             self._closed = True
             if self._current is not None:

@@ -172,7 +172,7 @@ class CollectionWindow:
         if latest is not None and latest is not self._shown:
             self._shown = latest
             self.view.show(latest.frame.image, (), mirrored=self._mirrored, followed=None)
-            self.view.outline_faces([one.face.box for one in latest.predictions[:1]])
+            self.view.outline_faces([prediction.face.box for prediction in latest.predictions[:1]])
         elif status.state is State.FAILED or self._shown is None:
             self.view.show_message(status.message)
         if status.state in (State.LOST, State.SILENT):

@@ -47,7 +47,7 @@ class LiveWindow:
         load: makes a recognizer from the names of a model and a detector.
         kind: of the avatar.
         root: the Tk window; created if None.
-        found: the cameras to choose from; those of the system if None.
+        available: the cameras to choose from; those of the system if None.
     """
 
     def __init__(
@@ -56,7 +56,7 @@ class LiveWindow:
         load: Load,
         kind: AvatarKind,
         root: tk.Tk | None = None,
-        found: tuple[Camera, ...] | None = None,
+        available: tuple[Camera, ...] | None = None,
     ) -> None:
         self.root = root or tk.Tk(className="mien")
         self._load, self._anonymizer = load, Anonymizer(kind)
@@ -65,7 +65,7 @@ class LiveWindow:
         self.latencies: deque[float] = deque(maxlen=1000)
         self._followed: int | None = None
         self._last_slow_update = 0.0
-        self.layout = WindowLayout(self.root, choices, kind, cameras() if found is None else found, self)
+        self.layout = WindowLayout(self.root, choices, kind, cameras() if available is None else available, self)
         self.toolbar, self.view, self.side = self.layout.toolbar, self.layout.view, self.layout.side
         self._strip, self._status = self.layout.strip, self.layout.status
         self._recorder = Recorder(choices.folder, self._status.notify)
@@ -182,7 +182,7 @@ class LiveWindow:
 
     def _followed_face(self, predictions: Sequence[Prediction]) -> Prediction | None:
         """The followed face, else the largest."""
-        followed = [one for one in predictions if one.track == self._followed]
+        followed = [prediction for prediction in predictions if prediction.track == self._followed]
         return next(iter([*followed, *predictions]), None)
 
     def _update_status(self, engine: Engine) -> None:
@@ -217,7 +217,7 @@ class LiveWindow:
 
     def follow_next(self) -> None:
         """Follow the next face, in order of size."""
-        tracks = [one.track for one in self.shown.predictions if one.track is not None] if self.shown else []
+        tracks = [face.track for face in self.shown.predictions if face.track is not None] if self.shown else []
         if tracks:
             position = tracks.index(self._followed) + 1 if self._followed in tracks else 0
             self.follow(tracks[position % len(tracks)])

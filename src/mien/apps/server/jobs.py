@@ -130,7 +130,7 @@ class VideoJobs:
             ApiError: there is none.
         """
         if job_id not in self._jobs:
-            raise ApiError("not_found", "expected the id of a video that is kept; received another")
+            raise ApiError("not_found", "expected the id of a video on this server; received an unknown id")
         return self._jobs[job_id]
 
     async def forget(self, job: Job) -> None:
@@ -157,7 +157,7 @@ class VideoJobs:
 
     async def _forget_old(self) -> None:
         finished = [job for job in self._jobs.values() if job.task and job.task.done()]
-        for job in finished[: max(len(finished) - self._limits.kept, 0)]:
+        for job in finished[: max(len(finished) - self._limits.finished_videos, 0)]:
             await self.forget(job)
 
     async def _run(self, job: Job) -> None:

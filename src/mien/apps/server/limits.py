@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from mien.apps.server.metrics import Metrics
 
 MAX_PART_HEADER_BYTES = 4096
-"""Of one part of a multipart body."""
+"""Header size of one part of a multipart body."""
 
 
 class Slots:

@@ -1,4 +1,4 @@
-"""Checks that every request passes: its host, its origin, its token.
+"""Checks of every request: its host, origin and token.
 
 Every response gets headers that restrict a browser to this origin.
 """
@@ -40,7 +40,7 @@ SECURITY_HEADERS = (
     ("Permissions-Policy", "camera=(self), microphone=()"),
     ("Cache-Control", "no-store"),
 )
-"""Of every response that does not set them itself."""
+"""Headers of every response that does not set them itself."""
 
 RAW_SECURITY_HEADERS = [(name.lower().encode(), value.encode()) for name, value in SECURITY_HEADERS]
 
@@ -87,7 +87,7 @@ class SecurityMiddleware:
         if self._settings.token and not self._is_authorized(scope):
             return ApiError(
                 "unauthorized",
-                "expected the token that the server was started with; received none, or another. Send it as "
+                "expected the token that the server was started with; received no token or a wrong one. Send it as "
                 "Authorization: Bearer TOKEN, or open the page with ?token=TOKEN",
             )
         return None

@@ -113,7 +113,7 @@ class Service:
     Args:
         settings: of the server.
         commands: that start its workers.
-        store: where models are found; the default one if None.
+        store: the model store; the default one if None.
 
     Attributes:
         model_name: of the model in its card; known once the service is started.
