@@ -179,7 +179,7 @@ class Engine:
         return (len(times) - 1) / (times[-1] - times[0]) if len(times) > 1 else 0.0
 
     def begin_baseline(self, seconds: float = 5.0) -> None:
-        """Estimate the baseline from the largest face, at rest, for some seconds; later predictions are relative to it."""
+        """Estimate a baseline from the largest face for some seconds; later predictions are relative to it."""
         self._baseline, self._estimator = None, BaselineEstimator(seconds)
 
     def end_baseline(self) -> None:

@@ -118,7 +118,7 @@ def sha256_of(path: Path) -> str:
 
 
 def cache_folder() -> Path:
-    """Where downloads are kept: the folder in MIEN_CACHE, else the system's cache folder for mien. It may not exist."""
+    """The folder of downloads: that in MIEN_CACHE, else the system's cache folder for mien. It may not exist."""
     folder = os.environ.get("MIEN_CACHE")
     return Path(folder).expanduser() if folder else platformdirs.user_cache_path("mien")
 

@@ -51,7 +51,7 @@ class Sampling:
     """Which frames of a video to use; by default all.
 
     Attributes:
-        every: least seconds between two frames; None sets no minimum.
+        every: minimum seconds between two frames; None sets no minimum.
         stride: use every n-th frame of the file.
         start: timestamp of the first frame, in seconds.
         end: timestamp of the last frame, in seconds; None: the end of the video.

@@ -30,7 +30,7 @@ class Segment:
         start: seconds from the beginning of the video.
         end: seconds, where the next segment begins or the face was last seen.
         probability: of this expression, the mean over the frames.
-        frames: how many frames were analysed.
+        frames: number of analysed frames.
     """
 
     track: int
@@ -128,11 +128,11 @@ class Timeline:
 
     def tracks(self) -> tuple[Track, ...]:
         """The tracks so far, in order of appearance."""
-        found = []
+        tracks = []
         for number, face in self._faces.items():
             last = () if face.open is None else (self._close(number, face.open, None),)
-            found.append(Track(number, (*face.closed, *last)))
-        return tuple(found)
+            tracks.append(Track(number, (*face.closed, *last)))
+        return tuple(tracks)
 
     def _add(self, face: _Face, prediction: Prediction, number: int, now: float) -> None:
         emotion = UNSURE if prediction.unsure else prediction.emotion

@@ -19,7 +19,7 @@ COVER_RATIO = 1.6
 """Side of the avatar over the longer side of the face box: it hides chin, brow and most of the hair."""
 
 HOLD_SECONDS = 1.0
-"""How long a face that was lost stays covered at its last position."""
+"""Seconds for which a lost face stays covered at its last position."""
 
 MAX_AVATAR_PX = 512
 """Largest side at which an avatar is painted; beyond, it is scaled up."""
@@ -78,7 +78,7 @@ class Anonymizer:
         }
         self._last_seen |= {shown.track: (seconds, shown) for shown in predictions if shown.track is not None}
         untracked = [shown for shown in predictions if shown.track is None]
-        return anonymize_faces(frame, [*untracked, *(one for _, one in self._last_seen.values())], self._kind)
+        return anonymize_faces(frame, [*untracked, *(shown for _, shown in self._last_seen.values())], self._kind)
 
 
 def _overlay(

@@ -1,7 +1,7 @@
 """The protocol between a process and its workers: a line of JSON over a pipe, followed by optional bytes.
 
-The parent sends a ``WorkerSpec`` first; the worker loads its models and replies with their name and output heads. Each request then
-gets one reply, except "video", which reports its progress first. A reply with an ``error`` is of the form
+The parent sends a ``WorkerSpec`` first; the worker loads its models and replies with their name and output heads. Each
+request then gets one reply, except "video", which reports its progress first. A reply with an ``error`` is of the form
 ``{"error": {"code": ..., "message": ...}}``.
 """
 

@@ -84,7 +84,7 @@ class VideoJobs:
 
     Args:
         spec: what the worker loads.
-        limits: how many jobs there may be, and how long each may take.
+        limits: of the number of jobs and the time of each.
         command: that starts the worker.
     """
 
@@ -161,7 +161,7 @@ class VideoJobs:
             await self.forget(job)
 
     async def _run(self, job: Job) -> None:
-        """Processes a video when its turn comes."""
+        """Process a video when its turn comes."""
         async with self._turn:
             job.state = "processing"
             task = self._pool.submit(partial(_process, job), attempts=1)
@@ -185,7 +185,7 @@ class VideoJobs:
 
 
 def _process(job: Job, worker: WorkerProcess) -> dict[str, Any] | None:
-    """The payload of the worker's last reply; notes progress on the way and frees the worker's memory at the end."""
+    """Process a video, record its progress, and return the payload of the worker's last reply."""
     request = {
         "do": "video",
         "video": str(job.folder / VIDEO_FILE),
