@@ -117,7 +117,7 @@ class Recognizer:
             detector: "auto", "yunet", "haar", "whole" (each image is a face), or the path of a detector that
                 ``mien train`` wrote.
             head: "fused", or the name of one head.
-            store: where models are found; the default store if None.
+            store: the model store; the default store if None.
             threads: for the classifier; None leaves the number to ONNX Runtime. More than one helps only for many
                 faces at once.
 
@@ -159,8 +159,8 @@ class Recognizer:
         An image that can't be read gives a result with its ``error`` set, so one bad file ends no run.
 
         Args:
-            sources: a name and an image each. The name becomes ``FrameResult.source``. A callable in place of an image
-                loads it when its turn comes; an ``ImageError`` that it raises counts as that image's error.
+            sources: pairs of a name and an image. The name becomes ``FrameResult.source``. A callable in place of an
+                image loads it when its turn comes; an ``ImageError`` that it raises counts as that image's error.
 
         Yields:
             The result of each source, in order, with its decoded frame.
@@ -190,7 +190,7 @@ class Recognizer:
             consumers: called in this order for each frame.
 
         Yields:
-            The share of the video that is done, 0 to 1, after each frame; nothing where its length is unknown.
+            The completed share of the video, 0 to 1, after each frame; no values if its length is unknown.
 
         Raises:
             VideoError: the file is not a video that can be read.

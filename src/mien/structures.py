@@ -99,7 +99,7 @@ and 0.76)."""
 
 BLURRED = "blurred"
 QUALITY_ISSUES = ("small", BLURRED, "dark")
-"""What may make a prediction unreliable."""
+"""Crop problems that make a prediction unreliable."""
 
 TURNED, AMBIGUOUS = "turned away", "ambiguous"
 

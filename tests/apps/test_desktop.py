@@ -444,7 +444,7 @@ class Swaying(Still):
 
 
 def test_images_are_collected_after_consent_in_folders_that_are_read(display, recognizer, clip, tmp_path):
-    collection = Collection(tmp_path / "mine", recognizer.classifier.card.crop, wanted=2)
+    collection = Collection(tmp_path / "mine", recognizer.classifier.card.crop, per_label=2)
     still = Still()
     still.read = lambda: (time.sleep(0.02), VideoFrame(0, time.monotonic(), astronaut()))[1]
     opened = []
@@ -475,7 +475,7 @@ def test_images_are_collected_after_consent_in_folders_that_are_read(display, re
     assert still.closed
     crops = sorted((tmp_path / "mine" / "angry").iterdir())
     assert [read(crop).shape for crop in crops] == [(96, 96, 3)] * 2
-    again = Collection(tmp_path / "mine", None, wanted=2)
+    again = Collection(tmp_path / "mine", None, per_label=2)
     assert (again.missing("angry"), again.missing("fear"), again.delete_last()) == (0, 2, None)
 
 

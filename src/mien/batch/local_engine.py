@@ -38,13 +38,13 @@ def run_local(
     processes: int | None = None,
     command: Sequence[str] = WORKER_COMMAND,
 ) -> None:
-    """Analyzes shards in worker processes of this machine.
+    """Analyze shards in worker processes of this machine.
 
     Args:
         plan: of the run.
         shards: numbers of those to analyze.
         write: takes the number and the JSON Lines of each shard as it finishes; called in this thread.
-        processes: None: one a core.
+        processes: None: one per core.
         command: that starts a worker.
 
     Raises:
@@ -54,9 +54,9 @@ def run_local(
     waiting = iter(shards)
     with WorkerPool(count, plan.pipeline.worker, command) as pool:
 
-        def submit(most: int) -> dict[Future[str], int]:
+        def submit(limit: int) -> dict[Future[str], int]:
             tasks = {}
-            for shard in islice(waiting, most):
+            for shard in islice(waiting, limit):
                 call = partial(analyze_shard, head=plan.pipeline.head, images=plan.images_of(shard))
                 tasks[pool.submit(call, attempts=1).future] = shard
             return tasks
@@ -71,9 +71,9 @@ def run_local(
 
 
 def analyze_shard(worker: WorkerProcess, head: str, images: Sequence[str]) -> str:
-    """The results of images as JSON Lines, one an image, in order.
+    """The results of images as JSON Lines, one line per image, in order.
 
-    Where the worker crashes, each image is repeated alone; the one that crashes it again gets ``CRASH_ERROR``.
+    After a crash, each image is analyzed alone; an image that crashes the worker again gets ``CRASH_ERROR``.
 
     Args:
         worker: restarted after each crash.

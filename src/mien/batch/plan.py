@@ -20,10 +20,10 @@ if TYPE_CHECKING:
 PLAN_FILE = "plan.json"
 PARTS_SUFFIX = ".parts"
 MIN_SHARD_IMAGES, MAX_SHARD_IMAGES = 4, 64
-"""Images of a shard: at most seconds of work, which is what a kill costs each process."""
+"""Images per shard: a few seconds of work at most, which each process loses when it is killed."""
 
 SHARDS_PER_RUN = 32
-"""As long as shards keep that size: enough that no process runs out of work long before the end."""
+"""Target number of shards, within those sizes: enough to keep all processes busy until shortly before the end."""
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ class Pipeline:
 
     @classmethod
     def of(cls, model: str, detector: str, head: str) -> Pipeline:
-        """The pipeline that these names stand for on this machine.
+        """Create the pipeline that these names refer to on this machine.
 
         Raises:
             ModelError: a model is missing or changed.
@@ -60,7 +60,7 @@ class Pipeline:
 
     @property
     def worker(self) -> WorkerSpec:
-        """What a worker process loads."""
+        """The models and settings that a worker process loads."""
         return WorkerSpec(self.model, self.detector)
 
 
@@ -109,8 +109,8 @@ class PartsFolder:
         self.path = table.with_name(table.name + PARTS_SUFFIX)
         self.plan = plan
         self.path.mkdir(parents=True, exist_ok=True)
-        for torn in self.path.glob(f"{TEMPORARY}*"):
-            torn.unlink(missing_ok=True)
+        for leftover in self.path.glob(f"{TEMPORARY}*"):
+            leftover.unlink(missing_ok=True)
         content = json.dumps(dataclasses.asdict(plan))
         file = self.path / PLAN_FILE
         if not file.exists():
@@ -118,7 +118,7 @@ class PartsFolder:
         elif file.read_text(encoding="utf-8") != content:
             raise UsageError(
                 f"expected to resume the run in {self.path}; received other images, another model, or another mien. "
-                "Finish it with the command that began it, remove the folder, or choose another --out"
+                "Finish it with the command that started it, remove the folder, or choose another --out"
             )
 
     def part(self, shard: int) -> Path:
@@ -126,7 +126,7 @@ class PartsFolder:
         return self.path / f"{shard:07}.jsonl"
 
     def write(self, shard: int, lines: str) -> None:
-        """Writes the file of a shard, whole."""
+        """Write the file of a shard, whole."""
         write_text(self.part(shard), lines)
 
     def missing(self) -> list[int]:
@@ -140,7 +140,7 @@ class PartsFolder:
                 yield from lines
 
     def remove(self) -> None:
-        """Removes the folder once the table is written; the plan goes last, so that leftovers are recognized."""
+        """Remove the folder once the table is written; the plan goes last, so that leftovers are recognized."""
         for shard in self.plan.shards:
             self.part(shard).unlink(missing_ok=True)
         (self.path / PLAN_FILE).unlink(missing_ok=True)

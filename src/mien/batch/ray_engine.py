@@ -34,7 +34,7 @@ LOOPBACK_ONLY = {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"}
 
 
 def run_on_ray(plan: Plan, shards: Sequence[int], write: WriteShard, processes: int | None = None) -> None:
-    """Analyzes shards in Ray actors, one a core of the cluster that RAY_ADDRESS names, or of this machine.
+    """Analyze shards in Ray actors, one per core of the cluster at RAY_ADDRESS, or of this machine.
 
     Every machine needs the same mien, the same models, and the images under the same paths.
 
@@ -42,7 +42,7 @@ def run_on_ray(plan: Plan, shards: Sequence[int], write: WriteShard, processes: 
         plan: of the run.
         shards: numbers of those to analyze.
         write: takes the number and the JSON Lines of each shard as it finishes; called in this process.
-        processes: actors; None: one a core.
+        processes: actors; None: one per core.
 
     Raises:
         MissingExtraError: Ray is not installed.
@@ -78,13 +78,13 @@ def run_on_ray(plan: Plan, shards: Sequence[int], write: WriteShard, processes: 
 
 @contextmanager
 def _home_without_cloud() -> Iterator[None]:
-    """A home directory for Ray's processes that says they run in no cloud.
+    """Give Ray's processes a home directory whose configuration names no cloud provider.
 
     Ray's dashboard process reads the cloud provider from ~/ray_bootstrap_config.yaml, even with usage statistics off.
     Without that file it sends requests to 169.254.169.254 and metadata.google.internal.
     """
     home = os.environ.get("HOME")
-    os.environ.setdefault("MIEN_CACHE", str(cache_folder()))  # found there by processes that inherit another home
+    os.environ.setdefault("MIEN_CACHE", str(cache_folder()))  # for processes that inherit another home
     with tempfile.TemporaryDirectory(prefix="mien-ray-") as folder:
         (Path(folder) / "ray_bootstrap_config.yaml").write_text("provider: {type: local}\n", encoding="utf-8")
         os.environ["HOME"] = folder
@@ -98,7 +98,7 @@ def _home_without_cloud() -> Iterator[None]:
 
 
 def _silence_ray() -> None:
-    """Switches off Ray's own progress bars and log; the caller reports progress."""
+    """Switch off Ray's own progress bars and log; the caller reports progress."""
     import ray.data
 
     ray.data.DataContext.get_current().enable_progress_bars = False
@@ -113,7 +113,7 @@ class ShardActor:
         pipeline: its model files must be the same here as where the run was started.
 
     Raises:
-        ModelError: they differ.
+        ModelError: the model files or the version of mien differ.
     """
 
     def __init__(self, pipeline: Pipeline) -> None:
@@ -123,5 +123,5 @@ class ShardActor:
         self._worker = WorkerProcess(pipeline.worker)
 
     def __call__(self, row: dict[str, Any]) -> dict[str, Any]:
-        """Analyzes the shard of a row."""
+        """Analyze the shard of a row."""
         return {"shard": row["shard"], "lines": analyze_shard(self._worker, self._head, list(row["images"]))}

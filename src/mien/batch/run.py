@@ -60,13 +60,13 @@ def run_batch(
     on_progress: Callable[[int, int], None] = lambda _done, _all: None,
     engine: str = "local",
 ) -> BatchReport:
-    """Analyzes all images of a plan and writes their table; resumes a run that was killed.
+    """Analyze all images of a plan and write their table; resume a run that was killed.
 
     Args:
         plan: images and pipeline.
         table: .parquet, .csv or .jsonl.
         labels: of the output head; they fix the columns.
-        processes: worker processes; None: one a core.
+        processes: worker processes; None: one per core.
         on_progress: called with the number of finished images and of all.
         engine: "local", or "ray": Ray Data, on this machine or on the cluster that RAY_ADDRESS names.
 
@@ -99,7 +99,7 @@ def run_batch(
 
 
 def _write_table(folder: PartsFolder, table: Path, labels: Sequence[str]) -> int:
-    """Writes the table of all shards; the number of images with an error."""
+    """Write the table of all shards and return the number of images with an error."""
     failed = 0
     if table.suffix.lower() == ".jsonl":
         with atomic_write(table) as temporary, temporary.open("w", encoding="utf-8", newline="\n") as file:

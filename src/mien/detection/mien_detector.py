@@ -36,7 +36,7 @@ print on a shirt."""
 
 
 class MienDetector(GridDetector):
-    """Finds faces with a detector that ``mien train --arch face-detector`` taught; several threads may share it.
+    """Finds faces with a detector that ``mien train --arch face-detector`` trained; several threads may share it.
 
     Attributes:
         card: its threshold, the framing of its boxes, and its origin.

@@ -34,21 +34,23 @@ class Collection:
     Args:
         folder: created with the first image.
         rule: the crop rule for face crops; None keeps whole frames, for ``mien data crop``.
-        wanted: images per expression.
+        per_label: images per expression.
         labels: the expressions, which are also the names of the subfolders.
 
     Raises:
         UsageError: the folder is a file, or a label is no valid folder name.
     """
 
-    def __init__(self, folder: Path, rule: CropRule | None, wanted: int = 20, labels: Sequence[str] = FER2013) -> None:
+    def __init__(
+        self, folder: Path, rule: CropRule | None, per_label: int = 20, labels: Sequence[str] = FER2013
+    ) -> None:
         if folder.exists() and not folder.is_dir():
             raise UsageError(f"expected a folder to collect in; received the file {folder}")
         wrong = [label for label in labels if not label.strip() or Path(label).name != label or label.startswith(".")]
         if wrong or not labels:
             raise UsageError(f"expected names of expressions that folders can have; received {wrong or 'none'}")
         self.folder, self.labels = folder, tuple(map(str, labels))
-        self._rule, self.wanted = rule, wanted
+        self._rule, self.per_label = rule, per_label
         self._saved: list[Path] = []
 
     def count(self, label: str) -> int:
@@ -56,11 +58,11 @@ class Collection:
         return sum(1 for path in (self.folder / label).glob("*.png") if not path.name.startswith("."))
 
     def missing(self, label: str) -> int:
-        """The number of images still wanted."""
-        return max(self.wanted - self.count(label), 0)
+        """The number of images still to collect."""
+        return max(self.per_label - self.count(label), 0)
 
     def save(self, label: str, frame: Frame, face: Face) -> Path:
-        """Writes an image of an expression and returns its path.
+        """Write an image of an expression and return its path.
 
         Args:
             label: one of the labels.
@@ -79,7 +81,7 @@ class Collection:
         return path
 
     def delete_last(self) -> Path | None:
-        """Deletes the last image of this session and returns its path; None when there is none left."""
+        """Delete the last image of this session and return its path; None when there is none left."""
         if not self._saved:
             return None
         path = self._saved.pop()

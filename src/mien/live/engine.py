@@ -92,7 +92,7 @@ class LiveResult:
 
 @dataclass
 class _Shared:
-    """What the threads exchange, under one lock."""
+    """State that the threads share, under one lock."""
 
     lock: threading.Condition = field(default_factory=threading.Condition)
     latest_frame: tuple[VideoFrame, float] | None = None
@@ -134,13 +134,13 @@ class Engine:
         self._inference_thread = threading.Thread(target=self._infer, name="mien inference", daemon=True)
 
     def start(self) -> None:
-        """Starts both threads; the capture thread opens the source."""
+        """Start both threads; the capture thread opens the source."""
         self._set(Status(State.OPENING, "Opening"))
         self._capture_thread.start()
         self._inference_thread.start()
 
     def stop(self) -> bool:
-        """Stops both threads and closes the source.
+        """Stop both threads and close the source.
 
         Returns:
             Whether the source was closed within a second; one that hangs is left to its thread.
@@ -179,11 +179,11 @@ class Engine:
         return (len(times) - 1) / (times[-1] - times[0]) if len(times) > 1 else 0.0
 
     def begin_baseline(self, seconds: float = 5.0) -> None:
-        """Takes the largest face as a face at rest for some seconds; later predictions are relative to it."""
+        """Estimate a baseline from the largest face for some seconds; later predictions are relative to it."""
         self._baseline, self._estimator = None, BaselineEstimator(seconds)
 
     def end_baseline(self) -> None:
-        """Removes the baseline."""
+        """Remove the baseline."""
         self._baseline = self._estimator = None
         self._tracker.reset()
 
@@ -209,7 +209,7 @@ class Engine:
             self._shared.lock.notify_all()
 
     def _capture_source(self) -> bool:
-        """Opens the source and captures it to its end; whether it was lost and should be opened again."""
+        """Open the source and capture it to its end; return whether it was lost and should be reopened."""
         lost = self.status.state is State.LOST
         try:
             source = self._open()
@@ -247,7 +247,7 @@ class Engine:
                 self._shared.lock.notify_all()
 
     def _wait_until(self, deadline: float) -> bool:
-        """Waits; False if the engine is stopped meanwhile."""
+        """Wait; False if the engine is stopped meanwhile."""
         with self._shared.lock:
             timeout = max(deadline - time.monotonic(), 0.0)
             return not self._shared.lock.wait_for(lambda: self._shared.stopping, timeout)
@@ -265,7 +265,7 @@ class Engine:
                 self._shared.lock.notify_all()
 
     def _next_frame(self) -> tuple[VideoFrame, float] | None:
-        """Waits for the latest frame; the frame and its capture time, or None at the end."""
+        """Wait for the latest frame; return it and its capture time, or None at the end."""
         shared = self._shared
         with shared.lock:
             shared.lock.wait_for(lambda: shared.latest_frame or shared.stopping or shared.ended)
@@ -289,7 +289,7 @@ class Engine:
         return LiveResult(frame, result, 1000 * (detected - start), 1000 * (end - detected), captured_at, end)
 
     def _relative(self, predictions: tuple[Prediction, ...], seconds: float) -> tuple[Prediction, ...]:
-        """The predictions relative to the baseline, if there is one; else collects it if requested."""
+        """The predictions relative to the baseline; without one, they are collected for it if requested."""
         estimator = self._estimator
         if estimator is not None and self._baseline is None and predictions:
             self._baseline = estimator.add(predictions[0], seconds)

@@ -1,4 +1,4 @@
-"""Webcams: which ones there are, and their frames."""
+"""Webcams: the list of them, and their frames."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class Camera:
 
 
 def cameras(listing: Path = LINUX_CAMERAS) -> tuple[Camera, ...]:
-    """Lists the cameras without opening any.
+    """List the cameras without opening any.
 
     Linux lists them; on other systems the first two device numbers are returned.
 
@@ -47,15 +47,15 @@ def cameras(listing: Path = LINUX_CAMERAS) -> tuple[Camera, ...]:
     """
     if not sys.platform.startswith("linux"):
         return tuple(Camera(number, f"Camera {number + 1}") for number in range(GUESSED_CAMERAS))
-    found = []
+    listed = []
     for device in sorted(listing.glob("video*"), key=lambda path: int(path.name.removeprefix("video"))):
         try:
             # a camera has several devices; the first one delivers images
             if (device / "index").read_text().strip() == "0":
-                found.append(Camera(int(device.name.removeprefix("video")), (device / "name").read_text().strip()))
+                listed.append(Camera(int(device.name.removeprefix("video")), (device / "name").read_text().strip()))
         except OSError:
             continue
-    return tuple(found)
+    return tuple(listed)
 
 
 class CameraSource:
@@ -110,12 +110,12 @@ class CameraSource:
         return frame
 
     def close(self) -> None:
-        """Releases the camera."""
+        """Release the camera."""
         self._capture.release()
 
 
 def _check_device(number: int, name: str, devices: Path) -> None:
-    """Raises what Linux knows before the camera is opened; other systems say nothing beforehand."""
+    """Check on Linux, before the camera is opened, that its device exists and may be used."""
     if not sys.platform.startswith("linux"):
         return
     device = devices / f"video{number}"

@@ -22,7 +22,7 @@ TEMPORARY = ".mien-"
 
 @contextmanager
 def atomic_write(path: Path) -> Iterator[Path]:
-    """Yields a temporary file in the same folder, which replaces ``path`` when the block ends without error.
+    """Yield a temporary file in the same folder, which replaces ``path`` when the block ends without error.
 
     A reader finds the old file or the new one, never a partial one. The folder is created if need be. The temporary
     file is synced to disk before it is renamed, and removed if the block fails.
@@ -49,7 +49,7 @@ def atomic_write(path: Path) -> Iterator[Path]:
 
 
 def move_into_place(temporary: Path, path: Path) -> None:
-    """Syncs a file to disk, gives it the permissions of any new file and renames it, replacing what was there.
+    """Sync a file to disk, give it the permissions of any new file and rename it, replacing what was there.
 
     Args:
         temporary: the complete file, on the same file system.
@@ -62,13 +62,13 @@ def move_into_place(temporary: Path, path: Path) -> None:
 
 
 def write_bytes(path: Path, content: bytes) -> None:
-    """Writes a file atomically."""
+    """Write a file atomically."""
     with atomic_write(path) as temporary:
         temporary.write_bytes(content)
 
 
 def write_text(path: Path, content: str) -> None:
-    """Writes a UTF-8 file atomically."""
+    """Write a UTF-8 file atomically."""
     write_bytes(path, content.encode())
 
 
@@ -85,13 +85,13 @@ class UniqueNames:
 
     def unique(self, stem: str, suffix: str) -> str:
         """The stem with the suffix, numbered from 2 if that name was given out before."""
-        name = wanted = f"{stem}{suffix}"
-        number = self._last.get(wanted.casefold(), 1)
+        name = proposed = f"{stem}{suffix}"
+        number = self._last.get(proposed.casefold(), 1)
         while name.casefold() in self._taken:
             number += 1
             name = f"{stem}-{number}{suffix}"
         self._taken.add(name.casefold())
-        self._last[wanted.casefold()] = number
+        self._last[proposed.casefold()] = number
         return name
 
 
@@ -118,13 +118,13 @@ def sha256_of(path: Path) -> str:
 
 
 def cache_folder() -> Path:
-    """Where downloads are kept: the folder in MIEN_CACHE, else the system's cache folder for mien. It may not exist."""
+    """The folder of downloads: that in MIEN_CACHE, else the system's cache folder for mien. It may not exist."""
     folder = os.environ.get("MIEN_CACHE")
     return Path(folder).expanduser() if folder else platformdirs.user_cache_path("mien")
 
 
 def redirect_library_caches() -> None:
-    """Makes Keras and matplotlib keep their caches in mien's cache folder.
+    """Make Keras and matplotlib keep their caches in mien's cache folder.
 
     Both create files in the home directory on import, so call this before. Folders and environment variables of the
     user's own are respected.

@@ -97,7 +97,7 @@ class Header:
 
 
 def read_header(content: bytes) -> Header:
-    """Opens an encoded image without decoding it.
+    """Open an encoded image without decoding it.
 
     Args:
         content: a whole JPEG, PNG, WebP, BMP, GIF or TIFF file.
@@ -140,7 +140,7 @@ def _open_jpeg(content: bytes) -> Header:
 
 
 def _check_scans(content: bytes, at: int) -> None:
-    """Counts the scans of a JPEG; bytes after the image's end (a phone's clip) don't count."""
+    """Count the scans of a JPEG; bytes after the image's end (a phone's clip) don't count."""
     if content.count(b"\xff\xda", at) <= MAX_SCANS:
         return
     scans = 0

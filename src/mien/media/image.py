@@ -79,7 +79,7 @@ _DECODER_ERRORS = (
 
 
 def read(source: str | os.PathLike[str] | bytes | bytearray | memoryview | Frame) -> Frame:
-    """Decodes an image to an upright RGB frame.
+    """Decode an image to an upright RGB frame.
 
     The EXIF orientation is applied. Animations give their first frame, transparent pixels are blended with white,
     16-bit grey keeps its upper 8 bits, and CMYK is converted without a profile.
@@ -136,7 +136,7 @@ def from_pillow(image: Image.Image) -> Frame:
 
 
 def find_images(paths: Iterable[Path], suffixes: Collection[str] = IMAGE_SUFFIXES) -> Iterator[Path]:
-    """Finds image files: files are yielded as given, folders are searched recursively, in natural order.
+    """Find image files: files are yielded as given, folders are searched recursively, in natural order.
 
     Hidden files and folders are skipped, links are followed, and each folder is walked once. A path that can't be
     opened (a missing file, a locked folder) is yielded too, so that ``read`` reports what is wrong with it.
@@ -165,7 +165,7 @@ def find_images(paths: Iterable[Path], suffixes: Collection[str] = IMAGE_SUFFIXE
 
 
 def write(path: Path, frame: Frame) -> None:
-    """Writes a frame to an image file, which is replaced as a whole or not at all.
+    """Write a frame to an image file, which is replaced as a whole or not at all.
 
     Args:
         path: the suffix (.png, .jpg, .jpeg, .webp) selects the format.
@@ -190,7 +190,7 @@ def write(path: Path, frame: Frame) -> None:
 
 
 def encode(frame: Frame, format: str) -> bytes:  # noqa: A002 - as Pillow names it
-    """Encodes a frame as the bytes of an image file.
+    """Encode a frame as the bytes of an image file.
 
     Args:
         frame: uint8 (height, width, 3), RGB.
@@ -200,10 +200,10 @@ def encode(frame: Frame, format: str) -> bytes:  # noqa: A002 - as Pillow names 
         UsageError: another format.
         ImageError: the frame is no RGB image, or too large for the format.
     """
-    wanted = format.lower().lstrip(".")
-    if wanted not in _SAVING:
+    suffix = format.lower().lstrip(".")
+    if suffix not in _SAVING:
         raise UsageError(f"expected the format {', '.join(_SAVING)}; received '{format}'. Name the file .png or .jpg")
-    name, options = _SAVING[wanted]
+    name, options = _SAVING[suffix]
     target = io.BytesIO()
     checked = check_frame(frame)
     try:
@@ -254,7 +254,7 @@ def _check_file_size(size: int) -> None:
 
 
 def _read_encoded(content: bytes, name: str) -> Frame:
-    """Decodes bytes; whatever is wrong with them becomes one error that names them."""
+    """Decode bytes; whatever is wrong with them becomes one error that names them."""
     try:
         _check_file_size(len(content))
         header = read_header(content)
@@ -295,7 +295,7 @@ def _decode(header: Header) -> Frame:
 
 
 def _to_rgb(image: Image.Image) -> Frame:
-    """Converts a loaded image of any of Pillow's modes to uint8 (height, width, 3), RGB."""
+    """Convert a loaded image of any of Pillow's modes to uint8 (height, width, 3), RGB."""
     if image.mode.startswith("I"):
         return _grey_to_rgb(np.asarray(image))
     if image.mode == "F":
@@ -311,7 +311,7 @@ def _to_rgb(image: Image.Image) -> Frame:
 
 
 def _grey_to_rgb(grey: np.ndarray[Any, Any]) -> Frame:
-    """Keeps the upper 8 of 16 bits, as Pillow does for 16-bit colour; 32-bit grey counts as 16-bit where it fits."""
+    """Keep the upper 8 of 16 bits, as Pillow does for 16-bit colour; 32-bit grey counts as 16-bit where it fits."""
     if grey.min() < 0 or grey.max() > 65_535:
         raise ImageError(
             f"expected pixels of 8 or 16 bits; received values from {grey.min()} to {grey.max()}. "
@@ -321,7 +321,7 @@ def _grey_to_rgb(grey: np.ndarray[Any, Any]) -> Frame:
 
 
 def _upright(frame: Frame, orientation: int) -> Frame:
-    """Undoes the rotation and mirroring of EXIF's orientation 1 to 8 (CIPA DC-008, tag 274)."""
+    """Undo the rotation and mirroring of EXIF's orientation 1 to 8 (CIPA DC-008, tag 274)."""
     if orientation >= 5:
         frame = frame.transpose(1, 0, 2)
     if orientation in {2, 3, 6, 7}:

@@ -104,7 +104,7 @@ class _Table:
         return image
 
     def _seek(self, row: int) -> None:
-        """Reads batches until one holds the row; reopens its row group if the row lies behind."""
+        """Read batches until one holds the row; reopen its row group if the row lies behind."""
         group, first = 0, 0
         while group < len(self._group_rows) and row >= first + self._group_rows[group]:
             first += self._group_rows[group]

@@ -27,7 +27,7 @@ class _End:
 
 
 def prefetch(items: Iterable[T], max_waiting: int) -> Generator[T]:
-    """Iterates in a background thread, in order, at most ``max_waiting`` items ahead of the consumer.
+    """Iterate in a background thread, in order, at most ``max_waiting`` items ahead of the consumer.
 
     An exception of the iterable is raised in the consumer, after the items before it. The thread ends with the
     iterable, or when the generator is closed or garbage-collected.
@@ -53,7 +53,7 @@ def prefetch(items: Iterable[T], max_waiting: int) -> Generator[T]:
 
 
 def parallel_map(call: Callable[[T], R], items: Iterable[T], threads: int) -> Generator[R]:
-    """Maps a function over items in several threads; results come in order, at most two items per thread ahead.
+    """Map a function over items in several threads; results come in order, at most two items per thread ahead.
 
     An exception of the function or of the iterable is raised in the consumer, at the place of its item.
 
@@ -96,7 +96,7 @@ class _Producer(Generic[T]):
         self._put(end)
 
     def _put(self, item: T | _End) -> bool:
-        """Queues an item; False once the consumer is gone."""
+        """Queue an item; False once the consumer is gone."""
         while not self.stopped.is_set():
             try:
                 self.queue.put(item, timeout=POLL_SECONDS)

@@ -51,7 +51,7 @@ class Sampling:
     """Which frames of a video to use; by default all.
 
     Attributes:
-        every: least seconds between two frames; None sets no minimum.
+        every: minimum seconds between two frames; None sets no minimum.
         stride: use every n-th frame of the file.
         start: timestamp of the first frame, in seconds.
         end: timestamp of the last frame, in seconds; None: the end of the video.
@@ -94,7 +94,7 @@ class Source(Protocol):
         """
 
     def close(self) -> None:
-        """Releases the camera or file; a second call does nothing."""
+        """Release the camera or file; a second call does nothing."""
 
 
 class FileSource:
@@ -172,7 +172,7 @@ class FileSource:
             yield VideoFrame(self._index - 1, seconds, self._image())
 
     def _advance(self) -> float | None:
-        """Moves to the next frame and returns its timestamp; None at the end.
+        """Move to the next frame and return its timestamp; None at the end.
 
         Raises:
             VideoError: not a single frame can be read.
@@ -195,7 +195,7 @@ class FileSource:
         return rgb_of(image)
 
     def close(self) -> None:
-        """Releases the file."""
+        """Release the file."""
         self._capture.release()
 
 
@@ -223,11 +223,11 @@ class ImageSource:
         return None if image is None else VideoFrame(0, 0.0, image)
 
     def close(self) -> None:
-        """Does nothing: the file is closed already."""
+        """Do nothing: the file is closed already."""
 
 
 def open_file(path: Path) -> Source:
-    """Opens an image (by its suffix) or a video as a source of frames.
+    """Open an image (by its suffix) or a video as a source of frames.
 
     Raises:
         VideoError: it is neither.
@@ -236,7 +236,7 @@ def open_file(path: Path) -> Source:
 
 
 def rgb_of(image: Any) -> Frame:
-    """Converts OpenCV's BGR or grey image to RGB."""
+    """Convert OpenCV's BGR or grey image to RGB."""
     if image.ndim == 2:
         return np.repeat(image[..., None], 3, axis=2)
     return np.asarray(cv2.cvtColor(image, cv2.COLOR_BGR2RGB), np.uint8)

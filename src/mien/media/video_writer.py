@@ -29,7 +29,7 @@ CRF = "20"
 
 @contextmanager
 def open_video(path: Path, sound_of: Path | None = None) -> Iterator[VideoWriter]:
-    """Opens a video for writing; the file appears when the block ends without error.
+    """Open a video for writing; the file appears when the block ends without error.
 
     Args:
         path: .mp4, .m4v, .mov or .mkv.
@@ -80,7 +80,7 @@ class VideoWriter:
         self._next: Any = None
 
     def write(self, image: Frame, seconds: float) -> None:
-        """Appends a frame.
+        """Append a frame.
 
         Args:
             image: uint8 (height, width, 3), RGB; all of one size.
@@ -96,14 +96,14 @@ class VideoWriter:
         self._encode(frame)
 
     def finish(self) -> None:
-        """Flushes the encoder and copies the rest of the audio."""
+        """Flush the encoder and copy the rest of the audio."""
         if self._stream is None:
             raise VideoError("expected frames to write; received none")
         self._encode(None)
         self._copy_audio(None)
 
     def close(self) -> None:
-        """Closes the source of the audio."""
+        """Close the source of the audio."""
         if self._source is not None:
             self._source.close()
 
@@ -128,7 +128,7 @@ class VideoWriter:
                 yield packet
 
     def _copy_audio(self, until: float | None) -> None:
-        """Copies the audio up to a timestamp; all the rest if None."""
+        """Copy the audio up to a timestamp; all the rest if None."""
         while True:
             self._next = self._next or next(self._audio_packets, None)
             if self._next is None or (until is not None and float(self._next.pts * self._next.time_base) > until):

@@ -173,7 +173,7 @@ class ModelCard:
                 raise ModelError(f"the fused output has the labels {missing}, which the head {name!r} lacks")
 
     def head(self, name: str) -> Head:
-        """Returns a head by name.
+        """Return a head by name.
 
         Raises:
             ModelError: there is none of that name.
@@ -185,7 +185,7 @@ class ModelCard:
         raise ModelError(f"expected one of the output heads {names} of the model {self.name!r}; received {name!r}")
 
     def output(self, head: str) -> Head | FusedOutput:
-        """Returns an output by name: "fused", or a head.
+        """Return an output by name: "fused", or a head.
 
         Raises:
             ModelError: the model has no output of that name.
@@ -198,7 +198,7 @@ class ModelCard:
 
     @staticmethod
     def from_json(text: str) -> ModelCard:
-        """Parses what ``to_json`` wrote.
+        """Parse what ``to_json`` wrote.
 
         Raises:
             ModelError: the text is no card, or one of a newer mien.
@@ -239,7 +239,7 @@ class DetectorCard:
 
     @staticmethod
     def from_json(text: str) -> DetectorCard:
-        """Parses what ``to_json`` wrote.
+        """Parse what ``to_json`` wrote.
 
         Raises:
             ModelError: the text is no card of a detector, or one of a newer mien.
@@ -276,7 +276,7 @@ def _check_calibration(output: Head | FusedOutput) -> None:
 
 
 def _check_each(what: str, values: tuple[float, ...], labels: tuple[str, ...]) -> None:
-    """Raises unless there is one finite value per label, or none at all."""
+    """Check that there is one finite value per label, or none at all."""
     if values and not (len(values) == len(labels) and all(map(math.isfinite, values))):
         raise ModelError(f"expected {what} for each of {len(labels)} labels; received {values}")
 
@@ -302,7 +302,7 @@ def _card(values: dict[str, Any]) -> ModelCard:
 
 
 def _tuples(output: dict[str, Any]) -> dict[str, Any]:
-    """Removes the list fields of an output from its JSON object and returns them as tuples."""
+    """Remove the list fields of an output from its JSON object and return them as tuples."""
     return {"labels": tuple(output.pop("labels")), "offsets": tuple(map(float, output.pop("offsets", ())))}
 
 

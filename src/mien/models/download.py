@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 CHUNK_BYTES = 1 << 16
 
 STALE_SECONDS = 3600.0
-"""Age from which temporary files are taken for those of a killed process."""
+"""Age from which a temporary file counts as left by a killed process."""
 
 
 @dataclass(frozen=True)
@@ -67,7 +67,7 @@ class Remote:
 
 
 def fetch(remote: Remote, path: Path, progress: Progress | None = None, timeouts: Timeouts | None = None) -> None:
-    """Downloads a file to ``path``; a file there is replaced only when size and SHA-256 of the new one are right.
+    """Download a file to ``path``; a file there is replaced only when size and SHA-256 of the new one are right.
 
     Args:
         remote: the address, size and hash of the file.
@@ -177,7 +177,7 @@ def _is_loopback(host: str) -> bool:
 
 
 def _sweep(folder: Path) -> None:
-    """Removes what killed downloads left under temporary names; recent ones may belong to one in progress."""
+    """Remove what killed downloads left under temporary names; recent ones may belong to one in progress."""
     for leftover in folder.glob(f"{TEMPORARY}*"):
         try:
             if time.time() - leftover.stat().st_mtime <= STALE_SECONDS:

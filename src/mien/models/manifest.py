@@ -70,7 +70,7 @@ class Entry:
 
 
 def read_entries(listing: Path) -> tuple[Entry, ...]:
-    """Reads the entries of a manifest, in its order.
+    """Read the entries of a manifest, in its order.
 
     Raises:
         ModelError: the file is no manifest, or one of a newer mien.
@@ -85,13 +85,13 @@ def read_entries(listing: Path) -> tuple[Entry, ...]:
 
 
 def to_json(entries: Iterable[Entry]) -> str:
-    """Writes a manifest that ``read_entries`` reads."""
+    """Write a manifest that ``read_entries`` reads."""
     models = [dataclasses.asdict(entry) for entry in entries]
     return json.dumps({"format": MANIFEST_FORMAT, "models": models}, indent=2, ensure_ascii=False) + "\n"
 
 
 def entry_of(model: bytes, file: str, name: str | None = None, sha256: str | None = None) -> Entry:
-    """Makes the manifest entry of a model that mien wrote, from its card.
+    """Make the manifest entry of a model that mien wrote, from its card.
 
     Args:
         model: the whole file, with card and seal.

@@ -28,7 +28,7 @@ FOREIGN = (
 
 
 def read_onnx(file: Path) -> bytes:
-    """Reads a model file that passes ``check_onnx``.
+    """Read a model file that passes ``check_onnx``.
 
     Raises:
         ModelError: there is no such file, it can't be read, or it is refused.
@@ -39,7 +39,7 @@ def read_onnx(file: Path) -> bytes:
 
 
 def read_tarball(file: Path) -> bytes:
-    """Reads the file of a package without unpacking it.
+    """Read the file of a package without unpacking it.
 
     Raises:
         ModelError: there is no such file, it can't be read, or it is too large.
@@ -59,7 +59,7 @@ def _content(file: Path, expected: str) -> bytes:
 
 
 def check_onnx(model: bytes) -> None:
-    """Raises unless the bytes can be an ONNX model that holds all its weights.
+    """Check that the bytes can be an ONNX model that holds all its weights.
 
     Raises:
         ModelError: the file is empty, too large, of another kind, or points to data in other files.
@@ -81,7 +81,7 @@ def check_onnx(model: bytes) -> None:
 
 
 def open_session(model: bytes, threads: int = 0, *, optimise: bool = True) -> onnxruntime.InferenceSession:
-    """Opens a model that passed ``check_onnx`` in an onnxruntime session on the CPU.
+    """Open a model that passed ``check_onnx`` in an onnxruntime session on the CPU.
 
     Args:
         model: the whole file.
@@ -127,7 +127,7 @@ def detector_card_in(session: onnxruntime.InferenceSession) -> DetectorCard:
 
 
 def any_card_of(model: bytes) -> ModelCard | DetectorCard:
-    """Reads the card of a classifier or a detector, without optimising or running its graph.
+    """Read the card of a classifier or a detector, without optimising or running its graph.
 
     Raises:
         ModelError: onnxruntime can't load the file, or it has no card.
@@ -138,7 +138,7 @@ def any_card_of(model: bytes) -> ModelCard | DetectorCard:
 
 
 def card_of(model: bytes) -> ModelCard:
-    """Reads the card of a classifier, without optimising or running its graph.
+    """Read the card of a classifier, without optimising or running its graph.
 
     Raises:
         ModelError: onnxruntime can't load the file, or it has no card.
@@ -160,7 +160,7 @@ SEAL_MARK = SEAL_KEY.encode() + b"\x12\x40"
 
 
 def seal(model: bytes) -> bytes:
-    """Sets the seal of a model file.
+    """Set the seal of a model file.
 
     Args:
         model: the whole file, with the seal's metadata entry (key and 64 characters) once.
@@ -174,7 +174,7 @@ def seal(model: bytes) -> bytes:
 
 
 def check_seal(model: bytes) -> None:
-    """Raises unless the bytes are those that mien wrote.
+    """Check that the bytes are unchanged since mien wrote them.
 
     Raises:
         ModelError: the file carries no seal, or was changed since.

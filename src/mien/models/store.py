@@ -89,7 +89,7 @@ class ModelStore:
         )
 
     def load(self, model: str | Path) -> bytes:
-        """Reads and verifies a model.
+        """Read and verify a model.
 
         Args:
             model: a name, whose size and SHA-256 the store knows; or the path of a file, which must be listed in the
@@ -113,7 +113,7 @@ class ModelStore:
         return self._find(self.entry(name)) is not None
 
     def pull(self, name: str, progress: Callable[[int, int], None] | None = None) -> Path:
-        """Downloads a published model into the cache, unless it is on this machine already.
+        """Download a published model into the cache, unless it is on this machine already.
 
         Args:
             name: of a model in ``entries()``.
@@ -140,7 +140,7 @@ class ModelStore:
         return path
 
     def add(self, file: Path, name: str | None = None) -> Entry:
-        """Copies a model file into the cache: one listed in the manifest, or one that mien wrote.
+        """Copy a model file into the cache: one listed in the manifest, or one that mien wrote.
 
         Args:
             file: an .onnx file, or the tarball of a package listed in the manifest.
@@ -168,11 +168,11 @@ class ModelStore:
         entry = dataclasses.replace(entry, file=f"{entry.name}-{digest[:8]}.onnx")
         added = self._added()
         self._write(entry.file, model)
-        self._write_list((*(other for other in added if other.name != entry.name), entry), before=added)
+        self._write_list((*(known for known in added if known.name != entry.name), entry), before=added)
         return entry
 
     def remove(self, name: str) -> None:
-        """Deletes a downloaded or added model from the cache.
+        """Delete a downloaded or added model from the cache.
 
         Raises:
             ModelMissingError: it is not in the cache.
@@ -182,7 +182,7 @@ class ModelStore:
         added = self._added() if entry not in self._manifest else ()
         path = self.cache / entry.file
         if entry in added:
-            self._write_list(tuple(other for other in added if other != entry), before=added)
+            self._write_list(tuple(known for known in added if known != entry), before=added)
         elif (self._shipped / entry.file).exists() and not path.exists():
             raise ModelError(f"{name} is part of mien and can't be removed")
         elif not path.exists():
@@ -191,7 +191,7 @@ class ModelStore:
             self._unlink(entry.file)
 
     def verify(self) -> tuple[Check, ...]:
-        """Checks the file of every model, in the order of ``entries()``."""
+        """Check the file of every model, in the order of ``entries()``."""
         return tuple(self._check(entry) for entry in self.entries())
 
     @staticmethod
@@ -216,7 +216,7 @@ class ModelStore:
         return Check(entry.name, "ok", found[0]) if found is not None else self._fault(entry)
 
     def _fault(self, entry: Entry) -> Check:
-        """Why ``_find`` found nothing."""
+        """Explain why ``_find`` returned None: the file is missing or changed."""
         changed = next((path for path in self._paths(entry) if path.exists()), None)
         if changed is not None:
             return Check(entry.name, "changed", changed)

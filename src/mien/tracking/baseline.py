@@ -62,7 +62,7 @@ class BaselineEstimator:
         self._logits: list[Logits] = []
 
     def add(self, prediction: Prediction, seconds: float) -> Baseline | None:
-        """Adds a prediction; the baseline once enough time has passed, None before.
+        """Add a prediction; return the baseline once enough time has passed, None before.
 
         Args:
             prediction: of the face, neither smoothed nor corrected.

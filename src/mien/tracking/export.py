@@ -87,7 +87,7 @@ def to_eaf(tracks: Sequence[Track], video: Path) -> bytes:
 
 
 def _add_time_slots(root: Element, tracks: Sequence[Track]) -> dict[int, str]:
-    """Writes the edges of all segments; the id of each, by milliseconds."""
+    """Write the edges of all segments; return the id of each, by milliseconds."""
     segments = [segment for track in tracks for segment in track.segments]
     slots = {edge: f"ts{number}" for number, edge in enumerate(_edges(segments), start=1)}
     order = SubElement(root, "TIME_ORDER")
@@ -117,9 +117,9 @@ def _cues(tracks: Iterable[Track]) -> Iterator[_Cue]:
     numbered = len(several) > 1
     segments = [segment for track in several for segment in track.segments]
     for start, end in pairwise(_edges(segments)):
-        shown = [one for one in segments if _milliseconds(one.start) <= start and end <= _milliseconds(one.end)]
+        shown = [part for part in segments if _milliseconds(part.start) <= start and end <= _milliseconds(part.end)]
         if shown:
-            yield _Cue(start, end, "\n".join(_caption(one, numbered=numbered) for one in shown))
+            yield _Cue(start, end, "\n".join(_caption(part, numbered=numbered) for part in shown))
 
 
 def _caption(segment: Segment, *, numbered: bool) -> str:

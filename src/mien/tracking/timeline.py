@@ -30,7 +30,7 @@ class Segment:
         start: seconds from the beginning of the video.
         end: seconds, where the next segment begins or the face was last seen.
         probability: of this expression, the mean over the frames.
-        frames: how many frames were analysed.
+        frames: number of analysed frames.
     """
 
     track: int
@@ -73,7 +73,7 @@ class Track:
 
     @property
     def changes_per_minute(self) -> float:
-        """Changes of expression per visible minute; an unsure segment in between is no change."""
+        """Change of expression per visible minute; an unsure segment in between is no change."""
         sure = [segment for segment in self.segments if segment.emotion != UNSURE]
         changes = sum(
             1
@@ -111,7 +111,7 @@ class Timeline:
         self._interval = 0.0
 
     def add(self, result: FrameResult) -> None:
-        """Adds the next frame; predictions without a track number are ignored.
+        """Add the next frame; predictions without a track number are ignored.
 
         Raises:
             UsageError: the result has no time, or is not later than the last one.
@@ -128,11 +128,11 @@ class Timeline:
 
     def tracks(self) -> tuple[Track, ...]:
         """The tracks so far, in order of appearance."""
-        found = []
+        tracks = []
         for number, face in self._faces.items():
             last = () if face.open is None else (self._close(number, face.open, None),)
-            found.append(Track(number, (*face.closed, *last)))
-        return tuple(found)
+            tracks.append(Track(number, (*face.closed, *last)))
+        return tuple(tracks)
 
     def _add(self, face: _Face, prediction: Prediction, number: int, now: float) -> None:
         emotion = UNSURE if prediction.unsure else prediction.emotion

@@ -106,12 +106,15 @@ class Tracker:
             self.reset()
         self._now = seconds
         self._tracks = [track for track in self._tracks if seconds - track.last_seen <= self.config.max_gap_seconds]
-        matches = _matches([track.box for track in self._tracks], [one.face.box for one in predictions])
-        pairs = [(one, self._tracks[matches[row]] if row in matches else None) for row, one in enumerate(predictions)]
-        return tuple(self._updated(one, track) for one, track in pairs)
+        matches = _matches([track.box for track in self._tracks], [prediction.face.box for prediction in predictions])
+        pairs = [
+            (prediction, self._tracks[matches[row]] if row in matches else None)
+            for row, prediction in enumerate(predictions)
+        ]
+        return tuple(self._updated(prediction, track) for prediction, track in pairs)
 
     def reset(self) -> None:
-        """Ends all tracks; their numbers are not used again."""
+        """End all tracks; their numbers are not used again."""
         self._tracks = []
         self._now = -math.inf
 
@@ -127,14 +130,14 @@ class Tracker:
         return self._with_hysteresis(prediction, track)
 
     def _confirm(self, track: _TrackState, confidence: float) -> None:
-        """Gives a track its number once the face is unlikely to be a false positive."""
+        """Give a track its number once the face is unlikely to be a false positive."""
         confident = confidence >= self.config.instant_confidence
         if track.number is None and (confident or self._now - track.first_seen >= self.config.min_age_seconds):
             self._last_number += 1
             track.number = self._last_number
 
     def _with_hysteresis(self, prediction: Prediction, track: _TrackState) -> Prediction:
-        """The smoothed prediction, which keeps its label and its sureness within the margins."""
+        """The smoothed prediction, which keeps its label and its unsure state within the margins."""
         threshold = max(prediction.unsure_below - (self.config.unsure_margin if track.sure else 0.0), 0.0)
         row = softmax(track.logits[None])[0].astype(float)
         smoothed = dataclasses.replace(
@@ -171,7 +174,7 @@ def _matches(tracks: Sequence[Box], boxes: Sequence[Box]) -> dict[int, int]:
 
 
 def _similarity(before: Box, now: Box) -> float:
-    """How similar two boxes are, 0 to 2: IoU plus proximity of the centres; 0 where one is far larger."""
+    """Similarity of two boxes, 0 to 2: IoU plus proximity of the centres; 0 where one is far larger."""
     side = math.sqrt(max(before.area, now.area))
     if max(before.area, now.area) > MAX_SCALE_RATIO**2 * min(before.area, now.area):
         return 0.0

@@ -281,8 +281,8 @@ def _font(size: float) -> ImageFont.FreeTypeFont:
 
 def _readable(label: str) -> str:
     """One line of printable text of limited length."""
-    printable = "".join(char if char.isprintable() else "?" for char in label)
-    return printable if len(printable) <= MAX_NAME_LENGTH else printable[: MAX_NAME_LENGTH - 1] + "…"
+    clean = "".join(char if char.isprintable() else "?" for char in label)
+    return clean if len(clean) <= MAX_NAME_LENGTH else clean[: MAX_NAME_LENGTH - 1] + "…"
 
 
 def _lightness(colour: Colour) -> float:

@@ -19,7 +19,7 @@ COVER_RATIO = 1.6
 """Side of the avatar over the longer side of the face box: it hides chin, brow and most of the hair."""
 
 HOLD_SECONDS = 1.0
-"""How long a face that was lost stays covered at its last position."""
+"""Seconds for which a lost face stays covered at its last position."""
 
 MAX_AVATAR_PX = 512
 """Largest side at which an avatar is painted; beyond, it is scaled up."""
@@ -42,7 +42,7 @@ def anonymize_faces(frame: Frame, predictions: Iterable[Prediction], kind: Avata
         True
     """
     anonymized = frame.copy()
-    for prediction in sorted(predictions, key=lambda one: one.face.box.area):
+    for prediction in sorted(predictions, key=lambda prediction: prediction.face.box.area):
         box, landmarks = prediction.face.box, prediction.face.landmarks
         side = max(COVER_RATIO * box.side, 1.0)
         avatar = kind.image(prediction.labels, prediction.probabilities, min(round(side), MAX_AVATAR_PX))
@@ -76,15 +76,15 @@ class Anonymizer:
             for track, (at, prediction) in self._last_seen.items()
             if 0 <= seconds - at <= HOLD_SECONDS
         }
-        self._last_seen |= {one.track: (seconds, one) for one in predictions if one.track is not None}
-        untracked = [one for one in predictions if one.track is None]
-        return anonymize_faces(frame, [*untracked, *(one for _, one in self._last_seen.values())], self._kind)
+        self._last_seen |= {shown.track: (seconds, shown) for shown in predictions if shown.track is not None}
+        untracked = [shown for shown in predictions if shown.track is None]
+        return anonymize_faces(frame, [*untracked, *(shown for _, shown in self._last_seen.values())], self._kind)
 
 
 def _overlay(
     frame: Frame, avatar: npt.NDArray[np.uint8], centre: tuple[float, float], side: float, roll: float
 ) -> None:
-    """Blends an RGBA image into the frame, centred, scaled to a side in pixels and rotated clockwise by degrees."""
+    """Blend an RGBA image into the frame, centred, scaled to a side in pixels and rotated clockwise by degrees."""
     half, reach = avatar.shape[0] / 2, 0.75 * side
     left, top = (max(int(at - reach), 0) for at in centre)
     right, bottom = (min(int(at + reach) + 1, size) for at, size in zip(centre, frame.shape[1::-1], strict=True))

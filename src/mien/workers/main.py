@@ -34,7 +34,7 @@ logger = logging.getLogger(__name__)
 
 
 def main() -> None:
-    """Serves requests until stdin closes."""
+    """Serve requests until stdin closes."""
     with protocol.worker_pipes() as pipes:
         requests = protocol.messages(pipes.requests)
         first = next(requests, None)
@@ -121,7 +121,7 @@ class Worker:
         yield Message(None, "".join(to_json_line(analysis.result) + "\n" for analysis in analyses).encode())
 
     def video(self, request: dict[str, Any], _: bytes) -> Iterator[Message]:
-        """Writes the results of a video as JSON Lines and its timeline as a page; reports progress, 0 to 1."""
+        """Write the results of a video as JSON Lines and its timeline as a page; yield progress, 0 to 1."""
         try:
             reported = time.monotonic()
             for progress in _analyze_video(self._fused, request):
@@ -147,7 +147,7 @@ def _claimed_size(image: bytes) -> tuple[int, int] | None:
 
 
 def _analyze_video(recognizer: Recognizer, request: dict[str, Any]) -> Iterator[float]:
-    """Analyzes a video into the files that a request names; yields the share that is done."""
+    """Analyze a video into the files that a request names; yields the share that is done."""
     from mien import __version__
     from mien.media.files import atomic_write, write_bytes
     from mien.media.video import FileSource, Sampling

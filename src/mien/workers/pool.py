@@ -93,10 +93,12 @@ class WorkerPool:
         return sum(worker.process.is_ready for worker in self._workers)
 
     def start(self) -> Any:
-        """Starts all workers at once; what the first reports about its model. Without it they start on first use.
+        """Start all workers at once and return what the first reports about its model.
+
+        Without this call, workers start on first use.
 
         Raises:
-            MienError: one can't start.
+            MienError: a worker can't start.
         """
         with ThreadPoolExecutor(len(self._workers)) as threads:
             list(threads.map(lambda worker: worker.process.start(), self._workers))
@@ -106,7 +108,7 @@ class WorkerPool:
         return ready.payload if ready else None
 
     def submit(self, call: Callable[[WorkerProcess], T], attempts: int = ATTEMPTS) -> Task[T]:
-        """Queues a call for the next free worker; after ``close`` its future fails with ``MienError``."""
+        """Queue a call for the next free worker; after ``close`` its future fails with ``MienError``."""
         task = Task(call, attempts)
         if self._closed:
             task.future.set_exception(MienError("expected an open pool; received a task after it was closed"))
@@ -117,7 +119,7 @@ class WorkerPool:
         return task
 
     def cancel(self, task: Task[Any]) -> bool:
-        """Drops a task; a worker that runs it is killed. Whether the task had not begun."""
+        """Drop a task and kill the worker that runs it. Return whether the task was still waiting."""
         task.cancelled = True
         if task.future.cancel():
             return True
@@ -126,7 +128,7 @@ class WorkerPool:
         return False
 
     def close(self) -> None:
-        """Kills all workers; tasks that run or wait fail with ``MienError``."""
+        """Kill all workers; tasks that run or wait fail with ``MienError``."""
         self._closed = True
         for _ in self._workers:
             self._queue.put(None)
@@ -152,29 +154,29 @@ class _Worker:
         self._lock = threading.Lock()
         self._wait_seconds = IDLE_CHECK_SECONDS
         self._thread = threading.Thread(target=self._work, name="mien worker", daemon=True)
-        self._begun = False
+        self._started = False
 
     def begin(self) -> None:
-        """Starts the thread, unless it runs."""
+        """Start the thread, unless it runs."""
         with self._lock:
-            if not self._begun and not self._closed:
-                self._begun = True
+            if not self._started and not self._closed:
+                self._started = True
                 self._thread.start()
 
     def interrupt(self, task: Task[Any]) -> None:
-        """Kills the process if it works on this task."""
+        """Kill the process if it works on this task."""
         with self._lock:
             if self._current is task:
                 self.process.interrupt()
 
     def close(self) -> None:
-        """Kills the process and waits for the thread, which ends when the queue says so."""
+        """Kill the process and wait for the thread, which ends at the end marker in its queue."""
         with self._lock:
             self._closed = True
             if self._current is not None:
                 self._current.cancelled = True
         self.process.close()
-        if self._begun:
+        if self._started:
             self._thread.join()
 
     def _work(self) -> None:
@@ -192,7 +194,7 @@ class _Worker:
                     self._restart()
 
     def _finish(self, task: Task[Any]) -> None:
-        """Runs a task and sets its future."""
+        """Run a task and set its future."""
         self._set_current(task)
         try:
             result = self._run(task)
@@ -227,14 +229,14 @@ class _Worker:
         raise MienError("expected a task to finish; received its cancellation")
 
     def _revive(self) -> None:
-        """Restarts an idle process that was killed from outside."""
+        """Restart an idle process that was killed from outside."""
         if self.process.has_exited:
             self._on_exit()
             self.process.stop()
         self._restart()
 
     def _restart(self) -> None:
-        """Starts the process if it has exited, so that the next task need not wait; retries ever more rarely."""
+        """Start the process if it has exited, so that the next task need not wait; retry at growing intervals."""
         if self._closed:
             return
         try:

@@ -58,7 +58,7 @@ class WorkerProcess:
         return process is not None and process.poll() is not None
 
     def start(self) -> None:
-        """Starts the process and waits until it is ready, unless it runs already.
+        """Start the process and wait until it is ready, unless it runs already.
 
         Raises:
             MienError: the process exits before it is ready, its models can't be loaded, or this worker was closed.
@@ -87,7 +87,7 @@ class WorkerProcess:
         self.ready = ready
 
     def request(self, payload: object, content: bytes = b"") -> Message:
-        """Sends a request and waits for the reply.
+        """Send a request and wait for the reply.
 
         Raises:
             WorkerExitedError: the process exited before it replied; the next request starts it again.
@@ -105,18 +105,18 @@ class WorkerProcess:
         return self._receive(self._process)
 
     def interrupt(self) -> None:
-        """Kills the process during a request, which then fails; a process that just starts is killed as well."""
+        """Kill the process during a request, which then fails; a process that just starts is killed as well."""
         self._interrupted.set()
         process = self._process
         if process is not None:
             process.kill()
 
     def resume(self) -> None:
-        """Allows requests after ``interrupt``."""
+        """Allow requests after ``interrupt``."""
         self._interrupted.clear()
 
     def stop(self) -> None:
-        """Kills the process and waits for its end; the next request starts it again."""
+        """Kill the process and wait for its end; the next request starts it again."""
         with self._stopping:
             process, self._process, self.ready = self._process, None, None
         if process is not None:
@@ -124,7 +124,7 @@ class WorkerProcess:
             process.communicate()
 
     def close(self) -> None:
-        """Stops the process for good."""
+        """Stop the process for good."""
         self._closed.set()
         self.stop()
 

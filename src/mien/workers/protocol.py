@@ -1,7 +1,7 @@
 """The protocol between a process and its workers: a line of JSON over a pipe, followed by optional bytes.
 
-The parent sends a ``WorkerSpec`` first; the worker loads its models and replies with what it serves. Each request then
-gets one reply, except "video", which reports its progress first. A reply with an ``error`` is of the form
+The parent sends a ``WorkerSpec`` first; the worker loads its models and replies with their name and output heads. Each
+request then gets one reply, except "video", which reports its progress first. A reply with an ``error`` is of the form
 ``{"error": {"code": ..., "message": ...}}``.
 """
 
@@ -51,14 +51,14 @@ class Message(NamedTuple):
 
 
 class Pipes(NamedTuple):
-    """A worker's two ends: where requests arrive and where replies go."""
+    """The two streams of a worker: incoming requests and outgoing replies."""
 
     requests: BinaryIO
     replies: BinaryIO
 
 
 def send(stream: BinaryIO, payload: object, content: bytes = b"") -> None:
-    """Writes a message and flushes the stream.
+    """Write a message and flush the stream.
 
     Raises:
         OSError: the other end is closed.
@@ -69,7 +69,7 @@ def send(stream: BinaryIO, payload: object, content: bytes = b"") -> None:
 
 
 def receive(stream: BinaryIO) -> Message | None:
-    """The next message; None where the other end closed, also in the middle of a message."""
+    """The next message; None if the other end closed, even in the middle of a message."""
     line = stream.readline()
     if not line.endswith(b"\n"):
         return None
@@ -86,7 +86,7 @@ def messages(stream: BinaryIO) -> Iterator[Message]:
 
 @contextmanager
 def worker_pipes() -> Iterator[Pipes]:
-    """The pipes of this process; what libraries print goes to stderr, so it can't corrupt the replies."""
+    """The pipes of this process; output of libraries goes to stderr, so it can't corrupt the replies."""
     with os.fdopen(os.dup(1), "wb") as replies:
         os.dup2(2, 1)
         yield Pipes(sys.stdin.buffer, replies)

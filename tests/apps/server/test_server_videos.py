@@ -42,7 +42,7 @@ def files(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def server(files):
-    with served(limits=Limits(videos=2, kept=2, video=3_000_000), folder=files) as one:
+    with served(limits=Limits(videos=2, finished_videos=2, video=3_000_000), folder=files) as one:
         yield one
 
 

@@ -36,7 +36,7 @@ OVERVIEW = "index.html"
 
 
 def register(app: typer.Typer) -> None:
-    """Adds ``mien explain`` to the command line."""
+    """Add ``mien explain`` to the command line."""
     app.command("explain")(explain)
 
 
@@ -120,7 +120,7 @@ class Reports:
         folder.mkdir(parents=True, exist_ok=True)
 
     def write(self, path: Path, found: Sequence[Explanation]) -> None:
-        """Writes the report of one image, and each face with its maps as a PNG file."""
+        """Write the report of one image, and each face with its maps as a PNG file."""
         from mien.explain.overlay import side_by_side
         from mien.explain.page import explanation_page
         from mien.media.files import write_text
@@ -133,7 +133,7 @@ class Reports:
         self.written.append((path.name, page.name, found))
 
     def finish(self) -> Path:
-        """Writes the overview where there are several images; returns the file to open."""
+        """Write the overview where there are several images; returns the file to open."""
         from mien.explain.page import overview_page
         from mien.media.files import write_text
 

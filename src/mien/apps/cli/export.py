@@ -74,7 +74,7 @@ def export(
 
 
 def source_of(run: Path, data: Path | None) -> Source:
-    """Where the data of a run is: where the run read it, unless the user names another place."""
+    """The path of a run's data: the one that the run recorded, unless the user gives another."""
     from mien.training.run.directory import RUN_INFO, Source, read_run_info
 
     source = read_run_info(run).source if (run / RUN_INFO).is_file() else Source()
@@ -115,7 +115,7 @@ def read_scenes(source: Source) -> tuple[Scenes, Scenes]:
 
 
 def write_model(run: Path, model: Any, splits: Splits, config: TrainingConfig) -> None:
-    """Writes the model file of a classifier into its run directory."""
+    """Write the model file of a classifier into its run directory."""
     from mien.training.export.classifier import export_classifier
     from mien.training.run.directory import MODEL
 
@@ -123,7 +123,7 @@ def write_model(run: Path, model: Any, splits: Splits, config: TrainingConfig) -
 
 
 def write_detector(run: Path, model: Any, halves: tuple[Scenes, Scenes], config: TrainingConfig) -> None:
-    """Writes the model file of a face detector into its run directory."""
+    """Write the model file of a face detector into its run directory."""
     from mien.training.run.directory import MODEL
     from mien.training.tasks.detection.export import export_detector
 

@@ -108,7 +108,7 @@ def given(timelines: dict[str, Path | None]) -> str:
     return ", ".join(f"--{name}" for name, path in timelines.items() if path)
 
 
-def write_timelines(video: Path, timeline: Timeline, curves: Curves | None, wanted: dict[str, Path | None]) -> None:
+def write_timelines(video: Path, timeline: Timeline, curves: Curves | None, paths: dict[str, Path | None]) -> None:
     """Write the timeline of a video in each form that has a path: "srt", "vtt", "elan", "page"."""
     from mien import __version__
     from mien.media.files import write_bytes
@@ -116,14 +116,16 @@ def write_timelines(video: Path, timeline: Timeline, curves: Curves | None, want
     from mien.visualization.report.curves import Curves
     from mien.visualization.report.timeline_page import timeline_page
 
-    tracks, made = timeline.tracks(), f"mien {__version__}"
+    tracks, footer = timeline.tracks(), f"mien {__version__}"
     makers: dict[str, Callable[[Path], bytes]] = {
         "srt": lambda _: to_srt(tracks).encode(),
         "vtt": lambda _: to_vtt(tracks).encode(),
         "elan": lambda _: to_eaf(tracks, video),
-        "page": lambda path: timeline_page(video.name, _beside(video, path), tracks, curves or Curves(), made).encode(),
+        "page": lambda path: timeline_page(
+            video.name, _beside(video, path), tracks, curves or Curves(), footer
+        ).encode(),
     }
-    for name, path in wanted.items():
+    for name, path in paths.items():
         if path is not None:
             write_bytes(path, makers[name](path))
 
@@ -148,7 +150,7 @@ def print_people(path: Path, timeline: Timeline) -> None:
         column.justify = "right"
     for track in tracks:
         start, end = track.segments[0].start, track.segments[-1].end
-        shares = ", ".join(f"{word} {seconds / track.seconds:.0%}" for word, seconds in track.totals.items())
+        shares = ", ".join(f"{label} {seconds / track.seconds:.0%}" for label, seconds in track.totals.items())
         figures = (f"{start:.1f} s", f"{end:.1f} s", f"{track.seconds:.1f} s", f"{track.changes_per_minute:.0f}")
         shown.add_row(str(track.number), *figures, printable(shares))
     console().print(printable(str(path)))

@@ -66,7 +66,7 @@ class FileReader:
         return self._failed
 
     def _shares(self, path: Path) -> Iterator[float]:
-        """Analyze a file, yielding the share of it that is done."""
+        """Analyze a file, yielding the completed share."""
         if is_video(path):
             yield from self._analyze_video(path)
         else:
@@ -112,7 +112,7 @@ class FileReader:
 
 
 def analyze_image(recognizer: Recognizer, path: Path, drawings: Iterable[Drawings]) -> FrameResult:
-    """The result of one image, also drawn where wanted; ``error`` is set where it can't be read or drawn."""
+    """The result of one image, also drawn on request; ``error`` is set where it can't be read or drawn."""
     from mien.structures import FrameResult
 
     (analysis,) = recognizer.analyze([(str(path), path)])

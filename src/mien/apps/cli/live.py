@@ -56,7 +56,7 @@ MirrorOption = Annotated[
 
 
 def register(app: typer.Typer) -> None:
-    """Adds the commands."""
+    """Add the commands."""
     app.command("live", epilog=LIVE_EXAMPLES)(live)
     app.command("collect", epilog=COLLECT_EXAMPLES)(collect)
 

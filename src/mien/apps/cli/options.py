@@ -1,4 +1,4 @@
-"""What several commands share: options and their groups on the help page, exit codes, progress and messages."""
+"""Shared by several commands: options and their groups on the help page, exit codes, progress and messages."""
 
 from __future__ import annotations
 
@@ -113,7 +113,7 @@ def model_named(model: str) -> str:
 
 @contextmanager
 def progress(title: str, *, quiet: bool = False) -> Iterator[Callable[[float], None]]:
-    """A progress bar on stderr, updated with the share that is done.
+    """A progress bar on stderr, updated with the completed share.
 
     Nothing is shown where stderr is no terminal, or where ``quiet``.
     """

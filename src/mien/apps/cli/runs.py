@@ -45,7 +45,7 @@ EXAMPLES = examples("mien runs", "mien runs runs/a runs/b --csv runs.csv", "mien
 
 
 def register(app: typer.Typer) -> None:
-    """Adds the command."""
+    """Add the command."""
     app.command("runs", epilog=EXAMPLES)(runs)
 
 

@@ -11,7 +11,7 @@ from mien.errors import MissingExtraError
 
 
 def register(app: typer.Typer) -> None:
-    """Adds the command."""
+    """Add the command."""
     app.command("serve")(serve)
 
 

@@ -42,7 +42,7 @@ def _option(panel: str, name: str, text: str, metavar: str | None = None, **limi
 
 
 def register(app: typer.Typer) -> None:
-    """Adds the command."""
+    """Add the command."""
     app.command("train", epilog=EXAMPLES)(train)
 
 
@@ -131,17 +131,17 @@ def train(
         "fine_tune": fine_tune, "distillation_weight": distillation_weight, "soft_labels": soft_labels,
     }  # fmt: skip
     given = {name: value for name, value in given.items() if value is not None}
-    begun = resumed_run(out) if resume and not search else None
-    chosen = choose_config(config, given, begun)
-    source = find_source(begun, data, exclude, validation_share, fold)
+    resumed = resumed_run(out) if resume and not search else None
+    chosen = choose_config(config, given, resumed)
+    source = find_source(resumed, data, exclude, validation_share, fold)
     check_detector(chosen, _not_for_detectors(given, fold=fold, search=search, on_device=on_device))
     if source.fold:
-        chosen = apply_fold(chosen, set(given) if config or not begun else SEEN_DATA)
+        chosen = apply_fold(chosen, set(given) if config or not resumed else SEEN_DATA)
     prepare_backend()
     from mien.training.engine.devices import output_directory
     from mien.training.engine.loop import Options
 
-    on_device = on_device or (begun is not None and begun.run_info.on_device)
+    on_device = on_device or (resumed is not None and resumed.run_info.on_device)
     options = Options(
         resume=resume, checkpoint_minutes=checkpoint_minutes, source=source, devices=devices, on_device=on_device
     )

@@ -99,10 +99,10 @@ def _progress_bar() -> Iterator[Callable[[Progress], None]]:
 
 
 def run_logger(out: Path, *, tensorboard: bool) -> Callable[[TrainEvent], None]:
-    """A function that redraws the curves as epochs end, and writes TensorBoard's log if wanted.
+    """A function that redraws the curves as epochs end, and writes TensorBoard's log if requested.
 
     Raises:
-        MissingExtraError: TensorBoard is wanted and not installed.
+        MissingExtraError: TensorBoard is requested but not installed.
     """
     if tensorboard and find_spec("tensorboard") is None:
         raise MissingExtraError("writing a log for TensorBoard", "tensorboard", "tensorboard")
@@ -132,7 +132,7 @@ def _tensorboard_writer(out: Path) -> Callable[[Epoch], None]:
 
 
 def draw_curves(out: Path) -> None:
-    """Draws RUN/curves.png if matplotlib is installed and an epoch is done; an error is only printed."""
+    """Draw RUN/curves.png if matplotlib is installed and an epoch is done; an error is only printed."""
     from mien.training.run.directory import CURVES
     from mien.training.run.history import read_history
 
@@ -148,7 +148,7 @@ def draw_curves(out: Path) -> None:
 
 
 def say_written(card: ModelCard | DetectorCard, path: Path) -> None:
-    """Prints the scores in a model's card, and where the file is, on stderr."""
+    """Print the scores in a model's card, and where the file is, on stderr."""
     from mien.models.card import DetectorCard
 
     is_detector = isinstance(card, DetectorCard)
@@ -161,7 +161,7 @@ def say_written(card: ModelCard | DetectorCard, path: Path) -> None:
 
 
 def show_summary(run: Path) -> None:
-    """Prints the result of a run and what to do next on stderr.
+    """Print the result of a run and what to do next on stderr.
 
     Raises:
         TrainingError: the directory holds no run.

@@ -46,20 +46,20 @@ def resumed_run(out: Path) -> Record:
     return record
 
 
-def choose_config(path: str | None, given: dict[str, object], begun: Record | None) -> TrainingConfig:
+def choose_config(path: str | None, given: dict[str, object], resumed: Record | None) -> TrainingConfig:
     """The config of a new run, or that of a resumed run with the options that are given again.
 
     Args:
         path: a config file, or the name of one that ships; None for the network's own.
         given: config fields that options set, as typed.
-        begun: the run to resume.
+        resumed: the run to resume.
     """
     from mien.training.config import config_for, config_named
     from mien.training.transfer.backbones import effective_config, fine_tuning_config
 
     fields = _resolved(given)
-    if begun and path is None:
-        return dataclasses.replace(begun.config, **fields)  # type: ignore[arg-type]  # typer checked the types
+    if resumed and path is None:
+        return dataclasses.replace(resumed.config, **fields)  # type: ignore[arg-type]  # typer checked the types
     config = config_named(path) if path else config_for(str(fields.get("network", DEFAULT_NETWORK)))
     if path is None and fields.get("fine_tune"):
         config = fine_tuning_config(config)
@@ -88,13 +88,13 @@ def apply_fold(config: TrainingConfig, given: Collection[str]) -> TrainingConfig
 
 
 def find_source(
-    begun: Record | None, data: Path | None, exclude: Path | None, share: float | None, fold: str | None
+    resumed: Record | None, data: Path | None, exclude: Path | None, share: float | None, fold: str | None
 ) -> Source:
-    """Where the data is read: as the resumed run read it, unless options say otherwise."""
+    """The data source of a run: that of the resumed run, unless options override it."""
     from mien.data.splits import fold_named
     from mien.training.run.directory import Source
 
-    previous = begun.run_info.source if begun else Source()
+    previous = resumed.run_info.source if resumed else Source()
     if data is None and not previous.data:
         raise UsageError("expected --data, the data set to train on; received none")
     return Source(
@@ -106,7 +106,7 @@ def find_source(
 
 
 def check_detector(config: TrainingConfig, options: Sequence[str]) -> None:
-    """Refuses options that the face detector does not have."""
+    """Refuse options that the face detector does not have."""
     if options and config.network == FACE_DETECTOR:
         raise UsageError(
             f"expected an expression classifier with {options[0]}; received the face detector. Drop the option"
@@ -149,7 +149,7 @@ def _shortened(config: TrainingConfig, fields: dict[str, object]) -> TrainingCon
 
 
 def run_training(out: Path, config: TrainingConfig, options: Options, *, tensorboard: bool) -> None:
-    """Trains a network and writes its model file.
+    """Train a network and write its model file.
 
     Args:
         out: the run directory.
@@ -178,7 +178,7 @@ def run_training(out: Path, config: TrainingConfig, options: Options, *, tensorb
 
 
 def run_search(out: Path, config: TrainingConfig, count: int, options: Options) -> None:
-    """Searches for a better config, prints the trials on stdout, and writes the model file of the best.
+    """Search for a better config, print the trials on stdout, and write the model file of the best.
 
     Args:
         out: the directory of the search.
@@ -230,7 +230,7 @@ def table(found: Search) -> Table:
 
 
 def _classifier(source: Source, config: TrainingConfig) -> tuple[TrainFunction, FinishFunction]:
-    """How to train an expression classifier, and how to finish that run."""
+    """The functions that train an expression classifier and finish its run."""
     from mien.training.transfer.fine_tuning import train
 
     splits = read_splits(source, config)
@@ -244,7 +244,7 @@ def _classifier(source: Source, config: TrainingConfig) -> tuple[TrainFunction, 
 
 
 def _detector(source: Source, config: TrainingConfig) -> tuple[TrainFunction, FinishFunction]:
-    """How to train a face detector, and how to finish that run."""
+    """The functions that train a face detector and finish its run."""
     from mien.training.engine.loop import train
     from mien.training.tasks.detection.task import DetectionTask
 

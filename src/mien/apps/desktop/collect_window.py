@@ -102,7 +102,7 @@ class CollectionWindow:
         self.message.grid(row=4, column=0, columnspan=2, sticky="ew", padx=gap, pady=(0, gap))
 
     def begin(self) -> None:
-        """Opens the camera, after consent."""
+        """Open the camera, after consent."""
         self._consent.pack_forget()
         self._stage.pack(fill="both", expand=True)
         for key, command in (
@@ -119,7 +119,7 @@ class CollectionWindow:
         self._poll()
 
     def close(self) -> None:
-        """Closes the camera and the window."""
+        """Close the camera and the window."""
         if self._next is not None:
             self.root.after_cancel(self._next)
             self._engine.stop()
@@ -131,7 +131,7 @@ class CollectionWindow:
         return self.collection.labels[self._at]
 
     def take(self) -> None:
-        """Saves an image of the largest face."""
+        """Save an image of the largest face."""
         if self._shown is None or not self._shown.predictions:
             self.message.configure(text="There is no face in the image", style="Alarm.TLabel")
             return
@@ -146,13 +146,13 @@ class CollectionWindow:
         self._show_expression()
 
     def delete_last(self) -> None:
-        """Deletes the last image."""
+        """Delete the last image."""
         path = self.collection.delete_last()
         self.message.configure(text=f"Deleted: {path}" if path else "No image was taken yet", style="Dim.TLabel")
         self._show_expression()
 
     def next_expression(self, step: int = 1) -> None:
-        """Goes to another expression."""
+        """Go to another expression."""
         self._at = (self._at + step) % len(self.collection.labels)
         self._show_expression()
 
@@ -161,10 +161,10 @@ class CollectionWindow:
 
     def _show_expression(self) -> None:
         collection = self.collection
-        done = not any(map(self._missing, range(len(collection.labels))))
-        self.expression.configure(text="Complete: thank you" if done else self.label)
+        complete = not any(map(self._missing, range(len(collection.labels))))
+        self.expression.configure(text="Complete: thank you" if complete else self.label)
         self.avatar.show((self.label,), (1.0,))
-        rows = [f"{collection.count(label)} of {collection.wanted}  {label}" for label in collection.labels]
+        rows = [f"{collection.count(label)} of {collection.per_label}  {label}" for label in collection.labels]
         self.counts.configure(text="\n".join(rows))
 
     def _poll(self) -> None:
@@ -172,7 +172,7 @@ class CollectionWindow:
         if latest is not None and latest is not self._shown:
             self._shown = latest
             self.view.show(latest.frame.image, (), mirrored=self._mirrored, followed=None)
-            self.view.outline_faces([one.face.box for one in latest.predictions[:1]])
+            self.view.outline_faces([prediction.face.box for prediction in latest.predictions[:1]])
         elif status.state is State.FAILED or self._shown is None:
             self.view.show_message(status.message)
         if status.state in (State.LOST, State.SILENT):

@@ -40,7 +40,7 @@ class CanvasImage:
         self._photo: ImageTk.PhotoImage | None = None
 
     def paint(self, pixels: npt.NDArray[np.uint8], x: float = 0, y: float = 0) -> None:
-        """Shows pixels, uint8 (height, width, 3 or 4), at a position of the canvas."""
+        """Show pixels, uint8 (height, width, 3 or 4), at a position of the canvas."""
         image = Image.fromarray(pixels)
         if self._photo is None or (self._photo.width(), self._photo.height()) != image.size:
             self._photo = ImageTk.PhotoImage(image, master=self._canvas)
@@ -50,7 +50,7 @@ class CanvasImage:
         self._canvas.coords(self._item, x, y)
 
     def clear(self) -> None:
-        """Removes the image."""
+        """Remove the image."""
         self._canvas.itemconfigure(self._item, image="")
         self._photo = None
 
@@ -78,7 +78,7 @@ class ImageView(tk.Canvas):
         self.bind("<Configure>", lambda _: self._centre_message())
 
     def show(self, frame: Frame, predictions: Sequence[Prediction], *, mirrored: bool, followed: int | None) -> None:
-        """Shows a frame.
+        """Show a frame.
 
         Args:
             frame: uint8 (height, width, 3), RGB.
@@ -103,13 +103,13 @@ class ImageView(tk.Canvas):
             self._boxes.append((prediction.track or 0, edges))
 
     def outline_faces(self, boxes: Sequence[Box]) -> None:
-        """Draws boxes without labels."""
+        """Draw boxes without labels."""
         for box in boxes:
             edges = _on_canvas(box, *self._placement)
             self.create_rectangle(*edges, outline=self._colours.accent, width=2 * self._density, tags=FACES_TAG)
 
     def show_message(self, text: str) -> None:
-        """Shows a message in place of an image."""
+        """Show a message in place of an image."""
         self._image.clear()
         self._clear_faces()
         self.itemconfigure(self._message, text=text, state="normal")

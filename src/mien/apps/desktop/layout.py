@@ -58,7 +58,7 @@ class Choices:
 
 
 class WindowCommands(Commands, Protocol):
-    """What the controls and keys of the window do."""
+    """Callbacks of the controls and keys of the window."""
 
     def restart(self) -> None:
         """Start again with another model or detector, if running."""
@@ -111,7 +111,7 @@ class WindowLayout:
         root.update_idletasks()
 
     def toggle_full_screen(self) -> None:
-        """Enters or leaves full screen."""
+        """Enter or leave full screen."""
         self._root.attributes("-fullscreen", not self._root.attributes("-fullscreen"))
 
     def _arrange(self, gap: int, scale: float) -> None:

@@ -62,7 +62,7 @@ class SidePanel(ttk.Frame):
             part.grid(row=row, column=0, sticky="nsew")
 
     def add_choice(self, text: str, value: tk.StringVar, names: Sequence[str], on_change: Callable[[], None]) -> None:
-        """Adds a drop-down list at the bottom."""
+        """Add a drop-down list at the bottom."""
         row = ttk.Frame(self)
         row.grid(column=0, sticky="ew", pady=(6, 0))
         ttk.Label(row, text=text, style="Dim.TLabel", width=9).pack(side="left")
@@ -77,19 +77,19 @@ class SidePanel(ttk.Frame):
         box.bind("<<ComboboxSelected>>", selected)
 
     def show(self, face: Prediction) -> None:
-        """Shows a face."""
+        """Show a face."""
         self._avatar.show(face.labels, face.probabilities)
         self._bars.show(face.labels, face.probabilities)
         self._label.configure(text=f"{face.emotion}?" if face.unsure else face.emotion)
         self._reasons.configure(text=f"unsure: {', '.join(face.reasons)}" if face.unsure else " ")
 
     def show_no_face(self) -> None:
-        """Keeps the last avatar and shows that there is no face."""
+        """Keep the last avatar and show that there is no face."""
         self._label.configure(text="no face")
         self._reasons.configure(text=" ")
 
     def reset(self) -> None:
-        """Shows a neutral avatar."""
+        """Show a neutral avatar."""
         self._avatar.show(*NEUTRAL)
         self._bars.show(NEUTRAL[0], (0.0,) * len(NEUTRAL[0]))
         self._label.configure(text="")
@@ -113,12 +113,12 @@ class AvatarPanel(tk.Canvas):
         self._last: tuple[int, tuple[str, ...], npt.NDArray[np.float64]] | None = None
 
     def show(self, labels: Sequence[str], probabilities: Sequence[float]) -> None:
-        """Shows the avatar of these probabilities, unless it would look the same."""
+        """Show the avatar of these probabilities, unless it would look the same."""
         side = max(min(self.winfo_width(), self.winfo_height()), 16)
-        wanted = side, tuple(labels), np.array(probabilities)
-        if self._is_current(*wanted):
+        shown = side, tuple(labels), np.array(probabilities)
+        if self._is_current(*shown):
             return
-        self._last = wanted
+        self._last = shown
         painted = self._kind.image(labels, probabilities, side)
         self._image.paint(painted, self.winfo_width() / 2, self.winfo_height() / 2)
 
@@ -144,7 +144,7 @@ class BarsPanel(tk.Canvas):
         self._items: list[tuple[int, int, int]] = []
 
     def show(self, labels: Sequence[str], probabilities: Sequence[float]) -> None:
-        """Shows these probabilities."""
+        """Show these probabilities."""
         if tuple(labels) != self._labels:
             self._create_items(tuple(labels))
         left, right = self._extent
@@ -192,7 +192,7 @@ class StripPanel(tk.Canvas):
         self.history = History()
 
     def redraw(self) -> None:
-        """Paints the current history."""
+        """Paint the current history."""
         size = max(self.winfo_width(), 2), max(self.winfo_height(), 2)
         painted = cv2.resize(self.history.painted(size[1], self._ground), size, interpolation=cv2.INTER_NEAREST)
         self._image.paint(np.asarray(painted, np.uint8))
@@ -207,7 +207,7 @@ class History:
         self._last = 0
 
     def add(self, prediction: Prediction | None, seconds: float) -> None:
-        """Adds a prediction at a time; None leaves a gap, a time before the last one clears the history."""
+        """Add a prediction at a time; None leaves a gap, a time before the last one clears the history."""
         if prediction is not None and prediction.labels != self._labels:
             self._labels = prediction.labels
             self._rows = np.zeros((STRIP_COLUMNS, len(self._labels)), np.float32)

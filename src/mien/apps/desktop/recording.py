@@ -37,11 +37,11 @@ class Recorder:
         return self._writer is not None
 
     def snapshot(self, image: Frame) -> None:
-        """Writes an image as PNG."""
+        """Write an image as PNG."""
         self._write("png", lambda path: write(path, image), "Written:")
 
     def begin(self, labels: Sequence[str]) -> None:
-        """Begins a CSV with a row per face and frame; the complete file appears when it ends."""
+        """Begin a CSV with a row per face and frame; the complete file appears when it ends."""
 
         def opened(path: Path) -> None:
             stack = ExitStack()
@@ -51,7 +51,7 @@ class Recorder:
         self._write("csv", opened, "Recording to")
 
     def add(self, result: FrameResult) -> None:
-        """Adds the result of a frame to a running recording."""
+        """Add the result of a frame to a running recording."""
         if self._writer is None:
             return
         try:
@@ -61,7 +61,7 @@ class Recorder:
             self.end()
 
     def end(self) -> None:
-        """Ends the recording, if one is running."""
+        """End the recording, if one is running."""
         if self._open is None:
             return
         stack, self._open, self._writer = self._open, None, None

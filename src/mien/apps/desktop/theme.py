@@ -77,7 +77,7 @@ def prefers_dark() -> bool:
 
 
 def sharpen() -> None:
-    """Declares DPI awareness on Windows, before the first window; otherwise it would be scaled up and blurred."""
+    """Declare DPI awareness on Windows, before the first window; otherwise it would be scaled up and blurred."""
     if sys.platform == "win32":
         import ctypes
 
@@ -90,7 +90,7 @@ def density(root: tk.Misc) -> float:
 
 
 def dress(root: tk.Tk, colours: Palette) -> None:
-    """Applies the colours to all widgets of the window."""
+    """Apply the colours to all widgets of the window."""
     root.configure(background=colours.ground)
     family = font.nametofont("TkDefaultFont").actual("family")
     root.option_add("*TCombobox*Listbox.background", colours.panel)

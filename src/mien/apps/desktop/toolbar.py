@@ -27,7 +27,7 @@ ANALYSIS_OFF = "Nothing is analyzed until you start. Images stay on this machine
 
 
 class Commands(Protocol):
-    """What the controls do."""
+    """Callbacks of the toolbar."""
 
     def toggle(self) -> None:
         """Start or stop."""
@@ -108,7 +108,7 @@ class Toolbar(ttk.Frame):
         return self.file is not None or bool(self._numbers)
 
     def select_file(self, path: Path | None) -> None:
-        """Makes a file the source."""
+        """Make a file the source."""
         self.file = path
         if path is not None:
             self._source.set(path.name)
@@ -122,11 +122,11 @@ class Toolbar(ttk.Frame):
         return None if number is None else lambda: CameraSource(number)
 
     def label_start(self, text: str) -> None:
-        """Sets the text of the button that starts and stops."""
+        """Set the text of the button that starts and stops analysis."""
         self._go.configure(text=text)
 
     def flip(self, value: tk.BooleanVar) -> None:
-        """Flips a switch, as a click on it does."""
+        """Flip a switch, as a click on it does."""
         value.set(not value.get())
         if value is self.baseline:
             self._commands.switch_baseline()
@@ -164,27 +164,27 @@ class StatusBar(ttk.Frame):
         self._message.pack(fill="x")
 
     def show_analysis(self, *, on: bool) -> None:
-        """Shows whether faces are analyzed."""
+        """Show whether faces are analyzed."""
         self._analysis.configure(text=ANALYSIS_ON if on else ANALYSIS_OFF)
 
     def show_fps(self, text: str) -> None:
-        """Shows frame rate and latency."""
+        """Show frame rate and latency."""
         self._fps.configure(text=text)
 
     def notify(self, text: str) -> None:
-        """Shows a message for some seconds."""
+        """Show a message for some seconds."""
         self._until = time.monotonic() + MESSAGE_SECONDS
         self._message.configure(text=text, style="Dim.TLabel")
 
     def warn(self, text: str) -> None:
-        """Shows a warning in place of any message."""
+        """Show a warning in place of any message."""
         self._message.configure(text=text, style="Alarm.TLabel")
 
     def instruct(self, text: str) -> None:
-        """Shows an instruction in place of any message."""
+        """Show an instruction in place of any message."""
         self._message.configure(text=text, style="TLabel")
 
     def idle(self, text: str = "") -> None:
-        """Shows a default text when no message is due."""
+        """Show a default text when no message is due."""
         if time.monotonic() > self._until:
             self._message.configure(text=text, style="Dim.TLabel")

@@ -47,7 +47,7 @@ class LiveWindow:
         load: makes a recognizer from the names of a model and a detector.
         kind: of the avatar.
         root: the Tk window; created if None.
-        found: the cameras to choose from; those of the system if None.
+        available: the cameras to choose from; those of the system if None.
     """
 
     def __init__(
@@ -56,7 +56,7 @@ class LiveWindow:
         load: Load,
         kind: AvatarKind,
         root: tk.Tk | None = None,
-        found: tuple[Camera, ...] | None = None,
+        available: tuple[Camera, ...] | None = None,
     ) -> None:
         self.root = root or tk.Tk(className="mien")
         self._load, self._anonymizer = load, Anonymizer(kind)
@@ -65,7 +65,7 @@ class LiveWindow:
         self.latencies: deque[float] = deque(maxlen=1000)
         self._followed: int | None = None
         self._last_slow_update = 0.0
-        self.layout = WindowLayout(self.root, choices, kind, cameras() if found is None else found, self)
+        self.layout = WindowLayout(self.root, choices, kind, cameras() if available is None else available, self)
         self.toolbar, self.view, self.side = self.layout.toolbar, self.layout.view, self.layout.side
         self._strip, self._status = self.layout.strip, self.layout.status
         self._recorder = Recorder(choices.folder, self._status.notify)
@@ -77,7 +77,7 @@ class LiveWindow:
     # -- starting and stopping
 
     def start(self) -> None:
-        """Stops what is running, opens the selected source and analyzes it."""
+        """Stop what is running, open the selected source and analyze it."""
         self.stop()
         opener = self.toolbar.opener()
         if opener is None:
@@ -92,7 +92,7 @@ class LiveWindow:
         self._status.show_analysis(on=True)
 
     def stop(self) -> None:
-        """Stops analysis and closes the source."""
+        """Stop analysis and close the source."""
         engine, self.engine = self.engine, None
         if engine is not None and not engine.stop():
             self._status.notify("The camera is not responding; it is closed as soon as it does")
@@ -100,31 +100,31 @@ class LiveWindow:
         self._reset()
 
     def toggle(self) -> None:
-        """Starts or stops; a source that has ended starts again."""
+        """Start or stop; a source that has ended starts again."""
         if self.engine is None or self.engine.status.state in (State.ENDED, State.FAILED):
             self.start()
         else:
             self.stop()
 
     def restart(self) -> None:
-        """Starts again, if running."""
+        """Start again, if running."""
         if self.engine is not None:
             self.start()
 
     def close(self) -> None:
-        """Stops and closes the window."""
+        """Stop and close the window."""
         self.root.after_cancel(self._next)
         self.stop()
         self.root.destroy()
 
     def choose_file(self) -> None:
-        """Shows the dialog to open a video or an image."""
+        """Show the dialog to open a video or an image."""
         chosen = filedialog.askopenfilename(parent=self.root, title="Open a video or an image")
         if chosen:
             self.open(Path(chosen))
 
     def open(self, path: Path) -> None:
-        """Starts with a video or image."""
+        """Start with a video or image."""
         self.toolbar.select_file(path)
         self.start()
 
@@ -141,7 +141,7 @@ class LiveWindow:
     # -- showing results
 
     def _poll(self) -> None:
-        """Shows the latest result, if it is new."""
+        """Show the latest result, if it is new."""
         engine = self.engine
         if engine is not None:
             latest = engine.latest()
@@ -166,7 +166,7 @@ class LiveWindow:
         self.latencies.append(time.monotonic() - latest.captured_at)
 
     def repaint(self) -> None:
-        """Shows the latest frame, with boxes or with anonymized faces."""
+        """Show the latest frame, with boxes or with anonymized faces."""
         if self.shown is None:
             return
         predictions = () if self.toolbar.anonymized.get() else self.shown.predictions
@@ -182,7 +182,7 @@ class LiveWindow:
 
     def _followed_face(self, predictions: Sequence[Prediction]) -> Prediction | None:
         """The followed face, else the largest."""
-        followed = [one for one in predictions if one.track == self._followed]
+        followed = [prediction for prediction in predictions if prediction.track == self._followed]
         return next(iter([*followed, *predictions]), None)
 
     def _update_status(self, engine: Engine) -> None:
@@ -207,23 +207,23 @@ class LiveWindow:
     # -- commands
 
     def show_keys(self) -> None:
-        """Shows the list of keys."""
+        """Show the list of keys."""
         messagebox.showinfo("Keys", KEYS, parent=self.root)
 
     def follow(self, track: int) -> None:
-        """Shows the avatar of this face from now on."""
+        """Show the avatar of this face from now on."""
         self._followed = track
         self.repaint()
 
     def follow_next(self) -> None:
-        """Follows the next face, in order of size."""
-        tracks = [one.track for one in self.shown.predictions if one.track is not None] if self.shown else []
+        """Follow the next face, in order of size."""
+        tracks = [face.track for face in self.shown.predictions if face.track is not None] if self.shown else []
         if tracks:
             position = tracks.index(self._followed) + 1 if self._followed in tracks else 0
             self.follow(tracks[position % len(tracks)])
 
     def snapshot(self) -> None:
-        """Saves the image shown: with boxes and avatars, or with anonymized faces."""
+        """Save the image shown: with boxes and avatars, or with anonymized faces."""
         if self.shown is None:
             self._status.notify("There is no image yet")
             return
@@ -231,7 +231,7 @@ class LiveWindow:
         self._recorder.snapshot(image if self.toolbar.anonymized.get() else draw(image, self.shown.predictions))
 
     def switch_baseline(self) -> None:
-        """Begins or ends a baseline, as the switch says."""
+        """Begin or end a baseline, as the switch says."""
         if self.engine is not None and self.toolbar.baseline.get():
             self.engine.begin_baseline()
         elif self.engine is not None:
@@ -239,7 +239,7 @@ class LiveWindow:
             self._status.notify("The baseline is off")
 
     def switch_recording(self) -> None:
-        """Begins or ends a recording, as the switch says."""
+        """Begin or end a recording, as the switch says."""
         if not self.toolbar.recording.get():
             self._end_recording()
         elif self.shown is None or not self.shown.predictions:

@@ -80,7 +80,7 @@ def listen(settings: Settings) -> socket.socket:
 
 
 def run(settings: Settings, on_ready: Callable[[str], None], commands: WorkerCommands | None = None) -> None:
-    """Serves until SIGINT or SIGTERM; accepted requests are finished first.
+    """Serve until SIGINT or SIGTERM; accepted requests are finished first.
 
     Args:
         settings: of the server.

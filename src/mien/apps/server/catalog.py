@@ -57,7 +57,7 @@ class ModelCatalog:
     """The models of a store, and the served one, which may be a file.
 
     Args:
-        store: where models are found.
+        store: the model store.
         served: name or path of the model that the workers load.
         served_name: gives the name in its card.
     """

@@ -41,7 +41,7 @@ class LingeringTransport:
         return self.lingering or self.inner.is_closing()
 
     def close(self) -> None:
-        """Closes the write side; the rest closes when the client does, or after ``LINGER_SECONDS``."""
+        """Close the write side; the rest closes when the client does, or after ``LINGER_SECONDS``."""
         if self.is_closing() or not self.inner.can_write_eof():
             self.inner.close()
             return
@@ -59,7 +59,7 @@ class Connection(H11Protocol):
     _is_websocket = False
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """Accepts a connection, unless there are too many."""
+        """Accept a connection, unless there are too many."""
         if len(self.connections) >= self.limits.connections:
             transport.abort()
             return
@@ -71,27 +71,27 @@ class Connection(H11Protocol):
         self._update_idle_timer()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Stops the idle timer."""
+        """Stop the idle timer."""
         self._stop_idle_timer()
         if self.transport is not None:
             super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        """Receives a piece of a request."""
+        """Receive a piece of a request."""
         if cast("LingeringTransport", self.transport).lingering:
             return
         super().data_received(data)
         self._update_idle_timer()
 
     def handle_websocket_upgrade(self, event: h11.Request) -> None:
-        """Turns the connection into a WebSocket."""
+        """Turn the connection into a WebSocket."""
         self._is_websocket = True
         self._stop_idle_timer()
         self.transport = cast("LingeringTransport", self.transport).inner
         super().handle_websocket_upgrade(event)
 
     def send_400_response(self, msg: str) -> None:
-        """Responds to malformed requests."""
+        """Respond to malformed requests."""
         error = ApiError("bad_request", "expected an HTTP/1.1 request; received something else")
         headers = [*((name.encode(), text.encode()) for name, text in error.headers.items()), *RAW_SECURITY_HEADERS]
         start = h11.Response(status_code=400, headers=[*headers, (b"connection", b"close")], reason=msg.encode())
@@ -100,7 +100,7 @@ class Connection(H11Protocol):
         self.transport.close()
 
     def _update_idle_timer(self) -> None:
-        """Starts the idle timer between requests, and stops it during one."""
+        """Start the idle timer between requests, and stop it during one."""
         is_idle = not self._is_websocket and (self.cycle is None or self.cycle.response_complete)
         if is_idle and self._idle_timer is None:
             self._idle_timer = self.loop.call_later(self.limits.silence, self._close_idle)

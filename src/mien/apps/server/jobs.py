@@ -84,7 +84,7 @@ class VideoJobs:
 
     Args:
         spec: what the worker loads.
-        limits: how many jobs there may be, and how long each may take.
+        limits: of the number of jobs and the time of each.
         command: that starts the worker.
     """
 
@@ -130,11 +130,11 @@ class VideoJobs:
             ApiError: there is none.
         """
         if job_id not in self._jobs:
-            raise ApiError("not_found", "expected the id of a video that is kept; received another")
+            raise ApiError("not_found", "expected the id of a video on this server; received an unknown id")
         return self._jobs[job_id]
 
     async def forget(self, job: Job) -> None:
-        """Cancels a job and removes its files."""
+        """Cancel a job and remove its files."""
         self._jobs.pop(job.id, None)
         if job.task is not None and not job.task.done():
             job.state = "cancelled"
@@ -143,7 +143,7 @@ class VideoJobs:
         await asyncio.to_thread(_remove, job.folder)
 
     async def close(self) -> None:
-        """Cancels all jobs and removes all files."""
+        """Cancel all jobs and remove all files."""
         for job in list(self._jobs.values()):
             await self.forget(job)
         await asyncio.to_thread(self._pool.close)
@@ -157,11 +157,11 @@ class VideoJobs:
 
     async def _forget_old(self) -> None:
         finished = [job for job in self._jobs.values() if job.task and job.task.done()]
-        for job in finished[: max(len(finished) - self._limits.kept, 0)]:
+        for job in finished[: max(len(finished) - self._limits.finished_videos, 0)]:
             await self.forget(job)
 
     async def _run(self, job: Job) -> None:
-        """Processes a video when its turn comes."""
+        """Process a video when its turn comes."""
         async with self._turn:
             job.state = "processing"
             task = self._pool.submit(partial(_process, job), attempts=1)
@@ -185,7 +185,7 @@ class VideoJobs:
 
 
 def _process(job: Job, worker: WorkerProcess) -> dict[str, Any] | None:
-    """The payload of the worker's last reply; notes progress on the way and frees the worker's memory at the end."""
+    """Process a video, record its progress, and return the payload of the worker's last reply."""
     request = {
         "do": "video",
         "video": str(job.folder / VIDEO_FILE),

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from mien.apps.server.metrics import Metrics
 
 MAX_PART_HEADER_BYTES = 4096
-"""Of one part of a multipart body."""
+"""Header size of one part of a multipart body."""
 
 
 class Slots:
@@ -37,7 +37,7 @@ class Slots:
 
     @contextmanager
     def take(self) -> Iterator[None]:
-        """Occupies a slot for the block.
+        """Occupy a slot for the block.
 
         Raises:
             ApiError: all are taken.
@@ -136,7 +136,7 @@ class MultipartFiles:
         self._parser = MultipartParser(boundary, callbacks)
 
     def feed(self, chunk: bytes) -> None:
-        """Parses the next piece of the body.
+        """Parse the next piece of the body.
 
         Raises:
             ApiError: it is malformed.
@@ -147,7 +147,7 @@ class MultipartFiles:
             raise _malformed() from error
 
     def close(self) -> None:
-        """Checks that the body is complete.
+        """Check that the body is complete.
 
         Raises:
             ApiError: it was cut short.
@@ -190,7 +190,7 @@ def base_name(name: str) -> str:
 
 
 def _discard(_: bytes) -> None:
-    """Takes the bytes of fields that are no files."""
+    """Take the bytes of fields that are no files."""
 
 
 def _too_large(limits: BodyLimits, received: str) -> ApiError:

@@ -60,7 +60,7 @@ class LiveSession:
         self._frames = 0
 
     async def run(self) -> None:
-        """Serves the client until it disconnects."""
+        """Serve the client until it disconnects."""
         self._head, output = next(iter(self._service.heads.items()))
         try:
             await self._send({"type": "ready", "model": self._service.model_name, **output})
@@ -72,7 +72,7 @@ class LiveSession:
             pass
 
     async def _receive_messages(self) -> None:
-        """Receives messages; a newer frame replaces one that waits."""
+        """Receive messages; a newer frame replaces one that waits."""
         while (message := await self._socket.receive())["type"] != "websocket.disconnect":
             image = message.get("bytes")
             if image is not None:
@@ -88,7 +88,7 @@ class LiveSession:
                 await self._send({"type": "error", "frame": self._frames, **error.payload})
 
     async def _analyze_frames(self) -> None:
-        """Has the newest frame analyzed, one at a time."""
+        """Analyze the newest frame, one at a time."""
         while True:
             await self._arrival.wait()
             self._arrival.clear()

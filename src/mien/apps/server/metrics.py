@@ -56,16 +56,16 @@ class Metrics:
         )
 
     def count(self, name: str, amount: int = 1, **labels: str) -> None:
-        """Adds to a counter of ``COUNTERS``."""
+        """Add to a counter of ``COUNTERS``."""
         counter = self._counters[name]
         (counter.labels(**labels) if labels else counter).inc(amount)
 
     def observe_prediction(self, seconds: float) -> None:
-        """Adds the time from a request for images to its response."""
+        """Add the time from a request for images to its response."""
         self._seconds.observe(seconds)
 
     def add_gauge(self, name: str, value: Callable[[], float]) -> None:
-        """Registers a gauge of ``GAUGES`` whose value is read at each scrape."""
+        """Register a gauge of ``GAUGES`` whose value is read at each scrape."""
         Gauge(name, GAUGES[name], registry=self._registry).set_function(value)
 
     def exposition(self) -> bytes:

@@ -81,12 +81,12 @@ def _add_models(routes: APIRouter, service: Service) -> None:
 
     @routes.get("/v1/models/{name}", summary="Get a model's card")
     async def card(name: str) -> Response:
-        """As mien models show NAME --json prints it."""
+        """The card, as ``mien models show NAME --json`` prints it."""
         return JSONResponse(await asyncio.to_thread(service.catalog.card, name))
 
     @routes.get("/v1/models/{name}/file", summary="Download a model")
     async def file(request: Request, name: str) -> Response:
-        """Its .onnx file."""
+        """The .onnx file of a model."""
         model = await asyncio.to_thread(service.catalog.load, name)
         return cached_response(request, model.content, "application/octet-stream", model.sha256)
 

@@ -1,4 +1,4 @@
-"""Checks that every request passes: its host, its origin, its token.
+"""Checks of every request: its host, origin and token.
 
 Every response gets headers that restrict a browser to this origin.
 """
@@ -40,7 +40,7 @@ SECURITY_HEADERS = (
     ("Permissions-Policy", "camera=(self), microphone=()"),
     ("Cache-Control", "no-store"),
 )
-"""Of every response that does not set them itself."""
+"""Headers of every response that does not set them itself."""
 
 RAW_SECURITY_HEADERS = [(name.lower().encode(), value.encode()) for name, value in SECURITY_HEADERS]
 
@@ -65,7 +65,7 @@ class SecurityMiddleware:
         self._app, self._settings, self._metrics = app, settings, metrics
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Handles a request."""
+        """Handle a request."""
         if scope["type"] not in ("http", "websocket"):
             await self._app(scope, receive, send)
             return
@@ -87,7 +87,7 @@ class SecurityMiddleware:
         if self._settings.token and not self._is_authorized(scope):
             return ApiError(
                 "unauthorized",
-                "expected the token that the server was started with; received none, or another. Send it as "
+                "expected the token that the server was started with; received no token or a wrong one. Send it as "
                 "Authorization: Bearer TOKEN, or open the page with ?token=TOKEN",
             )
         return None
@@ -111,7 +111,7 @@ class _Response:
         self._scope, self._send, self._metrics = scope, send, metrics
 
     async def send(self, message: Message) -> None:
-        """Sends a part of the response."""
+        """Send a part of the response."""
         if message["type"] in ("http.response.start", "websocket.http.response.start"):
             present = {name.lower() for name, _ in message.get("headers", ())}
             more = [(name, value) for name, value in RAW_SECURITY_HEADERS if name not in present]
@@ -122,7 +122,7 @@ class _Response:
 
 
 async def _send_error(scope: Scope, send: Send, error: ApiError) -> None:
-    """Sends an error response, over HTTP or in place of a WebSocket."""
+    """Send an error response, over HTTP or in place of a WebSocket."""
     kind = "websocket.http.response" if scope["type"] == "websocket" else "http.response"
     headers: list[tuple[bytes, bytes]] = [
         (name.lower().encode(), text.encode()) for name, text in error.headers.items()

@@ -50,7 +50,7 @@ class InferencePool:
         return self._pool.ready
 
     async def start(self) -> dict[str, Any]:
-        """Starts all workers; the name of their model and its output heads.
+        """Start all workers and return the name of their model and its output heads.
 
         Raises:
             MienError: they can't start.
@@ -90,7 +90,7 @@ class InferencePool:
         return reply.content
 
     def close(self) -> None:
-        """Kills all workers."""
+        """Kill all workers."""
         self._pool.close()
 
 
@@ -113,7 +113,7 @@ class Service:
     Args:
         settings: of the server.
         commands: that start its workers.
-        store: where models are found; the default one if None.
+        store: the model store; the default one if None.
 
     Attributes:
         model_name: of the model in its card; known once the service is started.
@@ -138,7 +138,7 @@ class Service:
         self.metrics.add_gauge("mien_videos", lambda: self.jobs.pending)
 
     async def start(self) -> None:
-        """Starts the workers.
+        """Start the workers.
 
         Raises:
             MienError: they can't start.
@@ -147,6 +147,6 @@ class Service:
         self.model_name, self.heads = description["name"], description["heads"]
 
     async def close(self) -> None:
-        """Kills the workers and removes all files."""
+        """Kill the workers and remove all files."""
         await self.jobs.close()
         await asyncio.to_thread(self.pool.close)

@@ -31,7 +31,7 @@ class Limits:
         video: of one video.
         video_upload: time for a video to arrive.
         videos: that wait or are processed.
-        kept: finished videos whose results are kept.
+        finished_videos: whose results stay available.
         job: processing time of a video.
         stop: time for accepted requests to finish when the server stops.
     """
@@ -49,7 +49,7 @@ class Limits:
     video: int = 300_000_000
     video_upload: float = 300.0
     videos: int = 4
-    kept: int = 16
+    finished_videos: int = 16
     job: float = 3600.0
     stop: float = 9.0
 

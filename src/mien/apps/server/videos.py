@@ -70,7 +70,7 @@ def router(service: Service) -> APIRouter:
 
     @routes.delete("/{name}", summary="Delete a video")
     async def delete(name: str) -> Response:
-        """Cancels its processing and removes its results."""
+        """Cancel its processing and remove its results."""
         job = jobs.get(name)
         await jobs.forget(job)
         return JSONResponse(job.to_dict())
@@ -79,7 +79,7 @@ def router(service: Service) -> APIRouter:
 
 
 async def _receive_video(request: Request, service: Service, job: Job) -> None:
-    """Writes the video of a body into the folder of its job."""
+    """Write the video of a body into the folder of its job."""
     limits, size, files = service.limits, 0, 0
     chunks = body_chunks(request, BodyLimits(limits.video, limits.video_upload, limits.silence), service.metrics)
     with (job.folder / VIDEO_FILE).open("wb") as video:

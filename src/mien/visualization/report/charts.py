@@ -116,13 +116,13 @@ def percent(share: float, digits: int = 0) -> str:
 
 def shortened(text: str, max_width: int) -> str:
     """Text cut to the width of ``max_width`` letters, with an ellipsis; wide East Asian characters count as two."""
-    width, kept = 0, ""
+    width, fitting = 0, ""
     for char in text:
         width += 2 if unicodedata.east_asian_width(char) in "WF" else 1
         if width > max_width:
-            return kept[:-1] + "…"
-        kept += char
-    return kept
+            return fitting[:-1] + "…"
+        fitting += char
+    return fitting
 
 
 def width_of(text: str) -> float:

@@ -1,4 +1,4 @@
-"""What a timeline page needs besides segments: downsampled probability curves and a few thumbnails of each face."""
+"""Data of a timeline page besides segments: downsampled probability curves and a few thumbnails of each face."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ class Curves:
         self.end = 0.0
 
     def add(self, frame: Frame, result: FrameResult) -> None:
-        """Adds a frame and its predictions; those without a track number are ignored."""
+        """Add a frame and its predictions; those without a track number are ignored."""
         now = result.seconds or 0.0
         self.end = max(self.end, now)
         while now / self._bin_seconds >= MAX_BINS:

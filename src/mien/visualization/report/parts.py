@@ -16,7 +16,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 from PIL import Image
 
-from mien.errors import ImageError, UsageError
+from mien.errors import ImageError, UsageError, printable
 from mien.structures import describe
 
 if TYPE_CHECKING:
@@ -69,13 +69,15 @@ def figures(shown: Iterable[Figure]) -> Markup:
     return _render("figures", shown)
 
 
-def table(header: Sequence[object], rows: Iterable[Sequence[object]], *, words: int = 1, caption: str = "") -> Markup:
+def table(
+    header: Sequence[object], rows: Iterable[Sequence[object]], *, text_columns: int = 1, caption: str = ""
+) -> Markup:
     """A table, which scrolls by itself on a narrow screen.
 
     Args:
         header: a name per column.
         rows: as many cells as names; the first of a row is its heading.
-        words: the number of leading columns with text; the columns after them hold numbers, aligned to the right.
+        text_columns: number of leading columns with text; the others hold numbers, aligned to the right.
         caption: stands above.
 
     Raises:
@@ -84,7 +86,7 @@ def table(header: Sequence[object], rows: Iterable[Sequence[object]], *, words: 
     body = [list(row) for row in rows]
     if any(len(row) != len(header) for row in body):
         raise UsageError(f"expected {len(header)} cells in each row of a table; received {[*map(len, body)][:10]}")
-    return _render("table", header, body, words, caption)
+    return _render("table", header, body, text_columns, caption)
 
 
 def bar(share: float, colour: Colour | None = None) -> Markup:
@@ -210,7 +212,7 @@ def tag(name: str, /, *children: object, **attributes: object) -> Markup:
 
 
 def join(parts: Iterable[object], between: str = "") -> Markup:
-    """Concatenates parts and escapes those that are not ``Markup``."""
+    """Concatenate parts and escape each that is not ``Markup``."""
     return Markup(str(escaped(between)).join(escaped(part) for part in parts))  # noqa: S704
 
 
@@ -222,12 +224,7 @@ def escaped(part: object) -> Markup:
     """
     if isinstance(part, Markup):
         return part
-    text = str(part)
-    if not text.isprintable():
-        text = "".join(
-            char if char.isprintable() or char in "\n\t" else char.encode("unicode_escape").decode() for char in text
-        )
-    return Markup(html.escape(text))  # noqa: S704
+    return Markup(html.escape(printable(str(part), keep="\n\t")))  # noqa: S704
 
 
 def _attribute(value: object) -> object:

@@ -42,7 +42,7 @@ ABOUT = (
 )
 
 
-def timeline_page(name: str, link: str, tracks: Sequence[Track], curves: Curves, made: str = "") -> str:
+def timeline_page(name: str, link: str, tracks: Sequence[Track], curves: Curves, footer: str = "") -> str:
     """The page, to be written as UTF-8: no scripts and nothing to fetch; segments link to their time in the video.
 
     Args:
@@ -50,18 +50,18 @@ def timeline_page(name: str, link: str, tracks: Sequence[Track], curves: Curves,
         link: path or URL of the video, relative to the page.
         tracks: the faces of the video.
         curves: of the same video.
-        made: the last line.
+        footer: the last line of the page.
     """
     lead = f"{len(tracks)} face{'' if len(tracks) == 1 else 's'}, {_clock(curves.end)} long"
     if not tracks:
-        return page(name, lead, section("Faces", note("No face was found.")), foot=made)
+        return page(name, lead, section("Faces", note("No face was found.")), foot=footer)
     return page(
         name,
         lead,
         section("Summary", _overview(tracks), _legend(curves, tracks), about=ABOUT),
         _thumbnail_switch(),
         *(_track_section(track, curves, link) for track in tracks),
-        foot=made,
+        foot=footer,
     )
 
 
@@ -72,7 +72,7 @@ def _overview(tracks: Sequence[Track]) -> Markup:
         text = ", ".join(f"{emotion} {percent(seconds / track.seconds)}" for emotion, seconds in track.totals.items())
         link = tag("a", f"face {track.number}", href=f"#face-{track.number}")
         rows.append([link, stacked_bar(shares), text, _clock(track.seconds), f"{track.changes_per_minute:.0f}"])
-    return table(["face", "", "expressions", "visible", "changes per minute"], rows, words=3)
+    return table(["face", "", "expressions", "visible", "changes per minute"], rows, text_columns=3)
 
 
 def _legend(curves: Curves, tracks: Sequence[Track]) -> Markup:
@@ -180,7 +180,7 @@ def _segment_table(track: Track, link: str) -> Markup:
     ]
     shorter = len(track.segments) - len(longest)
     notes = [note(f"and {shorter} shorter ones")] if shorter else []
-    return join([table(["start", "expression", "duration", "probability"], rows, words=2), *notes])
+    return join([table(["start", "expression", "duration", "probability"], rows, text_columns=2), *notes])
 
 
 def _at(link: str, seconds: float) -> str:
@@ -190,11 +190,11 @@ def _at(link: str, seconds: float) -> str:
 
 def _without_overlap(thumbnails: dict[float, Frame], end: float) -> list[tuple[float, Frame]]:
     """The thumbnails that fit side by side."""
-    kept: list[tuple[float, Frame]] = []
+    selected: list[tuple[float, Frame]] = []
     for at in sorted(thumbnails):
-        if not kept or CHART_WIDTH * (at - kept[-1][0]) / end >= THUMBNAIL_SIDE + 2:
-            kept.append((at, thumbnails[at]))
-    return kept
+        if not selected or CHART_WIDTH * (at - selected[-1][0]) / end >= THUMBNAIL_SIDE + 2:
+            selected.append((at, thumbnails[at]))
+    return selected
 
 
 def _ticks(end: float) -> list[float]:
