@@ -73,7 +73,7 @@ def varied(config: TrainingConfig, changes: dict[str, Any]) -> TrainingConfig:
 
 
 def train(run: Path, config: TrainingConfig, data: Path) -> None:
-    """Trains with the config, unless that run is finished."""
+    """Train with the config, unless that run is finished."""
     if (run / "model.onnx").is_file():
         return
     command = [sys.executable, "-m", "mien", "train", "--out", str(run)]
@@ -105,7 +105,7 @@ def difference(one: npt.NDArray[np.float64], other: npt.NDArray[np.float64]) -> 
 
 
 def main() -> None:
-    """Trains the variants that are missing, and prints or writes the table."""
+    """Train the variants that are missing, and print or write the table."""
     arguments = _arguments().parse_args()
     names = [BASE, *(arguments.only or [name for name in VARIANTS if name != BASE])]
     config = studied(arguments.arch, arguments.epochs)

@@ -44,7 +44,7 @@ print("seconds", time.perf_counter() - begun)
 
 
 def videos(setting: Setting) -> Section:
-    """Frames a second of a video with tracking, compared with a frame-by-frame loop and with fer."""
+    """Frames per second of a video with tracking, compared with a frame-by-frame loop and with fer."""
     if setting.video is None:
         raise SystemExit("expected a video to measure on: --video FILE")
     frames = sum(1 for _ in _frames(setting.video))
@@ -131,7 +131,7 @@ def _size(video: Path) -> tuple[int, int]:
 
 
 def _repeat(photos: Sequence[Path], folder: Path, count: int) -> None:
-    """Fills a folder with links to the photos, repeated until there are enough."""
+    """Fill a folder with links to the photos, repeated until there are enough."""
     folder.mkdir()
     for number, photo in zip(range(count), itertools.cycle(photos), strict=False):
         (folder / f"{number:06}{photo.suffix}").symlink_to(photo.absolute())

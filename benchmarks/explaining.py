@@ -58,7 +58,7 @@ class Face:
 
 
 def main() -> None:
-    """Measures and prints."""
+    """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--photos", type=Path, default=PHOTOS)
     parser.add_argument("--count", type=int, default=200)
@@ -80,7 +80,7 @@ def main() -> None:
 
 
 def logged(every_face: Iterator[Face], every: int) -> Iterator[Face]:
-    """Passes the faces through and logs their number to stderr."""
+    """Pass the faces through and log their number to stderr."""
     for number, face in enumerate(every_face):
         if number % every == 0:
             print(f"{number} faces", file=sys.stderr, flush=True)

@@ -149,7 +149,7 @@ def _frames(portrait: Frame) -> list[Frame]:
 
 
 def _window(recognizer: Recognizer, frames: list[Frame]) -> Shown:
-    """Runs the window for some seconds, after one second of warm-up."""
+    """Run the window for some seconds, after one second of warm-up."""
     root = tk.Tk()
     window = Timed(Choices(theme="light"), lambda *_: recognizer, DrawnAvatar(), root, ())
     window.toolbar.opener = lambda: lambda: Moving(frames)  # type: ignore[method-assign]
@@ -178,7 +178,7 @@ def _window(recognizer: Recognizer, frames: list[Frame]) -> Shown:
 
 
 def _collected(run: Callable[..., Shown], *arguments: object) -> Shown:
-    """Runs, then collects garbage in this thread: Tcl aborts the process if a window is freed in another."""
+    """Run, then collect garbage in this thread: Tcl aborts the process if a window is freed in another."""
     shown = run(*arguments)
     gc.collect()
     return shown
@@ -203,7 +203,7 @@ def _tutorial_network() -> Any:
 
 
 def _tutorial_loop(frames: list[Frame], network: Any) -> Shown:
-    """Reads, detects, classifies and shows in one callback of the window, as many tutorials do."""
+    """Read, detect, classify and show in one callback of the window, as many tutorials do."""
     root = tk.Tk()
     label = tk.Label(root)
     label.pack()

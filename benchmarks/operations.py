@@ -20,7 +20,7 @@ UNCOUNTED_OPERATORS = frozenset(
 
 
 def multiply_adds(model: bytes) -> int:
-    """Counts the multiply-adds of a graph's convolutions and matrix products for one item.
+    """Count the multiply-adds of a graph's convolutions and matrix products for one item.
 
     The graph is run once on an item of zeros, so that dynamic shapes are known.
 

@@ -152,7 +152,7 @@ def _predictions(setting: Setting) -> dict[str, list[str]]:
 
 
 def _check_faces(command: Sequence[str], environment: Mapping[str, str]) -> None:
-    """Runs once to warm the disk cache; a photo without a face would skip the classifier."""
+    """Run once to warm the disk cache; a photo without a face would skip the classifier."""
     ran = subprocess.run(command, check=False, capture_output=True, text=True, env=environment)
     if ran.returncode != 0 or not json.loads(ran.stdout)["faces"]:
         raise SystemExit(f"expected a face from: {' '.join(command)}; received {ran.stdout}{ran.stderr}")

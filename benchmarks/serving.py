@@ -53,7 +53,7 @@ class Outcome:
 
 
 def main() -> None:
-    """Measures, and prints or fills a page."""
+    """Measure, and print or fill a page."""
     options = _arguments().parse_args()
     load = busy()
     image = _image()
@@ -208,7 +208,7 @@ class _Client:
         return int(head.split()[1])
 
     def close(self) -> None:
-        """Closes the connection."""
+        """Close the connection."""
         if self._streams is not None:
             self._streams[1].close()
             self._streams = None
@@ -241,7 +241,7 @@ async def _capacity(port: int, image: bytes, clients: int, seconds: float) -> fl
 
 
 async def _at_rate(port: int, image: bytes, rate: float, seconds: float, *, poll_health: bool = False) -> Outcome:
-    """Sends requests at a fixed rate, without waiting for responses (an open loop)."""
+    """Send requests at a fixed rate, without waiting for responses (an open loop)."""
     request, outcome, running = _request(image), Outcome(), set()
     idle: list[_Client] = []
 

@@ -34,7 +34,7 @@ class Sample:
         return first, third
 
     def times(self, factor: float) -> Sample:
-        """Converts to another unit."""
+        """Convert to another unit."""
         return Sample(tuple(value * factor for value in self.values))
 
     def into(self, whole: float) -> Sample:
@@ -52,7 +52,7 @@ class Sample:
 
 
 def interleaved(tasks: Mapping[K, Callable[[], T]], rounds: int) -> dict[K, tuple[T, ...]]:
-    """Runs all tasks in every round and returns the results of each task by round.
+    """Run all tasks in every round and return the results of each task by round.
 
     Every other round runs in reverse order, so that steady drift, such as the temperature of the machine, cancels out.
     """

@@ -179,7 +179,7 @@ def crops_of_portrait(count: int) -> Dataset:
 
 
 def main() -> None:
-    """Measures, and prints or fills the page."""
+    """Measure, and print or fill the page."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument(
         "--data", type=Path, default=FER if FER.is_dir() else None, help="a data set of 48x48 face crops"

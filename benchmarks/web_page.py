@@ -37,7 +37,7 @@ LOCATIONS = {"server": "on the server", "browser": "in the browser"}
 
 
 def main() -> None:
-    """Measures both backends, round by round."""
+    """Measure both backends, round by round."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, help="a page with a block named browser, such as docs/web_page.md")
     args = parser.parse_args()

@@ -41,7 +41,7 @@ ROUNDING_VARIANCE = 20 / 12
 
 
 def quality_issues(face: Face, crop: Frame) -> tuple[str, ...]:
-    """Measures a face and its crop for quality issues.
+    """Measure a face and its crop for quality issues.
 
     Args:
         face: in its frame.

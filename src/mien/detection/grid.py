@@ -54,7 +54,7 @@ def cell_corners(height: int, width: int) -> tuple[npt.NDArray[np.float32], npt.
 
 
 def decode(cells: npt.NDArray[np.float32], height: int, width: int, min_score: float) -> Detections:
-    """Decodes grid cells to candidates, before non-maximum suppression.
+    """Decode grid cells to candidates, before non-maximum suppression.
 
     Args:
         cells: float32 (cells, 15), scores from 0 to 1.
@@ -115,7 +115,7 @@ class GridDetector(ABC):
 
     @abstractmethod
     def grid_cells(self, images: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
-        """Runs the network.
+        """Run the network.
 
         Args:
             images: uint8 (count, height, width, 3) RGB, height and width multiples of 32.
@@ -125,7 +125,7 @@ class GridDetector(ABC):
         """
 
     def detect(self, frame: Frame) -> list[Face]:
-        """Finds the faces in a frame, largest first, with landmarks.
+        """Find the faces in a frame, largest first, with landmarks.
 
         Args:
             frame: uint8 (height, width, 3), RGB.
@@ -159,7 +159,7 @@ class GridDetector(ABC):
         return [face for face in faces if scale.min_face_share <= face.box.height / longest < scale.max_face_share]
 
     def _suppress(self, faces: Iterable[Face]) -> list[Face]:
-        """Keeps one candidate for each face, largest first, and none inside a better one.
+        """Keep one candidate for each face, largest first, and none inside a better one.
 
         Enlarged, a nose and a mouth pass for a face.
         """
@@ -185,7 +185,7 @@ def _face(found: Detections, row: int, border_px: int, pixel_size: tuple[float, 
 def resize_longest_side(
     image: npt.NDArray[np.uint8], longest_px: int, max_enlargement: float = 1.0
 ) -> tuple[npt.NDArray[np.uint8], tuple[float, float]]:
-    """Resizes an image to the inference scale of a detector: its longest side is at most ``longest_px``.
+    """Resize an image to the inference scale of a detector: its longest side is at most ``longest_px``.
 
     Args:
         image: uint8 (height, width) or (height, width, channels).
@@ -232,5 +232,5 @@ def non_max_suppression(
 
 
 def largest_first(faces: list[Face]) -> list[Face]:
-    """Sorts faces by the area of their boxes."""
+    """Sort faces by the area of their boxes."""
     return sorted(faces, key=lambda face: -face.box.area)

@@ -97,7 +97,7 @@ class HaarDetector:
         self._lock = threading.Lock()
 
     def detect(self, frame: Frame) -> list[Face]:
-        """Finds the faces in a frame, largest first.
+        """Find the faces in a frame, largest first.
 
         Args:
             frame: uint8 (height, width, 3), RGB.
@@ -147,7 +147,7 @@ class HaarDetector:
 
 
 def _framed(squares: npt.NDArray[np.int32], cascade: Cascade, width: int) -> npt.NDArray[np.float32]:
-    """Converts a cascade's squares (left, top, width, height) to boxes framed as YuNet's."""
+    """Convert a cascade's squares (left, top, width, height) to boxes framed as YuNet's."""
     sides = squares[:, 2].astype(np.float32)
     x = squares[:, 0] + sides * (0.5 + cascade.right)
     y = squares[:, 1] + sides * (0.5 + cascade.down)
@@ -159,7 +159,7 @@ def _framed(squares: npt.NDArray[np.int32], cascade: Cascade, width: int) -> npt
 def _merge(
     boxes: npt.NDArray[np.float32], counts: npt.NDArray[np.float32]
 ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
-    """Replaces each box by the mean of all that overlap it, weighted by their neighbours, and sums those as votes."""
+    """Replace each box by the mean of all that overlap it, weighted by their neighbours, and sum those as votes."""
     if not len(boxes):
         return boxes, counts
     weights = np.stack([(box_iou(box, boxes.T) >= MIN_IOU) * counts for box in boxes])

@@ -65,7 +65,7 @@ class MienDetector(GridDetector):
     false ones, that of large ones from 0.94 to 0.95."""
 
     def __init__(self, model: Path | bytes, *, score_threshold: float | None = None, threads: int = 1) -> None:
-        """Loads the network.
+        """Load the network.
 
         Args:
             model: the .onnx file, or its bytes.
@@ -86,7 +86,7 @@ class MienDetector(GridDetector):
             raise ModelError(f"expected one output of {CELL_VALUES} numbers per grid cell; received {shapes}")
 
     def grid_cells(self, images: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
-        """Runs the network; see ``GridDetector.grid_cells``."""
+        """Run the network; see ``GridDetector.grid_cells``."""
         cells: npt.NDArray[np.float32] = self._session.run(None, {self._session.get_inputs()[0].name: images})[0]
         cells[..., 0] = sigmoid(cells[..., 0])
         cells[..., 3:5] += np.log(self.card.framing)

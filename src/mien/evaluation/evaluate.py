@@ -249,7 +249,7 @@ def _expressions(names: Sequence[str]) -> list[str]:
 
 
 def _part(on_progress: Callable[[float], None], at: int, count: int) -> Callable[[float], None]:
-    """Maps the progress of one of several parts to the progress of the whole."""
+    """Map the progress of one of several parts to the progress of the whole."""
     return lambda share: on_progress((at + share) / count)
 
 

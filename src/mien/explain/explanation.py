@@ -93,7 +93,7 @@ def explain(
     *,
     check: bool = False,
 ) -> tuple[Explanation, ...]:
-    """Explains the prediction of each face in a frame, largest face first.
+    """Explain the prediction of each face in a frame, largest face first.
 
     Args:
         recognizer: detects and classifies the faces; its model and head are those of the explainers.
@@ -141,7 +141,7 @@ def _explanations(
 def check_map(
     recognizer: Recognizer, explainer: Explainer, face_crop: Crops, label: int, attribution: Plane
 ) -> Faithfulness:
-    """Tests one map by randomisation, deletion and insertion.
+    """Test one map by randomisation, deletion and insertion.
 
     Args:
         recognizer: whose probabilities the curves show.

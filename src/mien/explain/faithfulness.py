@@ -156,7 +156,7 @@ def blurred(crop: Crops) -> Crops:
 
 
 def blend(crop: Crops, other: Crops, mask: Plane | npt.NDArray[np.bool_]) -> Crops:
-    """Alpha-blends two face crops: ``other`` where the mask (size, size) is 1, ``crop`` where it is 0."""
+    """Alpha-blend two face crops: ``other`` where the mask (size, size) is 1, ``crop`` where it is 0."""
     alpha = mask[..., None].astype(np.float32)
     values: Crops = np.rint(crop * (1 - alpha) + other * alpha).astype(np.uint8)
     return values

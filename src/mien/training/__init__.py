@@ -12,7 +12,7 @@ BACKENDS = ("tensorflow", "torch", "jax")
 
 
 def prepare_backend() -> str:
-    """Selects Keras' backend before Keras is imported: KERAS_BACKEND, else the first that is installed.
+    """Select Keras' backend before Keras is imported: KERAS_BACKEND, else the first that is installed.
 
     On torch images are channels-first, which is half as fast again on a CPU (678 against 447 images per second for
     ``compact``). The weights have the same shape either way.

@@ -216,7 +216,7 @@ class TrainingConfig:
         return text
 
     def save(self, path: Path) -> None:
-        """Writes the config as TOML, atomically."""
+        """Write the config as TOML, atomically."""
         write_text(path, self.to_toml())
 
 
@@ -266,7 +266,7 @@ def _checked(kind: type[Any], values: dict[str, Any]) -> Any:
 
 
 def _check_teachers(config: TrainingConfig) -> None:
-    """Checks that the settings of distillation and copy-paste fit the network."""
+    """Check that the settings of distillation and copy-paste fit the network."""
     detector = config.network == FACE_DETECTOR
     if not isinstance(config.teacher, str) or (detector and len(config.teachers()) > 1):
         raise UsageError(

@@ -156,7 +156,7 @@ def faces_csv(drawn: Path, training: int, validation: int) -> Path:
 
 
 def write_csv(data: Dataset, path: Path) -> None:
-    """Writes grey face crops in FER2013's CSV format: a row of ``emotion,pixels,Usage`` per image."""
+    """Write grey face crops in FER2013's CSV format: a row of ``emotion,pixels,Usage`` per image."""
     lines = (
         f"{answer},{' '.join(map(str, crop.ravel().tolist()))},{split}\n"
         for answer, crop, split in zip(data.truths[0].class_ids, data.crops, data.splits, strict=True)
@@ -243,7 +243,7 @@ def _posed(label: int, intensity: float, skin: float) -> Pose:
 
 
 def _noisy(crops: Crops, rng: np.random.Generator, spread: float) -> Crops:
-    """Adds Gaussian sensor noise with a standard deviation in grey levels."""
+    """Add Gaussian sensor noise with a standard deviation in grey levels."""
     grain = rng.normal(0.0, spread, crops.shape)
     grainy: Crops = np.clip(np.rint(crops + grain), 0, 255).astype(np.uint8)
     return grainy

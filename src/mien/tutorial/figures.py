@@ -48,7 +48,7 @@ def figure(width: float, height: float) -> Figure:
 
 
 def frame_of(drawn: Figure) -> Frame:
-    """Renders a figure: uint8 (height, width, 3), RGB."""
+    """Render a figure: uint8 (height, width, 3), RGB."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
 
     canvas: Any = FigureCanvasAgg(drawn)
@@ -59,7 +59,7 @@ def frame_of(drawn: Figure) -> Frame:
 def convolution_step(
     image: npt.NDArray[Any], kernel: npt.NDArray[Any], position: int, stride: int = 1, padding: str = "valid"
 ) -> Frame:
-    """Draws one step of a convolution: the window, the products, their sum, and the feature map so far.
+    """Draw one step of a convolution: the window, the products, their sum, and the feature map so far.
 
     Args:
         image: (height, width), small enough that its numbers stay legible.
@@ -92,13 +92,13 @@ def convolution_step(
 def convolution_animation(
     path: Path, image: npt.NDArray[Any], kernel: npt.NDArray[Any], stride: int = 1, padding: str = "valid"
 ) -> None:
-    """Writes a GIF of the kernel sliding over an image, about three steps a second; see ``convolution_step``."""
+    """Write a GIF of the kernel sliding over an image, about three steps a second; see ``convolution_step``."""
     positions = range(len(list(steps(image, kernel, stride, padding))))
     write_gif(path, [convolution_step(image, kernel, position, stride, padding) for position in positions])
 
 
 def write_gif(path: Path, frames: Sequence[Frame], seconds: float = 0.35) -> None:
-    """Writes images of one size as an endless GIF that pauses on its last frame.
+    """Write images of one size as an endless GIF that pauses on its last frame.
 
     Raises:
         UsageError: there are no images, or their sizes differ.
@@ -172,7 +172,7 @@ def _grid(
 
 
 def _frame(at: Axes, corner: tuple[int, int], shape: tuple[int, ...], colour: str = RED) -> None:
-    """Frames the cells from a corner (column, row)."""
+    """Frame the cells from a corner (column, row)."""
     from matplotlib.patches import Rectangle
 
     at.add_patch(

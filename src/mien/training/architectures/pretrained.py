@@ -103,7 +103,7 @@ def _images(crops: keras.KerasTensor, shape: NetworkShape, size: int) -> keras.K
 
 
 def _preprocessed(x: keras.KerasTensor, kind: str) -> keras.KerasTensor:
-    """Scales each channel separately; TensorFlow can't export Keras' own ``preprocess_input`` to ONNX."""
+    """Scale each channel separately; TensorFlow can't export Keras' own ``preprocess_input`` to ONNX."""
     if kind == "own":
         return x
     channels = ops.split(x, 3, channel_axis())

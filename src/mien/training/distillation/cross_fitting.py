@@ -173,7 +173,7 @@ def _splits(record: Record, data: Dataset) -> Splits:
 
 
 def _check_same(record: Record, fold: Fold, own: Dataset, training: Dataset) -> None:
-    """Checks that the run was trained on the rows of this data outside its fold."""
+    """Check that the run was trained on the rows of this data outside its fold."""
     same = record.run_info.digest == digest_outside(training.digest, fold)
     if not same or not np.array_equal(own.rows, training.rows):
         raise UsageError(

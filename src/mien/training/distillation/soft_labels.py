@@ -101,7 +101,7 @@ class SoftLabels:
         return np.where(self.keys[at] == keys, at, -1).astype(np.int64)
 
     def save(self, path: Path) -> None:
-        """Writes the file atomically."""
+        """Write the file atomically."""
         arrays: dict[str, Any] = {"format": np.array(FORMAT), "made": np.array(self.provenance), "keys": self.keys}
         arrays["heads"] = np.array([head.head for head in self.heads])
         for head in self.heads:
@@ -135,7 +135,7 @@ def soft_labels_from(
 
 
 def read(path: Path) -> SoftLabels:
-    """Reads a file of soft labels.
+    """Read a file of soft labels.
 
     Raises:
         TrainingError: the file can't be read, or holds something else.

@@ -27,7 +27,7 @@ def to_arrays(variables: Sequence[keras.Variable]) -> Arrays:
 
 
 def restore(variables: Sequence[keras.Variable], arrays: Arrays) -> None:
-    """Assigns the values that ``to_arrays`` copied to all variables, or changes none.
+    """Assign the values that ``to_arrays`` copied to all variables, or change none.
 
     Raises:
         TrainingError: names, shapes or dtypes differ from those of the variables.
@@ -46,7 +46,7 @@ def restore(variables: Sequence[keras.Variable], arrays: Arrays) -> None:
 
 
 def reseed(model: keras.Model, seed: int, epoch: int, step: int) -> None:
-    """Seeds what is random in the network's next step (dropout) by these numbers alone."""
+    """Seed what is random in the network's next step (dropout) by these numbers alone."""
     import keras
 
     places = seed_states(model)
@@ -102,7 +102,7 @@ def do_nothing() -> None:
 def estimate_batch_norm(
     model: keras.Model, images: npt.NDArray[np.uint8], check: Callable[[], None] = do_nothing
 ) -> None:
-    """Estimates batch-norm statistics for the current weights; all batches weigh the same.
+    """Estimate batch-norm statistics for the current weights; all batches weigh the same.
 
     Args:
         model: any network.
@@ -132,7 +132,7 @@ def estimate_batch_norm(
 
 
 def _forward(model: keras.Model, part: npt.NDArray[np.uint8]) -> None:
-    """Runs a network in training mode; only its statistics change."""
+    """Run a network in training mode; only its statistics change."""
     if keras.backend.backend() != "jax":
         with _without_gradients():
             model(part, training=True)
@@ -167,7 +167,7 @@ def _trainable_batch_norms(model: keras.Model) -> Iterator[keras.layers.BatchNor
 
 
 def _without_gradients() -> AbstractContextManager[Any]:
-    """Turns off gradient recording, which only torch does by default."""
+    """Turn off gradient recording, which only torch does by default."""
     if keras.backend.backend() != "torch":
         return nullcontext()
     import torch

@@ -92,7 +92,7 @@ class ModelSummary:
 
 
 def onnx_summary(model: bytes) -> ModelSummary:
-    """Summarises the operators of a model file that process the image, without arithmetic on shapes and constants.
+    """Summarise the operators of a model file that process the image, without arithmetic on shapes and constants.
 
     A detector takes images of any size; its shapes and multiply-adds are those at ``DETECTOR_PX``.
 

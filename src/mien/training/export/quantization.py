@@ -167,7 +167,7 @@ def quantize(model: bytes, crops: Crops) -> bytes:
 
 
 def _calibration_reader(name: str, crops: Crops) -> Any:
-    """Feeds the calibration face crops to the quantizer, in batches under the name of the graph's input."""
+    """Feed the calibration face crops to the quantizer, in batches under the name of the graph's input."""
     from onnxruntime.quantization import CalibrationDataReader
 
     chosen = np.random.default_rng(0).permutation(len(crops))[:CALIBRATION_CROPS]

@@ -82,7 +82,7 @@ def run_info_of(
 
 
 def begin(run: Path, config: TrainingConfig, run_info: RunInfo, write_samples: Callable[[Path], None]) -> None:
-    """Writes the first files of a run; the config comes last, because it marks the directory as a run.
+    """Write the first files of a run; the config comes last, because it marks the directory as a run.
 
     Raises:
         TrainingError: the directory already holds a run.
@@ -97,7 +97,7 @@ def begin(run: Path, config: TrainingConfig, run_info: RunInfo, write_samples: C
 
 
 def check_resumable(run: Path, config: TrainingConfig, run_info: RunInfo, report: Callable[[TrainEvent], None]) -> None:
-    """Checks that the run in a directory can continue with this config on this data.
+    """Check that the run in a directory can continue with this config on this data.
 
     Raises:
         TrainingError: it can't; the message names what differs.
@@ -129,7 +129,7 @@ def check_resumable(run: Path, config: TrainingConfig, run_info: RunInfo, report
 
 
 def _check_config(previous: TrainingConfig, config: TrainingConfig, run: Path) -> None:
-    """Allows no change but more epochs, and these only where they would not have changed the finished ones."""
+    """Allow no change but more epochs, and these only where they would not have changed the finished ones."""
     fields = (part.name for part in dataclasses.fields(previous))
     changed = [name for name in fields if getattr(previous, name) != getattr(config, name)]
     extended = config.epochs > previous.epochs and previous.schedule in OPEN_ENDED and previous.fine_tune_epochs == 0

@@ -119,7 +119,7 @@ class Study:
         return self._trial(self._valid()[-1])
 
     def run(self, trial: Trial, train: TrainFunction, report: Report) -> Trial:
-        """Trains with the choices of a trial, to the end or until it is pruned."""
+        """Train with the choices of a trial, to the end or until it is pruned."""
         import optuna
 
         frozen = self._valid()[trial.number - 1]
@@ -216,7 +216,7 @@ def frozen_trial(trial: Trial, config: TrainingConfig) -> Any:
 
 
 def _check_same(begun: dict[str, Any], config: TrainingConfig, data: str, out: Path) -> None:
-    """Refuses to continue a search with another config or other data."""
+    """Refuse to continue a search with another config or other data."""
     try:
         previous = from_toml(begun["config"])
     except (KeyError, TypeError, UsageError) as error:

@@ -60,7 +60,7 @@ def train(
     report: Report,
     options: Options | None = None,
 ) -> Run:
-    """Trains a classifier of any architecture: transfer learning for ``BACKBONES``, ``fit`` for all others.
+    """Train a classifier of any architecture: transfer learning for ``BACKBONES``, ``fit`` for all others.
 
     Other architectures warm-start where the config names a run or a model. With the weights "none", a network with a
     backbone is trained from random weights like any other. Without ``config.fine_tune``, only the head is trained; a
@@ -108,7 +108,7 @@ def _with_warm_start(training: Dataset, config: TrainingConfig, run: Path, optio
 
 
 def unfreeze(network: keras.Model, backbone: Backbone, count: int) -> None:
-    """Freezes a backbone except for its last blocks; batch normalisation stays frozen everywhere.
+    """Freeze a backbone except for its last blocks; batch normalisation stays frozen everywhere.
 
     Args:
         network: the backbone.
@@ -235,7 +235,7 @@ def _extractor(model: keras.Model, check: Callable[[], None]) -> Callable[[Crops
 
 
 def _check(config: TrainingConfig, backbone: Backbone | None, *, on_device: bool) -> None:
-    """Checks that the config's transfer settings fit its network and each other."""
+    """Check that the config's transfer settings fit its network and each other."""
     if backbone is None and config.fine_tune:
         raise UsageError(
             f"expected fine_tune (--fine-tune) for one of {list(BACKBONES)} only; received it for {config.network!r}"

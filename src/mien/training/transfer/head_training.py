@@ -129,7 +129,7 @@ def train_head(
     record: Callable[[tuple[Epoch, ...]], None],
     check: Callable[[], None],
 ) -> tuple[Epoch, ...]:
-    """Trains the head on features and loads the weights of its best epoch into the network.
+    """Train the head on features and loads the weights of its best epoch into the network.
 
     The same config, features and machine give the same weights.
 
@@ -193,7 +193,7 @@ def _train_epoch(
     history: tuple[Epoch, ...],
     check: Callable[[], None],
 ) -> tuple[float, float]:
-    """Trains one epoch; returns its mean loss and the mean accuracy of the first head."""
+    """Train one epoch; returns its mean loss and the mean accuracy of the first head."""
     epoch, steps = len(history), _steps(training, config)
     order = generator(config.seed, epoch, stream=1).permutation(len(training.data))
     sums = np.zeros(2)
@@ -226,7 +226,7 @@ def _logits(head: keras.Model, features: Features) -> Logits:
 
 
 def _copy_weights(head: keras.Model, model: keras.Model) -> None:
-    """Copies the weights of the head to the layers of the same names in the network."""
+    """Copy the weights of the head to the layers of the same names in the network."""
     for layer in head.layers:
         if layer.weights:
             model.get_layer(layer.name).set_weights(layer.get_weights())

@@ -110,7 +110,7 @@ class Composer:
         return tuple(index for index, scene in scenes if not (scene.faces.scores >= MIN_CONFIDENCE).any())
 
     def compose(self, random: np.random.Generator) -> Composed:
-        """Composes one image and its faces."""
+        """Compose one image and its faces."""
         kind = random.choice(COMPOSITIONS, p=COMPOSITION_SHARES)
         if kind in ("close-up", "copy-paste") and not self.portraits:
             kind = "scene"

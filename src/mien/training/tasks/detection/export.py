@@ -42,7 +42,7 @@ NAME = "faces"
 def export_detector(
     model: keras.Model, training: Scenes, validation: Scenes, config: TrainingConfig, path: Path
 ) -> DetectorCard:
-    """Writes the model file of a trained detector.
+    """Write the model file of a trained detector.
 
     Args:
         model: the trained network in float32.

@@ -103,7 +103,7 @@ class DetectionTask:
         return run_info_of(model, data, heads, self.config, source, multiply_adds(face_detector(320)))
 
     def write_samples(self, path: Path) -> None:
-        """Draws sixteen training images with their boxes: confident faces green, uncertain ones orange."""
+        """Draw sixteen training images with their boxes: confident faces green, uncertain ones orange."""
         drawn = []
         for index in range(16):
             image, _, faces = self._composer.compose(self._random(0, index))
@@ -164,14 +164,14 @@ class DetectionTask:
 
 
 def decode_detections(cells: npt.NDArray[np.float32], side: int, min_score: float) -> Detections:
-    """Decodes grid cells (cells, 15) of a square image into faces, after non-maximum suppression."""
+    """Decode grid cells (cells, 15) of a square image into faces, after non-maximum suppression."""
     found = decode(np.hstack([sigmoid(cells[:, :1]), cells[:, 1:]]), side, side, min_score)
     kept = non_max_suppression(found.boxes, found.scores, NMS_IOU)
     return Detections(found.boxes[kept], found.points[kept], found.scores[kept])
 
 
 def letterboxed(frame: npt.NDArray[np.uint8], faces: BoxedFaces) -> tuple[npt.NDArray[np.uint8], BoxedFaces]:
-    """Resizes an image into the top left corner of a black square, as detectors receive it, and its faces with it."""
+    """Resize an image into the top left corner of a black square, as detectors receive it, and its faces with it."""
     scale = min(2.0, EVALUATION_PX / max(frame.shape[:2]))
     size = (max(1, round(frame.shape[1] * scale)), max(1, round(frame.shape[0] * scale)))
     seen = np.zeros((EVALUATION_PX, EVALUATION_PX, 3), np.uint8)
