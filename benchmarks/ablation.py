@@ -97,9 +97,9 @@ def correct_predictions(run: Path, split: Dataset) -> dict[str, npt.NDArray[np.f
     return correct
 
 
-def difference(one: npt.NDArray[np.float64], other: npt.NDArray[np.float64]) -> str:
+def difference(variant: npt.NDArray[np.float64], baseline: npt.NDArray[np.float64]) -> str:
     """The mean paired difference in points with its standard error, of arrays (seeds, images)."""
-    differences = (one - other).mean(axis=0)
+    differences = (variant - baseline).mean(axis=0)
     error = differences.std() / np.sqrt(len(differences))
     return f"{100 * differences.mean():+.1f} ± {100 * error:.1f}"
 
@@ -111,24 +111,24 @@ def main() -> None:
     config = studied(arguments.arch, arguments.epochs)
     split = load_dataset(arguments.data).split("PublicTest")
     arguments.runs.mkdir(parents=True, exist_ok=True)
-    found: dict[str, list[dict[str, npt.NDArray[np.float64]]]] = {}
+    results: dict[str, list[dict[str, npt.NDArray[np.float64]]]] = {}
     for seed in range(arguments.seeds):
         for name in names:
             changed = varied(dataclasses.replace(config, seed=seed), VARIANTS[name])
             run = arguments.runs / f"{name.replace(' ', '-').replace(',', '')}-{seed}"
             train(run, changed, arguments.data)
-            found.setdefault(name, []).append(correct_predictions(run, split))
-    text = _table(found, arguments)
+            results.setdefault(name, []).append(correct_predictions(run, split))
+    text = _table(results, arguments)
     if arguments.out:
         write_text(arguments.out, fill(arguments.out.read_text(encoding="utf-8"), {"ablation": text}))
     else:
         print(text)
 
 
-def _table(found: dict[str, list[dict[str, npt.NDArray[np.float64]]]], arguments: argparse.Namespace) -> str:
+def _table(results: dict[str, list[dict[str, npt.NDArray[np.float64]]]], arguments: argparse.Namespace) -> str:
     rows = []
     stacked = {
-        name: {key: np.stack([each[key] for each in seeds]) for key in seeds[0]} for name, seeds in found.items()
+        name: {key: np.stack([each[key] for each in seeds]) for key in seeds[0]} for name, seeds in results.items()
     }
     for name, figures in stacked.items():
         cells = [name]

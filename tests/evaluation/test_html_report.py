@@ -46,7 +46,7 @@ def images(page, heading):
 
 def test_one_model_s_page():
     predictions = random_predictions("compact", rows=ROWS)
-    page = report_page(evaluation_of(predictions), made="Evaluated on 2026-01-02.")
+    page = report_page(evaluation_of(predictions), provenance="Evaluated on 2026-01-02.")
     told = sections(page)
     assert list(told) == [
         "Summary",

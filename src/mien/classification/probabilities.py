@@ -76,8 +76,8 @@ def log_softmax(logits: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
 
 def log_sum_exp(logits: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
     """log(sum(exp(logits))) of each row, computed without overflow: float64 (count, 1)."""
-    most = logits.max(axis=1, keepdims=True).astype(np.float64)
-    summed: npt.NDArray[np.float64] = most + np.log(np.exp(logits - most).sum(axis=1, keepdims=True))
+    maximum = logits.max(axis=1, keepdims=True).astype(np.float64)
+    summed: npt.NDArray[np.float64] = maximum + np.log(np.exp(logits - maximum).sum(axis=1, keepdims=True))
     return summed
 
 

@@ -59,12 +59,12 @@ def decode(cells: npt.NDArray[np.float32], height: int, width: int, min_score: f
     Args:
         cells: float32 (cells, 15), scores from 0 to 1.
         height: of the network's input in pixels, a multiple of 32.
-        width: the same.
+        width: likewise.
         min_score: candidates below it are dropped.
     """
-    kept = np.flatnonzero(cells[:, 0] >= min_score)
-    corners, strides = (part[kept] for part in cell_corners(height, width))
-    scores, values = cells[kept, 0], cells[kept, 1:]
+    rows = np.flatnonzero(cells[:, 0] >= min_score)
+    corners, strides = (part[rows] for part in cell_corners(height, width))
+    scores, values = cells[rows, 0], cells[rows, 1:]
     centres = (corners + values[:, :2]) * strides
     halves = np.exp(np.minimum(values[:, 2:4], MAX_LOG_SIZE)) * (strides / 2)
     points = (corners[:, None] + values[:, 4:].reshape(-1, 5, 2)) * strides[:, None]
@@ -131,7 +131,7 @@ class GridDetector(ABC):
             frame: uint8 (height, width, 3), RGB.
 
         Raises:
-            ImageError: the frame is anything else.
+            ImageError: the frame is no such array.
         """
         frame = check_frame(frame)
         faces = self._suppress(face for scale in self.scales for face in self._candidates(frame, scale))
@@ -152,8 +152,8 @@ class GridDetector(ABC):
         right, bottom = border - (width + 2 * border) % -multiple, border - (height + 2 * border) % -multiple
         padded = cv2.copyMakeBorder(image, border, bottom, border, right, cv2.BORDER_CONSTANT)
         cells = self.grid_cells(np.asarray(padded, np.uint8)[None])[0]
-        found = decode(cells, padded.shape[0], padded.shape[1], self._score_threshold)
-        faces = [_face(found, row, border, pixel_size) for row in range(len(found.scores))]
+        candidates = decode(cells, padded.shape[0], padded.shape[1], self._score_threshold)
+        faces = [_face(candidates, row, border, pixel_size) for row in range(len(candidates.scores))]
         longest = max(frame.shape[:2])
         faces = [face for face in faces if face.box.side >= self.min_face_px]
         return [face for face in faces if scale.min_face_share <= face.box.height / longest < scale.max_face_share]
@@ -171,14 +171,14 @@ class GridDetector(ABC):
         return largest_first(faces)
 
 
-def _face(found: Detections, row: int, border_px: int, pixel_size: tuple[float, float]) -> Face:
+def _face(candidates: Detections, row: int, border_px: int, pixel_size: tuple[float, float]) -> Face:
     """A candidate in pixels of the frame."""
     x_scale, y_scale = pixel_size
-    left, top, right, bottom = (found.boxes[row] - border_px).tolist()
+    left, top, right, bottom = (candidates.boxes[row] - border_px).tolist()
     return Face(
         Box(left * x_scale, top * y_scale, right * x_scale, bottom * y_scale),
-        Landmarks(*(Point(x * x_scale, y * y_scale) for x, y in (found.points[row] - border_px).tolist())),
-        float(found.scores[row]),
+        Landmarks(*(Point(x * x_scale, y * y_scale) for x, y in (candidates.points[row] - border_px).tolist())),
+        float(candidates.scores[row]),
     )
 
 

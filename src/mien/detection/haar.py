@@ -58,7 +58,7 @@ class Cascade:
         width: width of YuNet's box.
         height: height of YuNet's box.
         right: offset from the square's centre to the box's, to the right.
-        down: the same, downwards.
+        down: likewise, downwards.
         min_share: side of the smallest square searched, over the image's longer side. Small profiles cost more than
             half of the whole search and found 1 face in 100.
         mirrored: search the mirrored image.
@@ -103,7 +103,7 @@ class HaarDetector:
             frame: uint8 (height, width, 3), RGB.
 
         Raises:
-            ImageError: the frame is anything else.
+            ImageError: the frame is no such array.
         """
         grey: Any = cv2.cvtColor(check_frame(frame), cv2.COLOR_RGB2GRAY)
         image, pixel_size = resize_longest_side(grey, LONGEST_PX)
@@ -131,7 +131,7 @@ class HaarDetector:
         longest = max(image.shape)
         border = round(BORDER_SHARE * longest)
         padded = cv2.copyMakeBorder(image, border, border, border, border, cv2.BORDER_REPLICATE)
-        found = [np.zeros((0, 5), np.float32)]
+        parts = [np.zeros((0, 5), np.float32)]
         for cascade in CASCADES:
             min_size = max(MIN_SIZE_PX, round(cascade.min_share * longest))
             squares, counts = self._classifiers[cascade.file].detectMultiScale2(
@@ -141,8 +141,8 @@ class HaarDetector:
                 minSize=(min_size, min_size),
             )
             if len(squares):
-                found.append(np.column_stack([_framed(squares, cascade, padded.shape[1]) - border, np.ravel(counts)]))
-        rows = np.concatenate(found).astype(np.float32)
+                parts.append(np.column_stack([_framed(squares, cascade, padded.shape[1]) - border, np.ravel(counts)]))
+        rows = np.concatenate(parts).astype(np.float32)
         return rows[:, :4], rows[:, 4]
 
 

@@ -36,7 +36,7 @@ print on a shirt."""
 
 
 class MienDetector(GridDetector):
-    """Finds faces with a detector that ``mien train --arch face-detector`` taught; several threads may share it.
+    """Finds faces with a detector that ``mien train --arch face-detector`` trained; safe to call from several threads.
 
     Attributes:
         card: its threshold, the framing of its boxes, and its origin.
@@ -118,8 +118,8 @@ class MienDetector(GridDetector):
 
 def _score_at(box: npt.NDArray[np.floating], cells: npt.NDArray[np.float32], image_px: int) -> float:
     """The best score of a candidate that overlaps the box, 0 if there is none."""
-    found = decode(cells, image_px, image_px, RESCORING_MIN_SCORE)
-    return float(found.scores[box_iou(box, found.boxes.T) > RESCORING_MIN_IOU].max(initial=0.0))
+    candidates = decode(cells, image_px, image_px, RESCORING_MIN_SCORE)
+    return float(candidates.scores[box_iou(box, candidates.boxes.T) > RESCORING_MIN_IOU].max(initial=0.0))
 
 
 def _surroundings(frame: Frame, box: Box, image_px: int, face_px: float) -> tuple[Frame, npt.NDArray[np.floating]]:

@@ -57,17 +57,17 @@ LIMITS_OF_FACES = (
 )
 
 
-def report_page(evaluation: Evaluation, copied: npt.NDArray[np.bool_] | None = None, made: str = "") -> str:
+def report_page(evaluation: Evaluation, copied: npt.NDArray[np.bool_] | None = None, provenance: str = "") -> str:
     """The report of one model, or of several on the same rows: one HTML page without scripts or external resources.
 
     Args:
         evaluation: the predictions of the models.
         copied: bool (n,), rows with a duplicate in the training data; None: not searched.
-        made: when and with what version the report was made, a sentence.
+        provenance: a sentence on when and with which version the report was written.
     """
     models, first = evaluation.models, evaluation.models[0]
     title = f"{_listed([model.report.model for model in models])} on {first.report.data}, {first.report.split}"
-    lead = f"{len(first):,} rows, output head “{first.report.head}”. {made}"
+    lead = f"{len(first):,} rows, output head “{first.report.head}”. {provenance}"
     parts = _comparison_sections(evaluation, evaluation.comparison) if evaluation.comparison else []
     for model in models:
         if len(models) > 1:
@@ -81,10 +81,10 @@ def verdict(pair: Pair, baseline: str) -> str:
     """The result of a paired comparison in a sentence."""
     if pair.p >= 0.05:
         return f"{pair.model} and {baseline} do not differ significantly on these rows (p {p_value(pair.p)})."
-    word = "more" if pair.model_only > pair.baseline_only else "fewer"
+    direction = "more" if pair.model_only > pair.baseline_only else "fewer"
     rows = abs(pair.model_only - pair.baseline_only)
     return (
-        f"{pair.model} predicts {rows:,} rows {word} correctly than {baseline}, "
+        f"{pair.model} predicts {rows:,} rows {direction} correctly than {baseline}, "
         f"a significant difference (p {p_value(pair.p)})."
     )
 
@@ -223,8 +223,8 @@ def _missed(model: SplitPredictions, shown: Thumbnails) -> Markup:
 def _card(model: SplitPredictions, row: int, shown: Thumbnails, *lines: object) -> Markup:
     """The image of a row, with captions and its place in the data."""
     pixels, place = shown(row), str(model.places[row])
-    seen = tag("p", "can't be shown", class_="quiet") if pixels is None else image(pixels, f"row {place}")
-    return captioned(seen, *lines, tag("span", short_place(place), class_="quiet"))
+    thumbnail = tag("p", "can't be shown", class_="quiet") if pixels is None else image(pixels, f"row {place}")
+    return captioned(thumbnail, *lines, tag("span", short_place(place), class_="quiet"))
 
 
 def _model_card(model: SplitPredictions) -> Markup:

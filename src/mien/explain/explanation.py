@@ -57,7 +57,7 @@ class AttributionMap:
         method: its name.
         values: float32 (size, size): positive supports the label, negative opposes it; comparable within one map only.
         parts: shares by face part; empty without landmarks.
-        faithfulness: where it was requested.
+        faithfulness: its test results; None if not requested.
     """
 
     method: str
@@ -75,7 +75,7 @@ class Explanation:
         label: the explained expression: the predicted one, unless another was requested.
         view: the face cut like the face crop, but in colour and larger: uint8 (336, 336, 3), RGB.
         face_crop: the input of the network: uint8 (size, size, channels).
-        maps: one a method.
+        maps: one per method.
     """
 
     prediction: Prediction
@@ -161,7 +161,7 @@ def check_map(
 
 def explanation_json(source: str, explanations: Sequence[Explanation], error: str | None = None) -> str:
     """The JSON line of ``mien predict --json`` for an image, with the explanation added to each face."""
-    result = FrameResult(source, predictions=tuple(one.prediction for one in explanations), error=error)
+    result = FrameResult(source, predictions=tuple(explanation.prediction for explanation in explanations), error=error)
     line = json.loads(to_json_line(result))
     for face, explanation in zip(line["faces"], explanations, strict=True):
         face["explained"] = explanation.label

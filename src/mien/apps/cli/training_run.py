@@ -91,7 +91,7 @@ def find_source(
     begun: Record | None, data: Path | None, exclude: Path | None, share: float | None, fold: str | None
 ) -> Source:
     """Where the data is read: as the resumed run read it, unless options say otherwise."""
-    from mien.data.splits import fold_named
+    from mien.data.splits import parse_fold
     from mien.training.run.directory import Source
 
     previous = begun.run_info.source if begun else Source()
@@ -101,7 +101,7 @@ def find_source(
         str(data.absolute()) if data else previous.data,
         str(exclude.absolute()) if exclude else previous.exclude,
         previous.validation_share if share is None else share,
-        fold=previous.fold if fold is None else str(fold_named(fold)),
+        fold=previous.fold if fold is None else str(parse_fold(fold)),
     )
 
 

@@ -18,7 +18,7 @@ from mien.training.run.checkpoint import Arrays, Checkpoint, Checkpoints, TrainS
 from mien.training.run.directory import BEST, CHECKPOINTS, LOCK, Source
 from mien.training.run.guards import Interrupted, Interruption, deferred_signals, run_lock
 from mien.training.run.history import Epoch, Progress, best_epoch, write_history
-from mien.training.run.resume import begin, check_resumable
+from mien.training.run.resume import check_resumable, start_run
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -98,7 +98,7 @@ def train(task: Task, run: Path, report: Report, options: Options | None = None)
             if options.resume:
                 check_resumable(run, task.config, run_info, report)
             else:
-                begin(run, task.config, run_info, task.write_samples)
+                start_run(run, task.config, run_info, task.write_samples)
             return _Training(model, task, stepper, run, options).finish(report, interruption)
 
 

@@ -101,10 +101,10 @@ def _fold_padding(graph: onnx.GraphProto) -> None:
     from onnx import helper, numpy_helper
 
     constants = {value.name: value for value in graph.initializer}
-    made = {node.output[0]: node for node in graph.node}
+    producers = {node.output[0]: node for node in graph.node}
     readers = Counter(name for node in graph.node for name in node.input)
     for node in [node for node in graph.node if node.op_type == "Conv"]:
-        pad = made.get(node.input[0])
+        pad = producers.get(node.input[0])
         if pad is None or pad.op_type != "Pad" or readers[pad.output[0]] > 1 or pad.input[1] not in constants:
             continue
         around = numpy_helper.to_array(constants[pad.input[1]]).tolist()

@@ -97,7 +97,7 @@ def export_int8(
     path: Path,
     measure: Callable[[bytes, bytes, Crops], Mapping[int, float]] = measure_speedups,
 ) -> tuple[ModelCard, QuantizationResult]:
-    """Quantizes a model file to int8 and writes it if it meets the accuracy and speed limits.
+    """Quantize a model file to int8 and write it if it meets the accuracy and speed limits.
 
     Args:
         model: a verified float32 model file of mien.

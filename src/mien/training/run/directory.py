@@ -66,7 +66,7 @@ class Source:
 
 @dataclass(frozen=True)
 class RunInfo:
-    """What is known about a run when it starts.
+    """The description of a run, written when it starts.
 
     Attributes:
         network: name in the architectures.

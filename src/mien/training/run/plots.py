@@ -1,4 +1,4 @@
-"""What to look at during a run: learning curves, augmentation samples, and a TensorBoard log."""
+"""Plots of a run: learning curves, augmentation samples, and a TensorBoard log."""
 
 from __future__ import annotations
 
@@ -210,14 +210,14 @@ def open_log(folder: Path) -> Callable[[Epoch], None]:
     except ImportError as error:
         raise MissingExtraError("writing a log for TensorBoard", "tensorboard", "tensorboard") from error
     writer = EventFileWriter(str(folder))
-    begun = False
+    started = False
 
     def write(epoch: Epoch) -> None:
-        nonlocal begun
-        if not begun:  # makes TensorBoard drop this and later epochs from the file of a killed run
+        nonlocal started
+        if not started:  # makes TensorBoard drop this and later epochs from the file of a killed run
             start = SessionLog(status=SessionLog.START)
             writer.add_event(Event(wall_time=time.time(), step=epoch.number, session_log=start))
-            begun = True
+            started = True
         values = [Summary.Value(tag=tag, simple_value=value) for tag, value in scalars(epoch) if math.isfinite(value)]
         writer.add_event(Event(wall_time=time.time(), step=epoch.number, summary=Summary(value=values)))
         writer.flush()

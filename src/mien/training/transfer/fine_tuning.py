@@ -24,7 +24,7 @@ from mien.training.run.directory import BEST, CHECKPOINTS, LOCK, read_run_info
 from mien.training.run.guards import deferred_signals, run_lock
 from mien.training.run.history import best_epoch, read_history, write_history
 from mien.training.run.plots import write_samples
-from mien.training.run.resume import begin, check_resumable, run_info_of
+from mien.training.run.resume import check_resumable, run_info_of, start_run
 from mien.training.tasks.classification.compilation import build_float32, heads_of, load, shape_of
 from mien.training.tasks.classification.task import fit
 from mien.training.transfer.backbones import (
@@ -157,7 +157,9 @@ class _TransferRun:
             if options.resume:
                 check_resumable(self._run, self._config, run_info, self._report)
             else:
-                begin(self._run, self._config, run_info, partial(write_samples, training=training, config=self._config))
+                start_run(
+                    self._run, self._config, run_info, partial(write_samples, training=training, config=self._config)
+                )
             history = read_history(self._run)
             if is_finished(self._config, history) and (self._run / BEST).is_file():
                 self._report(f"the run is finished after {len(history)} epochs; there is nothing left to train")
@@ -200,7 +202,7 @@ class _TransferRun:
         record: Callable[[tuple[Epoch, ...]], None],
         check: Callable[[], None],
     ) -> tuple[Epoch, ...]:
-        """Stage 1: trains the head of ``model`` and loads the weights of its best epoch."""
+        """Run stage 1: train the head of ``model`` and load the weights of its best epoch."""
         training, validation = self._data
         extract = _extractor(model, check)
         cache = feature_cache(config.network, self._backbone.size, self._digest)

@@ -205,7 +205,7 @@ def _norms(model: keras.Model) -> dict[str, keras.layers.BatchNormalization]:
 
 
 def _next_kernel(kernels: Kernels, layer: Any) -> tuple[Array, Array]:
-    """Remove and returns the first kernel of the layer's shape; kernels and layers are in the same order."""
+    """Remove and return the first kernel of the layer's shape; kernels and layers are in the same order."""
     for at, (kernel, _) in enumerate(kernels):
         if kernel.shape == tuple(layer.kernel.shape):
             return kernels.pop(at)
@@ -224,7 +224,7 @@ def _set_identity(norm: keras.layers.BatchNormalization, bias: Array) -> None:
 
 
 def _unfold(model: keras.Model, norms: list[keras.layers.BatchNormalization], crops: Crops) -> None:
-    """Estimate the statistics of each batch normalisation, and sets the scale and offset that cancel them."""
+    """Estimate the statistics of each batch normalisation, and set the scale and offset that cancel them."""
     inputs = keras.Model(model.input, [norm.input for norm in norms])
     parts = np.array_split(crops, max(1, len(crops) // BATCH_SIZE))
     moments = [np.zeros((2, norm.gamma.shape[0])) for norm in norms]

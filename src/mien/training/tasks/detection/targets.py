@@ -24,6 +24,7 @@ from mien.structures import box_iou
 
 if TYPE_CHECKING:
     from mien.data.scenes import BoxedFaces
+
 SIZE_RANGES = ((0.0, 40.0), (28.0, 104.0), (76.0, np.inf))
 """Side of a face (square root of the box area) in pixels that the cells of each stride detect."""
 

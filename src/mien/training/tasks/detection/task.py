@@ -179,4 +179,4 @@ def letterboxed(frame: npt.NDArray[np.uint8], faces: BoxedFaces) -> tuple[npt.ND
         frame, size, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
     )
     spans = np.diag([size[0] / frame.shape[1], size[1] / frame.shape[0]])
-    return seen, faces.under(np.column_stack([spans, np.zeros(2)]))
+    return seen, faces.transformed(np.column_stack([spans, np.zeros(2)]))
