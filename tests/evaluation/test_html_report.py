@@ -17,7 +17,8 @@ from mien.data.dataset import Rejected
 from mien.emotions import FER2013
 from mien.evaluation.comparison import Pair, compare
 from mien.evaluation.evaluate import Evaluation
-from mien.evaluation.html_report import p_value, report_page, verdict
+from mien.evaluation.html_comparison import p_value, verdict
+from mien.evaluation.html_report import report_page
 
 ROWS = 200
 PIXELS = np.random.default_rng(0).integers(0, 256, (ROWS, 8, 8, 1)).astype(np.uint8)

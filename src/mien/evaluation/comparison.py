@@ -158,8 +158,8 @@ def _check_same_rows(baseline: SplitPredictions, other: SplitPredictions) -> Non
     same = np.array_equal(baseline.places, other.places)
     if not same or _names(baseline, baseline.targets) != _names(other, other.targets):
         raise UsageError(
-            f"expected models evaluated on the same rows; {baseline.report.model!r} and {other.report.model!r} were not. "
-            "Evaluate both on the same data and split"
+            f"expected models evaluated on the same rows; {baseline.report.model!r} and {other.report.model!r} "
+            "were not. Evaluate both on the same data and split"
         )
 
 

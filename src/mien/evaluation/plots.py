@@ -60,7 +60,7 @@ def reliability(bins: Sequence[ReliabilityBin]) -> Markup:
 
 
 def counts(bins: Sequence[ReliabilityBin]) -> Markup:
-    """The number of rows in each bin, shapes below the reliability diagram."""
+    """The number of rows in each bin, drawn below the reliability diagram."""
     axes = Axes(height=64, y_end=1.25)
     largest = max(bin_.count for bin_ in bins)
     shapes = []

@@ -84,6 +84,14 @@ def train(task: Task, run: Path, report: Report, options: Options | None = None)
             differ; its checkpoints are damaged, or can't be written.
         DivergedError: the loss is no longer finite.
         Interrupted: Ctrl-C or SIGTERM came; the run is saved.
+
+    Example:
+        A classifier from two splits of a data set::
+
+            training, validation = training_and_validation(load(Path("fer2013.csv")))
+            task = ClassificationTask(training, validation, config_for("nano"))
+            run = train(task, Path("runs/nano"), print)
+            print(run.history[-1].validation_score)
     """
     options = options or Options()
     if options.on_device:

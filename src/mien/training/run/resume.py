@@ -108,8 +108,8 @@ def check_resumable(run: Path, config: TrainingConfig, run_info: RunInfo, report
     for name in FIXED_FIELDS:
         if getattr(run_info, name) != getattr(original, name):
             raise TrainingError(
-                f"expected the data that the run {run} began with, {name} = {_short(getattr(original, name))}; received "
-                f"{_short(getattr(run_info, name))}. Give that data, or begin a new run with another --out"
+                f"expected the data that the run {run} began with, {name} = {_short(getattr(original, name))}; "
+                f"received {_short(getattr(run_info, name))}. Give that data, or begin a new run with another --out"
             )
     _check_config(previous, config, run)
     if run_info.backend != original.backend:
