@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from mien.data.scenes import MAX_IMAGE_PX, NO_FACES, BoxedFaces, read, together
+from mien.data.scenes import MAX_IMAGE_PX, NO_FACES, BoxedFaces, concatenated, read
 from mien.errors import DatasetError
 
 if TYPE_CHECKING:
@@ -126,8 +126,8 @@ def test_an_eighth_turn_makes_the_box_of_the_turned_ellipse():
 
 
 def test_faces_of_several_in_one():
-    assert len(together([])) == 0
-    assert len(together([NO_FACES, faces(FACE), faces(FACE, FACE)])) == 3
+    assert len(concatenated([])) == 0
+    assert len(concatenated([NO_FACES, faces(FACE), faces(FACE, FACE)])) == 3
 
 
 def test_unequal_counts_are_refused():

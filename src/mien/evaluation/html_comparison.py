@@ -29,6 +29,7 @@ MAX_DISAGREEMENTS = 6
 
 
 def comparison_sections(evaluation: Evaluation, comparison: Comparison) -> list[Markup]:
+    """The sections of a report that compare the first model with the others."""
     baseline, *others = evaluation.models
     parts = [_side_by_side(evaluation.models), _paired(comparison)]
     return parts + [_disagreements(baseline, other, evaluation.shown) for other in others]

@@ -7,6 +7,16 @@ from dataclasses import dataclass
 from mien.errors import UsageError
 
 
+def check_range(name: str, value: float, low: float, high: float) -> None:
+    """Check that a setting lies within its limits.
+
+    Raises:
+        UsageError: it is out of range.
+    """
+    if not low <= value <= high:
+        raise UsageError(f"expected {name} from {low} to {high}; received {value}")
+
+
 @dataclass(frozen=True)
 class Augmentation:
     """Strength and probability of each augmentation.
@@ -16,7 +26,7 @@ class Augmentation:
         rotate: maximum rotation, in degrees either way.
         scale: smallest and largest scale factor; drawn log-uniformly.
         shift: maximum shift as a share of the side, horizontal and vertical.
-        shear: maximum shear, horizontal and vertical.
+        shear: maximum shear factor, horizontal and vertical.
         brightness: maximum change of brightness, contrast and gamma, as a share.
         blur: probability of a Gaussian blur (sigma 0.3 to 1.2 pixels).
         shrink: probability of downscaling to 40 to 90 % and back.
@@ -80,13 +90,3 @@ PLAIN = Augmentation(
     mixup_share=0,
 )
 """No augmentation at all."""
-
-
-def check_range(name: str, value: float, low: float, high: float) -> None:
-    """Check that a setting lies within its limits.
-
-    Raises:
-        UsageError: it is out of range.
-    """
-    if not low <= value <= high:
-        raise UsageError(f"expected {name} from {low} to {high}; received {value}")

@@ -44,7 +44,7 @@ class TrainingConfig:
         learning_rate: peak learning rate, reached after ``warmup_epochs``.
         warmup_epochs: length of the linear warm-up in epochs.
         momentum: momentum of SGD.
-        weight_decay: weight decay of kernels only; for SGD as L2 in the gradient, as PyTorch and the literature count it.
+        weight_decay: weight decay of kernels only; for SGD as L2 in the gradient, as in PyTorch and the literature.
         clipnorm: maximum norm of the whole gradient; 0 turns clipping off.
         ema_decay: decay per step of the exponential moving average of the weights, which is evaluated and exported;
             smaller in a short run, see ``optimization.effective_ema_decay``.

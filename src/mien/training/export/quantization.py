@@ -101,7 +101,7 @@ def export_int8(
 
     Args:
         model: a verified float32 model file of mien.
-        training: of which a few hundred random face crops calibrate the ranges of activations.
+        training: the training data; a few hundred random face crops calibrate the ranges of activations.
         validation: split for temperatures, thresholds, scores and the accuracy limit.
         path: of the .onnx file, written atomically; an existing one is removed if the limits are not met.
         measure: returns the speedups of the second model file over the first, by batch size.
@@ -131,7 +131,7 @@ def export_int8(
 
 
 def quantize(model: bytes, crops: Crops) -> bytes:
-    """Quantizes the graph of a model file to int8, without card.
+    """Quantize the graph of a model file to int8, without card.
 
     Args:
         model: a verified float32 model file.

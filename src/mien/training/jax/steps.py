@@ -170,7 +170,7 @@ class DeviceStepper:
         """The state after ``count`` steps, and the sums of their losses and accuracies."""
         mixing = self._config.augmentation.mixup > 0 and self._config.augmentation.mixup_share > 0
 
-        def one(at: jax.Array, so_far: tuple[State, jax.Array, jax.Array]) -> tuple[State, jax.Array, jax.Array]:
+        def take_step(at: jax.Array, so_far: tuple[State, jax.Array, jax.Array]) -> tuple[State, jax.Array, jax.Array]:
             state, loss, accuracy = so_far
             now = jax.tree.map(lambda part: part[at], plan)
             images = augmented(data.crops[now.rows], now.maps, now.table, strengths)
@@ -184,7 +184,7 @@ class DeviceStepper:
             state, (step_loss, step_accuracy) = self._step(self._with_step_values(state, now), images, batch)
             return state, loss + step_loss, accuracy + step_accuracy
 
-        return jax.lax.fori_loop(0, count, one, (state, jnp.float32(0), jnp.float32(0)))  # type: ignore[no-any-return]
+        return jax.lax.fori_loop(0, count, take_step, (state, jnp.float32(0), jnp.float32(0)))  # type: ignore[no-any-return]
 
     def _with_step_values(self, state: State, now: Plan) -> State:
         """The state with the learning rate and the dropout seeds of the step."""
