@@ -40,7 +40,7 @@ started = time.perf_counter()
 video.analyze(detector, display=False, save_frames=False, save_video=False, annotate_frames=False, zip_images=False)
 print("seconds", time.perf_counter() - started)
 """
-"""The fer library on a video, with its own Haar detector and without what it writes by default."""
+"""The fer library on a video, with its own Haar detector and without its default output files."""
 
 
 def videos(setting: Setting) -> Section:

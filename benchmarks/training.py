@@ -157,7 +157,7 @@ def _generator() -> object:
 
 
 def crops_of_portrait(count: int) -> Dataset:
-    """Face crops cut by chance from the portrait that comes with mien, where no data set is at hand."""
+    """Random face crops of the portrait that ships with mien, used when there is no data set."""
     from mien.classification.face_crop import crop
     from mien.media.image import read
     from mien.models.card import CropRule

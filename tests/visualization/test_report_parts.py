@@ -136,7 +136,7 @@ def test_a_page_is_made_for_light_dark_and_paper():
 
 
 def test_a_table_names_its_rows_and_sets_numbers_to_the_right():
-    root = parsed(table(["label", "about", "rows"], [["happy", "x", 7], ["sad", tag("b", "y"), 9]], words=2))
+    root = parsed(table(["label", "about", "rows"], [["happy", "x", 7], ["sad", tag("b", "y"), 9]], text_columns=2))
     assert [text_of(row) for row in root.iter("tr")] == ["labelaboutrows", "happyx7", "sady9"]
     assert [cell.get("class") for cell in root.iter("td")] == [None, "number"] * 2
     assert [(cell.get("scope"), cell.text) for cell in root.iter("th")][-2:] == [("row", "happy"), ("row", "sad")]

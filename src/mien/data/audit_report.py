@@ -183,12 +183,12 @@ def _balance(part: Balance) -> Markup:
     ratio = f"; the most frequent label has {part.ratio:,.1f} times as many as the rarest" if part.ratio > 1 else ""
     unlabelled = f"; {part.unlabelled:,} without a label" if part.unlabelled else ""
     caption = f"{part.head}, {part.split}: {total:,} images{ratio}{unlabelled}"
-    return table(header[:columns], [row[:columns] for row in rows], words=2, caption=caption)
+    return table(header[:columns], [row[:columns] for row in rows], text_columns=2, caption=caption)
 
 
 def _rejected(audited: Audit) -> Iterable[Markup]:
     rejected = audited.data.rejected
     if rejected:
-        lines = table(("place", "reason"), [(bad.place, bad.reason) for bad in rejected[:MAX_IMAGES]], words=2)
+        lines = table(("place", "reason"), [(bad.place, bad.reason) for bad in rejected[:MAX_IMAGES]], text_columns=2)
         title = f"Rejected rows: {len(rejected):,}"
         yield section(title, lines, *_cut(len(rejected), MAX_IMAGES, "rows"))

@@ -29,7 +29,7 @@ SPLITS: Mapping[str, str] = MappingProxyType(
         **dict.fromkeys(("test", "privatetest"), PRIVATE_TEST),
     }
 )
-"""Lower-case names of splits and the split each stands for; any other name is a split of its own."""
+"""Split names in lower case, and the split that each stands for; any other name is a separate split."""
 
 
 @dataclass(frozen=True)

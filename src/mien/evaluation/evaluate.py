@@ -1,7 +1,7 @@
 """Evaluate the exported model as users run it: on labelled face crops, or on photos through detector and classifier.
 
 ``evaluate_crops`` and ``evaluate_photos`` take one model; ``evaluate_models_on_crops`` and
-``evaluate_models_on_photos`` take several, compare them on the same rows, and give what the reports are made from.
+``evaluate_models_on_photos`` take several, compare them on the same rows, and return the input of the reports.
 """
 
 from __future__ import annotations

@@ -114,7 +114,7 @@ def _per_class(metrics: Metrics) -> Markup:
         "Recall: the share of a class's rows predicted as that class. Precision: the share of the rows predicted as a "
         "class that belong to it. F1: their harmonic mean."
     )
-    return section("Metrics per class", table(header, rows, words=2), about=about)
+    return section("Metrics per class", table(header, rows, text_columns=2), about=about)
 
 
 def _confusion(metrics: Metrics) -> Markup:

@@ -134,7 +134,7 @@ def _face(number: int, explanation: Explanation) -> Markup:
         [label, bar(share, colour_of(label)), f"{share:.1%}"]
         for label, share in sorted(pairs, key=lambda pair: -pair[1])
     ]
-    probabilities = table(["expression", "", "probability"], rows, words=2)
+    probabilities = table(["expression", "", "probability"], rows, text_columns=2)
     tables = [tag("div", tag("h3", "Probabilities"), probabilities), _part_table(explanation)]
     # the table of several methods needs the full width of the page
     body = tag("div", *tables, class_="pair") if len(explanation.maps) == 1 else join(tables)
@@ -155,7 +155,7 @@ def _part_table(explanation: Explanation) -> Markup:
     for index, part in enumerate(maps[0].parts):
         shares = [attribution.parts[index].share for attribution in maps]
         rows.append([part.name, bar(part.share), *(f"{share:.0%}" for share in shares), f"{part.density:.1f}"])
-    parts = table(["part", "", *(attribution.method for attribution in maps), "density"], rows, words=2)
+    parts = table(["part", "", *(attribution.method for attribution in maps), "density"], rows, text_columns=2)
     about = "Share of the positive attribution. Density is the share over the part's area: 1 is average."
     return tag("div", tag("h3", "Face parts"), parts, tag("p", about, class_="about"))
 

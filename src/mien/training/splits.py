@@ -38,7 +38,7 @@ def splits_of(
 
 
 def held_out(record: Record, data: Dataset) -> tuple[Dataset, Dataset] | None:
-    """The splits of a run that held rows of this data out; None if the data differs or has splits of its own."""
+    """The splits of a run that held out rows of this data; None if the data differs or has its own splits."""
     training, validation = splits_of(data, record.run_info.source, record.config)
     same = training.digest == record.run_info.digest
     return (training, validation) if same and validation.split_names() == (HELD_OUT,) else None

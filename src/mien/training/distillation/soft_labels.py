@@ -207,7 +207,7 @@ def soft_labels_for(config: TrainingConfig, training: Dataset, shipped: Path = S
 def without_foreign_soft_labels(
     config: TrainingConfig, training: Dataset, shipped: Path = SHIPPED_FOLDER
 ) -> TrainingConfig:
-    """The config without shipped soft labels that belong to other data, so that it records what is really used.
+    """The config without shipped soft labels that belong to other data, so that it records only those in use.
 
     Args:
         config: the training config.

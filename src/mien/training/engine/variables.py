@@ -44,7 +44,7 @@ def restore(variables: Sequence[keras.Variable], arrays: Arrays) -> None:
 
 
 def reseed(model: keras.Model, seed: int, epoch: int, step: int) -> None:
-    """Seed what is random in the network's next step (dropout) by these numbers alone."""
+    """Seed the random operations of the network's next step (dropout) from these numbers alone."""
     places = seed_states(model)
     numbers = _random_numbers(len(places), seed, epoch, step)
     for place, pair in zip(places, _pairs(numbers), strict=True):

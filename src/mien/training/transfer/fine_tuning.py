@@ -149,7 +149,7 @@ class _TransferRun:
         self.origin = f"{self._path.name} sha256:{self._digest}"
 
     def train_head(self, options: Options) -> Run:
-        """Stage 1 as a run of its own."""
+        """Run stage 1 alone, as a complete run."""
         training = self._data[0]
         with run_lock(self._run / LOCK), deferred_signals() as interruption:
             model = self._frozen_model()

@@ -69,13 +69,15 @@ def figures(shown: Iterable[Figure]) -> Markup:
     return _render("figures", shown)
 
 
-def table(header: Sequence[object], rows: Iterable[Sequence[object]], *, words: int = 1, caption: str = "") -> Markup:
+def table(
+    header: Sequence[object], rows: Iterable[Sequence[object]], *, text_columns: int = 1, caption: str = ""
+) -> Markup:
     """A table, which scrolls by itself on a narrow screen.
 
     Args:
         header: a name per column.
         rows: as many cells as names; the first of a row is its heading.
-        words: the number of leading columns with text; the columns after them hold numbers, aligned to the right.
+        text_columns: the number of leading columns with text; the columns after them hold numbers, aligned to the right.
         caption: stands above.
 
     Raises:
@@ -84,7 +86,7 @@ def table(header: Sequence[object], rows: Iterable[Sequence[object]], *, words: 
     body = [list(row) for row in rows]
     if any(len(row) != len(header) for row in body):
         raise UsageError(f"expected {len(header)} cells in each row of a table; received {[*map(len, body)][:10]}")
-    return _render("table", header, body, words, caption)
+    return _render("table", header, body, text_columns, caption)
 
 
 def bar(share: float, colour: Colour | None = None) -> Markup:

@@ -72,7 +72,7 @@ def _overview(tracks: Sequence[Track]) -> Markup:
         text = ", ".join(f"{emotion} {percent(seconds / track.seconds)}" for emotion, seconds in track.totals.items())
         link = tag("a", f"face {track.number}", href=f"#face-{track.number}")
         rows.append([link, stacked_bar(shares), text, _clock(track.seconds), f"{track.changes_per_minute:.0f}"])
-    return table(["face", "", "expressions", "visible", "changes per minute"], rows, words=3)
+    return table(["face", "", "expressions", "visible", "changes per minute"], rows, text_columns=3)
 
 
 def _legend(curves: Curves, tracks: Sequence[Track]) -> Markup:
@@ -180,7 +180,7 @@ def _segment_table(track: Track, link: str) -> Markup:
     ]
     shorter = len(track.segments) - len(longest)
     notes = [note(f"and {shorter} shorter ones")] if shorter else []
-    return join([table(["start", "expression", "duration", "probability"], rows, words=2), *notes])
+    return join([table(["start", "expression", "duration", "probability"], rows, text_columns=2), *notes])
 
 
 def _at(link: str, seconds: float) -> str:
