@@ -110,6 +110,6 @@ def _api_reference(openapi: dict[str, Any]) -> str:
     return page(
         "mien: API reference",
         "For programs: openapi.json, at the same address.",
-        section("Routes", table(["route", "", ""], [*routes, socket], words=3)),
-        section("Errors", table(["code", "status", ""], errors, words=3)),
+        section("Routes", table(["route", "", ""], [*routes, socket], text_columns=3)),
+        section("Errors", table(["code", "status", ""], errors, text_columns=3)),
     )
