@@ -73,7 +73,7 @@ def varied(config: TrainingConfig, changes: dict[str, Any]) -> TrainingConfig:
 
 
 def train(run: Path, config: TrainingConfig, data: Path) -> None:
-    """Trains with the config, unless that run is finished."""
+    """Train with the config, unless that run is finished."""
     if (run / "model.onnx").is_file():
         return
     command = [sys.executable, "-m", "mien", "train", "--out", str(run)]
@@ -97,38 +97,38 @@ def correct_predictions(run: Path, split: Dataset) -> dict[str, npt.NDArray[np.f
     return correct
 
 
-def difference(one: npt.NDArray[np.float64], other: npt.NDArray[np.float64]) -> str:
+def difference(variant: npt.NDArray[np.float64], baseline: npt.NDArray[np.float64]) -> str:
     """The mean paired difference in points with its standard error, of arrays (seeds, images)."""
-    differences = (one - other).mean(axis=0)
+    differences = (variant - baseline).mean(axis=0)
     error = differences.std() / np.sqrt(len(differences))
     return f"{100 * differences.mean():+.1f} ± {100 * error:.1f}"
 
 
 def main() -> None:
-    """Trains the variants that are missing, and prints or writes the table."""
+    """Train the variants that are missing, and print or write the table."""
     arguments = _arguments().parse_args()
     names = [BASE, *(arguments.only or [name for name in VARIANTS if name != BASE])]
     config = studied(arguments.arch, arguments.epochs)
     split = load_dataset(arguments.data).split("PublicTest")
     arguments.runs.mkdir(parents=True, exist_ok=True)
-    found: dict[str, list[dict[str, npt.NDArray[np.float64]]]] = {}
+    results: dict[str, list[dict[str, npt.NDArray[np.float64]]]] = {}
     for seed in range(arguments.seeds):
         for name in names:
             changed = varied(dataclasses.replace(config, seed=seed), VARIANTS[name])
             run = arguments.runs / f"{name.replace(' ', '-').replace(',', '')}-{seed}"
             train(run, changed, arguments.data)
-            found.setdefault(name, []).append(correct_predictions(run, split))
-    text = _table(found, arguments)
+            results.setdefault(name, []).append(correct_predictions(run, split))
+    text = _table(results, arguments)
     if arguments.out:
         write_text(arguments.out, fill(arguments.out.read_text(encoding="utf-8"), {"ablation": text}))
     else:
         print(text)
 
 
-def _table(found: dict[str, list[dict[str, npt.NDArray[np.float64]]]], arguments: argparse.Namespace) -> str:
+def _table(results: dict[str, list[dict[str, npt.NDArray[np.float64]]]], arguments: argparse.Namespace) -> str:
     rows = []
     stacked = {
-        name: {key: np.stack([each[key] for each in seeds]) for key in seeds[0]} for name, seeds in found.items()
+        name: {key: np.stack([each[key] for each in seeds]) for key in seeds[0]} for name, seeds in results.items()
     }
     for name, figures in stacked.items():
         cells = [name]

@@ -36,15 +36,15 @@ import sys, time
 from fer.classes import Video
 from fer.fer import FER
 detector, video = FER(mtcnn=False), Video(sys.argv[1])
-begun = time.perf_counter()
+started = time.perf_counter()
 video.analyze(detector, display=False, save_frames=False, save_video=False, annotate_frames=False, zip_images=False)
-print("seconds", time.perf_counter() - begun)
+print("seconds", time.perf_counter() - started)
 """
-"""The fer library on a video, with its own Haar detector and without what it writes by default."""
+"""The fer library on a video, with its own Haar detector and without its default output files."""
 
 
 def videos(setting: Setting) -> Section:
-    """Frames a second of a video with tracking, compared with a frame-by-frame loop and with fer."""
+    """Frames per second of a video with tracking, compared with a frame-by-frame loop and with fer."""
     if setting.video is None:
         raise SystemExit("expected a video to measure on: --video FILE")
     frames = sum(1 for _ in _frames(setting.video))
@@ -93,17 +93,17 @@ def batch(setting: Setting) -> Section:
 
 
 def _stream_seconds(recognizer: Recognizer, video: Path) -> float:
-    begun = time.perf_counter()
+    started = time.perf_counter()
     for _ in recognizer.stream(video):
         pass
-    return time.perf_counter() - begun
+    return time.perf_counter() - started
 
 
 def _loop_seconds(recognizer: Recognizer, video: Path) -> float:
-    begun = time.perf_counter()
+    started = time.perf_counter()
     for frame in _frames(video):
         recognizer.predict(cv2.cvtColor(frame, cv2.COLOR_BGR2RGB))
-    return time.perf_counter() - begun
+    return time.perf_counter() - started
 
 
 def _fer_seconds(python: str, video: Path) -> float:
@@ -131,7 +131,7 @@ def _size(video: Path) -> tuple[int, int]:
 
 
 def _repeat(photos: Sequence[Path], folder: Path, count: int) -> None:
-    """Fills a folder with links to the photos, repeated until there are enough."""
+    """Fill a folder with links to the photos, repeated until there are enough."""
     folder.mkdir()
     for number, photo in zip(range(count), itertools.cycle(photos), strict=False):
         (folder / f"{number:06}{photo.suffix}").symlink_to(photo.absolute())
@@ -143,10 +143,10 @@ def _command(folder: Path, out: Path, options: Sequence[str] = ()) -> list[str]:
 
 def _seconds(setting: Setting, folder: Path, options: Sequence[str]) -> float:
     out = folder.with_name("table.parquet")
-    begun = time.perf_counter()
+    started = time.perf_counter()
     subprocess.run(_command(folder, out, options), env=setting.environment, stderr=subprocess.DEVNULL, check=False)
     out.unlink()
-    return time.perf_counter() - begun
+    return time.perf_counter() - started
 
 
 def _killed(setting: Setting, folder: Path) -> tuple[int, int]:
@@ -176,6 +176,6 @@ def _killed(setting: Setting, folder: Path) -> tuple[int, int]:
 
 def _children(pid: int) -> list[int]:
     try:
-        return [int(word) for word in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+        return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
     except OSError:
         return []

@@ -54,8 +54,8 @@ def faces(setting: Setting) -> Section:
     networks = _networks(_contents(setting), setting.threads)
     if setting.fer:
         networks |= _plain("fer's, float32, 64x64", exported_of_fer(setting.fer), (64, 64, 1), setting.threads)
-    found = {work: Sample(took) for work, took in interleaved(products | networks, setting.rounds).items()}
-    rates = {work: seconds.into(work.operations / 1e9) for work, seconds in found.items()}
+    samples = {work: Sample(took) for work, took in interleaved(products | networks, setting.rounds).items()}
+    rates = {work: seconds.into(work.operations / 1e9) for work, seconds in samples.items()}
     limits = {
         threads: max((rates[work] for work in products if work.threads == threads), key=lambda rate: rate.median)
         for threads in setting.threads
@@ -66,7 +66,7 @@ def faces(setting: Setting) -> Section:
             f"{work.operations / work.faces / 2e6:.1f}",
             str(work.threads),
             str(work.faces),
-            found[work].times(1000 / work.faces).text(2),
+            samples[work].times(1000 / work.faces).text(2),
             rates[work].text(0),
             f"{rates[work].over(limits[work.threads]).median:.0%}",
         ]
@@ -89,7 +89,7 @@ def faces(setting: Setting) -> Section:
             [[work.name, str(work.threads), rates[work].text(0)] for work in products],
         ),
     ]
-    figures = [{**work._asdict(), "seconds": found[work].values} for work in found]
+    figures = [{**work._asdict(), "seconds": samples[work].values} for work in samples]
     return Section("\n\n".join(text), {"calls": figures})
 
 

@@ -58,7 +58,7 @@ class Face:
 
 
 def main() -> None:
-    """Measures and prints."""
+    """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--photos", type=Path, default=PHOTOS)
     parser.add_argument("--count", type=int, default=200)
@@ -73,14 +73,14 @@ def main() -> None:
     print(f"{'hidden':16}" + "".join(f"{name:>18}" for name in FILLS))
     for name, values in zip(ORDERS, np.moveaxis(drops, 1, 0), strict=True):
         cells = (f"{mean:.3f} ({error:.3f})" for mean, error in zip(*summary(values), strict=True))
-        print(f"{name:16}" + "".join(f"{one:>18}" for one in cells))
+        print(f"{name:16}" + "".join(f"{cell:>18}" for cell in cells))
     larger = (drops[:, :1] > drops[:, 1:]).mean(axis=0)
     for name, shares in zip(ORDERS[1:], larger, strict=True):
         print(f"larger drop than {name}: " + ", ".join(f"{share:.0%}" for share in shares))
 
 
 def logged(every_face: Iterator[Face], every: int) -> Iterator[Face]:
-    """Passes the faces through and logs their number to stderr."""
+    """Pass the faces through and log their number to stderr."""
     for number, face in enumerate(every_face):
         if number % every == 0:
             print(f"{number} faces", file=sys.stderr, flush=True)
@@ -101,9 +101,9 @@ def faces(recognizer: Recognizer, photos: list[Path]) -> Iterator[Face]:
     card = recognizer.classifier.card
     for photo in photos:
         frame = read(photo)
-        for one in recognizer.predict(frame).predictions[:1]:
-            face_crop = crop(frame, one.face, card.crop, card.size, card.channels)
-            yield Face(face_crop, recognizer.labels.index(one.emotion))
+        for prediction in recognizer.predict(frame).predictions[:1]:
+            face_crop = crop(frame, prediction.face, card.crop, card.size, card.channels)
+            yield Face(face_crop, recognizer.labels.index(prediction.emotion))
 
 
 def drop(occlusion: Occlusion, face: Face) -> npt.NDArray[np.float64]:
@@ -113,13 +113,15 @@ def drop(occlusion: Occlusion, face: Face) -> npt.NDArray[np.float64]:
     orders = {
         "attribution": [occlusion.attribute(face.face_crop, face.label)],
         "random pixels": noise,
-        "random patches": [np.asarray(cv2.GaussianBlur(one, (0, 0), PATCH_SIGMA)) for one in noise],
+        "random patches": [np.asarray(cv2.GaussianBlur(order, (0, 0), PATCH_SIGMA)) for order in noise],
         "centre first": [centre_first(size)],
     }
     original = occlusion.classifier.predict(face.face_crop[None])[0, face.label]
     drops = []
     for name in ORDERS:
-        crops = [one for order in orders[name] for one in hidden(face.face_crop, top_pixels(order, OUTLINED_SHARE))]
+        crops = [
+            masked for order in orders[name] for masked in hidden(face.face_crop, top_pixels(order, OUTLINED_SHARE))
+        ]
         left = occlusion.classifier.predict(np.stack(crops))[:, face.label].reshape(-1, len(FILLS))
         drops.append(original - left.mean(axis=0))
     return np.array(drops, np.float64)

@@ -68,14 +68,14 @@ class Moving:
     live = True
 
     def __init__(self, frames: list[Frame]) -> None:
-        self._frames, self._begun, self._number = frames, time.monotonic(), -1
+        self._frames, self._started, self._number = frames, time.monotonic(), -1
 
     def read(self) -> VideoFrame:
         """The next frame, in real time."""
         self._number += 1
-        time.sleep(max(self._begun + self._number / CAMERA_FPS - time.monotonic(), 0.0))
+        time.sleep(max(self._started + self._number / CAMERA_FPS - time.monotonic(), 0.0))
         image = self._frames[self._number % len(self._frames)]
-        return VideoFrame(self._number, time.monotonic() - self._begun, image)
+        return VideoFrame(self._number, time.monotonic() - self._started, image)
 
     def close(self) -> None:
         """Does nothing."""
@@ -88,10 +88,10 @@ class Timed(LiveWindow):
     count = 0
 
     def _show(self, latest: LiveResult) -> None:
-        begun = time.perf_counter()
+        started = time.perf_counter()
         super()._show(latest)
         self.root.update_idletasks()
-        self.painting += time.perf_counter() - begun
+        self.painting += time.perf_counter() - started
         self.count += 1
 
 
@@ -109,8 +109,8 @@ def live(setting: Setting) -> Section:
         for name in dict.fromkeys(names)
     }
     tasks[TUTORIAL_LOOP] = partial(_collected, _tutorial_loop, frames, _tutorial_network())
-    found = interleaved(tasks, setting.rounds)
-    rows = [[name, *_cells(shown)] for name, shown in found.items()]
+    results = interleaved(tasks, setting.rounds)
+    rows = [[name, *_cells(runs)] for name, runs in results.items()]
     header = [
         "detector",
         "fps",
@@ -126,12 +126,12 @@ def live(setting: Setting) -> Section:
         "loop shows a frame when all stages are done."
     )
     return Section(
-        f"{table(header, rows)}\n\n{note}", {name: [one._asdict() for one in shown] for name, shown in found.items()}
+        f"{table(header, rows)}\n\n{note}", {name: [run._asdict() for run in runs] for name, runs in results.items()}
     )
 
 
-def _cells(shown: tuple[Shown, ...]) -> list[str]:
-    columns = [Sample(tuple(getattr(one, field) for one in shown)) for field in Shown._fields]
+def _cells(runs: tuple[Shown, ...]) -> list[str]:
+    columns = [Sample(tuple(getattr(run, field) for run in runs)) for field in Shown._fields]
     return [column.text(1) for column in columns]
 
 
@@ -149,7 +149,7 @@ def _frames(portrait: Frame) -> list[Frame]:
 
 
 def _window(recognizer: Recognizer, frames: list[Frame]) -> Shown:
-    """Runs the window for some seconds, after one second of warm-up."""
+    """Run the window for some seconds, after one second of warm-up."""
     root = tk.Tk()
     window = Timed(Choices(theme="light"), lambda *_: recognizer, DrawnAvatar(), root, ())
     window.toolbar.opener = lambda: lambda: Moving(frames)  # type: ignore[method-assign]
@@ -157,18 +157,18 @@ def _window(recognizer: Recognizer, frames: list[Frame]) -> Shown:
     _run_for(root, 1.0)
     window.count, window.painting, window.latencies = 0, 0.0, []
     stages: list[LiveResult] = []
-    begun = time.perf_counter()
-    while time.perf_counter() - begun < SECONDS:
+    started = time.perf_counter()
+    while time.perf_counter() - started < SECONDS:
         root.update()
         if window.shown is not None and (not stages or stages[-1] is not window.shown):
             stages.append(window.shown)
         time.sleep(0.0005)
-    took = time.perf_counter() - begun
+    took = time.perf_counter() - started
     latencies = np.array(window.latencies) * 1000
     shown = Shown(
         window.count / took,
-        float(np.mean([one.detection_ms for one in stages])),
-        float(np.mean([one.classification_ms for one in stages])),
+        float(np.mean([result.detection_ms for result in stages])),
+        float(np.mean([result.classification_ms for result in stages])),
         1000 * window.painting / window.count,
         float(np.median(latencies)),
         float(np.percentile(latencies, 95)),
@@ -178,7 +178,7 @@ def _window(recognizer: Recognizer, frames: list[Frame]) -> Shown:
 
 
 def _collected(run: Callable[..., Shown], *arguments: object) -> Shown:
-    """Runs, then collects garbage in this thread: Tcl aborts the process if a window is freed in another."""
+    """Run, then collect garbage in this thread: Tcl aborts the process if a window is freed in another."""
     shown = run(*arguments)
     gc.collect()
     return shown
@@ -203,7 +203,7 @@ def _tutorial_network() -> Any:
 
 
 def _tutorial_loop(frames: list[Frame], network: Any) -> Shown:
-    """Reads, detects, classifies and shows in one callback of the window, as many tutorials do."""
+    """Read, detect, classify and show in one callback of the window, as many tutorials do."""
     root = tk.Tk()
     label = tk.Label(root)
     label.pack()
@@ -213,30 +213,32 @@ def _tutorial_loop(frames: list[Frame], network: Any) -> Shown:
 
     def step() -> None:
         frame = camera.read()
-        begun = time.perf_counter()
+        started = time.perf_counter()
         grey = cv2.cvtColor(frame.image, cv2.COLOR_RGB2GRAY)
         faces = finder.detectMultiScale(grey, scaleFactor=1.3, minNeighbors=5)
-        found = time.perf_counter()
+        detected = time.perf_counter()
         for x, y, wide, high in faces:
             crop = cv2.resize(grey[y : y + high, x : x + wide], (48, 48))[None, ..., None]
             network.predict(crop, verbose=0)
-        named = time.perf_counter()
+        classified = time.perf_counter()
         photo = ImageTk.PhotoImage(Image.fromarray(frame.image))
         label.configure(image=photo)
         label.image = photo  # type: ignore[attr-defined]
         root.update_idletasks()
         done = time.perf_counter()
-        for name, seconds in zip(times, (found - begun, named - found, done - named, done - begun), strict=True):
+        for name, seconds in zip(
+            times, (detected - started, classified - detected, done - classified, done - started), strict=True
+        ):
             times[name].append(1000 * seconds)
         root.after(10, step)
 
     step()
     _run_for(root, 1.0)
-    for kept in times.values():
-        kept.clear()
-    begun = time.perf_counter()
+    for values in times.values():
+        values.clear()
+    started = time.perf_counter()
     _run_for(root, SECONDS)
-    took = time.perf_counter() - begun
+    took = time.perf_counter() - started
     root.destroy()
     latencies = np.array(times["latency"])
     means = [float(np.mean(times[name])) for name in ("detection", "classification", "painting")]

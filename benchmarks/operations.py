@@ -20,7 +20,7 @@ UNCOUNTED_OPERATORS = frozenset(
 
 
 def multiply_adds(model: bytes) -> int:
-    """Counts the multiply-adds of a graph's convolutions and matrix products for one item.
+    """Count the multiply-adds of a graph's convolutions and matrix products for one item.
 
     The graph is run once on an item of zeros, so that dynamic shapes are known.
 
@@ -57,8 +57,8 @@ def _shapes(network: Any, names: set[str]) -> dict[str, tuple[int, ...]]:
     options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
     session = onnxruntime.InferenceSession(network.SerializeToString(), options, providers=["CPUExecutionProvider"])
     given = {value.name: _zeros(value) for value in network.graph.input if value.name not in shapes}
-    wanted = [output.name for output in session.get_outputs()]
-    return shapes | {name: np.shape(array) for name, array in zip(wanted, session.run(wanted, given), strict=True)}
+    names = [output.name for output in session.get_outputs()]
+    return shapes | {name: np.shape(array) for name, array in zip(names, session.run(names, given), strict=True)}
 
 
 def _zeros(value: Any) -> np.ndarray[Any, Any]:

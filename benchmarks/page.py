@@ -29,7 +29,7 @@ def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 
 
 def fill(page: str, blocks: Mapping[str, str]) -> str:
-    """Replaces blocks of a page; the rest stays as it is.
+    """Replace blocks of a page; the rest stays as it is.
 
     A block NAME lies between the lines ``<!-- NAME -->`` and ``<!-- /NAME -->``.
 

@@ -62,10 +62,11 @@ def cold_start(setting: Setting) -> Section:
     peers, absent = _peers(setting.peers)
     tasks = {name: partial(_seconds, command, setting.environment) for name, command in commands.items()}
     tasks |= {name: partial(_seconds, command, environment) for name, (command, environment) in peers.items()}
-    found = {name: Sample(values) for name, values in interleaved(tasks, setting.rounds).items()}
+    samples = {name: Sample(values) for name, values in interleaved(tasks, setting.rounds).items()}
     first = next(iter(commands))
     rows = [
-        [f"`{name}`", sample.times(1000).text(), sample.over(found[first]).text(2)] for name, sample in found.items()
+        [f"`{name}`", sample.times(1000).text(), sample.over(samples[first]).text(2)]
+        for name, sample in samples.items()
     ]
     stages = _stages(setting)
     text = [
@@ -74,24 +75,24 @@ def cold_start(setting: Setting) -> Section:
         f"{setting.rounds} rounds. Stages of `{first}`, measured in as many separate processes:",
         table(["stage", "ms"], [[name, sample.times(1000).text(1)] for name, sample in stages.items()]),
     ]
-    return Section("\n\n".join(text), {"seconds": _numbers(found), "stages": _numbers(stages), "absent": absent})
+    return Section("\n\n".join(text), {"seconds": _numbers(samples), "stages": _numbers(stages), "absent": absent})
 
 
 def import_cost(setting: Setting) -> Section:
     """The cost of ``import mien``, and that it imports no training library."""
     modules = ("mien", "mien.recognizer", "mien.apps.cli")
     tasks = {f"import {name}": partial(_import_seconds, name) for name in modules}
-    found = {name: Sample(values) for name, values in interleaved(tasks, setting.rounds).items()}
+    samples = {name: Sample(values) for name, values in interleaved(tasks, setting.rounds).items()}
     loaded = {f"import {name}": _loaded(name) for name in modules}
     rows = [
         [f"`{name}`", sample.times(1000).text(1), str(len(loaded[name])), ", ".join(_trainers(loaded[name])) or "none"]
-        for name, sample in found.items()
+        for name, sample in samples.items()
     ]
     text = [
         table(["statement", "ms", "modules loaded", f"of {', '.join(PEERS)}"], rows),
         f"By `python -X importtime`, {setting.rounds} rounds. Target for `import mien`: {IMPORT_TARGET_MS} ms, none.",
     ]
-    figures = {"seconds": _numbers(found), "trainers": {name: _trainers(names) for name, names in loaded.items()}}
+    figures = {"seconds": _numbers(samples), "trainers": {name: _trainers(names) for name, names in loaded.items()}}
     return Section("\n\n".join(text), figures)
 
 
@@ -152,7 +153,7 @@ def _predictions(setting: Setting) -> dict[str, list[str]]:
 
 
 def _check_faces(command: Sequence[str], environment: Mapping[str, str]) -> None:
-    """Runs once to warm the disk cache; a photo without a face would skip the classifier."""
+    """Run once to warm the disk cache; a photo without a face would skip the classifier."""
     ran = subprocess.run(command, check=False, capture_output=True, text=True, env=environment)
     if ran.returncode != 0 or not json.loads(ran.stdout)["faces"]:
         raise SystemExit(f"expected a face from: {' '.join(command)}; received {ran.stdout}{ran.stderr}")

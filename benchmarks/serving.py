@@ -53,7 +53,7 @@ class Outcome:
 
 
 def main() -> None:
-    """Measures, and prints or fills a page."""
+    """Measure, and print or fill a page."""
     options = _arguments().parse_args()
     load = busy()
     image = _image()
@@ -160,11 +160,11 @@ def _loop(seconds: float) -> float:
     cv2.setNumThreads(1)
     recognizer, image = Recognizer.load(), _image()
     recognizer.predict(image)
-    begun, done = time.perf_counter(), 0
-    while time.perf_counter() - begun < seconds:
+    started, done = time.perf_counter(), 0
+    while time.perf_counter() - started < seconds:
         recognizer.predict(image)
         done += 1
-    return done / (time.perf_counter() - begun)
+    return done / (time.perf_counter() - started)
 
 
 class _RunningServer:
@@ -208,7 +208,7 @@ class _Client:
         return int(head.split()[1])
 
     def close(self) -> None:
-        """Closes the connection."""
+        """Close the connection."""
         if self._streams is not None:
             self._streams[1].close()
             self._streams = None
@@ -235,32 +235,32 @@ async def _capacity(port: int, image: bytes, clients: int, seconds: float) -> fl
             done += status == 200  # after the await: another client may have added meanwhile
         client.close()
 
-    begun = time.perf_counter()
+    started = time.perf_counter()
     await asyncio.gather(*(send_requests() for _ in range(clients)))
-    return done / (time.perf_counter() - begun)
+    return done / (time.perf_counter() - started)
 
 
 async def _at_rate(port: int, image: bytes, rate: float, seconds: float, *, poll_health: bool = False) -> Outcome:
-    """Sends requests at a fixed rate, without waiting for responses (an open loop)."""
+    """Send requests at a fixed rate, without waiting for responses (an open loop)."""
     request, outcome, running = _request(image), Outcome(), set()
     idle: list[_Client] = []
 
     async def send_requests() -> None:
         client = idle.pop() if idle else _Client(port)
-        begun = time.perf_counter()
+        started = time.perf_counter()
         try:
             status = await client.send(request)
         except (OSError, asyncio.IncompleteReadError):
             outcome.failed += 1
             return
-        (outcome.predicted if status == 200 else outcome.refused).append(time.perf_counter() - begun)
+        (outcome.predicted if status == 200 else outcome.refused).append(time.perf_counter() - started)
         idle.append(client)
 
     polling = asyncio.create_task(_poll_health(port, outcome)) if poll_health else None
-    begun = time.perf_counter()
+    started = time.perf_counter()
     for number in itertools.count():
-        due = begun + number / rate
-        if due - begun > seconds:
+        due = started + number / rate
+        if due - started > seconds:
             break
         if (wait := due - time.perf_counter()) > 0:
             await asyncio.sleep(wait)
@@ -269,7 +269,7 @@ async def _at_rate(port: int, image: bytes, rate: float, seconds: float, *, poll
         task.add_done_callback(running.discard)
         if number % 20 == 0:
             await asyncio.sleep(0)
-    outcome.seconds = time.perf_counter() - begun
+    outcome.seconds = time.perf_counter() - started
     await asyncio.gather(*running)
     if polling:
         polling.cancel()
@@ -290,10 +290,10 @@ async def _stop_seconds(process: subprocess.Popen[str], port: int, image: bytes,
 
     clients_running = [asyncio.create_task(send_requests()) for _ in range(clients)]
     await asyncio.sleep(1.0)
-    begun = time.perf_counter()
+    started = time.perf_counter()
     process.terminate()
     await asyncio.to_thread(process.wait)
-    took = time.perf_counter() - begun
+    took = time.perf_counter() - started
     await asyncio.gather(*clients_running)
     return took
 
@@ -301,9 +301,9 @@ async def _stop_seconds(process: subprocess.Popen[str], port: int, image: bytes,
 async def _poll_health(port: int, outcome: Outcome) -> None:
     client = _Client(port)
     while True:
-        begun = time.perf_counter()
+        started = time.perf_counter()
         await client.send(HEALTH)
-        outcome.health.append(time.perf_counter() - begun)
+        outcome.health.append(time.perf_counter() - started)
         await asyncio.sleep(HEALTH_INTERVAL_SECONDS)
 
 

@@ -90,7 +90,7 @@ class Setting:
         )
 
     def detector(self, name: str, threads: int) -> Detector:
-        """Loads a detector; the threads of Haar cascades are set by ``cv2.setNumThreads`` instead."""
+        """Load a detector; the threads of Haar cascades are set by ``cv2.setNumThreads`` instead."""
         return find_detector(name, self.store, threads)
 
 

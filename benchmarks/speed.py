@@ -42,7 +42,7 @@ OPTIONAL = ("size", "live", "videos", "many")
 
 
 def main() -> None:
-    """Runs the selected measurements."""
+    """Run the selected measurements."""
     arguments = _arguments().parse_args()
     names = arguments.only or [name for name in MEASUREMENTS if name not in OPTIONAL or name in arguments.more]
     load = busy()

@@ -67,7 +67,7 @@ def photos(setting: Setting) -> Section:
 
 
 def one_pass(recognizers: Mapping[Setup, Recognizer], paths: Sequence[Path]) -> dict[Setup, Pass]:
-    """Runs every recognizer on a photo before it goes on to the next."""
+    """Run every recognizer on a photo before it goes on to the next."""
     spent = {setup: np.zeros(len(STAGES)) for setup in recognizers}
     faces = dict.fromkeys(recognizers, 0)
     for path in paths:

@@ -34,7 +34,7 @@ class Sample:
         return first, third
 
     def times(self, factor: float) -> Sample:
-        """Converts to another unit."""
+        """Convert to another unit."""
         return Sample(tuple(value * factor for value in self.values))
 
     def into(self, whole: float) -> Sample:
@@ -52,22 +52,22 @@ class Sample:
 
 
 def interleaved(tasks: Mapping[K, Callable[[], T]], rounds: int) -> dict[K, tuple[T, ...]]:
-    """Runs all tasks in every round and returns the results of each task by round.
+    """Run all tasks in every round and return the results of each task by round.
 
     Every other round runs in reverse order, so that steady drift, such as the temperature of the machine, cancels out.
     """
-    found: dict[K, list[T]] = {name: [] for name in tasks}
+    results: dict[K, list[T]] = {name: [] for name in tasks}
     for index in range(rounds):
         for name in tasks if index % 2 == 0 else reversed(list(tasks)):
-            found[name].append(tasks[name]())
-    return {name: tuple(values) for name, values in found.items()}
+            results[name].append(tasks[name]())
+    return {name: tuple(values) for name, values in results.items()}
 
 
-def seconds_a_call(function: Callable[[], object], least: float = 0.2, warm: float = 0.05) -> float:
-    """Mean duration of a call over at least ``least`` seconds, after ``warm`` seconds of warm-up."""
-    _calls_within(function, warm)
+def seconds_a_call(function: Callable[[], object], min_seconds: float = 0.2, warmup_seconds: float = 0.05) -> float:
+    """Mean duration of a call over at least ``min_seconds``, after a warm-up of ``warmup_seconds``."""
+    _calls_within(function, warmup_seconds)
     start = time.perf_counter()
-    calls = _calls_within(function, least)
+    calls = _calls_within(function, min_seconds)
     return (time.perf_counter() - start) / calls
 
 

@@ -157,7 +157,7 @@ def _generator() -> object:
 
 
 def crops_of_portrait(count: int) -> Dataset:
-    """Face crops cut by chance from the portrait that comes with mien, where no data set is at hand."""
+    """Random face crops of the portrait that ships with mien, used when there is no data set."""
     from mien.classification.face_crop import crop
     from mien.media.image import read
     from mien.models.card import CropRule
@@ -179,7 +179,7 @@ def crops_of_portrait(count: int) -> Dataset:
 
 
 def main() -> None:
-    """Measures, and prints or fills the page."""
+    """Measure, and print or fill the page."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument(
         "--data", type=Path, default=FER if FER.is_dir() else None, help="a data set of 48x48 face crops"

@@ -37,7 +37,7 @@ LOCATIONS = {"server": "on the server", "browser": "in the browser"}
 
 
 def main() -> None:
-    """Measures both backends, round by round."""
+    """Measure both backends, round by round."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, help="a page with a block named browser, such as docs/web_page.md")
     args = parser.parse_args()
@@ -88,7 +88,7 @@ def measure(scratch: Path) -> list[list[str]]:
 
 
 def measure_once(browser: Browser, address: str, location: str) -> tuple[float, float]:
-    """Frames per second once it runs, and seconds from the press of Start to the first label."""
+    """Frames per second once the page runs, and seconds from the press of Start to the first label."""
     page = browser.new_page(viewport={"width": 1280, "height": 900})
     page.goto(address)
     page.check(f"input[name=inference][value={location}]", force=True)

@@ -130,7 +130,7 @@ def test_rounds_run_forth_and_back():
 
 def test_a_slow_call_is_warmed_up_and_timed_once():
     calls = []
-    assert seconds_a_call(lambda: calls.append(1), least=0, warm=0) >= 0
+    assert seconds_a_call(lambda: calls.append(1), min_seconds=0, warmup_seconds=0) >= 0
     assert len(calls) == 2
 
 

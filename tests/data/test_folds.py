@@ -9,7 +9,7 @@ import pytest
 
 from mien.data.cache import folder
 from mien.data.dataset import TRAINING, Dataset, one_hot
-from mien.data.splits import Fold, digest_outside, fold_named, fold_of_rows, outside
+from mien.data.splits import Fold, digest_without_fold, fold_of_rows, parse_fold, without_fold
 from mien.errors import DatasetError, UsageError
 
 LABELS = ("a", "b", "c")
@@ -46,7 +46,7 @@ def test_copies_stay_together() -> None:
 
 def test_folds_part_the_rows() -> None:
     data = noise(60)
-    parts = [outside(data, Fold(number, 4)) for number in range(4)]
+    parts = [without_fold(data, Fold(number, 4)) for number in range(4)]
     left_out = [set(data.rows.tolist()) - set(part.rows.tolist()) for part in parts]
     assert sorted(row for rows in left_out for row in rows) == sorted(data.rows.tolist())
 
@@ -54,8 +54,8 @@ def test_folds_part_the_rows() -> None:
 def test_the_digest_tells_the_fold() -> None:
     data = noise(60)
     folds = [Fold(0, 2), Fold(1, 2), Fold(0, 3)]
-    told = [outside(data, fold).digest for fold in folds]
-    assert told == [digest_outside(data.digest, fold) for fold in folds]
+    told = [without_fold(data, fold).digest for fold in folds]
+    assert told == [digest_without_fold(data.digest, fold) for fold in folds]
     assert len({*told, data.digest}) == 4
 
 
@@ -80,7 +80,7 @@ def test_copies_of_one_image_fill_no_folds() -> None:
 
 
 def test_a_fold_is_read_as_it_is_written() -> None:
-    assert fold_named("2/5") == Fold(2, 5)
+    assert parse_fold("2/5") == Fold(2, 5)
     assert str(Fold(2, 5)) == "2/5"
 
 
@@ -89,4 +89,4 @@ def test_a_fold_is_read_as_it_is_written() -> None:
 )
 def test_what_is_no_fold_is_refused(text: str) -> None:
     with pytest.raises(UsageError, match="expected a fold as K/N"):
-        fold_named(text)
+        parse_fold(text)

@@ -43,7 +43,9 @@ def test_any_other_folder_is_one_of_images(tmp_path):
     assert load_dataset(tmp_path).rows.tolist() == ["happy/a.png"]
 
 
-@pytest.mark.parametrize(("name", "word"), [("absent", "nothing there"), ("photo.png", "another kind of file")])
+@pytest.mark.parametrize(
+    ("name", "word"), [("absent", "no such file or folder"), ("photo.png", "another kind of file")]
+)
 def test_a_path_without_data_is_refused(tmp_path, name, word):
     (tmp_path / "photo.png").touch()
     with pytest.raises(DatasetError, match=word):

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from mien.data.scenes import MAX_IMAGE_PX, NO_FACES, BoxedFaces, read, together
+from mien.data.scenes import MAX_IMAGE_PX, NO_FACES, BoxedFaces, concatenated, read
 from mien.errors import DatasetError
 
 if TYPE_CHECKING:
@@ -53,12 +53,12 @@ def test_large_images_are_kept_small_and_their_faces_with_them(tmp_path):
 
 def test_a_tenth_is_held_out_and_stays_the_same(tmp_path):
     scenes = read(write(tmp_path / "set", *(label(number) for number in range(60))))
-    learnt, held = scenes.halves()
+    learnt, held = scenes.split()
     assert len(learnt) + len(held) == 60
     assert 1 <= len(held) <= 15
     assert {scene.name for scene in held.scenes}.isdisjoint(scene.name for scene in learnt.scenes)
     fewer = write(tmp_path / "set", *(label(number) for number in range(40)))
-    assert {scene.name for scene in read(fewer).halves()[1].scenes} <= {scene.name for scene in held.scenes}
+    assert {scene.name for scene in read(fewer).split()[1].scenes} <= {scene.name for scene in held.scenes}
 
 
 @pytest.mark.parametrize(
@@ -95,7 +95,7 @@ def test_a_folder_without_labels_is_refused(tmp_path, content):
 
 def test_too_few_images_to_hold_any_out(tmp_path):
     with pytest.raises(DatasetError, match="hold a tenth out"):
-        read(write(tmp_path / "set", label(0))).halves()
+        read(write(tmp_path / "set", label(0))).split()
 
 
 def faces(*rows: dict[str, object]) -> BoxedFaces:
@@ -107,27 +107,27 @@ def faces(*rows: dict[str, object]) -> BoxedFaces:
 
 
 def test_a_mirrored_face_has_its_right_eye_on_the_other_side():
-    mirrored = faces(FACE).under(np.array([[-1.0, 0.0, 100.0], [0.0, 1.0, 0.0]]))
+    mirrored = faces(FACE).transformed(np.array([[-1.0, 0.0, 100.0], [0.0, 1.0, 0.0]]))
     np.testing.assert_allclose(mirrored.boxes, [[70, 20, 90, 50]])
     np.testing.assert_allclose(mirrored.points[0, :2], [[75, 30], [85, 30]])
     assert mirrored.points[0, 3, 0] < mirrored.points[0, 4, 0]
 
 
 def test_a_quarter_turn_swaps_the_sides_of_a_box():
-    turned = faces(FACE).under(np.array([[0.0, -1.0, 100.0], [1.0, 0.0, 0.0]]))
+    turned = faces(FACE).transformed(np.array([[0.0, -1.0, 100.0], [1.0, 0.0, 0.0]]))
     np.testing.assert_allclose(turned.boxes, [[50, 10, 80, 30]], atol=1e-5)
 
 
 def test_an_eighth_turn_makes_the_box_of_the_turned_ellipse():
     round_face = faces({**FACE, "box": [10, 10, 30, 30]})
     half = np.sqrt(0.5)
-    turned = round_face.under(np.array([[half, -half, 0.0], [half, half, 0.0]]))
+    turned = round_face.transformed(np.array([[half, -half, 0.0], [half, half, 0.0]]))
     np.testing.assert_allclose(turned.sides, [20], rtol=1e-5)
 
 
 def test_faces_of_several_in_one():
-    assert len(together([])) == 0
-    assert len(together([NO_FACES, faces(FACE), faces(FACE, FACE)])) == 3
+    assert len(concatenated([])) == 0
+    assert len(concatenated([NO_FACES, faces(FACE), faces(FACE, FACE)])) == 3
 
 
 def test_unequal_counts_are_refused():

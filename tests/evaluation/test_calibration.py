@@ -8,7 +8,7 @@ from scipy.special import log_softmax
 from mien.classification.probabilities import softmax, vector_scaled
 from mien.errors import UsageError
 from mien.evaluation.calibration import (
-    MIN_ROWS_KEPT,
+    MIN_ACCEPTED_ROWS,
     SCALE_PRIOR_STD,
     fit_calibration,
     fit_temperature,
@@ -178,11 +178,11 @@ def test_the_threshold_keeps_its_promise_and_no_lower_one_does(seed, error, spre
     top, wrong = probabilities.max(axis=1), probabilities.argmax(axis=1) != targets
     if threshold < 1.0:
         kept = top >= threshold
-        assert kept.sum() >= MIN_ROWS_KEPT
+        assert kept.sum() >= MIN_ACCEPTED_ROWS
         assert wrong[kept].mean() <= error
     for lower in top[top < threshold]:
         kept = top >= lower
-        assert kept.sum() < MIN_ROWS_KEPT or wrong[kept].mean() > error
+        assert kept.sum() < MIN_ACCEPTED_ROWS or wrong[kept].mean() > error
 
 
 def test_a_lower_error_asks_for_a_higher_threshold():
@@ -197,7 +197,7 @@ def test_nothing_is_unsure_where_the_error_is_low_already():
     assert unsure_threshold(softmax(logits), targets, error=1.0) == 0.0
 
 
-@pytest.mark.parametrize("rows", [MIN_ROWS_KEPT - 1, 400])
+@pytest.mark.parametrize("rows", [MIN_ACCEPTED_ROWS - 1, 400])
 def test_all_is_unsure_where_no_threshold_will_do(rows):
     logits, _ = calibrated(8, rows=rows)
     probabilities = softmax(logits)
@@ -206,8 +206,8 @@ def test_all_is_unsure_where_no_threshold_will_do(rows):
 
 
 def test_too_few_rows_prove_nothing():
-    probabilities = np.tile([0.9, 0.1], (MIN_ROWS_KEPT - 1, 1))
-    targets = np.zeros(MIN_ROWS_KEPT - 1, int)
+    probabilities = np.tile([0.9, 0.1], (MIN_ACCEPTED_ROWS - 1, 1))
+    targets = np.zeros(MIN_ACCEPTED_ROWS - 1, int)
     assert unsure_threshold(probabilities, targets, error=0.1) == 1.0
     assert unsure_threshold(probabilities, targets, error=0.1, min_rows=1) == 0.0
 

@@ -8,7 +8,7 @@ import pytest
 from mien.data.scenes import BoxedFaces
 from mien.detection import WholeImageDetector
 from mien.detection.grid import Detections
-from mien.evaluation.detection_metrics import DetectionMetrics, as_found, evaluate_detector, match_faces, total
+from mien.evaluation.detection_metrics import DetectionMetrics, as_detections, evaluate_detector, match_faces, total
 from mien.evaluation.detection_robustness import recall_curves
 from mien.structures import Box, Face
 
@@ -85,10 +85,10 @@ def test_a_detector_is_evaluated_image_by_image():
 
 
 def test_faces_as_arrays():
-    arrays = as_found([Face(Box(1, 2, 3, 4), confidence=0.5)])
+    arrays = as_detections([Face(Box(1, 2, 3, 4), confidence=0.5)])
     assert arrays.boxes.tolist() == [[1, 2, 3, 4]]
     assert np.isnan(arrays.points).all()
-    assert as_found([]).points.shape == (0, 5, 2)
+    assert as_detections([]).points.shape == (0, 5, 2)
 
 
 class Bright:

@@ -17,7 +17,8 @@ from mien.data.dataset import Rejected
 from mien.emotions import FER2013
 from mien.evaluation.comparison import Pair, compare
 from mien.evaluation.evaluate import Evaluation
-from mien.evaluation.html_report import p_value, report_page, verdict
+from mien.evaluation.html_comparison import p_value, verdict
+from mien.evaluation.html_report import report_page
 
 ROWS = 200
 PIXELS = np.random.default_rng(0).integers(0, 256, (ROWS, 8, 8, 1)).astype(np.uint8)
@@ -46,7 +47,7 @@ def images(page, heading):
 
 def test_one_model_s_page():
     predictions = random_predictions("compact", rows=ROWS)
-    page = report_page(evaluation_of(predictions), made="Evaluated on 2026-01-02.")
+    page = report_page(evaluation_of(predictions), provenance="Evaluated on 2026-01-02.")
     told = sections(page)
     assert list(told) == [
         "Summary",

@@ -19,7 +19,7 @@ from skimage.data import astronaut
 
 from drawn_scenes import faces, write_scenes
 from mien.data import Dataset, scenes
-from mien.data.dataset import truth_of_words
+from mien.data.dataset import truth_of_labels
 from mien.detection.grid import CELL_VALUES, STRIDES, cell_corners, decode
 from mien.detection.mien_detector import MienDetector
 from mien.errors import ModelError
@@ -170,7 +170,7 @@ def test_the_teacher_sees_the_image_before_degradation(drawn: scenes.Scenes) -> 
             return np.stack([teacher_cells((MIDDLE, 0.15, FACE))] * len(images))
 
     config = replace(config_for("face-detector"), batch=8)
-    task = DetectionTask(*drawn.halves(), config, Teacher())  # type: ignore[arg-type]  # a minimal fake
+    task = DetectionTask(*drawn.split(), config, Teacher())  # type: ignore[arg-type]  # a minimal fake
     batch = next(iter(task.batches(0, 0)))
     assert (Teacher.seen[0] != batch.crops).any()
     assert (batch.targets[CELLS][:, MIDDLE, SCORE] > 0.1).all()
@@ -249,7 +249,7 @@ def test_crops_with_a_confident_detection_are_kept_with_their_face() -> None:
     face = cv2.resize(astronaut()[66:166, 172:272], (48, 48), interpolation=cv2.INTER_AREA)
     crops = np.stack([face, np.full_like(face, 90), face])
     splits = np.array(["Training", "Training", "PublicTest"])
-    data = Dataset("made", crops, (truth_of_words(["happy"] * 3),), splits, np.array(["1", "2", "3"]), "0" * 64)
+    data = Dataset("made", crops, (truth_of_labels(["happy"] * 3),), splits, np.array(["1", "2", "3"]), "0" * 64)
     ((crop, known),) = boxed_crops(data, MienDetector(ModelStore().load("faces")))
     assert (crop.shape, crop.dtype) == ((48, 48, 1), np.uint8)
     (box,) = known.boxes
@@ -262,7 +262,7 @@ def test_crops_with_a_confident_detection_are_kept_with_their_face() -> None:
 
 def test_a_run_ends_in_a_detector_that_can_be_used(drawn: scenes.Scenes, tmp_path: Path) -> None:
     config = replace(config_for("face-detector"), epochs=1, warmup_epochs=0.0, batch=8, precision="float32")
-    halves = drawn.halves()
+    halves = drawn.split()
     task = DetectionTask(*halves, config)
     done = train(task, tmp_path / "run", lambda _: None)
     record = read_run(tmp_path / "run")

@@ -54,7 +54,7 @@ class Classifier:
         self._run(np.zeros((2, self.card.size, self.card.size, self.card.channels), np.uint8))
 
     def logits(self, crops: Crops) -> Mapping[str, npt.NDArray[np.float32]]:
-        """Runs the graph once on the face crops.
+        """Run the graph once on the face crops.
 
         Args:
             crops: uint8 (count, size, size, channels), as the card states.
@@ -131,7 +131,7 @@ class Classifier:
 def probabilities_of(
     card: ModelCard, logits: Mapping[str, npt.NDArray[np.float32]], head: str = FUSED
 ) -> Probabilities:
-    """Converts logits to the calibrated probabilities of one output head.
+    """Convert logits to the calibrated probabilities of one output head.
 
     Args:
         card: of the model that gave the logits.
@@ -148,7 +148,7 @@ def probabilities_of(
 
 
 def fuse(card: ModelCard, logits: Mapping[str, npt.NDArray[np.float32]], fused: FusedOutput) -> Probabilities:
-    """Fuses the heads of a model: the weighted geometric mean of their probabilities over the labels they share."""
+    """Fuse the heads of a model: the weighted geometric mean of their probabilities over the labels they share."""
     parts = [
         (
             reorder(softmax(logits[name], card.head(name).temperature), card.head(name).labels, fused.labels),

@@ -33,7 +33,7 @@ class _Cut(NamedTuple):
 
 
 def crop_faces(frame: Frame, faces: Sequence[Face], rule: CropRule, size: int, channels: int) -> Crops:
-    """Crops all faces of one frame; see ``crop``.
+    """Crop all faces of one frame; see ``crop``.
 
     Returns:
         uint8 (count, size, size, channels), in the order of the faces.
@@ -45,7 +45,7 @@ def crop_faces(frame: Frame, faces: Sequence[Face], rule: CropRule, size: int, c
 
 
 def crop(frame: Frame, face: Face, rule: CropRule, size: int, channels: int) -> npt.NDArray[np.uint8]:
-    """Crops the square around a face, with a side of ``rule.factor`` times the longer side of its box.
+    """Crop the square around a face, with a side of ``rule.factor`` times the longer side of its box.
 
     The square has the centre of the box, at subpixel accuracy. Reduced pixels are the mean over their area, enlarged
     ones are interpolated linearly. Beyond the frame its edge is replicated. Grey is the luma of ITU-R BT.601, computed
@@ -87,7 +87,7 @@ def crop(frame: Frame, face: Face, rule: CropRule, size: int, channels: int) -> 
 
 
 def point_in_crop(point: Point, face: Face, rule: CropRule, size: int) -> Point:
-    """Maps a point of the frame to pixels of the face crop; it may lie outside.
+    """Map a point of the frame to pixels of the face crop; it may lie outside.
 
     Args:
         point: in pixels of the frame.
@@ -123,7 +123,7 @@ def _touched(start: float, end: float, length: int) -> tuple[int, int]:
 
 
 def _reduced(cut: _Cut, longest: int) -> _Cut:
-    """Reduces the part to a longest side, so that the face of a poster needs no more memory than others."""
+    """Reduce the part to a longest side, so that the face of a poster needs no more memory than others."""
     height, width = cut.image.shape[:2]
     scale = longest / max(height, width)
     if scale >= 1:

@@ -76,8 +76,8 @@ def log_softmax(logits: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
 
 def log_sum_exp(logits: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
     """log(sum(exp(logits))) of each row, computed without overflow: float64 (count, 1)."""
-    most = logits.max(axis=1, keepdims=True).astype(np.float64)
-    summed: npt.NDArray[np.float64] = most + np.log(np.exp(logits - most).sum(axis=1, keepdims=True))
+    maximum = logits.max(axis=1, keepdims=True).astype(np.float64)
+    summed: npt.NDArray[np.float64] = maximum + np.log(np.exp(logits - maximum).sum(axis=1, keepdims=True))
     return summed
 
 
@@ -90,7 +90,7 @@ def sigmoid(logits: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
 def geometric_mean(
     parts: Sequence[tuple[Probabilities, float]], temperature: float = 1.0, offsets: Sequence[float] = ()
 ) -> Probabilities:
-    """Fuses the outputs of several heads: their weighted geometric mean, renormalised.
+    """Fuse the outputs of several heads: their weighted geometric mean, renormalised.
 
     It is the softmax of the heads' mean log-probability (a "logarithmic opinion pool": Genest and Zidek 1986),
     so a single head with temperature 1 is returned unchanged.
@@ -120,7 +120,7 @@ def geometric_mean(
 
 
 def reorder(probabilities: Probabilities, from_labels: Sequence[str], to_labels: Sequence[str]) -> Probabilities:
-    """Selects columns by label and renormalises each row.
+    """Select columns by label and renormalise each row.
 
     A row with all its probability on dropped labels becomes uniform.
 

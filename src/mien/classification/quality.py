@@ -41,7 +41,7 @@ ROUNDING_VARIANCE = 20 / 12
 
 
 def quality_issues(face: Face, crop: Frame) -> tuple[str, ...]:
-    """Measures a face and its crop for quality issues.
+    """Measure a face and its crop for quality issues.
 
     Args:
         face: in its frame.
@@ -60,7 +60,7 @@ def quality_issues(face: Face, crop: Frame) -> tuple[str, ...]:
     # sharpness depends on scale, so every face crop is measured at the same size
     grey = cv2.resize(crop.astype(np.float32).mean(axis=2), (SIDE_PX, SIDE_PX), interpolation=cv2.INTER_AREA)
     applies = (face.box.side < MIN_FACE_PX, _sharpness(grey) < MIN_SHARPNESS, float(grey.mean()) < MIN_BRIGHTNESS)
-    return tuple(issue for issue, found in zip(QUALITY_ISSUES, applies, strict=True) if found)
+    return tuple(issue for issue, present in zip(QUALITY_ISSUES, applies, strict=True) if present)
 
 
 def _sharpness(grey: npt.NDArray[np.float32]) -> float:

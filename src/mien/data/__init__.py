@@ -37,14 +37,14 @@ def load(path: Path) -> Dataset:
         DatasetError: there is no data set at the path, or it can't be read.
     """
     if not (path.is_dir() or path.is_file()):
-        raise DatasetError(f"expected a data set at {path}; received a path with nothing there")
+        raise DatasetError(f"expected a data set at {path}; there is no such file or folder")
     try:
-        found, digits = _csv_at(path), mnist.found_at(path)
+        csv_file, is_digits = _csv_at(path), mnist.is_mnist(path)
     except OSError as error:
         raise DatasetError(f"expected a data set at {path}; it can't be opened ({error.strerror})") from error
-    if found is not None:
-        return _from_csv(found)
-    if digits:
+    if csv_file is not None:
+        return _from_csv(csv_file)
+    if is_digits:
         return mnist.read(path)
     if path.is_file():
         raise DatasetError(
@@ -69,7 +69,7 @@ def _csv_at(path: Path) -> Path | None:
     if path.is_file():
         return path if path.name.lower().endswith(ENDINGS) else None
     named = next((path / f"fer2013{ending}" for ending in ENDINGS if (path / f"fer2013{ending}").is_file()), None)
-    if named or mnist.found_at(path):
+    if named or mnist.is_mnist(path):
         return named
     visible = [entry for entry in sorted(path.iterdir()) if not entry.name.startswith(".")]
     if any(entry.is_dir() for entry in visible):

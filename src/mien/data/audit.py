@@ -113,7 +113,7 @@ class Audit:
 
     def counts(self) -> dict[str, int]:
         """The number of results of each kind; kinds that were not searched are omitted."""
-        found = {
+        counts = {
             "groups": len(self.groups),
             "exact_groups": sum(group.exact for group in self.groups),
             "mirrored_groups": sum(group.mirrored for group in self.groups),
@@ -123,7 +123,7 @@ class Audit:
             "blank": len(self.blank),
         }
         optional = {"no_expression": self.no_expression, "no_face": self.no_face}
-        return {**found, **{name: len(rows) for name, rows in optional.items() if rows is not None}}
+        return {**counts, **{name: len(rows) for name, rows in optional.items() if rows is not None}}
 
     def to_dict(self) -> dict[str, Any]:
         """All results with the places of their rows, as plain values ready for JSON."""
@@ -176,14 +176,14 @@ def audit(
         UsageError: the similarity is out of range.
     """
     share = 1.0 if detector is None else 0.05
-    found = group_duplicates(data.crops, lambda done: on_progress(share * done), similarity)
+    duplicates = group_duplicates(data.crops, lambda done: on_progress(share * done), similarity)
     votes = [truth for truth in data.truths if truth.head == VOTED_HEAD]
     no_face = None
     if detector is not None:
         no_face = _without_face(data, detector, lambda done: on_progress(share + (1 - share) * done))
     return Audit(
         data=data,
-        groups=_groups(data, found),
+        groups=_groups(data, duplicates),
         blank=_indexes(_spread(data) < BLANK_STD),
         no_expression=_indexes(votes[0].weights == 0) if votes else None,
         no_face=no_face,
@@ -213,35 +213,35 @@ def rows_to_exclude(audited: Audit) -> dict[str, str]:
     return {str(data.rows[row]): "; ".join(reasons[row]) for row in sorted(reasons) if data.splits[row] == TRAINING}
 
 
-def _groups(data: Dataset, found: DuplicateGroups) -> tuple[Group, ...]:
-    order = np.argsort(found.group, kind="stable")
-    starts = np.flatnonzero(np.diff(found.group[order])) + 1
-    groups = [_group(data, found, rows) for rows in np.split(order, starts) if len(rows) > 1]
+def _groups(data: Dataset, duplicates: DuplicateGroups) -> tuple[Group, ...]:
+    order = np.argsort(duplicates.group, kind="stable")
+    starts = np.flatnonzero(np.diff(duplicates.group[order])) + 1
+    groups = [_group(data, duplicates, rows) for rows in np.split(order, starts) if len(rows) > 1]
     return tuple(sorted(groups, key=lambda group: (not group.conflict, not group.leak, -len(group.rows), group.rows)))
 
 
-def _group(data: Dataset, found: DuplicateGroups, rows: npt.NDArray[np.int64]) -> Group:
+def _group(data: Dataset, duplicates: DuplicateGroups, rows: npt.NDArray[np.int64]) -> Group:
     truth = data.truths[0]
     return Group(
         rows=tuple(rows.tolist()),
         labels=tuple(truth.labels[class_id] for class_id in truth.class_ids[rows].tolist()),
         splits=tuple(data.splits[rows].tolist()),
-        score=float(found.score[rows].min()),
+        score=float(duplicates.score[rows].min()),
         exact=bool((data.crops[rows] == data.crops[rows[0]]).all()),
-        mirrored=bool(found.mirrored[rows].any()),
+        mirrored=bool(duplicates.mirrored[rows].any()),
     )
 
 
 def _without_face(data: Dataset, detector: Detector, on_progress: Callable[[float], None]) -> tuple[int, ...]:
     """The images in which the detector finds no face after enlargement."""
     whole, side = Face(Box(0, 0, data.size, data.size)), max(DETECTION_PX, data.size)
-    found = []
+    rows = []
     for row, face_crop in enumerate(data.crops):
         frame = np.broadcast_to(face_crop, (data.size, data.size, 3))
         if not detector.detect(crop(frame, whole, CropRule(factor=1.0), side, 3)):
-            found.append(row)
+            rows.append(row)
         on_progress((row + 1) / len(data))
-    return tuple(found)
+    return tuple(rows)
 
 
 def _spread(data: Dataset) -> npt.NDArray[np.float64]:

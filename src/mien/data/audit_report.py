@@ -127,8 +127,8 @@ def _card(audited: Audit, group: Group) -> Markup:
     shown = [_captioned(audited, row) for row in _shown(group)]
     kind = "identical pixels" if group.exact else f"similarity {min(group.score, 0.999):.3f}"
     rest = len(group.rows) - len(shown)
-    words = [kind, *(["mirrored"] if group.mirrored else []), *([f"{rest} more"] if rest > 0 else [])]
-    return tag("div", tag("div", *shown, class_="strip"), tag("p", ", ".join(words), class_="about"), class_="group")
+    details = [kind, *(["mirrored"] if group.mirrored else []), *([f"{rest} more"] if rest > 0 else [])]
+    return tag("div", tag("div", *shown, class_="strip"), tag("p", ", ".join(details), class_="about"), class_="group")
 
 
 def _shown(group: Group) -> list[int]:

@@ -29,7 +29,7 @@ SPLITS: Mapping[str, str] = MappingProxyType(
         **dict.fromkeys(("test", "privatetest"), PRIVATE_TEST),
     }
 )
-"""Lower-case names of splits and the split each stands for; any other name is a split of its own."""
+"""Split names in lower case, and the split that each stands for; any other name is a separate split."""
 
 
 @dataclass(frozen=True)
@@ -62,7 +62,7 @@ class Truth:
         return best
 
 
-def truth_of_words(words: Sequence[str]) -> Truth:
+def truth_of_labels(names: Sequence[str]) -> Truth:
     """One-hot ground truth from labels as text.
 
     If every label names an expression ("happy", "Anger"), the labels are expressions: all seven under the head
@@ -70,23 +70,23 @@ def truth_of_words(words: Sequence[str]) -> Truth:
     makes all of them the user's own classes: sorted (whole numbers by value), under "classes".
 
     Args:
-        words: the label of each face crop.
+        names: the label of each face crop.
     """
-    emotions = {word: emotion_named(word) for word in words}
-    named = {emotion for emotion in emotions.values() if emotion is not None}
+    emotions = {name: emotion_named(name) for name in names}
+    expressions = {emotion for emotion in emotions.values() if emotion is not None}
     if None in emotions.values():
         head, labels = "classes", tuple(sorted(emotions, key=int if all(map(str.isdecimal, emotions)) else None))
     else:
-        head, labels = labels_for(named)
-    places = {word: labels.index(word if word in labels else str(emotions[word])) for word in emotions}
-    return one_hot(head, labels, np.array([places[word] for word in words], dtype=np.int64))
+        head, labels = labels_for(expressions)
+    indices = {name: labels.index(name if name in labels else str(emotions[name])) for name in emotions}
+    return one_hot(head, labels, np.array([indices[name] for name in names], dtype=np.int64))
 
 
-def labels_for(named: Collection[Emotion]) -> tuple[str, tuple[str, ...]]:
+def labels_for(expressions: Collection[Emotion]) -> tuple[str, tuple[str, ...]]:
     """The head for some expressions, and its labels: FER2013's seven if they include all of them."""
-    if set(named) <= set(FER2013):
+    if set(expressions) <= set(FER2013):
         return "fer2013", tuple(FER2013)
-    return "classes", tuple(emotion for emotion in Emotion if emotion in named)
+    return "classes", tuple(emotion for emotion in Emotion if emotion in expressions)
 
 
 def one_hot(head: str, labels: tuple[str, ...], class_ids: npt.NDArray[np.int64]) -> Truth:

@@ -117,9 +117,9 @@ def _columns(header: list[str], path: Path) -> tuple[int, list[int]]:
     """The column of Usage, and the columns of the eight emotions, unknown and no face."""
     names = [name.strip().lower() for name in header]
     where = {emotion_named(name) or name: at for at, name in enumerate(names)}
-    wanted = ("usage", *FERPLUS, *REJECTING)
-    missing = [str(name) for name in wanted if name not in where]
+    required = ("usage", *FERPLUS, *REJECTING)
+    missing = [str(name) for name in required if name not in where]
     if missing:
         raise DatasetError(f"expected the header of fer2013new.csv in {path}; it lacks {', '.join(missing)}")
-    usage, *columns = (where[name] for name in wanted)
+    usage, *columns = (where[name] for name in required)
     return usage, columns

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from mien.classification.face_crop import crop
-from mien.data.dataset import SPLITS, TRAINING, Dataset, Rejected, truth_of_words
+from mien.data.dataset import SPLITS, TRAINING, Dataset, Rejected, truth_of_labels
 from mien.emotions import Emotion, emotion_named
 from mien.errors import DatasetError, ImageError
 from mien.media.files import sha256_of
@@ -40,7 +40,7 @@ LEGEND = "legend.csv"
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class ImageFile:
     """An unread image in a class folder: its path, the name of the folder, and its split."""
 
     path: Path
@@ -105,7 +105,7 @@ def read_crops(root: Path, size: int = 48, channels: int = 1) -> Dataset:
     return Dataset(
         name=root.resolve().name,
         crops=np.stack(crops),
-        truths=(truth_of_words([file.label for file in kept]),),
+        truths=(truth_of_labels([file.label for file in kept]),),
         splits=np.array([file.split for file in kept]),
         rows=np.array([_place(file.path, root) for file in kept]),
         digest=digest.hexdigest(),
@@ -156,7 +156,7 @@ def face_crop(source: Path, size: int, channels: int) -> npt.NDArray[np.uint8]:
     return crop(frame, Face(Box(0, 0, width, height)), CropRule(), size, channels)
 
 
-def survey(root: Path) -> tuple[list[Found], list[Rejected]]:
+def survey(root: Path) -> tuple[list[ImageFile], list[Rejected]]:
     """The unread images in class folders, and rejected files, both sorted by name.
 
     The layout is ``root/split/class/*`` if a folder named as a split ("train", "val", "test") holds folders, or if no
@@ -181,7 +181,7 @@ def survey(root: Path) -> tuple[list[Found], list[Rejected]]:
     for parts, path in files:
         if len(parts) == depth:
             split = TRAINING if depth == 2 else SPLITS.get(parts[0].lower(), parts[0])
-            found.append(Found(path, parts[-2], split))
+            found.append(ImageFile(path, parts[-2], split))
         else:
             rejected.append(Rejected(_place(path, root), f"expected {layout}; the image lies elsewhere"))
     return found, sorted(rejected, key=lambda bad: bad.place)
@@ -244,8 +244,8 @@ def _listed(root: Path) -> Iterator[_Entry]:
                 raise DatasetError(f"expected the columns image and emotion in {legend}; received {header[:10]}")
             image, emotion = header.index("image"), header.index("emotion")
             for row in filter(None, rows):
-                name, word = (row[at].strip() if at < len(row) else "" for at in (image, emotion))
-                yield _Entry(str(rows.line_num), name, word)
+                name, label = (row[at].strip() if at < len(row) else "" for at in (image, emotion))
+                yield _Entry(str(rows.line_num), name, label)
     except (OSError, ValueError, csv.Error) as error:
         raise DatasetError(f"expected a legend of image and emotion at {legend}; it can't be read ({error})") from error
 

@@ -47,7 +47,7 @@ class _Part(NamedTuple):
     labels: npt.NDArray[np.integer[Any]]
 
 
-def found_at(path: Path) -> bool:
+def is_mnist(path: Path) -> bool:
     """Whether a path is MNIST by its name: an idx file, an .npz, or a folder with such files."""
     if path.is_dir():
         return (path / NPZ_NAME).is_file() or bool(_idx_files(path))
@@ -158,9 +158,9 @@ def _idx(path: Path, kind: str) -> npt.NDArray[np.uint8]:
         shape = _idx_header(file, path, kind)
         content = _bounded(file, math.prod(shape) + 1)
     if len(content) != math.prod(shape):
-        came = "more" if len(content) > math.prod(shape) else f"{len(content)}"
+        length = "more" if len(content) > math.prod(shape) else f"{len(content)}"
         raise DatasetError(
-            f"expected {math.prod(shape)} bytes after the header of {path}, as it says; received {came}. "
+            f"expected {math.prod(shape)} bytes after the header of {path}, as it says; received {length}. "
             "The file is damaged: fetch it again"
         )
     return np.frombuffer(content, dtype=np.uint8).reshape(shape)
@@ -182,10 +182,10 @@ def _idx_header(file: IO[bytes], path: Path, kind: str) -> tuple[int, ...]:
     return shape
 
 
-def _bounded(file: IO[bytes], most: int) -> bytearray:
-    """At most so many bytes, read in chunks, so that memory follows the content and not the header's claim."""
+def _bounded(file: IO[bytes], max_bytes: int) -> bytearray:
+    """Read at most ``max_bytes``, in chunks, so that memory follows the content and not the header's claim."""
     content = bytearray()
-    while len(content) < most and (piece := file.read(min(CHUNK_BYTES, most - len(content)))):
+    while len(content) < max_bytes and (piece := file.read(min(CHUNK_BYTES, max_bytes - len(content)))):
         content += piece
     return content
 

@@ -22,7 +22,7 @@ import numpy as np
 
 from mien.data import csv_rows
 from mien.data.csv_rows import BadRowError, shown, unquoted
-from mien.data.dataset import SPLITS, TRAINING, Dataset, Truth, labels_for, one_hot, truth_of_words
+from mien.data.dataset import SPLITS, TRAINING, Dataset, Truth, labels_for, one_hot, truth_of_labels
 from mien.emotions import FER2013, Emotion, emotion_named
 from mien.errors import DatasetError
 
@@ -51,7 +51,7 @@ def read(path: Path) -> Dataset:
     """The data set of a csv of pixels; parsed once, then cached by the file's SHA-256.
 
     Labels that all name expressions are expressions. Whole numbers 0 to 6 in a column called emotion are FER2013's. All
-    others, words or numbers, are the user's own classes. Votes become shares.
+    others, names or numbers, are the user's own classes. Votes become shares.
 
     Args:
         path: a .csv, .csv.gz, .csv.xz, or a .zip whose first csv is read.
@@ -107,14 +107,14 @@ def _fer2013_truth(arrays: csv_rows.Arrays) -> Truth:
     return one_hot("fer2013", tuple(FER2013), arrays["labels"])
 
 
-def _named_classes(words: npt.NDArray[np.str_]) -> Truth:
-    different = set(words.tolist())
+def _named_classes(names: npt.NDArray[np.str_]) -> Truth:
+    different = set(names.tolist())
     if len(different) > MAX_LABELS:
         raise DatasetError(
             f"expected at most {MAX_LABELS} different labels; received {len(different)}, such as {min(different)!r}. "
             f"Is the column of labels ({', '.join(LABEL_NAMES)}) one of names or row numbers?"
         )
-    return truth_of_words(words.tolist())
+    return truth_of_labels(names.tolist())
 
 
 def _shares(votes: npt.NDArray[np.float64], columns: npt.NDArray[np.str_]) -> Truth:
@@ -165,7 +165,7 @@ class _Layout:
             if value not in FER2013_LABELS:
                 raise BadRowError(f"expected an emotion from 0 to {len(FER2013) - 1}; received {shown(value)}")
             return FER2013_LABELS[value]
-        label = _word(value)
+        label = _label_name(value)
         if self.label == self.count - 1 and not line.endswith(b"\n") and label not in before.labels:
             raise BadRowError(f"the last line is cut: it ends in the unknown label {label!r}")
         return label
@@ -176,7 +176,7 @@ class _Layout:
         return [unquoted(values[at]) for at in self.pixels]
 
     def labels(self, rows: csv_rows.Rows) -> csv_rows.Arrays:
-        """The labels as arrays: class indices of FER2013, words, or votes and their columns."""
+        """The labels as arrays: class indices of FER2013, names, or votes and their columns."""
         if self.fer2013:
             return {"labels": np.array(rows.labels, dtype=np.int64)}
         if self.label is None:
@@ -186,7 +186,7 @@ class _Layout:
             }
         names = {str(number): emotion.value for number, emotion in enumerate(self.numbers)}
         numbered = set(rows.labels) <= set(names)
-        return {"words": np.array([names[word] if numbered else word for word in rows.labels], dtype=np.str_)}
+        return {"words": np.array([names[label] if numbered else label for label in rows.labels], dtype=np.str_)}
 
 
 def _layout(header: bytes, path: Path) -> _Layout:
@@ -258,14 +258,14 @@ def _squares(side: int, dimensions: int) -> list[set[tuple[int, ...]]]:
     return [{(row + first, column + first) for row in range(side) for column in range(side)} for first in (0, 1)]
 
 
-def _word(value: bytes) -> str:
+def _label_name(value: bytes) -> str:
     try:
-        word = value.decode()
+        name = value.decode()
     except UnicodeDecodeError:
-        word = ""
-    if not word.isprintable() or not 0 < len(word) <= MAX_LABEL_LETTERS:
+        name = ""
+    if not name.isprintable() or not 0 < len(name) <= MAX_LABEL_LETTERS:
         raise BadRowError(f"expected a label of 1 to {MAX_LABEL_LETTERS} letters; received {shown(value)}")
-    return word
+    return name
 
 
 def _votes(values: list[bytes]) -> tuple[float, ...]:

@@ -77,7 +77,7 @@ class BoxedFaces:
         sides: npt.NDArray[np.float32] = (self.boxes[:, 2:] - self.boxes[:, :2]).max(axis=1, initial=0)
         return sides
 
-    def under(self, matrix: npt.NDArray[np.floating]) -> BoxedFaces:
+    def transformed(self, matrix: npt.NDArray[np.floating]) -> BoxedFaces:
         """The faces after an affine map; a box becomes the bounding box of its mapped inscribed ellipse.
 
         Args:
@@ -100,11 +100,11 @@ class BoxedFaces:
 NO_FACES = BoxedFaces(np.zeros((0, 4), np.float32), np.zeros((0, 5, 2), np.float32), np.zeros(0, np.float32))
 
 
-def together(parts: Iterable[BoxedFaces]) -> BoxedFaces:
-    """All faces of several in one."""
-    found = [NO_FACES, *parts]
+def concatenated(parts: Iterable[BoxedFaces]) -> BoxedFaces:
+    """The faces of several images in one."""
+    all_parts = [NO_FACES, *parts]
     return BoxedFaces(
-        *(np.concatenate([getattr(part, name) for part in found]) for name in ("boxes", "points", "scores"))
+        *(np.concatenate([getattr(part, name) for part in all_parts]) for name in ("boxes", "points", "scores"))
     )
 
 
@@ -140,14 +140,14 @@ class Scenes:
     def __len__(self) -> int:
         return len(self.scenes)
 
-    def halves(self) -> tuple[Scenes, Scenes]:
+    def split(self) -> tuple[Scenes, Scenes]:
         """The training images, and the tenth held out: chosen by a hash of the name, so it is always the same."""
         held_out = [
             int(hashlib.sha256(scene.name.encode()).hexdigest(), 16) % HELD_OUT_EVERY == 0 for scene in self.scenes
         ]
         parts = [
-            tuple(s for s, held in zip(self.scenes, held_out, strict=True) if held is wanted)
-            for wanted in (False, True)
+            tuple(s for s, held in zip(self.scenes, held_out, strict=True) if held is is_held_out)
+            for is_held_out in (False, True)
         ]
         if not all(parts):
             raise DatasetError(f"expected enough images in {self.name} to hold a tenth out; received {len(self)}")
@@ -226,4 +226,4 @@ def _loaded(scene: Scene) -> tuple[Frame, BoxedFaces]:
     size = (max(1, round(frame.shape[1] * scale)), max(1, round(frame.shape[0] * scale)))
     small: Any = cv2.resize(frame, size, interpolation=cv2.INTER_AREA)
     spans = np.diag([size[0] / frame.shape[1], size[1] / frame.shape[0]])
-    return small, scene.faces.under(np.column_stack([spans, np.zeros(2)]))
+    return small, scene.faces.transformed(np.column_stack([spans, np.zeros(2)]))

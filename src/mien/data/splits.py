@@ -143,19 +143,19 @@ class Fold:
         return f"{self.number}/{self.count}"
 
 
-def fold_named(text: str) -> Fold:
+def parse_fold(text: str) -> Fold:
     """Parse a fold written as "K/N".
 
     Raises:
         UsageError: the text is no fold.
     """
-    found = re.fullmatch(r"(\d{1,6})/(\d{1,6})", text, re.ASCII)
-    if not found:
+    match = re.fullmatch(r"(\d{1,6})/(\d{1,6})", text, re.ASCII)
+    if not match:
         raise UsageError(f"expected a fold as K/N, such as 0/5; received {text!r}")
-    return Fold(int(found[1]), int(found[2]))
+    return Fold(int(match[1]), int(match[2]))
 
 
-def outside(training: Dataset, fold: Fold, on_progress: Callable[[float], None] = ignore_progress) -> Dataset:
+def without_fold(training: Dataset, fold: Fold, on_progress: Callable[[float], None] = ignore_progress) -> Dataset:
     """The rows outside a fold, with a digest of their own.
 
     Args:
@@ -167,10 +167,10 @@ def outside(training: Dataset, fold: Fold, on_progress: Callable[[float], None] 
         DatasetError: the data has too few distinct images for this number of folds.
     """
     outside_fold = fold_of_rows(training, fold.count, on_progress) != fold.number
-    return dataclasses.replace(training.select(outside_fold), digest=digest_outside(training.digest, fold))
+    return dataclasses.replace(training.select(outside_fold), digest=digest_without_fold(training.digest, fold))
 
 
-def digest_outside(digest: str, fold: Fold) -> str:
+def digest_without_fold(digest: str, fold: Fold) -> str:
     """The digest of data without a fold, from the digest of all of it."""
     return hashlib.sha256(f"{digest}\0fold {fold}".encode()).hexdigest()
 
@@ -236,11 +236,11 @@ def _held_out(data: Dataset, random: np.random.Generator, share: float) -> npt.N
     held = np.zeros(len(data), dtype=np.bool_)
     for _, own_groups in sorted(by_label.items()):
         trained = max(own_groups, key=len)
-        wanted = max(round(share * sum(map(len, own_groups))), min(map(len, own_groups)))
+        remaining = max(round(share * sum(map(len, own_groups))), min(map(len, own_groups)))
         for rows in own_groups:
-            if rows is not trained and len(rows) <= wanted:
+            if rows is not trained and len(rows) <= remaining:
                 held[rows] = True
-                wanted -= len(rows)
+                remaining -= len(rows)
     return held
 
 

@@ -35,7 +35,7 @@ class Detector(Protocol):
     """
 
     def detect(self, frame: Frame) -> list[Face]:
-        """Finds the faces in a uint8 (height, width, 3) RGB frame, largest first; an empty list if there is none."""
+        """Find the faces in a uint8 (height, width, 3) RGB frame, largest first; an empty list if there is none."""
         ...
 
 
@@ -52,7 +52,7 @@ class WholeImageDetector:
     """
 
     def detect(self, frame: Frame) -> list[Face]:
-        """Returns one face whose box is the frame.
+        """Return one face whose box is the frame.
 
         Raises:
             ImageError: the frame is no uint8 (height, width, 3) array.

@@ -54,17 +54,17 @@ def cell_corners(height: int, width: int) -> tuple[npt.NDArray[np.float32], npt.
 
 
 def decode(cells: npt.NDArray[np.float32], height: int, width: int, min_score: float) -> Detections:
-    """Decodes grid cells to candidates, before non-maximum suppression.
+    """Decode grid cells to candidates, before non-maximum suppression.
 
     Args:
         cells: float32 (cells, 15), scores from 0 to 1.
         height: of the network's input in pixels, a multiple of 32.
-        width: the same.
+        width: likewise.
         min_score: candidates below it are dropped.
     """
-    kept = np.flatnonzero(cells[:, 0] >= min_score)
-    corners, strides = (part[kept] for part in cell_corners(height, width))
-    scores, values = cells[kept, 0], cells[kept, 1:]
+    rows = np.flatnonzero(cells[:, 0] >= min_score)
+    corners, strides = (part[rows] for part in cell_corners(height, width))
+    scores, values = cells[rows, 0], cells[rows, 1:]
     centres = (corners + values[:, :2]) * strides
     halves = np.exp(np.minimum(values[:, 2:4], MAX_LOG_SIZE)) * (strides / 2)
     points = (corners[:, None] + values[:, 4:].reshape(-1, 5, 2)) * strides[:, None]
@@ -115,7 +115,7 @@ class GridDetector(ABC):
 
     @abstractmethod
     def grid_cells(self, images: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
-        """Runs the network.
+        """Run the network.
 
         Args:
             images: uint8 (count, height, width, 3) RGB, height and width multiples of 32.
@@ -125,13 +125,13 @@ class GridDetector(ABC):
         """
 
     def detect(self, frame: Frame) -> list[Face]:
-        """Finds the faces in a frame, largest first, with landmarks.
+        """Find the faces in a frame, largest first, with landmarks.
 
         Args:
             frame: uint8 (height, width, 3), RGB.
 
         Raises:
-            ImageError: the frame is anything else.
+            ImageError: the frame is no such array.
         """
         frame = check_frame(frame)
         faces = self._suppress(face for scale in self.scales for face in self._candidates(frame, scale))
@@ -152,14 +152,14 @@ class GridDetector(ABC):
         right, bottom = border - (width + 2 * border) % -multiple, border - (height + 2 * border) % -multiple
         padded = cv2.copyMakeBorder(image, border, bottom, border, right, cv2.BORDER_CONSTANT)
         cells = self.grid_cells(np.asarray(padded, np.uint8)[None])[0]
-        found = decode(cells, padded.shape[0], padded.shape[1], self._score_threshold)
-        faces = [_face(found, row, border, pixel_size) for row in range(len(found.scores))]
+        candidates = decode(cells, padded.shape[0], padded.shape[1], self._score_threshold)
+        faces = [_face(candidates, row, border, pixel_size) for row in range(len(candidates.scores))]
         longest = max(frame.shape[:2])
         faces = [face for face in faces if face.box.side >= self.min_face_px]
         return [face for face in faces if scale.min_face_share <= face.box.height / longest < scale.max_face_share]
 
     def _suppress(self, faces: Iterable[Face]) -> list[Face]:
-        """Keeps one candidate for each face, largest first, and none inside a better one.
+        """Keep one candidate for each face, largest first, and none inside a better one.
 
         Enlarged, a nose and a mouth pass for a face.
         """
@@ -171,21 +171,21 @@ class GridDetector(ABC):
         return largest_first(faces)
 
 
-def _face(found: Detections, row: int, border_px: int, pixel_size: tuple[float, float]) -> Face:
+def _face(candidates: Detections, row: int, border_px: int, pixel_size: tuple[float, float]) -> Face:
     """A candidate in pixels of the frame."""
     x_scale, y_scale = pixel_size
-    left, top, right, bottom = (found.boxes[row] - border_px).tolist()
+    left, top, right, bottom = (candidates.boxes[row] - border_px).tolist()
     return Face(
         Box(left * x_scale, top * y_scale, right * x_scale, bottom * y_scale),
-        Landmarks(*(Point(x * x_scale, y * y_scale) for x, y in (found.points[row] - border_px).tolist())),
-        float(found.scores[row]),
+        Landmarks(*(Point(x * x_scale, y * y_scale) for x, y in (candidates.points[row] - border_px).tolist())),
+        float(candidates.scores[row]),
     )
 
 
 def resize_longest_side(
     image: npt.NDArray[np.uint8], longest_px: int, max_enlargement: float = 1.0
 ) -> tuple[npt.NDArray[np.uint8], tuple[float, float]]:
-    """Resizes an image to the inference scale of a detector: its longest side is at most ``longest_px``.
+    """Resize an image to the inference scale of a detector: its longest side is at most ``longest_px``.
 
     Args:
         image: uint8 (height, width) or (height, width, channels).
@@ -232,5 +232,5 @@ def non_max_suppression(
 
 
 def largest_first(faces: list[Face]) -> list[Face]:
-    """Sorts faces by the area of their boxes."""
+    """Sort faces by the area of their boxes."""
     return sorted(faces, key=lambda face: -face.box.area)

@@ -58,7 +58,7 @@ class Cascade:
         width: width of YuNet's box.
         height: height of YuNet's box.
         right: offset from the square's centre to the box's, to the right.
-        down: the same, downwards.
+        down: likewise, downwards.
         min_share: side of the smallest square searched, over the image's longer side. Small profiles cost more than
             half of the whole search and found 1 face in 100.
         mirrored: search the mirrored image.
@@ -97,13 +97,13 @@ class HaarDetector:
         self._lock = threading.Lock()
 
     def detect(self, frame: Frame) -> list[Face]:
-        """Finds the faces in a frame, largest first.
+        """Find the faces in a frame, largest first.
 
         Args:
             frame: uint8 (height, width, 3), RGB.
 
         Raises:
-            ImageError: the frame is anything else.
+            ImageError: the frame is no such array.
         """
         grey: Any = cv2.cvtColor(check_frame(frame), cv2.COLOR_RGB2GRAY)
         image, pixel_size = resize_longest_side(grey, LONGEST_PX)
@@ -131,7 +131,7 @@ class HaarDetector:
         longest = max(image.shape)
         border = round(BORDER_SHARE * longest)
         padded = cv2.copyMakeBorder(image, border, border, border, border, cv2.BORDER_REPLICATE)
-        found = [np.zeros((0, 5), np.float32)]
+        parts = [np.zeros((0, 5), np.float32)]
         for cascade in CASCADES:
             min_size = max(MIN_SIZE_PX, round(cascade.min_share * longest))
             squares, counts = self._classifiers[cascade.file].detectMultiScale2(
@@ -141,13 +141,13 @@ class HaarDetector:
                 minSize=(min_size, min_size),
             )
             if len(squares):
-                found.append(np.column_stack([_framed(squares, cascade, padded.shape[1]) - border, np.ravel(counts)]))
-        rows = np.concatenate(found).astype(np.float32)
+                parts.append(np.column_stack([_framed(squares, cascade, padded.shape[1]) - border, np.ravel(counts)]))
+        rows = np.concatenate(parts).astype(np.float32)
         return rows[:, :4], rows[:, 4]
 
 
 def _framed(squares: npt.NDArray[np.int32], cascade: Cascade, width: int) -> npt.NDArray[np.float32]:
-    """Converts a cascade's squares (left, top, width, height) to boxes framed as YuNet's."""
+    """Convert a cascade's squares (left, top, width, height) to boxes framed as YuNet's."""
     sides = squares[:, 2].astype(np.float32)
     x = squares[:, 0] + sides * (0.5 + cascade.right)
     y = squares[:, 1] + sides * (0.5 + cascade.down)
@@ -159,7 +159,7 @@ def _framed(squares: npt.NDArray[np.int32], cascade: Cascade, width: int) -> npt
 def _merge(
     boxes: npt.NDArray[np.float32], counts: npt.NDArray[np.float32]
 ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
-    """Replaces each box by the mean of all that overlap it, weighted by their neighbours, and sums those as votes."""
+    """Replace each box by the mean of all that overlap it, weighted by their neighbours, and sum those as votes."""
     if not len(boxes):
         return boxes, counts
     weights = np.stack([(box_iou(box, boxes.T) >= MIN_IOU) * counts for box in boxes])

@@ -36,7 +36,7 @@ print on a shirt."""
 
 
 class MienDetector(GridDetector):
-    """Finds faces with a detector that ``mien train --arch face-detector`` trained; several threads may share it.
+    """Finds faces with a detector that ``mien train --arch face-detector`` trained; safe to call from several threads.
 
     Attributes:
         card: its threshold, the framing of its boxes, and its origin.
@@ -65,7 +65,7 @@ class MienDetector(GridDetector):
     false ones, that of large ones from 0.94 to 0.95."""
 
     def __init__(self, model: Path | bytes, *, score_threshold: float | None = None, threads: int = 1) -> None:
-        """Loads the network.
+        """Load the network.
 
         Args:
             model: the .onnx file, or its bytes.
@@ -86,7 +86,7 @@ class MienDetector(GridDetector):
             raise ModelError(f"expected one output of {CELL_VALUES} numbers per grid cell; received {shapes}")
 
     def grid_cells(self, images: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
-        """Runs the network; see ``GridDetector.grid_cells``."""
+        """Run the network; see ``GridDetector.grid_cells``."""
         cells: npt.NDArray[np.float32] = self._session.run(None, {self._session.get_inputs()[0].name: images})[0]
         cells[..., 0] = sigmoid(cells[..., 0])
         cells[..., 3:5] += np.log(self.card.framing)
@@ -118,8 +118,8 @@ class MienDetector(GridDetector):
 
 def _score_at(box: npt.NDArray[np.floating], cells: npt.NDArray[np.float32], image_px: int) -> float:
     """The best score of a candidate that overlaps the box, 0 if there is none."""
-    found = decode(cells, image_px, image_px, RESCORING_MIN_SCORE)
-    return float(found.scores[box_iou(box, found.boxes.T) > RESCORING_MIN_IOU].max(initial=0.0))
+    candidates = decode(cells, image_px, image_px, RESCORING_MIN_SCORE)
+    return float(candidates.scores[box_iou(box, candidates.boxes.T) > RESCORING_MIN_IOU].max(initial=0.0))
 
 
 def _surroundings(frame: Frame, box: Box, image_px: int, face_px: float) -> tuple[Frame, npt.NDArray[np.floating]]:

@@ -45,7 +45,7 @@ class YuNetDetector(GridDetector):
         nms_threshold: float = NMS_THRESHOLD,
         threads: int = 1,
     ) -> None:
-        """Loads the network.
+        """Load the network.
 
         Args:
             model: the .onnx file, or its bytes.
@@ -61,14 +61,14 @@ class YuNetDetector(GridDetector):
         self._session = _session(model, threads)
 
     def grid_cells(self, images: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
-        """Runs the network; see ``GridDetector.grid_cells``."""
+        """Run the network; see ``GridDetector.grid_cells``."""
         bgr = np.ascontiguousarray(images[..., ::-1].transpose(0, 3, 1, 2), np.float32)
         outputs = self._session.run(OUTPUTS, {self._session.get_inputs()[0].name: bgr})
         return cells_from(dict(zip(OUTPUTS, outputs, strict=True)))
 
 
 def cells_from(outputs: dict[str, npt.NDArray[np.float32]]) -> npt.NDArray[np.float32]:
-    """Converts YuNet's twelve output maps to grid cells; the score of a cell is sqrt(cls obj).
+    """Convert YuNet's twelve output maps to grid cells; the score of a cell is sqrt(cls obj).
 
     Args:
         outputs: by name, each (count, cells, values): cls_8 and obj_8 (1), bbox_8 (4), kps_8 (10), and so on.

@@ -44,13 +44,13 @@ def bootstrap(metrics: Metrics, resamples: int = RESAMPLES) -> Intervals:
     if resamples < 1:
         raise UsageError(f"expected at least one resample; received {resamples}")
     table = np.column_stack([metrics.confusion, metrics.missed])
-    drawn = (
+    resampled = (
         np.random.default_rng(SEED)
         .multinomial(metrics.n, table.ravel() / metrics.n, resamples)
         .reshape(resamples, *table.shape)
     )
-    confusion = drawn[:, :, :-1]
-    hits, predicted, count = confusion.diagonal(axis1=1, axis2=2), confusion.sum(axis=1), drawn.sum(axis=2)
+    confusion = resampled[:, :, :-1]
+    hits, predicted, count = confusion.diagonal(axis1=1, axis2=2), confusion.sum(axis=1), resampled.sum(axis=2)
     recall, occurs = ratio(hits, count), count > 0
     return Intervals(
         accuracy=_percentile_interval(hits.sum(axis=1) / metrics.n),
@@ -59,6 +59,6 @@ def bootstrap(metrics: Metrics, resamples: int = RESAMPLES) -> Intervals:
     )
 
 
-def _percentile_interval(drawn: npt.NDArray[np.float64]) -> Interval:
-    low, high = np.quantile(drawn, (0.025, 0.975)).tolist()
+def _percentile_interval(resampled: npt.NDArray[np.float64]) -> Interval:
+    low, high = np.quantile(resampled, (0.025, 0.975)).tolist()
     return low, high

@@ -33,7 +33,7 @@ MAX_NEWTON_STEPS = 100
 STEP_TOLERANCE = 1e-6
 """A Newton step smaller than this ends the fit."""
 
-MIN_ROWS_KEPT = 50
+MIN_ACCEPTED_ROWS = 50
 """Rows that a threshold must keep: the error rate of fewer is mostly chance."""
 
 
@@ -118,7 +118,7 @@ def fit_calibration(logits: npt.NDArray[Any], targets: npt.NDArray[Any]) -> Fitt
 
 
 def unsure_threshold(
-    probabilities: npt.NDArray[Any], targets: npt.NDArray[Any], error: float, min_rows: int = MIN_ROWS_KEPT
+    probabilities: npt.NDArray[Any], targets: npt.NDArray[Any], error: float, min_rows: int = MIN_ACCEPTED_ROWS
 ) -> float:
     """The lowest confidence threshold whose accepted predictions have at most a given error rate.
 

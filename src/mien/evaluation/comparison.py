@@ -97,9 +97,9 @@ def compare(models: Sequence[SplitPredictions]) -> Comparison:
     if len(names) < 2 or len(set(names)) != len(names):
         raise UsageError(f"expected two or more models of different names to compare; received {names}")
     baseline, *others = models
-    for other in others:
-        _check_same_rows(baseline, other)
-    return Comparison(baseline.report.model, len(baseline), tuple(_pair(baseline, other) for other in others))
+    for model in others:
+        _check_same_rows(baseline, model)
+    return Comparison(baseline.report.model, len(baseline), tuple(_pair(baseline, model) for model in others))
 
 
 def mcnemar(first_only: int, second_only: int) -> float:
@@ -158,7 +158,8 @@ def _check_same_rows(baseline: SplitPredictions, other: SplitPredictions) -> Non
     same = np.array_equal(baseline.places, other.places)
     if not same or _names(baseline, baseline.targets) != _names(other, other.targets):
         raise UsageError(
-            f"expected models evaluated on the same rows; {baseline.report.model!r} and {other.report.model!r} were not"
+            f"expected models evaluated on the same rows; {baseline.report.model!r} and {other.report.model!r} "
+            "were not. Evaluate both on the same data and split"
         )
 
 
@@ -174,7 +175,7 @@ def _pair(baseline: SplitPredictions, other: SplitPredictions) -> Pair:
         both=int((first & second).sum()),
         baseline_only=baseline_only,
         model_only=model_only,
-        agreement=math.fsum(one == another for one, another in predicted) / len(baseline),
+        agreement=math.fsum(first_label == second_label for first_label, second_label in predicted) / len(baseline),
         p=mcnemar(baseline_only, model_only),
     )
 

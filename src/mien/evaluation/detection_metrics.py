@@ -83,7 +83,7 @@ class DetectionMetrics:
 
     @property
     def f1(self) -> float:
-        """The harmonic mean of precision and recall."""
+        """Harmonic mean of precision and recall."""
         return 2 * self.true_positives / max(self.true_positives + self.faces + self.false_positives, 1)
 
     @property
@@ -119,7 +119,7 @@ class DetectorResult:
 
 
 def match_faces(
-    found: Detections,
+    detections: Detections,
     known: BoxedFaces,
     min_px: float = 0.0,
     max_px: float = np.inf,
@@ -128,25 +128,25 @@ def match_faces(
     """Match the detections in one image with its labelled faces, highest score first.
 
     Args:
-        found: detections after non-maximum suppression, in any order.
+        detections: detections after non-maximum suppression, in any order.
         known: the labelled faces, including uncertain ones.
-        min_px: longer side from which a labelled face has to be found; a smaller one may be. A smaller detection
-            without a match is no false positive.
-        max_px: the longer side below which the same holds.
+        min_px: longer side in pixels from which a labelled face must be found; smaller ones are optional. An unmatched
+            detection smaller than this is no false positive.
+        max_px: longer side in pixels from which faces are optional again.
         certain_score: label score from which a face has to be found.
     """
     sides = known.sides
     required = (known.scores >= certain_score) & (sides >= min_px) & (sides < max_px)
     matched: dict[int, tuple[float, float]] = {}
     false_positives = 0
-    for row in np.argsort(-found.scores, kind="stable"):
-        ious = box_iou(found.boxes[row], known.boxes.T) if len(known) else np.zeros(0)
+    for row in np.argsort(-detections.scores, kind="stable"):
+        ious = box_iou(detections.boxes[row], known.boxes.T) if len(known) else np.zeros(0)
         face = int(ious.argmax()) if len(ious) else -1
         if face < 0 or ious[face] < MATCH_IOU:
-            side = (found.boxes[row, 2:] - found.boxes[row, :2]).max()
+            side = (detections.boxes[row, 2:] - detections.boxes[row, :2]).max()
             false_positives += int(min_px <= side < max_px)
         elif face not in matched:
-            matched[face] = (float(ious[face]), _landmark_error(found.points[row], known.points[face]))
+            matched[face] = (float(ious[face]), _landmark_error(detections.points[row], known.points[face]))
     hits = [matched[face] for face in np.flatnonzero(required).tolist() if face in matched]
     return DetectionMetrics(
         true_positives=len(hits),
@@ -183,10 +183,10 @@ def evaluate_detector(
         started = time.perf_counter()
         faces = detector.detect(frame)
         seconds.append(time.perf_counter() - started)
-        found = as_found(faces)
-        overall.append(match_faces(found, known))
+        detections = as_detections(faces)
+        overall.append(match_faces(detections, known))
         for part, size in zip(parts, sizes, strict=True):
-            part.append(match_faces(found, known, *size))
+            part.append(match_faces(detections, known, *size))
         on_progress(number / len(images))
     return DetectorResult(
         total(overall),
@@ -195,7 +195,7 @@ def evaluate_detector(
     )
 
 
-def as_found(faces: Sequence[Face]) -> Detections:
+def as_detections(faces: Sequence[Face]) -> Detections:
     """Detected faces as arrays; landmarks are NaN if the detector gives none."""
     unknown = ((np.nan, np.nan),) * 5
     points = [dataclasses.astuple(face.landmarks) if face.landmarks else unknown for face in faces]
@@ -212,6 +212,6 @@ def size_label(low: float, high: float) -> str:
     return f"{low:g} px and more" if high == np.inf else f"{low:g} to {high:g} px"
 
 
-def _landmark_error(found: npt.NDArray[np.float32], known: npt.NDArray[np.float32]) -> float:
+def _landmark_error(points: npt.NDArray[np.float32], known: npt.NDArray[np.float32]) -> float:
     eye_distance = float(np.hypot(*(known[0] - known[1])))
-    return float(np.hypot(*(found - known).T).mean()) / max(eye_distance, 1e-6)
+    return float(np.hypot(*(points - known).T).mean()) / max(eye_distance, 1e-6)

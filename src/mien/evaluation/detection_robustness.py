@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import cv2
 import numpy as np
 
-from mien.evaluation.detection_metrics import as_found, match_faces, total
+from mien.evaluation.detection_metrics import as_detections, match_faces, total
 from mien.media.files import atomic_write, redirect_library_caches
 
 if TYPE_CHECKING:
@@ -78,8 +78,8 @@ def plot_recall_curves(path: Path, curves: Mapping[str, Sequence[RecallCurve]]) 
     for place, (axes, name) in enumerate(
         zip(figure.subplots(1, len(corruptions), sharey=True), corruptions, strict=True)
     ):
-        for detector, found in curves.items():
-            axes.plot(found[place].steps, found[place].recalls, marker="o", label=detector)
+        for detector, measured in curves.items():
+            axes.plot(measured[place].steps, measured[place].recalls, marker="o", label=detector)
         axes.set(xlabel=name, ylim=(0, 1.02))
         axes.grid(alpha=0.3)
         if place == 0:
@@ -98,7 +98,7 @@ def _curve(
     recalls = []
     for corrupt in corruptions.values():
         corrupted = (corrupt(frame, faces) for frame, faces in images)
-        parts = [match_faces(as_found(detector.detect(frame)), faces, MIN_FACE_PX) for frame, faces in corrupted]
+        parts = [match_faces(as_detections(detector.detect(frame)), faces, MIN_FACE_PX) for frame, faces in corrupted]
         recalls.append(total(parts).recall)
     return RecallCurve(name, tuple(corruptions), tuple(recalls))
 
@@ -112,7 +112,7 @@ def _rotation(degrees: float) -> Callable[[Frame, BoxedFaces], Image]:
         matrix = np.column_stack([rotation[:, :2], rotation[:, 2] + (extent - (width, height)) / 2])
         size = (round(float(extent[0])), round(float(extent[1])))
         out: Any = cv2.warpAffine(frame, matrix, size, flags=cv2.INTER_LINEAR)
-        return out, faces.under(matrix)
+        return out, faces.transformed(matrix)
 
     return rotated
 

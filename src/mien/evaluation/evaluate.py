@@ -1,7 +1,7 @@
 """Evaluate the exported model as users run it: on labelled face crops, or on photos through detector and classifier.
 
 ``evaluate_crops`` and ``evaluate_photos`` take one model; ``evaluate_models_on_crops`` and
-``evaluate_models_on_photos`` take several, compare them on the same rows, and give what the reports are made from.
+``evaluate_models_on_photos`` take several, compare them on the same rows, and return the input of the reports.
 """
 
 from __future__ import annotations
@@ -89,6 +89,13 @@ def evaluate_crops(classifier: Classifier, data: Dataset, head: str = "") -> Spl
     Raises:
         ModelError: the model has no such head.
         UsageError: the data has no targets for the head, or no row to evaluate.
+
+    Example:
+        On FER2013::
+
+            classifier = Classifier(ModelStore().load("compact"))
+            result = evaluate_crops(classifier, load(Path("fer2013.csv")).split("PrivateTest"))
+            print(f"accuracy {result.metrics.accuracy:.3f}")
     """
     card = classifier.card
     head = head_named(head or data.truths[0].head)
@@ -152,13 +159,13 @@ def evaluate_photos(
     Raises:
         UsageError: no photo is left, the model lacks a label, or a name to exclude is no expression.
     """
-    known = list(recognizer.labels)
+    labels = list(recognizer.labels)
     excluded = _expressions(exclude_labels)
     rows = np.array([at for at, label in enumerate(photos.labels) if label not in excluded], np.int64)
-    targets = _photo_targets(photos, rows, known)
+    targets = _photo_targets(photos, rows, labels)
     paths = [photos.paths[at] for at in rows]
     largest = _largest_faces(recognizer, paths, on_progress)
-    uniform = (1.0 / len(known),) * len(known)
+    uniform = (1.0 / len(labels),) * len(labels)
     probabilities = np.array([face.probabilities if face else uniform for face in largest], np.float32)
     found = np.array([face is not None for face in largest])
     card = recognizer.classifier.card
@@ -167,7 +174,7 @@ def evaluate_photos(
         split=f"without {', '.join(excluded)}" if excluded else "all",
         model=card.name,
         head=recognizer.head,
-        metrics=compute_metrics(probabilities, targets, known, found),
+        metrics=compute_metrics(probabilities, targets, labels, found),
         excluded=len(photos) - len(rows),
         rejected=len(photos.rejected),
     )
@@ -249,7 +256,7 @@ def _expressions(names: Sequence[str]) -> list[str]:
 
 
 def _part(on_progress: Callable[[float], None], at: int, count: int) -> Callable[[float], None]:
-    """Maps the progress of one of several parts to the progress of the whole."""
+    """Map the progress of one of several parts to the progress of the whole."""
     return lambda share: on_progress((at + share) / count)
 
 

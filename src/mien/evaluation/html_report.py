@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import math
-from pathlib import PurePath
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
 from mien.emotions import emotion_named
 from mien.evaluation import plots
-from mien.evaluation.comparison import RESAMPLES
+from mien.evaluation.html_comparison import Thumbnails, comparison_sections, row_card, score_text, short_place
 from mien.evaluation.metrics import ECE_BINS, reliability_bins, risk_coverage
 from mien.visualization.report import (
     Figure,
@@ -19,7 +17,6 @@ from mien.visualization.report import (
     captioned,
     figures,
     gallery,
-    image,
     page,
     section,
     table,
@@ -29,22 +26,16 @@ from mien.visualization.report import (
 from mien.visualization.report.charts import percent
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
     from mien.data.dataset import Rejected
-    from mien.evaluation.comparison import Comparison, Pair
     from mien.evaluation.evaluate import Evaluation
     from mien.evaluation.metrics import Metrics
     from mien.evaluation.predictions import SplitPredictions
 
-Thumbnails: TypeAlias = "Callable[[int], npt.NDArray[np.uint8] | None]"
-"""The image of a row evaluated, by its index: uint8 (height, width, 1 or 3); None if it can't be shown."""
-
 MAX_REJECTED = 20
 MAX_ERRORS = 24
 MAX_MISSED = 24
-MAX_DISAGREEMENTS = 6
-"""Images of each kind shown for a pair of models."""
 
 LIMITS = (
     "An interval covers chance with this number of rows. It does not cover how the model performs on other images.",
@@ -57,41 +48,24 @@ LIMITS_OF_FACES = (
 )
 
 
-def report_page(evaluation: Evaluation, copied: npt.NDArray[np.bool_] | None = None, made: str = "") -> str:
+def report_page(evaluation: Evaluation, copied: npt.NDArray[np.bool_] | None = None, provenance: str = "") -> str:
     """The report of one model, or of several on the same rows: one HTML page without scripts or external resources.
 
     Args:
         evaluation: the predictions of the models.
         copied: bool (n,), rows with a duplicate in the training data; None: not searched.
-        made: when and with what version the report was made, a sentence.
+        provenance: a sentence on when and with which version the report was written.
     """
     models, first = evaluation.models, evaluation.models[0]
     title = f"{_listed([model.report.model for model in models])} on {first.report.data}, {first.report.split}"
-    lead = f"{len(first):,} rows, output head “{first.report.head}”. {made}"
-    parts = _comparison_sections(evaluation, evaluation.comparison) if evaluation.comparison else []
+    lead = f"{len(first):,} rows, output head “{first.report.head}”. {provenance}"
+    parts = comparison_sections(evaluation, evaluation.comparison) if evaluation.comparison else []
     for model in models:
         if len(models) > 1:
             parts.append(tag("h2", model.report.model, class_="part"))
         parts += [*_model_sections(model, evaluation.shown, copied), _model_card(model)]
     parts += [_data(first, evaluation.rejected), _limits(first)]
     return page(title, lead, *parts, foot="This page is a single file without scripts or external resources.")
-
-
-def verdict(pair: Pair, baseline: str) -> str:
-    """The result of a paired comparison in a sentence."""
-    if pair.p >= 0.05:
-        return f"{pair.model} and {baseline} do not differ significantly on these rows (p {p_value(pair.p)})."
-    word = "more" if pair.model_only > pair.baseline_only else "fewer"
-    rows = abs(pair.model_only - pair.baseline_only)
-    return (
-        f"{pair.model} predicts {rows:,} rows {word} correctly than {baseline}, "
-        f"a significant difference (p {p_value(pair.p)})."
-    )
-
-
-def p_value(p: float) -> str:
-    """A p-value with three decimals."""
-    return "< 0.001" if p < 0.001 else f"{p:.3f}"
 
 
 def _model_sections(model: SplitPredictions, shown: Thumbnails, copied: npt.NDArray[np.bool_] | None) -> list[Markup]:
@@ -205,7 +179,7 @@ def _errors(model: SplitPredictions, shown: Thumbnails) -> Markup:
         label = model.labels[model.predicted[row]]
         probability = percent(float(model.probabilities[row].max()), 1)
         prediction = tag("span", tag("b", label), " ", tag("span", probability, class_="number"))
-        cards.append(_card(model, row, shown, prediction, f"labelled {model.labels[model.targets[row]]}"))
+        cards.append(row_card(model, row, shown, prediction, f"labelled {model.labels[model.targets[row]]}"))
     return section(title, gallery(cards), about=about)
 
 
@@ -215,16 +189,10 @@ def _missed(model: SplitPredictions, shown: Thumbnails) -> Markup:
     if len(rows) > MAX_MISSED:
         about += f" The first {MAX_MISSED} are shown."
     cards = (
-        _card(model, row, shown, f"labelled {model.labels[model.targets[row]]}") for row in rows[:MAX_MISSED].tolist()
+        row_card(model, row, shown, f"labelled {model.labels[model.targets[row]]}")
+        for row in rows[:MAX_MISSED].tolist()
     )
     return section("No face found", gallery(cards), about=about)
-
-
-def _card(model: SplitPredictions, row: int, shown: Thumbnails, *lines: object) -> Markup:
-    """The image of a row, with captions and its place in the data."""
-    pixels, place = shown(row), str(model.places[row])
-    seen = tag("p", "can't be shown", class_="quiet") if pixels is None else image(pixels, f"row {place}")
-    return captioned(seen, *lines, tag("span", short_place(place), class_="quiet"))
 
 
 def _model_card(model: SplitPredictions) -> Markup:
@@ -271,90 +239,6 @@ def _limits(model: SplitPredictions) -> Markup:
     of_faces = all(emotion_named(label) for label in model.labels)
     lines = (*LIMITS, *LIMITS_OF_FACES) if of_faces else LIMITS
     return section("Limitations", tag("ul", *(tag("li", line) for line in lines)))
-
-
-def _comparison_sections(evaluation: Evaluation, comparison: Comparison) -> list[Markup]:
-    baseline, *others = evaluation.models
-    parts = [_side_by_side(evaluation.models), _paired(comparison)]
-    return parts + [_disagreements(baseline, other, evaluation.shown) for other in others]
-
-
-def _side_by_side(models: Sequence[SplitPredictions]) -> Markup:
-    header = ("model", "accuracy", "95 % interval", "macro-F1", "balanced accuracy", "ECE", "NLL", "Brier")
-    rows = []
-    for model in models:
-        metrics = model.metrics
-        scores = (metrics.macro_f1, metrics.balanced_accuracy, metrics.ece, metrics.nll, metrics.brier)
-        interval = plots.interval_of(metrics.accuracy, metrics.n)
-        rows.append((model.report.model, percent(metrics.accuracy, 1), interval, *map(score_text, scores)))
-    recalls = [
-        (label, *(percent(model.metrics.per_class[model.labels.index(label)].recall, 1) for model in models))
-        for label in models[0].labels
-    ]
-    by_label = table(("recall", *(model.report.model for model in models)), recalls)
-    return section("Side by side", table(header, rows), tag("h3", "Recall per class"), by_label)
-
-
-def _paired(comparison: Comparison) -> Markup:
-    header = (
-        "model",
-        "accuracy, points",
-        "95 % interval",
-        "macro-F1",
-        "only it correct",
-        "only baseline correct",
-        "agreement",
-        "p",
-    )
-    rows = [
-        (
-            pair.model,
-            f"{100 * pair.accuracy:+.1f}",
-            f"{100 * pair.interval[0]:+.1f} to {100 * pair.interval[1]:+.1f}",
-            f"{pair.macro_f1:+.3f}",
-            f"{pair.model_only:,}",
-            f"{pair.baseline_only:,}",
-            percent(pair.agreement, 1),
-            p_value(pair.p),
-        )
-        for pair in comparison.pairs
-    ]
-    about = (
-        f"Differences from the baseline, {comparison.baseline}, on the same {comparison.n:,} rows; accuracy in "
-        f"percentage points. The interval comes from {RESAMPLES:,} bootstrap resamples of the rows; p is McNemar's "
-        "exact test on the rows that only one of the two predicts correctly."
-    )
-    verdicts = (tag("p", verdict(pair, comparison.baseline)) for pair in comparison.pairs)
-    return section(f"Against {comparison.baseline}", table(header, rows), *verdicts, about=about)
-
-
-def _disagreements(baseline: SplitPredictions, other: SplitPredictions, shown: Thumbnails) -> Markup:
-    names = baseline.report.model, other.report.model
-    parts = []
-    for title, winner, loser in ((names[0], baseline, other), (names[1], other, baseline)):
-        rows = np.flatnonzero(winner.correct & ~loser.correct & loser.found)
-        order = np.argsort(-loser.probabilities[rows].max(axis=1), kind="stable")[:MAX_DISAGREEMENTS]
-        cards = [_disagreement(winner, loser, row, shown) for row in rows[order].tolist()]
-        images = gallery(cards) if cards else tag("p", "There are none.", class_="quiet")
-        parts += [tag("h3", f"Only {title} is correct: {len(rows):,} rows"), images]
-    about = "Sorted by the confidence of the wrong prediction."
-    return section(f"Where {names[0]} and {names[1]} disagree", *parts, about=about)
-
-
-def _disagreement(winner: SplitPredictions, loser: SplitPredictions, row: int, shown: Thumbnails) -> Markup:
-    target = winner.labels[winner.targets[row]]
-    wrong = f"not {loser.labels[loser.predicted[row]]} ({percent(float(loser.probabilities[row].max()))})"
-    return _card(winner, row, shown, tag("b", target), wrong)
-
-
-def short_place(place: str) -> str:
-    """The place of a row, short: "row 17" of a csv, or the end of a path."""
-    return f"row {place}" if place.isdigit() else "/".join(PurePath(place).parts[-2:])
-
-
-def score_text(value: Any) -> str:
-    """A score with three decimals; a dash if it is not a number."""
-    return f"{value:.3f}" if math.isfinite(value) else "-"
 
 
 def _listed(names: Sequence[str]) -> str:

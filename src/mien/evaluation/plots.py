@@ -46,34 +46,34 @@ WHITE_TEXT_SHARE = 0.6
 def reliability(bins: Sequence[ReliabilityBin]) -> Markup:
     """The reliability diagram: accuracy of each confidence bin, and its gap to the confidence."""
     axes = Axes()
-    drawn = []
+    shapes = []
     for bin_ in bins:
         if bin_.count:
             left, right = axes.x(bin_.low) + 1, axes.x(bin_.high) - 1
             low, high = sorted((axes.y(bin_.accuracy), axes.y(bin_.confidence)))
             hint = f"confidence {percent(bin_.confidence, 1)}, accuracy {percent(bin_.accuracy, 1)}, {bin_.count} rows"
             bar = rectangle(left, axes.y(bin_.accuracy), right, axes.y(0), class_="fill")
-            drawn.append(tag("g", tag("title", hint), bar, rectangle(left, low, right, high, class_="gap")))
+            shapes.append(tag("g", tag("title", hint), bar, rectangle(left, low, right, high, class_="gap")))
     ideal = line((axes.x(0), axes.y(0)), (axes.x(1), axes.y(1)), "ideal")
     title = "Reliability diagram: accuracy by confidence"
-    return axes.plot(title, "confidence", "accuracy", [*drawn, ideal])
+    return axes.plot(title, "confidence", "accuracy", [*shapes, ideal])
 
 
 def counts(bins: Sequence[ReliabilityBin]) -> Markup:
     """The number of rows in each bin, drawn below the reliability diagram."""
     axes = Axes(height=64, y_end=1.25)
     largest = max(bin_.count for bin_ in bins)
-    drawn = []
+    shapes = []
     for bin_ in bins:
         top = axes.y(bin_.count / largest)
-        drawn.append(rectangle(axes.x(bin_.low) + 1, top, axes.x(bin_.high) - 1, axes.y(0), class_="soft"))
+        shapes.append(rectangle(axes.x(bin_.low) + 1, top, axes.x(bin_.high) - 1, axes.y(0), class_="soft"))
         middle = axes.x((bin_.low + bin_.high) / 2)
-        drawn.append(label(bin_.count or "", (middle, top - 3), "middle small"))
+        shapes.append(label(bin_.count or "", (middle, top - 3), "middle small"))
     bottom = line((LEFT, axes.y(0)), (axes.x(1), axes.y(0)), "axis")
     return svg(
         (axes.x(1) + RIGHT, axes.y(0) + 4),
         "Rows in each bin",
-        *drawn,
+        *shapes,
         bottom,
         label("rows", (LEFT - 8, axes.y(0)), "end quiet"),
     )
@@ -84,19 +84,19 @@ def risk_and_coverage(curve: RiskCoverage, unsure_below: float) -> Markup:
     axes = Axes(y_end=_end_above(float(curve.error.max())))
     points = np.unique(np.linspace(0, len(curve.kept) - 1, MAX_CURVE_POINTS).astype(np.int64))
     path = " ".join(f"{axes.x(curve.coverage[at]):.1f},{axes.y(curve.error[at]):.1f}" for at in points)
-    drawn = [tag("polyline", points=path, class_="line")]
+    shapes = [tag("polyline", points=path, class_="line")]
     at = _kept_at(curve, unsure_below)
     if at is not None:
         x, y = axes.x(curve.coverage[at]), axes.y(curve.error[at])
-        words = f"unsure below {unsure_below:.2f}"
+        text = f"unsure below {unsure_below:.2f}"
         label_x, style = (x - 8, "end warm") if curve.coverage[at] > 0.5 else (x + 8, "warm")
-        drawn += [
+        shapes += [
             line((x, axes.y(0)), (x, axes.y(axes.y_end)), "mark"),
             tag("circle", cx=x, cy=y, r=5, class_="dot"),
-            label(words, (label_x, axes.y(axes.y_end) + 14), style),
+            label(text, (label_x, axes.y(axes.y_end) + 14), style),
         ]
     title = "Risk-coverage curve: error rate by share of rows accepted"
-    return axes.plot(title, "coverage, most confident first", "error rate", drawn)
+    return axes.plot(title, "coverage, most confident first", "error rate", shapes)
 
 
 def _kept_at(curve: RiskCoverage, threshold: float) -> int | None:

@@ -57,7 +57,7 @@ class AttributionMap:
         method: its name.
         values: float32 (size, size): positive supports the label, negative opposes it; comparable within one map only.
         parts: shares by face part; empty without landmarks.
-        faithfulness: where it was requested.
+        faithfulness: its test results; None if not requested.
     """
 
     method: str
@@ -75,7 +75,7 @@ class Explanation:
         label: the explained expression: the predicted one, unless another was requested.
         view: the face cut like the face crop, but in colour and larger: uint8 (336, 336, 3), RGB.
         face_crop: the input of the network: uint8 (size, size, channels).
-        maps: one a method.
+        maps: one per method.
     """
 
     prediction: Prediction
@@ -93,7 +93,7 @@ def explain(
     *,
     check: bool = False,
 ) -> tuple[Explanation, ...]:
-    """Explains the prediction of each face in a frame, largest face first.
+    """Explain the prediction of each face in a frame, largest face first.
 
     Args:
         recognizer: detects and classifies the faces; its model and head are those of the explainers.
@@ -141,7 +141,7 @@ def _explanations(
 def check_map(
     recognizer: Recognizer, explainer: Explainer, face_crop: Crops, label: int, attribution: Plane
 ) -> Faithfulness:
-    """Tests one map by randomisation, deletion and insertion.
+    """Test one map by randomisation, deletion and insertion.
 
     Args:
         recognizer: whose probabilities the curves show.
@@ -161,7 +161,7 @@ def check_map(
 
 def explanation_json(source: str, explanations: Sequence[Explanation], error: str | None = None) -> str:
     """The JSON line of ``mien predict --json`` for an image, with the explanation added to each face."""
-    result = FrameResult(source, predictions=tuple(one.prediction for one in explanations), error=error)
+    result = FrameResult(source, predictions=tuple(explanation.prediction for explanation in explanations), error=error)
     line = json.loads(to_json_line(result))
     for face, explanation in zip(line["faces"], explanations, strict=True):
         face["explained"] = explanation.label

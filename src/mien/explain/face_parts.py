@@ -86,7 +86,7 @@ def part_map(face: Face, rule: CropRule, size: int) -> npt.NDArray[np.int64]:
         return np.asarray(((offset @ across) / wide) ** 2 + ((offset @ _down(across)) / high) ** 2 <= 1)
 
     mouth_width = float(np.linalg.norm(left_mouth - right_mouth)) / unit
-    found = {
+    masks = {
         "around the face": ~_in_box(face.box, face, rule, grid),
         "nose": within(eyes + 0.7 * (nose - eyes), 0.32, 0.36),
         # with the glabella between them, where a frown shows
@@ -95,7 +95,7 @@ def part_map(face: Face, rule: CropRule, size: int) -> npt.NDArray[np.int64]:
         "eyes": within(right_eye, 0.36, 0.22) | within(left_eye, 0.36, 0.22),
     }
     regions = np.full((size, size), PARTS.index("rest of the face"))
-    for name, inside in found.items():  # later parts overwrite earlier ones
+    for name, inside in masks.items():  # later parts overwrite earlier ones
         regions[inside] = PARTS.index(name)
     return regions
 

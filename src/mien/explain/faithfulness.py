@@ -23,11 +23,18 @@ if TYPE_CHECKING:
     from mien.structures import Crops, Probabilities
 
     Plane = npt.NDArray[np.float32]
+
 CURVE_STEPS = 20
 """Steps of a curve, from no pixel to all of them."""
 
 RANDOM_ORDERS = 8
 """Random pixel orders whose mean is the baseline curve."""
+
+BLUR_SIGMA = 1 / 8
+"""Standard deviation of the blur that hides a region, in sides of the face crop."""
+
+MIN_WEIGHTS = 16
+"""Fewest values of a float or int8 constant that counts as the weights of a layer."""
 
 
 @dataclass(frozen=True)
@@ -67,7 +74,7 @@ class DeletionInsertion:
 
 @dataclass(frozen=True)
 class Faithfulness:
-    """How far an attribution map can be trusted.
+    """Faithfulness of an attribution map: randomisation test, deletion and insertion.
 
     Attributes:
         rank_correlations: pairs of (share of the layers randomised, Spearman's rank correlation of the maps before and
@@ -127,11 +134,11 @@ def centre_first(size: int) -> Plane:
     return order
 
 
-def rank_correlation(one: Plane, other: Plane) -> float:
+def rank_correlation(first: Plane, second: Plane) -> float:
     """Spearman's rank correlation of two maps, -1 to 1; 0 where one of them is constant."""
-    if np.ptp(one) == 0 or np.ptp(other) == 0:
+    if np.ptp(first) == 0 or np.ptp(second) == 0:
         return 0.0
-    return float(np.corrcoef(_ranks(one), _ranks(other))[0, 1])
+    return float(np.corrcoef(_ranks(first), _ranks(second))[0, 1])
 
 
 def _ranks(values: Plane) -> npt.NDArray[np.float64]:
@@ -142,13 +149,6 @@ def _ranks(values: Plane) -> npt.NDArray[np.float64]:
     return ranks
 
 
-BLUR_SIGMA = 1 / 8
-"""Standard deviation of the blur that hides a region, in sides of the face crop."""
-
-MIN_WEIGHTS = 16
-"""A float or int8 constant of a graph with fewer values than this is not taken for the weights of a layer."""
-
-
 def blurred(crop: Crops) -> Crops:
     """The face crop blurred until no expression is visible: uint8 (size, size, channels)."""
     soft = cv2.GaussianBlur(crop, (0, 0), BLUR_SIGMA * crop.shape[0], borderType=cv2.BORDER_REPLICATE)
@@ -156,7 +156,7 @@ def blurred(crop: Crops) -> Crops:
 
 
 def blend(crop: Crops, other: Crops, mask: Plane | npt.NDArray[np.bool_]) -> Crops:
-    """Alpha-blends two face crops: ``other`` where the mask (size, size) is 1, ``crop`` where it is 0."""
+    """Alpha-blend two face crops: ``other`` where the mask (size, size) is 1, ``crop`` where it is 0."""
     alpha = mask[..., None].astype(np.float32)
     values: Crops = np.rint(crop * (1 - alpha) + other * alpha).astype(np.uint8)
     return values

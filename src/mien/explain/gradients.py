@@ -82,7 +82,7 @@ class GradCam:
             maps, slopes = np.moveaxis(maps, 1, -1), np.moveaxis(slopes, 1, -1)
         weighted = (maps * slopes.mean(axis=(1, 2), keepdims=True)).sum(axis=-1)
         size = (card.size, card.size)
-        fine = [cv2.resize(np.maximum(one, 0.0), size, interpolation=cv2.INTER_LINEAR) for one in weighted]
+        fine = [cv2.resize(np.maximum(values, 0.0), size, interpolation=cv2.INTER_LINEAR) for values in weighted]
         return merge_mirrored(np.stack(fine).astype(np.float32))
 
     def randomized(self, share: float) -> GradCam:

@@ -58,7 +58,7 @@ class Network:
 
 
 def load_network(run: Path) -> Network:
-    """Rebuilds the network of a run directory and loads the weights of its best epoch.
+    """Rebuild the network of a run directory and load the weights of its best epoch.
 
     Raises:
         TrainingError: the directory holds no run, or no weights that fit.
@@ -87,7 +87,7 @@ def _built(card: ModelCard, name: str) -> keras.Model:
 
 
 def split_at(model: keras.Model, tensor: keras.KerasTensor) -> tuple[keras.Model, keras.Model]:
-    """Splits a network at an inner tensor: from its input to the tensor, and from the tensor to its outputs."""
+    """Split a network at an inner tensor: from its input to the tensor, and from the tensor to its outputs."""
     import keras
 
     return keras.Model(model.input, tensor), keras.Model(tensor, model.output)

@@ -31,7 +31,7 @@ MIN_SHOWN_SHARE = 0.06
 
 
 def overlay(view: Frame, attribution: npt.NDArray[np.float32], side: int = 0) -> Frame:
-    """Draws an attribution map over a face.
+    """Draw an attribution map over a face.
 
     Args:
         view: the face cut like the face crop, uint8 (side, side, 3), RGB.
@@ -59,7 +59,7 @@ def overlay(view: Frame, attribution: npt.NDArray[np.float32], side: int = 0) ->
 
 
 def _outlined(painted: Frame, attribution: npt.NDArray[np.float32]) -> Frame:
-    """Draws a contour around the pixels of highest attribution."""
+    """Draw a contour around the pixels of highest attribution."""
     side = len(painted)
     strongest = top_pixels(attribution, OUTLINED_SHARE) & (
         attribution > MIN_SHOWN_SHARE * float(np.abs(attribution).max())

@@ -37,7 +37,7 @@ FACE_PX, THUMBNAIL_PX = 336, 200
 CAPTIONS = {
     "occlusion": "How much hiding a region lowers the prediction.",
     "grad-cam": "Activation of the last feature maps, weighted by their gradients. Coarse by design.",
-    "integrated-gradients": "Gradients summed along the path from a uniform grey image to this one.",
+    "integrated-gradients": "Gradients summed along the path from a uniform grey image to this attribution.",
 }
 """Caption of each method's map."""
 
@@ -73,7 +73,7 @@ def overview_page(title: str, images: Sequence[tuple[str, str, Sequence[Explanat
         images: for each image its name, the relative address of its report, and the explanations of its faces.
         footer: last line of the page.
     """
-    faces = [(name, link, explanation) for name, link, found in images for explanation in found]
+    faces = [(name, link, explanation) for name, link, explanations in images for explanation in explanations]
     tiles = (
         captioned(
             tag(
@@ -122,11 +122,11 @@ def _face(number: int, explanation: Explanation) -> Markup:
         captioned(image(explanation.view, "the face crop", FACE_PX), tag("b", "face crop"), "in colour and enlarged"),
         *(
             captioned(
-                image(overlay(explanation.view, one.values), _alt_text(explanation, one), FACE_PX),
-                tag("b", one.method),
-                CAPTIONS.get(one.method, ""),
+                image(overlay(explanation.view, attribution.values), _alt_text(explanation, attribution), FACE_PX),
+                tag("b", attribution.method),
+                CAPTIONS.get(attribution.method, ""),
             )
-            for one in explanation.maps
+            for attribution in explanation.maps
         ),
     ]
     pairs = zip(prediction.labels, prediction.probabilities, strict=True)
@@ -138,20 +138,24 @@ def _face(number: int, explanation: Explanation) -> Markup:
     tables = [tag("div", tag("h3", "Probabilities"), probabilities), _part_table(explanation)]
     # the table of several methods needs the full width of the page
     body = tag("div", *tables, class_="pair") if len(explanation.maps) == 1 else join(tables)
-    checks = [_faithfulness(one.method, one.faithfulness) for one in explanation.maps if one.faithfulness]
+    checks = [
+        _faithfulness(attribution.method, attribution.faithfulness)
+        for attribution in explanation.maps
+        if attribution.faithfulness
+    ]
     return section(f"Face {number}", head, tag("div", *tiles, class_="maps"), body, *checks)
 
 
 def _part_table(explanation: Explanation) -> Markup:
-    """Attribution by face part, a column a method."""
-    maps = [one for one in explanation.maps if one.parts]
+    """Attribution by face part, one column per method."""
+    maps = [attribution for attribution in explanation.maps if attribution.parts]
     if not maps:
         return tag("div", tag("h3", "Face parts"), note("The detector gives no landmarks, so parts are unknown."))
     rows = []
     for index, part in enumerate(maps[0].parts):
-        shares = [one.parts[index].share for one in maps]
+        shares = [attribution.parts[index].share for attribution in maps]
         rows.append([part.name, bar(part.share), *(f"{share:.0%}" for share in shares), f"{part.density:.1f}"])
-    parts = table(["part", "", *(one.method for one in maps), "density"], rows, text_columns=2)
+    parts = table(["part", "", *(attribution.method for attribution in maps), "density"], rows, text_columns=2)
     about = "Share of the positive attribution. Density is the share over the part's area: 1 is average."
     return tag("div", tag("h3", "Face parts"), parts, tag("p", about, class_="about"))
 

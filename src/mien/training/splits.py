@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mien.data.duplicates import ignore_progress
-from mien.data.splits import HELD_OUT, exclude_rows, fold_named, outside, training_and_validation
+from mien.data.splits import HELD_OUT, exclude_rows, parse_fold, training_and_validation, without_fold
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -34,11 +34,11 @@ def splits_of(
     """
     kept = exclude_rows(data, Path(source.exclude)) if source.exclude else data
     training, validation = training_and_validation(kept, config.seed, source.validation_share)
-    return outside(training, fold_named(source.fold), on_progress) if source.fold else training, validation
+    return without_fold(training, parse_fold(source.fold), on_progress) if source.fold else training, validation
 
 
 def held_out(record: Record, data: Dataset) -> tuple[Dataset, Dataset] | None:
-    """The splits of a run that held rows of this data out; None if the data differs or has splits of its own."""
+    """The splits of a run that held out rows of this data; None if the data differs or has its own splits."""
     training, validation = splits_of(data, record.run_info.source, record.config)
     same = training.digest == record.run_info.digest
     return (training, validation) if same and validation.split_names() == (HELD_OUT,) else None

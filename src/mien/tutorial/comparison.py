@@ -78,14 +78,14 @@ def confusion_history(run: Path, network: Network, data: Dataset) -> tuple[Confu
     from mien.training.engine.variables import restore, to_arrays
 
     best = to_arrays(network.model.weights)
-    found = [confusion_matrix(network.model, data, 0)]
+    matrices = [confusion_matrix(network.model, data, 0)]
     try:
         for epoch, weights in _checkpoint_weights(run):
             restore(network.model.weights, weights)
-            found.append(confusion_matrix(network.model, data, epoch))
+            matrices.append(confusion_matrix(network.model, data, epoch))
     finally:
         restore(network.model.weights, best)
-    return (*sorted(found[1:], key=lambda one: one.epoch), found[0])
+    return (*sorted(matrices[1:], key=lambda matrix: matrix.epoch), matrices[0])
 
 
 def confusion_matrix(model: keras.Model, data: Dataset, epoch: int) -> ConfusionMatrix:
@@ -184,8 +184,8 @@ def accuracies_image(
     drawn = figure(6.4, 3.8)
     at = drawn.subplots()
     for number, (name, each) in enumerate(matrices.items()):
-        accuracies = [one.accuracy for one in each]
-        lows, highs = zip(*(one.interval for one in each), strict=True)
+        accuracies = [matrix.accuracy for matrix in each]
+        lows, highs = zip(*(matrix.interval for matrix in each), strict=True)
         errors = [
             [accuracy - low for accuracy, low in zip(accuracies, lows, strict=True)],
             [high - accuracy for accuracy, high in zip(accuracies, highs, strict=True)],

@@ -147,7 +147,7 @@ def average_pooling(
 
 
 def padded(image: Values, window: tuple[int, ...], stride: int, padding: str, fill: float = 0.0) -> Values:
-    """Pads an image; the larger half of an odd border goes to the bottom and right, as in Keras.
+    """Pad an image; the larger half of an odd border goes to the bottom and right, as in Keras.
 
     Args:
         image: (height, width).
@@ -175,7 +175,7 @@ def _check(image: npt.NDArray[Any], kernel: npt.NDArray[Any], axes: int, stride:
 
 
 def check_window(size: tuple[int, ...], window: tuple[int, ...], stride: int, padding: str) -> None:
-    """Checks that a window fits an image, both (height, width).
+    """Check that a window fits an image, both (height, width).
 
     Raises:
         UsageError: it does not fit, or the stride or padding is invalid.

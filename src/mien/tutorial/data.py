@@ -107,8 +107,8 @@ def digits(training: int, validation: int) -> Splits:
     """A training and a validation split of digits: MNIST where available, else drawn.
 
     Args:
-        training: most images of the training split.
-        validation: most images of the validation split; the splits are disjoint.
+        training: maximum number of images in the training split.
+        validation: maximum number of images in the validation split; the splits are disjoint.
 
     Raises:
         DatasetError: MNIST can't be read from the folder.
@@ -124,8 +124,8 @@ def faces(training: int, validation: int) -> Splits:
     """A training and a validation split of faces: FER2013's Training and PublicTest where available, else drawn.
 
     Args:
-        training: most images of the training split, in the order of the file, which is random.
-        validation: most images of the validation split.
+        training: maximum number of images in the training split, in the order of the file, which is random.
+        validation: maximum number of images in the validation split.
 
     Raises:
         DatasetError: FER2013 can't be read from the folder.
@@ -156,10 +156,10 @@ def faces_csv(drawn: Path, training: int, validation: int) -> Path:
 
 
 def write_csv(data: Dataset, path: Path) -> None:
-    """Writes grey face crops in FER2013's CSV format: a row of ``emotion,pixels,Usage`` per image."""
+    """Write grey face crops in FER2013's CSV format: a row of ``emotion,pixels,Usage`` per image."""
     lines = (
-        f"{answer},{' '.join(map(str, crop.ravel().tolist()))},{split}\n"
-        for answer, crop, split in zip(data.truths[0].class_ids, data.crops, data.splits, strict=True)
+        f"{class_id},{' '.join(map(str, crop.ravel().tolist()))},{split}\n"
+        for class_id, crop, split in zip(data.truths[0].class_ids, data.crops, data.splits, strict=True)
     )
     write_text(path, "emotion,pixels,Usage\n" + "".join(lines))
 
@@ -243,7 +243,7 @@ def _posed(label: int, intensity: float, skin: float) -> Pose:
 
 
 def _noisy(crops: Crops, rng: np.random.Generator, spread: float) -> Crops:
-    """Adds Gaussian sensor noise with a standard deviation in grey levels."""
+    """Add Gaussian sensor noise with a standard deviation in grey levels."""
     grain = rng.normal(0.0, spread, crops.shape)
     grainy: Crops = np.clip(np.rint(crops + grain), 0, 255).astype(np.uint8)
     return grainy

@@ -30,7 +30,7 @@ DIVERGING = "RdBu_r"
 """Diverging colour map of matplotlib: blue below 0, red above."""
 
 MAX_LABELLED_CELLS = 12
-"""Most rows or columns of a grid whose numbers are written into its cells."""
+"""Maximum rows or columns of a grid whose numbers are written into its cells."""
 
 
 def figure(width: float, height: float) -> Figure:
@@ -41,14 +41,14 @@ def figure(width: float, height: float) -> Figure:
     """
     redirect_library_caches()
     try:
-        from matplotlib.figure import Figure as Made
+        from matplotlib.figure import Figure as MatplotlibFigure
     except ImportError as error:
         raise MissingExtraError("drawing plots", "matplotlib", "plots") from error
-    return Made(figsize=(width, height), dpi=DPI, layout="constrained")
+    return MatplotlibFigure(figsize=(width, height), dpi=DPI, layout="constrained")
 
 
 def frame_of(drawn: Figure) -> Frame:
-    """Renders a figure: uint8 (height, width, 3), RGB."""
+    """Render a figure: uint8 (height, width, 3), RGB."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
 
     canvas: Any = FigureCanvasAgg(drawn)
@@ -59,7 +59,7 @@ def frame_of(drawn: Figure) -> Frame:
 def convolution_step(
     image: npt.NDArray[Any], kernel: npt.NDArray[Any], position: int, stride: int = 1, padding: str = "valid"
 ) -> Frame:
-    """Draws one step of a convolution: the window, the products, their sum, and the feature map so far.
+    """Draw one step of a convolution: the window, the products, their sum, and the feature map so far.
 
     Args:
         image: (height, width), small enough that its numbers stay legible.
@@ -92,20 +92,20 @@ def convolution_step(
 def convolution_animation(
     path: Path, image: npt.NDArray[Any], kernel: npt.NDArray[Any], stride: int = 1, padding: str = "valid"
 ) -> None:
-    """Writes a GIF of the kernel sliding over an image, about three steps a second; see ``convolution_step``."""
+    """Write a GIF of the kernel sliding over an image, about three steps a second; see ``convolution_step``."""
     positions = range(len(list(steps(image, kernel, stride, padding))))
     write_gif(path, [convolution_step(image, kernel, position, stride, padding) for position in positions])
 
 
 def write_gif(path: Path, frames: Sequence[Frame], seconds: float = 0.35) -> None:
-    """Writes images of one size as an endless GIF that pauses on its last frame.
+    """Write images of one size as an endless GIF that pauses on its last frame.
 
     Raises:
         UsageError: there are no images, or their sizes differ.
     """
     if len({frame.shape for frame in frames}) != 1:
         raise UsageError(f"expected images of one size; received {len(frames)} of {sorted({f.shape for f in frames})}")
-    first, *others = (Image.fromarray(one).quantize(32) for one in frames)
+    first, *others = (Image.fromarray(frame).quantize(32) for frame in frames)
     milliseconds = [round(1000 * seconds)] * (len(frames) - 1) + [round(4000 * seconds)]
     content = io.BytesIO()
     first.save(content, "GIF", save_all=True, append_images=others, duration=milliseconds, loop=0, optimize=True)
@@ -153,8 +153,8 @@ def _grid(
 ) -> None:
     """Numbers as a grid of coloured cells; NaN stays empty. A diverging colour map is centred on 0."""
     signed = colours == DIVERGING
-    most = float(np.nanmax(np.abs(values))) or 1.0
-    low, high = ends or ((-most, most) if signed else (float(np.nanmin(values)), float(np.nanmax(values))))
+    largest = float(np.nanmax(np.abs(values))) or 1.0
+    low, high = ends or ((-largest, largest) if signed else (float(np.nanmin(values)), float(np.nanmax(values))))
     at.imshow(values, cmap=colours, vmin=low, vmax=high)
     at.set_title(title, fontsize=11)
     at.set_xticks(np.arange(values.shape[1] + 1) - 0.5, minor=True)
@@ -172,7 +172,7 @@ def _grid(
 
 
 def _frame(at: Axes, corner: tuple[int, int], shape: tuple[int, ...], colour: str = RED) -> None:
-    """Frames the cells from a corner (column, row)."""
+    """Frame the cells from a corner (column, row)."""
     from matplotlib.patches import Rectangle
 
     at.add_patch(

@@ -73,7 +73,7 @@ def feature_maps(model: keras.Model, crops: Crops, layers: Sequence[str] = ()) -
             f"expected layers with feature maps, of {list(known)}; received {missing or 'a network without'}"
         )
     outputs = keras.Model(model.input, [known[name].output for name in names])(crops)
-    values = [array_of(one) for one in (outputs if isinstance(outputs, list | tuple) else [outputs])]
+    values = [array_of(output) for output in (outputs if isinstance(outputs, list | tuple) else [outputs])]
     if channels_first():
         values = [np.moveaxis(value, 1, -1) for value in values]
     return dict(zip(names, values, strict=True))
@@ -147,7 +147,7 @@ def synthesise(model: keras.Model, layer: str, filter_: int, steps: int = 64, se
     from keras import ops
 
     start = first_float_tensor(model)
-    outputs = {one.name: one.output for one in model.layers}
+    outputs = {each.name: each.output for each in model.layers}
     axis = 1 if channels_first() else -1
     filters = outputs[layer].shape[axis] if layer in outputs else 0
     if not 0 <= filter_ < filters:

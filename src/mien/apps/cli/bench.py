@@ -152,7 +152,7 @@ def detectors(
     store = ModelStore()
     chosen = {name: find_detector(name, store) for name in detector or detectors_here(store)}
     labelled = scenes.read(folder)
-    images = (labelled.halves()[1] if held_out else labelled).images
+    images = (labelled.split()[1] if held_out else labelled).images
     say(f"{len(images)} images of {folder}")
     rows = []
     for name, found in chosen.items():

@@ -111,7 +111,7 @@ def read_scenes(source: Source) -> tuple[Scenes, Scenes]:
 
     if source.exclude:
         raise UsageError("expected no --exclude for the face detector: remove the images from labels.jsonl")
-    return scenes.read(Path(source.data)).halves()
+    return scenes.read(Path(source.data)).split()
 
 
 def write_model(run: Path, model: Any, splits: Splits, config: TrainingConfig) -> None:

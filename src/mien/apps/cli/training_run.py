@@ -91,7 +91,7 @@ def find_source(
     resumed: Record | None, data: Path | None, exclude: Path | None, share: float | None, fold: str | None
 ) -> Source:
     """The data source of a run: that of the resumed run, unless options override it."""
-    from mien.data.splits import fold_named
+    from mien.data.splits import parse_fold
     from mien.training.run.directory import Source
 
     previous = resumed.run_info.source if resumed else Source()
@@ -101,7 +101,7 @@ def find_source(
         str(data.absolute()) if data else previous.data,
         str(exclude.absolute()) if exclude else previous.exclude,
         previous.validation_share if share is None else share,
-        fold=previous.fold if fold is None else str(fold_named(fold)),
+        fold=previous.fold if fold is None else str(parse_fold(fold)),
     )
 
 

@@ -50,7 +50,7 @@ ARCHITECTURES: Mapping[str, Callable[[NetworkShape], keras.Model]] = MappingProx
 
 
 def build(name: str, shape: NetworkShape) -> keras.Model:
-    """Builds a network with random weights: uint8 face crops in, a dict of logits by head out.
+    """Build a network with random weights: uint8 face crops in, a dict of logits by head out.
 
     Args:
         name: a key of ``ARCHITECTURES``.

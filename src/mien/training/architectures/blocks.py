@@ -37,7 +37,7 @@ class Standardize(layers.Layer):  # type: ignore[misc]  # keras ships no types
         super().__init__(**{"dtype": "float32", **options})
 
     def call(self, crops: keras.KerasTensor) -> keras.KerasTensor:
-        """Maps face crops (count, size, size, channels) to float32 of the same shape."""
+        """Map face crops (count, size, size, channels) to float32 of the same shape."""
         x = ops.cast(crops, "float32")
         mean = ops.mean(x, axis=(1, 2, 3), keepdims=True)
         centred = x - mean

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 def summary_of(name: str, shape: NetworkShape, *, expand: bool = False) -> ModelSummary:
-    """Builds a network and summarises it; shapes are (height, width, channels) on every backend.
+    """Build a network and summarise it; shapes are (height, width, channels) on every backend.
 
     Args:
         name: of the architecture.

@@ -29,7 +29,7 @@ INITIAL_SCORE_LOGIT = -4.6
 
 
 def face_detector(side: int | None = None) -> keras.Model:
-    """Builds the face detector: 0.1 M parameters.
+    """Build the face detector: 0.1 M parameters.
 
     Args:
         side: of the square images in pixels; None accepts any height and width.

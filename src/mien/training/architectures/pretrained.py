@@ -50,7 +50,7 @@ def inceptionv3(shape: NetworkShape) -> keras.Model:
 def mobilenetv3(shape: NetworkShape) -> keras.Model:
     """MobileNetV3 Small (Howard et al. 2019, arXiv:1905.02244): 1.1 M parameters.
 
-    The small one: the large one's work pays on larger images than 48 px faces.
+    The large variant only pays off on images larger than 48 px faces.
     """
     return _transfer("mobilenetv3", shape)
 
@@ -103,7 +103,7 @@ def _images(crops: keras.KerasTensor, shape: NetworkShape, size: int) -> keras.K
 
 
 def _preprocessed(x: keras.KerasTensor, kind: str) -> keras.KerasTensor:
-    """Scales each channel separately; TensorFlow can't export Keras' own ``preprocess_input`` to ONNX."""
+    """Scale each channel separately; TensorFlow can't export Keras' own ``preprocess_input`` to ONNX."""
     if kind == "own":
         return x
     channels = ops.split(x, 3, channel_axis())

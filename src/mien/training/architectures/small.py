@@ -76,7 +76,7 @@ def mini_xception(shape: NetworkShape) -> keras.Model:
 
 
 def padded(x: keras.KerasTensor) -> keras.KerasTensor:
-    """Pads as 'same' pooling of size 3 and stride 2 does; Keras' own form on torch can't be exported to ONNX."""
+    """Pad as 'same' pooling of size 3 and stride 2 does; Keras' own form on torch can't be exported to ONNX."""
     channels = channel_axis() % 4
     padding = [(0, 0) if axis in (0, channels) else _same_padding(x.shape[axis]) for axis in range(4)]
     return ops.pad(x, padding, constant_values=MIN_FLOAT16)

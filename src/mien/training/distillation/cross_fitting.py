@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from mien.classification.probabilities import log_softmax
-from mien.data.splits import Fold, digest_outside, fold_named, fold_of_rows
+from mien.data.splits import Fold, digest_without_fold, fold_of_rows, parse_fold
 from mien.errors import UsageError
 from mien.evaluation.calibration import fit_temperature
 from mien.media.prefetch import prefetch
@@ -118,7 +118,7 @@ def folds_of(records: Sequence[Record]) -> tuple[Fold, ...]:
                 f"expected runs from random weights; received {record.path}, which started from "
                 f"{record.run_info.source.weights} and may have seen its fold. Train it without --weights"
             )
-    folds = tuple(fold_named(record.run_info.source.fold) for record in records)
+    folds = tuple(parse_fold(record.run_info.source.fold) for record in records)
     counts = sorted({fold.count for fold in folds})
     if len(counts) != 1:
         raise UsageError(f"expected runs of the same number of folds; received runs of {counts}")
@@ -173,8 +173,8 @@ def _splits(record: Record, data: Dataset) -> Splits:
 
 
 def _check_same(record: Record, fold: Fold, own: Dataset, training: Dataset) -> None:
-    """Checks that the run was trained on the rows of this data outside its fold."""
-    same = record.run_info.digest == digest_outside(training.digest, fold)
+    """Check that the run was trained on the rows of this data outside its fold."""
+    same = record.run_info.digest == digest_without_fold(training.digest, fold)
     if not same or not np.array_equal(own.rows, training.rows):
         raise UsageError(
             f"expected runs on the same rows of {training.name}; received {record.path}, which used others. Give runs "

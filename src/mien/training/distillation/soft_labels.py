@@ -101,7 +101,7 @@ class SoftLabels:
         return np.where(self.keys[at] == keys, at, -1).astype(np.int64)
 
     def save(self, path: Path) -> None:
-        """Writes the file atomically."""
+        """Write the file atomically."""
         arrays: dict[str, Any] = {"format": np.array(FORMAT), "made": np.array(self.provenance), "keys": self.keys}
         arrays["heads"] = np.array([head.head for head in self.heads])
         for head in self.heads:
@@ -135,7 +135,7 @@ def soft_labels_from(
 
 
 def read(path: Path) -> SoftLabels:
-    """Reads a file of soft labels.
+    """Read a file of soft labels.
 
     Raises:
         TrainingError: the file can't be read, or holds something else.
@@ -207,7 +207,7 @@ def soft_labels_for(config: TrainingConfig, training: Dataset, shipped: Path = S
 def without_foreign_soft_labels(
     config: TrainingConfig, training: Dataset, shipped: Path = SHIPPED_FOLDER
 ) -> TrainingConfig:
-    """The config without shipped soft labels that belong to other data, so that it records what is really used.
+    """The config without shipped soft labels that belong to other data, so that it records only those in use.
 
     Args:
         config: the training config.

@@ -65,7 +65,7 @@ def generator(seed: int, epoch: int, stream: int) -> np.random.Generator:
 
 
 def augment(crops: Crops, table: Draws, strength: Augmentation) -> Crops:
-    """Augments face crops.
+    """Augment face crops.
 
     Args:
         crops: uint8 (count, size, size, channels).
@@ -138,7 +138,7 @@ def _augmented(
 
 
 def _erased(x: npt.NDArray[np.uint8], u: Draws) -> npt.NDArray[np.uint8]:
-    """Fills a rectangle with one grey value (random erasing, Zhong et al. 2020, arXiv:1708.04896)."""
+    """Fill a rectangle with one grey value (random erasing, Zhong et al. 2020, arXiv:1708.04896)."""
     size = x.shape[0]
     area = size * size * (0.03 + 0.17 * float(u[Draw.ERASE_AREA]))
     aspect = float(np.exp(np.log(3.0) * (2.0 * float(u[Draw.ERASE_ASPECT]) - 1.0)))

@@ -33,7 +33,7 @@ JOB_ADDRESSES = "KERAS_DISTRIBUTION_JOB_ADDRESSES"
 
 @contextmanager
 def data_parallel(count: int, batch: int) -> Iterator[None]:
-    """Spreads the training in the block over several devices; does nothing for one device.
+    """Spread the training in the block over several devices; do nothing for one device.
 
     Args:
         count: number of devices over all processes: the first that JAX finds (GPUs or TPUs if there are any, else
@@ -69,7 +69,7 @@ def data_parallel(count: int, batch: int) -> Iterator[None]:
 
 
 def check_on_device(count: int, precision: str) -> None:
-    """Checks that a run can keep its data set on the GPU.
+    """Check that a run can keep its data set on the GPU.
 
     Args:
         count: devices of the run.
@@ -119,7 +119,7 @@ def output_directory(out: Path, *, resume: bool) -> Iterator[Path]:
 
 
 def _join() -> None:
-    """Joins the other processes that the environment names, once, before JAX lists its devices."""
+    """Join the other processes that the environment names, once, before JAX lists its devices."""
     if keras.backend.backend() != "jax" or not os.environ.get(JOB_ADDRESSES):
         return
     import jax

@@ -18,7 +18,7 @@ from mien.training.run.checkpoint import Arrays, Checkpoint, Checkpoints, TrainS
 from mien.training.run.directory import BEST, CHECKPOINTS, LOCK, Source
 from mien.training.run.guards import Interrupted, Interruption, deferred_signals, run_lock
 from mien.training.run.history import Epoch, Progress, best_epoch, write_history
-from mien.training.run.resume import begin, check_resumable
+from mien.training.run.resume import check_resumable, start_run
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -66,7 +66,7 @@ class Run:
 
 
 def train(task: Task, run: Path, report: Report, options: Options | None = None) -> Run:
-    """Trains a network and keeps the weights of its best epoch.
+    """Train a network and keep the weights of its best epoch.
 
     A run that was stopped or killed resumes with ``Options(resume=True)`` from its last checkpoint. It ends with the
     weights and the history of an uninterrupted run: on the same machine, backend and number of threads to the last bit
@@ -84,6 +84,14 @@ def train(task: Task, run: Path, report: Report, options: Options | None = None)
             differ; its checkpoints are damaged, or can't be written.
         DivergedError: the loss is no longer finite.
         Interrupted: Ctrl-C or SIGTERM came; the run is saved.
+
+    Example:
+        A classifier from two splits of a data set::
+
+            training, validation = training_and_validation(load(Path("fer2013.csv")))
+            task = ClassificationTask(training, validation, config_for("nano"))
+            run = train(task, Path("runs/nano"), print)
+            print(run.history[-1].validation_score)
     """
     options = options or Options()
     if options.on_device:
@@ -98,7 +106,7 @@ def train(task: Task, run: Path, report: Report, options: Options | None = None)
             if options.resume:
                 check_resumable(run, task.config, run_info, report)
             else:
-                begin(run, task.config, run_info, task.write_samples)
+                start_run(run, task.config, run_info, task.write_samples)
             return _Training(model, task, stepper, run, options).finish(report, interruption)
 
 
@@ -122,7 +130,7 @@ class _Training:
         self._stepper = stepper
 
     def finish(self, report: Report, interruption: Interruption) -> Run:
-        """Trains from the current state to the end of the run."""
+        """Train from the current state to the end of the run."""
         state = self._load_state(report)
         while not is_finished(self._config, state.history):
             interruption.check()
@@ -135,7 +143,7 @@ class _Training:
         return Run(self._best_model, state.history)
 
     def _load_state(self, report: Report) -> TrainState:
-        """Restores network, optimizer and output files from the newest checkpoint."""
+        """Restore network, optimizer and output files from the newest checkpoint."""
         checkpoint = self._checkpoints.newest(report)
         if checkpoint is None:
             return TrainState()
@@ -153,7 +161,7 @@ class _Training:
         return state
 
     def _train_epoch(self, state: TrainState, report: Report, interruption: Interruption) -> TrainState:
-        """Takes the remaining steps of an epoch."""
+        """Take the remaining steps of an epoch."""
         epoch = len(state.history)
         while state.step < self._task.steps_per_epoch:
             started = time.perf_counter()
@@ -171,7 +179,7 @@ class _Training:
         return state
 
     def _validate(self, state: TrainState, interruption: Interruption) -> TrainState:
-        """Evaluates the epoch with the averaged weights, then restores the training weights."""
+        """Evaluate the epoch with the averaged weights, then restore the training weights."""
         started = time.perf_counter()
         weights = to_arrays(self._model.weights)
         steps, epoch = self._task.steps_per_epoch, len(state.history)
@@ -216,7 +224,7 @@ class _Training:
         self._saved = time.monotonic()
 
     def _write_outputs(self, history: tuple[Epoch, ...], *, improved: bool) -> None:
-        """Writes what follows from the newest checkpoint: the history, and new best weights."""
+        """Write what follows from the newest checkpoint: the history, and new best weights."""
         try:
             write_history(self._run, history)
             if improved:

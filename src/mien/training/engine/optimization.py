@@ -91,7 +91,7 @@ def effective_ema_decay(config: TrainingConfig, steps: int) -> float:
 
 
 def compile_model(model: keras.Model, config: TrainingConfig, steps: int, **losses: Any) -> keras.Model:
-    """Compiles a network with the optimizer of a config.
+    """Compile a network with the optimizer of a config.
 
     Args:
         model: any network.
@@ -109,7 +109,7 @@ def compile_model(model: keras.Model, config: TrainingConfig, steps: int, **loss
 
 @contextmanager
 def precision(policy: str) -> Iterator[None]:
-    """Sets Keras' dtype policy for the layers created in the block, for example "mixed_bfloat16"."""
+    """Set Keras' dtype policy for the layers created in the block, for example "mixed_bfloat16"."""
     import keras
 
     previous = keras.config.dtype_policy()

@@ -56,7 +56,7 @@ class Stepper(Protocol):
     """Trains a network step by step; every step is a function of (config, epoch, step)."""
 
     def take(self, epoch: int, step: int, history: Sequence[Epoch]) -> StepResult:
-        """Takes at least one step of an epoch, and none of the next epoch.
+        """Take at least one step of an epoch, and none of the next epoch.
 
         Args:
             epoch: counted from 0.
@@ -91,7 +91,7 @@ class BatchStepper:
         self._batches: Iterator[Batch] = iter(())
 
     def take(self, epoch: int, step: int, history: Sequence[Epoch]) -> StepResult:
-        """Takes one step; see ``Stepper``."""
+        """Take one step; see ``Stepper``."""
         started = time.perf_counter()
         if self._next != (epoch, step):
             self._batches = self._epoch_from(epoch, step)

@@ -49,7 +49,7 @@ class Task(Protocol):
         ...
 
     def write_samples(self, path: Path) -> None:
-        """Writes an image with examples of augmented training images."""
+        """Write an image with examples of augmented training images."""
         ...
 
     def batches(self, epoch: int, first_step: int) -> Iterator[Batch]:

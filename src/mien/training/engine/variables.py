@@ -21,13 +21,11 @@ if TYPE_CHECKING:
 
 def to_arrays(variables: Sequence[keras.Variable]) -> Arrays:
     """Copies of variables in their order, under names that are the same in every process and on every backend."""
-    import keras
-
     return {name: np.array(keras.ops.convert_to_numpy(variable)) for name, variable in _named(variables).items()}
 
 
 def restore(variables: Sequence[keras.Variable], arrays: Arrays) -> None:
-    """Assigns the values that ``to_arrays`` copied to all variables, or changes none.
+    """Assign the values that ``to_arrays`` copied to all variables, or change none.
 
     Raises:
         TrainingError: names, shapes or dtypes differ from those of the variables.
@@ -46,9 +44,7 @@ def restore(variables: Sequence[keras.Variable], arrays: Arrays) -> None:
 
 
 def reseed(model: keras.Model, seed: int, epoch: int, step: int) -> None:
-    """Seeds what is random in the network's next step (dropout) by these numbers alone."""
-    import keras
-
+    """Seed the random operations of the network's next step (dropout) from these numbers alone."""
     places = seed_states(model)
     numbers = _random_numbers(len(places), seed, epoch, step)
     for place, pair in zip(places, _pairs(numbers), strict=True):
@@ -90,9 +86,11 @@ def _kind(dtype: str) -> str:
     return "int" if dtype in ("int32", "int64") else dtype
 
 
-# images from which batch-norm statistics are estimated for averaged weights: more changes no third digit
 STATISTICS_IMAGES = 4096
-STATISTICS_PIXELS = 2_400_000  # per batch: 256 face crops of 96x96, 36 images of 256x256
+"""Images from which batch-norm statistics of averaged weights are estimated; more change no third digit."""
+
+STATISTICS_PIXELS = 2_400_000
+"""Pixels per batch of that estimate: 256 face crops of 96x96, or 36 images of 256x256."""
 
 
 def do_nothing() -> None:
@@ -102,7 +100,7 @@ def do_nothing() -> None:
 def estimate_batch_norm(
     model: keras.Model, images: npt.NDArray[np.uint8], check: Callable[[], None] = do_nothing
 ) -> None:
-    """Estimates batch-norm statistics for the current weights; all batches weigh the same.
+    """Estimate batch-norm statistics for the current weights; all batches weigh the same.
 
     Args:
         model: any network.
@@ -114,8 +112,8 @@ def estimate_batch_norm(
         return
     moving = [variable for layer in layers for variable in (layer.moving_mean, layer.moving_variance)]
     momenta = [layer.momentum for layer in layers]
-    together = min(256, max(16, STATISTICS_PIXELS // (images.shape[1] * images.shape[2])))
-    parts = np.array_split(images, max(1, len(images) // together))
+    batch_size = min(256, max(16, STATISTICS_PIXELS // (images.shape[1] * images.shape[2])))
+    parts = np.array_split(images, max(1, len(images) // batch_size))
     try:
         for layer in layers:
             layer.momentum = 0.0  # the moving statistics are those of the last batch
@@ -132,7 +130,7 @@ def estimate_batch_norm(
 
 
 def _forward(model: keras.Model, part: npt.NDArray[np.uint8]) -> None:
-    """Runs a network in training mode; only its statistics change."""
+    """Run a network in training mode; only its statistics change."""
     if keras.backend.backend() != "jax":
         with _without_gradients():
             model(part, training=True)
@@ -167,7 +165,7 @@ def _trainable_batch_norms(model: keras.Model) -> Iterator[keras.layers.BatchNor
 
 
 def _without_gradients() -> AbstractContextManager[Any]:
-    """Turns off gradient recording, which only torch does by default."""
+    """Turn off gradient recording, which only torch does by default."""
     if keras.backend.backend() != "torch":
         return nullcontext()
     import torch

@@ -46,7 +46,7 @@ MAX_CONFIDENT_ERROR = 0.10
 def calibrated_card(
     logits: Logits, training: Dataset, validation: Dataset, config: TrainingConfig, backend: str
 ) -> ModelCard:
-    """Builds the card: temperatures and thresholds fitted on the validation split, with its scores.
+    """Build the card: temperatures and thresholds fitted on the validation split, with its scores.
 
     Args:
         logits: of the validation face crops by head, float32 (count, labels).

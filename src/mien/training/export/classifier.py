@@ -32,7 +32,7 @@ TOLERANCE = 1e-4
 def export_classifier(
     model: keras.Model, training: Dataset, validation: Dataset, config: TrainingConfig, path: Path
 ) -> ModelCard:
-    """Writes the model file of a trained classifier.
+    """Write the model file of a trained classifier.
 
     Args:
         model: the trained network in float32.
@@ -73,7 +73,7 @@ def with_origin(card: ModelCard, run: Path) -> ModelCard:
 
 
 def check_agreement(classifier: Classifier, crops: Crops, logits: Logits) -> None:
-    """Checks that the exported graph has Keras' probabilities to 1e-4 and the same top label on every face crop.
+    """Check that the exported graph has Keras' probabilities to 1e-4 and the same top label on every face crop.
 
     Raises:
         TrainingError: it does not.

@@ -38,7 +38,7 @@ NETWORK, WEIGHTS, GRAPH = "network.json", "network.weights.h5", "network.onnx"
 
 
 def to_onnx(model: keras.Model) -> bytes:
-    """Exports a network to ONNX without card: dynamic batch size, folded constants, fused batch normalisation.
+    """Export a network to ONNX without card: dynamic batch size, folded constants, fused batch normalisation.
 
     Args:
         model: a float32 network.
@@ -66,7 +66,7 @@ def _exported(model: keras.Model) -> bytes:
 
 
 def _simplified(raw: Path, simple: Path) -> bytes:
-    """Applies ONNX Runtime's basic optimisations, which use standard operators only.
+    """Apply ONNX Runtime's basic optimisations, which use standard operators only.
 
     The result loads fifteen times as fast as the exporter's own graph (32 ms against 478 for ``compact``).
     """
@@ -94,17 +94,17 @@ def _simplified(raw: Path, simple: Path) -> bytes:
 
 
 def _fold_padding(graph: onnx.GraphProto) -> None:
-    """Folds zero padding before a convolution into the convolution itself.
+    """Fold zero padding before a convolution into the convolution itself.
 
     ONNX Runtime does not do so; separate padding takes a third of the face detector's time.
     """
     from onnx import helper, numpy_helper
 
     constants = {value.name: value for value in graph.initializer}
-    made = {node.output[0]: node for node in graph.node}
+    producers = {node.output[0]: node for node in graph.node}
     readers = Counter(name for node in graph.node for name in node.input)
     for node in [node for node in graph.node if node.op_type == "Conv"]:
-        pad = made.get(node.input[0])
+        pad = producers.get(node.input[0])
         if pad is None or pad.op_type != "Pad" or readers[pad.output[0]] > 1 or pad.input[1] not in constants:
             continue
         around = numpy_helper.to_array(constants[pad.input[1]]).tolist()
@@ -123,7 +123,7 @@ def _fold_padding(graph: onnx.GraphProto) -> None:
 
 
 def _exported_in_child(model: keras.Model, installed: Callable[[str], object] = find_spec) -> bytes:
-    """Exports in a child process with a backend that supports it."""
+    """Export in a child process with a backend that supports it."""
     backend = next((name for name, tool in EXPORTERS.items() if installed(name) and installed(tool)), None)
     if backend is None:
         raise MissingExtraError(
@@ -155,7 +155,7 @@ def _exported_in_child(model: keras.Model, installed: Callable[[str], object] = 
 
 
 def main(folder: Path) -> None:
-    """Exports the network that the parent process wrote into the folder."""
+    """Export the network that the parent process wrote into the folder."""
     from mien.training import architectures, prepare_backend
 
     prepare_backend()

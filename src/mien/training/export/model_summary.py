@@ -92,7 +92,7 @@ class ModelSummary:
 
 
 def onnx_summary(model: bytes) -> ModelSummary:
-    """Summarises the operators of a model file that process the image, without arithmetic on shapes and constants.
+    """Summarise the operators of a model file that process the image, without arithmetic on shapes and constants.
 
     A detector takes images of any size; its shapes and multiply-adds are those at ``DETECTOR_PX``.
 
@@ -124,7 +124,13 @@ def onnx_summary(model: bytes) -> ModelSummary:
 
 
 def _rows(graph: Any, shapes: Shapes, passed: set[str]) -> Iterator[LayerSummary]:
-    """Args: passed: names of the values that depend on the image."""
+    """The operators that process the image, in order.
+
+    Args:
+        graph: the ONNX graph.
+        shapes: of all values, by name.
+        passed: names of the values that depend on the image; extended by the outputs of each operator.
+    """
     parameters = {weight.name: prod(weight.dims) for weight in graph.initializer if _is_parameter(weight)}
     channels_first: set[str] = set()
     for node in graph.node:

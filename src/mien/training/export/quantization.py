@@ -97,11 +97,11 @@ def export_int8(
     path: Path,
     measure: Callable[[bytes, bytes, Crops], Mapping[int, float]] = measure_speedups,
 ) -> tuple[ModelCard, QuantizationResult]:
-    """Quantizes a model file to int8 and writes it if it meets the accuracy and speed limits.
+    """Quantize a model file to int8 and write it if it meets the accuracy and speed limits.
 
     Args:
         model: a verified float32 model file of mien.
-        training: of which a few hundred random face crops calibrate the ranges of activations.
+        training: the training data; a few hundred random face crops calibrate the ranges of activations.
         validation: split for temperatures, thresholds, scores and the accuracy limit.
         path: of the .onnx file, written atomically; an existing one is removed if the limits are not met.
         measure: returns the speedups of the second model file over the first, by batch size.
@@ -131,7 +131,7 @@ def export_int8(
 
 
 def quantize(model: bytes, crops: Crops) -> bytes:
-    """Quantizes the graph of a model file to int8, without card.
+    """Quantize the graph of a model file to int8, without card.
 
     Args:
         model: a verified float32 model file.
@@ -167,7 +167,7 @@ def quantize(model: bytes, crops: Crops) -> bytes:
 
 
 def _calibration_reader(name: str, crops: Crops) -> Any:
-    """Feeds the calibration face crops to the quantizer, in batches under the name of the graph's input."""
+    """Feed the calibration face crops to the quantizer, in batches under the name of the graph's input."""
     from onnxruntime.quantization import CalibrationDataReader
 
     chosen = np.random.default_rng(0).permutation(len(crops))[:CALIBRATION_CROPS]

@@ -51,7 +51,7 @@ def strengths_of(augmentation: Augmentation) -> Strengths:
 
 
 def augmented(crops: jax.Array, maps: jax.Array, table: jax.Array, strengths: Strengths) -> jax.Array:
-    """Augments face crops; to be compiled with ``jax.jit``.
+    """Augment face crops; to be compiled with ``jax.jit``.
 
     Args:
         crops: uint8 (count, size, size, channels).

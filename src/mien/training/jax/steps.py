@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     Values = tuple[list[jax.Array], list[jax.Array]]
 
 MAX_STEPS = 128
-"""Most steps of one program; between programs a run reports progress and can be interrupted."""
+"""Maximum number of steps of one program; between programs a run reports progress and can be interrupted."""
 
 ROW_MULTIPLE = 1024
 """Data on the device is padded to a multiple of this many rows."""
@@ -55,7 +55,7 @@ class State(NamedTuple):
 
 
 class Plan(NamedTuple):
-    """What the host draws for the steps, one row per step."""
+    """The random choices, learning rates and seeds that the host prepares, one row per step."""
 
     rows: npt.NDArray[np.int32]
     maps: npt.NDArray[np.float32]
@@ -149,13 +149,13 @@ class DeviceStepper:
     def _plan(self, epoch: int, step: int, count: int, history: Sequence[Epoch], strength: Augmentation) -> Plan:
         """The plan of ``count`` steps, padded with its last row to ``MAX_STEPS``, so that all plans have one shape."""
         config, steps = self._config, self._batches.steps()
-        drawn = list(islice(self._batches.drawn(epoch, step), count))
+        choices = list(islice(self._batches.drawn(epoch, step), count))
         size = self._batches.data.size
         plan = Plan(
-            np.stack([one.rows for one in drawn]).astype(np.int32),
-            np.stack([inverse_maps(one.table, strength, size) for one in drawn]),
-            np.stack([one.table for one in drawn]),
-            np.array([one.share for one in drawn], np.float32),
+            np.stack([choice.rows for choice in choices]).astype(np.int32),
+            np.stack([inverse_maps(choice.table, strength, size) for choice in choices]),
+            np.stack([choice.table for choice in choices]),
+            np.array([choice.share for choice in choices], np.float32),
             np.array(
                 [learning_rate_at(config, steps, epoch * steps + step + at, history) for at in range(count)], np.float32
             ),
@@ -170,7 +170,7 @@ class DeviceStepper:
         """The state after ``count`` steps, and the sums of their losses and accuracies."""
         mixing = self._config.augmentation.mixup > 0 and self._config.augmentation.mixup_share > 0
 
-        def one(at: jax.Array, so_far: tuple[State, jax.Array, jax.Array]) -> tuple[State, jax.Array, jax.Array]:
+        def take_step(at: jax.Array, so_far: tuple[State, jax.Array, jax.Array]) -> tuple[State, jax.Array, jax.Array]:
             state, loss, accuracy = so_far
             now = jax.tree.map(lambda part: part[at], plan)
             images = augmented(data.crops[now.rows], now.maps, now.table, strengths)
@@ -184,7 +184,7 @@ class DeviceStepper:
             state, (step_loss, step_accuracy) = self._step(self._with_step_values(state, now), images, batch)
             return state, loss + step_loss, accuracy + step_accuracy
 
-        return jax.lax.fori_loop(0, count, one, (state, jnp.float32(0), jnp.float32(0)))  # type: ignore[no-any-return]
+        return jax.lax.fori_loop(0, count, take_step, (state, jnp.float32(0), jnp.float32(0)))  # type: ignore[no-any-return]
 
     def _with_step_values(self, state: State, now: Plan) -> State:
         """The state with the learning rate and the dropout seeds of the step."""

@@ -91,7 +91,7 @@ class DamagedError(TrainingError):
 
 
 def write_synced(path: Path, content: bytes) -> None:
-    """Writes a file and fsyncs it."""
+    """Write a file and fsync it."""
     with path.open("wb") as file:
         file.write(content)
         file.flush()
@@ -118,7 +118,7 @@ class Checkpoints:
         return dict(sorted(places.items(), reverse=True))
 
     def save(self, checkpoint: Checkpoint) -> None:
-        """Writes a checkpoint and removes all but the last three, and later ones of a run that was set back.
+        """Write a checkpoint and remove all but the last three, and later ones of a run that was set back.
 
         Raises:
             TrainingError: it can't be written; the existing ones stay.
@@ -168,7 +168,7 @@ class Checkpoints:
         return _read(path)
 
     def _put(self, target: Path, files: dict[str, bytes]) -> None:
-        """Writes the files as a directory, completely or not at all."""
+        """Write the files as a directory, completely or not at all."""
         aside = Path(tempfile.mkdtemp(prefix=TEMPORARY, dir=self._folder))
         try:
             for name, content in files.items():
@@ -183,13 +183,13 @@ class Checkpoints:
         _sync(self._folder)
 
     def _remove(self, path: Path) -> None:
-        """Removes a checkpoint: renamed first, so that none is ever partly deleted."""
+        """Remove a checkpoint: renamed first, so that none is ever partly deleted."""
         aside = Path(tempfile.mkdtemp(prefix=TEMPORARY, dir=self._folder))
         path.rename(aside / path.name)
         shutil.rmtree(aside, ignore_errors=True)
 
     def _sweep(self) -> None:
-        """Removes temporary directories of killed runs."""
+        """Remove temporary directories of killed runs."""
         for stray in self._folder.glob(f"{TEMPORARY}*"):
             shutil.rmtree(stray, ignore_errors=True)
 
@@ -253,7 +253,7 @@ def _json(values: Mapping[str, Any]) -> bytes:
 
 
 def _sync(folder: Path) -> None:
-    """Fsyncs a directory; Windows can't."""
+    """Fsync a directory; Windows can't."""
     if os.name == "nt":
         return
     handle = os.open(folder, os.O_RDONLY)

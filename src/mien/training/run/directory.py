@@ -66,7 +66,7 @@ class Source:
 
 @dataclass(frozen=True)
 class RunInfo:
-    """What is known about a run when it starts.
+    """The description of a run, written when it starts.
 
     Attributes:
         network: name in the architectures.
@@ -99,7 +99,7 @@ class RunInfo:
     on_device: bool = False
 
     def save(self, run: Path) -> None:
-        """Writes RUN/run.json atomically."""
+        """Write RUN/run.json atomically."""
         values = {**dataclasses.asdict(self), "heads": dict(self.heads), "versions": dict(self.versions)}
         write_text(run / RUN_INFO, json.dumps(values, indent=2) + "\n")
 

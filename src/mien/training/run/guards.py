@@ -20,7 +20,7 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 @contextmanager
 def run_lock(path: Path) -> Iterator[None]:
-    """Locks a run directory for this process; the system frees the lock when the process dies, however it dies.
+    """Lock a run directory for this process; the system frees the lock when the process dies, however it dies.
 
     Args:
         path: the lock file, which stays when the block ends; its folder is created if needed. Its content is the
@@ -106,7 +106,7 @@ class Interruption:
             raise Interrupted(self.number)
 
     def restore(self) -> None:
-        """Restores the previous signal handlers."""
+        """Restore the previous signal handlers."""
         for number, handler in self._previous.items():
             signal.signal(number, signal.SIG_DFL if handler is None else handler)
 
@@ -117,7 +117,7 @@ class Interruption:
 
 @contextmanager
 def deferred_signals() -> Iterator[Interruption]:
-    """Notes SIGINT and SIGTERM during the block, so that the caller can save its state before it stops."""
+    """Note SIGINT and SIGTERM during the block, so that the caller can save its state before it stops."""
     interruption = Interruption()
     try:
         yield interruption

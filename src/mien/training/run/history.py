@@ -129,7 +129,7 @@ def read_history(run: Path) -> tuple[Epoch, ...]:
 
 
 def write_history(run: Path, history: Sequence[Epoch]) -> None:
-    """Writes RUN/history.jsonl and RUN/history.csv, each atomically."""
+    """Write RUN/history.jsonl and RUN/history.csv, each atomically."""
     write_text(run / HISTORY, "".join(json.dumps(epoch.to_json()) + "\n" for epoch in history))
     write_text(run / HISTORY_CSV, history_csv(history))
 

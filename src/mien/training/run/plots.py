@@ -1,4 +1,4 @@
-"""What to look at during a run: learning curves, augmentation samples, and a TensorBoard log."""
+"""Plots of a run: learning curves, augmentation samples, and a TensorBoard log."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ MAX_MARKED_EPOCHS = 12
 
 
 def draw_curves(path: Path, history: Sequence[Epoch]) -> None:
-    """Draws the learning curves of a run as a PNG and marks the best epoch.
+    """Draw the learning curves of a run as a PNG and mark the best epoch.
 
     Args:
         path: the image, written atomically.
@@ -105,7 +105,7 @@ def _draw_shares(axes: Axes, history: Sequence[Epoch], best: Epoch) -> None:
 
 
 def _mark(axes: Axes, best: Epoch, value: float, colour: str, rightmost: int) -> None:
-    """Marks the best epoch's accuracy with a ring and its value."""
+    """Mark the best epoch's accuracy with a ring and its value."""
     axes.plot([best.number], [value], "o", color="white", markeredgecolor=colour, markeredgewidth=1.6, markersize=6)
     late = best.number > rightmost / 2
     axes.annotate(
@@ -150,7 +150,7 @@ def _colour(at: int) -> str:
 
 
 def write_samples(path: Path, training: Dataset, config: TrainingConfig) -> None:
-    """Writes a PNG of four training images, one per row: the original, then its augmentation in four epochs.
+    """Write a PNG of four training images, one per row: the original, then its augmentation in four epochs.
 
     Mixup is not shown.
 
@@ -193,7 +193,7 @@ def _enlarged(crop: npt.NDArray[np.uint8]) -> Image.Image:
 
 
 def open_log(folder: Path) -> Callable[[Epoch], None]:
-    """Opens a log for TensorBoard: ``tensorboard --logdir FOLDER``; the result writes an epoch's scalars.
+    """Open a log for TensorBoard: ``tensorboard --logdir FOLDER``; the result writes an epoch's scalars.
 
     A resumed run writes a second event file; repeated epochs replace the earlier ones.
 
@@ -210,14 +210,14 @@ def open_log(folder: Path) -> Callable[[Epoch], None]:
     except ImportError as error:
         raise MissingExtraError("writing a log for TensorBoard", "tensorboard", "tensorboard") from error
     writer = EventFileWriter(str(folder))
-    begun = False
+    started = False
 
     def write(epoch: Epoch) -> None:
-        nonlocal begun
-        if not begun:  # makes TensorBoard drop this and later epochs from the file of a killed run
+        nonlocal started
+        if not started:  # makes TensorBoard drop this and later epochs from the file of a killed run
             start = SessionLog(status=SessionLog.START)
             writer.add_event(Event(wall_time=time.time(), step=epoch.number, session_log=start))
-            begun = True
+            started = True
         values = [Summary.Value(tag=tag, simple_value=value) for tag, value in scalars(epoch) if math.isfinite(value)]
         writer.add_event(Event(wall_time=time.time(), step=epoch.number, summary=Summary(value=values)))
         writer.flush()

@@ -81,8 +81,8 @@ def run_info_of(
     )
 
 
-def begin(run: Path, config: TrainingConfig, run_info: RunInfo, write_samples: Callable[[Path], None]) -> None:
-    """Writes the first files of a run; the config comes last, because it marks the directory as a run.
+def start_run(run: Path, config: TrainingConfig, run_info: RunInfo, write_samples: Callable[[Path], None]) -> None:
+    """Write the first files of a run; the config comes last, because it marks the directory as a run.
 
     Raises:
         TrainingError: the directory already holds a run.
@@ -97,31 +97,31 @@ def begin(run: Path, config: TrainingConfig, run_info: RunInfo, write_samples: C
 
 
 def check_resumable(run: Path, config: TrainingConfig, run_info: RunInfo, report: Callable[[TrainEvent], None]) -> None:
-    """Checks that the run in a directory can continue with this config on this data.
+    """Check that the run in a directory can continue with this config on this data.
 
     Raises:
         TrainingError: it can't; the message names what differs.
     """
     if not is_run(run):
         raise TrainingError(f"expected a run in {run} to resume; there is none: drop --resume to start one")
-    begun, previous = read_run_info(run), read(config_file(run))
+    original, previous = read_run_info(run), read(config_file(run))
     for name in FIXED_FIELDS:
-        if getattr(run_info, name) != getattr(begun, name):
+        if getattr(run_info, name) != getattr(original, name):
             raise TrainingError(
-                f"expected the data that the run {run} began with, {name} = {_short(getattr(begun, name))}; received "
-                f"{_short(getattr(run_info, name))}. Give that data, or begin a new run with another --out"
+                f"expected the data that the run {run} began with, {name} = {_short(getattr(original, name))}; "
+                f"received {_short(getattr(run_info, name))}. Give that data, or begin a new run with another --out"
             )
     _check_config(previous, config, run)
-    if run_info.backend != begun.backend:
+    if run_info.backend != original.backend:
         report(
-            f"the run began on {begun.backend} and resumes on {run_info.backend}: results agree, but not bit for bit"
+            f"the run began on {original.backend} and resumes on {run_info.backend}: results agree, but not bit for bit"
         )
-    if run_info.on_device != begun.on_device:
+    if run_info.on_device != original.on_device:
         report("the run began with another setting of --on-device: results agree, but not bit for bit")
     for name in ("weights", "soft_labels", "teacher"):
-        if getattr(run_info.source, name) != getattr(begun.source, name):
+        if getattr(run_info.source, name) != getattr(original.source, name):
             raise TrainingError(
-                f"expected {name} = {getattr(begun.source, name)} as the run {run} began with; received "
+                f"expected {name} = {getattr(original.source, name)} as the run {run} began with; received "
                 f"{getattr(run_info.source, name)}. Restore that, or begin a new run with another --out"
             )
     if config != previous:
@@ -129,7 +129,7 @@ def check_resumable(run: Path, config: TrainingConfig, run_info: RunInfo, report
 
 
 def _check_config(previous: TrainingConfig, config: TrainingConfig, run: Path) -> None:
-    """Allows no change but more epochs, and these only where they would not have changed the finished ones."""
+    """Allow no change but more epochs, and these only where they would not have changed the finished ones."""
     fields = (part.name for part in dataclasses.fields(previous))
     changed = [name for name in fields if getattr(previous, name) != getattr(config, name)]
     extended = config.epochs > previous.epochs and previous.schedule in OPEN_ENDED and previous.fine_tune_epochs == 0

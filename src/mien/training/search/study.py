@@ -91,9 +91,9 @@ class Study:
             )
         self._space = dict(space(config))
         self._study = self._opened(out / DATABASE)
-        begun = self._study.user_attrs
-        if begun:
-            _check_same(begun, config, data, out)
+        stored = self._study.user_attrs
+        if stored:
+            _check_same(stored, config, data, out)
         else:
             self._study.set_user_attr("data", data)
             self._study.set_user_attr("config", config.to_toml())
@@ -119,7 +119,7 @@ class Study:
         return self._trial(self._valid()[-1])
 
     def run(self, trial: Trial, train: TrainFunction, report: Report) -> Trial:
-        """Trains with the choices of a trial, to the end or until it is pruned."""
+        """Train with the choices of a trial, to the end or until it is pruned."""
         import optuna
 
         frozen = self._valid()[trial.number - 1]
@@ -215,10 +215,10 @@ def frozen_trial(trial: Trial, config: TrainingConfig) -> Any:
     )
 
 
-def _check_same(begun: dict[str, Any], config: TrainingConfig, data: str, out: Path) -> None:
-    """Refuses to continue a search with another config or other data."""
+def _check_same(stored: dict[str, Any], config: TrainingConfig, data: str, out: Path) -> None:
+    """Refuse to continue a search with another config or other data."""
     try:
-        previous = from_toml(begun["config"])
+        previous = from_toml(stored["config"])
     except (KeyError, TypeError, UsageError) as error:
         raise TrainingError(
             f"expected the config of a search in {out / DATABASE}; it can't be read ({error}). Choose another --out"
@@ -229,7 +229,7 @@ def _check_same(begun: dict[str, Any], config: TrainingConfig, data: str, out: P
             f"expected the config that the search in {out} began with; received another ({', '.join(changed)}). "
             "Give the same options, or another --out"
         )
-    if begun.get("data") != data:
+    if stored.get("data") != data:
         raise TrainingError(
             f"expected the data that the search in {out} began with; received other data. Give the same data, or "
             "another --out"

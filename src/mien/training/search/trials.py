@@ -87,7 +87,7 @@ class Search:
 def search(
     config: TrainingConfig, count: int, out: Path, train: TrainFunction, report: Report, data: str = ""
 ) -> Search:
-    """Trains with different configs around one until ``count`` trials have ended; the first is the config itself.
+    """Train with different configs around one until ``count`` trials have ended; the first is the config itself.
 
     Args:
         config: the centre of the search space.

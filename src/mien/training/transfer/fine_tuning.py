@@ -24,7 +24,7 @@ from mien.training.run.directory import BEST, CHECKPOINTS, LOCK, read_run_info
 from mien.training.run.guards import deferred_signals, run_lock
 from mien.training.run.history import best_epoch, read_history, write_history
 from mien.training.run.plots import write_samples
-from mien.training.run.resume import begin, check_resumable, run_info_of
+from mien.training.run.resume import check_resumable, run_info_of, start_run
 from mien.training.tasks.classification.compilation import build_float32, heads_of, load, shape_of
 from mien.training.tasks.classification.task import fit
 from mien.training.transfer.backbones import (
@@ -60,7 +60,7 @@ def train(
     report: Report,
     options: Options | None = None,
 ) -> Run:
-    """Trains a classifier of any architecture: transfer learning for ``BACKBONES``, ``fit`` for all others.
+    """Train a classifier of any architecture: transfer learning for ``BACKBONES``, ``fit`` for all others.
 
     Other architectures warm-start where the config names a run or a model. With the weights "none", a network with a
     backbone is trained from random weights like any other. Without ``config.fine_tune``, only the head is trained; a
@@ -108,7 +108,7 @@ def _with_warm_start(training: Dataset, config: TrainingConfig, run: Path, optio
 
 
 def unfreeze(network: keras.Model, backbone: Backbone, count: int) -> None:
-    """Freezes a backbone except for its last blocks; batch normalisation stays frozen everywhere.
+    """Freeze a backbone except for its last blocks; batch normalisation stays frozen everywhere.
 
     Args:
         network: the backbone.
@@ -149,7 +149,7 @@ class _TransferRun:
         self.origin = f"{self._path.name} sha256:{self._digest}"
 
     def train_head(self, options: Options) -> Run:
-        """Stage 1 as a run of its own."""
+        """Run stage 1 alone, as a complete run."""
         training = self._data[0]
         with run_lock(self._run / LOCK), deferred_signals() as interruption:
             model = self._frozen_model()
@@ -157,7 +157,9 @@ class _TransferRun:
             if options.resume:
                 check_resumable(self._run, self._config, run_info, self._report)
             else:
-                begin(self._run, self._config, run_info, partial(write_samples, training=training, config=self._config))
+                start_run(
+                    self._run, self._config, run_info, partial(write_samples, training=training, config=self._config)
+                )
             history = read_history(self._run)
             if is_finished(self._config, history) and (self._run / BEST).is_file():
                 self._report(f"the run is finished after {len(history)} epochs; there is nothing left to train")
@@ -200,7 +202,7 @@ class _TransferRun:
         record: Callable[[tuple[Epoch, ...]], None],
         check: Callable[[], None],
     ) -> tuple[Epoch, ...]:
-        """Stage 1: trains the head of ``model`` and loads the weights of its best epoch."""
+        """Run stage 1: train the head of ``model`` and load the weights of its best epoch."""
         training, validation = self._data
         extract = _extractor(model, check)
         cache = feature_cache(config.network, self._backbone.size, self._digest)
@@ -235,7 +237,7 @@ def _extractor(model: keras.Model, check: Callable[[], None]) -> Callable[[Crops
 
 
 def _check(config: TrainingConfig, backbone: Backbone | None, *, on_device: bool) -> None:
-    """Checks that the config's transfer settings fit its network and each other."""
+    """Check that the config's transfer settings fit its network and each other."""
     if backbone is None and config.fine_tune:
         raise UsageError(
             f"expected fine_tune (--fine-tune) for one of {list(BACKBONES)} only; received it for {config.network!r}"

@@ -32,13 +32,14 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from mien.structures import Crops
-
-    Extract = Callable[[Crops], "Features"]
     from mien.data.dataset import Dataset
+    from mien.structures import Crops
     from mien.training.config import TrainingConfig
     from mien.training.run.checkpoint import Arrays
     from mien.training.tasks.classification.task import Logits
+
+    Extract = Callable[[Crops], "Features"]
+
 CACHE_VERSION = 1
 """Increased when the layers before the backbone change: sizes, resizing, preprocessing."""
 
@@ -129,7 +130,7 @@ def train_head(
     record: Callable[[tuple[Epoch, ...]], None],
     check: Callable[[], None],
 ) -> tuple[Epoch, ...]:
-    """Trains the head on features and loads the weights of its best epoch into the network.
+    """Train the head on features and load the weights of its best epoch into the network.
 
     The same config, features and machine give the same weights.
 
@@ -193,7 +194,7 @@ def _train_epoch(
     history: tuple[Epoch, ...],
     check: Callable[[], None],
 ) -> tuple[float, float]:
-    """Trains one epoch; returns its mean loss and the mean accuracy of the first head."""
+    """Train one epoch; returns its mean loss and the mean accuracy of the first head."""
     epoch, steps = len(history), _steps(training, config)
     order = generator(config.seed, epoch, stream=1).permutation(len(training.data))
     sums = np.zeros(2)
@@ -208,7 +209,9 @@ def _train_epoch(
         logs = head.train_on_batch(training.features[rows], targets, weights, return_dict=True)
         sums += float(logs["loss"]), next(float(value) for name, value in logs.items() if name.endswith("accuracy"))
     if not np.isfinite(sums).all():
-        raise TrainingError(f"the loss of epoch {epoch + 1} is {sums[0] / steps}: lower the learning rate")
+        raise TrainingError(
+            f"expected a finite loss; received {sums[0] / steps} in epoch {epoch + 1}. Lower the learning rate"
+        )
     loss, accuracy = (sums / steps).tolist()
     return loss, accuracy
 
@@ -226,7 +229,7 @@ def _logits(head: keras.Model, features: Features) -> Logits:
 
 
 def _copy_weights(head: keras.Model, model: keras.Model) -> None:
-    """Copies the weights of the head to the layers of the same names in the network."""
+    """Copy the weights of the head to the layers of the same names in the network."""
     for layer in head.layers:
         if layer.weights:
             model.get_layer(layer.name).set_weights(layer.get_weights())

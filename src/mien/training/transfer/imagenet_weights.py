@@ -58,7 +58,7 @@ def keras_cache() -> Path:
 
 
 def load_backbone(network: keras.Model, path: Path, backbone: Backbone) -> None:
-    """Loads the weights of a file into a backbone.
+    """Load the weights of a file into a backbone.
 
     Raises:
         TrainingError: the file holds no weights, or those of another network or of one with its top.
@@ -87,7 +87,7 @@ def _imagenet(backbone: Backbone, report: Callable[[str], None], source: str) ->
 
 
 def _fetch(path: Path, backbone: Backbone, source: str) -> None:
-    """Downloads a file into Keras' cache with Keras' own function."""
+    """Download a file into Keras' cache with Keras' own function."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with redirect_stdout(sys.stderr):  # keep stdout free for results

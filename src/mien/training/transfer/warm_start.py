@@ -60,7 +60,7 @@ class SourceNetwork:
 
 
 def load_source(weights: str, training: Dataset, config: TrainingConfig) -> SourceNetwork:
-    """Loads the network that a config warm-starts from.
+    """Load the network that a config warm-starts from.
 
     Args:
         weights: a run directory, the name of a model, or a float32 .onnx file written by mien.
@@ -86,7 +86,7 @@ def load_source(weights: str, training: Dataset, config: TrainingConfig) -> Sour
 
 
 def network_from_onnx(content: bytes, training: Dataset) -> tuple[keras.Model, ModelCard]:
-    """Rebuilds the network of a model file in Keras, in float32.
+    """Rebuild the network of a model file in Keras, in float32.
 
     Args:
         content: of the .onnx file.
@@ -106,7 +106,7 @@ def network_from_onnx(content: bytes, training: Dataset) -> tuple[keras.Model, M
 
 
 def warm_start(model: keras.Model, source: SourceNetwork, labels: Labels) -> None:
-    """Copies the weights of a trained network into a new one; heads with other labels keep their random weights.
+    """Copy the weights of a trained network into a new one; heads with other labels keep their random weights.
 
     Args:
         model: the new network, of the same architecture.
@@ -125,7 +125,7 @@ def _trunk(model: keras.Model, labels: Labels) -> list[keras.layers.Layer]:
 
 
 def load_onnx_weights(model: keras.Model, content: bytes, card: ModelCard, crops: Crops) -> None:
-    """Loads the weights of a model file into a network of the same architecture.
+    """Load the weights of a model file into a network of the same architecture.
 
     Args:
         model: in float32, of convolutions and dense layers, each followed by at most one batch normalisation.
@@ -205,7 +205,7 @@ def _norms(model: keras.Model) -> dict[str, keras.layers.BatchNormalization]:
 
 
 def _next_kernel(kernels: Kernels, layer: Any) -> tuple[Array, Array]:
-    """Removes and returns the first kernel of the layer's shape; kernels and layers are in the same order."""
+    """Remove and return the first kernel of the layer's shape; kernels and layers are in the same order."""
     for at, (kernel, _) in enumerate(kernels):
         if kernel.shape == tuple(layer.kernel.shape):
             return kernels.pop(at)
@@ -216,7 +216,7 @@ def _next_kernel(kernels: Kernels, layer: Any) -> tuple[Array, Array]:
 
 
 def _set_identity(norm: keras.layers.BatchNormalization, bias: Array) -> None:
-    """Makes a batch normalisation add a bias and change nothing else."""
+    """Make a batch normalisation add a bias and change nothing else."""
     norm.gamma.assign(np.ones_like(bias))
     norm.beta.assign(bias)
     norm.moving_mean.assign(np.zeros_like(bias))
@@ -224,7 +224,7 @@ def _set_identity(norm: keras.layers.BatchNormalization, bias: Array) -> None:
 
 
 def _unfold(model: keras.Model, norms: list[keras.layers.BatchNormalization], crops: Crops) -> None:
-    """Estimates the statistics of each batch normalisation, and sets the scale and offset that cancel them."""
+    """Estimate the statistics of each batch normalisation, and set the scale and offset that cancel them."""
     inputs = keras.Model(model.input, [norm.input for norm in norms])
     parts = np.array_split(crops, max(1, len(crops) // BATCH_SIZE))
     moments = [np.zeros((2, norm.gamma.shape[0])) for norm in norms]

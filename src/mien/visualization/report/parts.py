@@ -77,7 +77,7 @@ def table(
     Args:
         header: a name per column.
         rows: as many cells as names; the first of a row is its heading.
-        text_columns: number of leading columns with text; the others hold numbers, aligned to the right.
+        text_columns: number of leading columns with text; the columns after them hold numbers, aligned to the right.
         caption: stands above.
 
     Raises:

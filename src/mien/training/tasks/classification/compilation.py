@@ -110,7 +110,7 @@ def build_compiled(
 
 
 def compile_classifier(model: keras.Model, training: Dataset, config: TrainingConfig) -> None:
-    """Compiles a network that has the heads of the data with the config's optimizer and losses."""
+    """Compile a network that has the heads of the data with the config's optimizer and losses."""
     compile_model(
         model,
         config,

@@ -56,7 +56,7 @@ def fit(
     report: Callable[[TrainEvent], None],
     options: Options | None = None,
 ) -> Run:
-    """Trains an expression classifier; see ``mien.training.engine.loop.train``.
+    """Train an expression classifier; see ``mien.training.engine.loop.train``.
 
     Args:
         training: the rows to train on.

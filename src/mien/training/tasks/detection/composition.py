@@ -14,7 +14,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from mien.data.scenes import NO_FACES, BoxedFaces, together
+from mien.data.scenes import NO_FACES, BoxedFaces, concatenated
 from mien.training.tasks.detection.degradation import degraded, half_occluded, log_uniform
 
 if TYPE_CHECKING:
@@ -110,7 +110,7 @@ class Composer:
         return tuple(index for index, scene in scenes if not (scene.faces.scores >= MIN_CONFIDENCE).any())
 
     def compose(self, random: np.random.Generator) -> Composed:
-        """Composes one image and its faces."""
+        """Compose one image and its faces."""
         kind = random.choice(COMPOSITIONS, p=COMPOSITION_SHARES)
         if kind in ("close-up", "copy-paste") and not self.portraits:
             kind = "scene"
@@ -151,8 +151,8 @@ class Composer:
             for column in (0, 1):
                 part, faces = self._part(random, half)
                 image[row * half : (row + 1) * half, column * half : (column + 1) * half] = part
-                parts.append(faces.under(np.array([[1.0, 0.0, column * half], [0.0, 1.0, row * half]])))
-        return image, together(parts)
+                parts.append(faces.transformed(np.array([[1.0, 0.0, column * half], [0.0, 1.0, row * half]])))
+        return image, concatenated(parts)
 
     def _close_up(self, random: np.random.Generator) -> Image:
         frame, faces = self._portrait(random)
@@ -171,7 +171,7 @@ class Composer:
             scale = side / float(own.sides.max())
             place = random.uniform(0.02, 0.98, 2) * self.side
             matrix = _matrix(random, scale, (box[:2] + box[2:]) / 2, place, random.random() < 0.5)
-            copy_paste = own.under(matrix)
+            copy_paste = own.transformed(matrix)
             if len(faces) and _overlaps(copy_paste.boxes[0], faces.boxes).max() > 0.1:
                 continue  # next to faces, not over them
             size = (self.side, self.side)
@@ -180,7 +180,7 @@ class Composer:
             new: Any = cv2.warpAffine(_shrunk(frame, scale), matrix, size, flags=cv2.INTER_LINEAR)
             hidden = _occlusion(over[..., 0], faces)
             image = np.rint(over * new + (1 - over) * image).astype(np.uint8)
-            faces = together([faces.select(hidden < MAX_OCCLUSION), _inside(copy_paste, self.side)])
+            faces = concatenated([faces.select(hidden < MAX_OCCLUSION), _inside(copy_paste, self.side)])
         return image, faces
 
     def _portrait(self, random: np.random.Generator) -> Image:
@@ -245,7 +245,7 @@ def _warped(
     out: Any = cv2.warpAffine(
         smooth, matrix, (side, side), flags=cv2.INTER_LINEAR, borderMode=border[0], borderValue=border[1]
     )
-    return out, _inside(faces.under(matrix), side)
+    return out, _inside(faces.transformed(matrix), side)
 
 
 def _shrunk(frame: Frame, scale: float) -> Frame:

@@ -37,15 +37,15 @@ def boxed_crops(data: Dataset, teacher: GridDetector) -> tuple[tuple[Frame, Boxe
     """
     rows = data.splits == TRAINING
     crops = data.crops[rows if rows.any() else slice(None)]
-    found = []
+    labelled = []
     for at in range(0, len(crops), BATCH_SIZE):
-        some = _grey(crops[at : at + BATCH_SIZE])
-        images = np.stack([_framed(crop) for crop in some])
-        for crop, cells in zip(some, teacher.grid_cells(images), strict=True):
+        batch = _grey(crops[at : at + BATCH_SIZE])
+        images = np.stack([_framed(crop) for crop in batch])
+        for crop, cells in zip(batch, teacher.grid_cells(images), strict=True):
             face = _best(cells, data.size)
             if face is not None:
-                found.append((crop, face))
-    return tuple(found)
+                labelled.append((crop, face))
+    return tuple(labelled)
 
 
 def _grey(crops: Crops) -> npt.NDArray[np.uint8]:
@@ -63,8 +63,10 @@ def _framed(crop: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
 
 def _best(cells: npt.NDArray[np.float32], size: int) -> BoxedFaces | None:
     """The detection of highest score, in pixels of the face crop."""
-    found = decode(cells, IMAGE_PX, IMAGE_PX, MIN_CONFIDENCE)
-    if not len(found.scores):
+    candidates = decode(cells, IMAGE_PX, IMAGE_PX, MIN_CONFIDENCE)
+    if not len(candidates.scores):
         return None
-    best, edge, scale = [int(found.scores.argmax())], (IMAGE_PX - CROP_PX) // 2, size / CROP_PX
-    return BoxedFaces((found.boxes[best] - edge) * scale, (found.points[best] - edge) * scale, found.scores[best])
+    best, edge, scale = [int(candidates.scores.argmax())], (IMAGE_PX - CROP_PX) // 2, size / CROP_PX
+    return BoxedFaces(
+        (candidates.boxes[best] - edge) * scale, (candidates.points[best] - edge) * scale, candidates.scores[best]
+    )

@@ -25,7 +25,7 @@ def log_uniform(random: np.random.Generator, low: float, high: float) -> float:
 
 
 def half_occluded(random: np.random.Generator, image: Frame, faces: BoxedFaces) -> Frame:
-    """Hides half of a few faces, in place: by a random colour, or by another part of the image.
+    """Hide half of a few faces, in place: by a random colour, or by another part of the image.
 
     Args:
         random: source of randomness.

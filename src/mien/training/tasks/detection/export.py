@@ -8,9 +8,17 @@ import keras
 import numpy as np
 
 from mien.classification.probabilities import sigmoid
+from mien.detection.grid import Detections
 from mien.detection.mien_detector import MienDetector
 from mien.errors import TrainingError
-from mien.evaluation.detection_metrics import FACE_SIZES_PX, DetectionMetrics, as_found, match_faces, size_label, total
+from mien.evaluation.detection_metrics import (
+    FACE_SIZES_PX,
+    DetectionMetrics,
+    as_detections,
+    match_faces,
+    size_label,
+    total,
+)
 from mien.media.files import write_bytes
 from mien.models.card import DetectorCard, Origin, Score
 from mien.models.onnx_file import open_session
@@ -23,7 +31,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from mien.data.scenes import Scenes
-    from mien.detection.grid import Detections
     from mien.training.config import TrainingConfig
 
 MAX_FPPI = 0.05
@@ -42,7 +49,7 @@ NAME = "faces"
 def export_detector(
     model: keras.Model, training: Scenes, validation: Scenes, config: TrainingConfig, path: Path
 ) -> DetectorCard:
-    """Writes the model file of a trained detector.
+    """Write the model file of a trained detector.
 
     Args:
         model: the trained network in float32.
@@ -65,31 +72,31 @@ def export_detector(
         licence=config.licence,
     )
     trial = MienDetector(sealed(graph, DetectorCard(NAME, MIN_THRESHOLD, NMS_IOU)))
-    found = [as_found(trial.detect(frame)) for frame, _ in validation.images]
-    score = _threshold(found, validation)
-    card = DetectorCard(NAME, score, NMS_IOU, origin=origin, scores=_scores(found, validation, score))
+    detections = [as_detections(trial.detect(frame)) for frame, _ in validation.images]
+    score = _threshold(detections, validation)
+    card = DetectorCard(NAME, score, NMS_IOU, origin=origin, scores=_scores(detections, validation, score))
     write_bytes(path, sealed(graph, card))
     return card
 
 
-def _threshold(found: list[Detections], validation: Scenes) -> float:
+def _threshold(detections: list[Detections], validation: Scenes) -> float:
     """The lowest threshold with an FPPI of at most ``MAX_FPPI``; the highest one where there is none."""
     thresholds: list[float] = np.linspace(MIN_THRESHOLD, MAX_THRESHOLD, THRESHOLDS).round(2).tolist()
     for score in thresholds:
-        if _evaluated(found, validation, score).false_positives_per_image <= MAX_FPPI:
+        if _evaluated(detections, validation, score).false_positives_per_image <= MAX_FPPI:
             return score
     return MAX_THRESHOLD
 
 
-def _evaluated(found: list[Detections], validation: Scenes, score: float, *sizes: float) -> DetectionMetrics:
-    kept = (type(all_)(*(part[all_.scores >= score] for part in all_)) for all_ in found)
+def _evaluated(detections: list[Detections], validation: Scenes, score: float, *sizes: float) -> DetectionMetrics:
+    kept = (Detections(*(values[each.scores >= score] for values in each)) for each in detections)
     pairs = zip(kept, validation.images, strict=True)
     return total(match_faces(boxes, known, *sizes) for boxes, (_, known) in pairs)
 
 
-def _scores(found: list[Detections], validation: Scenes, score: float) -> tuple[Score, ...]:
-    overall = _evaluated(found, validation, score)
-    parts = {size_label(*size): _evaluated(found, validation, score, *size) for size in FACE_SIZES_PX}
+def _scores(detections: list[Detections], validation: Scenes, score: float) -> tuple[Score, ...]:
+    overall = _evaluated(detections, validation, score)
+    parts = {size_label(*size): _evaluated(detections, validation, score, *size) for size in FACE_SIZES_PX}
     counted = total(parts.values())
     figures = [(NAME, "FPPI", overall.false_positives_per_image, overall.images)]
     figures += [(name, "recall", part.recall, part.faces) for name, part in parts.items()]

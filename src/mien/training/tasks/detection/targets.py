@@ -24,6 +24,7 @@ from mien.structures import box_iou
 
 if TYPE_CHECKING:
     from mien.data.scenes import BoxedFaces
+
 SIZE_RANGES = ((0.0, 40.0), (28.0, 104.0), (76.0, np.inf))
 """Side of a face (square root of the box area) in pixels that the cells of each stride detect."""
 
@@ -166,7 +167,7 @@ class CellLoss(keras.losses.Loss):  # type: ignore[misc]  # keras ships no types
     """
 
     def call(self, y_true: keras.KerasTensor, y_pred: keras.KerasTensor) -> keras.KerasTensor:
-        """Maps targets (count, cells, 17) and predictions (count, cells, 15) to the loss of each image, (count,)."""
+        """Map targets (count, cells, 17) and predictions (count, cells, 15) to the loss of each image, (count,)."""
         y_pred = ops.cast(y_pred, "float32")
         weight = y_true[..., BOX_LOSS_WEIGHT]
         faces = ops.maximum(ops.mean(ops.sum(weight, axis=1)), 1.0)

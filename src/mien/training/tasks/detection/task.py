@@ -103,7 +103,7 @@ class DetectionTask:
         return run_info_of(model, data, heads, self.config, source, multiply_adds(face_detector(320)))
 
     def write_samples(self, path: Path) -> None:
-        """Draws sixteen training images with their boxes: confident faces green, uncertain ones orange."""
+        """Draw sixteen training images with their boxes: confident faces green, uncertain ones orange."""
         drawn = []
         for index in range(16):
             image, _, faces = self._composer.compose(self._random(0, index))
@@ -135,8 +135,8 @@ class DetectionTask:
             scenes = self._validation.images[at : at + 32]
             images, faces = zip(*(letterboxed(frame, known) for frame, known in scenes), strict=True)
             cells = np.asarray(model.predict_on_batch(np.stack(images))[CELLS], np.float32)
-            found = (decode_detections(rows, EVALUATION_PX, MIN_SCORE) for rows in cells)
-            pairs = zip(found, faces, strict=True)
+            detections = (decode_detections(rows, EVALUATION_PX, MIN_SCORE) for rows in cells)
+            pairs = zip(detections, faces, strict=True)
             parts += [match_faces(boxes, known, MIN_EVALUATED_FACE_PX) for boxes, known in pairs]
         result = total(parts)
         landmark_error = 1.0 if result.landmark_error is None else result.landmark_error
@@ -151,12 +151,12 @@ class DetectionTask:
             self._composer.compose(self._random(epoch, step * self.batch_size + index))
             for index in range(self.batch_size)
         ]
-        clear = np.stack([one.clear for one in composed])
+        clear = np.stack([sample.clear for sample in composed])
         distilled = self._teacher.grid_cells(clear) if self._teacher else [None] * len(composed)
         targets = np.stack(
-            [cell_targets(one.faces, TRAINING_PX, cells) for one, cells in zip(composed, distilled, strict=True)]
+            [cell_targets(sample.faces, TRAINING_PX, cells) for sample, cells in zip(composed, distilled, strict=True)]
         )
-        images = np.stack([one.image for one in composed])
+        images = np.stack([sample.image for sample in composed])
         return Batch(images, {CELLS: targets}, {CELLS: np.ones(self.batch_size, np.float32)})
 
     def _random(self, epoch: int, index: int) -> np.random.Generator:
@@ -164,19 +164,19 @@ class DetectionTask:
 
 
 def decode_detections(cells: npt.NDArray[np.float32], side: int, min_score: float) -> Detections:
-    """Decodes grid cells (cells, 15) of a square image into faces, after non-maximum suppression."""
-    found = decode(np.hstack([sigmoid(cells[:, :1]), cells[:, 1:]]), side, side, min_score)
-    kept = non_max_suppression(found.boxes, found.scores, NMS_IOU)
-    return Detections(found.boxes[kept], found.points[kept], found.scores[kept])
+    """Decode grid cells (cells, 15) of a square image into faces, after non-maximum suppression."""
+    candidates = decode(np.hstack([sigmoid(cells[:, :1]), cells[:, 1:]]), side, side, min_score)
+    rows = non_max_suppression(candidates.boxes, candidates.scores, NMS_IOU)
+    return Detections(candidates.boxes[rows], candidates.points[rows], candidates.scores[rows])
 
 
 def letterboxed(frame: npt.NDArray[np.uint8], faces: BoxedFaces) -> tuple[npt.NDArray[np.uint8], BoxedFaces]:
-    """Resizes an image into the top left corner of a black square, as detectors receive it, and its faces with it."""
+    """Resize an image into the top left corner of a black square, as detectors receive it, and its faces with it."""
     scale = min(2.0, EVALUATION_PX / max(frame.shape[:2]))
     size = (max(1, round(frame.shape[1] * scale)), max(1, round(frame.shape[0] * scale)))
-    seen = np.zeros((EVALUATION_PX, EVALUATION_PX, 3), np.uint8)
-    seen[: size[1], : size[0]] = cv2.resize(
+    square = np.zeros((EVALUATION_PX, EVALUATION_PX, 3), np.uint8)
+    square[: size[1], : size[0]] = cv2.resize(
         frame, size, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
     )
     spans = np.diag([size[0] / frame.shape[1], size[1] / frame.shape[0]])
-    return seen, faces.under(np.column_stack([spans, np.zeros(2)]))
+    return square, faces.transformed(np.column_stack([spans, np.zeros(2)]))
