@@ -222,9 +222,7 @@ display(Image.fromarray(captioned(crops, [f"{pixels} px" for pixels in SHIFTS]))
 
 # %% tags=["public"]
 augmentation = config_for(CONV).augmentation
-print(
-    f"rotation up to {augmentation.rotate:g} degrees, scale {augmentation.scale}, shift up to {augmentation.shift:.0%}"
-)
+print(f"rotation {augmentation.rotate:g} degrees, scale {augmentation.scale}, shift {augmentation.shift:.0%}")
 augmented = train("digits-conv, augmented", replace(config, network=CONV, augmentation=augmentation))
 shifted["digits-conv, augmented"] = under_shifts(augmented.model)
 for name, results in shifted.items():
