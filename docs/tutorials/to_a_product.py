@@ -114,7 +114,7 @@ predicted = {}
 for factor, probabilities in zip(factors, classifier.predict(crops), strict=True):
     predicted[factor] = card.fused.labels[int(probabilities.argmax())]
     note = "the card's" if factor == card.crop.factor else ""
-    print(f"{factor:.1f} times the box: {predicted[factor]:8} {probabilities.max():.2f} {note}")
+    print(f"{factor:5} times the box: {predicted[factor]:8} {probabilities.max():.2f} {note}")
 display(Image.fromarray(np.hstack(list(crops[..., 0]))).resize((6 * 144, 144)))
 assert predicted[card.crop.factor] == "neutral"
 

@@ -141,7 +141,7 @@ for name, data in (("digits", val_digits), ("other expressions", val_source)):
 #
 # - **From scratch**: the whole network trains on the few faces, from random weights.
 # - **Frozen features + MLP**: the convolutions stay fixed (*bottleneck features*), and a new dense layer and output
-#   are trained on top. Random convolutions are included as a baseline: without it you can't tell what the source task
+#   are trained on top. Random convolutions are included as a baseline: without it you don't know what the source task
 #   contributed.
 # - **Fine-tuned**: afterwards all layers train at a tenth of the learning rate, so that the first large steps of new
 #   layers don't destroy good features. That is why the new layers come first.
