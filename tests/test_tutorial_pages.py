@@ -12,14 +12,14 @@ from PIL import Image
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "docs"))
 
-from tutorial_pages import NOTE, TUTORIALS, Cell, cells_of, rendered
+from tutorial_pages import SYNTHETIC_NOTE, TUTORIALS, Cell, cells_of, render
 
 PAGES = sorted(path for path in TUTORIALS.glob("*.md") if path.with_suffix(".py").is_file())
-LARGEST = 400_000
-"""Total bytes of a tutorial's images."""
+MAX_IMAGE_BYTES = 400_000
+"""Of all images of a tutorial together."""
 
 TUTORIAL = """# ---
-# jupyter: a head
+# jupyter: a header
 # ---
 
 # %% [markdown]
@@ -35,15 +35,15 @@ show(curves)
 """
 
 
-def shown(colour):
+def image_output(colour):
     content = io.BytesIO()
     Image.new("RGB", (4, 4), colour).save(content, "PNG")
     encoded = base64.b64encode(content.getvalue()).decode()
     return {"output_type": "display_data", "data": {"image/png": encoded, "text/plain": "<PIL>"}}
 
 
-def said(words, stream="stdout"):
-    return {"output_type": "stream", "name": stream, "text": words}
+def text_output(text, stream="stdout"):
+    return {"output_type": "stream", "name": stream, "text": text}
 
 
 def test_a_tutorial_is_split_into_its_cells():
@@ -57,31 +57,31 @@ def test_a_tutorial_is_split_into_its_cells():
 def test_only_public_cells_show_images_of_the_full_run():
     full = [
         [],
-        [said("full\n"), shown("red"), shown("pink")],
-        [said("found\n"), said("57 %\n"), said("W", "stderr"), shown("blue")],
+        [text_output("full\n"), image_output("red"), image_output("pink")],
+        [text_output("found\n"), text_output("57 %\n"), text_output("W", "stderr"), image_output("blue")],
     ]
-    drawn = [[], [said("drawn "), shown("lime")], [said("13 %\n"), shown("white")]]
-    page, images = rendered("faces", cells_of(TUTORIAL), full, drawn)
+    synthetic = [[], [text_output("synthetic "), image_output("lime")], [text_output("13 %\n"), image_output("white")]]
+    page, images = render("faces", cells_of(TUTORIAL), full, synthetic)
     colours = [Image.open(io.BytesIO(content)).getpixel((0, 0)) for content in images.values()]
     assert colours == [(0, 255, 0), (0, 0, 255)]
     assert list(images) == ["faces-1.webp", "faces-2.webp"]
     assert "```text\nfound\n57 %\n```\n\n![Faces](images/faces-2.webp)" in page
     assert "```text\nfull\n```\n\n![Faces](images/faces-1.webp)" in page
-    assert page.count(NOTE) == 1
+    assert page.count(SYNTHETIC_NOTE) == 1
     assert "13 %" not in page
     assert "<PIL>" not in page
 
 
 def test_a_tutorial_without_data_shows_all_its_images():
-    only = [[], [said("seen\n"), shown("red")], []]
-    page, images = rendered("faces", cells_of(TUTORIAL), only, only)
+    only = [[], [text_output("seen\n"), image_output("red")], []]
+    page, images = render("faces", cells_of(TUTORIAL), only, only)
     assert len(images) == 1
-    assert NOTE not in page
+    assert SYNTHETIC_NOTE not in page
 
 
-def test_a_drawing_stays_one():
-    drawing = {"output_type": "display_data", "data": {"image/svg+xml": "<svg/>", "text/plain": "<SVG>"}}
-    page, images = rendered("faces", cells_of(TUTORIAL), [[], [], [drawing]], [[], [], []])
+def test_an_svg_stays_an_svg():
+    svg = {"output_type": "display_data", "data": {"image/svg+xml": "<svg/>", "text/plain": "<SVG>"}}
+    page, images = render("faces", cells_of(TUTORIAL), [[], [], [svg]], [[], [], []])
     assert images == {"faces-1.svg": b"<svg/>"}
     assert "![Faces](images/faces-1.svg)" in page
 
@@ -97,5 +97,5 @@ def test_a_page_matches_its_tutorial(page):
 def test_a_page_is_of_the_full_run_and_small(page):
     assert "DRAWN DATA" not in page.read_text()
     images = list((page.parent / "images").glob(f"{page.stem}-*.webp"))
-    assert sum(image.stat().st_size for image in images) < LARGEST
+    assert sum(image.stat().st_size for image in images) < MAX_IMAGE_BYTES
     assert all(image.name in page.read_text() for image in images)

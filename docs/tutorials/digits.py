@@ -27,12 +27,12 @@ from pathlib import Path
 
 import numpy as np
 
-from mien.tutorial import data as tutorial_data
 from mien.training import prepare_backend
+from mien.tutorial import data as tutorial_data
 
 try:
     from IPython.display import display
-except ImportError:  # run as a plain script there is nothing to show on
+except ImportError:  # a plain script can't show images
     display = print
 
 from PIL import Image
@@ -52,7 +52,7 @@ from mien.data.summary import overview
 FULL = tutorial_data.folder() is not None
 training, validation = tutorial_data.digits(8000, 2000) if FULL else tutorial_data.digits(600, 300)
 truth = training.truths[0]
-print(f"{len(training)} digits to learn from, {len(validation)} held out; face crops are {training.crops.shape[1:]}")
+print(f"{len(training)} digits to train on, {len(validation)} held out; images of {training.crops.shape[1:]}")
 
 rows = [np.flatnonzero(truth.class_ids == label) for label in range(10)]
 display(Image.fromarray(overview(training.crops, truth.labels, rows)).reduce(2))
@@ -68,21 +68,20 @@ display(Image.fromarray(overview(training.crops, truth.labels, rows)).reduce(2))
 # + 1) x 64 = 50,240. A convolution has only its kernels and applies them at every place: (3 x 3 x 1 + 1) x 16 = 160.
 
 # %%
-from mien.training.architectures.complexity import summary_of
 from mien.training.architectures import NetworkShape
+from mien.training.architectures.complexity import summary_of
 
 DENSE = ("dense-64-tanh", "dense-64-32-tanh", "dense-64-32-relu")
 CONV = "digits-conv"
 shape = NetworkShape(28, 1, (("classes", 10),), 0.0)
 for name in (*DENSE, CONV):
     summary = summary_of(name, shape)
-    print(f"\n{name}: {summary.parameters:,} parameters, {summary.multiply_adds:,} multiply-adds a digit")
+    print(f"\n{name}: {summary.parameters:,} parameters, {summary.multiply_adds:,} multiply-adds per digit")
     for layer in summary.layers:
         if layer.parameters:
             print(f"  {layer.kind:8} -> {layer.output!s:14} {layer.parameters:7,}")
 
-first = summary_of(DENSE[0], shape).layers
-assert (784 + 1) * 64 in [layer.parameters for layer in first]
+assert (784 + 1) * 64 in [layer.parameters for layer in summary_of(DENSE[0], shape).layers]
 
 # %% [markdown]
 # ## One config for all
@@ -91,23 +90,23 @@ assert (784 + 1) * 64 in [layer.parameters for layer in first]
 # learning rate and number of epochs, no augmentation, no dropout. Only the architecture differs.
 
 # %%
-from mien.training.tasks.classification.task import fit
 from mien.training.config import config_for
+from mien.training.tasks.classification.task import fit
 
 RUNS = Path(tempfile.mkdtemp(prefix="digits-"))
 EPOCHS = 10 if FULL else 6
 config = replace(config_for("dense-64-32-relu"), epochs=EPOCHS, batch=64 if FULL else 32)
 
 
-def train(name, config, learnt=training, held=validation):
-    """The network of a config, taught into a run directory of its own."""
-    run = fit(learnt, held, config, RUNS / name, lambda _: None)
+def train(name, config, train_data=training, val_data=validation):
+    """Trains with a config in a run directory of its own."""
+    run = fit(train_data, val_data, config, RUNS / name, lambda _: None)
     best = max(epoch.scores[0].accuracy for epoch in run.history)
-    print(f"{name:26} {run.model.count_params():8,} parameters, {best:.1%} right", flush=True)
+    print(f"{name:26} {run.model.count_params():8,} parameters, accuracy {best:.1%}", flush=True)
     return run
 
 
-trained = {name: train(name, replace(config, network=name)) for name in (*DENSE, CONV)}
+runs = {name: train(name, replace(config, network=name)) for name in (*DENSE, CONV)}
 
 # %% [markdown]
 # The plots use the same scales. The dashed line is the training accuracy, the solid line the validation accuracy. The
@@ -116,7 +115,7 @@ trained = {name: train(name, replace(config, network=name)) for name in (*DENSE,
 # %% tags=["public"]
 from mien.tutorial.comparison import accuracies_image, histories_image
 
-display(Image.fromarray(histories_image({name: run.history for name, run in trained.items()})))
+display(Image.fromarray(histories_image({name: run.history for name, run in runs.items()})))
 
 # %% [markdown]
 # Which differences are real? All networks were evaluated on the same digits, so count those that only one of two gets
@@ -126,23 +125,26 @@ display(Image.fromarray(histories_image({name: run.history for name, run in trai
 
 # %%
 from mien.evaluation.comparison import difference_interval
-from mien.tutorial.comparison import confusion_matrix
 from mien.training.tasks.classification.validation import predict_logits
+from mien.tutorial.comparison import confusion_matrix
+
+targets = validation.truths[0].class_ids
 
 
-def answers_of(name):
-    """What a network says each held-out digit is."""
-    return predict_logits(trained[name].model, validation.crops)["classes"].argmax(axis=1)
+def is_correct(name):
+    """For each held-out digit, whether a network predicts its label."""
+    return predict_logits(runs[name].model, validation.crops)["classes"].argmax(axis=1) == targets
 
 
-truths = validation.truths[0].class_ids
-found = {name: confusion_matrix(run.model, validation, 0) for name, run in trained.items()}
-before = answers_of(DENSE[0]) == truths
-for name, one in found.items():
-    right = answers_of(name) == truths
-    low, high = difference_interval(int((before & ~right).sum()), int((right & ~before).sum()), len(truths))
-    told = "" if name == DENSE[0] else f"{right.mean() - before.mean():+.1%} ({low:+.1%} to {high:+.1%})"
-    print(f"{name:18} {one.accuracy:.1%} ({one.interval[0]:.1%} to {one.interval[1]:.1%})   {told}")
+matrices = {name: confusion_matrix(run.model, validation, 0) for name, run in runs.items()}
+reference = is_correct(DENSE[0])
+for name, matrix in matrices.items():
+    correct = is_correct(name)
+    lost, gained = int((reference & ~correct).sum()), int((correct & ~reference).sum())
+    low, high = difference_interval(lost, gained, len(targets))
+    difference = f"{correct.mean() - reference.mean():+.1%} ({low:+.1%} to {high:+.1%})"
+    row = f"{name:18} {matrix.accuracy:.1%} ({matrix.interval[0]:.1%} to {matrix.interval[1]:.1%})"
+    print(row if name == DENSE[0] else f"{row}   {difference}")
 
 # %% [markdown]
 # ## Errors
@@ -153,20 +155,20 @@ for name, one in found.items():
 # %% tags=["public"]
 from mien.tutorial.comparison import confusion_image
 
-display(Image.fromarray(confusion_image([found[CONV]])))
+display(Image.fromarray(confusion_image([matrices[CONV]])))
 
 # %%
-from mien.data.summary import captioned
 from mien.classification.probabilities import softmax
+from mien.data.summary import captioned
 
-shares = softmax(predict_logits(trained[CONV].model, validation.crops)["classes"])
-answers = shares.argmax(axis=1)
-wrong = np.flatnonzero(answers != truths)
-surest = wrong[np.argsort(-shares[wrong].max(axis=1))][:12]
-print(f"{len(wrong)} of {len(validation)} are wrong; the surest first:")
-if len(surest):
-    words = [f"{truths[row]}, said {answers[row]} {shares[row].max():.0%}" for row in surest]
-    display(Image.fromarray(captioned(validation.crops[surest], words, columns=6)))
+probabilities = softmax(predict_logits(runs[CONV].model, validation.crops)["classes"])
+predicted = probabilities.argmax(axis=1)
+wrong = np.flatnonzero(predicted != targets)
+shown = wrong[np.argsort(-probabilities[wrong].max(axis=1))][:12]
+print(f"{len(wrong)} of {len(validation)} are wrong; the most confident errors first:")
+if len(shown):
+    captions = [f"{targets[row]} as {predicted[row]}, {probabilities[row].max():.0%}" for row in shown]
+    display(Image.fromarray(captioned(validation.crops[shown], captions, columns=6)))
 
 # %% [markdown]
 # ## What flattening throws away
@@ -197,17 +199,17 @@ for name in ("dense-64-32-relu", CONV):
 SHIFTS = (0, 1, 2, 3, 4)
 
 
-def moved(data, pixels):
-    """The same digits, further to the right; the rim is black, so nothing comes in again on the left."""
+def shift_right(data, pixels):
+    """The same digits, shifted right; the right border is black, so nothing reappears on the left."""
     return replace(data, crops=np.roll(data.crops, pixels, axis=2))
 
 
 def under_shifts(model):
-    return [confusion_matrix(model, moved(validation, pixels), 0) for pixels in SHIFTS]
+    return [confusion_matrix(model, shift_right(validation, pixels), 0) for pixels in SHIFTS]
 
 
-shifted = {name: under_shifts(trained[name].model) for name in ("dense-64-32-relu", CONV)}
-crops = np.concatenate([moved(validation, pixels).crops[:1] for pixels in SHIFTS])
+shifted = {name: under_shifts(runs[name].model) for name in ("dense-64-32-relu", CONV)}
+crops = np.concatenate([shift_right(validation, pixels).crops[:1] for pixels in SHIFTS])
 display(Image.fromarray(captioned(crops, [f"{pixels} px" for pixels in SHIFTS])))
 
 # %% [markdown]
@@ -219,13 +221,14 @@ display(Image.fromarray(captioned(crops, [f"{pixels} px" for pixels in SHIFTS]))
 # digit a little, anew in every epoch. Only that is taken from it here.
 
 # %% tags=["public"]
-own = config_for(CONV).augmentation
-print(f"turned by up to {own.rotate:g} degrees, {own.scale} times as large, moved by up to {own.shift:.0%}")
-augmented = train("digits-conv, augmented", replace(config, network=CONV, augmentation=own))
+augmentation = config_for(CONV).augmentation
+print(f"rotation {augmentation.rotate:g} degrees, scale {augmentation.scale}, shift {augmentation.shift:.0%}")
+augmented = train("digits-conv, augmented", replace(config, network=CONV, augmentation=augmentation))
 shifted["digits-conv, augmented"] = under_shifts(augmented.model)
-for name, each in shifted.items():
-    print(f"{name:24}", "  ".join(f"{pixels} px {one.accuracy:5.1%}" for pixels, one in zip(SHIFTS, each, strict=True)))
-display(Image.fromarray(accuracies_image(SHIFTS, shifted, "pixels moved to the right")))
+for name, results in shifted.items():
+    accuracies = (f"{pixels} px {result.accuracy:5.1%}" for pixels, result in zip(SHIFTS, results, strict=True))
+    print(f"{name:24}", "  ".join(accuracies))
+display(Image.fromarray(accuracies_image(SHIFTS, shifted, "shift to the right in pixels")))
 
 # %% [markdown]
 # ## Summary
@@ -238,5 +241,5 @@ display(Image.fromarray(accuracies_image(SHIFTS, shifted, "pixels moved to the r
 #   together work best.
 #
 # To try: `mien train --data data/mnist --arch digits-conv --out runs/digits` trains it from the command line with its
-# own config. `np.roll(..., axis=1)` shifts the digits down. Train a dense network with `augmentation=own`: is
+# own config. `np.roll(..., axis=1)` shifts the digits down. Train a dense network with `augmentation=augmentation`: is
 # augmentation enough?

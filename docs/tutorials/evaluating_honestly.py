@@ -31,6 +31,7 @@ from PIL import Image, ImageFilter
 
 from mien.apps.cli.first_steps import PORTRAIT
 from mien.classification.classifier import Classifier
+from mien.classification.probabilities import softmax
 from mien.data.audit import audit
 from mien.data.dataset import PUBLIC_TEST, Dataset
 from mien.data.duplicates import find_duplicates
@@ -38,36 +39,34 @@ from mien.data.folders import LabelledPhotos, read_photos
 from mien.evaluation import plots
 from mien.evaluation.bootstrap import bootstrap
 from mien.evaluation.calibration import fit_vector_scaling, unsure_threshold
-from mien.evaluation.evaluate import Evaluation
-from mien.evaluation.evaluate import evaluate_crops, evaluate_photos
-from mien.evaluation.metrics import compute_metrics, reliability_bins, risk_coverage
+from mien.evaluation.evaluate import Evaluation, evaluate_crops, evaluate_photos
 from mien.evaluation.html_report import report_page
+from mien.evaluation.metrics import compute_metrics, reliability_bins, risk_coverage
 from mien.evaluation.robustness import SUITE, corrupt
 from mien.media.files import write_text
 from mien.media.image import read, write
-from mien.tutorial import data as tutorial_data
 from mien.models.store import ModelStore
-from mien.visualization.report.charts import alone
-from mien.classification.probabilities import softmax
 from mien.recognizer import Recognizer
+from mien.tutorial import data as tutorial_data
+from mien.visualization.report.charts import alone
 
 try:
     from IPython.display import SVG, display
-except ImportError:  # run as a plain script there is nothing to show on; the drawings are files besides
+except ImportError:  # a plain script can't show images; the plots are saved as files as well
     SVG, display = str, print
 
 REAL = tutorial_data.folder()
-OUT = Path("judged")
+OUT = Path("evaluation")
 print(tutorial_data.origin())
 
 
-def show(name, drawing):
-    """A plot as an .svg file, and on the page of a notebook."""
-    write_text(OUT / f"{name}.svg", alone(drawing))
+def show(name, plot):
+    """Saves a plot as an .svg file and shows it in a notebook."""
+    write_text(OUT / f"{name}.svg", alone(plot))
     display(SVG(str(OUT / f"{name}.svg")))
 
 
-def told(name, metrics):
+def print_metrics(name, metrics):
     low, high = metrics.accuracy_interval
     print(f"{name:27} {metrics.n:5} rows  accuracy {metrics.accuracy:.3f} ({low:.3f} to {high:.3f})", end="  ")
     print(f"macro-F1 {metrics.macro_f1:.3f}")
@@ -82,29 +81,26 @@ def told(name, metrics):
 
 
 # %%
-def joined(one, other):
-    """Two parts of one data set as one."""
-    truth, more = one.truths[0], other.truths[0]
-    together = {
-        name: np.concatenate([getattr(truth, name), getattr(more, name)])
-        for name in ("targets", "weights", "evaluated")
-    }
-    splits = np.concatenate([one.splits, other.splits])
+def concatenate(first, second):
+    """Two data sets with the same labels as one."""
+    truth, other = first.truths[0], second.truths[0]
+    fields = ("targets", "weights", "evaluated")
+    arrays = {name: np.concatenate([getattr(truth, name), getattr(other, name)]) for name in fields}
+    splits = np.concatenate([first.splits, second.splits])
+    crops = np.concatenate([first.crops, second.crops])
     rows = np.array([str(row) for row in range(len(splits))])
-    return Dataset(
-        one.name, np.concatenate([one.crops, other.crops]), (replace(truth, **together),), splits, rows, one.digest
-    )
+    return Dataset(first.name, crops, (replace(truth, **arrays),), splits, rows, first.digest)
 
 
 training, test = tutorial_data.faces(100_000, 3_589) if REAL else tutorial_data.faces(700, 400)
 if not REAL:
     planted = training.select(np.arange(40))
     planted.crops[20:] = planted.crops[20:, :, ::-1]
-    test = joined(test, replace(planted, splits=np.full(40, PUBLIC_TEST)))
-data = joined(training, test)
+    test = concatenate(test, replace(planted, splits=np.full(40, PUBLIC_TEST)))
+data = concatenate(training, test)
 findings = audit(data, similarity=0.93 if REAL else 0.99)
-print(f"{data.name}: {len(training):,} to learn from, {len(test):,} to judge by")
-print("found:", findings.counts())
+print(f"{data.name}: {len(training):,} images in Training, {len(test):,} in the test split")
+print("audit:", findings.counts())
 print(f"{findings.leaked(PUBLIC_TEST)} images of the test have a copy in Training")
 if not REAL:
     pairs = [group.rows for group in findings.leaks[:3] + findings.leaks[-3:]]
@@ -119,15 +115,16 @@ if not REAL:
 
 # %%
 truth = test.truths[0]
-nearest = find_duplicates(test.crops, training.crops, similarity=0.93 if REAL else 0.99)
-by_heart = np.eye(len(truth.labels))[training.truths[0].class_ids[nearest.nearest]]
-copied = nearest.found
-for name, rows in (("all", copied | True), ("without the copies", ~copied), ("the copies alone", copied)):
-    told(f"by heart, {name}", compute_metrics(by_heart[rows], truth.class_ids[rows], truth.labels))
+duplicates = find_duplicates(test.crops, training.crops, similarity=0.93 if REAL else 0.99)
+memorised = np.eye(len(truth.labels))[training.truths[0].class_ids[duplicates.nearest]]
+copied = duplicates.found
+subsets = {"all": np.ones_like(copied), "without copies": ~copied, "copies only": copied}
+for name, rows in subsets.items():
+    print_metrics(f"memorised, {name}", compute_metrics(memorised[rows], truth.class_ids[rows], truth.labels))
 classifier = Classifier(ModelStore().load("compact"))
-judged = evaluate_crops(classifier, test)
-for name, rows in (("all", copied | True), ("without the copies", ~copied), ("the copies alone", copied)):
-    told(f"compact, {name}", judged.report_on(rows).metrics)
+evaluated = evaluate_crops(classifier, test)
+for name, rows in subsets.items():
+    print_metrics(f"compact, {name}", evaluated.report_on(rows).metrics)
 
 # %% [markdown]
 # On FER2013, 511 of the 3,589 images of PublicTest have a copy in Training. Memorising reaches 0.43 on all images,
@@ -142,17 +139,15 @@ for name, rows in (("all", copied | True), ("without the copies", ~copied), ("th
 # middle 95 % of the results is the interval (the bootstrap, Efron 1979). See how wide it is with 100 images.
 
 # %%
-dice = np.random.default_rng(0)
-for count in (50, 100, 200, len(judged)):
-    chosen = np.zeros(len(judged), np.bool_)
-    chosen[dice.choice(len(judged), count, replace=False)] = True
-    metrics = judged.report_on(chosen).metrics
-    drawn = bootstrap(metrics)
-    print(
-        f"{count:5} rows: accuracy {metrics.accuracy:.3f} ({drawn.accuracy[0]:.3f} to {drawn.accuracy[1]:.3f})",
-        end="  ",
-    )
-    print(f"macro-F1 {metrics.macro_f1:.3f} ({drawn.macro_f1[0]:.3f} to {drawn.macro_f1[1]:.3f})")
+rng = np.random.default_rng(0)
+for count in (50, 100, 200, len(evaluated)):
+    chosen = np.zeros(len(evaluated), np.bool_)
+    chosen[rng.choice(len(evaluated), count, replace=False)] = True
+    metrics = evaluated.report_on(chosen).metrics
+    intervals = bootstrap(metrics)
+    (low, high), (f1_low, f1_high) = intervals.accuracy, intervals.macro_f1
+    print(f"{count:5} rows: accuracy {metrics.accuracy:.3f} ({low:.3f} to {high:.3f})", end="  ")
+    print(f"macro-F1 {metrics.macro_f1:.3f} ({f1_low:.3f} to {f1_high:.3f})")
 
 # %% [markdown]
 # With few rows, macro-F1 does not lie in the middle of its interval: a rare label that is missing from a resample
@@ -169,11 +164,12 @@ for count in (50, 100, 200, len(judged)):
 # one, and a "model" that always predicts that one.
 
 # %%
-answers, common = truth.class_ids, int(np.bincount(truth.class_ids).argmax())
-kept = (answers == common) | (np.arange(len(answers)) % 10 == 0)
-always = np.tile(np.eye(len(truth.labels))[common], (kept.sum(), 1))
-told(f"always {truth.labels[common]}", compute_metrics(always, answers[kept], truth.labels))
-told("compact", judged.report_on(kept).metrics)
+targets = truth.class_ids
+majority = int(np.bincount(targets).argmax())
+imbalanced = (targets == majority) | (np.arange(len(targets)) % 10 == 0)
+always = np.tile(np.eye(len(truth.labels))[majority], (imbalanced.sum(), 1))
+print_metrics(f"always {truth.labels[majority]}", compute_metrics(always, targets[imbalanced], truth.labels))
+print_metrics("compact", evaluated.report_on(imbalanced).metrics)
 
 # %% [markdown]
 # Macro-F1 is the mean of the per-class F1 scores. A rare class counts as much as a common one, and a model that never
@@ -181,10 +177,10 @@ told("compact", judged.report_on(kept).metrics)
 # it before the figure.
 
 # %% tags=["public"]
-for score in judged.metrics.per_class:
-    share = f"{score.recall:.2f} ({plots.interval_of(score.recall, score.count):>15})"
-    print(f"{score.label:9} {score.count:5} rows  recall {share}  precision {score.precision:.2f}")
-show("confusion", plots.confusion(judged.metrics))
+for score in evaluated.metrics.per_class:
+    recall = f"{score.recall:.2f} ({plots.interval_of(score.recall, score.count):>15})"
+    print(f"{score.label:9} {score.count:5} rows  recall {recall}  precision {score.precision:.2f}")
+show("confusion", plots.confusion(evaluated.metrics))
 
 # %% [markdown]
 # ## Calibration
@@ -198,14 +194,15 @@ show("confusion", plots.confusion(judged.metrics))
 # %% tags=["public"]
 head = classifier.card.head(truth.head)
 logits = classifier.logits(test.crops)[head.name]
-first = np.arange(len(test)) % 2 == 0
-fitted = fit_vector_scaling(logits[first], answers[first])
+fit_half = np.arange(len(test)) % 2 == 0
+test_half = ~fit_half
+fitted = fit_vector_scaling(logits[fit_half], targets[fit_half])
 print(f"temperature in the card: {head.temperature:.2f}; fitted on half of these images: {fitted[0]:.2f}")
 for name, calibration in (("as-shipped", (head.temperature, head.offsets, head.scales)), ("fitted", fitted)):
-    rows = softmax(logits[~first], *calibration)
-    metrics = compute_metrics(rows, answers[~first], truth.labels)
+    probabilities = softmax(logits[test_half], *calibration)
+    metrics = compute_metrics(probabilities, targets[test_half], truth.labels)
     print(f"{name:10} accuracy {metrics.accuracy:.3f}  ECE {metrics.ece:.3f}  NLL {metrics.nll:.3f}")
-    show(f"reliability-{name}", plots.reliability(reliability_bins(rows, answers[~first], bins=10)))
+    show(f"reliability-{name}", plots.reliability(reliability_bins(probabilities, targets[test_half], bins=10)))
 
 # %% [markdown]
 # Calibration belongs to a *kind of images*, not to a model for ever. On FER2013's own PublicTest, where the card's
@@ -219,15 +216,15 @@ for name, calibration in (("as-shipped", (head.temperature, head.offsets, head.s
 # half tests it.
 
 # %% tags=["public"]
-PROMISE = 0.10 if REAL else 0.60
+MAX_RISK = 0.10 if REAL else 0.60
 calibrated = softmax(logits, *fitted)
-threshold = unsure_threshold(calibrated[first], answers[first], PROMISE)
-curve = risk_coverage(calibrated[~first], answers[~first])
-sure = calibrated[~first].max(axis=1) >= threshold
-wrong = calibrated[~first].argmax(axis=1) != answers[~first]
-print(f"promise: at most {PROMISE:.0%} of the sure answers wrong; so sure begins at {threshold:.2f}")
-kept_promise = f"{wrong[sure].mean():.1%} of them wrong" if sure.any() else "none left"
-print(f"other half: all answers {wrong.mean():.1%} wrong; {sure.mean():.1%} are sure, {kept_promise}")
+threshold = unsure_threshold(calibrated[fit_half], targets[fit_half], MAX_RISK)
+curve = risk_coverage(calibrated[test_half], targets[test_half])
+sure = calibrated[test_half].max(axis=1) >= threshold
+wrong = calibrated[test_half].argmax(axis=1) != targets[test_half]
+print(f"promise: at most {MAX_RISK:.0%} of the sure predictions wrong, with threshold {threshold:.2f}")
+risk = f"{wrong[sure].mean():.1%} of them wrong" if sure.any() else "none left"
+print(f"other half: {wrong.mean():.1%} of all predictions wrong; {sure.mean():.1%} are sure, {risk}")
 show("risk-and-coverage", plots.risk_and_coverage(curve, threshold))
 
 # %% [markdown]
@@ -242,35 +239,35 @@ show("risk-and-coverage", plots.risk_and_coverage(curve, threshold))
 
 
 # %%
-def spoilt(folder):
-    """Two portraits turned, darkened, blurred and shrunk, with what each shows."""
+def degraded_photos(folder):
+    """Two portraits rotated, blurred, shrunk and darkened, with their labels."""
     hopper = Path(mpl.get_data_path()) / "sample_data" / "grace_hopper.jpg"
-    named = []
-    for source, expression in ((PORTRAIT, "happy"), (hopper, "neutral")):
+    folder.mkdir(parents=True, exist_ok=True)
+    photos = []
+    for source, label in ((PORTRAIT, "happy"), (hopper, "neutral")):
         image = Image.fromarray(read(source))
-        ways = {f"turned-{angle}": image.rotate(angle) for angle in (0, 20, 45, 90, 180)}
-        ways |= {f"blurred-{radius}": image.filter(ImageFilter.GaussianBlur(radius)) for radius in (4, 10, 16)}
-        ways |= {f"height-{side}": image.resize((side * image.width // image.height, side)) for side in (24, 40, 80)}
-        ways |= {
-            f"brightness-{brightness}": image.point(lambda level, brightness=brightness: level * brightness)
-            for brightness in (0.3, 0.1, 0.02)
+        versions = {f"rotated-{angle}": image.rotate(angle) for angle in (0, 20, 45, 90, 180)}
+        versions |= {f"blurred-{radius}": image.filter(ImageFilter.GaussianBlur(radius)) for radius in (4, 10, 16)}
+        versions |= {f"height-{px}": image.resize((px * image.width // image.height, px)) for px in (24, 40, 80)}
+        versions |= {
+            f"brightness-{factor}": image.point(lambda level, factor=factor: level * factor)
+            for factor in (0.3, 0.1, 0.02)
         }
-        for way, changed in ways.items():
-            path = folder / f"{expression}-{way}.png"
-            path.parent.mkdir(parents=True, exist_ok=True)
-            write(path, np.asarray(changed))
-            named.append((path, expression))
-    return LabelledPhotos(*zip(*named, strict=True))
+        for name, version in versions.items():
+            write(folder / f"{label}-{name}.png", np.asarray(version))
+            photos.append((folder / f"{label}-{name}.png", label))
+    return LabelledPhotos(*zip(*photos, strict=True))
 
 
 real_photos = REAL is not None and (REAL / "photos").is_dir()
-labelled = read_photos(REAL / "photos") if real_photos else spoilt(OUT / "photos")
+photos = read_photos(REAL / "photos") if real_photos else degraded_photos(OUT / "photos")
 recognizer = Recognizer.load()
-whole = evaluate_photos(recognizer, labelled, exclude_labels=["disgust"] if real_photos else [])
-print(f"{len(whole)} photos, {whole.report.missed} without a face found")
-told("missed faces are wrong", whole.metrics)
-told("missed faces left out", whole.report_on(whole.found).metrics)
-assert whole.metrics.accuracy <= whole.report_on(whole.found).metrics.accuracy
+pipeline = evaluate_photos(recognizer, photos, exclude_labels=["disgust"] if real_photos else [])
+detected_only = pipeline.report_on(pipeline.found).metrics
+print(f"{len(pipeline)} photos, {pipeline.report.missed} without a face found")
+print_metrics("missed faces count as wrong", pipeline.metrics)
+print_metrics("detected faces only", detected_only)
+assert pipeline.metrics.accuracy <= detected_only.accuracy
 
 # %% [markdown]
 # ## Slices
@@ -280,28 +277,27 @@ assert whole.metrics.accuracy <= whole.report_on(whole.found).metrics.accuracy
 # far it is turned away, by corruption of the face crop.
 
 # %%
-sides = np.array([face.box.side if face else np.nan for face in whole.faces])
-away = np.array([face is not None and face.turned_away for face in whole.faces])
-cuts = np.nanquantile(sides, (1 / 3, 2 / 3))
-groups = {
-    f"faces under {cuts[0]:.0f} px": sides < cuts[0],
-    "between": (sides >= cuts[0]) & (sides < cuts[1]),
-    f"from {cuts[1]:.0f} px": sides >= cuts[1],
-    "facing the camera": whole.found & ~away,
-    "turned away": away,
+face_px = np.array([face.box.side if face else np.nan for face in pipeline.faces])
+turned_away = np.array([face is not None and face.turned_away for face in pipeline.faces])
+small, large = np.nanquantile(face_px, (1 / 3, 2 / 3))
+slices = {
+    f"faces under {small:.0f} px": face_px < small,
+    f"{small:.0f} to {large:.0f} px": (face_px >= small) & (face_px < large),
+    f"from {large:.0f} px": face_px >= large,
+    "facing the camera": pipeline.found & ~turned_away,
+    "turned away": turned_away,
 }
-for name, rows in groups.items():
+for name, rows in slices.items():
     if rows.any():
-        told(name, whole.report_on(rows).metrics)
+        print_metrics(name, pipeline.report_on(rows).metrics)
 
 # %%
-some = test.select(np.arange(min(len(test), 1000 if REAL else 200)))
-told("face crops as they are", evaluate_crops(classifier, some).metrics)
-for corruption in (one for one in SUITE if one.kind in {"blur", "noise", "resolution", "occlusion"}):
-    told(
-        f"{corruption.kind}: {corruption.step}",
-        evaluate_crops(classifier, replace(some, crops=corrupt(corruption, some.crops))).metrics,
-    )
+subset = test.select(np.arange(min(len(test), 1000 if REAL else 200)))
+print_metrics("no corruption", evaluate_crops(classifier, subset).metrics)
+for corruption in SUITE:
+    if corruption.kind in {"blur", "noise", "resolution", "occlusion"}:
+        corrupted = replace(subset, crops=corrupt(corruption, subset.crops))
+        print_metrics(f"{corruption.kind}: {corruption.step}", evaluate_crops(classifier, corrupted).metrics)
 
 # %% [markdown]
 # ## The report
@@ -316,8 +312,8 @@ for corruption in (one for one in SUITE if one.kind in {"blur", "noise", "resolu
 # ```
 
 # %%
-evaluation = Evaluation((judged,), lambda row: test.crops[judged.rows[row]])
-write_text(OUT / "report.html", report_page(evaluation, copied[judged.rows]))
+evaluation = Evaluation((evaluated,), lambda row: test.crops[evaluated.rows[row]])
+write_text(OUT / "report.html", report_page(evaluation, copied[evaluated.rows]))
 print(f"{OUT / 'report.html'}: open it in a browser")
 
 # %% [markdown]
@@ -331,5 +327,5 @@ print(f"{OUT / 'report.html'}: open it in a browser")
 # 6. Are the probabilities calibrated on *these* images?
 # 7. For whom and for what was it never measured?
 #
-# To try: plant 200 copies; `PROMISE = 0.05`; your own photos in folders by expression
+# To try: plant 200 copies; `MAX_RISK = 0.05`; your own photos in folders by expression
 # (`mien.data.folders.read_photos`).

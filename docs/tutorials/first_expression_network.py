@@ -26,12 +26,12 @@ from pathlib import Path
 
 import numpy as np
 
-from mien.tutorial import data as tutorial_data
 from mien.training import prepare_backend
+from mien.tutorial import data as tutorial_data
 
 try:
     from IPython.display import display
-except ImportError:  # run as a plain script there is nothing to show on
+except ImportError:  # a plain script can't show images
     display = print
 
 from PIL import Image
@@ -72,7 +72,7 @@ print({name: int((data.splits == name).sum()) for name in data.split_names()})
 from mien.data.summary import overview
 
 training, validation = training_and_validation(data)
-# a third of FER2013 tells the story in minutes; its order is that of chance
+# a third of FER2013 is enough to show the workflow in minutes; the order of its rows is random
 training = training.select(np.arange(min(len(training), 10_000)))
 truth = training.truths[0]
 rows = [np.flatnonzero(truth.class_ids == label) for label in range(len(truth.labels))]
@@ -82,9 +82,9 @@ display(Image.fromarray(overview(training.crops, truth.labels, rows)).reduce(2))
 counts = np.bincount(truth.class_ids, minlength=len(truth.labels))
 for label, count in zip(truth.labels, counts, strict=True):
     print(f"{label:9} {count:6,}  {'#' * round(60 * count / counts.max())}")
-most = str(truth.labels[counts.argmax()])
-always = np.mean(validation.truths[0].class_ids == counts.argmax())
-print(f"\nto answer {most!r} always is right {always:.1%} of the time: what a network must beat")
+majority = str(truth.labels[counts.argmax()])
+majority_accuracy = np.mean(validation.truths[0].class_ids == counts.argmax())
+print(f"\naccuracy of always predicting {majority!r}: {majority_accuracy:.1%}, which a network must beat")
 
 # %% [markdown]
 # ## The loss
@@ -98,13 +98,13 @@ from mien.tutorial.activation import cross_entropy, one_hot
 
 target = one_hot(truth.class_ids[:1], 7)
 print(f"the first face is labelled {truth.labels[truth.class_ids[0]]}:", target[0].astype(int))
-for words, shares in {
+for name, probabilities in {
     "knows nothing": np.full((1, 7), 1 / 7),
-    "leans to the truth": 0.5 * target + 0.5 / 7,
-    "sure, and right": 0.98 * target + 0.02 / 7,
-    "sure, and wrong": 0.98 * np.roll(target, 1, axis=1) + 0.02 / 7,
+    "correct, uncertain": 0.5 * target + 0.5 / 7,
+    "correct, confident": 0.98 * target + 0.02 / 7,
+    "wrong, confident": 0.98 * np.roll(target, 1, axis=1) + 0.02 / 7,
 }.items():
-    print(f"  {words:20} loss {cross_entropy(target, shares)[0]:.2f}")
+    print(f"  {name:20} loss {cross_entropy(target, probabilities)[0]:.2f}")
 
 # %% [markdown]
 # ## The network and its config
@@ -113,12 +113,13 @@ for words, shares in {
 # its parameters are in one place, where the feature maps are flattened into the dense layer.
 
 # %%
-from mien.training.tasks.classification.compilation import build_float32, shape_of
-from mien.training.config import config_for
 from mien.training.architectures.complexity import summary
+from mien.training.config import config_for
+from mien.training.tasks.classification.compilation import build_float32, shape_of
 
-own = config_for("two-conv")
-config = replace(own, epochs=14) if FULL else replace(own, epochs=6, fine_tune_epochs=1, batch=16, precision="float32")
+config = replace(config_for("two-conv"), epochs=14)
+if not FULL:
+    config = replace(config, epochs=6, fine_tune_epochs=1, batch=16, precision="float32")
 for layer in summary(build_float32(shape_of(training, config), "two-conv")).layers:
     print(f"{layer.kind:13} -> {layer.output!s:14} {layer.parameters:9,} parameters")
 
@@ -138,21 +139,21 @@ print(config.to_toml())
 
 # %%
 from mien.training.engine.loop import Options
+from mien.training.run.directory import Source, is_run
 from mien.training.run.history import Epoch
 from mien.training.tasks.classification.task import fit
-from mien.training.run.directory import Source, is_run
 
 RUN = Path("runs/first")
 
 
-def told(news):
-    """A line an epoch."""
-    if isinstance(news, Epoch):
-        score = news.scores[0]
-        print(f"epoch {news.number:2}: loss {news.loss:.3f}, right of PublicTest {score.accuracy:.1%}", flush=True)
+def report(event):
+    """Prints a line per epoch."""
+    if isinstance(event, Epoch):
+        accuracy = event.scores[0].accuracy
+        print(f"epoch {event.number:2}: loss {event.loss:.3f}, validation accuracy {accuracy:.1%}", flush=True)
 
 
-run = fit(training, validation, config, RUN, told, Options(resume=is_run(RUN), source=Source(str(csv.absolute()))))
+run = fit(training, validation, config, RUN, report, Options(resume=is_run(RUN), source=Source(str(csv.absolute()))))
 
 # %% [markdown]
 # What the network saw: the original faces, and the same faces as augmented in four epochs.
@@ -179,18 +180,17 @@ display(curves.resize((curves.width * 3 // 4, curves.height * 3 // 4)))
 # Accuracy is one number. The confusion matrix shows which expressions are confused; a row is the true label.
 
 # %% tags=["public"]
-from mien.tutorial.comparison import confusion_matrix
-from mien.tutorial.comparison import confusion_image
+from mien.tutorial.comparison import confusion_image, confusion_matrix
 
-found = confusion_matrix(run.model, validation, 0)
-low, high = found.interval
-print(f"{found.accuracy:.1%} right, 95 % interval {low:.1%} to {high:.1%}; always {most!r}: {always:.1%}")
-for at, (label, row) in enumerate(zip(found.labels, found.counts, strict=True)):
-    others = np.where(np.arange(len(row)) == at, 0, row)
-    print(
-        f"{label:9} {row[at] / max(row.sum(), 1):4.0%} found; {others.max()} taken for {found.labels[others.argmax()]}"
-    )
-display(Image.fromarray(confusion_image([found])))
+matrix = confusion_matrix(run.model, validation, 0)
+low, high = matrix.interval
+print(f"accuracy {matrix.accuracy:.1%}, 95 % interval {low:.1%} to {high:.1%}")
+print(f"always {majority!r}: {majority_accuracy:.1%}")
+for class_id, (label, row) in enumerate(zip(matrix.labels, matrix.counts, strict=True)):
+    errors = np.where(np.arange(len(row)) == class_id, 0, row)
+    recall = row[class_id] / max(row.sum(), 1)
+    print(f"{label:9} recall {recall:4.0%}; most often confused with {matrix.labels[errors.argmax()]} ({errors.max()})")
+display(Image.fromarray(confusion_image([matrix])))
 
 # %% [markdown]
 # ## A model file
@@ -201,8 +201,8 @@ display(Image.fromarray(confusion_image([found])))
 # time. Below `unsure_below` a prediction is marked unsure.
 
 # %%
-from mien.evaluation.metrics import compute_metrics
 from mien.classification.probabilities import softmax
+from mien.evaluation.metrics import compute_metrics
 from mien.training.export.classifier import export_classifier
 from mien.training.tasks.classification.validation import predict_logits
 
@@ -210,13 +210,10 @@ card = export_classifier(run.model, training, validation, config, RUN / "model.o
 head = card.heads[0]
 print(f"{RUN / 'model.onnx'}: {(RUN / 'model.onnx').stat().st_size / 1e6:.1f} MB, labels {[*map(str, head.labels)]}")
 logits = predict_logits(run.model, validation.crops)["fer2013"]
-for words, calibration in {"as learnt": (1.0,), "calibrated": (head.temperature, head.offsets, head.scales)}.items():
+for name, calibration in {"as trained": (1.0,), "calibrated": (head.temperature, head.offsets, head.scales)}.items():
     metrics = compute_metrics(softmax(logits, *calibration), validation.truths[0].class_ids, head.labels)
-    print(
-        f"{words:11} temperature {calibration[0]:.2f}: calibration error {metrics.ece:.3f}, "
-        f"{metrics.accuracy:.1%} right"
-    )
-print(f"sure answers are those of {head.unsure_below:.0%} and more")
+    print(f"{name}: temperature {calibration[0]:.2f}, ECE {metrics.ece:.3f}, accuracy {metrics.accuracy:.1%}")
+print(f"unsure below {head.unsure_below:.0%}")
 
 # %% [markdown]
 # A temperature does not change the predicted label. *Offsets* do, a little; the card has them where they improve
@@ -230,17 +227,17 @@ print(f"sure answers are those of {head.unsure_below:.0%} and more")
 
 # %% tags=["public"]
 from mien.apps.cli.first_steps import PORTRAIT
-from mien.visualization.annotate import draw
 from mien.media.image import read
 from mien.recognizer import Recognizer
+from mien.visualization.annotate import draw
 
 recognizer = Recognizer.load(RUN / "model.onnx")
 portrait = read(PORTRAIT)
 result = recognizer.predict(portrait)
 for prediction in result.predictions:
     print(f"shows {prediction.emotion}{' (unsure)' if prediction.unsure else ''}, {prediction.probability:.0%}")
-    for label, share in zip(prediction.labels, prediction.probabilities, strict=True):
-        print(f"  {label:9} {share:4.0%} {'#' * round(40 * share)}")
+    for label, probability in zip(prediction.labels, prediction.probabilities, strict=True):
+        print(f"  {label:9} {probability:4.0%} {'#' * round(40 * probability)}")
 display(Image.fromarray(draw(portrait, result.predictions)))
 
 # %% [markdown]

@@ -24,15 +24,13 @@ import numpy as np
 
 from mien.apps.cli.first_steps import PORTRAIT
 from mien.media.image import read
-from mien.tutorial.activation import relu, softmax
-from mien.tutorial.convolution import convolve, steps
+from mien.tutorial.activation import cross_entropy, one_hot, relu, softmax
+from mien.tutorial.convolution import average_pooling, convolve, max_pooling, steps
 from mien.tutorial.figures import convolution_step
-from mien.tutorial.convolution import average_pooling, max_pooling
-from mien.tutorial.activation import cross_entropy, one_hot
 
 try:
     from IPython.display import display
-except ImportError:  # run as a plain script there is nothing to show on
+except ImportError:  # a plain script can't show images
     display = print
 
 from PIL import Image
@@ -57,19 +55,19 @@ display(Image.fromarray(portrait))
 # map*.
 
 # %%
-edge = np.array([[-1, 0, 1], [-2, 0, 2], [-1, 0, 1]])
-stripe = np.zeros((6, 7))
-stripe[:, 3:] = 1
-for step in list(steps(stripe, edge))[:5]:
+kernel = np.array([[-1, 0, 1], [-2, 0, 2], [-1, 0, 1]])
+image = np.zeros((6, 7))
+image[:, 3:] = 1
+for step in list(steps(image, kernel))[:5]:
     print(f"row {step.row}, column {step.column}: {step.total:+.0f}")
-display(Image.fromarray(convolution_step(stripe, edge, 2)))
+display(Image.fromarray(convolution_step(image, kernel, 2)))
 
 # %% [markdown]
 # Padding "same" adds zeros around the image, so the map keeps its size. A stride of 2 halves it.
 
 # %%
 for stride, padding in ((1, "valid"), (1, "same"), (2, "same")):
-    print(f"stride {stride}, {padding:5}: {stripe.shape} -> {convolve(stripe, edge, stride, padding).shape}")
+    print(f"stride {stride}, {padding:5}: {image.shape} -> {convolve(image, kernel, stride, padding).shape}")
 
 # %% [markdown]
 # On the portrait the same kernel finds the sides of the face. A network has hundreds of kernels; nobody designs them,
@@ -77,8 +75,8 @@ for stride, padding in ((1, "valid"), (1, "same"), (2, "same")):
 
 # %%
 small = np.asarray(Image.fromarray(portrait).convert("L").resize((96, 96)), float)
-found = convolve(small, edge, padding="same")
-display(Image.fromarray(np.clip(128 + found / 4, 0, 255).astype(np.uint8)).resize((288, 288)))
+feature_map = convolve(small, kernel, padding="same")
+display(Image.fromarray(np.clip(128 + feature_map / 4, 0, 255).astype(np.uint8)).resize((288, 288)))
 
 # %% [markdown]
 # ## Activation and pooling
@@ -87,10 +85,10 @@ display(Image.fromarray(np.clip(128 + found / 4, 0, 255).astype(np.uint8)).resiz
 # window (or the mean): that something is there matters more than exactly where.
 
 # %%
-active = relu(found)
-pooled = max_pooling(active, 4)
-print(f"{found.shape}: {np.mean(found < 0):.0%} negative; after ReLU none; pooled: {pooled.shape}")
-assert (pooled >= average_pooling(active, 4)).all()
+activated = relu(feature_map)
+pooled = max_pooling(activated, 4)
+print(f"{feature_map.shape}: {np.mean(feature_map < 0):.0%} negative; after ReLU none; pooled: {pooled.shape}")
+assert (pooled >= average_pooling(activated, 4)).all()
 
 # %% [markdown]
 # ## From logits to a prediction
@@ -100,12 +98,12 @@ assert (pooled >= average_pooling(active, 4)).all()
 # confident wrong one.
 
 # %%
-names = ("happy", "sad", "neutral")
-sums = np.array([[2.0, -1.0, 0.5]])
-shares = softmax(sums)
-for truth, name in enumerate(names):
-    loss = cross_entropy(one_hot(np.array([truth]), 3), shares)[0]
-    print(f"{name:8} {shares[0, truth]:.2f}   if that is the truth, the loss is {loss:.2f}")
+labels = ("happy", "sad", "neutral")
+logits = np.array([[2.0, -1.0, 0.5]])
+probabilities = softmax(logits)
+for class_id, label in enumerate(labels):
+    loss = cross_entropy(one_hot(np.array([class_id]), 3), probabilities)[0]
+    print(f"{label:8} {probabilities[0, class_id]:.2f}   loss if this is the true label: {loss:.2f}")
 
 # %% [markdown]
 # ## A whole network, and an explanation of its prediction
@@ -122,11 +120,11 @@ from mien.recognizer import Recognizer, find_detector
 store = ModelStore()
 occlusion = Occlusion(store.load("compact"))
 recognizer = Recognizer(find_detector("auto", store), occlusion.classifier)
-for one in explain(recognizer, portrait, [occlusion]):
-    print(f"{one.label} {one.prediction.probability:.0%}")
-    for part in one.maps[0].parts:
+for explanation in explain(recognizer, portrait, [occlusion]):
+    print(f"{explanation.label} {explanation.prediction.probability:.0%}")
+    for part in explanation.maps[0].parts:
         print(f"  {part.name:16} {part.share:.0%}")
-    display(Image.fromarray(side_by_side(one)))
+    display(Image.fromarray(side_by_side(explanation)))
 
 # %% [markdown]
 # The prediction names the expression *shown*. What a person feels is not in the image.

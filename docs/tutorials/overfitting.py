@@ -27,12 +27,12 @@ from pathlib import Path
 
 import numpy as np
 
-from mien.tutorial import data as tutorial_data
 from mien.training import prepare_backend
+from mien.tutorial import data as tutorial_data
 
 try:
     from IPython.display import display
-except ImportError:  # run as a plain script there is nothing to show on
+except ImportError:  # a plain script can't show images
     display = print
 
 from PIL import Image
@@ -49,7 +49,7 @@ print(tutorial_data.origin())
 # %%
 FULL = tutorial_data.folder() is not None
 training, validation = tutorial_data.faces(1500, 1500) if FULL else tutorial_data.faces(280, 210)
-print(f"{len(training):,} faces to learn from, {len(validation):,} held out")
+print(f"{len(training):,} faces to train on, {len(validation):,} for validation")
 
 # %% [markdown]
 # ## Memorising
@@ -58,11 +58,11 @@ print(f"{len(training):,} faces to learn from, {len(validation):,} held out")
 # learning rate. Everything below is this config with one change.
 
 # %%
-from mien.training.tasks.classification.task import fit
 from mien.training.config import PLAIN, config_for
+from mien.training.tasks.classification.task import fit
 
 RUNS = Path(tempfile.mkdtemp(prefix="overfitting-"))
-bare = replace(
+baseline = replace(
     config_for("two-conv"),
     epochs=15 if FULL else 8,
     fine_tune_epochs=0,
@@ -79,19 +79,18 @@ bare = replace(
 histories = {}
 
 
-def train(name, config, learnt=training):
-    """The network of a config, taught into a run directory of its own; its history is kept under the name."""
-    run = fit(learnt, validation, config, RUNS / name, lambda _: None)
+def train(name, config, train_data=training):
+    """Trains with a config in a run directory of its own; keeps the history under the name."""
+    run = fit(train_data, validation, config, RUNS / name, lambda _: None)
     histories[name] = run.history
     best = max(epoch.scores[0].accuracy for epoch in run.history)
     last = run.history[-1]
-    print(
-        f"{name}: best {best:.1%}; at the end {last.accuracy:.1%} of training, {last.scores[0].accuracy:.1%} of others"
-    )
+    print(f"{name}: best validation accuracy {best:.1%}")
+    print(f"  last epoch: training {last.accuracy:.1%}, validation {last.scores[0].accuracy:.1%}")
     return run
 
 
-trained = {"nothing": train("nothing", bare)}
+runs = {"nothing": train("nothing", baseline)}
 
 # %% [markdown]
 # Training accuracy goes to the top, validation accuracy stops early. The loss shows it sooner and more clearly: the
@@ -111,15 +110,15 @@ display(Image.fromarray(histories_image(histories)))
 # the *last* epoch, which nobody should use.) The config option is `patience`; on the command line, `--patience 4`.
 
 # %%
-from mien.training.run.history import best_epoch
 from mien.training.engine.optimization import is_finished
+from mien.training.run.history import best_epoch
 
 history = histories["nothing"]
-patient = replace(bare, patience=4)
-ended = next((n for n in range(1, len(history)) if is_finished(patient, history[:n])), len(history))
+patient = replace(baseline, patience=4)
+stopped = next((n for n in range(1, len(history)) if is_finished(patient, history[:n])), len(history))
 best, last = history[best_epoch(history) - 1], history[-1]
-print(f"with patience it ends after {ended} of {len(history)} epochs; the best so far is {best_epoch(history[:ended])}")
-print(f"loss on faces held out: {best.scores[0].nll:.2f} at epoch {best.number}, {last.scores[0].nll:.2f} at the end")
+print(f"with patience=4 it stops after {stopped} of {len(history)} epochs; best epoch {best_epoch(history[:stopped])}")
+print(f"validation loss: {best.scores[0].nll:.2f} at epoch {best.number}, {last.scores[0].nll:.2f} at the end")
 
 # %% [markdown]
 # ## Dropout
@@ -127,7 +126,7 @@ print(f"loss on faces held out: {best.scores[0].nll:.2f} at epoch {best.number},
 # Half of the last features are dropped at random in each step, so none can rely on a single other one.
 
 # %%
-trained["dropout"] = train("dropout", replace(bare, dropout=0.5))
+runs["dropout"] = train("dropout", replace(baseline, dropout=0.5))
 
 # %% [markdown]
 # ## Augmentation
@@ -137,21 +136,20 @@ trained["dropout"] = train("dropout", replace(bare, dropout=0.5))
 # whose mouth is out of the image, only adds label noise.
 
 # %%
-gentle = config_for("two-conv").augmentation
-print({name: value for name, value in vars(gentle).items() if value != getattr(PLAIN, name)})
-trained["augmentation"] = train("augmentation", replace(bare, augmentation=gentle))
+augmentation = config_for("two-conv").augmentation
+print({name: value for name, value in vars(augmentation).items() if value != getattr(PLAIN, name)})
+runs["augmentation"] = train("augmentation", replace(baseline, augmentation=augmentation))
 display(Image.open(RUNS / "augmentation" / "augmentation.png"))
 
 # %%
-trained["both"] = train("both", replace(bare, augmentation=gentle, dropout=0.5))
+runs["both"] = train("both", replace(baseline, augmentation=augmentation, dropout=0.5))
 
 # %% [markdown]
 # The plots use the same scales. Where the two lines stay together, the network generalises. The price: a regularised
 # network learns more slowly and needs more epochs than it has here. Note which epoch is its best.
 
 # %% tags=["public"]
-shown = ("nothing", "dropout", "augmentation", "both")
-display(Image.fromarray(histories_image({name: histories[name] for name in shown})))
+display(Image.fromarray(histories_image({name: run.history for name, run in runs.items()})))
 
 # %% [markdown]
 # ## More data
@@ -163,14 +161,14 @@ display(Image.fromarray(histories_image({name: histories[name] for name in shown
 from mien.tutorial.comparison import confusion_matrix
 
 SIZES = (375, 750, 1500, 3000) if FULL else (140, 280)
-more = tutorial_data.faces(max(SIZES), 1)[0] if FULL else training
-curve = {"nothing": [], "augmentation": []}
+pool = tutorial_data.faces(max(SIZES), 1)[0] if FULL else training
+curves = {"nothing": [], "augmentation": []}
 for size in SIZES:
-    few = more.select(np.arange(size))
-    for name, config in {"nothing": bare, "augmentation": replace(bare, augmentation=gentle)}.items():
-        done = trained[name] if size == len(training) else train(f"{name}, {size:,} faces", config, few)
-        curve[name].append(confusion_matrix(done.model, validation, 0))
-display(Image.fromarray(accuracies_image(SIZES, curve, "faces learnt from")))
+    subset = pool.select(np.arange(size))
+    for name, config in {"nothing": baseline, "augmentation": replace(baseline, augmentation=augmentation)}.items():
+        run = runs[name] if size == len(training) else train(f"{name}, {size:,} faces", config, subset)
+        curves[name].append(confusion_matrix(run.model, validation, 0))
+display(Image.fromarray(accuracies_image(SIZES, curves, "training faces")))
 
 # %% [markdown]
 # ## What helped
@@ -184,19 +182,21 @@ from mien.evaluation.comparison import difference_interval
 from mien.training.tasks.classification.validation import predict_logits
 
 
-def right(model, data):
-    """Which faces of a split a network names right."""
+def is_correct(model, data):
+    """For each face, whether the model predicts its label."""
     return predict_logits(model, data.crops)["fer2013"].argmax(axis=1) == data.truths[0].class_ids
 
 
-before = right(trained["nothing"].model, validation)
-print(f"{'':13} best epoch  held out     gap   against nothing")
-for name, run in trained.items():
-    held = right(run.model, validation)
-    gap = right(run.model, training).mean() - held.mean()
-    low, high = difference_interval(int((before & ~held).sum()), int((held & ~before).sum()), len(held))
-    row = f"{name:13} {best_epoch(run.history):10} {held.mean():9.1%} {gap:7.1%}"
-    print(row if name == "nothing" else f"{row}   {held.mean() - before.mean():+.1%} ({low:+.1%} to {high:+.1%})")
+reference = is_correct(runs["nothing"].model, validation)
+print(f"{'':13} best epoch  validation     gap   compared with nothing")
+for name, run in runs.items():
+    correct = is_correct(run.model, validation)
+    gap = is_correct(run.model, training).mean() - correct.mean()
+    lost, gained = int((reference & ~correct).sum()), int((correct & ~reference).sum())
+    low, high = difference_interval(lost, gained, len(correct))
+    row = f"{name:13} {best_epoch(run.history):10} {correct.mean():11.1%} {gap:7.1%}"
+    difference = f"{correct.mean() - reference.mean():+.1%} ({low:+.1%} to {high:+.1%})"
+    print(row if name == "nothing" else f"{row}   {difference}")
 
 # %% [markdown]
 # Results on FER2013:

@@ -38,24 +38,24 @@ from PIL import Image, ImageFilter
 from mien.apps.cli.first_steps import PORTRAIT
 from mien.classification.classifier import Classifier
 from mien.classification.face_crop import crop, crop_faces
-from mien.visualization.annotate import draw
 from mien.errors import MienError
-from mien.structures import FrameResult
 from mien.media.image import encode, read
-from mien.tutorial.figures import figure, frame_of
 from mien.models.card import CropRule
 from mien.models.store import ModelStore
 from mien.recognizer import Recognizer
+from mien.structures import FrameResult
 from mien.tracking import timeline, to_srt
-from mien.tracking.tracker import TrackerConfig, Tracker
+from mien.tracking.tracker import Tracker, TrackerConfig
+from mien.tutorial.figures import figure, frame_of
+from mien.visualization.annotate import draw
 
 try:
     from IPython.display import display
-except ImportError:  # run as a plain script there is nothing to show on
+except ImportError:  # a plain script can't show images
     display = print
 
 HOPPER = Path(mpl.get_data_path()) / "sample_data" / "grace_hopper.jpg"  # US Navy, 1986, public domain
-smiling, sober = read(PORTRAIT), read(HOPPER)
+happy, neutral = read(PORTRAIT), read(HOPPER)
 
 # %% [markdown]
 # ## The file describes its own use
@@ -69,17 +69,15 @@ store = ModelStore()
 file = store.load("compact")
 card = Classifier(file).card
 print(f"{card.name}: {card.size}x{card.size} pixels, {card.channels} channel, {len(file) / 1e6:.1f} MB")
-print("labels:  ", ", ".join(card.fused.labels))
-print("crop:    ", f"{card.crop.factor} times the longer side of the face's box")
-print(
-    "sure:    ",
-    f"from a probability of {card.fused.unsure_below:.2f}, at a temperature of {card.fused.temperature:.2f}",
-)
-print("made of: ", card.origin.data[:60] + "...")
-print("made by: ", card.origin.made_with)
+print("labels:     ", ", ".join(card.fused.labels))
+print("crop rule:  ", f"{card.crop.factor} times the longer side of the face's box")
+print("unsure:     ", f"below a probability of {card.fused.unsure_below:.2f}")
+print("temperature:", f"{card.fused.temperature:.2f}")
+print("trained on: ", card.origin.data[:60] + "...")
+print("made with:  ", card.origin.made_with)
 for score in card.scores:
     if (score.head, score.metric) == ("fer2013", "accuracy"):
-        print("measured:", f"{score.value:.3f} on {score.count} images of {score.split}, labels of {score.head}")
+        print("accuracy:   ", f"{score.value:.3f} on {score.count} images of {score.split}, labels of {score.head}")
 
 # %% [markdown]
 # A *seal* (a SHA-256 of the file, stored inside it) shows whether a byte was changed since the file was written. Face
@@ -88,37 +86,37 @@ for score in card.scores:
 
 # %%
 classifier = Classifier(file)
-changed = bytearray(file)
-changed[len(file) // 2] ^= 1
+corrupted = bytearray(file)
+corrupted[len(file) // 2] ^= 1
 attempts = {
-    "one bit of the file changed": lambda: Classifier(bytes(changed)),
-    "pixels scaled by hand": lambda: classifier.predict(np.zeros((1, 48, 48, 1), np.float32)),
+    "one bit of the file changed": lambda: Classifier(bytes(corrupted)),
+    "pixels scaled to floats": lambda: classifier.predict(np.zeros((1, 48, 48, 1), np.float32)),
     "a face crop of another size": lambda: classifier.predict(np.zeros((1, 64, 64, 1), np.uint8)),
-    "labels that it has not": lambda: classifier.predict(np.zeros((1, 48, 48, 1), np.uint8), "affectnet"),
+    "an output head that it lacks": lambda: classifier.predict(np.zeros((1, 48, 48, 1), np.uint8), "affectnet"),
 }
 for name, attempt in attempts.items():
     try:
         attempt()
-        print(f"{name}: taken")
+        print(f"{name}: accepted")
     except MienError as error:
         print(f"{name}: refused. {error}")
 
 # %% [markdown]
 # Why the crop rule belongs in the file: here is one face, cropped tighter and wider than in training. Nothing
-# crashes. The prediction simply differs, and it can be *confidently* wrong.
+# crashes. The probability simply drops, and with a less clear expression the label changes too.
 
 # %%
 recognizer = Recognizer.load()
-face = recognizer.predict(sober).predictions[0].face
+face = recognizer.predict(neutral).predictions[0].face
 factors = (0.6, 0.8, card.crop.factor, 1.5, 2.0, 3.0)
-crops = np.stack([crop(sober, face, CropRule(factor), card.size, card.channels) for factor in factors])
-said = []
-for factor, row in zip(factors, classifier.predict(crops), strict=True):
-    said.append(card.fused.labels[int(row.argmax())])
-    told = "the card's" if factor == card.crop.factor else ""
-    print(f"{factor:.1f} times the box: {said[-1]:8} {row.max():.2f} {told}")
+crops = np.stack([crop(neutral, face, CropRule(factor), card.size, card.channels) for factor in factors])
+predicted = {}
+for factor, probabilities in zip(factors, classifier.predict(crops), strict=True):
+    predicted[factor] = card.fused.labels[int(probabilities.argmax())]
+    note = "the card's" if factor == card.crop.factor else ""
+    print(f"{factor:5} times the box: {predicted[factor]:8} {probabilities.max():.2f} {note}")
 display(Image.fromarray(np.hstack(list(crops[..., 0]))).resize((6 * 144, 144)))
-assert said[2] == "neutral"
+assert predicted[card.crop.factor] == "neutral"
 
 # %% [markdown]
 # ## The pipeline
@@ -129,14 +127,14 @@ assert said[2] == "neutral"
 
 # %%
 frame = read(PORTRAIT)  # uint8 (height, width, 3), RGB: 1. decode
-faces = recognizer.detector.detect(frame)  # 2. find
-crops = crop_faces(frame, faces, card.crop, card.size, card.channels)  # 3. cut
-row = classifier.predict(crops)[0]  # 4. classify
-answer = recognizer.predict(PORTRAIT).predictions[0]
-print(f"step by step: {card.fused.labels[int(row.argmax())]} {row.max():.4f}")
-print(f"in one call:  {answer.emotion} {answer.probability:.4f}")
-assert np.allclose(row, answer.probabilities, atol=1e-6)
-display(Image.fromarray(draw(frame, [answer])))
+faces = recognizer.detector.detect(frame)  # 2. detect
+crops = crop_faces(frame, faces, card.crop, card.size, card.channels)  # 3. crop
+probabilities = classifier.predict(crops)[0]  # 4. classify
+prediction = recognizer.predict(PORTRAIT).predictions[0]
+print(f"step by step: {card.fused.labels[int(probabilities.argmax())]} {probabilities.max():.4f}")
+print(f"in one call:  {prediction.emotion} {prediction.probability:.4f}")
+assert np.allclose(probabilities, prediction.probabilities, atol=1e-6)
+display(Image.fromarray(draw(frame, [prediction])))
 
 # %% [markdown]
 # The fifth step is to *present* it. An honest prediction states its uncertainty and what may have caused it. A
@@ -147,26 +145,28 @@ display(Image.fromarray(draw(frame, [answer])))
 
 # %%
 def blurred(radius):
-    return np.asarray(Image.fromarray(sober).filter(ImageFilter.GaussianBlur(radius)))
+    return np.asarray(Image.fromarray(neutral).filter(ImageFilter.GaussianBlur(radius)))
 
 
-def smaller(height):
-    return np.asarray(Image.fromarray(sober).resize((height * sober.shape[1] // sober.shape[0], height)))
+def resized(height):
+    return np.asarray(Image.fromarray(neutral).resize((height * neutral.shape[1] // neutral.shape[0], height)))
 
 
-tried = {"as it is": sober, "blurred, 6 pixels": blurred(6), "blurred, 10 pixels": blurred(10)}
-tried |= {
-    "40 pixels high": smaller(40),
-    "a tenth of the light": (sober * 0.1).astype(np.uint8),
-    "sky": sober[:80, -120:],
+images = {
+    "original": neutral,
+    "blurred, 6 pixels": blurred(6),
+    "blurred, 10 pixels": blurred(10),
+    "40 pixels high": resized(40),
+    "a tenth as bright": (neutral * 0.1).astype(np.uint8),
+    "no face": neutral[:80, -120:],
 }
-for name, image in tried.items():
-    found = recognizer.predict(image).predictions
-    for one in found:
-        unsure = "unsure: " + ", ".join(one.reasons) if one.unsure else "sure"
-        print(f"{name:21} {one.emotion:8} {one.probability:.2f}  {unsure:18} {', '.join(one.quality_issues)}")
-    if not found:
-        print(f"{name:21} no face found, which is an answer too")
+for name, image in images.items():
+    predictions = recognizer.predict(image).predictions
+    for found in predictions:
+        unsure = "unsure: " + ", ".join(found.reasons) if found.unsure else "sure"
+        print(f"{name:18} {found.emotion:8} {found.probability:.2f}  {unsure:18} {', '.join(found.quality_issues)}")
+    if not predictions:
+        print(f"{name:18} no face found, a valid result")
 
 # %% [markdown]
 # ## Invalid input
@@ -185,8 +185,9 @@ inputs = {
     "text": b"Dear Sir or Madam",
     "half a JPEG": jpeg[: len(jpeg) // 2],
     "a bomb": bomb.read_bytes(),
+    "no such file": "holiday/IMG_0001.jpg",
+    "a valid JPEG": jpeg,
 }
-inputs |= {"no such file": "holiday/IMG_0001.jpg", "a good one": jpeg}
 for name, result in zip(inputs, recognizer.predict_many(inputs.values()), strict=True):
     print(f"{name:12} {result.error or result.predictions[0].emotion}")
 bomb.unlink()
@@ -202,27 +203,27 @@ bomb.unlink()
 
 
 # %%
-def milliseconds(work, rounds=30):
-    """The median time of a call."""
-    taken = []
+def median_ms(function, rounds=30):
+    """The median time of a call in milliseconds."""
+    times = []
     for _ in range(rounds):
         started = time.perf_counter()
-        work()
-        taken.append(1000 * (time.perf_counter() - started))
-    return statistics.median(taken)
+        function()
+        times.append(1000 * (time.perf_counter() - started))
+    return statistics.median(times)
 
 
 stages = {
     "decode": lambda: read(PORTRAIT),
-    "find faces": lambda: recognizer.detector.detect(frame),
-    "cut": lambda: crop_faces(frame, faces, card.crop, card.size, card.channels),
+    "detect": lambda: recognizer.detector.detect(frame),
+    "crop": lambda: crop_faces(frame, faces, card.crop, card.size, card.channels),
     "classify": lambda: recognizer.classifier.predict(crops),
 }
-times = {name: milliseconds(work) for name, work in stages.items()}
-whole = milliseconds(lambda: recognizer.predict(PORTRAIT))
-for name, taken in times.items():
-    print(f"{name:11} {taken:6.2f} ms  {'#' * round(40 * taken / sum(times.values()))}")
-print(f"{'together':11} {sum(times.values()):6.2f} ms; in one call {whole:.2f} ms")
+stage_ms = {name: median_ms(stage) for name, stage in stages.items()}
+total_ms = sum(stage_ms.values())
+for name, ms in stage_ms.items():
+    print(f"{name:9} {ms:6.2f} ms  {'#' * round(40 * ms / total_ms)}")
+print(f"{'total':9} {total_ms:6.2f} ms; in one call {median_ms(lambda: recognizer.predict(PORTRAIT)):.2f} ms")
 
 # %% [markdown]
 # Three habits follow. Look at the largest stage first: a classifier twice as fast would hardly be noticed. Load once,
@@ -231,12 +232,12 @@ print(f"{'together':11} {sum(times.values()):6.2f} ms; in one call {whole:.2f} m
 
 # %%
 many = np.repeat(crops, 64, axis=0)
-alone = milliseconds(lambda: [recognizer.classifier.predict(many[at : at + 1]) for at in range(64)], rounds=5)
-together = milliseconds(lambda: recognizer.classifier.predict(many), rounds=5)
-loading = milliseconds(Recognizer.load, rounds=3)
-print(f"load the models:          {loading:7.1f} ms, once")
-print(f"64 faces, a call each:    {alone:7.1f} ms")
-print(f"64 faces, all in one:     {together:7.1f} ms")
+single_ms = median_ms(lambda: [recognizer.classifier.predict(many[row : row + 1]) for row in range(64)], rounds=5)
+batch_ms = median_ms(lambda: recognizer.classifier.predict(many), rounds=5)
+load_ms = median_ms(Recognizer.load, rounds=3)
+print(f"load the models:        {load_ms:7.1f} ms, once")
+print(f"64 faces, one per call: {single_ms:7.1f} ms")
+print(f"64 faces, one batch:    {batch_ms:7.1f} ms")
 
 # %% [markdown]
 # ## A label that does not flicker
@@ -247,55 +248,53 @@ print(f"64 faces, all in one:     {together:7.1f} ms")
 # the label only when another expression is more probable by a margin (hysteresis).
 
 # %%
-RATE, NOISE = 15, 70.0
-dice = np.random.default_rng(0)
+FPS, NOISE = 15, 70.0
+rng = np.random.default_rng(0)
 first, last = (
     crop(image, recognizer.predict(image).predictions[0].face, CropRule(2.2), 240, 3).astype(float)
-    for image in (sober, smiling)
+    for image in (neutral, happy)
 )
 
 
-def clip_frame(seconds):
-    share = np.clip((seconds - 1.5) / 2.0, 0, 1)
-    return np.clip((1 - share) * first + share * last + dice.normal(0, NOISE, first.shape), 0, 255).astype(np.uint8)
+def frame_at(seconds):
+    weight = np.clip((seconds - 1.5) / 2.0, 0, 1)
+    noise = rng.normal(0, NOISE, first.shape)
+    return np.clip((1 - weight) * first + weight * last + noise, 0, 255).astype(np.uint8)
 
 
-moments = [number / RATE for number in range(5 * RATE)]
-frames = [clip_frame(moment) for moment in moments]
-read_alone = [recognizer.predict(one).predictions for one in frames]
+timestamps = [number / FPS for number in range(5 * FPS)]
+frames = [frame_at(seconds) for seconds in timestamps]
+per_frame = [recognizer.predict(image).predictions for image in frames]
 
 
-def followed(config):
+def tracked(config):
     tracker = Tracker(config)
-    return [tracker.follow(found, moment) for found, moment in zip(read_alone, moments, strict=True)]
+    return [tracker.follow(predictions, seconds) for predictions, seconds in zip(per_frame, timestamps, strict=True)]
 
 
-raw, steadied = followed(TrackerConfig(smoothing_seconds=0, label_margin=0, unsure_margin=0)), followed(TrackerConfig())
-display(Image.fromarray(np.hstack([frames[at] for at in (5, 37, 70)])))
+raw = tracked(TrackerConfig(smoothing_seconds=0, label_margin=0, unsure_margin=0))
+smoothed = tracked(TrackerConfig())
+display(Image.fromarray(np.hstack([frames[number] for number in (5, 37, 70)])))
 
 
 # %%
-def changes(results):
-    said = [found[0].emotion for found in results if found]
-    return sum(one != other for one, other in pairwise(said))
+def label_changes(results):
+    labels = [predictions[0].emotion for predictions in results if predictions]
+    return sum(before != after for before, after in pairwise(labels))
 
 
-def first_said(word, results):
-    return next(moment for moment, found in zip(moments, results, strict=True) if found and found[0].emotion == word)
-
-
-drawn = figure(8, 3)
-axes = drawn.subplots()
-for name, followed_so, colour in (("each frame alone", raw, "#c9a27a"), ("steadied", steadied, "#2c63c9")):
-    seen = [
-        (moment, found[0].probability_of("happy")) for moment, found in zip(moments, followed_so, strict=True) if found
-    ]
-    axes.plot(*zip(*seen, strict=True), color=colour, label=name, linewidth=1.8)
-    print(f"{name}: changes of word {changes(followed_so)}, first 'happy' at {first_said('happy', followed_so):.2f} s")
+chart = figure(8, 3)
+axes = chart.subplots()
+for name, results, colour in (("each frame alone", raw, "#c9a27a"), ("smoothed", smoothed, "#2c63c9")):
+    tracks = [(seconds, found[0]) for seconds, found in zip(timestamps, results, strict=True) if found]
+    curve = [found.probability_of("happy") for _, found in tracks]
+    axes.plot([seconds for seconds, _ in tracks], curve, color=colour, label=name, linewidth=1.8)
+    first_happy = next(seconds for seconds, found in tracks if found.emotion == "happy")
+    print(f"{name}: {label_changes(results)} label changes, first 'happy' at {first_happy:.2f} s")
 axes.set(xlabel="seconds", ylabel="probability of happy", ylim=(0, 1.02))
 axes.legend(loc="lower right", frameon=False)
-display(Image.fromarray(frame_of(drawn)))
-assert changes(steadied) < changes(raw)
+display(Image.fromarray(frame_of(chart)))
+assert label_changes(smoothed) < label_changes(raw)
 
 # %% [markdown]
 # Smoothing costs delay. Half a second feels calm; with two seconds people think that it hangs. The results over time
@@ -303,8 +302,8 @@ assert changes(steadied) < changes(raw)
 
 # %%
 results = [
-    FrameResult("clipnorm", number, moment, found)
-    for number, (moment, found) in enumerate(zip(moments, steadied, strict=True))
+    FrameResult("clip", number, seconds, predictions)
+    for number, (seconds, predictions) in enumerate(zip(timestamps, smoothed, strict=True))
 ]
 print(to_srt(timeline(results)))
 
@@ -317,25 +316,26 @@ print(to_srt(timeline(results)))
 # %%
 command = [sys.executable, "-m", "mien", "serve", "--port", "0", "--workers", "1"]
 server = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
-told = server.stderr.readline().strip()
-if not told.startswith("mien serves at "):
-    raise SystemExit(f"{told}\n{server.stderr.read()}")  # such as: pip install 'mien[serve]'
-print(told)
-address = next(word for word in told.split() if word.startswith("http"))
+line = server.stderr.readline().strip()
+if not line.startswith("mien serves at "):
+    raise SystemExit(f"{line}\n{server.stderr.read()}")  # such as: pip install 'mien[serve]'
+print(line)
+address = next(part for part in line.split() if part.startswith("http"))
 
 # %% [markdown]
 # The client needs no package of mien: the request body is the image, the response is JSON.
 
 
 # %%
-def ask(image):
-    with urllib.request.urlopen(urllib.request.Request(f"{address}v1/predict", image)) as reply:
-        return json.load(reply)["faces"]
+def post(image):
+    with urllib.request.urlopen(urllib.request.Request(f"{address}v1/predict", image)) as response:
+        return json.load(response)["faces"]
 
 
-for one in ask(PORTRAIT.read_bytes()):
-    print(f"{one['emotion']} {one['probability']:.3f}, unsure: {one['unsure']}, at {list(map(round, one['box']))}")
-    assert one["emotion"] == answer.emotion
+for found in post(PORTRAIT.read_bytes()):
+    box = [round(value) for value in found["box"]]
+    print(f"{found['emotion']} {found['probability']:.3f}, unsure: {found['unsure']}, box {box}")
+    assert found["emotion"] == prediction.emotion
 
 # %% [markdown]
 # The same image gets the same prediction as above, since the server uses the same `Recognizer`. Invalid input is
@@ -344,16 +344,16 @@ for one in ask(PORTRAIT.read_bytes()):
 # %%
 for name in ("text", "half a JPEG"):
     try:
-        ask(inputs[name])
-    except urllib.error.HTTPError as refusal:
-        print(refusal.code, json.load(refusal)["error"])
-over_http = milliseconds(lambda: ask(jpeg), rounds=15)
-in_process = milliseconds(lambda: recognizer.predict(jpeg), rounds=15)
-print(f"one image over HTTP {over_http:.1f} ms, in this process {in_process:.1f} ms")
+        post(inputs[name])
+    except urllib.error.HTTPError as error:
+        print(error.code, json.load(error)["error"])
+http_ms = median_ms(lambda: post(jpeg), rounds=15)
+local_ms = median_ms(lambda: recognizer.predict(jpeg), rounds=15)
+print(f"one image over HTTP {http_ms:.1f} ms, in this process {local_ms:.1f} ms")
 
 # %%
-server.send_signal(signal.SIGTERM)  # as Ctrl-C: what was accepted is answered first
-print("ended with exit code", server.wait(timeout=20))
+server.send_signal(signal.SIGTERM)  # like Ctrl-C: accepted requests are finished first
+print("exit code", server.wait(timeout=20))
 server.stderr.close()
 
 # %% [markdown]
@@ -382,14 +382,14 @@ server.stderr.close()
 # (Barrett et al. 2019, *Emotional Expressions Reconsidered*). A notice that people can understand:
 
 # %%
-NOTICE = f"""A camera here reads what expression your face shows, to steer the drawn face on the screen.
+NOTICE = f"""A camera here recognises the expression that your face shows, to steer the drawn face on the screen.
 It knows {", ".join(card.fused.labels)}.
-It does not know who you are, how old you are or what you feel. Images are read on this machine and not kept.
-It is often wrong: on labelled photos of faces more than one answer in four. Do not want this? Stay behind the line.
-Who to ask: NAME, ADDRESS."""
+It does not know who you are, how old you are or what you feel. Images are processed on this machine and not kept.
+It is often wrong: more than one time in four on labelled photos. If you do not want this, stay behind the line.
+Contact: NAME, ADDRESS."""
 print(NOTICE)
 print()
-print("From the card of the model:", card.origin.notes)
+print("From the model card:", card.origin.notes.partition(" Began with")[0])
 
 # %% [markdown]
 # ## What the model is not for

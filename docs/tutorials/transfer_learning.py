@@ -31,32 +31,32 @@ from tempfile import mkdtemp
 import numpy as np
 from PIL import Image
 
-from mien.tutorial import data as tutorial_data
 from mien.training import prepare_backend
+from mien.tutorial import data as tutorial_data
 
 prepare_backend()
 
 import keras
 
+from mien.classification.probabilities import softmax
 from mien.data.dataset import one_hot
 from mien.evaluation.metrics import compute_metrics, wilson_interval
-from mien.tutorial.figures import figure, frame_of
-from mien.classification.probabilities import softmax
-from mien.training.tasks.classification.compilation import build_float32, shape_of
-from mien.training.engine.loop import Options
-from mien.training.tasks.classification.task import fit
-from mien.training.tasks.classification.validation import predict_logits
-from mien.training.config import config_for
-from mien.training.run.directory import read_run
-from mien.training.transfer.backbones import BACKBONES, IMAGENET, fine_tuning_config
-from mien.training.transfer.fine_tuning import train, unfreeze
-from mien.training.engine.batch_norm import estimate_batch_norm
 from mien.training.architectures.complexity import multiply_adds
 from mien.training.architectures.pretrained import backbone_of, blocks
+from mien.training.config import config_for
+from mien.training.engine.batch_norm import estimate_batch_norm
+from mien.training.engine.loop import Options
+from mien.training.run.directory import read_run
+from mien.training.tasks.classification.compilation import build_float32, shape_of
+from mien.training.tasks.classification.task import fit
+from mien.training.tasks.classification.validation import predict_logits
+from mien.training.transfer.backbones import BACKBONES, IMAGENET, fine_tuning_config
+from mien.training.transfer.fine_tuning import train, unfreeze
+from mien.tutorial.figures import figure, frame_of
 
 try:
     from IPython.display import display
-except ImportError:  # run as a plain script there is nothing to show on
+except ImportError:  # a plain script can't show images
     display = print
 
 FULL = tutorial_data.folder() is not None
@@ -72,40 +72,38 @@ print(tutorial_data.origin())
 # As many faces again choose the epoch. The figures are for faces on which nothing was chosen.
 
 # %%
-NEAR, WANTED = ("angry", "disgust", "happy", "neutral"), ("fear", "sad", "surprise")
-EACH = 20 if FULL else 6
+SOURCE_LABELS, TARGET_LABELS = ("angry", "disgust", "happy", "neutral"), ("fear", "sad", "surprise")
+PER_LABEL = 20 if FULL else 6
 
 
-def showing(data, names):
-    """The rows of some labels, under these labels alone."""
+def with_labels(data, labels):
+    """The rows with some labels, and only these labels as classes."""
     truth = data.truths[0]
-    words = np.array(truth.labels)[truth.class_ids]
-    rows = np.flatnonzero(np.isin(words, names))
-    return replace(
-        data.select(rows), truths=(one_hot("classes", names, np.array([names.index(w) for w in words[rows]])),)
-    )
+    names = np.array(truth.labels)[truth.class_ids]
+    rows = np.flatnonzero(np.isin(names, labels))
+    class_ids = np.array([labels.index(name) for name in names[rows]])
+    return replace(data.select(rows), truths=(one_hot("classes", labels, class_ids),))
 
 
-def split_off(data, each):
-    """So many rows of each label, and the rest."""
-    answers = data.truths[0].class_ids
-    taken = np.concatenate([np.flatnonzero(answers == label)[:each] for label in range(len(data.truths[0].labels))])
-    chosen = np.isin(np.arange(len(data)), taken)
+def split_off(data, per_label):
+    """The first rows of each label, and the rest."""
+    truth = data.truths[0]
+    rows = np.concatenate([np.flatnonzero(truth.class_ids == label)[:per_label] for label in range(len(truth.labels))])
+    chosen = np.isin(np.arange(len(data)), rows)
     return data.select(chosen), data.select(~chosen)
 
 
-many, held = tutorial_data.faces(12_000, 3_589) if FULL else tutorial_data.faces(900, 450)
-digits, held_digits = tutorial_data.digits(8_000, 500) if FULL else tutorial_data.digits(500, 200)
-near, held_near = showing(many, NEAR), showing(held, NEAR)
-choosing, test = split_off(showing(held, WANTED), EACH)
-print(f"to learn from first: {len(digits):,} digits; {len(near):,} faces that show {', '.join(NEAR)}")
-draws, rest = [], showing(many, WANTED)
-for _ in range(3 if FULL else 1):  # which few faces there are is chance too
-    few, rest = split_off(rest, EACH)
+train_faces, val_faces = tutorial_data.faces(12_000, 3_589) if FULL else tutorial_data.faces(900, 450)
+train_digits, val_digits = tutorial_data.digits(8_000, 500) if FULL else tutorial_data.digits(500, 200)
+train_source, val_source = with_labels(train_faces, SOURCE_LABELS), with_labels(val_faces, SOURCE_LABELS)
+validation, test = split_off(with_labels(val_faces, TARGET_LABELS), PER_LABEL)
+print(f"source tasks: {len(train_digits):,} digits; {len(train_source):,} faces that show {', '.join(SOURCE_LABELS)}")
+draws, rest = [], with_labels(train_faces, TARGET_LABELS)
+for _ in range(3 if FULL else 1):  # which few faces you have is chance too
+    few, rest = split_off(rest, PER_LABEL)
     draws.append(few)
-print(
-    f"then: {len(few)} faces that show {', '.join(WANTED)}; {len(choosing)} to choose the epoch; {len(test):,} to judge"
-)
+print(f"target task: {len(few)} faces that show {', '.join(TARGET_LABELS)}")
+print(f"{len(validation)} faces to choose the epoch, {len(test):,} to test")
 
 # %% [markdown]
 # ## Train the first network on a source task
@@ -119,31 +117,31 @@ config = replace(
 )
 
 
-def learn(name, training, validation, config, start=None):
-    """A run of mien's; ``start`` may give the fresh network weights and freeze layers."""
-    run = fit(training, validation, config, RUNS / name, lambda _: None, Options(start=start))
-    return run.model
+def fitted(name, train_data, val_data, config, start=None):
+    """The model of a training run; ``start`` may set initial weights and freeze layers."""
+    return fit(train_data, val_data, config, RUNS / name, lambda _: None, Options(start=start)).model
 
 
 def accuracy(model, data):
-    """The metrics of a network on some data."""
+    """The accuracy of a model on some data."""
     truth = data.truths[0]
-    return compute_metrics(softmax(predict_logits(model, data.crops)["classes"]), truth.class_ids, truth.labels)
+    probabilities = softmax(predict_logits(model, data.crops)["classes"])
+    return compute_metrics(probabilities, truth.class_ids, truth.labels).accuracy
 
 
-first = {
-    "digits": learn("digits", digits, held_digits, config),
-    "other expressions": learn("near", near, held_near, config),
+source_models = {
+    "digits": fitted("digits", train_digits, val_digits, config),
+    "other expressions": fitted("other expressions", train_source, val_source, config),
 }
-for name, data in (("digits", held_digits), ("other expressions", held_near)):
-    print(f"{name}: {accuracy(first[name], data).accuracy:.1%} right, of {len(data.truths[0].labels)} labels")
+for name, data in (("digits", val_digits), ("other expressions", val_source)):
+    print(f"{name}: accuracy {accuracy(source_models[name], data):.1%}, {len(data.truths[0].labels)} labels")
 
 # %% [markdown]
 # ## From scratch, frozen, fine-tuned
 #
 # - **From scratch**: the whole network trains on the few faces, from random weights.
 # - **Frozen features + MLP**: the convolutions stay fixed (*bottleneck features*), and a new dense layer and output
-#   are trained on top. Random convolutions are included as a baseline: without it you can't tell what the source task
+#   are trained on top. Random convolutions are included as a baseline: without it you don't know what the source task
 #   contributed.
 # - **Fine-tuned**: afterwards all layers train at a tenth of the learning rate, so that the first large steps of new
 #   layers don't destroy good features. That is why the new layers come first.
@@ -157,54 +155,54 @@ def convolutions(model):
 
 
 def frozen_from(source):
-    """Gives a fresh network the convolutions of another (None: leaves them random), and freezes them."""
+    """Copies the convolutions of another model (None: keeps random ones) and freezes them."""
 
     def start(model):
-        for layer, trained in zip(convolutions(model), convolutions(source or model), strict=True):
-            layer.set_weights(trained.get_weights())
+        for layer, source_layer in zip(convolutions(model), convolutions(source or model), strict=True):
+            layer.set_weights(source_layer.get_weights())
             layer.trainable = False
 
     return start
 
 
-def going_on_with(model):
-    """Gives a fresh network all weights of another."""
-    return lambda fresh: fresh.set_weights(model.get_weights())
+def all_weights_from(source):
+    """Copies all weights of another model."""
+    return lambda model: model.set_weights(source.get_weights())
 
 
-def tried(few, draw):
-    """The accuracy of each way on what was not learnt from."""
-    found = {"from scratch": accuracy(learn(f"{draw} scratch", few, choosing, few_config), test)}
-    for name, source in {"random": None, **first}.items():
-        features = learn(f"{draw} {name} frozen", few, choosing, few_config, frozen_from(source))
-        found[f"{name}, frozen + MLP"] = accuracy(features, test)
+def compare_methods(few, draw):
+    """The test accuracy of each method, by its name."""
+    accuracies = {"from scratch": accuracy(fitted(f"{draw} scratch", few, validation, few_config), test)}
+    for name, source in {"random": None, **source_models}.items():
+        frozen = fitted(f"{draw} {name} frozen", few, validation, few_config, frozen_from(source))
+        accuracies[f"{name}, frozen + MLP"] = accuracy(frozen, test)
         if source:
-            start = going_on_with(features)
-            tuned = learn(f"{draw} {name} tuned", few, choosing, fine_tuning_config(few_config), start)
-            found[f"{name}, fine-tuned"] = accuracy(tuned, test)
-    return found
+            start = all_weights_from(frozen)
+            tuned = fitted(f"{draw} {name} tuned", few, validation, fine_tuning_config(few_config), start)
+            accuracies[f"{name}, fine-tuned"] = accuracy(tuned, test)
+    return accuracies
 
 
-results = [tried(few, draw) for draw, few in enumerate(draws)]
+results = [compare_methods(few, draw) for draw, few in enumerate(draws)]
 
 # %% tags=["public"]
-names = list(results[0])
-means = {name: float(np.mean([found[name].accuracy for found in results])) for name in names}
-for name in names:
-    each = ", ".join(f"{found[name].accuracy:.3f}" for found in results)
-    low, high = wilson_interval(round(means[name] * len(test)), len(test))
-    print(f"{name:32} {means[name]:.3f} ({low:.3f} to {high:.3f})   the draws: {each}")
+methods = list(results[0])
+means = {method: float(np.mean([accuracies[method] for accuracies in results])) for method in methods}
+intervals = {method: wilson_interval(round(mean * len(test)), len(test)) for method, mean in means.items()}
+for method in methods:
+    per_draw = ", ".join(f"{accuracies[method]:.3f}" for accuracies in results)
+    low, high = intervals[method]
+    print(f"{method:32} {means[method]:.3f} ({low:.3f} to {high:.3f})   per draw: {per_draw}")
 
-drawn = figure(8, 3)
-axes = drawn.subplots()
-values = np.array([means[name] for name in names])
-ends = np.array([wilson_interval(round(value * len(test)), len(test)) for value in values])
-colours = ["#2c63c9" if "other" in name else "#8fa8d6" if "digits" in name else "#b9bec8" for name in names]
-axes.barh(names, values, xerr=np.abs(ends.T - values), color=colours, ecolor="#1c2230", capsize=3)
+chart = figure(8, 3)
+axes = chart.subplots()
+values, limits = np.array(list(means.values())), np.array(list(intervals.values()))
+colours = ["#2c63c9" if "other" in method else "#8fa8d6" if "digits" in method else "#b9bec8" for method in methods]
+axes.barh(methods, values, xerr=np.abs(limits.T - values), color=colours, ecolor="#1c2230", capsize=3)
 axes.invert_yaxis()
-axes.axvline(1 / len(WANTED), color="#c8423c", linestyle="--", linewidth=1)
+axes.axvline(1 / len(TARGET_LABELS), color="#c8423c", linestyle="--", linewidth=1)
 axes.set(xlim=(0, 1), xlabel=f"accuracy on {len(test):,} faces; dashed: guessing")
-display(Image.fromarray(frame_of(drawn)))
+display(Image.fromarray(frame_of(chart)))
 
 # %% [markdown]
 # How to read it: the intervals cover chance in the test faces, not in the choice of the few training faces; the
@@ -236,14 +234,13 @@ display(Image.fromarray(frame_of(drawn)))
 for name in ("mobilenet", "resnet50") if FULL else ("mobilenet",):
     model = build_float32(shape_of(few, config_for(name)), name)
     base, family = backbone_of(model), BACKBONES[name]
-    learnt = []
+    trainable = []
     for count in (0, 3, len(blocks(base, family))):
         unfreeze(base, family, count)
-        learnt.append(f"{sum(weight.shape.num_elements() for weight in model.trainable_weights) / 1e6:.2f}")
-    print(
-        f"{name}: {model.count_params() / 1e6:.1f} M numbers, {multiply_adds(model) / 1e6:.0f} M multiply-adds a face;"
-    )
-    print(f"  learnt: new layers alone {learnt[0]} M, the last three blocks too {learnt[1]} M, all {learnt[2]} M")
+        trainable.append(f"{sum(weight.shape.num_elements() for weight in model.trainable_weights) / 1e6:.2f} M")
+    head_only, three_blocks, everything = trainable
+    print(f"{name}: {model.count_params() / 1e6:.1f} M parameters, {multiply_adds(model) / 1e6:.0f} M multiply-adds")
+    print(f"  trainable: new layers {head_only}; with the last three blocks {three_blocks}; all {everything}")
 
 # %% [markdown]
 # Stage 1: `train` computes the output of the frozen base for each image and its mirror image *once*, caches it on
@@ -257,27 +254,28 @@ WEIGHTS = os.environ.get("MIEN_TUTORIAL_WEIGHTS") or os.environ.get("MIEN_LESSON
 
 
 def random_base(network):
-    """A file of weights as Keras publishes them, but random; batch normalisation knows how these images spread."""
+    """Random weights in a file like those of Keras, with batch normalisation statistics estimated on the faces."""
     keras.utils.set_random_seed(0)
     model = build_float32(shape_of(few, config_for(network)), network)
     estimate_batch_norm(model, few.crops)
-    backbone_of(model).save_weights(RUNS / f"random-{network}.weights.h5")
-    return str(RUNS / f"random-{network}.weights.h5")
+    path = RUNS / f"random-{network}.weights.h5"
+    backbone_of(model).save_weights(path)
+    return str(path)
 
 
-def transferred(name, config):
-    """A run of mien's transfer room, how many seconds it took, and its accuracy."""
+def transfer(name, config):
+    """Trains on top of the base; prints the seconds and the test accuracy."""
     started = time.perf_counter()
-    model = train(few, choosing, config, RUNS / name, lambda _: None).model
+    model = train(few, validation, config, RUNS / name, lambda _: None).model
     seconds = time.perf_counter() - started
-    print(f"{name}: {seconds:.1f} s, accuracy {accuracy(model, test).accuracy:.3f} on {len(test):,} faces")
+    print(f"{name}: {seconds:.1f} s, accuracy {accuracy(model, test):.3f} on {len(test):,} faces")
 
 
 print("MobileNet's weights:", WEIGHTS or "RANDOM. The accuracy below is that of random features, not of ImageNet's")
 mobilenet = replace(config_for("mobilenet"), weights=WEIGHTS or random_base("mobilenet"), batch=16)
-transferred("new layers", mobilenet)
-transferred("new layers again, features kept", replace(mobilenet, dropout=0.3))
-print("in the run's facts, and in the card of its model file:", read_run(RUNS / "new layers").run_info.source.weights)
+transfer("new layers", mobilenet)
+transfer("new layers again, cached features", replace(mobilenet, dropout=0.3))
+print("in run.json and in the card of the model file:", read_run(RUNS / "new layers").run_info.source.weights)
 
 # %% [markdown]
 # Stage 2, with `fine_tune`, unfreezes the last blocks at a tenth of the learning rate. Batch normalisation stays
@@ -286,11 +284,11 @@ print("in the run's facts, and in the card of its model file:", read_run(RUNS / 
 
 # %%
 if WEIGHTS:
-    transferred("the last three blocks too", fine_tuning_config(replace(mobilenet, fine_tune=3, epochs=10)))
+    transfer("with the last three blocks", fine_tuning_config(replace(mobilenet, fine_tune=3, epochs=10)))
     if WEIGHTS == IMAGENET:
-        transferred("resnet50, new layers", replace(config_for("resnet50"), batch=16))
+        transfer("resnet50, new layers", replace(config_for("resnet50"), batch=16))
 else:
-    print("no weights were named: set MIEN_TUTORIAL_WEIGHTS to imagenet, or to an .h5 file without top")
+    print("skipped, no weights named: set MIEN_TUTORIAL_WEIGHTS to imagenet or to an .h5 file without top")
 
 # %% [markdown]
 # ## With ImageNet weights
@@ -317,4 +315,5 @@ else:
 #
 # Check the licence of weights trained by others: it goes into your model card with their SHA-256.
 #
-# To try: `EACH = 5` and `EACH = 100`; `NEAR` and `WANTED` swapped; `frozen_from` for the first convolution only.
+# To try: `PER_LABEL = 5` and `PER_LABEL = 100`; `SOURCE_LABELS` and `TARGET_LABELS` swapped; `frozen_from` for the
+# first convolution only.
