@@ -125,7 +125,7 @@ display(Image.fromarray(histories_image({name: run.history for name, run in runs
 
 # %%
 from mien.evaluation.comparison import difference_interval
-from mien.training.tasks.classification.validation import predict_logits
+from mien.training.tasks.classification.task import predict_logits
 from mien.tutorial.comparison import confusion_matrix
 
 targets = validation.truths[0].class_ids

@@ -204,7 +204,7 @@ display(Image.fromarray(confusion_image([matrix])))
 from mien.classification.probabilities import softmax
 from mien.evaluation.metrics import compute_metrics
 from mien.training.export.classifier import export_classifier
-from mien.training.tasks.classification.validation import predict_logits
+from mien.training.tasks.classification.task import predict_logits
 
 card = export_classifier(run.model, training, validation, config, RUN / "model.onnx")
 head = card.heads[0]

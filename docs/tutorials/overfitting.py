@@ -179,7 +179,7 @@ display(Image.fromarray(accuracies_image(SIZES, curves, "training faces")))
 
 # %%
 from mien.evaluation.comparison import difference_interval
-from mien.training.tasks.classification.validation import predict_logits
+from mien.training.tasks.classification.task import predict_logits
 
 
 def is_correct(model, data):

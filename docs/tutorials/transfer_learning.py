@@ -44,12 +44,12 @@ from mien.evaluation.metrics import compute_metrics, wilson_interval
 from mien.training.architectures.complexity import multiply_adds
 from mien.training.architectures.pretrained import backbone_of, blocks
 from mien.training.config import config_for
-from mien.training.engine.batch_norm import estimate_batch_norm
+from mien.training.engine.variables import estimate_batch_norm
 from mien.training.engine.loop import Options
 from mien.training.run.directory import read_run
 from mien.training.tasks.classification.compilation import build_float32, shape_of
 from mien.training.tasks.classification.task import fit
-from mien.training.tasks.classification.validation import predict_logits
+from mien.training.tasks.classification.task import predict_logits
 from mien.training.transfer.backbones import BACKBONES, IMAGENET, fine_tuning_config
 from mien.training.transfer.fine_tuning import train, unfreeze
 from mien.tutorial.figures import figure, frame_of
