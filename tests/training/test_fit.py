@@ -110,8 +110,11 @@ def test_a_directory_with_a_run_is_refused(single: TrainedRun) -> None:
     assert {file: file.read_bytes() for file in single.folder.rglob("*") if file.is_file()} == before
 
 
-def test_the_same_seed_gives_the_same_weights_and_history(tmp_path: Path) -> None:
-    config = replace(QUICK, network="nano", epochs=2, batch=16, augmentation=Augmentation(mixup_share=1.0))
+@pytest.mark.parametrize("network", ["dense-64-32-relu", pytest.param("nano", marks=pytest.mark.long)])
+def test_the_same_seed_gives_the_same_weights_and_history(network: str, tmp_path: Path) -> None:
+    config = replace(
+        QUICK, network=network, dropout=0.3, epochs=2, batch=16, augmentation=Augmentation(mixup_share=1.0)
+    )
     data = drawn_with_votes(each=8)
     runs = [trained(tmp_path / name, data, chosen) for name, chosen in
             (("one", config), ("same", config), ("other", replace(config, seed=1)))]  # fmt: skip
