@@ -261,6 +261,7 @@ def test_crops_with_a_confident_detection_are_kept_with_their_face() -> None:
     assert (known.points[0, :2, 1] < 26).all()
 
 
+@pytest.mark.backend
 @pytest.mark.parametrize("statistics_images", [32, pytest.param(STATISTICS_IMAGES, marks=pytest.mark.long)])
 def test_a_run_ends_in_a_detector_that_can_be_used(
     drawn: scenes.Scenes, statistics_images: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -90,6 +90,7 @@ def assert_same_run(one: Path, other: Path) -> None:
             assert values.tobytes() == second.arrays[part][name].tobytes(), f"{part} {name}"
 
 
+@pytest.mark.backend
 @pytest.mark.parametrize(
     ("config", "votes"),
     [
