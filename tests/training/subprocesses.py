@@ -83,7 +83,7 @@ def train(folder: Path, devices: int) -> None:
     data = drawn(each=16)
     config = replace(QUICK, network="nano", epochs=2)
     validation = data.split("PublicTest").select(range(31))
-    with output_directory(folder, go_on=False) as own:
+    with output_directory(folder, resume=False) as own:
         fit(data.split("Training"), validation, config, own, lambda _: None, Options(devices=devices))
     sys.stdout.write(str(own == folder))
 

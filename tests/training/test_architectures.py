@@ -59,7 +59,11 @@ def data_format(request: pytest.FixtureRequest) -> str:
 
 @pytest.mark.parametrize(
     ("name", "shape"),
-    [(name, shape) for name in ARCHITECTURES for shape in (SHAPES[:1] if name in BACKBONES else SHAPES)],
+    [
+        pytest.param(name, shape, marks=() if shape is SHAPES[0] or name in {"nano", "two-conv"} else pytest.mark.long)
+        for name in ARCHITECTURES
+        for shape in (SHAPES[:1] if name in BACKBONES else SHAPES)
+    ],
     ids=lambda part: part if isinstance(part, str) else f"{part.size}x{part.channels}",
 )
 def test_a_network_takes_uint8_crops_and_gives_float32_logits_by_head(name: str, shape: NetworkShape) -> None:
@@ -102,8 +106,8 @@ def test_multiply_adds_of_a_layer(layer: keras.layers.Layer, shape: tuple[int, .
 
 
 def large() -> list[Any]:
-    """The transfer networks; TensorFlow takes more than a minute each to trace and export the deepest. One is quick."""
-    return [pytest.param(name, marks=() if name == "mobilenetv3" else pytest.mark.long) for name in BACKBONES]
+    """The transfer networks, half a minute to minutes each on TensorFlow; ``test_transfer`` trains and exports one."""
+    return [pytest.param(name, marks=pytest.mark.long) for name in BACKBONES]
 
 
 def small() -> list[Any]:

@@ -94,9 +94,9 @@ def test_the_seed_makes_the_first_weights(seed: int, same: bool) -> None:
 @pytest.mark.parametrize(
     ("optimizer", "precision", "kinds"),
     [
-        ("sgd", "float32", {"iteration", "learning_rate", "ema_decay", "momentum"}),
-        ("adamw", "mixed_bfloat16", {"iteration", "learning_rate", "ema_decay", "momentum", "velocity"}),
-        ("sgd", "mixed_float16", {"counter", "scale", "iteration", "learning_rate", "ema_decay", "momentum"}),
+        ("sgd", "float32", {"iteration", "rate", "average", "momentum"}),
+        ("adamw", "mixed_bfloat16", {"iteration", "rate", "average", "momentum", "velocity"}),
+        ("sgd", "mixed_float16", {"counter", "scale", "iteration", "rate", "average", "momentum"}),
     ],
 )
 def test_all_that_an_optimizer_remembers_is_among_its_variables(
@@ -105,7 +105,7 @@ def test_all_that_an_optimizer_remembers_is_among_its_variables(
     model = build_compiled(drawn(each=2), replace(QUICK, optimizer=optimizer, precision=precision))
     names = to_arrays(model.optimizer.variables)
     assert {name.split()[1] for name in names} == kinds
-    assert sum(name.endswith("ema_decay") for name in names) == len(model.trainable_variables)
+    assert sum(name.endswith("average") for name in names) == len(model.trainable_variables)
 
 
 @pytest.mark.backend

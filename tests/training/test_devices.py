@@ -94,7 +94,7 @@ def test_two_processes_take_the_steps_of_one_device_and_the_first_writes(
 
 
 def test_a_single_process_writes_to_the_output_directory(tmp_path: Path) -> None:
-    with output_directory(tmp_path, go_on=True) as own:
+    with output_directory(tmp_path, resume=True) as own:
         assert own == tmp_path
 
 
