@@ -5,8 +5,9 @@ BIN = $(VENV)/bin
 PIP = $(BIN)/python -m pip install --quiet --disable-pip-version-check
 # the CPU build where an index offers one; plain torch brings gigabytes of CUDA
 TORCH ?= torch==2.13.0
-# test files run in parallel, one per core; more than a few wait for memory, not for cores
-PARALLEL = --numprocesses=auto --maxprocesses=4 --dist=loadfile --durations=15 --durations-min=10
+# tests run in parallel, a process per core; more than a few wait for memory, not for cores. Each begins with a stretch
+# of neighbouring tests, which share what their file prepares, and one that has come to its end takes from the others
+PARALLEL = --numprocesses=auto --maxprocesses=4 --dist=worksteal --durations=15 --durations-min=10
 COVERAGE =
 
 .PHONY: demo test test-torch test-jax test-backends check long bench docs links tutorials clean
@@ -31,8 +32,11 @@ check: $(VENV)/.dev
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-long: $(VENV)/.dev
+# hours: what is too long for CI, then the whole training wing on torch and JAX
+long: $(VENV)/.dev $(VENV)/.torch $(VENV)/.jax
 	$(BIN)/python -m pytest -m long
+	KERAS_BACKEND=torch OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m train $(PARALLEL)
+	KERAS_BACKEND=jax $(BIN)/python -m pytest -m train $(PARALLEL)
 
 bench: $(VENV)/.dev
 	$(BIN)/python benchmarks/speed.py

@@ -59,6 +59,7 @@ def test_int8_that_is_not_faster_is_not_written(here, run):
     assert (run / "model.onnx").read_bytes() == before
 
 
+@pytest.mark.long
 @pytest.mark.shared
 def test_int8_of_the_shipped_model_is_written_and_used(*, ran, mien, paint, portrait, shipped_model, shared, tmp_path):
     pytest.importorskip("onnx", reason="needs onnx: pip install 'mien[train]'")

@@ -15,10 +15,18 @@ from mien.models.store import ModelStore
 
 pytestmark = pytest.mark.train
 trained = pytest.mark.skipif(find_spec("keras") is None, reason="needs keras: pip install 'mien[train]'")
+STATISTICS_IMAGES = 512
 QUICK = ["--arch", "face-detector", "--epochs", 1, "--batch", 8, "--precision", "float32"]
 
 
+@pytest.fixture(params=[32, pytest.param(STATISTICS_IMAGES, marks=pytest.mark.long)])
+def statistics_images(request, monkeypatch):
+    """How many images batch normalisation is estimated from: most of the time of so short a run."""
+    monkeypatch.setattr("mien.training.tasks.detection.task.STATISTICS_IMAGES", request.param)
+
+
 @trained
+@pytest.mark.usefixtures("statistics_images")
 def test_a_detector_is_taught_exported_judged_and_used(here, tmp_path):
     folder, run = write_scenes(tmp_path / "drawn"), tmp_path / "run"
     done = here("train", "--data", "drawn", "--out", "run", *QUICK, "--teacher", "none")
@@ -40,6 +48,7 @@ def test_a_detector_is_taught_exported_judged_and_used(here, tmp_path):
 
 
 @trained
+@pytest.mark.usefixtures("statistics_images")
 def test_crops_are_pasted_and_remembered(here, tmp_path):
     write_scenes(tmp_path / "drawn")
     for name in ("happy", "sad"):

@@ -37,12 +37,17 @@ def soft_labels_of(run):
     return tomllib.loads((run / "config.toml").read_text())["soft_labels"]
 
 
-@trained
-@pytest.mark.train
-def test_distillation_by_cross_fitting(here, fer2013, tmp_path):
+def train_teachers(here, fer2013):
+    """Trains a teacher per fold of two, ``t0`` and ``t1``."""
     for fold in ("0/2", "1/2"):
         done = here("train", "--data", fer2013, "--out", f"t{fold[0]}", *TINY, "--fold", fold)
         assert done.code == 0, done.err
+
+
+@trained
+@pytest.mark.train
+def test_distillation_by_cross_fitting(here, fer2013, tmp_path):
+    train_teachers(here, fer2013)
     told = [run_info(tmp_path / run) for run in ("t0", "t1")]
     assert [one["source"]["fold"] for one in told] == ["0/2", "1/2"]
     assert [one["training_rows"] for one in told] == [63, 63]
@@ -76,6 +81,16 @@ def test_distillation_by_cross_fitting(here, fer2013, tmp_path):
     refused = here("soft-labels", "student", "--out", "b.npz")
     assert (refused.code, "which held out no fold" in refused.err) == (2, True)
 
+
+@trained
+@pytest.mark.train
+@pytest.mark.long
+def test_teachers_that_have_seen_a_fold_do_not_teach_it(here, fer2013, tmp_path):
+    """Six runs more."""
+    train_teachers(here, fer2013)
+    assert here("soft-labels", "t0", "t1", "--out", "soft.npz").code == 0
+    student = ["train", "--data", fer2013, "--out", "student", *TINY, "--soft-labels", "soft.npz"]
+    assert here(*student, "--distillation-weight", 0.7).code == 0
     (tmp_path / "my.toml").write_text((tmp_path / "student" / "config.toml").read_text())
     asked = ["train", "--data", fer2013, "--config", "my.toml", "--fold", "0/3"]
     left = here(*asked, "--out", "left")
@@ -104,6 +119,20 @@ def test_distillation_by_cross_fitting(here, fer2013, tmp_path):
 
 @trained
 @pytest.mark.train
+def test_a_student_learns_from_the_file_of_a_teacher(here, fer2013, tmp_path):
+    assert here("train", "--data", fer2013, "--out", "t0", *TINY).code == 0
+    done = here("train", "--data", fer2013, "--out", "student", *TINY, "--teacher", "t0/model.onnx")
+    assert done.code == 0, done.err
+    assert run_info(tmp_path / "student")["source"]["teacher"].startswith("model.onnx sha256:")
+    for name, words in (("nano", "expected teachers of face crops of 16 px"), ("nobody", "'nobody'")):
+        refused = here("train", "--data", fer2013, "--out", "b", *TINY, "--teacher", name)
+        assert (refused.code, words in refused.err) == (2, True), refused.err
+    assert not (tmp_path / "b").exists()
+
+
+@trained
+@pytest.mark.train
+@pytest.mark.long
 def test_online_distillation(here, fer2013, tmp_path):
     for seed in (0, 1):
         assert here("train", "--data", fer2013, "--out", f"t{seed}", *TINY, "--seed", seed).code == 0
@@ -129,10 +158,6 @@ def test_online_distillation(here, fer2013, tmp_path):
     left = here("train", "--data", fer2013, "--config", "student/config.toml", "--fold", "0/3", "--out", "left")
     assert (left.code, "is not used: it has seen the fold" in left.err) == (0, True), left.err
     assert run_info(tmp_path / "left")["source"]["teacher"] == ""
-    for name, words in (("nano", "expected teachers of face crops of 16 px"), ("nobody", "'nobody'")):
-        refused = here("train", "--data", fer2013, "--out", "b", *TINY, "--teacher", name)
-        assert (refused.code, words in refused.err) == (2, True), refused.err
-    assert not (tmp_path / "b").exists()
 
 
 @trained

@@ -93,7 +93,9 @@ def timeless(run):
 
 @trained
 @pytest.mark.train
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+@pytest.mark.parametrize(
+    ("number", "code"), [(signal.SIGINT, 130), pytest.param(signal.SIGTERM, 143, marks=pytest.mark.long)]
+)
 def test_a_stopped_run_says_how_to_resume_and_resumes(process, here, fer2013, tmp_path, number, code):
     with process("train", "--data", fer2013, "--out", "a run", *LONG) as started:
         lines = iter(started.stderr.readline, b"")

@@ -103,7 +103,9 @@ def test_subtitles_and_annotations_of_a_video(mien, clip, tmp_path):
 
 
 @pytest.mark.shared
-@pytest.mark.parametrize(("name", "frames"), [("clip.mp4", 115), ("woman.mp4", 464)])
+@pytest.mark.parametrize(
+    ("name", "frames"), [("clip.mp4", 115), pytest.param("woman.mp4", 464, marks=pytest.mark.long)]
+)
 def test_a_real_video_has_one_track_from_its_first_seconds_to_its_end(mien, shared, tmp_path, name, frames):
     path = shared / "data" / "video" / name
     code, out, err = mien("predict", path, "--json", "--srt", tmp_path / "out.srt", "--page", tmp_path / "out.html")

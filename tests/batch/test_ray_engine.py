@@ -39,6 +39,7 @@ def images(tmp_path):
     return [tmp_path / name for name in ("a.png", "b.png", "many.parquet")]
 
 
+@pytest.mark.long
 def test_ray_and_the_pool_write_the_same_table(images, tmp_path):
     pytest.importorskip("ray", reason="needs Ray Data: pip install 'mien[scale]'")
     tables = []

@@ -290,7 +290,10 @@ def test_no_face_is_found_in_a_cartoon(detectors, name):
 
 @pytest.mark.shared
 @needs_shared
-@pytest.mark.parametrize(("name", "every", "most"), [("mien", 4, 0.025), ("yunet", 4, 0.02), ("haar", 16, 0.06)])
+@pytest.mark.parametrize(
+    ("name", "every", "most"),
+    [("mien", 4, 0.025), ("yunet", 4, 0.02), pytest.param("haar", 16, 0.06, marks=pytest.mark.long)],
+)
 def test_close_portraits_are_seldom_missed(detectors, name, every, most):
     paths = sorted((SHARED / "data" / "photos").glob("*.jpg"))[::every]
     found = [detectors[name].detect(read(path)) for path in paths]
@@ -300,7 +303,7 @@ def test_close_portraits_are_seldom_missed(detectors, name, every, most):
 
 @pytest.mark.shared
 @needs_shared
-@pytest.mark.parametrize("other", ["mien", "haar"])
+@pytest.mark.parametrize("other", ["mien", pytest.param("haar", marks=pytest.mark.long)])
 def test_every_detector_frames_faces_as_yunet_does(detectors, other):
     paths = sorted((SHARED / "data" / "photos").glob("*.jpg"))[5::20]
     pairs = [[detectors[name].detect(read(path)) for name in (other, "yunet")] for path in paths]

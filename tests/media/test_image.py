@@ -353,11 +353,12 @@ def test_a_bomb_costs_at_most_100_ms_and_50_mb(costs):
     assert costly == {}
 
 
-def test_50_000_damaged_images_are_read_or_refused():
-    outcome = run("images", 50_000)
+@pytest.mark.parametrize("count", [5_000, pytest.param(50_000, marks=pytest.mark.long)])
+def test_damaged_images_are_read_or_refused(count):
+    outcome = run("images", count)
     assert set(outcome["ends"]) == {"valid", "refused"}
-    assert sum(outcome["ends"].values()) == 50_000
-    assert min(outcome["ends"].values()) > 10_000  # both ways are taken, or the damage is too great or too small
+    assert sum(outcome["ends"].values()) == count
+    assert min(outcome["ends"].values()) > count / 5  # both ways are taken, or the damage is too great or too small
     assert outcome["memory_mb"] <= 150
     assert outcome["worst_ms"] <= 250
 

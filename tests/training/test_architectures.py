@@ -52,14 +52,18 @@ COSTS = {
 @pytest.fixture(params=["channels_last", "channels_first"])
 def data_format(request: pytest.FixtureRequest) -> str:
     if request.param == "channels_first" and keras.backend.backend() == "tensorflow":
-        pytest.skip("TensorFlow has no channels_first on a CPU")
+        pytest.skip("TensorFlow has no channels_first on a CPU; torch and JAX have: make test-torch, make long")
     keras.config.set_image_data_format(request.param)
     return str(request.param)
 
 
 @pytest.mark.parametrize(
     ("name", "shape"),
-    [(name, shape) for name in ARCHITECTURES for shape in (SHAPES[:1] if name in BACKBONES else SHAPES)],
+    [
+        pytest.param(name, shape, marks=() if shape is SHAPES[0] or name in {"nano", "two-conv"} else pytest.mark.long)
+        for name in ARCHITECTURES
+        for shape in (SHAPES[:1] if name in BACKBONES else SHAPES)
+    ],
     ids=lambda part: part if isinstance(part, str) else f"{part.size}x{part.channels}",
 )
 def test_a_network_takes_uint8_crops_and_gives_float32_logits_by_head(name: str, shape: NetworkShape) -> None:
@@ -102,9 +106,14 @@ def test_multiply_adds_of_a_layer(layer: keras.layers.Layer, shape: tuple[int, .
 
 
 def large() -> list[Any]:
-    """The transfer networks; TensorFlow takes more than a minute each to trace and export the deepest."""
-    deepest = {"resnet50", "inceptionv3", "efficientnetv2"} if keras.backend.backend() == "tensorflow" else set()
-    return [pytest.param(name, marks=pytest.mark.long if name in deepest else ()) for name in BACKBONES]
+    """The transfer networks, half a minute to minutes each on TensorFlow; ``test_transfer`` trains and exports one."""
+    return [pytest.param(name, marks=pytest.mark.long) for name in BACKBONES]
+
+
+def small() -> list[Any]:
+    """Those that train from scratch; the two with the most layers are of the blocks of "compact"."""
+    marks = {"large": pytest.mark.long, "teacher": pytest.mark.long, "nano": pytest.mark.backend}
+    return [pytest.param(name, marks=marks.get(name, ())) for name in COSTS]
 
 
 @pytest.mark.parametrize("name", large())
@@ -114,7 +123,7 @@ def test_a_large_network_learns_and_its_exported_graph_agrees(name: str) -> None
     learns_and_agrees(name)
 
 
-@pytest.mark.parametrize("name", COSTS)
+@pytest.mark.parametrize("name", small())
 def test_a_network_learns_and_its_exported_graph_agrees(name: str, data_format: str) -> None:
     learns_and_agrees(name)
 
@@ -139,10 +148,16 @@ def learns_and_agrees(name: str) -> None:
         np.testing.assert_allclose(exported, expected[head], rtol=0, atol=TOLERANCE * max(1, np.abs(exported).max()))
 
 
-@pytest.mark.parametrize("name", [*COSTS, "mobilenetv3", "vgg16"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(name, marks=pytest.mark.backend if name == "nano" else ())
+        for name in (*COSTS, "mobilenetv3", "vgg16")
+    ],
+)
 def test_weights_serve_either_order_of_axes(name: str, tmp_path: Path) -> None:
     if keras.backend.backend() == "tensorflow":
-        pytest.skip("TensorFlow has no channels_first on a CPU")
+        pytest.skip("TensorFlow has no channels_first on a CPU; torch and JAX have: make test-torch, make long")
     crops, shape = stripes(np.arange(8), 24, 3, seed=0), NetworkShape(24, 3, HEADS)
     keras.config.set_image_data_format("channels_first")
     first = build(name, shape)
@@ -154,6 +169,7 @@ def test_weights_serve_either_order_of_axes(name: str, tmp_path: Path) -> None:
         np.testing.assert_allclose(predict_logits(last, crops)[head], logits, atol=1e-5)
 
 
+@pytest.mark.backend
 @pytest.mark.parametrize("side", [1, 2, 4, 5, 6, 23])
 def test_pooling_that_can_be_exported_is_that_of_keras(side: int, data_format: str) -> None:
     form = (side, side, 3) if data_format == "channels_last" else (3, side, side)
@@ -186,6 +202,7 @@ def norm_pair(axis: int, **options: bool) -> tuple[keras.Model, keras.Model]:
     return models[0], models[1]
 
 
+@pytest.mark.backend
 @pytest.mark.parametrize("axis", [-1, 1])
 @pytest.mark.parametrize("options", [{}, {"scale": False}, {"center": False}], ids=["full", "no scale", "no centre"])
 def test_batch_normalisation_is_that_of_keras(axis: int, options: dict[str, bool]) -> None:
@@ -204,6 +221,7 @@ def test_batch_normalisation_is_that_of_keras(axis: int, options: dict[str, bool
     np.testing.assert_allclose(ours.predict_on_batch(x), theirs.predict_on_batch(x), atol=1e-5)
 
 
+@pytest.mark.backend
 def test_moving_statistics_are_those_of_keras_but_for_the_unbiased_variance() -> None:
     x = np.random.default_rng(0).normal(2, 3, (2, 6, 5, 4)).astype(np.float32)
     ours, theirs = norm_pair(axis=-1)
@@ -218,6 +236,7 @@ def test_moving_statistics_are_those_of_keras_but_for_the_unbiased_variance() ->
     np.testing.assert_allclose(variance - 0.9, ratio * (their_variance - 0.9), rtol=1e-4)
 
 
+@pytest.mark.backend
 def test_a_frozen_normalisation_keeps_its_statistics() -> None:
     ours, _ = norm_pair(axis=-1)
     ours.layers[-1].trainable = False
@@ -227,6 +246,7 @@ def test_a_frozen_normalisation_keeps_its_statistics() -> None:
         np.testing.assert_array_equal(old, new)
 
 
+@pytest.mark.backend
 @pytest.mark.parametrize(("saved", "loaded"), [(0, 1), (1, 0)], ids=["ours to Keras", "Keras to ours"])
 def test_saved_weights_serve_either_normalisation(saved: int, loaded: int, tmp_path: Path) -> None:
     x = np.random.default_rng(0).normal(2, 3, (8, 6, 5, 4)).astype(np.float32)
@@ -242,6 +262,7 @@ def test_a_flat_crop_becomes_zeros() -> None:
     np.testing.assert_array_equal(np.array(Standardize()(crops)), 0)
 
 
+@pytest.mark.backend
 @pytest.mark.parametrize("channels", [1, 3])
 def test_standardised_crops_forget_brightness_and_nearly_contrast(channels: int) -> None:
     crops = np.random.default_rng(0).integers(60, 120, (4, 16, 16, channels), dtype=np.uint8)
@@ -253,6 +274,7 @@ def test_standardised_crops_forget_brightness_and_nearly_contrast(channels: int)
     np.testing.assert_allclose(np.array(Standardize()(crops + np.uint8(90))), out, atol=1e-5)
 
 
+@pytest.mark.backend
 def test_standardised_crops_are_float32_under_any_policy() -> None:
     keras.config.set_dtype_policy("mixed_bfloat16")
     crops = np.random.default_rng(0).integers(0, 256, (2, 16, 16, 1), dtype=np.uint8)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
@@ -21,6 +22,12 @@ INSTALLED = [backend for backend in BACKENDS if find_spec(backend)]
 
 pytestmark = [
     pytest.mark.train,
+    pytest.mark.backend,
+    # its processes choose their backends themselves, so one lane of several is enough
+    pytest.mark.skipif(
+        len(INSTALLED) > 1 and os.environ["KERAS_BACKEND"] != INSTALLED[-1],
+        reason=f"runs with KERAS_BACKEND={INSTALLED[-1]}: make test-{INSTALLED[-1]}",
+    ),
     pytest.mark.skipif(len(INSTALLED) < 2, reason=f"needs two of the backends {BACKENDS}; there is {INSTALLED}"),
 ]
 

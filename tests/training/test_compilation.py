@@ -81,6 +81,7 @@ def test_an_untrained_network_favours_no_class() -> None:
         assert float(loss(rows, np.tile(np.array([[offset, 0.0]], np.float32), (10, 1)))) > at_zero
 
 
+@pytest.mark.backend
 @pytest.mark.parametrize(("seed", "same"), [(0, True), (1, False)])
 def test_the_seed_makes_the_first_weights(seed: int, same: bool) -> None:
     data = drawn(each=2)
@@ -89,6 +90,7 @@ def test_the_seed_makes_the_first_weights(seed: int, same: bool) -> None:
     assert all(np.array_equal(first[name], second[name]) for name in first) == same
 
 
+@pytest.mark.backend
 @pytest.mark.parametrize(
     ("optimizer", "precision", "kinds"),
     [
@@ -106,6 +108,7 @@ def test_all_that_an_optimizer_remembers_is_among_its_variables(
     assert sum(name.endswith("average") for name in names) == len(model.trainable_variables)
 
 
+@pytest.mark.backend
 def test_frozen_layers_have_no_place_in_the_optimizer() -> None:
     def freeze(model: keras.Model) -> None:
         for layer in model.layers[:-1]:

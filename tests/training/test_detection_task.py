@@ -30,6 +30,7 @@ from mien.training.config import config_for
 from mien.training.engine.augmentation import generator
 from mien.training.engine.loop import Options, train
 from mien.training.run.directory import MODEL, read_run
+from mien.training.tasks.detection import task as detection_task
 from mien.training.tasks.detection.composition import Composer
 from mien.training.tasks.detection.copy_paste import boxed_crops
 from mien.training.tasks.detection.export import export_detector
@@ -43,7 +44,7 @@ from mien.training.tasks.detection.targets import (
     CellLoss,
     cell_targets,
 )
-from mien.training.tasks.detection.task import DetectionTask
+from mien.training.tasks.detection.task import STATISTICS_IMAGES, DetectionTask
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -260,7 +261,13 @@ def test_crops_with_a_confident_detection_are_kept_with_their_face() -> None:
     assert (known.points[0, :2, 1] < 26).all()
 
 
-def test_a_run_ends_in_a_detector_that_can_be_used(drawn: scenes.Scenes, tmp_path: Path) -> None:
+@pytest.mark.backend
+@pytest.mark.parametrize("statistics_images", [32, pytest.param(STATISTICS_IMAGES, marks=pytest.mark.long)])
+def test_a_run_ends_in_a_detector_that_can_be_used(
+    drawn: scenes.Scenes, statistics_images: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Most of the time of so short a run is for the images that batch normalisation is estimated from."""
+    monkeypatch.setattr(detection_task, "STATISTICS_IMAGES", statistics_images)
     config = replace(config_for("face-detector"), epochs=1, warmup_epochs=0.0, batch=8, precision="float32")
     halves = drawn.split()
     task = DetectionTask(*halves, config)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from importlib.util import find_spec
 from socket import socket
 from typing import TYPE_CHECKING
 
@@ -22,8 +21,8 @@ from mien.training.run.directory import CHECKPOINTS, Record, read_run
 if TYPE_CHECKING:
     from pathlib import Path
 
-pytestmark = pytest.mark.train
-on_jax = pytest.mark.skipif(find_spec("jax") is None, reason="needs JAX: pip install 'mien[train-jax]'")
+pytestmark = [pytest.mark.train, pytest.mark.backend]
+on_jax = pytest.mark.skipif(os.environ["KERAS_BACKEND"] != "jax", reason="runs with KERAS_BACKEND=jax: make test-jax")
 
 
 def test_one_device_needs_nothing() -> None:

@@ -67,6 +67,7 @@ def file(request: pytest.FixtureRequest) -> Exported:
     return made
 
 
+@pytest.mark.backend
 def test_the_file_holds_the_card_that_export_gives(file: Exported) -> None:
     assert Classifier(file.content, threads=1).card == file.card
 
@@ -84,6 +85,7 @@ def test_the_card_says_how_the_model_is_used(file: Exported) -> None:
         assert 0 <= head.unsure_below <= 1
 
 
+@pytest.mark.backend
 def test_the_card_says_where_the_model_came_from(file: Exported) -> None:
     origin, done = file.card.origin, file.trained
     assert from_toml(origin.config) == done.config
@@ -131,6 +133,7 @@ def test_a_card_calibrated_again_on_the_same_logits_is_the_same(file: Exported) 
         assert one.unsure_below == pytest.approx(other.unsure_below, rel=1e-3)
 
 
+@pytest.mark.backend
 def test_keras_and_the_file_agree_on_every_crop(file: Exported) -> None:
     classifier = Classifier(file.content, threads=1)
     for data in (file.trained.training, file.trained.validation):
@@ -149,6 +152,7 @@ def test_a_changed_byte_is_refused(one_head: Exported) -> None:
             Classifier(bytes(changed))
 
 
+@pytest.mark.backend
 def test_another_process_exports_the_same_graph(double: TrainedRun) -> None:
     """The way from JAX; the other process has a backend that exports, which may be this one's."""
     model, data = double.run.model, double.validation
@@ -156,11 +160,13 @@ def test_another_process_exports_the_same_graph(double: TrainedRun) -> None:
     check_agreement(Classifier(sealed(_exported_in_child(model), card)), data.crops, predict_logits(model, data.crops))
 
 
+@pytest.mark.backend
 def test_where_no_backend_exports_the_message_says_what_to_do(double: TrainedRun) -> None:
     with pytest.raises(MissingExtraError, match=r"mien export RUN.*pip install 'mien\[train-torch\]'"):
         _exported_in_child(double.run.model, installed=lambda _: False)
 
 
+@pytest.mark.backend
 def test_errors_of_the_child_process_are_reported(double: TrainedRun) -> None:
     stranger = keras.Model(double.run.model.input, double.run.model.output, name="stranger")
     with pytest.raises(TrainingError, match=r"expected (torch|tensorflow) to export the network; .*'stranger'"):

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.train
 
 
+@pytest.mark.backend
 def test_a_run_learns(single: TrainedRun, double: TrainedRun) -> None:
     """Chance is 1 in 8."""
     assert max(epoch.validation_score for epoch in single.run.history) > 0.8
@@ -51,6 +52,7 @@ def test_a_run_directory_holds_config_facts_history_samples_and_weights(single: 
     ]
 
 
+@pytest.mark.backend
 def test_a_run_directory_describes_its_run(double: TrainedRun) -> None:
     run = read_run(double.folder)
     assert (run.config, run.history, run.finished) == (double.config, double.run.history, True)
@@ -109,8 +111,11 @@ def test_a_directory_with_a_run_is_refused(single: TrainedRun) -> None:
     assert {file: file.read_bytes() for file in single.folder.rglob("*") if file.is_file()} == before
 
 
-def test_the_same_seed_gives_the_same_weights_and_history(tmp_path: Path) -> None:
-    config = replace(QUICK, network="nano", epochs=2, batch=16, augmentation=Augmentation(mixup_share=1.0))
+@pytest.mark.parametrize("network", ["dense-64-32-relu", pytest.param("nano", marks=pytest.mark.long)])
+def test_the_same_seed_gives_the_same_weights_and_history(network: str, tmp_path: Path) -> None:
+    config = replace(
+        QUICK, network=network, dropout=0.3, epochs=2, batch=16, augmentation=Augmentation(mixup_share=1.0)
+    )
     data = drawn_with_votes(each=8)
     runs = [trained(tmp_path / name, data, chosen) for name, chosen in
             (("one", config), ("same", config), ("other", replace(config, seed=1)))]  # fmt: skip
@@ -121,6 +126,7 @@ def test_the_same_seed_gives_the_same_weights_and_history(tmp_path: Path) -> Non
     assert weights[0] == weights[1] != weights[2]
 
 
+@pytest.mark.backend
 def test_layers_that_start_frozen_stay_as_they_were_given(tmp_path: Path) -> None:
     given = np.full((24 * 24, 64), 0.01, np.float32)
 
@@ -159,6 +165,7 @@ def test_a_validation_split_without_labelled_rows_is_refused() -> None:
         evaluate_heads({"classes": np.zeros((16, 8), np.float32)}, unlabelled)
 
 
+@pytest.mark.backend
 @pytest.mark.parametrize("policy", ["float32", "mixed_bfloat16"])
 def test_keras_settings_are_left_as_they_were(policy: str, tmp_path: Path) -> None:
     keras.config.set_dtype_policy(policy)
@@ -168,6 +175,7 @@ def test_keras_settings_are_left_as_they_were(policy: str, tmp_path: Path) -> No
     assert done.run.model.dtype_policy.name == "float32"
 
 
+@pytest.mark.backend
 def test_statistics_are_those_of_all_the_data_though_it_comes_in_the_order_of_its_classes() -> None:
     keras.utils.set_random_seed(0)
     data = drawn(each=96)

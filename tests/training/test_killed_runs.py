@@ -60,7 +60,7 @@ def training_() -> Iterator[Teacher]:
         process.stdin.close()
 
 
-@pytest.mark.parametrize("kills", [30, pytest.param(200, marks=pytest.mark.long)])
+@pytest.mark.parametrize("kills", [8, *(pytest.param(kills, marks=pytest.mark.long) for kills in (30, 200))])
 def test_a_killed_run_ends_as_one_that_was_not(kills: int, tmp_path: Path) -> None:
     dice = random.Random(17)
     with training_() as teacher:

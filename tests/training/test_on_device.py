@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from dataclasses import replace
-from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -28,8 +27,8 @@ from mien.training.tasks.classification.task import fit
 if TYPE_CHECKING:
     from pathlib import Path
 
-pytestmark = pytest.mark.train
-on_jax = pytest.mark.skipif(find_spec("jax") is None, reason="needs JAX: pip install 'mien[train-jax]'")
+pytestmark = [pytest.mark.train, pytest.mark.backend]
+on_jax = pytest.mark.skipif(os.environ["KERAS_BACKEND"] != "jax", reason="runs with KERAS_BACKEND=jax: make test-jax")
 
 # largest mean difference in grey levels: OpenCV rounds positions to a 32nd of a pixel, and values between the stages
 AUGMENTATIONS = {

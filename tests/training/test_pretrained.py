@@ -54,8 +54,8 @@ def test_each_weight_of_a_base_is_in_one_block(network: str) -> None:
 @pytest.mark.parametrize(
     ("network", "prepare"),
     [
-        ("vgg16", keras.applications.vgg16.preprocess_input),
-        ("mobilenet", keras.applications.mobilenet.preprocess_input),
+        pytest.param("vgg16", keras.applications.vgg16.preprocess_input, marks=pytest.mark.long),
+        pytest.param("mobilenet", keras.applications.mobilenet.preprocess_input, marks=pytest.mark.long),
         ("mobilenetv3", keras.applications.mobilenet_v3.preprocess_input),
     ],
 )

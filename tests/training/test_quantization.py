@@ -202,6 +202,7 @@ def test_the_same_crops_give_the_same_file(shipped_model: bytes, training: Datas
     assert quantize(shipped_model, training.crops) == quantize(shipped_model, training.crops)
 
 
+@pytest.mark.long
 def test_speed_is_measured_one_crop_at_a_time_and_64(shipped_model: bytes) -> None:
     gains = measure_speedups(shipped_model, shipped_model, windows(3, seed=2))
     assert list(gains) == [batch for batch, _ in TIMED_BATCHES] == [1, 64]

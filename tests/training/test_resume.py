@@ -90,12 +90,13 @@ def assert_same_run(one: Path, other: Path) -> None:
             assert values.tobytes() == second.arrays[part][name].tobytes(), f"{part} {name}"
 
 
+@pytest.mark.backend
 @pytest.mark.parametrize(
     ("config", "votes"),
     [
         (replace(DENSE, optimizer="adamw", learning_rate=0.003), False),
         (replace(DENSE, precision="mixed_float16", schedule="plateau", balance="weights"), False),
-        (
+        pytest.param(
             replace(
                 QUICK,
                 network="nano",
@@ -106,6 +107,7 @@ def assert_same_run(one: Path, other: Path) -> None:
                 fine_tune_epochs=1,
             ),
             True,
+            marks=pytest.mark.long,
         ),
     ],
     ids=["adamw", "float16 plateau weights", "batch norm bfloat16 mixup votes"],

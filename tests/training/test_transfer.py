@@ -151,6 +151,7 @@ def test_a_stopped_run_ends_with_the_same_weights_and_computes_no_feature_twice(
     assert {path: path.stat().st_mtime_ns for path in cache.rglob("*.npy")} == files
 
 
+@pytest.mark.long
 def test_fine_tuning_starts_from_the_trained_head(config: TrainingConfig, tmp_path: Path) -> None:
     """At no rate to speak of the first epoch is as good as the new layers were."""
     done = trained(tmp_path, replace(config, fine_tune=2, epochs=1, learning_rate=1e-9, ema_decay=0.0))
@@ -184,6 +185,7 @@ def test_all_blocks_at_most_are_unfrozen(config: TrainingConfig, weights: Path) 
         unfreeze(base, FAMILY, 13)
 
 
+@pytest.mark.long
 def test_random_weights_are_all_trained(config: TrainingConfig, tmp_path: Path) -> None:
     run = trained(tmp_path, replace(config, weights="none", epochs=1, learning_rate=1e-3, warmup_epochs=0.5)).run
     record = json.loads((tmp_path / "run.json").read_text())

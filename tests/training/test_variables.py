@@ -12,7 +12,7 @@ from mien.errors import TrainingError
 from mien.training.engine.variables import reseed, restore, to_arrays
 from mien.training.tasks.classification.compilation import build_compiled
 
-pytestmark = pytest.mark.train
+pytestmark = [pytest.mark.train, pytest.mark.backend]
 
 
 def layers(width: int = 4) -> keras.Model:

@@ -64,6 +64,7 @@ def test_normalisation_that_was_folded_sees_its_own_statistics(file: Path, doubl
         assert (values.argmax(axis=1) == after[head].argmax(axis=1)).mean() > 0.95
 
 
+@pytest.mark.parametrize("weights", ["file", pytest.param("run", marks=pytest.mark.long)], indirect=True)
 def test_a_run_goes_on_from_there_and_its_facts_tell(weights: str, double: TrainedRun, tmp_path: Path) -> None:
     continued = further(
         replace(double.config, weights=weights, epochs=1, learning_rate=1e-4, warmup_epochs=0.0), double, tmp_path
@@ -84,6 +85,7 @@ def test_a_run_that_has_a_checkpoint_needs_the_first_weights_no_more(double: Tra
     assert again.history == done.history
 
 
+@pytest.mark.long
 def test_a_run_that_never_had_one_goes_on_with_the_same_weights_only(double: TrainedRun, tmp_path: Path) -> None:
     base, run = tmp_path / "base", tmp_path / "run"
     shutil.copytree(double.folder, base)

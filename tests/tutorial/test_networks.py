@@ -59,11 +59,13 @@ def crop(seed=0):
     return np.random.default_rng(seed).integers(0, 256, (16, 16, 1)).astype(np.uint8)
 
 
+@pytest.mark.backend
 def test_gradient_is_the_analytic_one():
     x = np.array([[1.0, -2.0, 3.0]], np.float32)
     np.testing.assert_allclose(gradient(lambda at: keras.ops.sum(at**3), x), 3 * x**2, rtol=1e-5)
 
 
+@pytest.mark.backend
 @pytest.mark.parametrize("head", ["fused", "fer", "plus"])
 def test_log_odds_agree_with_the_probabilities_and_with_keras(fused_network, head):
     logits = {name: array_of(rows) for name, rows in fused_network.model(np.stack([crop(1), crop(2)])).items()}
@@ -74,6 +76,7 @@ def test_log_odds_agree_with_the_probabilities_and_with_keras(fused_network, hea
     np.testing.assert_allclose(array_of(keras_log_odds(fused_network.card, tensors, head, 1)), expected, atol=1e-4)
 
 
+@pytest.mark.backend
 @pytest.mark.parametrize("mirrored", [False, True])
 def test_integrated_gradients_sum_to_the_change_in_log_odds(fused_network, mirrored):
     """Completeness, proposition 1 of the paper, for the fused prediction."""
@@ -94,6 +97,7 @@ def test_integrated_gradients_sum_to_the_change_in_log_odds(fused_network, mirro
     assert attribution.sum() == pytest.approx(score(crop()) - score(flat), rel=0.03, abs=0.01)
 
 
+@pytest.mark.backend
 def test_a_mirrored_crop_has_a_mirrored_map(fused_network):
     for explainer in (GradCam(fused_network), IntegratedGradients(fused_network)):
         one = explainer.attribute(crop(), 0)
@@ -101,6 +105,7 @@ def test_a_mirrored_crop_has_a_mirrored_map(fused_network):
         np.testing.assert_allclose(one, other[:, ::-1], atol=1e-4 * max(np.abs(one).max(), 1e-6))
 
 
+@pytest.mark.backend
 def test_attribution_lies_on_the_discriminative_region(network, run, squares):
     occlusion = Occlusion(read_onnx(run / "model.onnx"), threads=1)
     rows = 24
@@ -121,6 +126,7 @@ def test_randomised_weights_change_gradient_maps(network, squares):
     np.testing.assert_array_equal(explainer.attribute(squares.crops[0], 0), attribution)
 
 
+@pytest.mark.backend
 def test_the_network_is_the_one_of_the_model_file(network, run, squares):
     exported = Classifier(read_onnx(run / "model.onnx")).logits(squares.crops[:5])["classes"]
     np.testing.assert_allclose(array_of(network.model(squares.crops[:5])["classes"]), exported, atol=1e-4)
@@ -154,6 +160,7 @@ def test_maps_of_the_first_layer_are_its_kernels_over_the_crop(network, squares)
     np.testing.assert_allclose(feature_maps(network.model, one, [name])[name][0], ours, atol=1e-4)
 
 
+@pytest.mark.backend
 def test_all_maps_have_their_channels_last(network, squares):
     maps = feature_maps(network.model, squares.crops[:2])
     shapes = {name: value.shape for name, value in maps.items()}
@@ -172,6 +179,7 @@ def test_top_crops_have_the_strongest_activation(network, squares):
         np.testing.assert_allclose(strength[rows, filter_], np.sort(strength[:, filter_])[::-1][:3], rtol=1e-5)
 
 
+@pytest.mark.backend
 def test_a_synthesised_image_activates_its_filter_more_than_noise(network, squares):
     name = convolutions(network)[1]
     strength = feature_maps(network.model, squares.crops, [name])[name].mean(axis=(0, 1, 2))

@@ -1,7 +1,8 @@
 """A worker whose behaviour depends on the first bytes of an image.
 
-SLOW takes a while, CRASH kills the worker, STUCK never ends, BROKEN is a bug. It waits with its start, like one that
-loads its models, as long as the file exists whose path is in the environment variable STARTS_AFTER.
+SLOW takes a while, CRASH kills the worker, STUCK never ends, BROKEN is a bug. HELD is SLOW, and waits as long as the
+file exists whose path is in the environment variable HELD_BY. The worker waits with its start, like one that loads its
+models, as long as the file exists whose path is in STARTS_AFTER.
 """
 
 import os
@@ -22,6 +23,10 @@ class FakeWorker(worker.Worker):
         super().__init__(spec)
 
     def analyze(self, request, image):
+        if image.startswith(b"HELD"):
+            while Path(os.environ["HELD_BY"]).exists():
+                time.sleep(0.02)
+            image = b"SLOW" + image.removeprefix(b"HELD")
         if image.startswith(b"SLOW"):
             time.sleep(SLOW_SECONDS)
             image = image.removeprefix(b"SLOW")

@@ -20,13 +20,16 @@ REQUEST = b"POST /v1/predict HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: %d\r
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_accepted_requests_finish_and_the_server_exits(portrait_bytes, number):
-    with served(FAKE_WORKER, limits=Limits(waiting=6)) as server:
+def test_accepted_requests_finish_and_the_server_exits(portrait_bytes, number, tmp_path):
+    held = tmp_path / "held"
+    held.touch()
+    limits = Limits(waiting=6, response=TIMEOUT_SECONDS)  # until all six have arrived, however busy the machine
+    with served(FAKE_WORKER, limits=limits, environment={"HELD_BY": str(held)}) as server:
         children, statuses = server.children, []
 
         def send_request():
             with server.client() as client:
-                statuses.append(client.post("/v1/predict", content=b"SLOW" + portrait_bytes).status_code)
+                statuses.append(client.post("/v1/predict", content=b"HELD" + portrait_bytes).status_code)
 
         sending = [threading.Thread(target=send_request) for _ in range(6)]
         for thread in sending:
@@ -34,6 +37,7 @@ def test_accepted_requests_finish_and_the_server_exits(portrait_bytes, number):
         server.eventually("mien_requests_in_progress", 6)
         begun = time.monotonic()
         server.process.send_signal(number)
+        held.unlink()
         assert server.process.wait(TIMEOUT_SECONDS) == 0
         # six images of 0.3 s each; a busy machine may be slow, but not for ever
         assert time.monotonic() - begun < 60

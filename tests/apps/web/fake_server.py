@@ -1,4 +1,7 @@
-"""A server with the page's endpoints, made of the standard library and a real recognizer."""
+"""A server with the page's endpoints, made of the standard library and a real recognizer.
+
+It responds as ``mien.apps.server`` does: ``test_fake_server.py`` compares the two.
+"""
 
 from __future__ import annotations
 
@@ -10,11 +13,15 @@ import struct
 import threading
 import time
 from contextlib import suppress
+from dataclasses import asdict
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mien.apps.web import constants
+from mien.apps.server.catalog import ModelCatalog
+from mien.apps.server.errors import ApiError
+from mien.apps.server.pages import INDEX_FILE, PAGE_FOLDERS, content_type
+from mien.apps.server.security import SECURITY_HEADERS
+from mien.apps.server.settings import PAGE_FOLDER
 from mien.errors import ImageError
 from mien.media.image import read
 from mien.models.store import ModelStore
@@ -23,25 +30,15 @@ from mien.structures import FrameResult
 from mien.tracking.tracker import Tracker
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from pathlib import Path
     from typing import Any
 
     from mien.recognizer import Recognizer
+    from mien.structures import Prediction
 
-PAGE = constants.CONSTANTS_FILE.parents[1]
-KINDS = {
-    ".html": "text/html; charset=utf-8", ".js": "text/javascript", ".mjs": "text/javascript", ".css": "text/css",
-    ".svg": "image/svg+xml", ".wasm": "application/wasm",
-}  # fmt: skip
-HEADERS = {
-    "Content-Security-Policy": "default-src 'self'; script-src 'self' 'wasm-unsafe-eval'; style-src 'self'; "
-    "img-src 'self' blob: data:; media-src 'self' blob:; connect-src 'self'; worker-src 'self' blob:; "
-    "frame-ancestors 'none'; base-uri 'none'; form-action 'none'",
-    "X-Content-Type-Options": "nosniff",
-    "Referrer-Policy": "no-referrer",
-    "Cross-Origin-Opener-Policy": "same-origin",
-    "Cross-Origin-Embedder-Policy": "require-corp",
-    "Permissions-Policy": "camera=(self), microphone=()",
-}
+MODEL = "compact"
+FILE_HEADERS = {"Cache-Control": "no-cache"}
 HANDSHAKE = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 TEXT, BINARY, CLOSE = 1, 2, 8
 
@@ -60,6 +57,7 @@ class FakeServer:
 
     def __init__(self, recognizer: Recognizer, runtime: Path | None = None) -> None:
         self.recognizer, self.runtime = recognizer, runtime
+        self.catalog = ModelCatalog(ModelStore(), MODEL, lambda: MODEL)
         self.requests: list[tuple[str, str]] = []
         self.is_down = False
         self.sockets: list[Any] = []
@@ -99,54 +97,63 @@ class _Handler(BaseHTTPRequestHandler):
         if path == "/v1/live":
             with suppress(OSError):  # the page may close it at any time
                 self._live()
-        elif path == "/":
-            self._file(PAGE / "ui" / "index.html")
-        elif path.startswith("/assets/"):
-            self._file(PAGE / path.removeprefix("/assets/"))
-        elif path.startswith("/ort/"):
-            self._file(self.fake.runtime / Path(path).name if self.fake.runtime else Path())
-        elif path.startswith("/v1/models"):
-            self._models(path.split("/")[3:])
         else:
-            self._error(404, "not_found")
+            self._answer(self._get, path)
 
     def do_POST(self) -> None:
         path = self.path.partition("?")[0]
         self.fake.requests.append(("POST", path))
         content = self.rfile.read(int(self.headers["Content-Length"]))
+        self._answer(self._post, path, content)
+
+    def _answer(self, handle: Callable[..., None], *arguments: object) -> None:
+        try:
+            handle(*arguments)
+        except ApiError as error:
+            self._respond(error.status, error.body, error.headers)
+
+    def _get(self, path: str) -> None:
+        match path.split("/")[1:]:
+            case [""]:
+                self._file(PAGE_FOLDER / INDEX_FILE)
+            case ["assets", folder, name] if folder in PAGE_FOLDERS:
+                self._file(PAGE_FOLDER / folder / name)
+            case ["ort", name]:
+                if self.fake.runtime is None:
+                    raise ApiError("missing_package", "expected onnxruntime-web; it is not on this machine")
+                self._file(self.fake.runtime / name)
+            case ["v1", "models"]:
+                catalog = self.fake.catalog
+                self._json({"default": catalog.default, "models": list(map(asdict, catalog.entries()))})
+            case ["v1", "models", name]:
+                self._json(self.fake.catalog.card(name))
+            case ["v1", "models", name, "file"]:
+                content = self.fake.catalog.load(name).content
+                self._respond(200, content, {"Content-Type": "application/octet-stream", **FILE_HEADERS})
+            case _:
+                raise ApiError("not_found", "expected an address of the page; received another")
+
+    def _post(self, path: str, content: bytes) -> None:
+        if path != "/v1/predict":
+            raise ApiError("not_found", "expected an address of the page; received another")
+        if not content:
+            raise ApiError("no_image", "expected an image; received none")
         try:
             self._json(to_dict(FrameResult("", predictions=self.fake.recognizer.predict(content).predictions)))
         except ImageError as error:
-            self._error(422, "not_an_image", str(error))
-
-    def _models(self, parts: list[str]) -> None:
-        cards = {"compact": self.fake.recognizer.classifier.card, "faces": self.fake.recognizer.detector.card}
-        if not parts:
-            models = [
-                {"name": name, "kind": "detector" if name == "faces" else "classifier", "labels": [], "here": True}
-                for name in cards
-            ]
-            self._json({"default": "compact", "models": models})
-        elif len(parts) == 1:
-            self._json({"name": parts[0], "card": json.loads(cards[parts[0]].to_json())})
-        else:
-            self._respond(200, ModelStore().load(parts[0]), "application/octet-stream")
+            raise ApiError("unreadable_image", str(error)) from error
 
     def _file(self, path: Path) -> None:
-        if path.is_file() and path.suffix in KINDS:
-            self._respond(200, path.read_bytes(), KINDS[path.suffix])
-        else:
-            self._error(404, "missing_package", "expected onnxruntime-web; it is not on this machine")
+        if not path.is_file():
+            raise ApiError("not_found", "expected a file of the page; received another name")
+        self._respond(200, path.read_bytes(), {"Content-Type": content_type(path.name), **FILE_HEADERS})
 
-    def _json(self, payload: dict[str, Any], status: int = 200) -> None:
-        self._respond(status, json.dumps(payload).encode(), "application/json")
+    def _json(self, payload: dict[str, Any]) -> None:
+        self._respond(200, json.dumps(payload).encode(), {"Content-Type": "application/json"})
 
-    def _error(self, status: int, code: str, message: str = "") -> None:
-        self._json({"error": {"code": code, "message": message}}, status)
-
-    def _respond(self, status: int, content: bytes, kind: str) -> None:
+    def _respond(self, status: int, content: bytes, headers: Mapping[str, str]) -> None:
         self.send_response(status)
-        for name, value in {**HEADERS, "Content-Type": kind, "Content-Length": str(len(content))}.items():
+        for name, value in {**dict(SECURITY_HEADERS), "Content-Length": str(len(content)), **headers}.items():
             self.send_header(name, value)
         self.end_headers()
         self.wfile.write(content)
@@ -155,7 +162,8 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _live(self) -> None:
         if self.fake.is_down:
-            self._error(503, "stopping")
+            error = ApiError("busy", "expected fewer WebSockets; received one more. Retry soon")
+            self._respond(error.status, error.body, error.headers)
             return
         accepted = hashlib.sha1((self.headers["Sec-WebSocket-Key"] + HANDSHAKE).encode()).digest()
         self.send_response(101)
@@ -167,8 +175,9 @@ class _Handler(BaseHTTPRequestHandler):
         self.end_headers()
         self.fake.sockets.append(self)
         self.close_connection = True
-        recognizer, tracker, frames = self.fake.recognizer, Tracker(), 0
-        self._send({"type": "ready", "model": "compact", "labels": recognizer.labels, "unsure_below": 0.6})
+        recognizer, tracker, frames, started = self.fake.recognizer, Tracker(), 0, time.monotonic()
+        unsure_below = recognizer.output.unsure_below
+        self._send({"type": "ready", "model": MODEL, "labels": recognizer.labels, "unsure_below": unsure_below})
         while (message := self._message()) is not None:
             kind, content = message
             if kind == TEXT:
@@ -176,12 +185,18 @@ class _Handler(BaseHTTPRequestHandler):
                 continue
             frames += 1
             self.fake.requests.append(("frame", str(len(content))))
-            self._send({"type": "result", "frame": frames, "result": self._predict(content, tracker)})
+            seconds = time.monotonic() - started
+            try:
+                predictions = tracker.follow(self._predict(content), seconds)
+            except ImageError as error:
+                self._send({"type": "error", "frame": frames, **ApiError("unreadable_image", str(error)).payload})
+            else:
+                result = to_dict(FrameResult("live", frames, seconds, predictions))
+                self._send({"type": "result", "frame": frames, "result": result})
 
-    def _predict(self, content: bytes, tracker: Tracker) -> dict[str, Any]:
+    def _predict(self, content: bytes) -> tuple[Prediction, ...]:
         frame, recognizer = read(content), self.fake.recognizer
-        predictions = recognizer.classify(frame, recognizer.detector.detect(frame))
-        return to_dict(FrameResult("", predictions=tracker.follow(predictions, time.monotonic())))
+        return tuple(recognizer.classify(frame, recognizer.detector.detect(frame)))
 
     def _send(self, payload: dict[str, Any]) -> None:
         content = json.dumps(payload).encode()
