@@ -228,7 +228,7 @@ print(f"other half: {wrong.mean():.1%} of all predictions wrong; {sure.mean():.1
 show("risk-and-coverage", plots.risk_and_coverage(curve, threshold))
 
 # %% [markdown]
-# If the curve were flat, the model could not tell its errors from its correct predictions, and no threshold would
+# If the curve were flat, confidence would not separate errors from correct predictions, and no threshold would
 # help.
 #
 # ## The whole pipeline

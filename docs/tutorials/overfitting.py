@@ -155,7 +155,7 @@ display(Image.fromarray(histories_image({name: run.history for name, run in runs
 # ## More data
 #
 # The oldest remedy. The same config on fewer and on more faces, with and without augmentation, is a *learning curve*.
-# It answers what students want to know first, "how many images do I need?": see how much each doubling brings.
+# Students want to know first how many images they need: see how much each doubling brings.
 
 # %% tags=["public"]
 from mien.tutorial.comparison import confusion_matrix
