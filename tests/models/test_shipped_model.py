@@ -61,32 +61,34 @@ def test_public_test_gives_the_scores_of_the_card(store, public_test, model, lab
 
 @pytest.mark.parametrize("model", ["compact-int8", "nano", "large-int8"])
 def test_every_sixth_row_gives_the_score_of_the_card_within_the_sampling_error(store, public_test, model):
-    """The card's score is of all rows. Of 598 of the 3,589, an accuracy near 0.87 has a standard error of 0.0125."""
+    """The card's score is of all rows; that of a sixth of them may differ by three standard errors."""
     classifier = Classifier(store.load(model))
     rows = public_test.select(np.arange(0, len(public_test), 6))
     (of_all,) = (
         score.value for score in classifier.card.scores if (score.head, score.metric) == ("ferplus", "accuracy")
     )
-    assert evaluate_crops(classifier, rows, "ferplus").metrics.accuracy == pytest.approx(of_all, abs=3 * 0.0125)
+    metrics = evaluate_crops(classifier, rows, "ferplus").metrics
+    standard_error = (of_all * (1 - of_all) / metrics.n) ** 0.5
+    assert metrics.accuracy == pytest.approx(of_all, abs=3 * standard_error)
 
 
 @pytest.mark.parametrize(
-    ("name", "missed", "every"),
+    ("name", "missed", "every", "accuracy"),
     [
-        ("auto", 0.025, 4),
-        pytest.param("auto", 0.025, 1, marks=pytest.mark.long),
-        pytest.param("haar", 0.06, 6, marks=pytest.mark.long),  # it takes seven times as long
-        pytest.param("yunet", 0.02, 1, marks=pytest.mark.long),
+        ("auto", 0.025, 4, 0.63),  # 0.729 of all photos; of 192 the standard error is 0.032
+        pytest.param("auto", 0.025, 1, 0.70, marks=pytest.mark.long),
+        pytest.param("haar", 0.06, 6, 0.62, marks=pytest.mark.long),  # it takes seven times as long
+        pytest.param("yunet", 0.02, 1, 0.70, marks=pytest.mark.long),
     ],
 )
-def test_photos_through_the_whole_pipeline(classifier, shared, store, name, missed, every):
+def test_photos_through_the_whole_pipeline(classifier, shared, store, name, *, missed, every, accuracy):
     """Disgust is left out: the labels of those photos are not to be trusted."""
     store.add(shared / "models" / "yunet_n_dynamic.onnx")
     found = folders.read_photos(shared / "data" / "photos")
     some = LabelledPhotos(found.paths[::every], found.labels[::every])
     report = evaluate_photos(Recognizer(find_detector(name, store), classifier), some, ["disgust"]).report
     assert report.missed <= missed * report.metrics.n
-    assert report.metrics.accuracy >= (0.62 if name == "haar" else 0.70)
+    assert report.metrics.accuracy >= accuracy
 
 
 @pytest.mark.parametrize("model", CONFIGS)

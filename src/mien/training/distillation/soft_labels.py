@@ -18,7 +18,6 @@ import numpy as np
 from mien.data.cache import UNREADABLE
 from mien.errors import TrainingError
 from mien.media.files import atomic_write, sha256_of
-from mien.training.tasks.classification.batches import blended_targets
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -254,6 +253,8 @@ def _blended(truth: Truth, soft: SoftHead, rows: npt.NDArray[np.int64], weight: 
     probabilities = soft.probabilities[rows[known]].astype(np.float64)
     probabilities /= probabilities.sum(axis=1, keepdims=True)
     targets, weights = truth.targets.copy(), truth.weights.copy()
+    from mien.training.tasks.classification.batches import blended_targets  # it imports Keras
+
     targets[known], weights[known] = blended_targets(targets[known], weights[known], probabilities, weight)
     return dataclasses.replace(truth, targets=targets, weights=weights)
 
