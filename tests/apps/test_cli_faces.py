@@ -49,6 +49,7 @@ def test_a_detector_is_taught_exported_judged_and_used(here, tmp_path):
 
 @trained
 @pytest.mark.usefixtures("statistics_images")
+@pytest.mark.long
 def test_crops_are_pasted_and_remembered(here, tmp_path):
     write_scenes(tmp_path / "drawn")
     for name in ("happy", "sad"):

@@ -41,6 +41,7 @@ def saved(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.mark.long  # the test below loads weights of another backend too
 @pytest.mark.parametrize("backend", INSTALLED)
 def test_weights_of_one_backend_give_the_same_logits_on_another(saved: Path, backend: str) -> None:
     differences = json.loads(run_subprocess("load", saved, backend=backend))

@@ -41,8 +41,8 @@ def test_what_devices_can_t_share_is_refused(tmp_path: Path) -> None:
     said = run_subprocess("refuse", tmp_path, backend="jax", devices=2).splitlines()
     assert said == [
         "expected 1 to 2 devices, as JAX finds them (cpu:0, cpu:1); received 3",
-        "expected a batch that 2 devices share evenly; received 33. Say --batch 32",
-        "expected a batch that 2 devices share evenly; received 1. Say --batch 2",
+        "expected a batch that divides by 2 devices; received 33. Use --batch 32",
+        "expected a batch that divides by 2 devices; received 1. Use --batch 2",
     ]
 
 

@@ -98,6 +98,7 @@ LOSS_TOLERANCE = {"plain": 1e-4, "augmented": 5e-3, "distilled": 1e-4}
 
 
 @on_jax
+@pytest.mark.long  # XLA runs these steps on one thread of a CPU
 @pytest.mark.parametrize("name", STEPPED)
 def test_steps_on_the_device_are_those_of_keras_own_loop(runs: tuple[Path, Path], name: str) -> None:
     tolerance = LOSS_TOLERANCE[name]
@@ -111,6 +112,7 @@ def test_steps_on_the_device_are_those_of_keras_own_loop(runs: tuple[Path, Path]
 
 
 @on_jax
+@pytest.mark.long
 @pytest.mark.parametrize("part", ["model", "optimizer", "best"])
 def test_weights_momenta_and_averages_are_those_of_keras_own_loop(runs: tuple[Path, Path], part: str) -> None:
     host, device = (Checkpoints(run / "plain" / CHECKPOINTS).newest(print) for run in runs)
