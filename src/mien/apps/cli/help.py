@@ -28,7 +28,7 @@ class HelpCommand(TyperCommand):
         """Write the arguments and options, group by group; ``--help`` comes last."""
         _write_parameters(self.get_params(ctx), ctx, formatter)
 
-    def format_epilog(self, ctx: Any, formatter: Any) -> None:  # noqa: ARG002
+    def format_epilog(self, ctx: Any, formatter: Any) -> None:  # noqa: ARG002 - the signature is Typer's
         """Write the examples as they stand."""
         _write_examples(self.epilog, formatter)
 
@@ -53,7 +53,7 @@ class HelpGroup(TyperGroup):
             formatter,
         )
 
-    def format_epilog(self, ctx: Any, formatter: Any) -> None:  # noqa: ARG002
+    def format_epilog(self, ctx: Any, formatter: Any) -> None:  # noqa: ARG002 - the signature is Typer's
         """Write the examples as they stand."""
         _write_examples(self.epilog, formatter)
 

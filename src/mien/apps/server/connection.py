@@ -58,7 +58,7 @@ class Connection(H11Protocol):
     _idle_timer: asyncio.TimerHandle | None = None
     _is_websocket = False
 
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # uvicorn's type is narrower
         """Accept a connection, unless there are too many."""
         if len(self.connections) >= self.limits.connections:
             transport.abort()
