@@ -69,8 +69,8 @@ def _version(*, version: bool = typer.Option(False, "--version", help="Print the
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line and exit: 0 done, 1 some inputs failed, 2 wrong usage, 128 + number of a signal.
 
-    130 is Ctrl-C, 143 SIGTERM, 129 SIGHUP: results so far are kept, as far as their format allows. A closed pipe (``mien
-    predict ... | head``) is 1 too.
+    130 is Ctrl-C, 143 SIGTERM, 129 SIGHUP: results so far are kept, as far as their format allows. A pipe that was
+    closed (``mien predict ... | head``) is 1 too.
 
     Args:
         arguments: what follows ``mien``; None takes the arguments of the process.

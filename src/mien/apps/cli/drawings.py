@@ -35,7 +35,9 @@ class Drawings:
         option: that names the folder.
 
     Attributes:
+        folder: as passed.
         outputs: the files that will be written.
+        written: how many are complete.
 
     Raises:
         UsageError: an annotated file would replace one of the images.
@@ -48,6 +50,7 @@ class Drawings:
         painter: Callable[[], Paint] | None = None,
         option: str = "--draw",
     ) -> None:
+        self.folder, self.written = folder, 0
         self._painter = painter or (lambda: _annotated)
         names = UniqueNames()
         self._targets = {path: folder / names.unique(path.stem, _suffix(path)) for path in dict.fromkeys(files)}
@@ -64,6 +67,7 @@ class Drawings:
         from mien.media.image import write
 
         write(self._targets[path], self._painter()(frame, result.predictions, None), MARK)
+        self.written += 1
         return self._targets[path]
 
     @contextmanager
@@ -76,6 +80,7 @@ class Drawings:
             yield lambda frame, result: writer.write(
                 paint(frame.image, result.predictions, frame.seconds), frame.seconds
             )
+        self.written += 1
 
 
 def without_drawings(

@@ -84,7 +84,12 @@ def print_people(name: str, timeline: Timeline) -> None:
     for track in tracks:
         start, end = track.segments[0].start, track.segments[-1].end
         shares = ", ".join(f"{label} {share:.0%}" for label, share in track.shares.items())
-        figures = (f"{start:.1f} s", f"{end:.1f} s", f"{track.seconds:.1f} s", f"{track.changes_per_minute:.0f}")
+        figures = (*map(_seconds, (start, end, track.seconds)), f"{track.changes_per_minute:.0f}")
         shown.add_row(str(track.number), *figures, printable(shares))
     console().print(printable(name))
     console().print(shown)
+
+
+def _seconds(value: float) -> str:
+    """A time to a tenth of a second; one of a frame or two to a hundredth."""
+    return f"{value:.{2 if 0 < value < 0.1 else 1}f} s"

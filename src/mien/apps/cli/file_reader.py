@@ -106,7 +106,7 @@ class FileReader:
         from mien.tracking import Timeline
 
         source = FileSource(path)
-        timeline = Timeline(1 / source.fps)
+        timeline, length = Timeline(1 / source.fps), source.length
         consumers: list[Callable[[VideoFrame, FrameResult], None]] = [
             lambda _, result: self._put(result),
             lambda _, result: timeline.add(result),
@@ -126,7 +126,7 @@ class FileReader:
                 if timeline.frames:
                     self.videos.append((path, timeline))
             if not timeline.frames:
-                raise incomplete or VideoError(f"'{path}': {_no_frame(self._sampling)}")
+                raise incomplete or VideoError(f"'{path}': {_no_frame(self._sampling, length)}")
         if incomplete:
             raise incomplete
 
@@ -177,13 +177,11 @@ def message_of(error: Exception) -> str:
     return f"expected results; received a fault in mien, {type(error).__name__}: {error}. Please report it"
 
 
-def _no_frame(sampling: Sampling) -> str:
-    """Why a video gave no frame, though it can be decoded."""
+def _no_frame(sampling: Sampling, length: float | None) -> str:
+    """Why a video of some seconds gave no frame, though it can be decoded."""
     end = "its end" if sampling.end is None else f"{sampling.end:g} s"
-    return (
-        f"expected frames between {sampling.start:g} s and {end}; the video has none there. Choose times within it: "
-        "--from, --to"
-    )
+    video = "the video" if length is None else f"the video of {length:.1f} s"
+    return f"expected frames between {sampling.start:g} s and {end}; {video} has none there. Choose another --from"
 
 
 def print_table(results: list[FrameResult]) -> None:

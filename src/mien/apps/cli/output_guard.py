@@ -162,6 +162,8 @@ def _check_place(output: Output) -> None:
     """
     if output.path.is_dir():
         raise _refused(output, "a folder")
+    if str(output.path) == "-":
+        raise _refused(output, "stdin's name (stdout is /dev/stdout)")
     if output.path.is_socket():
         raise _refused(output, "a socket")
     if not is_stream(output.path) and not output.path.exists():
@@ -195,8 +197,7 @@ def _check_kind(output: Output, kind: Kind) -> None:
     if known and suffix not in kind.suffixes:
         raise _refused(
             output,
-            f"the name of another kind of file: expected {' or '.join(kind.suffixes)}; after {output.option} *{suffix} "
-            "the shell takes the first file for the output",
+            f"the name of another kind of file ({output.option} *{suffix} takes the first of them for the output)",
         )
     if output.path.is_file() and output.path.stat().st_size:
         with output.path.open("rb") as file:

@@ -186,7 +186,7 @@ def predict(
         table = not as_json and not any(map(is_stdout, wanted.files))
         reader = FileReader(Recognizer.load(*models), sampling, drawings, names, table=table)
         failed, written = _predict_files(reader, files, wanted)
-    for path in [*written, *filter(None, (draw, anonymize))]:
+    for path in written + [drawing.folder for drawing in drawings if drawing.written]:
         say(f"written: {path}" + ("; open it in a browser" if path == page else ""))
     if failed:
         raise typer.Exit(SOME_FAILED)

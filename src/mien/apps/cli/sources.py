@@ -119,8 +119,9 @@ def _check_source(source: Path) -> None:
     """
     address = ADDRESS.match(str(source))
     if address and not source.exists():
-        shown = ADDRESS.sub(lambda found: f"{found[1]}://", str(source), count=1)
-        remedy = "Name the path alone" if address[1].lower() == "file" else "Download it first: mien fetches nothing"
+        local = address[1].lower() == "file"
+        shown = f"{address[1]}://{'/' * local}{str(source)[address.end() :]}"
+        remedy = "Name the path alone" if local else "Download it first: mien fetches nothing"
         raise UsageError(f"expected files or folders; received the address {shown}. {remedy}")
     if CAMERA.fullmatch(str(source)) and not source.is_file() and not source.is_dir():
         raise UsageError(
