@@ -118,6 +118,93 @@ def test_ctrl_c_leaves_whole_lines_and_whole_files(process, many, tmp_path):
     assert not list(tmp_path.glob(".faces*"))
 
 
+@POSIX
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP], ids=str)
+def test_other_signals_are_as_ctrl_c(process, many, tmp_path, number):
+    with process("predict", many, "--json", "-d", "whole", "--csv", "f.csv", "--draw", "drawn") as started:
+        first = started.stdout.readline()
+        started.send_signal(number)
+        rest, err = started.communicate(timeout=120)
+    assert started.returncode == 128 + number
+    assert err.decode() == "mien: interrupted; finished results are kept\n"
+    with (tmp_path / "f.csv").open(encoding="utf-8", newline="") as file:
+        sources = [row["source"] for row in csv.DictReader(file)]
+    assert 1 <= len(sources) < 400
+    assert [line["source"] for line in lines_of(first + rest)] == sources[: len(lines_of(first + rest))]
+    assert not list(tmp_path.rglob(".mien-*"))
+
+
+@POSIX
+def test_a_command_under_nohup_outlives_its_terminal(process, many):
+    hook = "import signal; signal.signal(signal.SIGHUP, signal.SIG_IGN)"
+    with process("predict", many, "--json", "-d", "whole", before=hook) as started:
+        first = started.stdout.readline()
+        started.send_signal(signal.SIGHUP)
+        rest, err = started.communicate(timeout=120)
+    assert (started.returncode, err, len(lines_of(first + rest))) == (0, b"", 400)
+
+
+@POSIX
+@pytest.mark.parametrize("repeated", [signal.SIGHUP, signal.SIGINT], ids=str)
+def test_a_terminal_that_closes_leaves_whole_files(many, cache_folder, tmp_path, repeated):
+    """The kernel sends SIGHUP, shells send it again; what the command prints then has nowhere to go."""
+    import pty
+
+    ours, theirs = pty.openpty()
+    command = [sys.executable, "-m", "mien", "predict", many, "--json", "-d", "whole", "--csv", "f.csv"]
+    streams = dict.fromkeys(("stdin", "stdout", "stderr"), theirs)
+    with subprocess.Popen(
+        command, cwd=tmp_path, env=environment_of(cache_folder), start_new_session=True, **streams
+    ) as started:
+        os.close(theirs)
+        os.read(ours, 100)
+        os.close(ours)
+        started.send_signal(signal.SIGHUP)
+        if repeated == signal.SIGHUP:
+            started.send_signal(repeated)
+        assert started.wait(timeout=120) in (128 + signal.SIGHUP, 1, 2)
+    if (tmp_path / "f.csv").exists():
+        with (tmp_path / "f.csv").open(encoding="utf-8", newline="") as file:
+            assert next(csv.reader(file))[0] == "source"
+    assert not list(tmp_path.rglob(".mien-*"))
+
+
+@POSIX
+def test_a_batch_that_sigterm_ended_goes_on(process, ran, many, tmp_path):
+    command = ("predict", many, "--out", "f.jsonl", "-d", "whole", "--processes", 1)
+    with process(*command) as started:
+        while not list(tmp_path.glob("f.jsonl.parts/0*")) and started.poll() is None:
+            pass
+        started.send_signal(signal.SIGTERM)
+        started.communicate(timeout=120)
+    assert started.returncode == 143
+    done = ran(*command)
+    assert (done.code, "were done before" in done.err) == (0, True)
+    assert len((tmp_path / "f.jsonl").read_text().splitlines()) == 400
+
+
+@POSIX
+@pytest.mark.parametrize("closed", [[0], [1], [2], [1, 2], [0, 1, 2]], ids=str)
+@pytest.mark.parametrize("command", ["predict a.png --json --csv f.csv", "models list", "--help", "predict gone.png"])
+def test_closed_streams_are_no_traceback(paint, cache_folder, tmp_path, closed, command):
+    paint("a.png")
+    shell = " ".join([sys.executable, "-m mien", command, *(f"{number}>&-" for number in closed)])
+    done = subprocess.run(
+        ["sh", "-c", shell], cwd=tmp_path, env=environment_of(cache_folder), capture_output=True, check=False
+    )
+    assert (done.returncode, b"Traceback" in done.stderr) == (1 if "gone" in command else 0, False), done.stderr
+    assert "f.csv" not in command or (tmp_path / "f.csv").read_text().startswith("source,")
+
+
+def test_rows_are_kept_when_the_reader_of_stdout_leaves(process, many, tmp_path):
+    with process("predict", many, "-d", "whole", "--json", "--csv", "f.csv") as started:
+        started.stdout.readline()
+        started.stdout.close()
+        err = started.stderr.read()
+    assert (started.returncode, err) == (1, b"")
+    assert len((tmp_path / "f.csv").read_text().splitlines()) > 1
+
+
 @pytest.mark.parametrize("options", [["--json"], []], ids=["json", "table"])
 def test_a_closed_stdout_ends_it_without_a_message(process, many, options):
     with process("predict", many, "-d", "whole", *options) as started:

@@ -132,10 +132,14 @@ def check_folder(option: str, folder: Path, data: Path | None = None) -> None:
         )
 
 
-def files_of(*names: str) -> list[Path]:
-    """The files among the names of models, detectors and avatars; a folder stands for the files in it."""
-    paths = [Path(name) for name in names]
-    return [file for path in paths for file in (path.iterdir() if path.is_dir() else [path]) if file.is_file()]
+def model_files(*names: str) -> list[Path]:
+    """The files among the names of models and detectors."""
+    return [path for path in map(Path, names) if path.is_file()]
+
+
+def files_in_folders(*folders: Path) -> list[Path]:
+    """The files directly in folders: of runs, or of an avatar."""
+    return [path for folder in folders if folder.is_dir() for path in folder.iterdir() if path.is_file()]
 
 
 def is_stdout(path: Path) -> bool:

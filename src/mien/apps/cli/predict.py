@@ -27,7 +27,7 @@ from mien.apps.cli.options import (
     progress,
     say,
 )
-from mien.apps.cli.output_guard import KINDS, Output, check_outputs, files_of, is_stdout
+from mien.apps.cli.output_guard import KINDS, Output, check_outputs, files_in_folders, is_stdout, model_files
 from mien.apps.cli.sources import files_in, with_stdin
 from mien.errors import UsageError
 
@@ -182,7 +182,7 @@ def predict(
         if anonymize:
             drawings.append(_anonymized(anonymize, files, avatar))
         planned = [*wanted.outputs, *(output for drawing in drawings for output in drawing.outputs)]
-        check_outputs(planned, [*files, *files_of(models.model, detector, avatar)])
+        check_outputs(planned, [*files, *model_files(models.model, detector)])
         table = not as_json and not any(map(is_stdout, wanted.files))
         reader = FileReader(Recognizer.load(*models), sampling, drawings, names, table=table)
         failed, written = _predict_files(reader, files, wanted)
@@ -231,7 +231,7 @@ def _predict_batch(sources: Sequence[Path], models: _Models, out: Path, processe
     if any(map(is_video, files)):
         raise UsageError("expected images alone with --out; received a video")
     kind = {PARQUET_SUFFIX: "parquet", ".jsonl": "json"}.get(out.suffix.lower(), "csv")
-    check_outputs([Output("--out", out, KINDS[kind])], [*files, *files_of(models.model, models.detector)])
+    check_outputs([Output("--out", out, KINDS[kind])], [*files, *model_files(models.model, models.detector)])
     labels = Recognizer.load(*models).labels  # a wrong name fails here, once, and not in every process
     plan = Plan(Pipeline.of(*models), tuple(image_references(files)))
     with progress("analyzing") as update:
@@ -246,10 +246,12 @@ def _predict_batch(sources: Sequence[Path], models: _Models, out: Path, processe
 
 def _anonymized(folder: Path, files: Iterable[Path], avatar: str) -> Drawings:
     from mien.visualization.anonymize import Anonymizer
-    from mien.visualization.avatar.styles import find_avatar
+    from mien.visualization.avatar.styles import DRAWN, EMOJI_KIND, find_avatar
 
     kind = find_avatar(avatar)
-    return Drawings(folder, files, lambda: Anonymizer(kind).anonymize, "--anonymize")
+    drawings = Drawings(folder, files, lambda: Anonymizer(kind).anonymize, "--anonymize")
+    check_outputs(drawings.outputs, [] if avatar in (DRAWN, EMOJI_KIND) else files_in_folders(Path(avatar)))
+    return drawings
 
 
 def _predict_files(reader: FileReader, files: list[Path], wanted: _Wanted) -> tuple[bool, list[Path]]:
