@@ -260,12 +260,13 @@ def test_a_video_on_stdin(mien, paint, tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("content", "terminal", "code", "words"),
-    [(b"", False, 2, "received nothing"), (b"", True, 2, "a terminal"), (b"no image" * 99, False, 1, "expected")],
+    ("content", "code", "words"),
+    [(b"", 2, "received nothing"), (None, 2, "a terminal"), (b"no image" * 99, 1, "expected")],
+    ids=["nothing", "terminal", "text"],
 )
-def test_nothing_of_use_on_stdin(mien, tmp_path, monkeypatch, content, terminal, code, words):
+def test_nothing_of_use_on_stdin(mien, tmp_path, monkeypatch, content, code, words):
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(sys, "stdin", Stdin(content, terminal))
+    monkeypatch.setattr(sys, "stdin", Stdin(content or b"", terminal=content is None))
     done = mien("predict", "-")
     assert (done.code, words in done.out + done.err) == (code, True)
 

@@ -11,6 +11,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 
 import pytest
 
@@ -121,7 +122,9 @@ def test_ctrl_c_leaves_whole_lines_and_whole_files(process, many, tmp_path):
 @POSIX
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP], ids=str)
 def test_other_signals_are_as_ctrl_c(process, many, tmp_path, number):
-    with process("predict", many, "--json", "-d", "whole", "--csv", "f.csv", "--draw", "drawn") as started:
+    hook = f"import signal; signal.signal({int(number)}, signal.SIG_DFL)"  # ignored where tests run under nohup
+    options = ("--json", "-d", "whole", "--csv", "f.csv", "--draw", "drawn")
+    with process("predict", many, *options, before=hook) as started:
         first = started.stdout.readline()
         started.send_signal(number)
         rest, err = started.communicate(timeout=120)
@@ -145,27 +148,25 @@ def test_a_command_under_nohup_outlives_its_terminal(process, many):
 
 
 @POSIX
-@pytest.mark.parametrize("repeated", [signal.SIGHUP, signal.SIGINT], ids=str)
-def test_a_terminal_that_closes_leaves_whole_files(many, cache_folder, tmp_path, repeated):
-    """The kernel sends SIGHUP, shells send it again; what the command prints then has nowhere to go."""
+def test_a_terminal_that_closes_leaves_whole_files(many, cache_folder, tmp_path):
+    """The system sends SIGHUP; lines and messages then have nowhere to go."""
     import pty
 
     ours, theirs = pty.openpty()
-    command = [sys.executable, "-m", "mien", "predict", many, "--json", "-d", "whole", "--csv", "f.csv"]
+    command = ["-m", "mien", "predict", str(many), "--json", "-d", "whole", "--csv", "f.csv"]
+    start = f"import os, sys; os.login_tty(0); os.execv(sys.executable, {[sys.executable, *command]!r})"
     streams = dict.fromkeys(("stdin", "stdout", "stderr"), theirs)
     with subprocess.Popen(
-        command, cwd=tmp_path, env=environment_of(cache_folder), start_new_session=True, **streams
+        [sys.executable, "-c", start], cwd=tmp_path, env=environment_of(cache_folder), **streams
     ) as started:
         os.close(theirs)
-        os.read(ours, 100)
+        seen = b""
+        while b'"schema"' not in seen:
+            seen += os.read(ours, 1000)
         os.close(ours)
-        started.send_signal(signal.SIGHUP)
-        if repeated == signal.SIGHUP:
-            started.send_signal(repeated)
-        assert started.wait(timeout=120) in (128 + signal.SIGHUP, 1, 2)
-    if (tmp_path / "f.csv").exists():
-        with (tmp_path / "f.csv").open(encoding="utf-8", newline="") as file:
-            assert next(csv.reader(file))[0] == "source"
+        assert started.wait(timeout=120) in (128 + signal.SIGHUP, 1)  # 1: a line failed before the signal came
+    with (tmp_path / "f.csv").open(encoding="utf-8", newline="") as file:
+        assert 1 <= len(list(csv.DictReader(file))) < 400
     assert not list(tmp_path.rglob(".mien-*"))
 
 
@@ -174,7 +175,7 @@ def test_a_batch_that_sigterm_ended_goes_on(process, ran, many, tmp_path):
     command = ("predict", many, "--out", "f.jsonl", "-d", "whole", "--processes", 1)
     with process(*command) as started:
         while not list(tmp_path.glob("f.jsonl.parts/0*")) and started.poll() is None:
-            pass
+            time.sleep(0.01)
         started.send_signal(signal.SIGTERM)
         started.communicate(timeout=120)
     assert started.returncode == 143

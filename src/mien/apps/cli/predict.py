@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import sys
-from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import typer
 
 from mien.apps.cli.drawings import Drawings
-from mien.apps.cli.file_outputs import given, is_video, write_timelines
+from mien.apps.cli.file_outputs import given, is_video, print_json, result_files, write_timelines
 from mien.apps.cli.file_reader import FileReader, message_of
 from mien.apps.cli.options import (
     BATCH,
@@ -32,11 +30,7 @@ from mien.apps.cli.sources import files_in, with_stdin
 from mien.errors import UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
-
-    from mien.structures import FrameResult
-
-    Write = Callable[[FrameResult], None]
+    from collections.abc import Iterable, Sequence
 
 PARQUET_SUFFIX = ".parquet"
 
@@ -270,30 +264,3 @@ def _predict_files(reader: FileReader, files: list[Path], wanted: _Wanted) -> tu
             say(f"mien: {file} is not written: {message_of(error)}")
             failed = True
     return failed, written
-
-
-def print_json(result: FrameResult) -> None:
-    """Print a result as a JSON line and flush it."""
-    from mien.outputs import to_json_line
-
-    sys.stdout.write(to_json_line(result) + "\n")
-    sys.stdout.flush()
-
-
-@contextmanager
-def result_files(labels: tuple[str, ...], csv: Path | None, parquet: Path | None) -> Iterator[Write]:
-    """A function that writes each result to the CSV and Parquet files; they are complete when the block ends."""
-    from mien.outputs import open_csv, open_parquet
-
-    with ExitStack() as files:
-        writers = [
-            files.enter_context(opened(path, labels))
-            for opened, path in ((open_csv, csv), (open_parquet, parquet))
-            if path is not None
-        ]
-
-        def write(result: FrameResult) -> None:
-            for writer in writers:
-                writer.write(result)
-
-        yield write
