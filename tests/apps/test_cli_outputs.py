@@ -156,6 +156,11 @@ def test_a_fitting_name_is_written_and_written_again(mien, place, option, name):
         "data crop classes --out classes",
         "data crop classes --out classes/crops",
         "train --data faces.csv --out m.onnx",
+        "train --data faces.csv --out run --teacher run/model.onnx",
+        "train --data faces.csv --out run --weights run/model.onnx",
+        "train --data faces.csv --out run --config run/config.toml",
+        "soft-labels run --out faces.csv",
+        "runs run --csv run/config.toml",
         "bench detectors album --plot m.onnx",
         "bench detectors album --plot album/one.png",
         "live --out m.onnx",
@@ -166,6 +171,9 @@ def test_other_commands_refuse_too(mien, place, paint, command):
     for name in ("report/report.html", "report/page.html", "audit.json", "faces.csv"):
         (place / name).parent.mkdir(exist_ok=True)
         (place / name).write_text("mine")
+    Path("run").mkdir()
+    shutil.copy("m.onnx", "run/model.onnx")
+    Path("run/config.toml").write_text('network = "compact"\n')
     paint("classes/happy/1.png")
     paint("album/x/1.png")
     before = contents(place)

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from mien.errors import UsageError
-from mien.media.files import is_stream
+from mien.media.files import descriptor_of, is_stream
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -168,6 +168,8 @@ def _check_place(output: Output) -> None:
         raise _refused(output, "a folder")
     if str(output.path) == "-":
         raise _refused(output, "stdin's name (stdout is /dev/stdout)")
+    if descriptor_of(output.path) is not None:
+        return
     if output.path.is_socket():
         raise _refused(output, "a socket")
     if not is_stream(output.path) and not output.path.exists():
@@ -215,8 +217,8 @@ def _refused(output: Output, what: str) -> UsageError:
     option, path, kind = output
     if kind is None:
         return UsageError(
-            f"expected a folder for {option} other than that of the images; received {path.parent}, where {path.name} "
-            f"would take the place of {what}. Choose another folder"
+            f"expected a folder for {option} other than that of the images and models; received {path.parent}, where "
+            f"{path.name} would take the place of {what}. Choose another folder"
         )
     return UsageError(
         f"expected a file for results, as {option} writes; received {path}, {what}. Choose another name, such as "
