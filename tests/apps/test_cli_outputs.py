@@ -15,6 +15,7 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
+from mien.apps.cli.drawings import is_drawing, without_drawings
 from mien.apps.cli.output_guard import KINDS, Output, check_folder, check_outputs
 from mien.errors import UsageError
 from videos import swaying_face, write_frames
@@ -265,6 +266,18 @@ def test_a_drawn_video_is_drawn_again(mien, place):
     for _ in range(2):
         assert mien("predict", "a.avi", "--draw", "drawn").code == 0
     assert [path.name for path in Path("drawn").iterdir()] == ["a.mp4"]
+
+
+@pytest.mark.parametrize("suffix", ["mp4", "m4v", "mov", "mkv", "png", "jpg", "jpeg", "webp"])
+@pytest.mark.parametrize("option", ["--draw", "--anonymize"])
+def test_every_kind_of_drawing_is_marked(mien, place, paint, suffix, option):
+    source = shutil.copy("a.avi", f"x.{suffix}") if suffix in ("mp4", "m4v", "mov", "mkv") else paint(f"x.{suffix}")
+    assert mien("predict", source, option, "drawn").code == 0
+    (drawing,) = Path("drawn").iterdir()
+    assert (drawing.name, is_drawing(drawing), is_drawing(Path(source))) == (f"x.{suffix}", True, False)
+    assert without_drawings([drawing, Path(source)], [Path()], [Path("drawn")]) == ([Path(source)], 1)
+    assert without_drawings([drawing], [drawing], [Path("drawn")]) == ([drawing], 0)
+    assert without_drawings([drawing], [Path("drawn")], [Path("drawn")]) == ([drawing], 0)
 
 
 def test_the_table_of_an_earlier_batch_is_no_input(mien, place):
