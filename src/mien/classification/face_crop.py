@@ -158,14 +158,13 @@ def _upright(cut: _Cut, degrees: float, longest: int) -> _Cut:
 def _linear(plane: npt.NDArray[np.float32], x: Floats, y: Floats) -> npt.NDArray[np.float32]:
     """One channel at points, linear between its pixels; beyond its edge the nearest pixel, however far."""
     height, width = plane.shape
-    x, y = x.clip(0, width - 1).astype(np.float32), y.clip(0, height - 1).astype(np.float32)
+    x, y = x.clip(0, width - 1), y.clip(0, height - 1)
     left, top = x.astype(np.int32), y.astype(np.int32)
-    x -= left
-    y -= top
+    across, down = (x - left).astype(np.float32), (y - top).astype(np.float32)
     corner = top * np.int32(width) + left
     right, below = (left < width - 1).astype(np.int32), (top < height - 1) * np.int32(width)
-    upper, lower = (_between(plane.take(at), plane.take(at + right), x) for at in (corner, corner + below))
-    return _between(upper, lower, y)
+    upper, lower = (_between(plane.take(at), plane.take(at + right), across) for at in (corner, corner + below))
+    return _between(upper, lower, down)
 
 
 def _between(start: Floats32, end: Floats32, share: Floats32) -> Floats32:

@@ -8,7 +8,7 @@ and landmarks at (c, r) s + points s. Cells are ordered by stride, then row by r
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 

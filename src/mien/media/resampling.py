@@ -25,6 +25,10 @@ LUMA = (9798 / 32768, 19235 / 32768, 3735 / 32768)
 BLOCK_PIXELS = 48
 """Old rows or columns that are summed at once: a block stays within the processor's cache."""
 
+MAX_PRODUCT, MAX_VECTOR_PRODUCT = 1 << 18, 9000
+"""Largest product of matrices, and of a matrix and a vector, in multiplications, that OpenBLAS computes on the calling
+thread alone. On a busy machine its threads wait for each other: 1,800 ms in place of 36 for 12 megapixels."""
+
 
 class Span(NamedTuple):
     """A row of new pixels, side by side on a line of old ones.
@@ -32,12 +36,12 @@ class Span(NamedTuple):
     Attributes:
         start: left edge of the first new pixel, in old pixels.
         step: width of a new pixel in old ones.
-        count: of new pixels.
+        length: in new pixels.
     """
 
     start: float
     step: float
-    count: int
+    length: int
 
 
 def resize(image: npt.NDArray[np.uint8], size: tuple[int, int]) -> npt.NDArray[np.uint8]:
@@ -84,24 +88,37 @@ def resample(image: Pixels, across: Span, down: Span) -> npt.NDArray[np.float32]
     height, width = image.shape[:2]
     channels = math.prod(image.shape[2:])
     lines = image.reshape(height, width * channels)
-    rows = np.empty((down.count, width * channels), np.float32)
+    rows = np.empty((down.length, width * channels), np.float32)
     for new, old, weights in _blocks(down, height):
-        np.matmul(weights, lines[old].astype(np.float32), out=rows[new])
-    pixels = np.empty((down.count, across.count * channels), np.float32)
+        _multiply(weights, lines[old], rows[new])
+    pixels = np.empty((down.length, across.length * channels), np.float32)
     for new, old, weights in _blocks(across, width):
         from_old = slice(old.start * channels, old.stop * channels)
         to_new = slice(new.start * channels, new.stop * channels)
         # each channel by itself: the weights repeat along the diagonal
-        np.matmul(rows[:, from_old], np.kron(weights.T, np.eye(channels, dtype=np.float32)), out=pixels[:, to_new])
-    return pixels.reshape(down.count, across.count, *image.shape[2:])
+        _multiply(rows[:, from_old], np.kron(weights.T, np.eye(channels, dtype=np.float32)), pixels[:, to_new])
+    return pixels.reshape(down.length, across.length, *image.shape[2:])
+
+
+def _multiply(left: npt.NDArray[np.float32], right: Pixels, out: npt.NDArray[np.float32]) -> None:
+    """The product of two matrices, in parts along its longer side."""
+    height, width = out.shape
+    limit = MAX_PRODUCT if min(height, width) > 1 else MAX_VECTOR_PRODUCT
+    count = max(1, limit // (left.shape[1] * min(height, width)))
+    for first in range(0, max(height, width), count):
+        part = slice(first, first + count)
+        if width >= height:
+            np.matmul(left, right[:, part].astype(np.float32, copy=False), out=out[:, part])
+        else:
+            np.matmul(left[part], right, out=out[part])
 
 
 def _blocks(span: Span, length: int) -> Iterator[tuple[slice, slice, npt.NDArray[np.float32]]]:
     """Blocks of new pixels: which they are, the old pixels that they touch, and the weight of each old in each new."""
     reach = max(span.step, 1.0) / 2
     block = max(1, round(BLOCK_PIXELS / (2 * reach)))
-    for first in range(0, span.count, block):
-        new = slice(first, min(first + block, span.count))
+    for first in range(0, span.length, block):
+        new = slice(first, min(first + block, span.length))
         centres = span.start + (np.arange(new.start, new.stop)[:, None] + 0.5) * span.step
         old = slice(
             math.floor(min(max(centres[0, 0] - reach, 0), length - 1)),

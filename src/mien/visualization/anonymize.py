@@ -101,4 +101,4 @@ def _overlay(
     cover = padded.transform(size, Image.Transform.AFFINE, to_avatar, Image.Resampling.BILINEAR).convert("RGBA")
     part = Image.fromarray(frame[top:bottom, left:right])
     part.paste(cover, mask=cover)
-    frame[top:bottom, left:right] = part
+    frame[top:bottom, left:right] = np.asarray(part)

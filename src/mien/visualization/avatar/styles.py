@@ -190,9 +190,7 @@ def avatar_image(pose: Pose, size: int) -> npt.NDArray[np.uint8]:
     return np.array(Image.frombytes("RGBa", (size, size), canvas.reduce(OVERSAMPLE).tobytes()).convert("RGBA"))
 
 
-def _draw_line(
-    draw: ImageDraw.ImageDraw, points: Sequence[tuple[float, float]], width: float, colour: Colour
-) -> None:
+def _draw_line(draw: ImageDraw.ImageDraw, points: Sequence[tuple[float, float]], width: float, colour: Colour) -> None:
     """Draw a line with round joins and caps; Pillow's own become thin where its points are close."""
     ink, half = (*colour, 255), width / 2
     for x, y in points:
@@ -201,5 +199,10 @@ def _draw_line(
         length = math.hypot(next_x - x, next_y - y)
         if length > 0:
             across, up = half * (next_y - y) / length, half * (x - next_x) / length
-            corners = (x + across, y + up), (next_x + across, next_y + up), (next_x - across, next_y - up), (x - across, y - up)
+            corners = (
+                (x + across, y + up),
+                (next_x + across, next_y + up),
+                (next_x - across, next_y - up),
+                (x - across, y - up),
+            )
             draw.polygon([(round(at), round(height)) for at, height in corners], ink)
