@@ -17,6 +17,8 @@ A message says what was expected, what was received, and how to fix it.
 
 from __future__ import annotations
 
+from mien.installation import install_command
+
 
 class MienError(Exception):
     """Base of all exceptions of mien: ``except MienError`` catches every one."""
@@ -74,46 +76,6 @@ class DivergedError(TrainingError):
 
 class UsageError(MienError, ValueError):
     """An argument that can't be used."""
-
-
-def install_command(extra: str, package: str) -> str:
-    """The pip command that installs what an extra lacks, by the names of its packages.
-
-    ``pip install 'mien[...]'`` would need mien on a package index; this works wherever mien came from.
-
-    Args:
-        extra: such as "serve".
-        package: one that the extra brings, in case mien's own metadata does not know the extra.
-    """
-    lacking = [requirement for requirement, met in _requirements(extra) if not met]
-    wanted = lacking or [requirement for requirement, _ in _requirements(extra)] or [package]
-    return " ".join(["pip install", *(f"'{one}'" if set(one) & set("<>=[") else one for one in wanted)])
-
-
-def _requirements(extra: str) -> list[tuple[str, bool]]:
-    """What an extra needs on this machine, and whether it is installed."""
-    from importlib import metadata
-
-    from packaging.requirements import Requirement
-
-    found: list[tuple[str, bool]] = []
-    try:
-        lines = metadata.requires("mien") or []
-    except metadata.PackageNotFoundError:  # run from its sources
-        return found
-    for requirement in map(Requirement, lines):
-        marker = requirement.marker
-        if marker is None or marker.evaluate({"extra": ""}) or not marker.evaluate({"extra": extra}):
-            continue
-        try:
-            met = metadata.version(requirement.name) in requirement.specifier
-        except metadata.PackageNotFoundError:
-            met = False
-        parts = f"[{','.join(sorted(requirement.extras))}]" if requirement.extras else ""
-        # the lower bound first
-        bounds = ",".join(sorted(map(str, requirement.specifier), reverse=True))
-        found.append((f"{requirement.name}{parts}{bounds}", met))
-    return found
 
 
 def printable(text: str, keep: str = "\n") -> str:

@@ -5,9 +5,12 @@ from __future__ import annotations
 import importlib
 import importlib.metadata
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from mien.errors import MissingExtraError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 HEADLESS = "opencv-python-headless"
 DISTRIBUTIONS = (HEADLESS, "opencv-python", "opencv-contrib-python", "opencv-contrib-python-headless")
@@ -34,8 +37,7 @@ def load_opencv(needed_for: str) -> Any:
         if isinstance(error, ModuleNotFoundError) and not installed():
             raise MissingExtraError(needed_for, HEADLESS, "opencv") from error
         # a shared library is missing, or another NumPy than it was built for
-        reason = str(error).strip().partition("\n")[0]
-        raise _broken(needed_for, f"can't be imported ({reason})") from error
+        raise _broken(needed_for, f"can't be imported ({first_line(error)})") from error
     fault = fault_of(module)
     if fault:
         raise _broken(needed_for, fault)
@@ -43,7 +45,7 @@ def load_opencv(needed_for: str) -> Any:
 
 
 def _broken(needed_for: str, fault: str) -> MissingExtraError:
-    return MissingExtraError(needed_for, HEADLESS, "opencv", fault, mending_command())
+    return MissingExtraError(needed_for, "OpenCV", "opencv", fault, mending_command(installed()))
 
 
 def fault_of(module: Any) -> str:
@@ -62,11 +64,15 @@ def installed() -> list[str]:
     return [name for name in DISTRIBUTIONS if _is_installed(name)]
 
 
-def mending_command() -> str:
-    """The command that replaces whatever OpenCV is there by the right one."""
-    found = installed()
+def mending_command(found: Sequence[str]) -> str:
+    """The command that replaces the distributions of OpenCV that were found by the right one."""
     removal = f"pip uninstall -y {' '.join(found)} && " if found else ""
     return f"{removal}pip install --force-reinstall --no-deps '{REQUIREMENT}'"
+
+
+def first_line(error: Exception) -> str:
+    """The first line of an error's message; NumPy's on a mismatch of versions fills a screen."""
+    return str(error).strip().partition("\n")[0] or type(error).__name__
 
 
 def _is_installed(name: str) -> bool:

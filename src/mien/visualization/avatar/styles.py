@@ -198,11 +198,7 @@ def _draw_line(draw: ImageDraw.ImageDraw, points: Sequence[tuple[float, float]],
     for (x, y), (next_x, next_y) in pairwise(points):
         length = math.hypot(next_x - x, next_y - y)
         if length > 0:
-            across, up = half * (next_y - y) / length, half * (x - next_x) / length
-            corners = (
-                (x + across, y + up),
-                (next_x + across, next_y + up),
-                (next_x - across, next_y - up),
-                (x - across, y - up),
-            )
-            draw.polygon([(round(at), round(height)) for at, height in corners], ink)
+            right, down = half * (next_y - y) / length, half * (x - next_x) / length
+            one_side = (x + right, y + down), (next_x + right, next_y + down)
+            other_side = (next_x - right, next_y - down), (x - right, y - down)
+            draw.polygon([(round(at_x), round(at_y)) for at_x, at_y in (*one_side, *other_side)], ink)
