@@ -37,6 +37,25 @@ FIRST_FIELDS = {2: "tff", 3: "bff", 4: "bff", 5: "tff"}
 """The field shown first by FFmpeg's field order, where that is an interlaced one."""
 
 
+def open_container(path: Path) -> Any:
+    """Open a local video file with PyAV.
+
+    Raises:
+        VideoError: the file is no video of a kind in ``FORMATS``.
+    """
+    import av
+
+    options = {"protocol_whitelist": "file", "format_whitelist": FORMATS, "max_pixels": str(MAX_PIXELS)}
+    try:
+        return av.open(f"file:{os.fspath(path)}", options=options, metadata_errors="replace")
+    except PermissionError as error:
+        raise VideoError(f"expected a video at {path} that may be read; received one without permission") from error
+    except (av.FFmpegError, ValueError, RuntimeError) as error:
+        raise VideoError(
+            f"expected a video at {path}; received a file that holds none, or one that is cut short or of an unknown kind"
+        ) from error
+
+
 class Decoder:
     """The frames of a video file, in order.
 
@@ -53,16 +72,7 @@ class Decoder:
         import av
 
         self._errors: tuple[type[Exception], ...] = (av.FFmpegError, ValueError, RuntimeError)
-        self._path = path
-        options = {"protocol_whitelist": "file", "format_whitelist": FORMATS, "max_pixels": str(MAX_PIXELS)}
-        try:
-            self._container = av.open(f"file:{os.fspath(path)}", options=options, metadata_errors="replace")
-        except PermissionError as error:
-            raise VideoError(f"expected a video at {path} that may be read; received one without permission") from error
-        except self._errors as error:
-            raise VideoError(
-                f"expected a video at {path}; received a file that holds none, or one that is damaged or of an unknown kind"
-            ) from error
+        self._path, self._container = path, open_container(path)
         # timestamps that FFmpeg would make up are wrong where frames are reordered
         self._container.flags &= ~av.container.core.Flags.gen_pts.value
         try:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mien.errors import MissingExtraError, UsageError, VideoError
+from mien.errors import UsageError, VideoError
 from mien.media.files import atomic_write
 
 if TYPE_CHECKING:
@@ -36,7 +36,6 @@ def open_video(path: Path, sound_of: Path | None = None) -> Iterator[VideoWriter
         sound_of: a video whose audio is copied without re-encoding, if it has any.
 
     Raises:
-        MissingExtraError: PyAV is not installed.
         UsageError: another suffix.
         VideoError: no frame was written.
 
@@ -46,10 +45,8 @@ def open_video(path: Path, sound_of: Path | None = None) -> Iterator[VideoWriter
             with open_video(Path("out.mp4"), sound_of=Path("talk.mp4")) as writer:
                 writer.write(image, seconds=0.0)
     """
-    try:
-        import av
-    except ImportError as error:
-        raise MissingExtraError("writing videos", "av", "video") from error
+    import av
+
     container = CONTAINERS.get(path.suffix.lower())
     if container is None:
         raise UsageError(f"expected a video to write as {', '.join(CONTAINERS)}; received {path.name}")

@@ -89,11 +89,19 @@ class FileReader:
         if self.curves:
             curves = self.curves
             consumers.append(lambda frame, result: curves.add(frame.image, result))
+        damage: VideoError | None = None
         try:
             source = FileSource(path)
             with ExitStack() as stack:
                 consumers += [stack.enter_context(drawing.video(path)) for drawing in self._drawings]
-                yield from self._recognizer.analyze_video(source, str(path), self._sampling, consumers)
+                try:
+                    yield from self._recognizer.analyze_video(source, str(path), self._sampling, consumers)
+                except VideoError as error:
+                    if not timeline.seconds:
+                        raise
+                    damage = error  # drawings of the frames that were read are finished
+            if damage is not None:
+                raise damage
         except VideoError as error:
             result = FrameResult(str(path), error=str(error))
             self._put(result)
