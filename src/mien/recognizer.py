@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import os
-from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
@@ -17,7 +16,7 @@ from mien.classification.quality import quality_issues
 from mien.detection import Detector, HaarDetector, MienDetector, WholeImageDetector, YuNetDetector, crop_rule_for
 from mien.errors import ImageError, UsageError
 from mien.media.image import encode, from_pillow, read
-from mien.media.prefetch import cores, parallel_map, prefetch
+from mien.media.prefetch import batches, cores, parallel_map, prefetch
 from mien.media.video import FileSource, Sampling
 from mien.models.card import FUSED
 from mien.models.legacy import head_named
@@ -193,7 +192,8 @@ class Recognizer:
             The completed share of the video, 0 to 1, after each frame; no values if its length is unknown.
 
         Raises:
-            VideoError: the file is not a video that can be read.
+            VideoError: the file is not a video that can be read; or, after the last frame, frames are missing or
+                damaged.
         """
         sampling, consumers = sampling or Sampling(), tuple(consumers)
         for frame, result in self.watch(source, name, sampling):
@@ -214,7 +214,8 @@ class Recognizer:
             tracker: one with the default config if None.
 
         Raises:
-            VideoError: the file is not a video that can be read.
+            VideoError: the file is not a video that can be read; or, after the last frame, frames are missing or
+                damaged.
         """
         for _, result in self.watch(FileSource(Path(video)), os.fspath(video), sampling, tracker):
             yield result
@@ -234,14 +235,15 @@ class Recognizer:
             tracker: one with the default config if None.
 
         Raises:
-            VideoError: the file is not a video that can be read.
+            VideoError: the file is not a video that can be read; or, after the last frame, frames are missing or
+                damaged.
         """
         from mien.tracking.tracker import Tracker
 
         tracker = tracker or Tracker()
         detected = self._detected(source, sampling or Sampling())
         try:
-            while batch := list(islice(detected, DETECTED_QUEUE)):
+            for batch in batches(detected, DETECTED_QUEUE):
                 classified = self._classify_all([cropped for _, cropped in batch])
                 for (frame, _), predictions in zip(batch, classified, strict=True):
                     tracked = tracker.follow(predictions, frame.seconds)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mien.errors import MissingExtraError, UsageError, VideoError
+from mien.errors import UsageError, VideoError
 from mien.media.files import atomic_write
 
 if TYPE_CHECKING:
@@ -28,15 +28,15 @@ CRF = "20"
 
 
 @contextmanager
-def open_video(path: Path, sound_of: Path | None = None) -> Iterator[VideoWriter]:
+def open_video(path: Path, sound_of: Path | None = None, comment: str = "") -> Iterator[VideoWriter]:
     """Open a video for writing; the file appears when the block ends without error.
 
     Args:
         path: .mp4, .m4v, .mov or .mkv.
         sound_of: a video whose audio is copied without re-encoding, if it has any.
+        comment: written into the metadata of the file.
 
     Raises:
-        MissingExtraError: PyAV is not installed.
         UsageError: another suffix.
         VideoError: no frame was written.
 
@@ -46,14 +46,14 @@ def open_video(path: Path, sound_of: Path | None = None) -> Iterator[VideoWriter
             with open_video(Path("out.mp4"), sound_of=Path("talk.mp4")) as writer:
                 writer.write(image, seconds=0.0)
     """
-    try:
-        import av
-    except ImportError as error:
-        raise MissingExtraError("writing videos", "av", "video") from error
+    import av
+
     container = CONTAINERS.get(path.suffix.lower())
     if container is None:
         raise UsageError(f"expected a video to write as {', '.join(CONTAINERS)}; received {path.name}")
     with atomic_write(path) as temporary, av.open(str(temporary), "w", format=container) as target:
+        if comment:
+            target.metadata["comment"] = comment
         writer = VideoWriter(target, sound_of)
         try:
             yield writer
