@@ -9,8 +9,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from mien.errors import MissingExtraError
-from mien.installation import install_command, reinstall_command
+from mien.errors import MissingExtraError, install_command, reinstall_command
 
 REQUIRES = [
     "numpy<3,>=2.0",
@@ -96,4 +95,4 @@ def test_no_message_nor_page_names_mien_on_an_index(repository):
     pages = [repository / "README.md", *(repository / "docs").rglob("*.md"), *(repository / "src").rglob("*.py")]
     named = re.compile(r"pip install (-\S+ )*'?mien\b")
     found = [path for path in pages if named.search(path.read_text(encoding="utf-8"))]
-    assert [path.name for path in found if path.name != "installation.py"] == []
+    assert [path.name for path in found if path.name != "errors.py"] == []

@@ -21,7 +21,7 @@ from mien.apps.doctor import (
     speed,
     telemetry,
 )
-from mien.installation import install_command, reinstall_command
+from mien.errors import install_command, reinstall_command
 from mien.media.opencv import CASCADE
 from mien.models.manifest import Entry, to_json
 from mien.models.store import MANIFEST, ModelStore

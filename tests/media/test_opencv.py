@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import importlib
+import shutil
 import subprocess
 import sys
 from types import SimpleNamespace
 
 import pytest
 
+from mien.apps.cli.first_steps import PORTRAIT
 from mien.errors import MissingExtraError
 from mien.media import opencv
 from mien.media.opencv import CASCADE, load_opencv
@@ -77,6 +79,7 @@ def test_a_whole_one_is_loaded(monkeypatch, tmp_path):
 
 def test_the_command_line_says_so_in_one_line(tmp_path):
     code = "import sys; sys.modules['cv2'] = None; from mien.apps.cli import main; main()"
+    shutil.copy(PORTRAIT, tmp_path)
     command = [sys.executable, "-c", code, "predict", tmp_path, "--detector", "haar"]
     done = subprocess.run(command, check=False, capture_output=True, text=True, timeout=120)
     assert (done.returncode, done.stdout) == (2, "")

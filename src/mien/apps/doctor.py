@@ -13,7 +13,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from mien.installation import install_command, reinstall_command
+from mien.errors import install_command, reinstall_command
 from mien.media import opencv as cascades
 
 if TYPE_CHECKING:

@@ -12,8 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from mien.errors import FetchError, ModelError, ModelMissingError
-from mien.installation import reinstall_command
+from mien.errors import FetchError, ModelError, ModelMissingError, reinstall_command
 from mien.media.files import cache_folder, write_bytes, write_text
 from mien.models.download import Remote, fetch
 from mien.models.manifest import Entry, entry_of, read_entries, to_json

@@ -20,8 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 import keras
 
-from mien.errors import UsageError
-from mien.installation import install_command
+from mien.errors import UsageError, install_command
 from mien.training.engine.steps import Batch
 
 if TYPE_CHECKING:
