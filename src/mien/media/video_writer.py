@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mien.errors import MissingExtraError, UsageError, VideoError
+from mien.errors import UsageError, VideoError
 from mien.media.files import atomic_write
 
 if TYPE_CHECKING:
@@ -37,7 +37,6 @@ def open_video(path: Path, sound_of: Path | None = None, comment: str = "") -> I
         comment: written into the metadata of the file.
 
     Raises:
-        MissingExtraError: PyAV is not installed.
         UsageError: another suffix.
         VideoError: no frame was written.
 
@@ -47,10 +46,8 @@ def open_video(path: Path, sound_of: Path | None = None, comment: str = "") -> I
             with open_video(Path("out.mp4"), sound_of=Path("talk.mp4")) as writer:
                 writer.write(image, seconds=0.0)
     """
-    try:
-        import av
-    except ImportError as error:
-        raise MissingExtraError("writing videos", "av", "video") from error
+    import av
+
     container = CONTAINERS.get(path.suffix.lower())
     if container is None:
         raise UsageError(f"expected a video to write as {', '.join(CONTAINERS)}; received {path.name}")
