@@ -20,8 +20,8 @@ from typing import TYPE_CHECKING
 from PIL import Image
 
 from mien.classification.face_crop import crop_faces
-from mien.data.csv_rows import SIDES
 from mien.data.folders import CROPS, LEGEND, read_photos, survey
+from mien.data.rows import SIDES
 from mien.detection import Detector, crop_rule_for
 from mien.errors import DatasetError, ImageError, UsageError
 from mien.media.files import sha256_of, write_bytes
