@@ -85,7 +85,7 @@ def columns_of(names: Sequence[str], rows: Sequence[Sequence[str]]) -> Columns:
     splits = [at for at, name in enumerate(lower) if at not in pixels and is_split_column(names[at])]
     labels = [at for at, key in enumerate(keys) if key in EMOTIONS | CLASSES | CLASS_NAMES and at not in splits]
     if len(labels) > 1:
-        labels = _most_telling(labels, keys, whole)
+        labels = _most_telling(labels, whole)
     if not splits:
         splits = [
             at for at in range(len(names)) if at not in {*pixels, *labels, image} and _are_splits(_values(whole, at))
@@ -118,15 +118,14 @@ def columns_without_names(rows: Sequence[Sequence[str]]) -> Columns | None:
         label = next((at for at in rest if all(map(_is_label, _values(whole, at)))), None)
         pixels: tuple[int, ...] = (single[0],)
     else:
-        label = rest[0] if all(map(_is_label, _values(whole, rest[0]))) else rest[-1]
+        label = min((rest[0], rest[-1]), key=lambda at: _largest(_values(whole, at)))
         pixels = tuple(at for at in rest if at != label)
         if not _is_square(len(pixels)) or not all(rows[0][at].strip().isdigit() for at in pixels):
             return None
     if label is None or not all(map(_is_label, _values(whole[:1], label))):
         return None
-    fer2013 = any(
-        value.strip().lower() in {"publictest", "privatetest"} for at in splits for value in _values(whole, at)
-    )
+    usages = {value.strip().lower() for at in splits for value in _values(whole, at)}
+    fer2013 = not usages.isdisjoint({"publictest", "privatetest"})
     named = {label: "emotion" if fer2013 else "label", **dict.fromkeys(splits, "usage")}
     return Columns(
         names=tuple(named.get(at, "pixels" if single else f"pixel{at}") for at in range(count)),
@@ -178,7 +177,7 @@ def _squares(side: int, dimensions: int) -> list[set[tuple[int, ...]]]:
     return [{(row + first, column + first) for row in range(side) for column in range(side)} for first in (0, 1)]
 
 
-def _most_telling(labels: list[int], keys: list[str], rows: Sequence[Sequence[str]]) -> list[int]:
+def _most_telling(labels: list[int], rows: Sequence[Sequence[str]]) -> list[int]:
     """Of several columns of labels the one that names expressions, next to numbers of the same; else all."""
     named = [at for at in labels if any(map(emotion_named, _values(rows, at)))]
     numbers = [at for at in labels if all(map(_is_number, _values(rows, at)))]
@@ -190,6 +189,11 @@ def _most_telling(labels: list[int], keys: list[str], rows: Sequence[Sequence[st
 def _values(rows: Sequence[Sequence[str]], at: int) -> list[str]:
     """The values of a column that are not missing."""
     return [row[at] for row in rows if row[at].strip().lower() not in EMPTY]
+
+
+def _largest(values: list[str]) -> float:
+    """The largest number of a column; below 0 where none is one, as labels by name."""
+    return max((float(value) for value in values if _is_number(value)), default=-1)
 
 
 def _are_splits(values: list[str]) -> bool:
@@ -205,11 +209,8 @@ def _is_label(value: str) -> bool:
 
 
 def _is_pixel_list(value: str) -> bool:
-    return (
-        len(value) >= 2 * MIN_PIXELS - 1
-        and bool(PIXEL_LIST.fullmatch(value))
-        and _is_square(len(re.findall(r"\d+", value)))
-    )
+    whole = PIXEL_LIST.fullmatch(value) if len(value) >= 2 * MIN_PIXELS - 1 else None
+    return whole is not None and _is_square(len(re.findall(r"\d+", value)))
 
 
 def _is_square(count: int) -> bool:

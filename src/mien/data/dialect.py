@@ -16,9 +16,6 @@ MAX_LINE_BYTES = 400_000
 """A row of 256x256 pixels takes at most 262,144 bytes, plus its other columns."""
 
 DELIMITERS = (b",", b";", b"\t", b"|")
-SAMPLE_LINES = 100
-"""Lines from which the form of a file is decided."""
-
 BOMS = {
     codecs.BOM_UTF8: "utf-8",
     codecs.BOM_UTF32_LE: "utf-32",
@@ -33,12 +30,12 @@ csv.field_size_limit(max(csv.field_size_limit(), MAX_LINE_BYTES))  # its own lim
 
 @dataclass(frozen=True)
 class Dialect:
-    """The form of a csv file.
+    r"""The form of a csv file.
 
     Attributes:
         delimiter: between columns.
         encoding: as Python names it; "utf-8" also for the single-byte encodings, which are kept as they are.
-        line_end: "\\n", or "\\r" in files of old Macs.
+        line_end: "\n", or "\r" in files of old Macs.
         skip: bytes of the byte order mark of UTF-8.
     """
 
@@ -48,7 +45,7 @@ class Dialect:
     skip: int = 0
 
     def recoded(self, file: IO[bytes]) -> IO[bytes]:
-        """The file as UTF-8 with lines that end in "\\n"."""
+        r"""The file as UTF-8 with lines that end in "\n"."""
         if self.encoding == "utf-8" and self.line_end == "\n":
             file.read(self.skip)
             return file
@@ -75,7 +72,7 @@ class Dialect:
 
 
 def sniff(head: bytes, *, cut: bool) -> list[tuple[Dialect, list[bytes]]]:
-    """A dialect for each delimiter, and the first lines that are not blank.
+    """A dialect for each delimiter, and the lines of the start that are not blank.
 
     Args:
         head: the start of the file.
@@ -84,8 +81,8 @@ def sniff(head: bytes, *, cut: bool) -> list[tuple[Dialect, list[bytes]]]:
     encoding, skip = _encoding(head)
     text = head[skip:] if encoding == "utf-8" else head.decode(encoding, "replace").lstrip("\ufeff").encode()
     line_end = "\r" if b"\r" in text and b"\n" not in text else "\n"
-    found = text.split(line_end.encode(), SAMPLE_LINES + 1)
-    lines = [line for line in found[: -1 if cut or len(found) > SAMPLE_LINES else None] if line.strip()]
+    found = text.splitlines(keepends=True) if line_end == "\n" else text.split(b"\r")
+    lines = [line for line in found[: -1 if cut else None] if line.strip()]
     return [(Dialect(delimiter, encoding, line_end, skip), lines) for delimiter in DELIMITERS]
 
 
@@ -102,7 +99,7 @@ def _encoding(head: bytes) -> tuple[str, int]:
 
 
 class _Recoded:
-    """The lines of a file in another encoding, or with other line ends, as UTF-8 with "\\n"."""
+    r"""The lines of a file in another encoding, or with other line ends, as UTF-8 with "\n"."""
 
     def __init__(self, file: IO[bytes], dialect: Dialect) -> None:
         file.read(dialect.skip)

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mien.data import mnist, pixel_csv, tables
 from mien.data.archives import DAMAGED, ENDINGS, Source, sources_in
+from mien.data.csv_rows import form_of
 from mien.data.folders import CROPS, LEGEND
-from mien.data.pixel_csv import Part, form_of
-from mien.data.tables import in_order, is_json_lines, is_parquet, parquet_files, table_of
+from mien.data.pixel_csv import Part
+from mien.data.records import is_json_lines, is_parquet, table_of
+from mien.data.tables import named_parts, parquet_files
 from mien.errors import DatasetError
 from mien.media.parquet_images import PARQUET_SUFFIX
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
 
     from mien.data.dataset import Dataset
 
@@ -61,7 +63,7 @@ def chosen(sources: Sequence[Source], path: Path) -> tuple[list[Part], tuple[str
     """
     if len(sources) == 1:
         named = SHARD.fullmatch(sources[0].name.partition(".")[0])
-        return (in_order(sources) if named else [Part(sources[0])]), ()
+        return (named_parts(sources, path) if named else [Part(sources[0])]), ()
     fits = [_fit(source) for source in sources]
     best = [source for source, fit in zip(sources, fits, strict=True) if fit == max(fits)]
     best = [source for source in best if len(source.inner) == min(len(source.inner) for source in best)]
@@ -70,15 +72,16 @@ def chosen(sources: Sequence[Source], path: Path) -> tuple[list[Part], tuple[str
         raise DatasetError(
             f"expected a table with labels and pixels or images in {path}; received {len(sources)} without: {names}"
         )
-    parts = in_order(best)
-    if len(best) > 1 and (max(fits) == 3 or not all(part.split for part in parts)):
+    parts = named_parts(best, path)
+    own = max(fits) == 3
+    if len(best) == 1 or (all(map(is_parquet, best)) and (own or not any(part.split for part in parts))):
+        parts = [Part(source) for source in best]
+    elif own or not all(part.split for part in parts):
         raise DatasetError(
             f"expected one csv of pixels in {path}; received {len(best)}: "
             f"{', '.join(source.name for source in best[:5])}. Name one of them"
             f"{'' if path.is_dir() else ' after unpacking the file'}, or call them train, validation and test"
         )
-    if len(best) == 1:
-        parts = [Part(best[0])]
     left = [source.name for source in sources if source not in best]
     if not left:
         return parts, ()

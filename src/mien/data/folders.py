@@ -1,9 +1,9 @@
 """Folders of images: face crops or photos by class, and photos with a ``legend.csv``.
 
-``read_crops`` reads ``root/class/*``, ``root/split/class/*`` or ``root/class/split/*`` as a data set of face crops. Split
-folders are named by any synonym of ``mien.data.split_names``; an image of any size is
-converted as ``mien.classification.face_crop.crop`` converts a face that fills its frame: centred in a square with its
-edge replicated, and resized. Hidden files and folders are skipped; every other file is a row or is rejected.
+``read_crops`` reads ``root/class/*``, ``root/split/class/*`` or ``root/class/split/*`` as a data set of face crops.
+``mien.data.split_names`` has the names of split folders. An image of any size is converted as
+``mien.classification.face_crop.crop`` converts a face that fills its frame: centred in a square with its edge
+replicated, and resized. Hidden files and folders are skipped; every other file is a row or is rejected.
 
 ``read_photos`` lists labelled photos unread, to evaluate detector and classifier together.
 """
@@ -166,8 +166,8 @@ def face_crop(source: Path | bytes, size: int, channels: int) -> npt.NDArray[np.
 def survey(root: Path) -> tuple[list[ImageFile], list[Rejected]]:
     """The unread images in class folders, and rejected files, both sorted by name.
 
-    The layout is ``root/split/class/*`` if a folder named as a split ("train", "val_set", "Test") holds folders, or if no
-    folder in the root holds images; ``root/class/split/*`` if every folder in a class is named as a split; else
+    The layout is ``root/split/class/*`` if a folder named as a split ("train", "val_set", "Test") holds folders, or if
+    no folder in the root holds images; ``root/class/split/*`` if every folder in a class is named as a split; else
     ``root/class/*``, and every row is Training, save files named as FER2013's ("PrivateTest_17.jpg"). Folders around
     all of that are passed.
 

@@ -74,9 +74,7 @@ class LabelColumn:
         if self.numbered:
             return self._number(value, int(number[1]) if number else None)
         if not value.isprintable() or not 0 < len(value) <= MAX_LABEL_LETTERS:
-            raise BadRowError(
-                f"expected a label of 1 to {MAX_LABEL_LETTERS} letters; received {shown(value.encode('utf-8', 'replace'))}"
-            )
+            raise BadRowError(f"expected a label of 1 to {MAX_LABEL_LETTERS} letters; received {shown(value)}")
         is_expression = emotion_named(value) is not None
         if not is_expression and (value.lower() in EMPTY or (self.expressions and (self.is_emotion or number))):
             raise BadRowError(f"expected an expression ({', '.join(Emotion)}) as in other rows; received {value!r}")
@@ -115,15 +113,13 @@ class LabelColumn:
     def _number(self, value: str, number: int | None) -> int:
         if self.names:
             if number is None or number >= len(self.names):
-                raise BadRowError(f"expected a label from 0 to {len(self.names) - 1}; received {shown(value.encode())}")
+                raise BadRowError(f"expected a label from 0 to {len(self.names) - 1}; received {shown(value)}")
         elif self.is_emotion:
             if number is None or number >= len(FER2013):
                 self.beyond[-1 if number is None else number] += 1
-                raise BadRowError(
-                    f"expected an emotion from 0 to {len(FER2013) - 1}; received {shown(value.encode('utf-8', 'replace'))}"
-                )
+                raise BadRowError(f"expected an emotion from 0 to {len(FER2013) - 1}; received {shown(value)}")
         elif number is None:
-            raise BadRowError(f"expected a whole number from 0 on as a label; received {shown(value.encode())}")
+            raise BadRowError(f"expected a whole number from 0 on as a label; received {shown(value)}")
         return number
 
     def _refuse_other_numbers(self, numbers: Any, side: int, path: object) -> None:
@@ -155,7 +151,7 @@ def votes_of(values: Sequence[str]) -> tuple[float, ...]:
     except ValueError:
         votes = (-1.0,)
     if not all(0 <= vote <= MAX_VOTES for vote in votes) or not sum(votes) > 0:
-        raise BadRowError(f"expected votes of 0 or more, not all 0; received {shown(' '.join(values).encode())}")
+        raise BadRowError(f"expected votes of 0 or more, not all 0; received {shown(' '.join(values))}")
     return votes
 
 

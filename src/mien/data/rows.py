@@ -164,7 +164,7 @@ def split_of(value: str, seen: Collection[str], *, cut: bool = False) -> str:
     value = value.strip()
     split = split_named(value)
     if value.lower() in EMPTY or not (split or SPLIT_NAME.fullmatch(value)):
-        raise BadRowError(f"expected a Usage such as Training, validation or test; received {shown(value.encode())}")
+        raise BadRowError(f"expected a Usage such as Training, validation or test; received {shown(value)}")
     if cut and value not in seen:
         longer = any(other.startswith(value) for other in (*seen, "Training", "PublicTest", "PrivateTest"))
         if split is None or (longer and value not in {"Training", "PublicTest", "PrivateTest"}):
@@ -206,7 +206,7 @@ def check_square(count: int, side: int) -> None:
         raise BadRowError(f"expected the pixels of a square of 8 to 256 a side; received {count}")
 
 
-def shown(value: bytes) -> str:
+def shown(value: bytes | str) -> str:
     """The start of a value, for an error message."""
-    text = value[:20].decode("utf-8", "replace")
+    text = value[:20] if isinstance(value, str) else value[:20].decode("utf-8", "replace")
     return repr(text if len(value) <= 20 else text + "...")

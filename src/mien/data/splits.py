@@ -108,8 +108,8 @@ def training_and_validation(data: Dataset, seed: int = 0, share: float = 0.1) ->
     if TRAINING not in names:
         counts = ", ".join(f"{name!r} ({int((data.splits == name).sum()):,} rows)" for name in names[:5])
         raise DatasetError(
-            f"expected rows of the split Training in {data.name}; received {counts}. Name the rows to train on 'train', "
-            "or give the data without splits"
+            f"expected rows of the split Training in {data.name}; received {counts}. Name the rows to train on "
+            "'train', or give the data without splits"
         )
     training = data.split(TRAINING)
     if PUBLIC_TEST in names:
