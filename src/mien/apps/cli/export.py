@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from mien.apps.cli.options import examples, progress, say
+from mien.apps.cli.options import examples, progress, say, say_notes
 from mien.apps.cli.training_output import say_written
 from mien.errors import TrainingError, UsageError
 from mien.training.tasks.detection import NETWORK as FACE_DETECTOR
@@ -93,6 +93,7 @@ def read_data(path: Path) -> Dataset:
     if data.rejected:
         first = data.rejected[0]
         say(f"{len(data.rejected)} rows can't be read and are skipped; the first: {first.place}: {first.reason}")
+    say_notes(data)
     return data
 
 

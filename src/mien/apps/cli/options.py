@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
+    from mien.data import Dataset
+
 SOME_FAILED, WRONG_USAGE, INTERRUPTED = 1, 2, 130
 """Exit codes other than 0."""
 
@@ -144,3 +146,9 @@ def say(message: str) -> None:
     """Print a line for people on stderr."""
     sys.stderr.write(printable(message) + "\n")
     sys.stderr.flush()
+
+
+def say_notes(data: Dataset) -> None:
+    """Print the notes on how a data set was read."""
+    for note in data.notes:
+        say(f"{data.name}: {note}")
