@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from mien.data.rows import SIDES
-from mien.data.split_names import EMPTY, is_split_column, split_named
+from mien.data.split_names import EMPTY, NO, YES, is_split_column, split_named
 from mien.emotions import Emotion, emotion_named
 
 if TYPE_CHECKING:
@@ -44,6 +44,7 @@ class Columns:
         is_emotion: whether the labels' column is one of expressions by its name.
         votes: the columns of votes, and the expression of each.
         split: the column of splits, or None.
+        flags: without one, the columns that say yes or no to a split, such as is_test, and the split of each.
         has_header: whether the first line names the columns.
         problem: what is missing, for an error message; "" if the table can be read.
     """
@@ -55,6 +56,7 @@ class Columns:
     is_emotion: bool = False
     votes: tuple[tuple[int, Emotion], ...] = ()
     split: int | None = None
+    flags: tuple[tuple[int, str], ...] = ()
     has_header: bool = True
     problem: str = ""
 
@@ -65,7 +67,7 @@ class Columns:
             return 0
         if self.problem:
             return 1
-        return 2 if self.split is None else 3
+        return 2 if self.split is None and not self.flags else 3
 
 
 def columns_of(names: Sequence[str], rows: Sequence[Sequence[str]]) -> Columns:
@@ -91,6 +93,11 @@ def columns_of(names: Sequence[str], rows: Sequence[Sequence[str]]) -> Columns:
             at for at in range(len(names)) if at not in {*pixels, *labels, image} and _are_splits(_values(whole, at))
         ][:1]
     others = [(at, emotion_named(name)) for at, name in enumerate(lower) if at not in {*pixels, *splits, image}]
+    flags = tuple(
+        (at, split)
+        for at, _ in ([] if splits else others)
+        if (split := split_named(names[at])) and set(map(str.lower, _values(whole, at))) <= YES | NO
+    )
     votes = tuple((at, emotion) for at, emotion in others if emotion is not None)
     voted = len(votes) > 1 and len(votes) == len(others) == len({emotion for _, emotion in votes})
     return Columns(
@@ -101,6 +108,7 @@ def columns_of(names: Sequence[str], rows: Sequence[Sequence[str]]) -> Columns:
         is_emotion=len(labels) == 1 and keys[labels[0]] in EMOTIONS | CLASS_NAMES,
         votes=votes if voted and not labels else (),
         split=splits[0] if len(splits) == 1 else None,
+        flags=flags if whole else (),
         problem=_problem(lower, labels, splits, has_images=bool(pixels) or image is not None, voted=voted),
     )
 

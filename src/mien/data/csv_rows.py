@@ -11,7 +11,7 @@ from mien.data.columns import Columns, columns_of, columns_without_names
 from mien.data.dataset import TRAINING
 from mien.data.dialect import MAX_LINE_BYTES, Dialect, sniff
 from mien.data.labels import LabelColumn, votes_of
-from mien.data.rows import BadRowError, Rows, pixels_of, split_of
+from mien.data.rows import BadRowError, Rows, pixels_of, split_of, split_of_flags
 from mien.errors import DatasetError
 
 if TYPE_CHECKING:
@@ -155,6 +155,10 @@ class CsvReader:
                 seen = {text_of(known) for known in self._known_splits}
                 self._known_splits[value] = split_of(text_of(value), seen, cut=cut)
             split = self._known_splits[value]
+        elif columns.flags:
+            split = split_of_flags(
+                [text_of(values[at]) for at, _ in columns.flags], [named for _, named in columns.flags]
+            )
         return label, self._pixels(values), split
 
     def _label(self, values: list[bytes], *, cut: bool) -> Label:

@@ -9,8 +9,12 @@ from __future__ import annotations
 import codecs
 import csv
 import io
+from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import IO
+from typing import IO, TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 MAX_LINE_BYTES = 400_000
 """A row of 256x256 pixels takes at most 262,144 bytes, plus its other columns."""
@@ -44,12 +48,18 @@ class Dialect:
     line_end: str = "\n"
     skip: int = 0
 
-    def recoded(self, file: IO[bytes]) -> IO[bytes]:
+    @contextmanager
+    def recoded(self, file: IO[bytes]) -> Iterator[IO[bytes]]:
         r"""The file as UTF-8 with lines that end in "\n"."""
         if self.encoding == "utf-8" and self.line_end == "\n":
             file.read(self.skip)
-            return file
-        return _Recoded(file, self)  # type: ignore[return-value]  # readline is all that is used
+            yield file
+            return
+        recoded = _Recoded(file, self)
+        try:
+            yield recoded  # type: ignore[misc]  # readline is all that is used
+        finally:
+            recoded.text.detach()  # it would close the file
 
     def cells(self, line: bytes) -> list[bytes]:
         """The values of a line, without quotes around them; spaces stay."""
@@ -106,11 +116,11 @@ class _Recoded:
         single = dialect.encoding == "utf-8"  # Latin-1 maps each byte to one character and back
         self._form = "latin-1" if single else "utf-8"
         self._end = dialect.line_end
-        self._text = io.TextIOWrapper(file, "latin-1" if single else dialect.encoding, "replace", newline=self._end)
+        self.text = io.TextIOWrapper(file, "latin-1" if single else dialect.encoding, "replace", newline=self._end)
 
     def readline(self, limit: int) -> bytes:
         """The next line, at most so many bytes of it; b"" at the end."""
-        line = self._text.readline(limit)
+        line = self.text.readline(limit)
         if self._end == "\r" and line.endswith("\r"):
             line = line[:-1] + "\n"
         return line.encode(self._form, "replace")

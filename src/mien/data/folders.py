@@ -22,7 +22,8 @@ import numpy as np
 
 from mien.classification.face_crop import crop
 from mien.data.dataset import TRAINING, Dataset, Rejected, truth_of_labels
-from mien.data.split_names import split_named, unmixed
+from mien.data.rows import SPLIT_NAME
+from mien.data.split_names import is_split_column, split_named, unmixed
 from mien.emotions import Emotion, emotion_named
 from mien.errors import DatasetError, ImageError
 from mien.media.files import sha256_of
@@ -60,12 +61,14 @@ class LabelledPhotos:
     Attributes:
         paths: the files, unread.
         labels: the name of an ``Emotion`` for each.
+        splits: of each, as the legend names it; empty if it has no such column.
         rejected: entries that could not be used: line number of the legend, or path within the folder.
     """
 
     paths: tuple[Path, ...]
     labels: tuple[str, ...]
     rejected: tuple[Rejected, ...] = ()
+    splits: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if len(self.paths) != len(self.labels) or not set(self.labels) <= set(Emotion):
@@ -130,6 +133,7 @@ def read_photos(root: Path) -> LabelledPhotos:
         DatasetError: the folder or its legend can't be read, or no photo in it can be used.
     """
     labels: dict[Path, str] = {}
+    splits: list[str] = []
     rejected: list[Rejected] = []
     for entry in _listed(root) if (root / LEGEND).is_file() else _foldered(root, rejected):
         reason = name_refusal(entry.name, root)
@@ -144,12 +148,13 @@ def read_photos(root: Path) -> LabelledPhotos:
             rejected.append(Rejected(entry.place, f"{entry.name!r} is listed twice; the first label is used"))
         else:
             labels[root / entry.name] = emotion.value
+            splits.append(entry.split)
     if not labels:
         reasons = "; ".join(f"{bad.place}: {bad.reason}" for bad in rejected[:3]) or "there are none"
         raise DatasetError(
             f"expected photos in {root} with {LEGEND} or in folders by expression; none is usable ({reasons})"
         )
-    return LabelledPhotos(tuple(labels), tuple(labels.values()), tuple(rejected))
+    return LabelledPhotos(tuple(labels), tuple(labels.values()), tuple(rejected), tuple(splits) if any(splits) else ())
 
 
 def face_crop(source: Path | bytes, size: int, channels: int) -> npt.NDArray[np.uint8]:
@@ -250,11 +255,12 @@ def _place(path: Path, root: Path) -> str:
 
 @dataclass(frozen=True, slots=True)
 class _Entry:
-    """A labelled photo as listed: its place in the legend, its name within the folder, and its label."""
+    """A labelled photo as listed: its place in the legend, its name within the folder, its label, perhaps a split."""
 
     place: str
     name: str
     label: str
+    split: str = ""
 
 
 def _foldered(root: Path, rejected: list[Rejected]) -> Iterator[_Entry]:
@@ -274,9 +280,12 @@ def _listed(root: Path) -> Iterator[_Entry]:
             if not {"image", "emotion"} <= set(header):
                 raise DatasetError(f"expected the columns image and emotion in {legend}; received {header[:10]}")
             image, emotion = header.index("image"), header.index("emotion")
+            usage = next((at for at, name in enumerate(header) if is_split_column(name)), len(header))
             for row in filter(None, rows):
-                name, label = (row[at].strip() if at < len(row) else "" for at in (image, emotion))
-                yield _Entry(str(rows.line_num), name, label)
+                name, label, split = (row[at].strip() if at < len(row) else "" for at in (image, emotion, usage))
+                if usage < len(header):
+                    split = split_named(split) or (split if SPLIT_NAME.fullmatch(split) else "unnamed")
+                yield _Entry(str(rows.line_num), name, label, split)
     except (OSError, ValueError, csv.Error) as error:
         raise DatasetError(f"expected a legend of image and emotion at {legend}; it can't be read ({error})") from error
 

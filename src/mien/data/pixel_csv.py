@@ -110,7 +110,7 @@ def read_parts(parts: Sequence[Part], path: Path, notes: Sequence[str] = ()) -> 
     except OSError as error:
         raise unreadable(path, error) from error
     digest = digests[parts[0].source.path]
-    if len(parts) > 1 or parts[0].source.inner or parts[0].split:
+    if len(parts) > 1 or parts[0].split:
         listed = (f"{'/'.join(part.source.inner)}\0{part.split}\0{digests[part.source.path]}" for part in parts)
         digest = hashlib.sha256("\n".join(listed).encode(errors="surrogateescape")).hexdigest()
     labels = _label_column(forms)
@@ -143,8 +143,8 @@ def _parsed(
         prefix = f"{part.source.name}:" if len(parts) > 1 else ""
         table = CsvReader(form, labels, rows, prefix, part.split)
         try:
-            with part.source.opened() as file:
-                table.take(form.dialect.recoded(file))
+            with part.source.opened() as file, form.dialect.recoded(file) as text:
+                table.take(text)
         except DAMAGED as error:
             raise DatasetError(
                 f"expected a whole file at {path}; it is damaged after line {table.number} ({error})"

@@ -84,9 +84,9 @@ def table_of(source: Source) -> Table:
         form = form_of(source)
         names, class_names = list(form.columns.names), {}
         first = [dict(zip(names, row, strict=False)) for row in form.rows]
-    columns = columns_of(names, [[text_in(record.get(name)) for name in names] for record in first])
+    columns = columns_of(names, [[text_in(record.get(name.strip().lower())) for name in names] for record in first])
     label = names[columns.label] if columns.label is not None else ""
-    sample = tuple(text_in(record.get(label)) for record in first)
+    sample = tuple(text_in(record.get(label.strip().lower())) for record in first)
     stored = columns.image is not None and names[columns.image] in binary
     return Table(source, columns, tuple(class_names.get(label, ())), sample, stored)
 
@@ -110,14 +110,15 @@ def records_of(table: Table) -> Iterator[tuple[int, Mapping[str, Any] | BadRowEr
                     yield number, error
             return
         form = form_of(table.source)
-        numbered = lines(form.dialect.recoded(file))
-        next(numbered, None)
-        for number, line in numbered:
-            cells = [text_of(cell) for cell in form.dialect.cells(line)]
-            if len(cells) != len(form.columns.names):
-                yield number, BadRowError(f"expected {len(form.columns.names)} columns; received {len(cells)}")
-            else:
-                yield number, dict(zip(form.columns.names, cells, strict=True))
+        with form.dialect.recoded(file) as text:
+            numbered = lines(text)
+            next(numbered, None)
+            for number, line in numbered:
+                cells = [text_of(cell) for cell in form.dialect.cells(line)]
+                if len(cells) != len(form.columns.names):
+                    yield number, BadRowError(f"expected {len(form.columns.names)} columns; received {len(cells)}")
+                else:
+                    yield number, dict(zip(form.columns.names, cells, strict=True))
 
 
 def _object(line: bytes) -> dict[str, Any]:
@@ -179,7 +180,7 @@ def text_in(value: Any) -> str:
     """A value of a record as a csv would hold it; "" for lists, objects and missing values."""
     if isinstance(value, str):
         return value
-    return str(value) if isinstance(value, (int, float)) and not isinstance(value, bool) else ""
+    return str(value) if isinstance(value, (int, float)) else ""
 
 
 def pixels_in_record(values: Sequence[Any], side: int) -> bytes:

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import numpy as np
 
 from mien.data import cache
-from mien.data.dataset import Dataset, Rejected, Truth
-from mien.data.split_names import EMPTY, split_named, unmixed
+from mien.data.dataset import PRIVATE_TEST, TRAINING, Dataset, Rejected, Truth
+from mien.data.split_names import EMPTY, NO, YES, split_named, unmixed
 from mien.errors import DatasetError, MienError
 
 if TYPE_CHECKING:
@@ -170,6 +170,25 @@ def split_of(value: str, seen: Collection[str], *, cut: bool = False) -> str:
         if split is None or (longer and value not in {"Training", "PublicTest", "PrivateTest"}):
             raise BadRowError(f"the last line is cut: it ends in the unknown Usage {value!r}")
     return split or value
+
+
+def split_of_flags(values: Sequence[str], splits: Sequence[str]) -> str:
+    """The split of a row that says yes or no to some: the one it says yes to.
+
+    A row that is of no split named is Training if the columns are of others only; else it is held back as a test.
+
+    Args:
+        values: yes or no, as written.
+        splits: that they are about.
+
+    Raises:
+        BadRowError: a value is neither, or several are yes.
+    """
+    lower = [value.strip().lower() for value in values]
+    chosen = {split for value, split in zip(lower, splits, strict=True) if value in YES}
+    if len(chosen) > 1 or not set(lower) <= YES | NO:
+        raise BadRowError(f"expected yes or no to each of {', '.join(splits)}, one yes; received {', '.join(values)}")
+    return chosen.pop() if chosen else PRIVATE_TEST if TRAINING in splits else TRAINING
 
 
 def pixels_of(numbers: Sequence[bytes], side: int) -> bytes:

@@ -45,6 +45,9 @@ COLUMN_WORDS = frozenset({"usage", "split", "splits", "subset", "partition"})
 NEGATIONS = frozenset({"no", "not", "non", "without", "except", "exclude", "excluded", "ignore", "ignored"})
 """A name with one of these is no synonym: ``not train``."""
 
+YES, NO = frozenset({"1", "1.0", "true", "yes", "t", "y"}), frozenset({"0", "0.0", "false", "no", "f", "n"})
+"""Values in lower case of columns that say whether a row is of a split."""
+
 FER2013_PHRASE = re.compile(r"(public|private)[\W_]*test", re.IGNORECASE)
 CAMEL = re.compile(r"(?<=[a-z])(?=[A-Z])")
 SUFFIXES = ("set", "data", "dataset", "split", "images", "faces")

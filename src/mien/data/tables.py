@@ -19,7 +19,7 @@ from mien.data.folders import face_crop
 from mien.data.labels import LabelColumn, shares, votes_of
 from mien.data.pixel_csv import Part, unreadable
 from mien.data.records import Table, image_of, pixels_in_record, records_of, side_of, table_of, text_in
-from mien.data.rows import BadRowError, Rows, cached, dataset, split_of
+from mien.data.rows import BadRowError, Rows, cached, dataset, split_of, split_of_flags
 from mien.data.split_names import split_named
 from mien.errors import DatasetError, ImageError
 from mien.media.files import sha256_of
@@ -104,6 +104,10 @@ class _Reader:
         split = part.split or TRAINING
         if columns.split is not None:
             split = split_of(text_in(values[columns.split]), ())
+        elif columns.flags:
+            split = split_of_flags(
+                [text_in(values[at]) for at, _ in columns.flags], [name for _, name in columns.flags]
+            )
         if columns.image is None:
             pixels = pixels_in_record([values[at] for at in columns.pixels], self.rows.side)
             self.rows.add(place, label, pixels, split)
@@ -112,7 +116,7 @@ class _Reader:
             source: Path | bytes = self._stored(f"{table.source.path}#{number}")
         else:
             source = image_of(values[columns.image], table.source.path.parent)
-        if columns.split is None and not part.split and isinstance(source, Path):
+        if columns.split is None and not columns.flags and not part.split and isinstance(source, Path):
             folders = source.relative_to(table.source.path.parent).parts[:-1]
             split = next(filter(None, map(split_named, folders)), TRAINING)
         try:
