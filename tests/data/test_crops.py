@@ -152,6 +152,20 @@ def test_a_legend_gives_the_folders(photos, cutting, tmp_path):
     assert [(fate.source, fate.status) for fate in fates if fate.status == UNREADABLE] == [("legend.csv:5", UNREADABLE)]
 
 
+def test_a_legend_with_splits_gives_their_folders(photos, cutting, tmp_path):
+    root = photos(**{"a.png": 1, "b.png": 1, "c.png": 1, "d.png": 1})
+    rows = ["image,emotion,split", "a.png,happy,train", "b.png,sad,val_set", "c.png,fear,../..", "d.png,fear,"]
+    (root / "legend.csv").write_text("\n".join(rows))
+    crop_photos(root, tmp_path / "crops", cutting)
+    data = load_dataset(tmp_path / "crops")
+    assert dict(zip(data.rows.tolist(), data.splits.tolist(), strict=True)) == {
+        "PublicTest/sad/b.png": "PublicTest",
+        "Training/happy/a.png": "Training",
+        "unnamed/fear/c.png": "unnamed",
+        "unnamed/fear/d.png": "unnamed",
+    }
+
+
 def test_the_largest_of_several_is_taken_on_request(photos, cutting, detector, tmp_path):
     root, out = photos(**{"happy/a.png": 3, "happy/b.png": 1}), tmp_path / "crops"
     crop_photos(root, out, cutting)

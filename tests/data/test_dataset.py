@@ -87,11 +87,17 @@ def test_the_splits_of_the_data_are_kept():
     assert (len(learnt), len(validation)) == (12, 4)
 
 
-@pytest.mark.parametrize("names", [("Training", "PrivateTest"), ("mine", "PrivateTest"), ("Training", "mine")])
+@pytest.mark.parametrize("names", [("Training", "PrivateTest"), ("Training", "mine")])
 def test_private_and_foreign_splits_are_never_held_out_of(names):
     learnt, validation = training_and_validation(made([0, 1] * 20, [names[0]] * 30 + [names[1]] * 10))
     assert (learnt.split_names(), validation.split_names()) == ((names[0],), (HELD_OUT,))
     assert len(learnt) + len(validation) == 30
+
+
+@pytest.mark.parametrize("names", [("mine", "PrivateTest"), ("PublicTest", "PublicTest"), ("TrainVal", "mine")])
+def test_without_training_rows_nothing_is_trained_on(names):
+    with pytest.raises(DatasetError, match=rf"split Training in made; received '{names[0]}' \("):
+        training_and_validation(made([0, 1] * 20, [names[0]] * 30 + [names[1]] * 10))
 
 
 @pytest.mark.parametrize("share", [0.0, 1.0, -0.1, float("nan")])

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from mien.data import pixel_csv
-from mien.data.csv_rows import MAX_REJECTED
+from mien.data.rows import MAX_REJECTED
 from mien.emotions import FER2013
 from mien.errors import DatasetError
 
@@ -132,7 +132,6 @@ def test_without_usage_all_rows_are_training(make_rows, write_csv):
         (b"emotion,pixels,pixels", "emotion,pixels,Usage"),
         (b"0,1 2 3,Training", "emotion,pixels,Usage"),
         (b"\x89PNG\r\n\x1a\n", "emotion,pixels,Usage"),
-        (b"", "emotion,pixels,Usage"),
     ],
 )
 def test_a_header_without_labels_or_pixels_is_refused(make_rows, write_csv, header, word):
@@ -151,7 +150,10 @@ def test_a_header_without_labels_or_pixels_is_refused(make_rows, write_csv, head
         (lambda line: pixel(line, b"+7"), False),
         (lambda line: pixel(line, b"1e1"), False),
         (lambda line: pixel(line, b"\xd9\xa3"), False),  # a digit in Arabic script
-        (lambda line: replaced(line, 0, b"1.0"), False),
+        (lambda line: replaced(line, 0, b"1.0"), True),
+        (lambda line: replaced(line, 0, b"1.5"), False),
+        (lambda line: replaced(line, 1, b"[" + line.split(b",")[1] + b"]"), True),
+        (lambda line: replaced(line, 1, b'"' + line.split(b",")[1].replace(b" ", b",") + b'"'), True),
         (lambda line: replaced(line, 2, b"Extra"), True),
         (lambda line: replaced(line, 2, b"no split at all"), False),
         (lambda line: replaced(line, 2, b"x" * 33), False),

@@ -138,6 +138,11 @@ def test_another_usage_is_refused(pair):
         ferplus.attach(*pair(drawn(3), usages=usages))
 
 
+@pytest.mark.parametrize("usages", [["train", "val", "test"], ["TRAINING", "public_test", "Private Test"]])
+def test_usages_are_compared_by_their_meaning(pair, usages):
+    assert len(ferplus.attach(*pair(drawn(3), usages=usages)).truths) == 2
+
+
 def test_a_split_alone_is_refused(pair):
     data, votes = pair(drawn(9))
     with pytest.raises(DatasetError, match="before splitting"):

@@ -61,9 +61,33 @@ def test_a_tenth_is_held_out_and_stays_the_same(tmp_path):
     assert {scene.name for scene in read(fewer).split()[1].scenes} <= {scene.name for scene in held.scenes}
 
 
+def test_splits_that_are_named_are_kept(tmp_path):
+    words = ["train"] * 6 + ["val_set"] * 3 + ["TEST"] * 2 + ["mine"]
+    root = write(tmp_path / "set", *({**label(number), "split": word} for number, word in enumerate(words)))
+    training, validation = read(root).split()
+    assert [scene.name for scene in training.scenes] == [f"{number}.png" for number in range(6)]
+    assert [scene.name for scene in validation.scenes] == [f"{number}.png" for number in range(6, 9)]
+
+
+@pytest.mark.parametrize("word", ["test", "val", "mine"])
+def test_scenes_without_a_training_image_are_refused(tmp_path, word):
+    root = write(tmp_path / "set", *({**label(number), "split": word} for number in range(30)))
+    with pytest.raises(DatasetError, match="0 of the split Training among 30"):
+        read(root).split()
+
+
+def test_a_test_image_is_never_held_out_to_validate_on(tmp_path):
+    words = ["training", "PrivateTest"] * 40
+    root = write(tmp_path / "set", *({**label(number), "split": word} for number, word in enumerate(words)))
+    training, validation = read(root).split()
+    assert {int(scene.name.split(".")[0]) % 2 for scene in (*training.scenes, *validation.scenes)} == {0}
+    assert len(training) + len(validation) == 40
+
+
 @pytest.mark.parametrize(
     ("line", "words"),
     [
+        ('{"image": "0.png", "faces": [], "split": ""}', "Usage"),
         ("{", "line 2"),
         ("[]", "line 2"),
         ('{"image": "0.png"}', "faces"),

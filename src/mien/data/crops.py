@@ -20,8 +20,8 @@ from typing import TYPE_CHECKING
 from PIL import Image
 
 from mien.classification.face_crop import crop_faces
-from mien.data.csv_rows import SIDES
 from mien.data.folders import CROPS, LEGEND, read_photos, survey
+from mien.data.rows import SIDES
 from mien.detection import Detector, crop_rule_for
 from mien.errors import DatasetError, ImageError, UsageError
 from mien.media.files import sha256_of, write_bytes
@@ -159,7 +159,10 @@ def _sources(photos: Path) -> tuple[dict[str, str], list[CropResult]]:
     if (photos / LEGEND).is_file():
         legend = read_photos(photos)
         names = [path.relative_to(photos).as_posix() for path in legend.paths]
-        sources = dict(sorted(zip(names, legend.labels, strict=True)))
+        parents = legend.labels
+        if legend.splits:
+            parents = tuple(f"{split}/{label}" for split, label in zip(legend.splits, legend.labels, strict=True))
+        sources = dict(sorted(zip(names, parents, strict=True)))
         rejected = [(f"{LEGEND}:{bad.place}", bad.reason) for bad in legend.rejected]
     else:
         found, refused = survey(photos)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 from dataclasses import dataclass
-from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -16,20 +15,11 @@ from mien.errors import DatasetError
 from mien.structures import Crops, Targets, check_crops, check_distribution
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping, Sequence
+    from collections.abc import Collection, Sequence
 
 TRAINING = "Training"
 PUBLIC_TEST = "PublicTest"
 PRIVATE_TEST = "PrivateTest"
-
-SPLITS: Mapping[str, str] = MappingProxyType(
-    {
-        **dict.fromkeys(("train", "training"), TRAINING),
-        **dict.fromkeys(("val", "valid", "validation", "publictest"), PUBLIC_TEST),
-        **dict.fromkeys(("test", "privatetest"), PRIVATE_TEST),
-    }
-)
-"""Split names in lower case, and the split that each stands for; any other name is a separate split."""
 
 
 @dataclass(frozen=True)
@@ -126,6 +116,7 @@ class Dataset:
         rows: str (count,), where each row came from: line number of a csv, path of an image.
         digest: SHA-256 of the files read.
         rejected: the rows that could not be read, in order.
+        notes: what a user should know about how the data was read: rows that are left out, a choice among files.
     """
 
     name: str
@@ -135,6 +126,7 @@ class Dataset:
     rows: npt.NDArray[np.str_]
     digest: str
     rejected: tuple[Rejected, ...] = ()
+    notes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         check_crops(self.crops)

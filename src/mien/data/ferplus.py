@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from mien.data.dataset import Dataset, Truth
+from mien.data.split_names import split_named
 from mien.emotions import FERPLUS, emotion_named
 from mien.errors import DatasetError
 from mien.media.files import sha256_of
@@ -95,7 +96,7 @@ def _read(path: Path) -> tuple[npt.NDArray[np.str_], npt.NDArray[np.int64], npt.
             rows = csv.reader(file)
             usage, columns = _columns(next(rows, []), path)
             for row in filter(None, rows):
-                usages.append(row[usage].strip())
+                usages.append(split_named(row[usage]) or row[usage].strip())
                 counts.append([_votes(row[column]) for column in columns])
                 lines.append(rows.line_num)
     except (OSError, ValueError, IndexError, csv.Error) as error:

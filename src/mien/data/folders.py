@@ -1,8 +1,9 @@
 """Folders of images: face crops or photos by class, and photos with a ``legend.csv``.
 
-``read_crops`` reads ``root/class/*`` or ``root/split/class/*`` as a data set of face crops. An image of any size is
-converted as ``mien.classification.face_crop.crop`` converts a face that fills its frame: centred in a square with its
-edge replicated, and resized. Hidden files and folders are skipped; every other file is a row or is rejected.
+``read_crops`` reads ``root/class/*``, ``root/split/class/*`` or ``root/class/split/*`` as a data set of face crops.
+``mien.data.split_names`` has the names of split folders. An image of any size is converted as
+``mien.classification.face_crop.crop`` converts a face that fills its frame: centred in a square with its edge
+replicated, and resized. Hidden files and folders are skipped; every other file is a row or is rejected.
 
 ``read_photos`` lists labelled photos unread, to evaluate detector and classifier together.
 """
@@ -12,6 +13,7 @@ from __future__ import annotations
 import csv
 import hashlib
 import os
+import re
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import TYPE_CHECKING
@@ -19,7 +21,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from mien.classification.face_crop import crop
-from mien.data.dataset import SPLITS, TRAINING, Dataset, Rejected, truth_of_labels
+from mien.data.dataset import TRAINING, Dataset, Rejected, truth_of_labels
+from mien.data.rows import SPLIT_NAME
+from mien.data.split_names import is_split_column, split_named, unmixed
 from mien.emotions import Emotion, emotion_named
 from mien.errors import DatasetError, ImageError
 from mien.media.files import sha256_of
@@ -37,6 +41,8 @@ CROPS = "crops.csv"
 """The list that ``mien data crop`` writes next to its class folders; it is skipped."""
 
 LEGEND = "legend.csv"
+FER2013_FILE = re.compile(r"(Training|PublicTest|PrivateTest)_\d+")
+"""Names of FER2013's images where they are kept as files."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,12 +61,14 @@ class LabelledPhotos:
     Attributes:
         paths: the files, unread.
         labels: the name of an ``Emotion`` for each.
+        splits: of each, as the legend names it; empty if it has no such column.
         rejected: entries that could not be used: line number of the legend, or path within the folder.
     """
 
     paths: tuple[Path, ...]
     labels: tuple[str, ...]
     rejected: tuple[Rejected, ...] = ()
+    splits: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if len(self.paths) != len(self.labels) or not set(self.labels) <= set(Emotion):
@@ -102,14 +110,16 @@ def read_crops(root: Path, size: int = 48, channels: int = 1) -> Dataset:
     if not kept:
         reasons = "; ".join(f"{bad.place}: {bad.reason}" for bad in rejected[:3]) or "there are none"
         raise DatasetError(f"expected images in folders by class in {root}; none could be read ({reasons})")
+    splits, notes = unmixed(file.split for file in kept)
     return Dataset(
         name=root.resolve().name,
         crops=np.stack(crops),
         truths=(truth_of_labels([file.label for file in kept]),),
-        splits=np.array([file.split for file in kept]),
+        splits=splits,
         rows=np.array([_place(file.path, root) for file in kept]),
         digest=digest.hexdigest(),
         rejected=tuple(sorted(rejected, key=lambda bad: bad.place)),
+        notes=notes,
     )
 
 
@@ -123,9 +133,10 @@ def read_photos(root: Path) -> LabelledPhotos:
         DatasetError: the folder or its legend can't be read, or no photo in it can be used.
     """
     labels: dict[Path, str] = {}
+    splits: list[str] = []
     rejected: list[Rejected] = []
     for entry in _listed(root) if (root / LEGEND).is_file() else _foldered(root, rejected):
-        reason = _photo_refusal(entry, root)
+        reason = name_refusal(entry.name, root)
         emotion = emotion_named(entry.label)
         if reason is not None:
             rejected.append(Rejected(entry.place, reason))
@@ -137,16 +148,17 @@ def read_photos(root: Path) -> LabelledPhotos:
             rejected.append(Rejected(entry.place, f"{entry.name!r} is listed twice; the first label is used"))
         else:
             labels[root / entry.name] = emotion.value
+            splits.append(entry.split)
     if not labels:
         reasons = "; ".join(f"{bad.place}: {bad.reason}" for bad in rejected[:3]) or "there are none"
         raise DatasetError(
             f"expected photos in {root} with {LEGEND} or in folders by expression; none is usable ({reasons})"
         )
-    return LabelledPhotos(tuple(labels), tuple(labels.values()), tuple(rejected))
+    return LabelledPhotos(tuple(labels), tuple(labels.values()), tuple(rejected), tuple(splits) if any(splits) else ())
 
 
-def face_crop(source: Path, size: int, channels: int) -> npt.NDArray[np.uint8]:
-    """Read an image file as a face crop: uint8 (size, size, channels).
+def face_crop(source: Path | bytes, size: int, channels: int) -> npt.NDArray[np.uint8]:
+    """Read an image, a file or its bytes, as a face crop: uint8 (size, size, channels).
 
     Raises:
         ImageError: the image can't be read.
@@ -159,8 +171,10 @@ def face_crop(source: Path, size: int, channels: int) -> npt.NDArray[np.uint8]:
 def survey(root: Path) -> tuple[list[ImageFile], list[Rejected]]:
     """The unread images in class folders, and rejected files, both sorted by name.
 
-    The layout is ``root/split/class/*`` if a folder named as a split ("train", "val", "test") holds folders, or if no
-    folder in the root holds images; else ``root/class/*``, and every row is Training.
+    The layout is ``root/split/class/*`` if a folder named as a split ("train", "val_set", "Test") holds folders, or if
+    no folder in the root holds images; ``root/class/split/*`` if every folder in a class is named as a split; else
+    ``root/class/*``, and every row is Training, save files named as FER2013's ("PrivateTest_17.jpg"). Folders around
+    all of that are passed.
 
     Raises:
         DatasetError: there is no such folder, or it can't be listed.
@@ -174,17 +188,39 @@ def survey(root: Path) -> tuple[list[ImageFile], list[Rejected]]:
             files.append((path.relative_to(root).parts, path))
         else:
             rejected.append(Rejected(_place(path, root), reason))
-    depths = {(len(parts), parts[0].lower() in SPLITS) for parts, _ in files}
-    depth = 3 if (3, True) in depths or not any(deep == 2 for deep, _ in depths) else 2
-    layout = "root/class/image" if depth == 2 else "root/split/class/image"
+    skip, split_at = _layout([parts[:-1] for parts, _ in files])
+    depth = skip + (1 if split_at is None else 2)
+    layout = {None: "root/class/image", 0: "root/split/class/image", 1: "root/class/split/image"}[split_at]
     found = []
     for parts, path in files:
-        if len(parts) == depth:
-            split = TRAINING if depth == 2 else SPLITS.get(parts[0].lower(), parts[0])
-            found.append(ImageFile(path, parts[-2], split))
-        else:
+        folders = parts[skip:-1]
+        if len(parts) - 1 != depth:
             rejected.append(Rejected(_place(path, root), f"expected {layout}; the image lies elsewhere"))
+        elif split_at is None:
+            named = FER2013_FILE.fullmatch(path.stem)
+            found.append(ImageFile(path, folders[0], named[1] if named else TRAINING))
+        else:
+            split = split_named(folders[split_at]) or folders[split_at]
+            found.append(ImageFile(path, folders[1 - split_at], split))
     return found, sorted(rejected, key=lambda bad: bad.place)
+
+
+def _layout(folders: list[tuple[str, ...]]) -> tuple[int, int | None]:
+    """How many outer folders to pass, and which of the two within them names the split; None if only classes do.
+
+    Args:
+        folders: of each image, outermost first.
+    """
+    skip = 0
+    while folders and min(map(len, folders)) > skip + 2 and len({names[skip] for names in folders}) == 1:
+        skip += 1
+    pairs = {names[skip:] for names in folders if len(names) == skip + 2}
+    single = {names[skip] for names in folders if len(names) == skip + 1}
+    if any(split_named(first) for first, _ in pairs) or (single and all(map(split_named, single))):
+        return skip, 0
+    if pairs and all(split_named(second) for _, second in pairs):
+        return skip, 1
+    return skip, None if single else 0
 
 
 def _walk(root: Path) -> Iterator[Path]:
@@ -219,11 +255,12 @@ def _place(path: Path, root: Path) -> str:
 
 @dataclass(frozen=True, slots=True)
 class _Entry:
-    """A labelled photo as listed: its place in the legend, its name within the folder, and its label."""
+    """A labelled photo as listed: its place in the legend, its name within the folder, its label, perhaps a split."""
 
     place: str
     name: str
     label: str
+    split: str = ""
 
 
 def _foldered(root: Path, rejected: list[Rejected]) -> Iterator[_Entry]:
@@ -243,16 +280,18 @@ def _listed(root: Path) -> Iterator[_Entry]:
             if not {"image", "emotion"} <= set(header):
                 raise DatasetError(f"expected the columns image and emotion in {legend}; received {header[:10]}")
             image, emotion = header.index("image"), header.index("emotion")
+            usage = next((at for at, name in enumerate(header) if is_split_column(name)), len(header))
             for row in filter(None, rows):
-                name, label = (row[at].strip() if at < len(row) else "" for at in (image, emotion))
-                yield _Entry(str(rows.line_num), name, label)
+                name, label, split = (row[at].strip() if at < len(row) else "" for at in (image, emotion, usage))
+                if usage < len(header):
+                    split = split_named(split) or (split if SPLIT_NAME.fullmatch(split) else "unnamed")
+                yield _Entry(str(rows.line_num), name, label, split)
     except (OSError, ValueError, csv.Error) as error:
         raise DatasetError(f"expected a legend of image and emotion at {legend}; it can't be read ({error})") from error
 
 
-def _photo_refusal(entry: _Entry, root: Path) -> str | None:
-    """Why a photo is rejected, or None; the name is checked before the disk is accessed."""
-    name = entry.name
+def name_refusal(name: str, root: Path) -> str | None:
+    """Why an image listed by name is rejected, or None; the name is checked before the disk is accessed."""
     windows = PureWindowsPath(name)
     if not name or "\0" in name:
         return "expected the name of an image; received none"

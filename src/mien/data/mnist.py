@@ -15,9 +15,10 @@ from typing import IO, TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from mien.data.archives import DAMAGED, decompressed
 from mien.data.cache import UNREADABLE
-from mien.data.csv_rows import DAMAGED, SIDES, decompressed
 from mien.data.dataset import PRIVATE_TEST, TRAINING, Dataset, one_hot
+from mien.data.rows import SIDES
 from mien.errors import DatasetError
 from mien.media.files import sha256_of
 

@@ -6,7 +6,8 @@ A folder with ``labels.jsonl``, one object per line::
         {"box": [left, top, right, bottom], "landmarks": [x, y, ... five points], "score": 0.93}]}
 
 Landmarks are right eye, left eye, nose, right and left corner of the mouth, from the subject's point of view. The score
-is a teacher's confidence that there is a face. A box labelled by hand leaves it out, which means 1.
+is a teacher's confidence that there is a face. A box labelled by hand leaves it out, which means 1. A key "split" may
+name the split of each image by any synonym of ``mien.data.split_names``.
 """
 
 from __future__ import annotations
@@ -22,6 +23,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from mien.data.dataset import PUBLIC_TEST, TRAINING
+from mien.data.rows import BadRowError, split_of
+from mien.data.split_names import unmixed
 from mien.errors import DatasetError, ImageError
 from mien.media.files import sha256_of
 from mien.media.image import read as read_image
@@ -116,11 +120,13 @@ class Scene:
         path: the image.
         name: its path within the folder.
         faces: its labelled faces.
+        split: Training, PublicTest, PrivateTest, or a name of the data's own.
     """
 
     path: Path
     name: str
     faces: BoxedFaces
+    split: str = TRAINING
 
 
 @dataclass(frozen=True)
@@ -141,16 +147,27 @@ class Scenes:
         return len(self.scenes)
 
     def split(self) -> tuple[Scenes, Scenes]:
-        """The training images, and the tenth held out: chosen by a hash of the name, so it is always the same."""
-        held_out = [
-            int(hashlib.sha256(scene.name.encode()).hexdigest(), 16) % HELD_OUT_EVERY == 0 for scene in self.scenes
-        ]
-        parts = [
-            tuple(s for s, held in zip(self.scenes, held_out, strict=True) if held is is_held_out)
-            for is_held_out in (False, True)
-        ]
+        """The training and the validation images.
+
+        Without a validation split, a tenth of Training is held out: chosen by a hash of the name, so it is always the
+        same. Other splits are not used.
+        """
+        scenes = [scene for scene in self.scenes if scene.split == TRAINING]
+        validating = [scene for scene in self.scenes if scene.split == PUBLIC_TEST]
+        if not validating:
+            validating = [
+                scene
+                for scene in scenes
+                if int(hashlib.sha256(scene.name.encode()).hexdigest(), 16) % HELD_OUT_EVERY == 0
+            ]
+            held_out = {scene.name for scene in validating}
+            scenes = [scene for scene in scenes if scene.name not in held_out]
+        parts = tuple(scenes), tuple(validating)
         if not all(parts):
-            raise DatasetError(f"expected enough images in {self.name} to hold a tenth out; received {len(self)}")
+            raise DatasetError(
+                f"expected images to train on in {self.name}, and enough to hold a tenth out; received "
+                f"{sum(scene.split == TRAINING for scene in self.scenes)} of the split Training among {len(self)}"
+            )
         training, validation = (dataclasses.replace(self, scenes=part) for part in parts)
         return training, validation
 
@@ -181,14 +198,17 @@ def read(root: Path) -> Scenes:
         raise DatasetError(f"expected labels of faces in {listing}; they can't be read ({error})") from error
     if not scenes:
         raise DatasetError(f"expected one image per line in {listing}; there is none")
-    return Scenes(root.name, tuple(scenes), sha256_of(listing))
+    splits, _ = unmixed(scene.split for scene in scenes)
+    named = (dataclasses.replace(scene, split=split) for scene, split in zip(scenes, splits.tolist(), strict=True))
+    return Scenes(root.name, tuple(named), sha256_of(listing))
 
 
 def _scene(line: str, number: int, root: Path) -> Scene:
     try:
         values = json.loads(line)
         name, faces = PurePosixPath(values["image"]), _boxed(values["faces"])
-    except (ValueError, KeyError, TypeError, AttributeError, DatasetError) as error:
+        split = split_of(values["split"], ()) if "split" in values else TRAINING
+    except (ValueError, KeyError, TypeError, AttributeError, DatasetError, BadRowError) as error:
         raise DatasetError(
             'expected {"image": ..., "faces": [{"box": [4 numbers], "landmarks": [10], "score": 0 to 1}]} in '
             f"line {number} of {root / LABELS}; received something else ({error})"
@@ -196,7 +216,7 @@ def _scene(line: str, number: int, root: Path) -> Scene:
     path = root / name
     if name.is_absolute() or ".." in name.parts or not path.is_file():
         raise DatasetError(f"expected the image {name} that line {number} of {LABELS} names in {root}; there is none")
-    return Scene(path, str(name), faces)
+    return Scene(path, str(name), faces, split)
 
 
 def _boxed(faces: list[dict[str, Any]]) -> BoxedFaces:

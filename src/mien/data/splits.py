@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from mien.data import cache
-from mien.data.dataset import PRIVATE_TEST, PUBLIC_TEST, TRAINING, Dataset
+from mien.data.dataset import PUBLIC_TEST, TRAINING, Dataset
 from mien.data.duplicates import group_duplicates, ignore_progress
 from mien.errors import DatasetError, UsageError
 from mien.media.files import write_text
@@ -89,10 +89,10 @@ def exclude_rows(data: Dataset, path: Path) -> Dataset:
 def training_and_validation(data: Dataset, seed: int = 0, share: float = 0.1) -> tuple[Dataset, Dataset]:
     """The rows to train on and the rows to validate on.
 
-    These are the splits Training and PublicTest if the data has both. Otherwise a stratified random share of Training
-    (or of all rows, if no split has that name) is held out: the same share of every label, at least one image of any
-    label that has two, and images with the same pixels on one side. Its split is then ``HELD_OUT``. PrivateTest is
-    never used.
+    These are the splits Training and PublicTest if the data has both. Without PublicTest, a stratified random share of
+    Training is held out: the same share of every label, at least one image of any label that has two, and images with
+    the same pixels on one side. Its split is then ``HELD_OUT``. PrivateTest, and any split of another name, are never
+    used.
 
     Args:
         data: with or without splits.
@@ -100,13 +100,19 @@ def training_and_validation(data: Dataset, seed: int = 0, share: float = 0.1) ->
         share: held out, between 0 and 1.
 
     Raises:
-        DatasetError: too few rows are left to train on, or the share is out of range.
+        DatasetError: no row is Training, too few are left to train on, or the share is out of range.
     """
     if not 0 < share < 1:
         raise DatasetError(f"expected a share to hold out between 0 and 1; received {share}")
     names = data.split_names()
-    training = data.split(TRAINING) if TRAINING in names else data.select(data.splits != PRIVATE_TEST)
-    if TRAINING in names and PUBLIC_TEST in names:
+    if TRAINING not in names:
+        counts = ", ".join(f"{name!r} ({int((data.splits == name).sum()):,} rows)" for name in names[:5])
+        raise DatasetError(
+            f"expected rows of the split Training in {data.name}; received {counts}. Name the rows to train on "
+            "'train', or give the data without splits"
+        )
+    training = data.split(TRAINING)
+    if PUBLIC_TEST in names:
         return training, data.split(PUBLIC_TEST)
     if len(training) < 10:
         raise DatasetError(f"expected at least 10 images to train on in {data.name}; received {len(training)}")

@@ -101,6 +101,7 @@ def summary(data: Dataset) -> dict[str, Any]:
         "splits": split_sizes(data),
         "labels": [part.to_dict() for part in balance(data)],
         "rejected": [{"place": bad.place, "reason": bad.reason} for bad in data.rejected],
+        "notes": list(data.notes),
     }
 
 

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from mien.data import mnist, pixel_csv
-from mien.data.csv_rows import ENDINGS
+from mien.data.archives import ENDINGS
 from mien.data.dataset import PUBLIC_TEST, TRAINING, Dataset, one_hot
 from mien.data.splits import training_and_validation
 from mien.emotions import FER2013

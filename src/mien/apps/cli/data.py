@@ -21,6 +21,7 @@ from mien.apps.cli.options import (
     model_named,
     progress,
     say,
+    say_notes,
 )
 from mien.apps.cli.output_guard import KINDS, Output, check_folder, check_outputs
 from mien.errors import printable
@@ -38,7 +39,9 @@ app = typer.Typer(help="Inspect or audit a data set, or make one from photos.", 
 DataArgument = Annotated[
     Path,
     typer.Argument(
-        metavar="DATA", rich_help_panel=INPUT, help="A data set: a csv, its folder, or folders of images by class."
+        metavar="DATA",
+        rich_help_panel=INPUT,
+        help="A data set: csv, JSON Lines, Parquet, a zip or tar of them, MNIST, or folders of images by class.",
     ),
 ]
 
@@ -76,6 +79,7 @@ def info(
         _show_head(loaded)
         _show_balance(balance(loaded))
         _show_rejected(loaded)
+    say_notes(loaded)
     if out:
         from mien.data.summary import write_sheets
 
@@ -129,6 +133,7 @@ def audit(
     kinds = {"audit.json": "json", "exclude.txt": "text", "audit.html": "page"}
     check_outputs([Output("--out", out / name, KINDS[kind]) for name, kind in kinds.items()], [data])
     loaded = load(data)
+    say_notes(loaded)
     chosen = _detector(detector) if faces else None
     with progress("searching duplicates" if chosen is None else "searching duplicates and faces") as on_progress:
         limit = DUPLICATE_SIMILARITY if similarity is None else similarity

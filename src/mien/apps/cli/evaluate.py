@@ -19,6 +19,7 @@ from mien.apps.cli.options import (
     model_named,
     progress,
     say,
+    say_notes,
 )
 from mien.apps.cli.output_guard import KINDS, Output, check_folder, check_outputs, model_files
 from mien.emotions import Emotion
@@ -143,9 +144,13 @@ def evaluate(
 def splits(data: Path, split: str | None, models: Sequence[str]) -> tuple[Dataset, Dataset | None]:
     """The split to evaluate, and the rows that its models may have been trained on, if they are known."""
     from mien.data import PUBLIC_TEST, TRAINING, load
+    from mien.data.split_names import split_named
 
     loaded = load(data)
+    say_notes(loaded)
     names = loaded.split_names()
+    if split is not None and split not in names:
+        split = split_named(split) or split
     if split is None and PUBLIC_TEST not in names and (parts := _held_out(loaded, models)):
         training, validation = parts
         say(f"evaluating the {len(validation)} rows that the run held out; --split chooses others")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from mien.apps.cli.options import examples, progress, say
+from mien.apps.cli.options import examples, progress, say, say_notes
 from mien.apps.cli.output_guard import KINDS, Output, check_outputs, files_in_folders
 from mien.apps.cli.training_output import say_written
 from mien.errors import TrainingError, UsageError
@@ -94,6 +94,7 @@ def read_data(path: Path) -> Dataset:
     if data.rejected:
         first = data.rejected[0]
         say(f"{len(data.rejected)} rows can't be read and are skipped; the first: {first.place}: {first.reason}")
+    say_notes(data)
     return data
 
 

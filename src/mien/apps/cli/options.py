@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
+    from mien.data import Dataset
+
 SOME_FAILED, WRONG_USAGE, INTERRUPTED = 1, 2, 130
 """Exit codes other than 0."""
 
@@ -149,3 +151,9 @@ def write_failure(error: OSError) -> str:
     place = error.filename or "the results"
     reason = error.strerror or str(error) or type(error).__name__
     return f"can't write {place}: {reason}. Check the name, the permissions and the disk, or choose another file"
+
+
+def say_notes(data: Dataset) -> None:
+    """Print the notes on how a data set was read."""
+    for note in data.notes:
+        say(f"{data.name}: {note}")

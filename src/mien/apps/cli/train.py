@@ -53,7 +53,7 @@ def register(app: typer.Typer) -> None:
 def train(
     *,
     data: Annotated[
-        Path | None, _option(DATA, "--data", "FER2013, MNIST, CSV of pixels, or class folders.", "PATH")
+        Path | None, _option(DATA, "--data", "FER2013, MNIST, csv, Parquet, JSON Lines, or class folders.", "PATH")
     ] = None,
     exclude: Annotated[
         Path | None, _option(DATA, "--exclude", "Rows to exclude, as listed by mien data audit.", "FILE")

@@ -1,0 +1,133 @@
+"""Which files a data set consists of: one table of several, or all those that are named as splits."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from mien.data import mnist, pixel_csv, tables
+from mien.data.archives import DAMAGED, ENDINGS, Source, sources_in
+from mien.data.csv_rows import form_of
+from mien.data.folders import CROPS, LEGEND
+from mien.data.pixel_csv import Part
+from mien.data.records import is_json_lines, is_parquet, table_of
+from mien.data.tables import named_parts, parquet_files
+from mien.errors import DatasetError
+from mien.media.parquet_images import PARQUET_SUFFIX
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from mien.data.dataset import Dataset
+
+VOTES = "fer2013new.csv"
+SHARD = re.compile(r".+-\d{5}-of-\d{5}", re.IGNORECASE)
+"""A file of a split as Hugging Face's datasets name it."""
+
+MAX_TABLES = 1000
+
+
+def read_tables(path: Path) -> Dataset | None:
+    """The data set of the tables meant by a path; None if there are none.
+
+    Args:
+        path: a table, an archive of tables, or a folder with some.
+
+    Raises:
+        DatasetError: none of the tables has labels, several have and their names don't say which to take, or the
+            chosen one can't be read.
+        MissingExtraError: a Parquet file needs pyarrow.
+    """
+    found = _sources(path)
+    if not found:
+        return None
+    parts, notes = chosen(found, path)
+    if _is_csv_of_pixels(parts[0].source):
+        return pixel_csv.read_parts(parts, path if path.is_file() else parts[0].source.path, notes)
+    return tables.read_parts(parts, path, notes)
+
+
+def chosen(sources: Sequence[Source], path: Path) -> tuple[list[Part], tuple[str, ...]]:
+    """The tables to read, and notes on those that are left.
+
+    One with images, labels and splits comes before those that lack splits. Several are read together if each is named
+    as a split, such as train.csv and test.csv.
+
+    Args:
+        sources: all that were found.
+        path: where, for messages.
+
+    Raises:
+        DatasetError: none has labels, or the choice is open.
+    """
+    if len(sources) == 1:
+        named = SHARD.fullmatch(sources[0].name.partition(".")[0])
+        return (named_parts(sources, path) if named else [Part(sources[0])]), ()
+    fits = [_fit(source) for source in sources]
+    best = [source for source, fit in zip(sources, fits, strict=True) if fit == max(fits)]
+    best = [source for source in best if len(source.inner) == min(len(source.inner) for source in best)]
+    names = ", ".join(source.name for source in sources[:5])
+    if max(fits) < 2:
+        raise DatasetError(
+            f"expected a table with labels and pixels or images in {path}; received {len(sources)} without: {names}"
+        )
+    parts = named_parts(best, path)
+    own = max(fits) == 3
+    if len(best) == 1 or (all(map(is_parquet, best)) and (own or not any(part.split for part in parts))):
+        parts = [Part(source) for source in best]
+    elif own or not all(part.split for part in parts):
+        raise DatasetError(
+            f"expected one csv of pixels in {path}; received {len(best)}: "
+            f"{', '.join(source.name for source in best[:5])}. Name one of them"
+            f"{'' if path.is_dir() else ' after unpacking the file'}, or call them train, validation and test"
+        )
+    left = [source.name for source in sources if source not in best]
+    if not left:
+        return parts, ()
+    taken = ", ".join(source.name for source in best[:5])
+    return parts, (f"read: {taken}; not read, as {taken} has more: {', '.join(left[:5])}",)
+
+
+def _sources(path: Path) -> list[Source]:
+    """The tables meant by a path."""
+    try:
+        if path.is_file():
+            if path.suffix.lower() == PARQUET_SUFFIX:
+                return [Source(path, (), _magic(path))]
+            return sources_in(path) if path.name.lower().endswith(ENDINGS) else []
+        named = next((path / f"fer2013{end}" for end in ENDINGS if (path / f"fer2013{end}").is_file()), None)
+        if named or mnist.is_mnist(path):
+            return sources_in(named) if named else []
+        visible = [entry for entry in sorted(path.iterdir()) if not entry.name.startswith(".")]
+        if stored := parquet_files(path)[:MAX_TABLES]:
+            return [Source(file, (), _magic(file)) for file in stored]
+        files = [entry for entry in visible if entry.is_file() and _may_be_table(entry)]
+        found = [source for file in files for source in sources_in(file)]
+    except DAMAGED as error:
+        raise pixel_csv.unreadable(path, error) from error
+    if any(entry.is_dir() for entry in visible):  # images by class, unless a table names them
+        return [source for source in found if not _is_csv_of_pixels(source) and _fit(source) >= 2]
+    return found
+
+
+def _may_be_table(file: Path) -> bool:
+    name = file.name.lower()
+    return name.endswith(ENDINGS) and not name.endswith(".txt") and name not in {VOTES, LEGEND, CROPS}
+
+
+def _magic(path: Path) -> bytes:
+    with path.open("rb") as file:
+        return file.read(4)
+
+
+def _is_csv_of_pixels(source: Source) -> bool:
+    return not (is_parquet(source) or is_json_lines(source)) and form_of(source).columns.image is None
+
+
+def _fit(source: Source) -> int:
+    if source.name.lower() == VOTES:
+        return 0
+    if is_parquet(source) or is_json_lines(source):
+        return table_of(source).columns.fit
+    return form_of(source).columns.fit
