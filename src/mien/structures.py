@@ -331,6 +331,7 @@ class FrameResult:
         seconds: time of the frame in its video; None for a photo.
         predictions: one per face, largest face first; empty if no face was found.
         error: why the image could not be read; None if it could.
+        warnings: what of the image was lost or altered while it was read, one sentence each.
     """
 
     source: str
@@ -338,14 +339,17 @@ class FrameResult:
     seconds: float | None = None
     predictions: tuple[Prediction, ...] = field(default=())
     error: str | None = None
+    warnings: tuple[str, ...] = ()
 
     def _repr_html_(self) -> str:
-        """A table for notebooks: expression, probability as a bar, and box of each face."""
+        """A table for notebooks: expression, probability as a bar, and box of each face; warnings below it."""
         title = html.escape(self.source) + ("" if self.seconds is None else f" @ {self.seconds:.2f} s")
+        warnings = "".join(f"<p>Warning: {html.escape(warning)}</p>" for warning in self.warnings)
         if self.error is not None or not self.predictions:
-            return f"<p>{title}: {html.escape(self.error or 'no face found')}</p>"
+            return f"<p>{title}: {html.escape(self.error or 'no face found')}</p>{warnings}"
         rows = "".join(map(_html_row, self.predictions))
-        return f"<table><caption>{title}</caption><tr><th>expression<th>probability<th>box<th>notes</tr>{rows}</table>"
+        head = f"<caption>{title}</caption><tr><th>expression<th>probability<th>box<th>notes</tr>"
+        return f"<table>{head}{rows}</table>{warnings}"
 
 
 def _html_row(prediction: Prediction) -> str:

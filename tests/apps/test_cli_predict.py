@@ -42,7 +42,7 @@ def test_a_line_of_json_has_the_schema(mien, paint, portrait):
     code, out, _ = mien("predict", path, "--json")
     assert code == 0
     (line,) = lines_of(out)
-    assert list(line) == ["schema", "source", "index", "seconds", "error", "faces"]
+    assert list(line) == ["schema", "source", "index", "seconds", "error", "warnings", "faces"]
     assert (line["source"], line["index"], line["seconds"], line["error"]) == (str(path), 0, None, None)
     (face,) = line["faces"]
     assert list(face) == [
