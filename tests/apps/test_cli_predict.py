@@ -203,7 +203,8 @@ def test_no_source_and_no_image_in_the_sources(mien, tmp_path):
     code, _, err = mien("predict", tmp_path)
     assert code == 2
     assert str(tmp_path) in err
-    assert ".jpg" in err
+    assert "expected images or videos; found none" in err
+    assert "1 file skipped: 1 .txt" in err
 
 
 @pytest.mark.parametrize("name", ["compact", "yunet"])

@@ -10,8 +10,9 @@ import cv2
 import numpy as np
 
 from mien.errors import ImageError, UsageError, VideoError
+from mien.media.file_kind import kind_of
 from mien.media.header import MAX_PIXELS
-from mien.media.image import IMAGE_SUFFIXES, read
+from mien.media.image import read
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -20,9 +21,6 @@ if TYPE_CHECKING:
     from mien.structures import Frame
 
     OpenCapture = Callable[..., Any]
-
-VIDEO_SUFFIXES = frozenset({".mp4", ".m4v", ".mov", ".avi", ".mkv", ".webm", ".mpg", ".mpeg", ".wmv", ".ts", ".3gp"})
-"""Suffixes of the files in a folder that count as videos; a file named on its own may have any suffix."""
 
 TIME_TOLERANCE = 1e-6
 """Seconds by which two equal timestamps may differ."""
@@ -227,12 +225,12 @@ class ImageSource:
 
 
 def open_file(path: Path) -> Source:
-    """Open an image (by its suffix) or a video as a source of frames.
+    """Open an image (by its content) or a video as a source of frames.
 
     Raises:
         VideoError: it is neither.
     """
-    return ImageSource(path) if path.suffix.lower() in IMAGE_SUFFIXES else FileSource(path)
+    return ImageSource(path) if kind_of(path) == "image" else FileSource(path)
 
 
 def rgb_of(image: Any) -> Frame:

@@ -120,7 +120,7 @@ def analyze_image(recognizer: Recognizer, path: Path, drawings: Iterable[Drawing
         return analysis.result
     try:
         for drawing in drawings:
-            drawing.write(path, analysis.frame, analysis.result)
+            drawing.write(path, analysis.frame, analysis.on_frame)
     except ImageError as error:
         return FrameResult(str(path), error=str(error))
     return analysis.result

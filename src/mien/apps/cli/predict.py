@@ -31,6 +31,7 @@ from mien.errors import UsageError
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
+    from mien.media.file_kind import Kind
     from mien.structures import FrameResult
 
     Output = Callable[[FrameResult], None]
@@ -52,7 +53,7 @@ def predict(
         typer.Argument(
             metavar="SOURCE",
             rich_help_panel=INPUT,
-            help="Photos, folders of photos, videos; with --out also Parquet files of images.",
+            help="Photos, videos, folders of them; with --out photos, and Parquet files of images.",
         ),
     ],
     *,
@@ -161,7 +162,8 @@ def predict(
     from mien.recognizer import Recognizer
 
     sampling = Sampling(every, stride, start, end)
-    files = files_in(sources, [".parquet"] if out else [])
+    own = [path for path in (csv, parquet, draw, anonymize, srt, vtt, elan, page, out) if path]
+    files = files_in(sources, ["image"] if out else ["image", "video"], [".parquet"] if out else [], own)
     images = [path for path in files if not is_video(path)]
     timelines = {"srt": srt, "vtt": vtt, "elan": elan, "page": page}
     if out:
@@ -212,6 +214,8 @@ def _predict_batch(sources: Sequence[Path], models: _Models, out: Path, processe
     earlier = report.images - report.analyzed
     summary = f"{report.analyzed} images in {report.seconds:.0f} s, {report.images_per_second:.0f} images/s"
     say(summary + (f"; {earlier} were done before" if earlier else "") + f"; written: {out}")
+    if report.warned:
+        say(f"{report.warned} images were read with a warning; mien predict without --out, or a .jsonl, has the words")
     if report.failed:
         say(f"{report.failed} images could not be read; the column error has the reasons")
     return bool(report.failed)
@@ -225,25 +229,32 @@ def _anonymized(folder: Path, files: Iterable[Path], avatar: str) -> Drawings:
     return Drawings(folder, files, lambda: Anonymizer(kind).anonymize)
 
 
-def files_in(sources: Iterable[Path], more: Iterable[str] = ()) -> list[Path]:
-    """Find the images and videos among the sources.
+def files_in(
+    sources: Sequence[Path], kinds: Sequence[Kind], suffixes: Sequence[str] = (), outputs: Sequence[Path] = ()
+) -> list[Path]:
+    """Find the images and videos among the sources; one line says what else was in their folders.
 
     Args:
-        sources: files, and folders that are searched for images.
-        more: further suffixes to search for.
+        sources: files, and folders that are searched.
+        kinds: what to take from folders: "image", "video".
+        suffixes: of further files to take from folders.
+        outputs: files and folders that this command writes; they are passed over in folders without a word.
 
     Raises:
         UsageError: there are none.
     """
-    from mien.media.image import IMAGE_SUFFIXES, find_images
+    from mien.media.folders import find_files, in_words
 
-    images = list(find_images(sources, {*IMAGE_SUFFIXES, *more}))
-    if not images:
+    skipped: list[Path] = []
+    found = list(find_files(sources, kinds, suffixes, outputs, skipped.append))
+    if not found:
         raise UsageError(
-            f"expected images ({', '.join(sorted(IMAGE_SUFFIXES))}) or videos; found none in "
-            f"{', '.join(map(str, sources))}"
+            f"expected {' or '.join(f'{kind}s' for kind in kinds)}; found none in {', '.join(map(str, sources))}"
+            + (f" ({in_words(skipped)})" if skipped else "")
         )
-    return images
+    if skipped:
+        say(in_words(skipped) + ("" if "video" in kinds else "; images alone are taken here"))
+    return found
 
 
 def print_json(result: FrameResult) -> None:
@@ -261,7 +272,7 @@ def result_files(labels: tuple[str, ...], csv: Path | None, parquet: Path | None
     Raises:
         UsageError: a file is a folder, or has the name of an image, as after ``--csv *.jpg``.
     """
-    from mien.media.image import IMAGE_SUFFIXES
+    from mien.media.file_kind import IMAGE_SUFFIXES
     from mien.outputs import open_csv, open_parquet
 
     for path in filter(None, (csv, parquet)):
