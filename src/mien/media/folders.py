@@ -26,14 +26,15 @@ def find_files(
     """Find images and videos: files are yielded as given, folders are searched recursively, in natural order.
 
     Links are followed, and each folder is walked once. A path that can't be opened (a missing file, a locked folder) is
-    yielded too, so that reading it reports what is wrong with it. A file with the suffix of an image is one without
+    yielded too, so that opening it reports what is wrong with it. A file with the suffix of an image is one without
     being opened; of all others the first bytes decide.
 
     Args:
         paths: files and folders; names are taken literally, not as patterns.
         kinds: what to take from folders.
         suffixes: of further files to take, in lower case.
-        outputs: files and folders of this program's own, which are passed over without a word, as hidden ones are.
+        outputs: what this program writes: its folders are not searched, its files are not reported as skipped. One that
+            is an image or a video is found all the same, so that the caller can refuse to write over it.
         skip: called with each other file of a folder that is not taken.
 
     Yields:

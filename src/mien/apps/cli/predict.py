@@ -162,8 +162,7 @@ def predict(
     from mien.recognizer import Recognizer
 
     sampling = Sampling(every, stride, start, end)
-    own = [path for path in (csv, parquet, draw, anonymize, srt, vtt, elan, page, out) if path]
-    files = files_in(sources, ["image"] if out else ["image", "video"], [".parquet"] if out else [], own)
+    files = _files_for_batch(sources, out) if out else files_in(sources, outputs=(csv, parquet, srt, vtt, elan, page))
     images = [path for path in files if not is_video(path)]
     timelines = {"srt": srt, "vtt": vtt, "elan": elan, "page": page}
     if out:
@@ -202,6 +201,13 @@ class _Models(NamedTuple):
     head: str
 
 
+def _files_for_batch(sources: Sequence[Path], out: Path) -> list[Path]:
+    """The images among the sources, and Parquet files of images."""
+    from mien.batch import parts_folder
+
+    return files_in(sources, ["image"], [".parquet"], [out, parts_folder(out)])
+
+
 def _predict_batch(sources: Sequence[Path], models: _Models, out: Path, processes: int | None, engine: str) -> bool:
     """Write the predictions of many images into one table; whether some could not be read."""
     from mien.batch import Pipeline, Plan, image_references, run_batch
@@ -230,7 +236,10 @@ def _anonymized(folder: Path, files: Iterable[Path], avatar: str) -> Drawings:
 
 
 def files_in(
-    sources: Sequence[Path], kinds: Sequence[Kind], suffixes: Sequence[str] = (), outputs: Sequence[Path] = ()
+    sources: Sequence[Path],
+    kinds: Sequence[Kind] = ("image", "video"),
+    suffixes: Sequence[str] = (),
+    outputs: Iterable[Path | None] = (),
 ) -> list[Path]:
     """Find the images and videos among the sources; one line says what else was in their folders.
 
@@ -238,7 +247,7 @@ def files_in(
         sources: files, and folders that are searched.
         kinds: what to take from folders: "image", "video".
         suffixes: of further files to take from folders.
-        outputs: files and folders that this command writes; they are passed over in folders without a word.
+        outputs: files and folders that this command writes; they are not reported as skipped.
 
     Raises:
         UsageError: there are none.
@@ -246,7 +255,7 @@ def files_in(
     from mien.media.folders import find_files, in_words
 
     skipped: list[Path] = []
-    found = list(find_files(sources, kinds, suffixes, outputs, skipped.append))
+    found = list(find_files(sources, kinds, suffixes, filter(None, outputs), skipped.append))
     if not found:
         raise UsageError(
             f"expected {' or '.join(f'{kind}s' for kind in kinds)}; found none in {', '.join(map(str, sources))}"
