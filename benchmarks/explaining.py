@@ -23,7 +23,8 @@ from mien.classification.face_crop import crop
 from mien.explain import Occlusion
 from mien.explain.faithfulness import blend, blurred, centre_first, top_pixels
 from mien.explain.overlay import OUTLINED_SHARE
-from mien.media.image import find_images, read
+from mien.media.folders import find_files
+from mien.media.image import read
 from mien.models.store import ModelStore
 from mien.recognizer import Recognizer, find_detector
 
@@ -89,7 +90,7 @@ def logged(every_face: Iterator[Face], every: int) -> Iterator[Face]:
 
 def selected(folder: Path, count: int) -> list[Path]:
     """Photos of a folder, evenly spaced by name, without those that were used for tuning."""
-    photos = list(find_images([folder]))
+    photos = list(find_files([folder], ["image"]))
     excluded = set(photos[TUNING_PHOTOS])
     rest = [photo for photo in photos if photo not in excluded]
     indices = np.unique(np.linspace(0, len(rest) - 1, min(count, len(rest))).round().astype(int))

@@ -10,7 +10,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mien.media.image import find_images
+from mien.media.folders import find_files
 from mien.media.prefetch import cores
 from mien.models.store import ModelStore
 from mien.recognizer import detectors_here, find_detector
@@ -123,7 +123,7 @@ def _photos(folder: Path | None, sample: int) -> tuple[Path, ...]:
         import matplotlib as mpl
 
         return (PORTRAIT, Path(mpl.get_data_path()) / "sample_data" / "grace_hopper.jpg") * REPEATS
-    images = list(find_images([folder]))
+    images = list(find_files([folder], ["image"]))
     count = min(sample or len(images), len(images))
     return tuple(images[index * len(images) // count] for index in range(count))
 

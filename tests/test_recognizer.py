@@ -425,6 +425,8 @@ def test_a_notebook_shows_the_image_and_a_table(recognizer):
     for words in ("&lt;me&gt;.png", "<td>happy", f"{prediction.probability:.0%}", "rgb(236, 172, 32)"):
         assert words in table
     assert FrameResult("a<b")._repr_html_() == "<p>a&lt;b: no face found</p>"
+    warned = FrameResult("a", warnings=("10 & 12 bits", "cut"))._repr_html_()
+    assert warned == "<p>a: no face found</p><p>Warning: 10 &amp; 12 bits</p><p>Warning: cut</p>"
     torn = Analysis(FrameResult("a", error="torn & gone"), None)
     assert torn._repr_html_() == torn.result._repr_html_() == "<p>a: torn &amp; gone</p>"
 

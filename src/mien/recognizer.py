@@ -15,7 +15,7 @@ from mien.classification.face_crop import crop_faces
 from mien.classification.quality import quality_issues
 from mien.detection import Detector, HaarDetector, MienDetector, WholeImageDetector, YuNetDetector, crop_rule_for
 from mien.errors import ImageError, UsageError
-from mien.media.image import encode, from_pillow, read
+from mien.media.image import LoadedImage, encode, load
 from mien.media.prefetch import batches, cores, parallel_map, prefetch
 from mien.media.video import FileSource, Sampling
 from mien.models.card import FUSED
@@ -46,10 +46,17 @@ class Analysis(NamedTuple):
     Attributes:
         result: the faces found, or the error.
         frame: the decoded image, uint8 (height, width, 3), RGB; None where it could not be read.
+        scale: the image of the file is this many times as wide and high as ``frame``: 1 unless it is very large.
     """
 
     result: FrameResult
     frame: Frame | None
+    scale: int = 1
+
+    @property
+    def on_frame(self) -> FrameResult:
+        """The result with boxes in pixels of ``frame``, for drawing; those of ``result`` are in pixels of the file."""
+        return self.result.scaled(1 / self.scale)
 
     def _repr_html_(self) -> str:
         """The annotated image and the table of its faces."""
@@ -58,7 +65,7 @@ class Analysis(NamedTuple):
         table = self.result._repr_html_()
         if self.frame is None:
             return table
-        png = base64.b64encode(encode(draw(self.frame, self.result.predictions), "png")).decode()
+        png = base64.b64encode(encode(draw(self.frame, self.on_frame.predictions), "png")).decode()
         return f'<img src="data:image/png;base64,{png}" style="max-width: 100%">{table}'
 
 
@@ -143,9 +150,9 @@ class Recognizer:
             ImageError: the image can't be read.
             UsageError: a box is neither a ``Box`` nor a ``Face``.
         """
-        frame = _decoded(image)
-        faces = self.detector.detect(frame) if boxes is None else [_as_face(box) for box in boxes]
-        return FrameResult(_name(image), predictions=self.classify(frame, faces, detected=boxes is None))
+        loaded = load(image)
+        faces = None if boxes is None else [_as_face(box) for box in boxes]
+        return self._result(_name(image), loaded, faces)
 
     def predict_many(self, images: Iterable[ImageLike]) -> Iterator[FrameResult]:
         """Predict each image, in order; the result of one that can't be read has its ``error`` set."""
@@ -166,12 +173,19 @@ class Recognizer:
         """
         for name, image in sources:
             try:
-                frame = _decoded(image() if callable(image) else image)
-                predictions = self.classify(frame, self.detector.detect(frame))
+                loaded = load(image() if callable(image) else image)
+                result = self._result(name, loaded)
             except ImageError as error:
                 yield Analysis(FrameResult(name, error=str(error)), None)
             else:
-                yield Analysis(FrameResult(name, predictions=predictions), frame)
+                yield Analysis(result, loaded.frame, loaded.scale)
+
+    def _result(self, name: str, image: LoadedImage, faces: Sequence[Face] | None = None) -> FrameResult:
+        """The result of an image, its faces detected or given; boxes are in pixels of the file."""
+        scale = image.scale
+        here = self.detector.detect(image.frame) if faces is None else [face.scaled(1 / scale) for face in faces]
+        predictions = self.classify(image.frame, here, detected=faces is None)
+        return FrameResult(name, predictions=predictions, warnings=image.warnings).scaled(scale)
 
     def analyze_video(
         self,
@@ -337,10 +351,6 @@ def _as_face(box: Any) -> Face:
     if isinstance(box, Box):
         return Face(box)
     raise UsageError(f"expected boxes as mien.Box(left, top, right, bottom) or mien.Face; received {box!r}")
-
-
-def _decoded(image: ImageLike) -> Frame:
-    return from_pillow(image) if isinstance(image, Image.Image) else read(image)
 
 
 def _name(image: ImageLike) -> str:

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import html
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
@@ -163,6 +163,10 @@ class Box:
         """Left, top, right, bottom."""
         return self.left, self.top, self.right, self.bottom
 
+    def scaled(self, factor: float) -> Box:
+        """The box in an image that is this many times as wide and high."""
+        return Box(*(edge * factor for edge in self.xyxy))
+
     def iou(self, other: Box) -> float:
         """Intersection over union with another box, 0 to 1."""
         return float(box_iou(self.xyxy, other.xyxy))
@@ -211,6 +215,11 @@ class Landmarks:
     right_mouth: Point
     left_mouth: Point
 
+    def scaled(self, factor: float) -> Landmarks:
+        """The points in an image that is this many times as wide and high."""
+        points = (self.right_eye, self.left_eye, self.nose, self.right_mouth, self.left_mouth)
+        return Landmarks(*(Point(x * factor, y * factor) for x, y in points))
+
     @property
     def roll(self) -> float:
         """In-plane rotation of the head in degrees, positive clockwise."""
@@ -250,6 +259,13 @@ class Face:
     def __post_init__(self) -> None:
         if not 0.0 <= self.confidence <= 1.0:
             raise UsageError(f"expected a confidence from 0 to 1; received {self.confidence}")
+
+    def scaled(self, factor: float) -> Face:
+        """The face in an image that is this many times as wide and high; itself where it is the same."""
+        if factor == 1:
+            return self
+        landmarks = None if self.landmarks is None else self.landmarks.scaled(factor)
+        return replace(self, box=self.box.scaled(factor), landmarks=landmarks)
 
     @property
     def turned_away(self) -> bool:
@@ -316,6 +332,10 @@ class Prediction:
             return ()
         return (*([TURNED] if self.face.turned_away else []), *self.quality_issues) or (AMBIGUOUS,)
 
+    def scaled(self, factor: float) -> Prediction:
+        """The prediction in an image that is this many times as wide and high."""
+        return replace(self, face=self.face.scaled(factor))
+
     def probability_of(self, label: str) -> float:
         """The probability of a label; 0.0 if the model does not have it."""
         return self.probabilities[self.labels.index(label)] if label in self.labels else 0.0
@@ -331,6 +351,7 @@ class FrameResult:
         seconds: time of the frame in its video; None for a photo.
         predictions: one per face, largest face first; empty if no face was found.
         error: why the image could not be read; None if it could.
+        warnings: what of the image was lost or altered while it was read, one sentence each.
     """
 
     source: str
@@ -338,14 +359,23 @@ class FrameResult:
     seconds: float | None = None
     predictions: tuple[Prediction, ...] = field(default=())
     error: str | None = None
+    warnings: tuple[str, ...] = ()
+
+    def scaled(self, factor: float) -> FrameResult:
+        """The result with boxes in an image that is this many times as wide and high; itself where it is the same."""
+        if factor == 1:
+            return self
+        return replace(self, predictions=tuple(prediction.scaled(factor) for prediction in self.predictions))
 
     def _repr_html_(self) -> str:
-        """A table for notebooks: expression, probability as a bar, and box of each face."""
+        """A table for notebooks: expression, probability as a bar, and box of each face; warnings below it."""
         title = html.escape(self.source) + ("" if self.seconds is None else f" @ {self.seconds:.2f} s")
+        warnings = "".join(f"<p>Warning: {html.escape(warning)}</p>" for warning in self.warnings)
         if self.error is not None or not self.predictions:
-            return f"<p>{title}: {html.escape(self.error or 'no face found')}</p>"
+            return f"<p>{title}: {html.escape(self.error or 'no face found')}</p>{warnings}"
         rows = "".join(map(_html_row, self.predictions))
-        return f"<table><caption>{title}</caption><tr><th>expression<th>probability<th>box<th>notes</tr>{rows}</table>"
+        head = f"<caption>{title}</caption><tr><th>expression<th>probability<th>box<th>notes</tr>"
+        return f"<table>{head}{rows}</table>{warnings}"
 
 
 def _html_row(prediction: Prediction) -> str:

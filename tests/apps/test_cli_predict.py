@@ -45,7 +45,7 @@ def test_a_line_of_json_has_the_schema(mien, paint, portrait):
     code, out, _ = mien("predict", path, "--json")
     assert code == 0
     (line,) = lines_of(out)
-    assert list(line) == ["schema", "source", "index", "seconds", "error", "faces"]
+    assert list(line) == ["schema", "source", "index", "seconds", "error", "warnings", "faces"]
     assert (line["source"], line["index"], line["seconds"], line["error"]) == (str(path), 0, None, None)
     (face,) = line["faces"]
     assert list(face) == [
@@ -277,7 +277,8 @@ def test_no_source_and_no_image_in_the_sources(mien, tmp_path):
     code, _, err = mien("predict", tmp_path)
     assert code == 2
     assert str(tmp_path) in err
-    assert ".jpg" in err
+    assert "expected images or videos; found none" in err
+    assert "1 file skipped: 1 .txt" in err
 
 
 @pytest.mark.parametrize("name", ["compact", "yunet"])

@@ -10,11 +10,12 @@ import struct
 import sys
 import time
 import zlib
+from importlib.util import find_spec
 from pathlib import Path
 
-from PIL import Image
+from PIL import Image, features
 
-from fuzz.images import encoded, fault_of, peak_memory, with_checksums
+from fuzz.images import encoded, fault_of, heic, peak_memory, with_checksums
 
 GREY = Image.new("RGB", (64, 64), (90, 120, 150))
 
@@ -98,8 +99,43 @@ def exif_of_overlaps() -> bytes:
     return b"Exif\0\0" + tiff_of(tags)
 
 
+def stating(container: bytes, width: int, height: int) -> bytes:
+    """A HEIC or AVIF whose container states another size than is coded."""
+    lie, at = bytearray(container), 0
+    while (at := lie.find(b"ispe", at)) >= 0:
+        struct.pack_into(">II", lie, at + 8, width, height)
+        at += 4
+    return bytes(lie)
+
+
+def tga_sized(width: int, height: int) -> bytes:
+    runs = encoded(GREY, "TGA", {"compression": "tga_rle"})
+    return forged(runs, 12, "<HH", width, height)
+
+
+def avif_refused() -> dict[str, bytes]:
+    """Where Pillow has AVIF."""
+    blank = encoded(Image.new("RGB", (8192, 8192)), "AVIF", {"quality": 30, "speed": 10})
+    return {
+        "avif of 8,192 x 8,192": blank,
+        "avif of 8,192 x 8,192 that states 64": stating(blank, 64, 64),
+        "avif that states 16,384": stating(encoded(GREY, "AVIF", {}), 16_384, 16_384),
+    }
+
+
+def heic_refused() -> dict[str, bytes]:
+    """Where pillow-heif is installed."""
+    blank = heic(Image.new("RGB", (8192, 8192)), quality=10)
+    return {
+        "heic of 8,192 x 8,192": blank,
+        "heic of 8,192 x 8,192 that states 64": stating(blank, 64, 64),
+        "heic that states 65,535": stating(heic(GREY), 65_535, 65_535),
+        "heic that states 1,900 x 1,000": stating(heic(GREY), 1_900, 1_000),
+    }
+
+
 def refused() -> dict[str, bytes]:
-    """Fifteen files that no one should try to decode."""
+    """Fifteen files, and more, that no one should try to decode."""
     return {
         "png of 30,000 x 30,000": blank_png(30_000),
         "png below the cap, 6,000 x 6,000 in 5 KB": blank_png(6_000),
@@ -118,6 +154,13 @@ def refused() -> dict[str, bytes]:
         "tiff of 2 to the 31": tiff_plain(width=0x7FFFFFFF, height=0x7FFFFFFF),
         "tiff of a tile of 12,000 x 12,000": tiff_of_tile(12_000),
         "tiff of a billion strips": tiff_plain((324, 4, 1_000_000_000, 8)),
+        "jpeg of 16,000 x 15,000, at a quarter": jpeg_sized(16_000, 15_000),
+        "tga of 65,535 x 65,535": tga_sized(65_535, 65_535),
+        "tga of 6,000 x 6,000": tga_sized(6_000, 6_000),
+        "ppm of a billion squared": b"P6\n1000000000 1000000000\n255\n" + bytes(100),
+        "pgm of text": b"P2\n6000 6000\n255\n" + b"1 " * 500_000,
+        **(avif_refused() if features.check("avif") else {}),
+        **(heic_refused() if find_spec("pillow_heif") else {}),
     }
 
 
@@ -133,8 +176,16 @@ def harmless() -> dict[str, bytes]:
         "png with exif of overlaps": encoded(GREY, "PNG", {"exif": exif_of_overlaps()}),
         "webp with exif of overlaps": encoded(GREY, "WEBP", {"exif": exif_of_overlaps()}),
         "tiff whose pages are a loop": bytes(loop),
+        **({"avif with exif of overlaps": avif_of_overlaps()} if features.check("avif") else {}),
         "tiff with tags of overlaps": tiff_plain(*[(40_000 + n, 7, 5_000, 8) for n in range(5_000)]),
     }
+
+
+def avif_of_overlaps() -> bytes:
+    """An AVIF with such an EXIF, put in after Pillow, which would read it, wrote the file."""
+    bomb = exif_of_overlaps()[6:]
+    plain = b"II*\0\x08" + bytes(9) + b"x" * (len(bomb) - 14)
+    return encoded(GREY, "AVIF", {"exif": plain}).replace(plain, bomb)
 
 
 def main(folder: Path) -> None:

@@ -15,11 +15,12 @@ import struct
 import sys
 import time
 import zlib
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
 import skimage.data
-from PIL import Image
+from PIL import Image, features
 
 from mien.errors import ImageError
 from mien.media.image import read
@@ -55,8 +56,25 @@ def seeds() -> list[bytes]:
         (face, "TIFF", {}),
         (face, "TIFF", {"compression": "tiff_lzw", "exif": exif}),
         (clear, "TIFF", {"compression": "tiff_adobe_deflate"}),
+        (face, "TGA", {}),
+        (face, "TGA", {"compression": "tga_rle"}),
+        (face, "PPM", {}),
     ]
-    return [encoded(*form) for form in forms]
+    if features.check("avif"):
+        forms += [(face, "AVIF", {"exif": exif}), (clear, "AVIF", {})]
+    grey = np.asarray(face.convert("L")).astype(">u2") * 4
+    more = [b"P5\n96 96\n1023\n" + grey.tobytes(), b"P3 4 4 1023\n" + b"7 300 1023 " * 16]
+    if find_spec("pillow_heif"):
+        more += [heic(face), heic(face.resize((300, 200)), tile_size=64), heic(clear)]
+    return [encoded(*form) for form in forms] + more
+
+
+def heic(image: Image.Image, **options: object) -> bytes:
+    from pillow_heif import from_pillow
+
+    target = io.BytesIO()
+    from_pillow(image).save(target, **options)
+    return target.getvalue()
 
 
 def encoded(image: Image.Image, name: str, options: dict) -> bytes:

@@ -56,6 +56,7 @@ RESULTS = [
     FrameResult("=1+1.jpg", predictions=(prediction(),)),
     FrameResult("turned.jpg", predictions=(prediction(landmarks=TURNED_LANDMARKS),)),
 ]
+WARNED = FrameResult("large.jpg", predictions=(prediction(), prediction()), warnings=("read at 1/2", "no [end] mark"))
 
 
 def interrupted(results, error):
@@ -90,7 +91,8 @@ def shown(results, width=110):
         (
             RESULTS[0],
             (
-                '{"schema": 2, "source": "team.jpg", "index": 0, "seconds": null, "error": null, "faces": ['
+                '{"schema": 2, "source": "team.jpg", "index": 0, "seconds": null, "error": null, '
+                '"warnings": [], "faces": ['
                 '{"box": [1, 3, 30, 42], '
                 '"landmarks": null, "confidence": 0.5, "emotion": "happy", "probability": 0.75, "unsure": false, '
                 '"unsure_below": 0.4, '
@@ -100,7 +102,8 @@ def shown(results, width=110):
         ),
         (
             RESULTS[1],
-            '{"schema": 2, "source": "clip.mp4", "index": 12, "seconds": 0.4, "error": null, "faces": ['
+            '{"schema": 2, "source": "clip.mp4", "index": 12, "seconds": 0.4, "error": null, '
+            '"warnings": [], "faces": ['
             '{"box": [1, 3, 30, 42], '
             '"landmarks": null, "confidence": 0.5, "emotion": "happy", "probability": 0.75, "unsure": false, '
             '"unsure_below": 0.4, '
@@ -114,7 +117,8 @@ def shown(results, width=110):
         (
             RESULTS[-1],
             (
-                '{"schema": 2, "source": "turned.jpg", "index": 0, "seconds": null, "error": null, "faces": ['
+                '{"schema": 2, "source": "turned.jpg", "index": 0, "seconds": null, "error": null, '
+                '"warnings": [], "faces": ['
                 '{"box": [1, 3, 30, 42], '
                 '"landmarks": [[5.0, 10.0], [15.0, 10.0], [14.12, 15.0], [6.0, 20.0], [14.0, 20.0]], '
                 '"confidence": 0.5, "emotion": "happy", "probability": 0.75, "unsure": true, "unsure_below": 0.4, '
@@ -122,24 +126,43 @@ def shown(results, width=110):
                 '"probabilities": {"sad": 0.125, "happy": 0.75, "neutral": 0.125}}]}'
             ),
         ),
-        (RESULTS[2], '{"schema": 2, "source": "nobody.png", "index": 0, "seconds": null, "error": null, "faces": []}'),
+        (
+            RESULTS[2],
+            (
+                '{"schema": 2, "source": "nobody.png", "index": 0, "seconds": null, "error": null, '
+                '"warnings": [], "faces": []}'
+            ),
+        ),
         (
             RESULTS[3],
             (
                 '{"schema": 2, "source": "torn.jpg", "index": 0, "seconds": null, '
-                '"error": "expected an image; received 3 bytes", "faces": []}'
+                '"error": "expected an image; received 3 bytes", "warnings": [], "faces": []}'
             ),
         ),
         (
             FrameResult("日本\n.jpg", seconds=float("nan")),
-            '{"schema": 2, "source": "日本\\n.jpg", "index": 0, "seconds": null, "error": null, "faces": []}',
+            (
+                '{"schema": 2, "source": "日本\\n.jpg", "index": 0, "seconds": null, "error": null, '
+                '"warnings": [], "faces": []}'
+            ),
         ),
         (
             FrameResult(UNDECODABLE),
-            '{"schema": 2, "source": "caf\\udce9.jpg", "index": 0, "seconds": null, "error": null, "faces": []}',
+            (
+                '{"schema": 2, "source": "caf\\udce9.jpg", "index": 0, "seconds": null, "error": null, '
+                '"warnings": [], "faces": []}'
+            ),
+        ),
+        (
+            FrameResult("a.jpg", warnings=("no end mark", "10 bits")),
+            (
+                '{"schema": 2, "source": "a.jpg", "index": 0, "seconds": null, "error": null, '
+                '"warnings": ["no end mark", "10 bits"], "faces": []}'
+            ),
         ),
     ],
-    ids=["face", "two-tracks", "turned", "no-face", "error", "unicode-and-nan", "undecodable-name"],
+    ids=["face", "two-tracks", "turned", "no-face", "error", "unicode-and-nan", "undecodable-name", "warnings"],
 )
 def test_a_json_line_is_exactly_the_schema(result, line):
     assert to_json_line(result) == line
@@ -173,6 +196,13 @@ def test_schema_1_is_read_with_the_threshold_that_gives_its_outcome(unsure, thre
     assert back.quality_issues == (("dark",) if unsure else ())
 
 
+def test_warnings_come_back_and_files_without_them_are_read():
+    values = to_dict(WARNED)
+    assert from_dict(values).warnings == WARNED.warnings
+    del values["warnings"]
+    assert from_dict(values).warnings == ()
+
+
 def test_an_undecodable_name_comes_back_exactly():
     assert from_dict(json.loads(to_json_line(FrameResult(UNDECODABLE)))).source == UNDECODABLE
 
@@ -192,6 +222,8 @@ def test_numpy_numbers_become_plain_ones():
         [],
         {**to_dict(RESULTS[0]), "faces": [1]},
         {**to_dict(RESULTS[0]), "faces": None},
+        {**to_dict(RESULTS[0]), "warnings": "dark"},
+        {**to_dict(RESULTS[0]), "warnings": [1]},
         *(
             {**to_dict(RESULTS[-1]), "faces": [{**to_dict(RESULTS[-1])["faces"][0], "landmarks": wrong}]}
             for wrong in ([[1, 2, 3]] * 5, "abcde", [["a", "b"]] * 5, [[None, None]] * 5, [[1, 2]])
@@ -346,11 +378,12 @@ def test_a_missing_pyarrow_is_named(tmp_path):
         (RESULTS[2], ["nobody.png", "no face found"]),
         (RESULTS[3], ["torn.jpg", "expected an image"]),
         (RESULTS[4], ['odd, "name"\\r[bold]x.jpg']),
+        (WARNED, ["large.jpg", "warning: read at 1/2", "warning: no [end] mark"]),
         (FrameResult(UNDECODABLE), ["caf\\udce9.jpg"]),
         (FrameResult("\x1b[31mred.jpg"), ["\\x1b[31mred.jpg"]),
         (FrameResult("[/] [link=x]a[/link].jpg"), ["[/] [link=x]a[/link].jpg"]),
     ],
-    ids=["face", "video", "no-face", "error", "line-break", "undecodable", "escape-code", "markup"],
+    ids=["face", "video", "no-face", "error", "line-break", "warnings", "undecodable", "escape-code", "markup"],
 )
 def test_a_table_shows(result, texts):
     text = shown([result])

@@ -94,6 +94,11 @@ class Plan:
         return self.images[shard * self.shard_size : (shard + 1) * self.shard_size]
 
 
+def parts_folder(table: Path) -> Path:
+    """The folder of the run that writes a table."""
+    return table.with_name(table.name + PARTS_SUFFIX)
+
+
 class PartsFolder:
     """The folder of a run: ``plan.json``, and a file of JSON Lines for each finished shard.
 
@@ -106,7 +111,7 @@ class PartsFolder:
     """
 
     def __init__(self, table: Path, plan: Plan) -> None:
-        self.path = table.with_name(table.name + PARTS_SUFFIX)
+        self.path = parts_folder(table)
         self.plan = plan
         self.path.mkdir(parents=True, exist_ok=True)
         for leftover in self.path.glob(f"{TEMPORARY}*"):

@@ -37,12 +37,14 @@ class BatchReport:
     Attributes:
         images: in the table.
         failed: of these, with an error.
+        warned: of these, with a warning; a .jsonl table has its words.
         seconds: that this call took.
         analyzed: images of this call; the others were finished by an earlier one.
     """
 
     images: int
     failed: int
+    warned: int
     seconds: float
     analyzed: int
 
@@ -93,20 +95,22 @@ def run_batch(
 
     if missing:
         ENGINES[engine](plan, missing, write, processes)
-    failed = _write_table(folder, table, labels)
+    failed, warned = _write_table(folder, table, labels)
     folder.remove()
-    return BatchReport(len(plan.images), failed, time.monotonic() - started, analyzed)
+    return BatchReport(len(plan.images), failed, warned, time.monotonic() - started, analyzed)
 
 
-def _write_table(folder: PartsFolder, table: Path, labels: Sequence[str]) -> int:
-    """Write the table of all shards and return the number of images with an error."""
-    failed = 0
+def _write_table(folder: PartsFolder, table: Path, labels: Sequence[str]) -> tuple[int, int]:
+    """Write the table of all shards and return the numbers of images with an error and with a warning."""
+    failed = warned = 0
     if table.suffix.lower() == ".jsonl":
         with atomic_write(table) as temporary, temporary.open("w", encoding="utf-8", newline="\n") as file:
             for line in folder.lines():
-                failed += json.loads(line)["error"] is not None
+                values = json.loads(line)
+                failed += values["error"] is not None
+                warned += bool(values.get("warnings"))
                 file.write(line)
-        return failed
+        return failed, warned
     opened: AbstractContextManager[Writer] = (open_csv if table.suffix.lower() == ".csv" else open_parquet)(
         table, labels
     )
@@ -114,5 +118,6 @@ def _write_table(folder: PartsFolder, table: Path, labels: Sequence[str]) -> int
         for line in folder.lines():
             result = from_dict(json.loads(line))
             failed += result.error is not None
+            warned += bool(result.warnings)
             writer.write(result)
-    return failed
+    return failed, warned

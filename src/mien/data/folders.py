@@ -26,8 +26,8 @@ from mien.data.rows import SPLIT_NAME
 from mien.data.split_names import is_split_column, split_named, unmixed
 from mien.emotions import Emotion, emotion_named
 from mien.errors import DatasetError, ImageError
+from mien.media.file_kind import IMAGE_SUFFIXES, kind_of
 from mien.media.files import sha256_of
-from mien.media.image import IMAGE_SUFFIXES
 from mien.media.image import read as read_image
 from mien.models.card import CropRule
 from mien.structures import Box, Face
@@ -242,8 +242,8 @@ def _refusal(path: Path, home: Path) -> str | None:
         return "a link to a folder is not followed"
     if not path.is_file():
         return "it is no file: a broken link, or a pipe"
-    if path.suffix.lower() not in IMAGE_SUFFIXES:
-        return f"expected an image ({', '.join(sorted(IMAGE_SUFFIXES))}); received '{path.suffix}'"
+    if path.suffix.lower() not in IMAGE_SUFFIXES and kind_of(path) != "image":
+        return f"expected an image; received '{path.suffix}'"
     if not path.resolve().is_relative_to(home):
         return "a link that leads outside the data's folder is not followed"
     return None

@@ -1,38 +1,34 @@
-"""Reads and writes images: every image that mien decodes passes through ``read``.
+"""Reads and writes images: every image that mien decodes passes through ``load``.
 
-Pillow is the only decoder. OpenCV's would take gigabytes for a forged header, and two decoders would give two
-sets of pixels. The header is checked before anything is decoded (``mien.media.header``), so a file of a few bytes
-can't claim gigabytes. Every decoder error becomes an ``ImageError``. Colour profiles are not applied.
+Pillow is the only decoder, with pillow-heif for HEIC. OpenCV's would take gigabytes for a forged header, and two
+decoders would give two sets of pixels. The header is checked before anything is decoded (``mien.media.formats``), so a
+file of a few bytes can't claim gigabytes. Every decoder error becomes an ``ImageError``. Colour profiles are not
+applied.
 """
 
 from __future__ import annotations
 
 import io
 import os
-import re
 import stat
 import struct
 import zlib
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 from PIL import ExifTags, Image
 
 from mien.errors import ImageError, UsageError
+from mien.media.file_kind import open_nonblocking
 from mien.media.files import write_bytes
-from mien.media.header import MAX_PIXELS, Header, read_header
+from mien.media.formats import read_header
+from mien.media.header import MAX_PIXELS, Header
+from mien.media.pixels import bits_of, decode, depth_warning, to_rgb, upright
 from mien.structures import Frame, check_frame, describe
 
-if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Iterator
-
-FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF")
-"""Formats of cameras, screenshots, the web and the data sets of this field (JAFFE is TIFF). Every further format is
-another decoder to trust, so AVIF and HEIC, which not every Pillow has, are refused by name."""
-
-IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff"})
-"""Suffixes of the files that ``find_images`` takes from a folder, in lower case."""
+Encoded: TypeAlias = str | os.PathLike[str] | bytes | bytearray | memoryview
+"""An image file: its path, or its bytes."""
 
 MAX_BYTES = 200_000_000
 """Size of the largest file read: 40 million pixels of uncompressed RGB are 120 MB."""
@@ -42,9 +38,6 @@ MAX_PIXELS_PER_BYTE = 500
 
 UNCHECKED_PIXELS = 1920 * 1080
 """Pixels that a file of any size may have: a blank screenshot does no harm."""
-
-STRIP_PIXELS = 1 << 18
-"""Pixels converted at a time."""
 
 JPEG_QUALITY = 92
 
@@ -78,11 +71,53 @@ _DECODER_ERRORS = (
 )
 
 
-def read(source: str | os.PathLike[str] | bytes | bytearray | memoryview | Frame) -> Frame:
-    """Decode an image to an upright RGB frame.
+class LoadedImage(NamedTuple):
+    """A decoded image.
 
-    The EXIF orientation is applied. Animations give their first frame, transparent pixels are blended with white,
-    16-bit grey keeps its upper 8 bits, and CMYK is converted without a profile.
+    Attributes:
+        frame: uint8 (height, width, 3), RGB, upright.
+        warnings: what of the image was lost or altered, a sentence each.
+        scale: by how much width and height were divided while it was decoded; 1 unless it is very large.
+    """
+
+    frame: Frame
+    warnings: tuple[str, ...] = ()
+    scale: int = 1
+
+
+def load(source: Encoded | Frame | Image.Image) -> LoadedImage:
+    """Decode an image, and say what was lost or altered.
+
+    By these rules: the EXIF orientation is applied; animations give their first frame; transparent pixels are blended
+    with white; of 16 bits the upper 8 are kept, or those below where a camera's 10 or 12 bits are stored in 16; CMYK
+    is converted without a profile. A JPEG of more than 40 million pixels is decoded at 1/2, 1/4 or 1/8 of its size. A
+    JPEG without its end mark is decoded if nearly all of its pixels are there.
+
+    Args:
+        source: a path, the bytes of an encoded image, a Pillow image, or a frame, which is checked and returned.
+
+    Raises:
+        ImageError: there is no image, or it is of an unknown format, damaged, cut short or too large.
+
+    Example:
+        >>> import numpy as np
+        >>> from mien.media.image import encode, load
+        >>> load(encode(np.zeros((240, 320, 3), np.uint8), "png")).warnings
+        ()
+    """
+    if isinstance(source, (str, os.PathLike)):
+        return _load_encoded(_content(Path(source)), f"'{os.fspath(source)}'")
+    if isinstance(source, (bytes, bytearray, memoryview)):
+        return _load_encoded(bytes(source), f"the {memoryview(source).nbytes} bytes given")
+    if isinstance(source, Image.Image):
+        return _load_pillow(source)
+    if isinstance(source, np.ndarray):
+        return LoadedImage(check_frame(source))
+    raise ImageError(f"expected a path, the bytes of an image or a numpy array; received {describe(source)}")
+
+
+def read(source: Encoded | Frame) -> Frame:
+    """Decode an image to an upright RGB frame, by the rules of ``load``.
 
     Args:
         source: a path, the bytes of an encoded image, or a frame, which is checked and returned.
@@ -100,17 +135,11 @@ def read(source: str | os.PathLike[str] | bytes | bytearray | memoryview | Frame
         >>> read(png).shape
         (240, 320, 3)
     """
-    if isinstance(source, (str, os.PathLike)):
-        return _read_encoded(_content(Path(source)), f"'{os.fspath(source)}'")
-    if isinstance(source, (bytes, bytearray, memoryview)):
-        return _read_encoded(bytes(source), f"the {memoryview(source).nbytes} bytes given")
-    if isinstance(source, np.ndarray):
-        return check_frame(source)
-    raise ImageError(f"expected a path, the bytes of an image or a numpy array; received {describe(source)}")
+    return load(source).frame
 
 
 def from_pillow(image: Image.Image) -> Frame:
-    """Convert a Pillow image to an upright RGB frame, by the rules of ``read``.
+    """Convert a Pillow image to an upright RGB frame, by the rules of ``load``.
 
     Args:
         image: of any mode; left as it is.
@@ -121,47 +150,23 @@ def from_pillow(image: Image.Image) -> Frame:
     Raises:
         ImageError: it is damaged, empty, too large, or has floating-point pixels.
     """
+    return _load_pillow(image).frame
+
+
+def _load_pillow(image: Image.Image) -> LoadedImage:
     name = f"the Pillow image of {image.width} x {image.height}"
     if not 0 < image.width * image.height <= MAX_PIXELS:
         raise ImageError(f"{name}: expected 1 to {MAX_PIXELS:,} pixels. Resize it")
     try:
-        frame = np.array(_to_rgb(image))
-        return _upright(frame, image.getexif().get(ExifTags.Base.Orientation, 1))
+        bits = bits_of(image)
+        frame = upright(np.array(to_rgb(image, bits)), image.getexif().get(ExifTags.Base.Orientation, 1))
     except ImageError as error:
         raise ImageError(f"{name}: {error}") from None
     except _DECODER_ERRORS as error:
         raise ImageError(
             f"{name}: expected a whole image; received one that can't be decoded ({str(error) or type(error).__name__})"
         ) from error
-
-
-def find_images(paths: Iterable[Path], suffixes: Collection[str] = IMAGE_SUFFIXES) -> Iterator[Path]:
-    """Find image files: files are yielded as given, folders are searched recursively, in natural order.
-
-    Hidden files and folders are skipped, links are followed, and each folder is walked once. A path that can't be
-    opened (a missing file, a locked folder) is yielded too, so that ``read`` reports what is wrong with it.
-
-    Args:
-        paths: files and folders; names are taken literally, not as patterns.
-        suffixes: of the files to take from folders, in lower case.
-
-    Yields:
-        Paths below the given ones; in a folder only those with one of the suffixes.
-    """
-    walked: set[tuple[int, int]] = set()
-    for path in paths:
-        waiting = [path]
-        while waiting:
-            here = waiting.pop()
-            folder = _folder_identity(here)
-            if folder is None:
-                yield here
-            elif folder not in walked:
-                walked.add(folder)
-                try:
-                    waiting += sorted(_visible(here, suffixes), key=_natural_key, reverse=True)
-                except OSError:
-                    yield here
+    return LoadedImage(frame, (depth_warning(bits),) if bits < 16 else ())
 
 
 def write(path: Path, frame: Frame, software: str = "") -> None:
@@ -222,7 +227,7 @@ def encode(frame: Frame, format: str, software: str = "") -> bytes:  # noqa: A00
 def _content(path: Path) -> bytes:
     """The bytes of a file, read through one handle that a pipe or a device can't block."""
     try:
-        with open(path, "rb", opener=_open_nonblocking) as file:
+        with open(path, "rb", opener=open_nonblocking) as file:
             state = os.fstat(file.fileno())
             _check_file(state)
             return file.read(state.st_size)
@@ -232,14 +237,10 @@ def _content(path: Path) -> bytes:
         raise ImageError(f"'{path}': {_reason_unreadable(path, error)}") from error
 
 
-def _open_nonblocking(path: str, flags: int) -> int:
-    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOCTTY", 0))
-
-
 def _reason_unreadable(path: Path, error: OSError | ValueError) -> str:
     if isinstance(error, FileNotFoundError):
         return "no such file. Check the name and the folder"
-    if isinstance(error, IsADirectoryError) or (isinstance(error, PermissionError) and _folder_identity(path)):
+    if isinstance(error, IsADirectoryError) or (isinstance(error, PermissionError) and path.is_dir()):
         return "expected an image; received a folder. Name a file in it; if it is locked, unlock it first"
     if isinstance(error, PermissionError):
         return "no permission to read it. Check its owner and its rights"
@@ -259,100 +260,32 @@ def _check_file_size(size: int) -> None:
         raise ImageError(f"expected at most {MAX_BYTES:,} bytes; received {size:,}. Save the image smaller")
 
 
-def _read_encoded(content: bytes, name: str) -> Frame:
+def _load_encoded(content: bytes, name: str) -> LoadedImage:
     """Decode bytes; whatever is wrong with them becomes one error that names them."""
     try:
         _check_file_size(len(content))
         header = read_header(content)
         _check_size(header)
-        return _decode(header)
+        return LoadedImage(*decode(header), header.scale)
     except ImageError as error:
         raise ImageError(f"{name}: {error}") from None
     except _DECODER_ERRORS as error:
         raise ImageError(
             f"{name}: expected a whole image; received one that is damaged or cut short "
-            f"({str(error) or type(error).__name__}). Copy or download it again"
+            f"({' '.join(str(error).split()) or type(error).__name__}). Copy or download it again"
         ) from error
 
 
 def _check_size(header: Header) -> None:
     pixels = header.width * header.height
-    shape = f"{header.width} x {header.height}"
+    width, height = header.full_size or (header.width, header.height)
+    shape = f"{width} x {height}"
     if header.width <= 0 or header.height <= 0:
         raise ImageError(f"expected an image of at least 1 x 1 pixels; received {shape}. Copy or download it again")
     if pixels > MAX_PIXELS:
         raise ImageError(f"expected at most {MAX_PIXELS:,} pixels; received {shape}. Save the image smaller")
-    if pixels > max(UNCHECKED_PIXELS, MAX_PIXELS_PER_BYTE * header.pixel_bytes):
+    if width * height > max(UNCHECKED_PIXELS, MAX_PIXELS_PER_BYTE * header.pixel_bytes):
         raise ImageError(
             f"expected a byte for each {MAX_PIXELS_PER_BYTE} pixels; received {shape} in "
             f"{header.pixel_bytes:,} bytes, as a blank page has, or a decompression bomb. Save the image smaller"
         )
-
-
-def _decode(header: Header) -> Frame:
-    with header.image as image:
-        image.load()
-        frame = np.empty((header.height, header.width, 3), np.uint8)
-        rows = max(1, STRIP_PIXELS // header.width)
-        for top in range(0, header.height, rows):  # converted at once, the steps between take four times the memory
-            strip = image.crop((0, top, header.width, min(top + rows, header.height)))
-            frame[top : top + rows] = _to_rgb(strip)
-    return _upright(frame, header.orientation)
-
-
-def _to_rgb(image: Image.Image) -> Frame:
-    """Convert a loaded image of any of Pillow's modes to uint8 (height, width, 3), RGB."""
-    if image.mode.startswith("I"):
-        return _grey_to_rgb(np.asarray(image))
-    if image.mode == "F":
-        raise ImageError(
-            "expected pixels of 8 or 16 bits; received floating point, which has no agreed white. "
-            "Save the image as 8-bit PNG"
-        )
-    if image.has_transparency_data:
-        layer = (image.convert("LA") if image.mode == "La" else image).convert("RGBA")
-        image = Image.new("RGB", layer.size, "white")
-        image.paste(layer, mask=layer.getchannel("A"))
-    return np.asarray(image if image.mode == "RGB" else image.convert("RGB"))
-
-
-def _grey_to_rgb(grey: np.ndarray[Any, Any]) -> Frame:
-    """Keep the upper 8 of 16 bits, as Pillow does for 16-bit colour; 32-bit grey counts as 16-bit where it fits."""
-    if grey.min() < 0 or grey.max() > 65_535:
-        raise ImageError(
-            f"expected pixels of 8 or 16 bits; received values from {grey.min()} to {grey.max()}. "
-            "Save the image as 8-bit PNG"
-        )
-    return np.repeat((grey >> 8).astype(np.uint8)[..., None], 3, axis=2)
-
-
-def _upright(frame: Frame, orientation: int) -> Frame:
-    """Undo the rotation and mirroring of EXIF's orientation 1 to 8 (CIPA DC-008, tag 274)."""
-    if orientation >= 5:
-        frame = frame.transpose(1, 0, 2)
-    if orientation in {2, 3, 6, 7}:
-        frame = frame[:, ::-1]
-    if orientation in {3, 4, 7, 8}:
-        frame = frame[::-1]
-    return np.ascontiguousarray(frame)
-
-
-def _visible(folder: Path, suffixes: Collection[str]) -> list[Path]:
-    """The images and folders in a folder that are not hidden."""
-    seen = (entry for entry in folder.iterdir() if not entry.name.startswith("."))
-    return [entry for entry in seen if entry.suffix.lower() in suffixes or _folder_identity(entry)]
-
-
-def _folder_identity(path: Path) -> tuple[int, int] | None:
-    """Device and number of a folder, the same under each of its names; None for what is no folder."""
-    try:
-        state = path.stat()
-    except (OSError, ValueError):
-        return None
-    return (state.st_dev, state.st_ino) if stat.S_ISDIR(state.st_mode) else None
-
-
-def _natural_key(path: Path) -> tuple[list[tuple[int, str]], str]:
-    """A sort key that puts 2.jpg before 10.jpg; the name itself orders what differs in case only."""
-    pieces = re.split(r"([0-9]+)", path.name.casefold())
-    return [(int(piece) if piece.isdecimal() else -1, piece) for piece in pieces], path.name

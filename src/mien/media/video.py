@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Protocol
 
 from mien.errors import ImageError, UsageError, VideoError
 from mien.media.damage import sentence
-from mien.media.image import IMAGE_SUFFIXES, read
+from mien.media.file_kind import kind_of
+from mien.media.image import read
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -17,8 +18,6 @@ if TYPE_CHECKING:
     from mien.media.shown_frame import DecodedFrame
     from mien.structures import Frame
 
-VIDEO_SUFFIXES = frozenset({".mp4", ".m4v", ".mov", ".avi", ".mkv", ".webm", ".mpg", ".mpeg", ".wmv", ".ts", ".3gp"})
-"""Suffixes of the files in a folder that count as videos; a file named on its own may have any suffix."""
 
 TIME_TOLERANCE = 1e-6
 """Seconds by which two equal timestamps may differ."""
@@ -221,9 +220,9 @@ class ImageSource:
 
 
 def open_file(path: Path) -> Source:
-    """Open an image (by its suffix) or a video as a source of frames.
+    """Open an image (by its content) or a video as a source of frames.
 
     Raises:
         VideoError: it is neither.
     """
-    return ImageSource(path) if path.suffix.lower() in IMAGE_SUFFIXES else FileSource(path)
+    return ImageSource(path) if kind_of(path) == "image" else FileSource(path)

@@ -14,6 +14,7 @@ not be read, has a row too, so no source is silently missing.
 ``quality_issues``  "small", "blurred", "dark"
 ``track``           number of the face in a video; null for photos
 ``probabilities``   of each label; in tables a column ``p_<label>`` each
+``warnings``        of an image: what was lost or altered while it was read; JSON only
 ==================  ==========================================================================================
 
 Sources are written exactly as given, also those that a spreadsheet would take for a formula (``=1+1.jpg``): a changed

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 SCHEMA_VERSION = 2
 """Raised whenever a field is added or changes its name, type or meaning; 2 added ``unsure_below`` and
-``quality_issues`` of each face."""
+``quality_issues`` of each face, and ``warnings``."""
 
 FACE_COLUMNS = {
     "source": "string",
@@ -53,6 +53,7 @@ def to_dict(result: FrameResult) -> dict[str, Any]:
         "index": result.index,
         "seconds": finite(result.seconds),
         "error": result.error,
+        "warnings": list(result.warnings),
         "faces": [_face_to_dict(prediction) for prediction in result.predictions],
     }
 
@@ -78,6 +79,7 @@ def from_dict(values: dict[str, Any]) -> FrameResult:
             seconds=values["seconds"],
             predictions=tuple(_face_from_dict(face, version) for face in values["faces"]),
             error=values["error"],
+            warnings=_texts(values.get("warnings", []), "warnings"),
         )
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise UsageError(
@@ -163,15 +165,18 @@ def _face_from_dict(face: dict[str, Any], version: int | None) -> Prediction:
 
 def _quality_from_dict(face: dict[str, Any]) -> tuple[float, tuple[str, ...]]:
     """The threshold and the quality issues of a face."""
-    issues = face["quality_issues"]
-    if not isinstance(issues, list) or not all(isinstance(issue, str) for issue in issues):
-        raise TypeError(f"quality_issues is {issues!r}, no list of strings")
-    return float(face["unsure_below"]), tuple(issues)
+    return float(face["unsure_below"]), _texts(face["quality_issues"], "quality_issues")
 
 
 def _quality_from_schema_1(face: dict[str, Any]) -> tuple[float, tuple[str, ...]]:
     """The same of schema 1, which wrote neither: a threshold with the same outcome; the issues among the reasons."""
     return 1.0 if face["unsure"] else 0.0, tuple(reason for reason in face["reasons"] if reason in QUALITY_ISSUES)
+
+
+def _texts(values: Any, name: str) -> tuple[str, ...]:
+    if not isinstance(values, list) or not all(isinstance(value, str) for value in values):
+        raise TypeError(f"{name} is {values!r}, no list of strings")
+    return tuple(values)
 
 
 def _face_row(prediction: Prediction, labels: Sequence[str]) -> tuple[Any, ...]:

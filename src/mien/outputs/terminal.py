@@ -20,7 +20,10 @@ if TYPE_CHECKING:
 
 
 def table(results: Iterable[FrameResult]) -> Table:
-    """Results as a table for a terminal: a line per face, with the most and the second most probable expression."""
+    """Results as a table for a terminal: a line per face, with the most and the second most probable expression.
+
+    An image's warnings have lines of their own below its faces.
+    """
     shown = Table("source", "face", "expression", "probability", "second", box=SIMPLE_HEAD, pad_edge=False)
     shown.columns[0].overflow = "fold"  # a truncated name would not lead to its file
     shown.columns[1].justify = "right"
@@ -33,6 +36,8 @@ def table(results: Iterable[FrameResult]) -> Table:
         for number, prediction in enumerate(result.predictions):
             name = source if number == 0 else Text("")
             shown.add_row(name, Text(str(number + 1)), *_expression(prediction), _second(prediction))
+        for warning in result.warnings:
+            shown.add_row("", "", Text(f"warning: {printable(warning, keep='')}", style="yellow"))
     return shown
 
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mien.errors import MienError, VideoError
-from mien.media.header import read_header
+from mien.media.formats import read_header
 from mien.media.parquet_images import ImageLoader
 from mien.outputs import to_json_line
 from mien.recognizer import Recognizer

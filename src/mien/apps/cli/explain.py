@@ -82,7 +82,7 @@ def explain(
     as_json: JsonOption = False,
 ) -> None:
     """Explain predictions: attribution maps, shares by face part, an HTML report per image."""
-    files = files_in(sources)
+    files = files_in(sources, ["image"])
     if any(map(is_video, files)):
         raise UsageError("expected images; received a video: mien predict --draw writes images of its faces")
     recognizer, explainers = _load(model, detector, head, method or [OCCLUSION])

@@ -23,10 +23,10 @@ if TYPE_CHECKING:
 
 
 def is_video(path: Path) -> bool:
-    """Whether a file counts as a video, by its suffix."""
-    from mien.media.video import VIDEO_SUFFIXES
+    """Whether a file is a video, by its content; by its suffix where the content says nothing."""
+    from mien.media.file_kind import kind_of
 
-    return path.suffix.lower() in VIDEO_SUFFIXES
+    return kind_of(path) == "video"
 
 
 def print_json(result: FrameResult) -> None:

@@ -164,7 +164,7 @@ def analyze_image(
     (analysis,) = recognizer.analyze([(str(path) if name is None else name, path)])
     if analysis.frame is not None:
         for drawing in drawings:
-            drawing.write(path, analysis.frame, analysis.result)
+            drawing.write(path, analysis.frame, analysis.on_frame)
     return analysis.result
 
 

@@ -152,7 +152,7 @@ def is_stdout(path: Path) -> bool:
 
 
 def _has_class_folders(data: Path) -> bool:
-    from mien.media.image import IMAGE_SUFFIXES
+    from mien.media.file_kind import IMAGE_SUFFIXES
 
     return any(path.suffix.lower() in IMAGE_SUFFIXES for path in data.glob("*/*"))
 

@@ -51,7 +51,7 @@ def predict(
         typer.Argument(
             metavar="SOURCE",
             rich_help_panel=INPUT,
-            help="Photos, folders of photos, videos, - for stdin; with --out also Parquet files of images.",
+            help="Photos, videos, folders of them, - for stdin; with --out photos and Parquet files of images.",
         ),
     ],
     *,
@@ -169,7 +169,7 @@ def predict(
             raise typer.Exit(SOME_FAILED)
         return
     with with_stdin(sources) as (stored, names):
-        files = files_in(stored, drawings=(draw, anonymize))
+        files = files_in(stored, outputs=wanted.files, drawings=(draw, anonymize))
         if any(wanted.timelines.values()) and (len(files) != 1 or not is_video(files[0])):
             raise UsageError(f"expected one video for {given(wanted.timelines)}; received {len(files)} files")
         drawings = [Drawings(draw, files)] if draw else []
@@ -217,11 +217,12 @@ class _Models(NamedTuple):
 
 def _predict_batch(sources: Sequence[Path], models: _Models, out: Path, processes: int | None, engine: str) -> bool:
     """Write the predictions of many images into one table; whether some could not be read."""
-    from mien.batch import Pipeline, Plan, image_references, run_batch
+    from mien.batch import Pipeline, Plan, image_references, parts_folder, run_batch
     from mien.recognizer import Recognizer
 
     # the table of an earlier run may lie in a folder of images
-    files = [path for path in files_in(sources, [PARQUET_SUFFIX]) if path in sources or path.resolve() != out.resolve()]
+    found = files_in(sources, ["image"], [PARQUET_SUFFIX], [out, parts_folder(out)])
+    files = [path for path in found if path in sources or path.resolve() != out.resolve()]
     if any(map(is_video, files)):
         raise UsageError("expected images alone with --out; received a video")
     kind = {PARQUET_SUFFIX: "parquet", ".jsonl": "json"}.get(out.suffix.lower(), "csv")
@@ -233,6 +234,8 @@ def _predict_batch(sources: Sequence[Path], models: _Models, out: Path, processe
     earlier = report.images - report.analyzed
     summary = f"{report.analyzed} images in {report.seconds:.0f} s, {report.images_per_second:.0f} images/s"
     say(summary + (f"; {earlier} were done before" if earlier else "") + f"; written: {out}")
+    if report.warned:
+        say(f"{report.warned} images were read with a warning; mien predict without --out, or a .jsonl, has the words")
     if report.failed:
         say(f"{report.failed} images could not be read; the column error has the reasons")
     return bool(report.failed)

@@ -11,10 +11,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mien.apps.cli.options import say
-from mien.errors import ImageError, UsageError
+from mien.errors import UsageError
+from mien.media.file_kind import kind_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
+
+    from mien.media.file_kind import Kind
 
 STDIN = (Path("-"), Path("/dev/stdin"))
 """Sources that stand for the bytes on stdin."""
@@ -25,46 +28,44 @@ ADDRESS = re.compile(r"([a-z][a-z0-9+.-]+):/+", re.IGNORECASE)
 CAMERA = re.compile(r"\d{1,2}|/dev/video\d+")
 """A camera as OpenCV and Linux name it."""
 
-HEAD_BYTES = 1 << 16
-"""Bytes by which an image differs from a video."""
 
-
-def files_in(sources: Sequence[Path], more: Iterable[str] = (), drawings: Iterable[Path | None] = ()) -> list[Path]:
-    """Find the images and videos among the sources.
+def files_in(
+    sources: Sequence[Path],
+    kinds: Sequence[Kind] = ("image", "video"),
+    suffixes: Sequence[str] = (),
+    outputs: Iterable[Path] = (),
+    drawings: Iterable[Path | None] = (),
+) -> list[Path]:
+    """Find the images and videos among the sources; one line says what else was in their folders.
 
     Args:
-        sources: files, and folders that are searched for images.
-        more: further suffixes to search for.
+        sources: files, and folders that are searched.
+        kinds: what to take from folders: "image", "video".
+        suffixes: of further files to take from folders.
+        outputs: files and folders that this command writes; they are not reported as skipped.
         drawings: folders of annotated copies: those of an earlier run are passed over.
 
     Raises:
         UsageError: there are none, or a source is an address or a camera.
     """
     from mien.apps.cli.drawings import without_drawings
-    from mien.media.image import IMAGE_SUFFIXES, find_images
+    from mien.media.folders import find_files, in_words
 
     for source in sources:
         _check_source(source)
-    found, passed_over = without_drawings(find_images(sources, {*IMAGE_SUFFIXES, *more}), sources, drawings)
-    if passed_over:
-        say_skipped({"annotated by an earlier run": passed_over})
+    skipped: list[Path] = []
+    candidates = find_files(sources, kinds, suffixes, outputs, skipped.append)
+    found, passed_over = without_drawings(candidates, sources, drawings)
     if not found:
         raise UsageError(
-            f"expected images ({', '.join(sorted(IMAGE_SUFFIXES))}) or videos; found none in "
-            f"{', '.join(map(str, sources))}"
+            f"expected {' or '.join(f'{kind}s' for kind in kinds)}; found none in {', '.join(map(str, sources))}"
+            + (f" ({in_words(skipped)})" if skipped else "")
         )
+    if skipped:
+        say(in_words(skipped) + ("" if "video" in kinds else "; images alone are taken here"))
+    if passed_over:
+        say(f"{passed_over:,} file{'' if passed_over == 1 else 's'} skipped: annotated by an earlier run")
     return found
-
-
-def say_skipped(counts: dict[str, int]) -> None:
-    """Report files of the sources that are not analyzed.
-
-    Args:
-        counts: the number of files by the reason, such as "no image or video".
-    """
-    parts = ", ".join(f"{count:,} {reason}" for reason, count in counts.items() if count)
-    if parts:
-        say(f"skipped: {parts}")
 
 
 @contextmanager
@@ -92,23 +93,9 @@ def _stored(folder: Path) -> Path:
     content = folder / "content"
     with content.open("wb") as file:
         shutil.copyfileobj(sys.stdin.buffer, file)
-    with content.open("rb") as file:
-        head = file.read(HEAD_BYTES)
-    if not head:
+    if not content.stat().st_size:
         raise UsageError("expected an image or a video on stdin; received nothing. Pipe one: mien predict - < FILE")
-    return content.rename(folder / ("stdin.png" if _is_image(head) else "stdin.mp4"))
-
-
-def _is_image(head: bytes) -> bool:
-    from mien.media.header import read_header
-
-    try:
-        read_header(head)
-    except ImageError:
-        return False
-    except Exception:  # noqa: BLE001  a header that goes on beyond the head, or is damaged: decoding reports it
-        return True
-    return True
+    return content.rename(folder / ("stdin.mp4" if kind_of(content) == "video" else "stdin.png"))
 
 
 def _check_source(source: Path) -> None:

@@ -15,7 +15,8 @@ from PIL import Image, ImageDraw, ImageFont
 
 from mien.emotions import EMOJI, FER2013, Emotion, emotion_named
 from mien.errors import ImageError, UsageError
-from mien.media.image import IMAGE_SUFFIXES, read
+from mien.media.file_kind import kind_of
+from mien.media.image import read
 from mien.visualization.avatar import pose
 from mien.visualization.avatar.outlines import shapes
 
@@ -108,7 +109,7 @@ def _images_in(folder: Path) -> dict[str, Rgba]:
     found: dict[str, Rgba] = {}
     for path in sorted(folder.iterdir()):
         emotion = emotion_named(path.stem)
-        if emotion is not None and path.suffix.lower() in IMAGE_SUFFIXES:
+        if emotion is not None and kind_of(path) == "image":
             found[str(emotion)] = _square(path)
     missing = [str(emotion) for emotion in FER2013 if emotion not in found]
     if missing:

@@ -49,7 +49,8 @@ function reasonsOf(prediction) {
 
 /** A result as ``mien predict --json`` writes it. */
 export function toResult(source, index, seconds, predictions) {
-  return { schema: constants.schema, source, index, seconds, error: null, faces: predictions.map(faceToDict) };
+  const faces = predictions.map(faceToDict);
+  return { schema: constants.schema, source, index, seconds, error: null, warnings: [], faces };
 }
 
 function faceToDict(prediction) {
