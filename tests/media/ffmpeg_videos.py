@@ -138,8 +138,10 @@ def _shapes() -> list[Made]:
             ("avi", "-c:v mpeg4 -q 2"),
         )
     ]
-    made += [Made(f"aspect-mpeg2-{name}.mpg", f"-c:v mpeg2video -q 2 -aspect {name.replace('to', ':')}", "352x288")
-             for name in ("4to3", "16to9")]
+    made += [
+        Made(f"aspect-mpeg2-{name}.mpg", f"-c:v mpeg2video -q 2 -aspect {name.replace('to', ':')}", "352x288")
+        for name in ("4to3", "16to9")
+    ]
     # the container states another aspect than the codec
     made += [Made(f"aspect-container.{suffix}", FAST_264, then="-aspect 16:9") for suffix in ("mp4", "mov", "mkv")]
     made += [
@@ -152,10 +154,19 @@ def _shapes() -> list[Made]:
             ("prores", "-c:v prores_ks", "mov"),
         )
     ]
-    made += [Made(f"turned-aspect-{angle}.mp4", FAST_264, filters="setsar=4/3", then=f"-metadata:s:v rotate={angle}")
-             for angle in (90, 270)]
-    made += [Made(f"odd-{size}.{suffix}", options, size) for size in ("97x63", "33x17")
-             for suffix, options in (("mkv", f"{FAST_264} -pix_fmt yuv444p"), ("avi", "-c:v mjpeg -q 2"), ("mov", "-c:v png"))]
+    made += [
+        Made(f"turned-aspect-{angle}.mp4", FAST_264, filters="setsar=4/3", then=f"-metadata:s:v rotate={angle}")
+        for angle in (90, 270)
+    ]
+    made += [
+        Made(f"odd-{size}.{suffix}", options, size)
+        for size in ("97x63", "33x17")
+        for suffix, options in (
+            ("mkv", f"{FAST_264} -pix_fmt yuv444p"),
+            ("avi", "-c:v mjpeg -q 2"),
+            ("mov", "-c:v png"),
+        )
+    ]
     return made
 
 
@@ -186,10 +197,14 @@ def _times() -> list[Made]:
         )
         for suffix in ("mp4", "mov", "mkv", "ts")
     ]
-    made += [Made(f"longer-sound.{suffix}", f"{aac} -shortest" if not suffix else aac, sound=3.0)
-             for suffix in ("mp4", "mkv", "mov", "ts", "flv")]
-    made += [Made(f"longer-sound.{suffix}", options, sound=3.0)
-             for suffix, options in (("avi", "-c:v mpeg4 -c:a mp3"), ("webm", "-c:v libvpx -c:a libvorbis"))]
+    made += [
+        Made(f"longer-sound.{suffix}", f"{aac} -shortest" if not suffix else aac, sound=3.0)
+        for suffix in ("mp4", "mkv", "mov", "ts", "flv")
+    ]
+    made += [
+        Made(f"longer-sound.{suffix}", options, sound=3.0)
+        for suffix, options in (("avi", "-c:v mpeg4 -c:a mp3"), ("webm", "-c:v libvpx -c:a libvorbis"))
+    ]
     made += [
         Made(f"open-gop.{suffix}", "-c:v libx264 -preset veryfast -g 8 -x264-params open-gop=1:bframes=3", seconds=1.4)
         for suffix in ("mp4", "ts", "mkv")
@@ -197,7 +212,11 @@ def _times() -> list[Made]:
     made += [
         Made(f"{frames}-frames-{name}.{suffix}", options, seconds=frames / 25)
         for frames in (1, 2)
-        for name, options, suffix in (("h264", FAST_264, "mp4"), ("mpeg2", "-c:v mpeg2video", "mpg"), ("mjpeg", "-c:v mjpeg", "avi"))
+        for name, options, suffix in (
+            ("h264", FAST_264, "mp4"),
+            ("mpeg2", "-c:v mpeg2video", "mpg"),
+            ("mjpeg", "-c:v mjpeg", "avi"),
+        )
     ]
     made += [
         Made("fragmented.mp4", f"{FAST_264} -movflags frag_keyframe+empty_moov"),
@@ -240,6 +259,3 @@ def _colours() -> list[Made]:
 
 VIDEOS = tuple({made.name: made for made in [*_codecs(), *_fields(), *_shapes(), *_times(), *_colours()]}.values())
 """All of them."""
-
-if __name__ == "__main__":
-    print(len(VIDEOS))

@@ -113,7 +113,7 @@ class Damage:
         at = next((time for time in times if time is not None), None)
         if self._first_key is None or not (at is None or self._counts(at)):
             return
-        self._promised.discard(at)  # type: ignore[arg-type]  # None is in no set of numbers
+        self._promised -= {at}
         if packet is None or packet.size >= MIN_IMAGE_BYTES:
             self._damaged(self._shown_until if at is None else self._seconds(at), missing=True)
 
