@@ -29,6 +29,9 @@ UPRIGHT = (65536, 0, 0, 0, 65536, 0, 0, 0, 1 << 30)
 PIXEL_ASPECTS = (Fraction(1, 8), Fraction(8))
 """Pixel aspects between which a header is believed; no camera has others."""
 
+VERTICAL_FLIP = (("vflip", ""), ("copy", ""))
+"""The filter only counts the rows backwards, so they are copied."""
+
 MIN_DEINTERLACED = (3, 4)
 """Width and height from which FFmpeg's deinterlacer works."""
 
@@ -180,10 +183,9 @@ def _turns(matrix: tuple[int, ...]) -> list[tuple[str, str]]:
     if angle == 90:
         return [("transpose", "cclock_flip" if matrix[3] > 0 else "clock")]
     if angle == 180:
-        flips = (("hflip", matrix[0]), ("vflip", matrix[4]))
-        return [(name, "") for name, scale in flips if scale < 0]
+        return [*([("hflip", "")] if matrix[0] < 0 else []), *(VERTICAL_FLIP if matrix[4] < 0 else ())]
     if angle == 270:
         return [("transpose", "clock_flip" if matrix[3] < 0 else "cclock")]
     if angle in (0, 1, 359):
-        return [("vflip", "")] if matrix[4] < 0 else []
+        return [*VERTICAL_FLIP] if matrix[4] < 0 else []
     return [("rotate", f"{angle}*PI/180")]

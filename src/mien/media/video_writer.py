@@ -134,7 +134,7 @@ class VideoWriter:
         offset = round(begin / self._sound.time_base)
         try:
             for packet in self._source.demux(self._sound):
-                if packet.dts is None or packet.pts is None or packet.pts < offset:
+                if packet.dts is None or packet.pts is None or (offset and packet.pts < offset):
                     continue
                 packet.pts -= offset
                 packet.dts -= offset
