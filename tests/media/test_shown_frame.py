@@ -64,7 +64,7 @@ def test_the_fields_of_interlaced_frames_become_whole_images(tmp_path, name):
     assert len(read) == 8
     assert [frame.seconds for frame in read] == pytest.approx([number / 25 for number in range(8)], abs=1e-3)
     for frame, coded in zip(read, frames, strict=True):
-        assert frame.image.shape == coded.shape
+        assert frame.image.shape == ((576, 768, 3) if codec == "dvvideo" else coded.shape)
         assert combing(frame.image) < combing(coded) / 3
 
 
@@ -80,14 +80,14 @@ def test_fields_that_only_the_container_states_become_whole_images(tmp_path):
         pytest.skip("needs PyAV 18.1")
     frames = moving_bar(6)
     for order, most in ((1, 1.2), (2, 0.3)):
-        with av.open(str(tmp_path / "fields.mkv"), "w") as target:
-            stream = target.add_stream("huffyuv", rate=25)
-            stream.width, stream.height, stream.pix_fmt = 96, 64, "yuv422p"
+        with av.open(str(tmp_path / "fields.mov"), "w") as target:
+            stream = target.add_stream("mjpeg", rate=25)
+            stream.width, stream.height, stream.pix_fmt = 96, 64, "yuvj422p"
             stream.codec_context.field_order = order
             for frame in frames:
                 target.mux(stream.encode(av.VideoFrame.from_ndarray(frame, format="rgb24")))
-        assert combing(read_all(tmp_path / "fields.mkv")[3].image) < combing(frames[3]) * most
-        assert order == 2 or combing(read_all(tmp_path / "fields.mkv")[3].image) > combing(frames[3]) * 0.8
+        assert combing(read_all(tmp_path / "fields.mov")[3].image) < combing(frames[3]) * most
+        assert order == 2 or combing(read_all(tmp_path / "fields.mov")[3].image) > combing(frames[3]) * 0.8
 
 
 @pytest.mark.parametrize("count", [1, 2])

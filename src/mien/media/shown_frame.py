@@ -124,7 +124,9 @@ class Converter:
         (shown,) = self._graph.push(frame)
         (plane,) = shown.planes
         rows = np.frombuffer(plane, np.uint8)[: plane.line_size * shown.height].reshape(shown.height, plane.line_size)
-        return np.array(rows[:, : 3 * shown.width]).reshape(shown.height, shown.width, 3)
+        image = np.empty((shown.height, shown.width, 3), np.uint8)
+        image.reshape(shown.height, -1)[:] = rows[:, : 3 * shown.width]
+        return image
 
 
 class _Graph:
