@@ -168,8 +168,9 @@ def test_the_case_of_the_bug_report(shared):
         (
             [Stretch(at / 2, at / 2 + 0.1, True) for at in range(6)],
             (
-                "frames are missing from 0.0 s to 0.1 s, from 0.5 s to 0.6 s, from 1.0 s to 1.1 s, from 1.5 s to 1.6 s, in 2 "
-                "more stretches of 3.0 s"
+                "frames are missing from 0.0 s to 0.1 s, from 0.5 s to 0.6 s, from 1.0 s to 1.1 s, "
+                "from 1.5 s to 1.6 s, in "
+                "2 more stretches of 3.0 s"
             ),
         ),
     ],

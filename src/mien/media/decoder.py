@@ -156,8 +156,8 @@ class Decoder:
         yield from self._decode(None)
         if not self._index:
             raise VideoError(
-                f"expected a video at {self._path}; received a file without a frame that can be read, or with frames of "
-                f"more than {MAX_PIXELS:,} pixels"
+                f"expected a video at {self._path}; received a file without a frame that can be read, or with frames "
+                f"of more than {MAX_PIXELS:,} pixels"
             )
         start = (self._zero or 0) * self._time_base
         stated = None if self._jumped else self._stated_end()
