@@ -20,39 +20,13 @@ from mien.detection import MienDetector
 from mien.media.video import FileSource, Sampling
 from mien.models.store import ModelStore
 
-SAMPLE = set(
-    [
-        "1-frames-h264.mp4",
-        "altref.webm",
-        "aspect-8to9.mkv",
-        "aspect-container.mp4",
-        "av1.mp4",
-        "colour-10-bit.mkv",
-        "cut-both.mp4",
-        "cut-late.mkv",
-        "dv-ntsc.mov",
-        "ffv1-bff.mkv",
-        "fragmented.mp4",
-        "h264-tff.mp4",
-        "h264.avi",
-        "h264.mp4",
-        "h264.ts",
-        "hevc.mkv",
-        "longer-sound.mp4",
-        "matrix-bt709-pc.mp4",
-        "mpeg2-bff.ts",
-        "mpeg2.vob",
-        "open-gop.ts",
-        "packed.avi",
-        "prores-tff.mov",
-        "theora.ogv",
-        "turned-270-mpeg4.mp4",
-        "turned-90-h264.mp4",
-        "uneven-h264.mkv",
-        "vp9.webm",
-        "wmv2.wmv",
-    ]
-)
+SAMPLE = {
+    "1-frames-h264.mp4", "altref.webm", "aspect-8to9.mkv", "aspect-container.mp4", "av1.mp4", "colour-10-bit.mkv",
+    "cut-both.mp4", "cut-late.mkv", "dv-ntsc.mov", "ffv1-bff.mkv", "fragmented.mp4", "h264-tff.mp4", "h264.avi",
+    "h264.mp4", "h264.ts", "hevc.mkv", "longer-sound.mp4", "matrix-bt709-pc.mp4", "mpeg2-bff.ts", "mpeg2.vob",
+    "open-gop.ts", "packed.avi", "prores-tff.mov", "theora.ogv", "turned-270-mpeg4.mp4", "turned-90-h264.mp4",
+    "uneven-h264.mkv", "vp9.webm", "wmv2.wmv",
+}  # fmt: skip
 
 BY_CONTAINER = "huffyuv-"
 """Videos whose fields only the container states; ffmpeg's filter is told so."""

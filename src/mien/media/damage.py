@@ -139,6 +139,10 @@ class Damage:
             self._distances.append(seconds - self._last)
         self._last, self._shown_until = seconds, seconds + self._distance
 
+    def lost(self, seconds: float) -> None:
+        """Note a frame that was decoded and can't be shown."""
+        self._stretches.append(Stretch(seconds, seconds + self._distance, missing=True))
+
     def jumped(self) -> None:
         """Note that timestamps begin anew: nothing that was promised before can be judged."""
         self._promised.clear()

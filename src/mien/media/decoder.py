@@ -64,6 +64,11 @@ class Decoder:
     Args:
         path: of the file.
 
+    Attributes:
+        damage: what is missing; complete after the last frame.
+        fps: frame rate as the file states it.
+        errors: what PyAV raises.
+
     Raises:
         VideoError: the file is no video that can be read.
     """
@@ -71,7 +76,7 @@ class Decoder:
     def __init__(self, path: Path) -> None:
         import av
 
-        self._errors: tuple[type[Exception], ...] = (av.FFmpegError, ValueError, RuntimeError)
+        self.errors: tuple[type[Exception], ...] = (av.FFmpegError, ValueError, RuntimeError)
         self._path, self._container = path, open_container(path)
         # timestamps that FFmpeg would make up are wrong where frames are reordered
         self._container.flags &= ~av.container.core.Flags.gen_pts.value
@@ -141,7 +146,7 @@ class Decoder:
         while True:
             try:
                 packet = next(packets, None)
-            except self._errors:
+            except self.errors:
                 broken = True
                 break
             if packet is None:
@@ -173,7 +178,7 @@ class Decoder:
         """The frames that come out when a packet goes in; None at the end."""
         try:
             frames = self._stream.decode(packet)
-        except self._errors:
+        except self.errors:
             self.damage.failed(packet)
             return
         for frame in frames:

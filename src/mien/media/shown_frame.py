@@ -5,6 +5,7 @@ FFmpeg's own filters do it, so that colours and geometry equal those of ``ffmpeg
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import math
 import struct
@@ -63,10 +64,11 @@ class Deinterlacer:
     Args:
         first_field: "tff" or "bff" where the container says that all frames are interlaced, top or bottom field first;
             None where each frame says so itself.
+        errors: what PyAV raises; frames that its filter refuses pass as they are.
     """
 
-    def __init__(self, first_field: str | None = None) -> None:
-        self._first_field = first_field
+    def __init__(self, first_field: str | None = None, errors: tuple[type[Exception], ...] = ()) -> None:
+        self._first_field, self._errors = first_field, errors
         self._graph: _Graph | None = None
         self._key: tuple[Any, ...] = ()
         self._waiting: deque[DecodedFrame] = deque()
@@ -83,20 +85,29 @@ class Deinterlacer:
                 return
             by_container = self._first_field and not frame.interlaced_frame
             chosen = f"parity={self._first_field}:deint=all" if by_container else "parity=auto:deint=interlaced"
+            try:
+                self._graph = _Graph(frame, [("bwdif", f"mode=send_frame:{chosen}")])
+            except self._errors:
+                yield decoded
+                return
             self._key = _layout(frame)
-            self._graph = _Graph(frame, [("bwdif", f"mode=send_frame:{chosen}")])
         frame.pts = decoded.index  # the filter needs times that rise
         self._waiting.append(decoded)
-        for ready in self._graph.push(frame):
-            yield dataclasses.replace(self._waiting.popleft(), frame=ready)
+        yield from self._ready(frame)
 
     def flush(self) -> Iterator[DecodedFrame]:
         """The frames that still wait."""
-        for ready in self._graph.push(None) if self._graph else ():
-            yield dataclasses.replace(self._waiting.popleft(), frame=ready)
+        yield from self._ready(None)
         yield from self._waiting
         self._waiting.clear()
         self._graph, self._key = None, ()
+
+    def _ready(self, frame: Any) -> Iterator[DecodedFrame]:
+        """The frames that are whole once PyAV's frame goes in, or None at the end."""
+        with contextlib.suppress(*self._errors):
+            for whole in self._graph.push(frame) if self._graph else ():
+                if self._waiting:
+                    yield dataclasses.replace(self._waiting.popleft(), frame=whole)
 
 
 class Converter:

@@ -168,14 +168,19 @@ class FileSource:
                 continue
             if sampling.every:
                 due += sampling.every * (1 + (decoded.seconds + TIME_TOLERANCE - due) // sampling.every)
-            yield VideoFrame(decoded.index, decoded.seconds, self._converter.rgb(decoded))
+            try:
+                image = self._converter.rgb(decoded)
+            except self._decoder.errors:  # of a size or kind that no filter takes
+                self._decoder.damage.lost(decoded.seconds)
+                continue
+            yield VideoFrame(decoded.index, decoded.seconds, image)
         self._judge(sampling)
 
     def _shown(self) -> Iterator[DecodedFrame]:
         """The decoded frames without fields."""
         from mien.media.shown_frame import Deinterlacer
 
-        deinterlacer = Deinterlacer(self._decoder.first_field)
+        deinterlacer = Deinterlacer(self._decoder.first_field, self._decoder.errors)
         for decoded in self._decoder.frames():
             yield from deinterlacer.push(decoded)
         yield from deinterlacer.flush()

@@ -93,7 +93,7 @@ def predict(
             "--anonymize",
             metavar="FOLDER",
             rich_help_panel=OUTPUT,
-            help="Write images and videos with an avatar over each face. Videos need 'mien[video]', as with --draw.",
+            help="Write images and videos with an avatar over each face.",
         ),
     ] = None,
     avatar: AvatarOption = "drawn",
