@@ -208,6 +208,13 @@ def test_colours_follow_the_matrix_and_range_that_a_frame_states(matrix, standar
     assert np.abs(Converter().rgb(DecodedFrame(0, 0.0, frame)).astype(int) - image).max() < 4
 
 
+@pytest.mark.parametrize("matrix", [3, 8, 10, 14, 17, 200])
+def test_colours_of_a_matrix_that_no_filter_takes_are_read_as_if_none_were_stated(matrix):
+    frame = flat(96, 64, (90, 90, 90))
+    frame.colorspace, frame.color_trc, frame.color_primaries = matrix, 243, 255
+    assert np.abs(Converter().rgb(DecodedFrame(0, 0.0, frame)).astype(int) - 90).max() < 6
+
+
 def test_the_size_may_change_in_the_middle(tmp_path):
     parts = []
     for number, (width, height) in enumerate(((96, 64), (64, 48), (128, 96))):

@@ -270,4 +270,4 @@ def test_mutated_videos_neither_hang_nor_crash(count):
     sure = {"all frames", "incomplete", "refused"}
     assert sure <= set(told["ends"]) <= {*sure, "some frames"}, told
     assert told["slowest"] < 10
-    assert told["memory"] < 150
+    assert told["memory"] < (150 if count < 1000 else 300)  # one of 20,000 has a forged size just below the limit

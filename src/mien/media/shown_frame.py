@@ -27,6 +27,12 @@ if TYPE_CHECKING:
 UPRIGHT = (65536, 0, 0, 0, 65536, 0, 0, 0, 1 << 30)
 """The display matrix of a frame that is shown as it is stored."""
 
+UNSPECIFIED = 2
+"""FFmpeg's number for a colour matrix, transfer function or set of primaries that is not stated."""
+
+MATRICES = {0: 0, 1: 1, 4: 4, 5: 5, 6: 6, 7: 7, 9: 9, 10: 9}
+"""The colour matrices that FFmpeg's filters take; constant luminance (10) is read as the other kind of BT.2020."""
+
 PIXEL_ASPECTS = (Fraction(1, 8), Fraction(8))
 """Pixel aspects between which a header is believed; no camera has others."""
 
@@ -75,7 +81,7 @@ class Deinterlacer:
 
     def push(self, decoded: DecodedFrame) -> Iterator[DecodedFrame]:
         """Take a frame; yields those that are ready, in order."""
-        frame = decoded.frame
+        frame = _settled(decoded.frame)
         if self._key and self._key != _layout(frame):
             yield from self.flush()
         if self._graph is None:
@@ -126,7 +132,7 @@ class Converter:
         Raises:
             VideoError: the shown image has too many pixels.
         """
-        frame = decoded.frame
+        frame = _settled(decoded.frame)
         key = (*_layout(frame), decoded.pixel_aspect, decoded.matrix)
         if self._graph is None or key != self._key:
             width, height = _shown_size(frame.width, frame.height, decoded.pixel_aspect)
@@ -171,6 +177,13 @@ def display_matrix(frame: Any) -> tuple[int, ...]:
 
     found = frame.side_data.get(Type.DISPLAYMATRIX)
     return struct.unpack("=9i", bytes(found)) if found is not None else UPRIGHT
+
+
+def _settled(frame: Any) -> Any:
+    """The frame without statements about its colours that the filters refuse, as older versions of FFmpeg read it."""
+    frame.colorspace = MATRICES.get(int(frame.colorspace), UNSPECIFIED)
+    frame.color_trc = frame.color_primaries = UNSPECIFIED
+    return frame
 
 
 def _layout(frame: Any) -> tuple[Any, ...]:

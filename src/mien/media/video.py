@@ -190,7 +190,7 @@ class FileSource:
         damage = self._decoder.damage
         if stretches := damage.stretches(sampling.start, sampling.end):
             raise IncompleteVideoError(
-                f"expected a whole video at {self._path}; {sentence(stretches, damage.length or self.length or 0.0)}. "
+                f"expected a whole video at {self._path}; {sentence(stretches, max(damage.length, stretches[-1].end))}. "
                 "The file is damaged or cut short: all other frames are read"
             )
 
