@@ -51,6 +51,11 @@ class MissingExtraError(MienError):
 
     def __init__(self, needed_for: str, package: str, extra: str) -> None:
         super().__init__(f"{needed_for} needs {package}, which is not installed: pip install 'mien[{extra}]'")
+        self._arguments = (needed_for, package, extra)
+
+    def __reduce__(self) -> tuple[type[MissingExtraError], tuple[str, str, str]]:
+        """Pickled with the arguments, not with the message that they give."""
+        return type(self), self._arguments
 
 
 class TrainingError(MienError):

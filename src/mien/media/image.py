@@ -164,7 +164,7 @@ def find_images(paths: Iterable[Path], suffixes: Collection[str] = IMAGE_SUFFIXE
                     yield here
 
 
-def write(path: Path, frame: Frame) -> None:
+def write(path: str | os.PathLike[str], frame: Frame) -> None:
     """Write a frame to an image file, which is replaced as a whole or not at all.
 
     Args:
@@ -186,6 +186,7 @@ def write(path: Path, frame: Frame) -> None:
         ...     read(path).mean()
         np.float64(128.0)
     """
+    path = Path(path)
     write_bytes(path, encode(frame, path.suffix))
 
 

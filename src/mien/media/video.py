@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 import cv2
@@ -14,8 +15,8 @@ from mien.media.header import MAX_PIXELS
 from mien.media.image import IMAGE_SUFFIXES, read
 
 if TYPE_CHECKING:
+    import os
     from collections.abc import Callable, Iterator
-    from pathlib import Path
 
     from mien.structures import Frame
 
@@ -110,7 +111,8 @@ class FileSource:
 
     live = False
 
-    def __init__(self, path: Path, open_capture: OpenCapture = cv2.VideoCapture) -> None:
+    def __init__(self, path: str | os.PathLike[str], open_capture: OpenCapture = cv2.VideoCapture) -> None:
+        path = Path(path)
         if not path.is_file():
             raise VideoError(f"expected a video at {path}; there is none")
         self._path = path
@@ -211,7 +213,7 @@ class ImageSource:
 
     live = False
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: str | os.PathLike[str]) -> None:
         try:
             self._image: Frame | None = read(path)
         except ImageError as error:
@@ -226,12 +228,13 @@ class ImageSource:
         """Do nothing: the file is closed already."""
 
 
-def open_file(path: Path) -> Source:
+def open_file(path: str | os.PathLike[str]) -> Source:
     """Open an image (by its suffix) or a video as a source of frames.
 
     Raises:
         VideoError: it is neither.
     """
+    path = Path(path)
     return ImageSource(path) if path.suffix.lower() in IMAGE_SUFFIXES else FileSource(path)
 
 

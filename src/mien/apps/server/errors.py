@@ -55,6 +55,9 @@ class ApiError(Exception):
         super().__init__(message)
         self.code, self.message = code, message
 
+    def __reduce__(self) -> tuple[type[ApiError], tuple[str, str]]:
+        return type(self), (self.code, self.message)
+
     @classmethod
     def from_worker(cls, payload: dict[str, Any]) -> ApiError:
         """The error in a worker's reply."""

@@ -8,7 +8,7 @@ export default {
   labels: ["angry", "disgust", "fear", "happy", "sad", "surprise", "neutral"],
   columns: ["source", "index", "seconds", "face", "left", "top", "right", "bottom", "confidence", "emotion", "probability", "unsure", "unsure_below", "turned_away", "reasons", "quality_issues", "track"],
   schema: 2,
-  faces: {"ROW_SUM_TOLERANCE": 0.001, "NOSE_DEPTH_RATIO": 0.45, "TURNED_AWAY_DEGREES": 25.0, "BLURRED": "blurred", "QUALITY_ISSUES": ["small", "blurred", "dark"], "TURNED": "turned away", "AMBIGUOUS": "ambiguous"},
+  faces: {"NOSE_DEPTH_RATIO": 0.45, "TURNED_AWAY_DEGREES": 25.0, "BLURRED": "blurred", "QUALITY_ISSUES": ["small", "blurred", "dark"], "TURNED": "turned away", "AMBIGUOUS": "ambiguous"},
   quality: {"QUALITY_ISSUES": ["small", "blurred", "dark"], "MIN_FACE_PX": 20.0, "MIN_SHARPNESS": 2.25, "MIN_BRIGHTNESS": 35.0, "SIDE_PX": 48, "BLUR_RADIUS_PX": 4, "ROUNDING_VARIANCE": 1.6666666666666667},
   cropping: {"MAX_OVERSAMPLING": 16},
   probabilities: {"MIN_PROBABILITY": 1.1754943508222875e-38},
