@@ -11,7 +11,7 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
-from mien.apps.cli.file_outputs import Drawings
+from mien.apps.cli.drawings import Drawings
 from mien.apps.cli.file_reader import FileReader
 from mien.emotions import FER2013, FERPLUS
 from mien.errors import UsageError
@@ -118,7 +118,7 @@ class InterruptedAtTheThird:
 def test_ctrl_c_leaves_the_table_so_far(paint, capsys):
     images = [paint(f"{number}.png") for number in range(4)]
     with pytest.raises(KeyboardInterrupt):
-        FileReader(InterruptedAtTheThird(), Sampling(), [], [], table=True).read(images)
+        FileReader(InterruptedAtTheThird(), Sampling(), table=True).read(images)
     out = capsys.readouterr().out
     assert [path.name in out for path in images] == [True, True, False, False]
 

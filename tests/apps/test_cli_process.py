@@ -15,7 +15,7 @@ import threading
 import pytest
 
 from mien import __version__
-from mien.apps.cli import write_failure
+from mien.apps.cli.options import write_failure
 
 POSIX = pytest.mark.skipif(os.name == "nt", reason="Windows has other signals, and no pseudo-terminals")
 COMMANDS = [

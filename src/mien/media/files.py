@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
+import shutil
+import stat
 import tempfile
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,13 +22,20 @@ if TYPE_CHECKING:
 TEMPORARY = ".mien-"
 """Prefix of files that are being written; one that stays was left by a killed process."""
 
+IN_PLACE_ERRORS = frozenset({errno.EACCES, errno.EBUSY, errno.EPERM, errno.EROFS, errno.EXDEV})
+"""Why a rename fails where overwriting may do: a closed folder, a mount point, another file system."""
+
+MAX_LINKS = 40
+"""Symbolic links in a row that are followed, as in Linux."""
+
 
 @contextmanager
 def atomic_write(path: Path) -> Iterator[Path]:
-    """Yield a temporary file in the same folder, which replaces ``path`` when the block ends without error.
+    """Yield a temporary file, which takes the place of ``path`` when the block ends without error.
 
     A reader finds the old file or the new one, never a partial one. The folder is created if need be. The temporary
-    file is synced to disk before it is renamed, and removed if the block fails.
+    file lies in the folder of the target, where that can be written, and is removed if the block fails. How its
+    content gets to ``path``: see ``move_into_place``.
 
     Example:
         >>> import tempfile
@@ -37,8 +47,16 @@ def atomic_write(path: Path) -> Iterator[Path]:
         ...     (Path(folder) / "scores.txt").read_text()
         '0.73'
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(prefix=TEMPORARY, suffix="".join(path.suffixes[-2:])[-32:], dir=path.parent)
+    suffix = "".join(path.suffixes[-2:])[-32:]
+    folder = None if is_stream(path) else _target(path).parent
+    try:
+        if folder is not None:
+            folder.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(prefix=TEMPORARY, suffix=suffix, dir=folder)
+    except OSError as error:
+        if error.errno not in IN_PLACE_ERRORS or not path.is_file():
+            raise
+        handle, name = tempfile.mkstemp(prefix=TEMPORARY, suffix=suffix)  # the folder is closed, the file is not
     os.close(handle)
     temporary = Path(name)
     try:
@@ -49,16 +67,81 @@ def atomic_write(path: Path) -> Iterator[Path]:
 
 
 def move_into_place(temporary: Path, path: Path) -> None:
-    """Sync a file to disk, give it the permissions of any new file and rename it, replacing what was there.
+    """Give a complete file its final name.
+
+    - A plain file is replaced by a rename, after a sync to disk, and keeps its permissions, and its owner where the
+      system allows that. A symbolic link stays, and its target is replaced. Of a file with several hard links only
+      this name gets the new content.
+    - Where no rename is possible (a folder that is closed, a file that is a mount point) a plain file is overwritten.
+    - A stream (see ``is_stream``) is written through: it is never replaced.
 
     Args:
-        temporary: the complete file, on the same file system.
+        temporary: the complete file.
         path: its final name.
     """
+    if is_stream(path):
+        _copy(temporary, path)
+        return
+    target = _target(path)
     with temporary.open("rb+") as file:
         os.fsync(file.fileno())
-    temporary.chmod(0o666 & ~_umask())
-    temporary.replace(path)
+    before = target.stat() if target.exists() else None
+    _copy_permissions(temporary, before)
+    try:
+        temporary.replace(target)
+    except OSError as error:
+        if before is None or error.errno not in IN_PLACE_ERRORS:
+            raise
+        _copy(temporary, target)
+
+
+def is_stream(path: Path) -> bool:
+    """Whether a path is written through: a pipe, a device, a socket, or a descriptor such as ``/dev/stdout``."""
+    if _descriptor(path) is not None:
+        return True
+    try:
+        mode = path.stat().st_mode
+    except FileNotFoundError:
+        return False
+    return not (stat.S_ISREG(mode) or stat.S_ISDIR(mode))
+
+
+def _target(path: Path) -> Path:
+    """The file that a path names once symbolic links are followed; it need not exist."""
+    return Path(os.path.realpath(path)) if path.is_symlink() else path
+
+
+def _descriptor(path: Path) -> int | None:
+    """The number of this process's descriptor that a path names: 1 for ``/dev/stdout`` and ``/proc/self/fd/1``."""
+    own = {os.path.realpath("/proc/self/fd"), os.path.realpath("/dev/fd")}
+    for _ in range(MAX_LINKS):
+        if path.name.isdecimal() and os.path.realpath(path.parent) in own:
+            return int(path.name)
+        if not path.is_symlink():
+            return None
+        path = path.parent / path.readlink()
+    return None
+
+
+def _copy(source: Path, path: Path) -> None:
+    """Copy the bytes of a file into another, or into a stream."""
+    number = _descriptor(path)
+    # opened anew, a redirected stdout would be cut to nothing, and a socket can't be opened
+    target: int | Path = path if number is None else os.dup(number)
+    with source.open("rb") as content, open(target, "wb") as file:  # noqa: PTH123  a descriptor is no path
+        shutil.copyfileobj(content, file)
+
+
+def _copy_permissions(temporary: Path, before: os.stat_result | None) -> None:
+    """Give a temporary file the owner and permissions of the file before it, or those of any new file."""
+    if before is None:
+        temporary.chmod(0o666 & ~_umask())
+        return
+    if hasattr(os, "chown"):
+        for owner in (before.st_uid, -1):  # others than root may choose the group alone
+            with suppress(OSError):
+                os.chown(temporary, owner, before.st_gid)
+    temporary.chmod(before.st_mode & 0o777)
 
 
 def write_bytes(path: Path, content: bytes) -> None:

@@ -164,12 +164,13 @@ def find_images(paths: Iterable[Path], suffixes: Collection[str] = IMAGE_SUFFIXE
                     yield here
 
 
-def write(path: str | os.PathLike[str], frame: Frame) -> None:
+def write(path: str | os.PathLike[str], frame: Frame, software: str = "") -> None:
     """Write a frame to an image file, which is replaced as a whole or not at all.
 
     Args:
         path: the suffix (.png, .jpg, .jpeg, .webp) selects the format.
         frame: uint8 (height, width, 3), RGB.
+        software: EXIF's name of the program that made the image; empty: none is written.
 
     Raises:
         UsageError: another suffix.
@@ -187,15 +188,16 @@ def write(path: str | os.PathLike[str], frame: Frame) -> None:
         np.float64(128.0)
     """
     path = Path(path)
-    write_bytes(path, encode(frame, path.suffix))
+    write_bytes(path, encode(frame, path.suffix, software))
 
 
-def encode(frame: Frame, format: str) -> bytes:  # noqa: A002 - as Pillow names it
+def encode(frame: Frame, format: str, software: str = "") -> bytes:  # noqa: A002 - as Pillow names it
     """Encode a frame as the bytes of an image file.
 
     Args:
         frame: uint8 (height, width, 3), RGB.
         format: png, jpg (jpeg) or webp, in any case, with or without a dot.
+        software: EXIF's name of the program that made the image; empty: none is written.
 
     Raises:
         UsageError: another format.
@@ -207,6 +209,10 @@ def encode(frame: Frame, format: str) -> bytes:  # noqa: A002 - as Pillow names 
     name, options = _SAVING[suffix]
     target = io.BytesIO()
     checked = check_frame(frame)
+    if software:
+        exif = Image.Exif()
+        exif[ExifTags.Base.Software] = software
+        options = {**options, "exif": exif}
     try:
         Image.fromarray(checked).save(target, name, **options)
     except (OSError, ValueError) as error:

@@ -28,12 +28,13 @@ CRF = "20"
 
 
 @contextmanager
-def open_video(path: Path, sound_of: Path | None = None) -> Iterator[VideoWriter]:
+def open_video(path: Path, sound_of: Path | None = None, comment: str = "") -> Iterator[VideoWriter]:
     """Open a video for writing; the file appears when the block ends without error.
 
     Args:
         path: .mp4, .m4v, .mov or .mkv.
         sound_of: a video whose audio is copied without re-encoding, if it has any.
+        comment: written into the metadata of the file.
 
     Raises:
         MissingExtraError: PyAV is not installed.
@@ -54,6 +55,8 @@ def open_video(path: Path, sound_of: Path | None = None) -> Iterator[VideoWriter
     if container is None:
         raise UsageError(f"expected a video to write as {', '.join(CONTAINERS)}; received {path.name}")
     with atomic_write(path) as temporary, av.open(str(temporary), "w", format=container) as target:
+        if comment:
+            target.metadata["comment"] = comment
         writer = VideoWriter(target, sound_of)
         try:
             yield writer

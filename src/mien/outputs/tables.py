@@ -89,7 +89,8 @@ class ParquetWriter:
 def open_csv(path: str | os.PathLike[str], labels: Sequence[str]) -> Iterator[Writer]:
     """Open a CSV file for results; it appears, complete, when the block ends.
 
-    Ctrl-C inside the block keeps the rows written so far and is raised again; after any other error no file is left.
+    Ctrl-C inside the block, or a closed pipe, keeps the rows written so far and is raised again; after any other error
+    no file is left.
 
     Args:
         path: of the new file.
@@ -186,11 +187,11 @@ def _write_all(results: Iterable[FrameResult], opened: AbstractContextManager[Wr
 
 @contextmanager
 def _kept_on_interrupt(path: Path) -> Iterator[Path]:
-    interrupt: KeyboardInterrupt | None = None
+    interrupt: KeyboardInterrupt | BrokenPipeError | None = None
     with atomic_write(path) as aside:
         try:
             yield aside
-        except KeyboardInterrupt as came:
+        except (KeyboardInterrupt, BrokenPipeError) as came:
             interrupt = came
     if interrupt is not None:
         raise interrupt

@@ -20,6 +20,10 @@ MAX_GAP_SECONDS = 1.0
 """Time without a prediction after which a face counts as absent."""
 
 
+FRAME_SECONDS = 1 / 25
+"""Duration of a frame, where it is not known."""
+
+
 @dataclass(frozen=True)
 class Segment:
     """A stretch of time in which a face showed one expression.
@@ -72,6 +76,11 @@ class Track:
         return dict(sorted(total.items(), key=lambda pair: -pair[1]))
 
     @property
+    def shares(self) -> dict[str, float]:
+        """Share of each expression in the visible time, 0 to 1, the largest first."""
+        return {emotion: seconds / self.seconds if self.seconds else 0.0 for emotion, seconds in self.totals.items()}
+
+    @property
     def changes_per_minute(self) -> float:
         """Change of expression per visible minute; an unsure segment in between is no change."""
         sure = [segment for segment in self.segments if segment.emotion != UNSURE]
@@ -103,12 +112,20 @@ class _Face:
 
 
 class Timeline:
-    """Accumulates results in the order of their times; its memory grows with the segments, not with the frames."""
+    """Accumulates results in the order of their times; its memory grows with the segments, not with the frames.
 
-    def __init__(self) -> None:
+    Args:
+        frame_seconds: duration of a frame, which is that of a face seen in one frame alone; above 0.
+
+    Attributes:
+        frames: number of results so far.
+    """
+
+    def __init__(self, frame_seconds: float = FRAME_SECONDS) -> None:
         self._faces: dict[int, _Face] = {}
         self._now: float | None = None
-        self._interval = 0.0
+        self._interval = frame_seconds
+        self.frames = 0
 
     def add(self, result: FrameResult) -> None:
         """Add the next frame; predictions without a track number are ignored.
@@ -122,6 +139,7 @@ class Timeline:
         if self._now is not None:
             self._interval = now - self._now
         self._now = now
+        self.frames += 1
         for prediction in result.predictions:
             if prediction.track is not None:
                 self._add(self._faces.setdefault(prediction.track, _Face()), prediction, prediction.track, now)
@@ -154,8 +172,12 @@ class Timeline:
         return Segment(number, segment.emotion, segment.start, end, probability, segment.frames)
 
 
-def timeline(results: Iterable[FrameResult]) -> tuple[Track, ...]:
+def timeline(results: Iterable[FrameResult], frame_seconds: float = FRAME_SECONDS) -> tuple[Track, ...]:
     """The tracks of a video: when each face showed which expression.
+
+    Args:
+        results: in the order of their times.
+        frame_seconds: duration of a frame, which is that of a face seen in one frame alone; above 0.
 
     Example:
         >>> from mien.structures import Box, Face, FrameResult, Prediction
@@ -164,7 +186,7 @@ def timeline(results: Iterable[FrameResult]) -> tuple[Track, ...]:
         >>> [(segment.emotion, round(segment.end, 1)) for segment in track.segments]
         [('happy', 1.1)]
     """
-    collected = Timeline()
+    collected = Timeline(frame_seconds)
     for result in results:
         collected.add(result)
     return collected.tracks()

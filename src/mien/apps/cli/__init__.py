@@ -26,7 +26,8 @@ from mien.apps.cli import (
 )
 from mien.apps.cli.help import with_help_pages
 from mien.apps.cli.old_options import with_new_names
-from mien.apps.cli.options import INTERRUPTED, WRONG_USAGE, examples, say
+from mien.apps.cli.options import INTERRUPTED, SIGNALLED, WRONG_USAGE, examples, say, write_failure
+from mien.apps.cli.signals import replace_closed_streams, stopped_as_interrupt
 from mien.errors import MienError
 
 if TYPE_CHECKING:
@@ -66,13 +67,15 @@ def _version(*, version: bool = typer.Option(False, "--version", help="Print the
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Run the command line and exit: 0 done, 1 some inputs failed, 2 wrong usage, 130 interrupted.
+    """Run the command line and exit: 0 done, 1 some inputs failed, 2 wrong usage, 128 + number of a signal.
 
-    A closed stdout (``mien predict ... | head``) is 1 too.
+    130 is Ctrl-C, 143 SIGTERM, 129 SIGHUP: results so far are kept, as far as their format allows. A pipe that was
+    closed (``mien predict ... | head``) is 1 too.
 
     Args:
         arguments: what follows ``mien``; None takes the arguments of the process.
     """
+    replace_closed_streams()
     # NumPy's matrix products are small here: a second BLAS thread only takes a core to wait for the first
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     logging.basicConfig(format="%(message)s", level=logging.WARNING)
@@ -83,21 +86,16 @@ def main(arguments: Sequence[str] | None = None) -> None:
     for note in notes:
         say(f"mien: {note}; the next release removes the old name")
     try:
-        app(renamed, prog_name="mien")  # typer itself reports wrong usage and closed pipes, and exits
+        with stopped_as_interrupt() as stop:
+            app(renamed, prog_name="mien")  # typer itself reports wrong usage and closed pipes, and exits
     except SystemExit as left:
-        if left.code == INTERRUPTED:
-            say("mien: interrupted; finished results are kept")
-        raise
+        if left.code != INTERRUPTED:
+            raise
+        say("mien: interrupted; finished results are kept")
+        sys.exit(INTERRUPTED if stop.number is None else SIGNALLED + stop.number)
     except MienError as error:
         say(f"mien: {error}")
         sys.exit(WRONG_USAGE)
     except OSError as error:  # inputs raise errors of mien's own, so this is an output
         say(f"mien: {write_failure(error)}")
         sys.exit(WRONG_USAGE)
-
-
-def write_failure(error: OSError) -> str:
-    """The message for an output that can't be written; many an OSError has no file name, some no reason."""
-    place = error.filename or "the results"
-    reason = error.strerror or str(error) or type(error).__name__
-    return f"can't write {place}: {reason}. Check the name, the permissions and the disk, or choose another file"

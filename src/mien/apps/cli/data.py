@@ -22,6 +22,7 @@ from mien.apps.cli.options import (
     progress,
     say,
 )
+from mien.apps.cli.output_guard import KINDS, Output, check_folder, check_outputs
 from mien.errors import printable
 
 if TYPE_CHECKING:
@@ -66,6 +67,8 @@ def info(
     from mien.data import load
     from mien.data.summary import balance, summary
 
+    if out:
+        check_folder("--out", out, data)
     loaded = load(data)
     if as_json:
         _print_json(summary(loaded))
@@ -122,6 +125,9 @@ def audit(
     from mien.data.splits import write_list
     from mien.media.files import write_text
 
+    check_folder("--out", out)
+    kinds = {"audit.json": "json", "exclude.txt": "text", "audit.html": "page"}
+    check_outputs([Output("--out", out / name, KINDS[kind]) for name, kind in kinds.items()], [data])
     loaded = load(data)
     chosen = _detector(detector) if faces else None
     with progress("searching duplicates" if chosen is None else "searching duplicates and faces") as on_progress:
@@ -188,6 +194,7 @@ def crop(
     from mien.models.store import ModelStore
     from mien.recognizer import find_detector
 
+    check_folder("--out", out, photos)
     store = ModelStore()
     card = card_of(store.load(model_named(model)))
     settings = CropSettings(find_detector(detector, store), card.crop, size, largest)

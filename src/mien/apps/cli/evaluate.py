@@ -20,6 +20,7 @@ from mien.apps.cli.options import (
     progress,
     say,
 )
+from mien.apps.cli.output_guard import KINDS, Output, check_folder, check_outputs, files_of
 from mien.emotions import Emotion
 from mien.errors import UsageError
 
@@ -31,6 +32,9 @@ if TYPE_CHECKING:
 
     from mien.data.dataset import Dataset
     from mien.evaluation.evaluate import Evaluation
+
+METRICS, REPORT = "metrics.json", "report.html"
+"""Names of the files in ``--out``."""
 
 ModelsOption = Annotated[
     list[str] | None,
@@ -121,7 +125,9 @@ def evaluate(
     if exclude_label and not photos:
         raise UsageError(f"expected --exclude-label with --photos only; received {', '.join(exclude_label)} without")
     if out:
-        out.mkdir(parents=True, exist_ok=True)  # fail before the evaluation, not after it
+        check_folder("--out", out)
+        planned = [Output("--out", out / METRICS, KINDS["json"]), Output("--out", out / REPORT, KINDS["page"])]
+        check_outputs(planned, [data, *files_of(*map(model_named, _distinct(model)), detector)])
     copied = None
     if photos:
         evaluation = _evaluate_photos(data, _distinct(model), detector, head, tuple(exclude_label or ()))
@@ -209,9 +215,9 @@ def _write(out: Path, evaluation: Evaluation, copied: npt.NDArray[np.bool_] | No
     from mien.media.files import write_text
 
     made = f"Evaluated on {datetime.now().astimezone():%Y-%m-%d} with mien {__version__}."
-    write_text(out / "metrics.json", evaluation.to_json(copied) + "\n")
-    write_text(out / "report.html", report_page(evaluation, copied, made))
-    say(f"written: {out / 'report.html'} and metrics.json; open report.html in a browser")
+    write_text(out / METRICS, evaluation.to_json(copied) + "\n")
+    write_text(out / REPORT, report_page(evaluation, copied, made))
+    say(f"written: {out / REPORT} and {METRICS}; open {REPORT} in a browser")
 
 
 def _print(evaluation: Evaluation, *, as_json: bool) -> None:

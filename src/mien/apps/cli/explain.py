@@ -20,7 +20,8 @@ from mien.apps.cli.options import (
     progress,
     say,
 )
-from mien.apps.cli.predict import files_in
+from mien.apps.cli.output_guard import Output, check_folder, check_outputs
+from mien.apps.cli.sources import files_in
 from mien.errors import ImageError, UsageError, printable
 from mien.media.files import UniqueNames
 
@@ -115,9 +116,11 @@ class Reports:
         self._folder, self._footer = folder, f"mien {__version__}"
         names = UniqueNames(OVERVIEW)
         self._pages = {path: folder / names.unique(path.stem, ".html") for path in files}
-        self._images = UniqueNames()
+        # the PNG of a face has the name of its image: one that lies there keeps it
+        self._images = UniqueNames(*(path.name for path in files if path.parent.resolve() == folder.resolve()))
         self.written: list[tuple[str, str, Sequence[Explanation]]] = []
-        folder.mkdir(parents=True, exist_ok=True)
+        check_folder("--out", folder)
+        check_outputs([Output("--out", page) for page in self._pages.values()], files)
 
     def write(self, path: Path, found: Sequence[Explanation]) -> None:
         """Write the report of one image, and each face with its maps as a PNG file."""

@@ -1,99 +1,19 @@
-"""Files that ``mien predict`` writes for images and videos: annotated and anonymized copies, timelines, subtitles."""
+"""The timeline of a video from ``mien predict``: as a page, subtitles, annotations, and a table of its faces."""
 
 from __future__ import annotations
 
 import os
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mien.apps.cli.options import console
-from mien.errors import UsageError, printable
-from mien.media.files import UniqueNames
+from mien.errors import printable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
-    from pathlib import Path
-
-    from mien.media.video import VideoFrame
-    from mien.structures import Frame, FrameResult, Prediction
-
-    Paint = Callable[[Frame, Sequence[Prediction], float | None], Frame]
     from collections.abc import Callable
 
     from mien.tracking import Timeline
     from mien.visualization.report.curves import Curves
-
-
-class Drawings:
-    """Writes annotated images and videos into a folder, each under its own name, numbered where two files share one.
-
-    Args:
-        folder: created if missing; older files of the same names are replaced, but never one of ``files``.
-        files: all that will be annotated.
-        painter: makes the function that paints the frames of one file; None draws boxes, labels and avatars.
-
-    Raises:
-        UsageError: an annotated file would replace one of the images.
-    """
-
-    def __init__(self, folder: Path, files: Iterable[Path], painter: Callable[[], Paint] | None = None) -> None:
-        self._painter = painter or (lambda: _annotated)
-        names = UniqueNames()
-        self._targets = {path: folder / names.unique(path.stem, _suffix(path)) for path in dict.fromkeys(files)}
-        originals = {_identity(path) for path in self._targets} - {None}
-        if any(_identity(target) in originals for target in self._targets.values()):
-            raise UsageError(
-                f"expected a folder for drawings other than that of the images; received {folder}, where drawings "
-                "would take the place of images"
-            )
-
-    def write(self, path: Path, frame: Frame, result: FrameResult) -> Path:
-        """Annotate one of the images; returns the path of the new file.
-
-        Raises:
-            ImageError: the image is too large for its format.
-        """
-        from mien.media.image import write
-
-        write(self._targets[path], self._painter()(frame, result.predictions, None))
-        return self._targets[path]
-
-    @contextmanager
-    def video(self, path: Path) -> Iterator[Callable[[VideoFrame, FrameResult], None]]:
-        """A function that annotates each frame of a video; the file, with sound, is complete when the block ends."""
-        from mien.media.video_writer import open_video
-
-        paint = self._painter()
-        with open_video(self._targets[path], path) as writer:
-            yield lambda frame, result: writer.write(
-                paint(frame.image, result.predictions, frame.seconds), frame.seconds
-            )
-
-
-def _annotated(frame: Frame, predictions: Sequence[Prediction], _: float | None) -> Frame:
-    from mien.visualization.annotate import draw
-
-    return draw(frame, predictions)
-
-
-def _suffix(path: Path) -> str:
-    """The suffix of the annotated copy of a file."""
-    from mien.media.video_writer import CONTAINERS
-
-    suffix = path.suffix.lower()
-    if is_video(path):
-        return suffix if suffix in CONTAINERS else ".mp4"
-    return suffix if suffix in (".jpg", ".jpeg", ".webp") else ".png"
-
-
-def _identity(path: Path) -> tuple[int, int] | None:
-    """Device and inode of a file, the same under each of its names; None where there is none."""
-    try:
-        state = path.stat()
-    except (OSError, ValueError):
-        return None
-    return state.st_dev, state.st_ino
 
 
 def is_video(path: Path) -> bool:
@@ -108,8 +28,14 @@ def given(timelines: dict[str, Path | None]) -> str:
     return ", ".join(f"--{name}" for name, path in timelines.items() if path)
 
 
-def write_timelines(video: Path, timeline: Timeline, curves: Curves | None, paths: dict[str, Path | None]) -> None:
-    """Write the timeline of a video in each form that has a path: "srt", "vtt", "elan", "page"."""
+def write_timelines(
+    video: Path, timeline: Timeline, curves: Curves | None, paths: dict[str, Path | None]
+) -> dict[Path, Exception]:
+    """Write the timeline of a video in each form that has a path: "srt", "vtt", "elan", "page".
+
+    Returns:
+        The files that could not be written, each with the error; the others are complete.
+    """
     from mien import __version__
     from mien.media.files import write_bytes
     from mien.tracking import to_eaf, to_srt, to_vtt
@@ -125,9 +51,14 @@ def write_timelines(video: Path, timeline: Timeline, curves: Curves | None, path
             video.name, _beside(video, path), tracks, curves or Curves(), footer
         ).encode(),
     }
+    failed: dict[Path, Exception] = {}
     for name, path in paths.items():
         if path is not None:
-            write_bytes(path, makers[name](path))
+            try:
+                write_bytes(path, makers[name](path))
+            except Exception as error:  # noqa: BLE001  one that fails must not take the others
+                failed[path] = error
+    return failed
 
 
 def _beside(video: Path, page: Path) -> str:
@@ -138,20 +69,27 @@ def _beside(video: Path, page: Path) -> str:
         return video.absolute().as_uri()
 
 
-def print_people(path: Path, timeline: Timeline) -> None:
+def print_people(name: str, timeline: Timeline) -> None:
     """Print a row per face of a video: when it was visible, and the share of each expression."""
     from rich.table import Table
 
     tracks = timeline.tracks()
     if not tracks:
+        frames = f"{timeline.frames:,} frame{'' if timeline.frames == 1 else 's'}"
+        console().print(printable(f"{name}\nno face found in {frames}"))
         return
     shown = Table("face", "from", "to", "visible", "changes/min", "expressions", box=None, pad_edge=False)
     for column in shown.columns[:5]:
         column.justify = "right"
     for track in tracks:
         start, end = track.segments[0].start, track.segments[-1].end
-        shares = ", ".join(f"{label} {seconds / track.seconds:.0%}" for label, seconds in track.totals.items())
-        figures = (f"{start:.1f} s", f"{end:.1f} s", f"{track.seconds:.1f} s", f"{track.changes_per_minute:.0f}")
+        shares = ", ".join(f"{label} {share:.0%}" for label, share in track.shares.items())
+        figures = (*map(_seconds, (start, end, track.seconds)), f"{track.changes_per_minute:.0f}")
         shown.add_row(str(track.number), *figures, printable(shares))
-    console().print(printable(str(path)))
+    console().print(printable(name))
     console().print(shown)
+
+
+def _seconds(value: float) -> str:
+    """A time to a tenth of a second; one of a frame or two to a hundredth."""
+    return f"{value:.{2 if 0 < value < 0.1 else 1}f} s"

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mien.apps.cli.file_outputs import Drawings
+from mien.apps.cli.drawings import Drawings
 from mien.apps.cli.file_reader import analyze_image, print_table
 from mien.apps.cli.options import OUTPUT, SOME_FAILED, console, examples, say
 from mien.errors import MienError
@@ -35,7 +35,7 @@ def demo(
     """Analyze a portrait that comes with mien, and write it with the face annotated."""
     from mien.recognizer import Recognizer
 
-    result = analyze_image(Recognizer.load(), PORTRAIT, [Drawings(out, [PORTRAIT])])
+    result = analyze_image(Recognizer.load(), PORTRAIT, [Drawings(out, [PORTRAIT], option="--out")])
     print_table([result])
     if not result.predictions:
         raise MienError(f"expected a face in {PORTRAIT}; found none: see 'mien doctor'")

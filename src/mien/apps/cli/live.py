@@ -8,12 +8,16 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from mien.apps.cli.options import AvatarOption, DetectorOption, ModelOption, model_named
+from mien.apps.cli.output_guard import check_folder
 from mien.errors import MienError, UsageError
 
 if TYPE_CHECKING:
     import tkinter as tk
     from collections.abc import Callable
+    from types import TracebackType
 
+    from mien.apps.desktop.collect_window import CollectionWindow
+    from mien.apps.desktop.window import LiveWindow
     from mien.media.video import Source
 
 NO_TK = (
@@ -86,6 +90,7 @@ def live(
     r record, s snapshot, n next face, f full screen, q quit.
     """
     source = _source(camera, video)
+    check_folder("--out", out)
     root = _window(theme)
     from mien.apps.desktop.layout import Choices
     from mien.apps.desktop.window import LiveWindow
@@ -94,7 +99,7 @@ def live(
 
     models, detectors = _installed()
     choices = Choices(source, model_named(model), detector, models, detectors, mirror, theme, out)
-    LiveWindow(choices, Recognizer.load, find_avatar(avatar), root).root.mainloop()
+    _show(LiveWindow(choices, Recognizer.load, find_avatar(avatar), root))
 
 
 def collect(
@@ -147,7 +152,7 @@ def collect(
 
     engine = Engine(lambda: recognizer, opener)
     mirrored = mirror and video is None
-    CollectionWindow(collection, engine, find_avatar(avatar), root, palette(theme), mirrored=mirrored).root.mainloop()
+    _show(CollectionWindow(collection, engine, find_avatar(avatar), root, palette(theme), mirrored=mirrored))
 
 
 def _source(camera: int | None, video: Path | None) -> int | Path | None:
@@ -172,6 +177,27 @@ def _window(theme: str) -> tk.Tk:
         return tk.Tk(className="mien")
     except tk.TclError as error:
         raise MienError(NO_DISPLAY.format(error=error)) from error
+
+
+def _show(window: LiveWindow | CollectionWindow) -> None:
+    """Show a window until it is closed, or a signal closes it: a recording ends whole.
+
+    Raises:
+        KeyboardInterrupt: a signal came.
+    """
+
+    def report(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+        if isinstance(error, KeyboardInterrupt):  # Tk would print it and go on
+            raise error
+        default(kind, error, trace)
+
+    default = window.root.report_callback_exception
+    window.root.report_callback_exception = report
+    try:
+        window.root.mainloop()
+    except KeyboardInterrupt:
+        window.close()
+        raise
 
 
 def _installed() -> tuple[tuple[str, ...], tuple[str, ...]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -24,9 +24,6 @@ SIGNALLED = 128
 
 UNBOUNDED_WIDTH = 200
 """Columns of a table that goes to a file or pipe."""
-
-INPUT, MODEL, OUTPUT, VIDEO, BATCH = "Input", "Model", "Output", "Video", "Batch"
-"""Groups of options on help pages, for ``rich_help_panel``."""
 
 INPUT, MODEL, OUTPUT, VIDEO, BATCH = "Input", "Model", "Output", "Video", "Batch"
 """Groups of options on help pages, for ``rich_help_panel``."""
@@ -141,6 +138,14 @@ def console() -> Console:
 
 
 def say(message: str) -> None:
-    """Print a line for people on stderr."""
-    sys.stderr.write(printable(message) + "\n")
-    sys.stderr.flush()
+    """Print a line for people on stderr; a stderr that is closed stops no run."""
+    with suppress(OSError):
+        sys.stderr.write(printable(message) + "\n")
+        sys.stderr.flush()
+
+
+def write_failure(error: OSError) -> str:
+    """The message for an output that can't be written; many an OSError has no file name, some no reason."""
+    place = error.filename or "the results"
+    reason = error.strerror or str(error) or type(error).__name__
+    return f"can't write {place}: {reason}. Check the name, the permissions and the disk, or choose another file"

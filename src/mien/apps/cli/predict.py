@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import typer
 
-from mien.apps.cli.file_outputs import Drawings, given, is_video, write_timelines
-from mien.apps.cli.file_reader import FileReader
+from mien.apps.cli.drawings import Drawings
+from mien.apps.cli.file_outputs import given, is_video, write_timelines
+from mien.apps.cli.file_reader import FileReader, message_of
 from mien.apps.cli.options import (
     BATCH,
     INPUT,
@@ -26,6 +27,8 @@ from mien.apps.cli.options import (
     progress,
     say,
 )
+from mien.apps.cli.output_guard import KINDS, Output, check_outputs, files_of, is_stdout
+from mien.apps.cli.sources import files_in, with_stdin
 from mien.errors import UsageError
 
 if TYPE_CHECKING:
@@ -33,7 +36,9 @@ if TYPE_CHECKING:
 
     from mien.structures import FrameResult
 
-    Output = Callable[[FrameResult], None]
+    Write = Callable[[FrameResult], None]
+
+PARQUET_SUFFIX = ".parquet"
 
 
 def register(app: typer.Typer) -> None:
@@ -52,7 +57,7 @@ def predict(
         typer.Argument(
             metavar="SOURCE",
             rich_help_panel=INPUT,
-            help="Photos, folders of photos, videos; with --out also Parquet files of images.",
+            help="Photos, folders of photos, videos, - for stdin; with --out also Parquet files of images.",
         ),
     ],
     *,
@@ -161,35 +166,51 @@ def predict(
     from mien.recognizer import Recognizer
 
     sampling = Sampling(every, stride, start, end)
-    files = files_in(sources, [".parquet"] if out else [])
-    images = [path for path in files if not is_video(path)]
-    timelines = {"srt": srt, "vtt": vtt, "elan": elan, "page": page}
+    models = _Models(model_named(model), detector, head)
+    wanted = _Wanted(csv, parquet, {"srt": srt, "vtt": vtt, "elan": elan, "page": page}, as_json, thumbnails)
     if out:
-        if len(images) != len(files) or any((csv, parquet, draw, anonymize, as_json, *timelines.values())):
-            raise UsageError("expected images alone with --out, and no other form of results")
-        if _predict_batch(images, _Models(model_named(model), detector, head), out, processes, engine):
+        if any((*wanted.files, draw, anonymize, as_json)):
+            raise UsageError("expected no other form of results with --out")
+        if _predict_batch(sources, models, out, processes, engine):
             raise typer.Exit(SOME_FAILED)
         return
-    if any(timelines.values()) and (images or len(files) != 1):
-        raise UsageError(f"expected one video for {given(timelines)}; received {len(files)} files")
-    drawings = [Drawings(draw, files)] if draw else []
-    if anonymize:
-        drawings.append(_anonymized(anonymize, files, avatar))
-    recognizer = Recognizer.load(model_named(model), detector, head)
-    with result_files(recognizer.labels, csv, parquet) as write:
-        outputs = [write, *([print_json] if as_json else [])]
-        reader = FileReader(recognizer, sampling, outputs, drawings, table=not as_json)
-        if page:
-            from mien.visualization.report.curves import Curves
-
-            reader.curves = Curves(thumbnails=thumbnails)
-        failed = reader.read(files)
-    for path, timeline in reader.videos:
-        write_timelines(path, timeline, reader.curves, timelines)
-    for path in filter(None, (csv, parquet, draw, anonymize, *timelines.values())):
+    with with_stdin(sources) as (stored, names):
+        files = files_in(stored, drawings=(draw, anonymize))
+        if any(wanted.timelines.values()) and (len(files) != 1 or not is_video(files[0])):
+            raise UsageError(f"expected one video for {given(wanted.timelines)}; received {len(files)} files")
+        drawings = [Drawings(draw, files)] if draw else []
+        if anonymize:
+            drawings.append(_anonymized(anonymize, files, avatar))
+        planned = [*wanted.outputs, *(output for drawing in drawings for output in drawing.outputs)]
+        check_outputs(planned, [*files, *files_of(models.model, detector, avatar)])
+        table = not as_json and not any(map(is_stdout, wanted.files))
+        reader = FileReader(Recognizer.load(*models), sampling, drawings, names, table=table)
+        failed, written = _predict_files(reader, files, wanted)
+    for path in written + [drawing.folder for drawing in drawings if drawing.written]:
         say(f"written: {path}" + ("; open it in a browser" if path == page else ""))
     if failed:
         raise typer.Exit(SOME_FAILED)
+
+
+class _Wanted(NamedTuple):
+    """The forms of results: files, and lines of JSON."""
+
+    csv: Path | None
+    parquet: Path | None
+    timelines: dict[str, Path | None]
+    as_json: bool
+    thumbnails: bool
+
+    @property
+    def outputs(self) -> list[Output]:
+        """The files, with the options that name them."""
+        paths = {"csv": self.csv, "parquet": self.parquet, **self.timelines}
+        return [Output(f"--{name}", path, KINDS[name]) for name, path in paths.items() if path is not None]
+
+    @property
+    def files(self) -> list[Path]:
+        """Their paths."""
+        return [output.path for output in self.outputs]
 
 
 class _Models(NamedTuple):
@@ -205,8 +226,14 @@ def _predict_batch(sources: Sequence[Path], models: _Models, out: Path, processe
     from mien.batch import Pipeline, Plan, image_references, run_batch
     from mien.recognizer import Recognizer
 
+    # the table of an earlier run may lie in a folder of images
+    files = [path for path in files_in(sources, [PARQUET_SUFFIX]) if path in sources or path.resolve() != out.resolve()]
+    if any(map(is_video, files)):
+        raise UsageError("expected images alone with --out; received a video")
+    kind = {PARQUET_SUFFIX: "parquet", ".jsonl": "json"}.get(out.suffix.lower(), "csv")
+    check_outputs([Output("--out", out, KINDS[kind])], [*files, *files_of(models.model, models.detector)])
     labels = Recognizer.load(*models).labels  # a wrong name fails here, once, and not in every process
-    plan = Plan(Pipeline.of(*models), tuple(image_references(sources)))
+    plan = Plan(Pipeline.of(*models), tuple(image_references(files)))
     with progress("analyzing") as update:
         report = run_batch(plan, out, labels, processes, lambda done, total: update(done / total), engine)
     earlier = report.images - report.analyzed
@@ -222,28 +249,25 @@ def _anonymized(folder: Path, files: Iterable[Path], avatar: str) -> Drawings:
     from mien.visualization.avatar.styles import find_avatar
 
     kind = find_avatar(avatar)
-    return Drawings(folder, files, lambda: Anonymizer(kind).anonymize)
+    return Drawings(folder, files, lambda: Anonymizer(kind).anonymize, "--anonymize")
 
 
-def files_in(sources: Iterable[Path], more: Iterable[str] = ()) -> list[Path]:
-    """Find the images and videos among the sources.
+def _predict_files(reader: FileReader, files: list[Path], wanted: _Wanted) -> tuple[bool, list[Path]]:
+    """Analyze files into all forms of results; whether some failed, and the paths of what was written."""
+    if wanted.timelines["page"]:
+        from mien.visualization.report.curves import Curves
 
-    Args:
-        sources: files, and folders that are searched for images.
-        more: further suffixes to search for.
-
-    Raises:
-        UsageError: there are none.
-    """
-    from mien.media.image import IMAGE_SUFFIXES, find_images
-
-    images = list(find_images(sources, {*IMAGE_SUFFIXES, *more}))
-    if not images:
-        raise UsageError(
-            f"expected images ({', '.join(sorted(IMAGE_SUFFIXES))}) or videos; found none in "
-            f"{', '.join(map(str, sources))}"
-        )
-    return images
+        reader.curves = Curves(thumbnails=wanted.thumbnails)
+    with result_files(reader.recognizer.labels, wanted.csv, wanted.parquet) as write:
+        failed = reader.read(files, [write, *([print_json] if wanted.as_json else [])])
+    written = [path for path in (wanted.csv, wanted.parquet) if path]
+    for path, timeline in reader.videos:
+        broken = write_timelines(path, timeline, reader.curves, wanted.timelines)
+        written += [file for file in wanted.timelines.values() if file and file not in broken]
+        for file, error in broken.items():
+            say(f"mien: {file} is not written: {message_of(error)}")
+            failed = True
+    return failed, written
 
 
 def print_json(result: FrameResult) -> None:
@@ -255,19 +279,10 @@ def print_json(result: FrameResult) -> None:
 
 
 @contextmanager
-def result_files(labels: tuple[str, ...], csv: Path | None, parquet: Path | None) -> Iterator[Output]:
-    """A function that writes each result to the CSV and Parquet files; they are complete when the block ends.
-
-    Raises:
-        UsageError: a file is a folder, or has the name of an image, as after ``--csv *.jpg``.
-    """
-    from mien.media.image import IMAGE_SUFFIXES
+def result_files(labels: tuple[str, ...], csv: Path | None, parquet: Path | None) -> Iterator[Write]:
+    """A function that writes each result to the CSV and Parquet files; they are complete when the block ends."""
     from mien.outputs import open_csv, open_parquet
 
-    for path in filter(None, (csv, parquet)):
-        if path.is_dir() or path.suffix.lower() in IMAGE_SUFFIXES:
-            kind = "a folder" if path.is_dir() else "the name of an image"
-            raise UsageError(f"expected a file for results, such as faces.csv; received {kind}, {path}")
     with ExitStack() as files:
         writers = [
             files.enter_context(opened(path, labels))

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from mien.apps.cli.options import JsonOption, console, examples, say
+from mien.apps.cli.output_guard import KINDS, Output, check_outputs, files_of
 from mien.errors import printable
 
 if TYPE_CHECKING:
@@ -67,7 +68,10 @@ def runs(
     """
     from mien.training.run.comparison import compare, find_runs
 
-    rows = compare(find_runs(folders or [Path("runs")]))
+    found = find_runs(folders or [Path("runs")])
+    if csv:
+        check_outputs([Output("--csv", csv, KINDS["csv"])], files_of(*map(str, found)))
+    rows = compare(found)
     if csv:
         _write_csv(csv, rows)
     if as_json:

@@ -33,7 +33,7 @@ def serve(
 ) -> None:
     """Serve a web page with camera and photos, and an HTTP API, on this machine.
 
-    Nothing is sent elsewhere and no image is kept. Ctrl-C or SIGTERM finishes accepted requests, then stops.
+    Nothing is sent elsewhere and no image is kept. Ctrl-C, SIGTERM or SIGHUP finishes accepted requests, then stops.
     """
     try:
         from mien.apps.server import Settings, run

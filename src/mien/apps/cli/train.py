@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from mien.apps.cli.options import examples
+from mien.apps.cli.output_guard import check_folder
 from mien.apps.cli.training_run import (
     apply_fold,
     check_detector,
@@ -120,7 +121,7 @@ def train(
 ) -> None:
     """Train a network on a data set and export it as an ONNX model file.
 
-    Ctrl-C saves the run and exits; a second one exits at once.
+    Ctrl-C, SIGTERM and SIGHUP save the run and exit; a second one exits at once.
     """
     from mien.training import prepare_backend
 
@@ -131,6 +132,7 @@ def train(
         "fine_tune": fine_tune, "distillation_weight": distillation_weight, "soft_labels": soft_labels,
     }  # fmt: skip
     given = {name: value for name, value in given.items() if value is not None}
+    check_folder("--out", out)
     resumed = resumed_run(out) if resume and not search else None
     chosen = choose_config(config, given, resumed)
     source = find_source(resumed, data, exclude, validation_share, fold)

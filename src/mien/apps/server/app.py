@@ -80,7 +80,7 @@ def listen(settings: Settings) -> socket.socket:
 
 
 def run(settings: Settings, on_ready: Callable[[str], None], commands: WorkerCommands | None = None) -> None:
-    """Serve until SIGINT or SIGTERM; accepted requests are finished first.
+    """Serve until SIGINT, SIGTERM or SIGHUP; accepted requests are finished first.
 
     Args:
         settings: of the server.
@@ -112,6 +112,8 @@ async def _serve(service: Service, listener: socket.socket, on_ready: Callable[[
     # uvicorn raises a signal again once it has stopped; by then there is nothing left to do
     for number in STOP_SIGNALS:
         signal.signal(number, lambda *_: None)
+    if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:
+        signal.signal(signal.SIGHUP, lambda *_: signal.raise_signal(signal.SIGTERM))
     try:
         await service.start()
         host, port = listener.getsockname()[:2]

@@ -83,7 +83,7 @@ def train(task: Task, run: Path, report: Report, options: Options | None = None)
         TrainingError: the directory holds another run, or is in use; there is none to resume, or its config or data
             differ; its checkpoints are damaged, or can't be written.
         DivergedError: the loss is no longer finite.
-        Interrupted: Ctrl-C or SIGTERM came; the run is saved.
+        Interrupted: Ctrl-C, SIGTERM or SIGHUP came; the run is saved.
 
     Example:
         A classifier from two splits of a data set::

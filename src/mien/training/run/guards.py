@@ -1,4 +1,4 @@
-"""Guards around a run: one process per directory, and a clean stop on Ctrl-C and SIGTERM."""
+"""Guards around a run: one process per directory, and a clean stop on Ctrl-C, SIGTERM and SIGHUP."""
 
 from __future__ import annotations
 
@@ -15,7 +15,8 @@ if TYPE_CHECKING:
     from pathlib import Path
     from types import FrameType
 
-SIGNALS = (signal.SIGINT, signal.SIGTERM)
+SIGNALS = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name))
+"""What stops a run; SIGHUP comes when its terminal or connection closes."""
 
 
 @contextmanager
@@ -79,7 +80,7 @@ class Interrupted(KeyboardInterrupt):
     """A signal stopped the run; its state is saved.
 
     Attributes:
-        number: of the signal: 2 (SIGINT, Ctrl-C) or 15 (SIGTERM).
+        number: of the signal: 2 (SIGINT, Ctrl-C), 15 (SIGTERM) or 1 (SIGHUP).
     """
 
     def __init__(self, number: int) -> None:
@@ -88,13 +89,17 @@ class Interrupted(KeyboardInterrupt):
 
 
 class Interruption:
-    """Notes the first SIGINT or SIGTERM. A second one has its usual effect and ends the process at once."""
+    """Notes the first of these signals. A second one has its usual effect and ends the process at once.
+
+    A SIGHUP that is ignored (``nohup``) stays ignored.
+    """
 
     def __init__(self) -> None:
         self.number: int | None = None
         self._previous = {}
         if threading.current_thread() is threading.main_thread():  # Python delivers signals to no other thread
-            self._previous = {number: signal.signal(number, self._note) for number in SIGNALS}
+            ignored = {number for number in SIGNALS[2:] if signal.getsignal(number) == signal.SIG_IGN}
+            self._previous = {number: signal.signal(number, self._note) for number in SIGNALS if number not in ignored}
 
     def check(self) -> None:
         """Does nothing unless a signal came.
@@ -117,7 +122,7 @@ class Interruption:
 
 @contextmanager
 def deferred_signals() -> Iterator[Interruption]:
-    """Note SIGINT and SIGTERM during the block, so that the caller can save its state before it stops."""
+    """Note these signals during the block, so that the caller can save its state before it stops."""
     interruption = Interruption()
     try:
         yield interruption

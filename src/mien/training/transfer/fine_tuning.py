@@ -79,7 +79,7 @@ def train(
         TrainingError: as for ``fit``; or the weights file is damaged or of another network.
         ModelError: the config warm-starts from a model that does not exist.
         FetchError: the ImageNet weights are not in Keras' cache and can't be downloaded.
-        Interrupted: Ctrl-C or SIGTERM was received; the run is saved.
+        Interrupted: Ctrl-C, SIGTERM or SIGHUP was received; the run is saved.
     """
     options, config = options or Options(), effective_config(config)
     backbone = BACKBONES.get(config.network)

@@ -52,7 +52,7 @@ def timeline_page(name: str, link: str, tracks: Sequence[Track], curves: Curves,
         curves: of the same video.
         footer: the last line of the page.
     """
-    lead = f"{len(tracks)} face{'' if len(tracks) == 1 else 's'}, {_clock(curves.end)} long"
+    lead = f"{len(tracks)} face{'' if len(tracks) == 1 else 's'}, {_clock(_end(tracks, curves))} long"
     if not tracks:
         return page(name, lead, section("Faces", note("No face was found.")), foot=footer)
     return page(
@@ -68,8 +68,8 @@ def timeline_page(name: str, link: str, tracks: Sequence[Track], curves: Curves,
 def _overview(tracks: Sequence[Track]) -> Markup:
     rows = []
     for track in tracks:
-        shares = [(seconds / track.seconds, _colour(emotion)) for emotion, seconds in track.totals.items()]
-        text = ", ".join(f"{emotion} {percent(seconds / track.seconds)}" for emotion, seconds in track.totals.items())
+        shares = [(share, _colour(emotion)) for emotion, share in track.shares.items()]
+        text = ", ".join(f"{emotion} {percent(share)}" for emotion, share in track.shares.items())
         link = tag("a", f"face {track.number}", href=f"#face-{track.number}")
         rows.append([link, stacked_bar(shares), text, _clock(track.seconds), f"{track.changes_per_minute:.0f}"])
     return table(["face", "", "expressions", "visible", "changes per minute"], rows, text_columns=3)
@@ -91,11 +91,11 @@ def _thumbnail_switch() -> Markup:
 
 def _track_section(track: Track, curves: Curves, link: str) -> Markup:
     start, end = track.segments[0].start, track.segments[-1].end
-    longest = next(iter(track.totals))
+    longest, share = next(iter(track.shares.items()))
     numbers = figures(
         [
             Figure("visible", _clock(track.seconds), f"{_clock(start)} to {_clock(end)}"),
-            Figure("most frequent", longest, percent(track.totals[longest] / track.seconds)),
+            Figure("most frequent", longest, percent(share)),
             Figure("changes", f"{track.changes_per_minute:.0f}", "per minute"),
         ]
     )
@@ -103,8 +103,13 @@ def _track_section(track: Track, curves: Curves, link: str) -> Markup:
     return section(f"Face {track.number}", numbers, chart, tag("h3", "Segments"), _segment_table(track, link))
 
 
+def _end(tracks: Sequence[Track], curves: Curves) -> float:
+    """Where the last frame ends, or the last face; above 0, so that it can divide."""
+    return max(curves.end, *(track.segments[-1].end for track in tracks), 1e-9)
+
+
 def _chart(track: Track, curves: Curves, link: str) -> Markup:
-    end = max(curves.end, track.segments[-1].end, 1e-9)
+    end = _end([track], curves)
 
     def x(seconds: float) -> float:
         return CHART_WIDTH * min(seconds / end, 1.0)
