@@ -18,14 +18,14 @@ from mien.media.header import read_header
 from mien.media.parquet_images import ImageLoader
 from mien.outputs import to_json_line
 from mien.recognizer import Recognizer
+from mien.structures import FrameResult
 from mien.workers import protocol
 from mien.workers.protocol import Message, WorkerSpec
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Generator, Iterator
 
     from mien.media.video import VideoFrame
-    from mien.structures import FrameResult
 
 PROGRESS_SECONDS = 0.2
 """Least time between two reports of progress."""
@@ -121,20 +121,17 @@ class Worker:
         yield Message(None, "".join(to_json_line(analysis.result) + "\n" for analysis in analyses).encode())
 
     def video(self, request: dict[str, Any], _: bytes) -> Iterator[Message]:
-        """Write the results of a video as JSON Lines and its timeline as a page; yield progress, 0 to 1."""
+        """Write the results of a video as JSON Lines and its timeline as a page; yield progress, 0 to 1.
+
+        The last reply of an incomplete video is its error, with ``partial``: the results of its frames are written.
+        """
         try:
-            reported = time.monotonic()
-            for progress in _analyze_video(self._fused, request):
-                if time.monotonic() - reported > PROGRESS_SECONDS:
-                    reported = time.monotonic()
-                    yield Message({"progress": progress})
+            incomplete = yield from _progress_of(_analyze_video(self._fused, request))
         except MienError as error:
             code = "unreadable_video" if isinstance(error, VideoError) else "internal"
-            # the path of the temporary file is of no use to the client
-            message = str(error).replace(request["video"], request["name"] or "the body")
-            yield Message(error_payload(code, message))
+            yield Message(error_payload(code, _public_message(error, request)))
         else:
-            yield Message(None)
+            yield Message(incomplete and {**error_payload("unreadable_video", incomplete), "partial": True})
 
 
 def _claimed_size(image: bytes) -> tuple[int, int] | None:
@@ -146,8 +143,34 @@ def _claimed_size(image: bytes) -> tuple[int, int] | None:
     return header.width, header.height
 
 
-def _analyze_video(recognizer: Recognizer, request: dict[str, Any]) -> Iterator[float]:
-    """Analyze a video into the files that a request names; yields the share that is done."""
+def _public_message(error: MienError, request: dict[str, Any]) -> str:
+    """The message of a video's error without the path of the temporary file, which is of no use to the client."""
+    return str(error).replace(request["video"], request["name"] or "the body")
+
+
+def _progress_of(shares: Generator[float, None, str | None]) -> Generator[Message, None, str | None]:
+    """Reports of progress at intervals; returns what the generator of the shares returns."""
+    reported = time.monotonic()
+    while True:
+        try:
+            share = next(shares)
+        except StopIteration as end:
+            incomplete: str | None = end.value
+            return incomplete
+        if time.monotonic() - reported > PROGRESS_SECONDS:
+            reported = time.monotonic()
+            yield Message({"progress": share})
+
+
+def _analyze_video(recognizer: Recognizer, request: dict[str, Any]) -> Generator[float, None, str | None]:
+    """Analyze a video into the files that a request names; yields the share that is done.
+
+    Returns:
+        Why the video is incomplete; None if it is whole.
+
+    Raises:
+        VideoError: it has no frame that can be read, or none in the part to analyze.
+    """
     from mien import __version__
     from mien.media.files import atomic_write, write_bytes
     from mien.media.video import FileSource, Sampling
@@ -155,9 +178,9 @@ def _analyze_video(recognizer: Recognizer, request: dict[str, Any]) -> Iterator[
     from mien.visualization.report.curves import Curves
     from mien.visualization.report.timeline_page import timeline_page
 
-    name, timeline, curves = request["name"], Timeline(), Curves()
     source, sampling = FileSource(Path(request["video"])), Sampling(**request["sampling"])
-    results = Path(request["results"])
+    name, timeline, curves = request["name"], Timeline(1 / source.fps), Curves()
+    results, incomplete = Path(request["results"]), None
     with atomic_write(results) as temporary, temporary.open("w", encoding="utf-8", newline="\n") as file:
 
         def consume(frame: VideoFrame, result: FrameResult) -> None:
@@ -165,7 +188,18 @@ def _analyze_video(recognizer: Recognizer, request: dict[str, Any]) -> Iterator[
             timeline.add(result)
             curves.add(frame.image, result)
 
-        yield from recognizer.analyze_video(source, name, sampling, [consume])
+        try:
+            yield from recognizer.analyze_video(source, name, sampling, [consume])
+        except VideoError as error:
+            if not timeline.frames:
+                raise
+            incomplete = _public_message(error, request)
+            file.write(to_json_line(FrameResult(name, error=incomplete)) + "\n")
+        if not timeline.frames:
+            raise VideoError(
+                f"expected frames from {sampling.start:g} s on; the video has none there. Choose an earlier start"
+            )
     # a page saved next to the video opens it at the moment that is clicked
     page = timeline_page(name or "video", name, timeline.tracks(), curves, f"mien {__version__}")
     write_bytes(Path(request["page"]), page.encode())
+    return incomplete

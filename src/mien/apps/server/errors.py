@@ -14,6 +14,7 @@ ERROR_CODES: Mapping[str, tuple[int, str]] = MappingProxyType(
         "bad_request": (400, "the request does not follow the API"),
         "no_image": (400, "the request holds no image"),
         "unknown_head": (400, "the model has no such output head"),
+        "unknown_model": (400, "the server runs another model"),
         "unauthorized": (401, "the token is missing or wrong"),
         "foreign_origin": (403, "the request comes from a page of another site"),
         "not_found": (404, "nothing exists at this address"),

@@ -48,7 +48,7 @@ class Job:
         sampling: which frames.
         state: "queued", "processing", "done", "failed" or "cancelled".
         progress: 0 to 1.
-        error: where it failed.
+        error: why it failed, or is done in part: an incomplete video has the results of its frames.
         task: that processes it.
     """
 
@@ -163,13 +163,14 @@ class VideoJobs:
     async def _run(self, job: Job) -> None:
         """Process a video when its turn comes."""
         async with self._turn:
-            job.state = "processing"
+            job.state, in_part = "processing", False
             task = self._pool.submit(partial(_process, job), attempts=1)
             finished = asyncio.wrap_future(task.future)
             try:
                 async with asyncio.timeout(self._limits.job):
                     payload = await asyncio.shield(finished)
                 job.error = ApiError.from_worker(payload) if payload else None
+                in_part = bool(payload and payload.get("partial"))
             except TimeoutError:
                 job.error = ApiError("timeout", f"expected a video that is processed within {self._limits.job:g} s")
             except WorkerExitedError:
@@ -181,7 +182,8 @@ class VideoJobs:
                 self._pool.cancel(task)
                 await asyncio.gather(finished, return_exceptions=True)  # the worker writes no more
                 (job.folder / VIDEO_FILE).unlink(missing_ok=True)
-            job.state, job.progress = ("failed", job.progress) if job.error else ("done", 1.0)
+            failed = job.error is not None and not in_part
+            job.state, job.progress = ("failed", job.progress) if failed else ("done", 1.0)
 
 
 def _process(job: Job, worker: WorkerProcess) -> dict[str, Any] | None:
