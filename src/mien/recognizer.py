@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import os
-from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -17,7 +16,7 @@ from mien.detection import Detector, HaarDetector, MienDetector, WholeImageDetec
 from mien.errors import ImageError, UsageError
 from mien.media.image import encode
 from mien.media.image_input import ImageLike, check_images, frame_of, name_of
-from mien.media.prefetch import cores, parallel_map, prefetch
+from mien.media.prefetch import batches, cores, parallel_map, prefetch
 from mien.media.video import FileSource, Sampling
 from mien.models.card import FUSED
 from mien.models.legacy import head_named
@@ -200,6 +199,7 @@ class Recognizer:
 
         Raises:
             VideoError: the file is not a video that can be read.
+            IncompleteVideoError: after the last frame: others are missing or damaged.
         """
         sampling, consumers = sampling or Sampling(), tuple(consumers)
         for frame, result in self.watch(source, name, sampling):
@@ -222,6 +222,7 @@ class Recognizer:
 
         Raises:
             VideoError: the file is not a video that can be read, or there is no such camera.
+            IncompleteVideoError: after the last frame: others are missing or damaged.
             UsageError: neither a path nor a number.
         """
         source, name = _open(video)
@@ -244,6 +245,7 @@ class Recognizer:
 
         Raises:
             VideoError: the file is not a video that can be read.
+            IncompleteVideoError: after the last frame: others are missing or damaged.
         """
         from mien.tracking.tracker import Tracker
 
@@ -254,7 +256,7 @@ class Recognizer:
         else:
             detected, count = self._detected_live(source, sampling), 1
         try:
-            while batch := list(islice(detected, count)):
+            for batch in batches(detected, count):
                 classified = self._classify_all([cropped for _, cropped in batch])
                 for (frame, _), predictions in zip(batch, classified, strict=True):
                     tracked = tracker.follow(predictions, frame.seconds)

@@ -10,7 +10,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Iterable
+    from collections.abc import Callable, Generator, Iterable, Iterator
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -63,16 +63,53 @@ def parallel_map(call: Callable[[T], R], items: Iterable[T], threads: int) -> Ge
         threads: size of the thread pool.
     """
     running: deque[Future[R]] = deque()
+    failure: Exception | None = None
+    iterator = iter(items)
     with ThreadPoolExecutor(threads, "mien map") as pool:
         try:
-            for item in items:
-                running.append(pool.submit(call, item))
+            while True:
+                try:
+                    running.append(pool.submit(call, next(iterator)))
+                except StopIteration:
+                    break
+                except Exception as error:  # noqa: BLE001  whatever it is, it is raised after the items before it
+                    failure = error
+                    break
                 if len(running) > 2 * threads:
                     yield running.popleft().result()
             while running:
                 yield running.popleft().result()
+            if failure is not None:
+                raise failure
         finally:
             pool.shutdown(wait=False, cancel_futures=True)
+
+
+def batches(items: Iterable[T], size: int) -> Iterator[list[T]]:
+    """Group items; where the iterable raises an exception, the items before it come first, then the exception.
+
+    Args:
+        items: iterated in the consumer's thread.
+        size: items in a batch; the last one may have fewer.
+
+    Example:
+        >>> from mien.media.prefetch import batches
+        >>> list(batches(range(3), 2))
+        [[0, 1], [2]]
+    """
+    batch: list[T] = []
+    try:
+        for item in items:
+            batch.append(item)
+            if len(batch) == size:
+                yield batch
+                batch = []
+    except Exception:
+        if batch:
+            yield batch
+        raise
+    if batch:
+        yield batch
 
 
 class _Producer(Generic[T]):

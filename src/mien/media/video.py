@@ -5,31 +5,24 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Protocol
 
-import cv2
-import numpy as np
-
-from mien.errors import ImageError, UsageError, VideoError
-from mien.media.header import MAX_PIXELS
+from mien.errors import ImageError, IncompleteVideoError, UsageError, VideoError
+from mien.media.damage import sentence
 from mien.media.image import IMAGE_SUFFIXES, read
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
+    from mien.media.shown_frame import DecodedFrame
     from mien.structures import Frame
-
-    OpenCapture = Callable[..., Any]
 
 VIDEO_SUFFIXES = frozenset({".mp4", ".m4v", ".mov", ".avi", ".mkv", ".webm", ".mpg", ".mpeg", ".wmv", ".ts", ".3gp"})
 """Suffixes of the files in a folder that count as videos; a file named on its own may have any suffix."""
 
 TIME_TOLERANCE = 1e-6
 """Seconds by which two equal timestamps may differ."""
-
-DEFAULT_FPS = 25.0
-"""Frame rate of a file that states none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,42 +92,45 @@ class Source(Protocol):
 
 
 class FileSource:
-    """Reads a video file frame by frame, each with its own timestamp.
+    """Reads a video file frame by frame, each with its own timestamp, as a player shows it.
+
+    Interlaced frames are deinterlaced, pixels made square, rotations applied. A damaged or incomplete video gives every
+    frame that decodes; then ``IncompleteVideoError`` names what is missing, with its times.
 
     Args:
         path: of the file.
-        open_capture: OpenCV's ``VideoCapture``, or a fake of it.
 
     Raises:
         VideoError: there is no such file, or it is no readable video.
+
+    Example:
+        ::
+
+            source = FileSource(Path("talk.mp4"))
+            for frame in source.frames(Sampling(every=0.5)):
+                print(frame.seconds, frame.image.shape)
+            source.close()
     """
 
     live = False
 
-    def __init__(self, path: str | os.PathLike[str], open_capture: OpenCapture = cv2.VideoCapture) -> None:
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        from mien.media.decoder import Decoder
+        from mien.media.shown_frame import Converter
+
         path = Path(path)
         if not path.is_file():
             raise VideoError(f"expected a video at {path}; there is none")
         self._path = path
-        self._capture = open_capture(str(path))
-        if not self._capture.isOpened():
-            self._capture.release()
-            raise VideoError(f"expected a video at {path}; received a file that holds none, or one of an unknown kind")
-        width, height = (self._capture.get(side) for side in (cv2.CAP_PROP_FRAME_WIDTH, cv2.CAP_PROP_FRAME_HEIGHT))
-        if width * height > MAX_PIXELS:
-            self._capture.release()
-            raise VideoError(
-                f"expected frames of at most {MAX_PIXELS:,} pixels in {path}; received {width:.0f}x{height:.0f}"
-            )
-        fps = self._capture.get(cv2.CAP_PROP_FPS)
-        self._frame_seconds = 1.0 / (fps if fps and math.isfinite(fps) and fps > 0 else DEFAULT_FPS)
-        self._index, self._seconds = 0, -math.inf
+        self._decoder = Decoder(path)
+        self._converter = Converter()
+        self._frames = self._shown()
+        self._rest: Iterator[VideoFrame] | None = None
 
     @property
     def length(self) -> float | None:
         """Duration in seconds as the file states it; None where it does not."""
-        seconds = self._capture.get(cv2.CAP_PROP_FRAME_COUNT) * self._frame_seconds
-        return seconds if math.isfinite(seconds) and seconds > 0 else None
+        return self._decoder.length
 
     def progress(self, seconds: float, sampling: Sampling) -> float | None:
         """The share of the sampled part that lies before a timestamp, 0 to 1; None where the duration is unknown."""
@@ -146,59 +142,58 @@ class FileSource:
     @property
     def fps(self) -> float:
         """Frame rate as the file states it."""
-        return 1.0 / self._frame_seconds
+        return self._decoder.fps
 
     def read(self) -> VideoFrame | None:
         """The next frame; None at the end.
 
         Raises:
             VideoError: not a single frame can be read.
+            IncompleteVideoError: at the end: frames are missing or damaged.
         """
-        seconds = self._advance()
-        return None if seconds is None else VideoFrame(self._index - 1, seconds, self._image())
+        if self._rest is None:
+            self._rest = self.frames(Sampling())
+        return next(self._rest, None)
 
     def frames(self, sampling: Sampling) -> Iterator[VideoFrame]:
         """The sampled frames in their order; the others are skipped without being converted.
 
         Raises:
             VideoError: not a single frame can be read.
+            IncompleteVideoError: after the last frame: others of the sampled part are missing or damaged.
         """
         due = sampling.start
-        while (seconds := self._advance()) is not None:
-            if sampling.end is not None and seconds > sampling.end + TIME_TOLERANCE:
-                return
-            if seconds < due - TIME_TOLERANCE or (self._index - 1) % sampling.stride:
+        for decoded in self._frames:
+            if sampling.end is not None and decoded.seconds > sampling.end + TIME_TOLERANCE:
+                break
+            if decoded.seconds < due - TIME_TOLERANCE or decoded.index % sampling.stride:
                 continue
             if sampling.every:
-                due += sampling.every * (1 + (seconds + TIME_TOLERANCE - due) // sampling.every)
-            yield VideoFrame(self._index - 1, seconds, self._image())
+                due += sampling.every * (1 + (decoded.seconds + TIME_TOLERANCE - due) // sampling.every)
+            yield VideoFrame(decoded.index, decoded.seconds, self._converter.rgb(decoded))
+        self._judge(sampling)
 
-    def _advance(self) -> float | None:
-        """Move to the next frame and return its timestamp; None at the end.
+    def _shown(self) -> Iterator[DecodedFrame]:
+        """The decoded frames without fields."""
+        from mien.media.shown_frame import Deinterlacer
 
-        Raises:
-            VideoError: not a single frame can be read.
-        """
-        if not self._capture.grab():
-            if self._index == 0:
-                raise VideoError(f"expected a video at {self._path}; received a file without a frame that can be read")
-            return None
-        seconds = float(self._capture.get(cv2.CAP_PROP_POS_MSEC)) / 1000
-        if not seconds > self._seconds:  # some files have no timestamps, or the same one twice
-            seconds = max(self._seconds, -self._frame_seconds) + self._frame_seconds
-        self._seconds = seconds
-        self._index += 1
-        return seconds
+        deinterlacer = Deinterlacer(self._decoder.first_field)
+        for decoded in self._decoder.frames():
+            yield from deinterlacer.push(decoded)
+        yield from deinterlacer.flush()
 
-    def _image(self) -> Frame:
-        good, image = self._capture.retrieve()
-        if not good:
-            raise VideoError(f"frame {self._index - 1} of {self._path} can't be decoded")
-        return rgb_of(image)
+    def _judge(self, sampling: Sampling) -> None:
+        """Raise an error that names what is damaged in the sampled part."""
+        damage = self._decoder.damage
+        if stretches := damage.stretches(sampling.start, sampling.end):
+            raise IncompleteVideoError(
+                f"expected a whole video at {self._path}; {sentence(stretches, damage.length or self.length or 0.0)}. "
+                "The file is damaged or cut short: all other frames are read"
+            )
 
     def close(self) -> None:
         """Release the file."""
-        self._capture.release()
+        self._decoder.close()
 
 
 class ImageSource:
@@ -236,10 +231,3 @@ def open_file(path: str | os.PathLike[str]) -> Source:
     """
     path = Path(path)
     return ImageSource(path) if path.suffix.lower() in IMAGE_SUFFIXES else FileSource(path)
-
-
-def rgb_of(image: Any) -> Frame:
-    """Convert OpenCV's BGR or grey image to RGB."""
-    if image.ndim == 2:
-        return np.repeat(image[..., None], 3, axis=2)
-    return np.asarray(cv2.cvtColor(image, cv2.COLOR_BGR2RGB), np.uint8)

@@ -13,7 +13,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mien.errors import MienError, VideoError
+from mien.errors import IncompleteVideoError, MienError, VideoError
 from mien.media.header import read_header
 from mien.media.parquet_images import ImageLoader
 from mien.outputs import to_json_line
@@ -23,7 +23,7 @@ from mien.workers import protocol
 from mien.workers.protocol import Message, WorkerSpec
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Iterator
+    from collections.abc import Callable, Iterator
 
     from mien.media.video import VideoFrame
 
@@ -121,17 +121,26 @@ class Worker:
         yield Message(None, "".join(to_json_line(analysis.result) + "\n" for analysis in analyses).encode())
 
     def video(self, request: dict[str, Any], _: bytes) -> Iterator[Message]:
-        """Write the results of a video as JSON Lines and its timeline as a page; yield progress, 0 to 1.
-
-        The last reply of an incomplete video is its error, with ``partial``: the results of its frames are written.
-        """
+        """Write the results of a video as JSON Lines and its timeline as a page; yield progress, 0 to 1."""
         try:
-            incomplete = yield from _progress_of(_analyze_video(self._fused, request))
+            reported = time.monotonic()
+            for progress in _analyze_video(self._fused, request):
+                if time.monotonic() - reported > PROGRESS_SECONDS:
+                    reported = time.monotonic()
+                    yield Message({"progress": progress})
         except MienError as error:
-            code = "unreadable_video" if isinstance(error, VideoError) else "internal"
-            yield Message(error_payload(code, _public_message(error, request)))
+            codes: dict[type[MienError], str] = {
+                IncompleteVideoError: "incomplete_video",
+                VideoError: "unreadable_video",
+            }
+            yield Message(error_payload(codes.get(type(error), "internal"), _for_client(error, request)))
         else:
-            yield Message(incomplete and {**error_payload("unreadable_video", incomplete), "partial": True})
+            yield Message(None)
+
+
+def _for_client(error: MienError, request: dict[str, Any]) -> str:
+    """The message of an error without the path of the temporary file."""
+    return str(error).replace(request["video"], request["name"] or "the body")
 
 
 def _claimed_size(image: bytes) -> tuple[int, int] | None:
@@ -143,33 +152,12 @@ def _claimed_size(image: bytes) -> tuple[int, int] | None:
     return header.width, header.height
 
 
-def _public_message(error: MienError, request: dict[str, Any]) -> str:
-    """The message of a video's error without the path of the temporary file, which is of no use to the client."""
-    return str(error).replace(request["video"], request["name"] or "the body")
-
-
-def _progress_of(shares: Generator[float, None, str | None]) -> Generator[Message, None, str | None]:
-    """Reports of progress at intervals; returns what the generator of the shares returns."""
-    reported = time.monotonic()
-    while True:
-        try:
-            share = next(shares)
-        except StopIteration as end:
-            incomplete: str | None = end.value
-            return incomplete
-        if time.monotonic() - reported > PROGRESS_SECONDS:
-            reported = time.monotonic()
-            yield Message({"progress": share})
-
-
-def _analyze_video(recognizer: Recognizer, request: dict[str, Any]) -> Generator[float, None, str | None]:
+def _analyze_video(recognizer: Recognizer, request: dict[str, Any]) -> Iterator[float]:
     """Analyze a video into the files that a request names; yields the share that is done.
 
-    Returns:
-        Why the video is incomplete; None if it is whole.
-
     Raises:
-        VideoError: it has no frame that can be read, or none in the part to analyze.
+        VideoError: the file is not a video that can be read, or has no frame in the part to analyze.
+        IncompleteVideoError: frames are missing or damaged; both files hold all others.
     """
     from mien import __version__
     from mien.media.files import atomic_write, write_bytes
@@ -190,16 +178,15 @@ def _analyze_video(recognizer: Recognizer, request: dict[str, Any]) -> Generator
 
         try:
             yield from recognizer.analyze_video(source, name, sampling, [consume])
-        except VideoError as error:
-            if not timeline.frames:
-                raise
-            incomplete = _public_message(error, request)
-            file.write(to_json_line(FrameResult(name, error=incomplete)) + "\n")
+        except IncompleteVideoError as error:
+            incomplete = error
+            file.write(to_json_line(FrameResult(name, error=_for_client(error, request))) + "\n")
         if not timeline.frames:
-            raise VideoError(
+            raise incomplete or VideoError(
                 f"expected frames from {sampling.start:g} s on; the video has none there. Choose an earlier start"
             )
     # a page saved next to the video opens it at the moment that is clicked
     page = timeline_page(name or "video", name, timeline.tracks(), curves, f"mien {__version__}")
     write_bytes(Path(request["page"]), page.encode())
-    return incomplete
+    if incomplete is not None:
+        raise incomplete

@@ -11,7 +11,7 @@ import time
 import pytest
 from servers import FAKE_WORKER, TIMEOUT_SECONDS, Limits, served
 
-from mien.errors import VideoError
+from mien.errors import IncompleteVideoError
 from mien.media.video import Sampling
 from mien.outputs import to_json_line
 from mien.recognizer import Recognizer
@@ -36,8 +36,7 @@ with worker_pipes() as pipes:
     receive(pipes.requests)
     send(pipes.replies, "ready")
     Path(receive(pipes.requests).payload["results"]).write_text("{}\\n")
-    error = {"code": "unreadable_video", "message": "frames are missing"}
-    send(pipes.replies, {"error": error, "partial": True})
+    send(pipes.replies, {"error": {"code": "incomplete_video", "message": "frames are missing"}})
     receive(pipes.requests)
 """
 INCOMPLETE = (sys.executable, "-c", INCOMPLETE_WORKER)
@@ -152,7 +151,7 @@ def test_an_incomplete_video_keeps_its_results(tmp_path):
     with served(FAKE_WORKER, INCOMPLETE, folder=tmp_path) as server, server.client() as client:
         job = wait_for_end(client, client.post("/v1/video", content=b"video").json())
         assert (job["state"], job["progress"]) == ("done", 1.0)
-        assert job["error"] == {"code": "unreadable_video", "message": "frames are missing"}
+        assert job["error"] == {"code": "incomplete_video", "message": "frames are missing"}
         assert client.get(f"/v1/video/{job['id']}/results").text == "{}\n"
 
 
@@ -161,7 +160,7 @@ def test_the_worker_writes_what_it_has_of_an_incomplete_video(tmp_path, clip):
         def watch(self, source, *choices):
             for number, pair in enumerate(super().watch(source, *choices)):
                 if number == 5:
-                    raise VideoError(f"expected frames in {clip}; they are missing from 0.5 s on")
+                    raise IncompleteVideoError(f"expected frames in {clip}; they are missing from 0.5 s on")
                 yield pair
 
     worker = Worker(WorkerSpec("compact"))
@@ -170,7 +169,7 @@ def test_the_worker_writes_what_it_has_of_an_incomplete_video(tmp_path, clip):
     request = {"name": "a.avi", "sampling": {}, **files}
     *_, last = worker.handle(Message({"do": "video", **request}))
     message = "expected frames in a.avi; they are missing from 0.5 s on"
-    assert last.payload == {"error": {"code": "unreadable_video", "message": message}, "partial": True}
+    assert last.payload == {"error": {"code": "incomplete_video", "message": message}}
     lines = list(map(json.loads, (tmp_path / "results.jsonl").read_text().splitlines()))
     assert [line["error"] for line in lines] == [None] * 5 + [message]
     assert "face 1" in (tmp_path / "page.html").read_text()

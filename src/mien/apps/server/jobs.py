@@ -48,7 +48,7 @@ class Job:
         sampling: which frames.
         state: "queued", "processing", "done", "failed" or "cancelled".
         progress: 0 to 1.
-        error: why it failed, or is done in part: an incomplete video has the results of its frames.
+        error: where it failed, or is done but for frames that are missing.
         task: that processes it.
     """
 
@@ -163,14 +163,13 @@ class VideoJobs:
     async def _run(self, job: Job) -> None:
         """Process a video when its turn comes."""
         async with self._turn:
-            job.state, in_part = "processing", False
+            job.state = "processing"
             task = self._pool.submit(partial(_process, job), attempts=1)
             finished = asyncio.wrap_future(task.future)
             try:
                 async with asyncio.timeout(self._limits.job):
                     payload = await asyncio.shield(finished)
                 job.error = ApiError.from_worker(payload) if payload else None
-                in_part = bool(payload and payload.get("partial"))
             except TimeoutError:
                 job.error = ApiError("timeout", f"expected a video that is processed within {self._limits.job:g} s")
             except WorkerExitedError:
@@ -182,7 +181,7 @@ class VideoJobs:
                 self._pool.cancel(task)
                 await asyncio.gather(finished, return_exceptions=True)  # the worker writes no more
                 (job.folder / VIDEO_FILE).unlink(missing_ok=True)
-            failed = job.error is not None and not in_part
+            failed = job.error is not None and job.error.code != "incomplete_video"
             job.state, job.progress = ("failed", job.progress) if failed else ("done", 1.0)
 
 
