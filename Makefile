@@ -2,6 +2,10 @@
 PYTHON ?= python3
 VENV ?= .venv
 BIN = $(VENV)/bin
+# the environment of test-lowest; what the tests themselves use comes in its newest version
+LOWEST ?= .venv-lowest
+LOWEST_EXTRAS = opencv,heic,parquet,serve
+TEST_TOOLS = hypothesis packaging pytest pytest-cov pytest-xdist scikit-image scipy threadpoolctl httpx onnx
 PIP = $(BIN)/python -m pip install --quiet --disable-pip-version-check
 # the CPU build where an index offers one; plain torch brings gigabytes of CUDA
 TORCH ?= torch==2.13.0
@@ -9,8 +13,9 @@ TORCH ?= torch==2.13.0
 # of neighbouring tests, which share what their file prepares, and one that has come to its end takes from the others
 PARALLEL = --numprocesses=auto --maxprocesses=4 --dist=worksteal --durations=15 --durations-min=10
 COVERAGE =
+comma = ,
 
-.PHONY: demo test test-torch test-jax test-backends check long bench docs links tutorials clean
+.PHONY: demo test test-torch test-jax test-lowest test-backends check long bench docs links tutorials clean
 
 demo: $(VENV)/.base
 	$(BIN)/mien demo --out demo
@@ -26,17 +31,22 @@ test-torch: $(VENV)/.torch
 test-jax: $(VENV)/.jax
 	KERAS_BACKEND=jax $(BIN)/python -m pytest -m "backend and not long" $(PARALLEL)
 
+# the base install on the lower bounds of its dependencies, in an environment of its own
+test-lowest: $(LOWEST)/.made
+	$(LOWEST)/bin/python -m pytest -m "not long and not train" $(PARALLEL)
+
 check: $(VENV)/.dev
 	$(BIN)/ruff check --no-cache .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-# hours: what is too long for CI, then the whole training wing on torch and JAX
-long: $(VENV)/.dev $(VENV)/.torch $(VENV)/.jax
+# hours: what is too long for CI, then the whole training wing on torch and JAX, then the lowest versions
+long: $(VENV)/.dev $(VENV)/.torch $(VENV)/.jax $(LOWEST)/.made
 	$(BIN)/python -m pytest -m long
 	KERAS_BACKEND=torch OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m train $(PARALLEL)
 	KERAS_BACKEND=jax $(BIN)/python -m pytest -m train $(PARALLEL)
+	$(MAKE) test-lowest
 
 bench: $(VENV)/.dev
 	$(BIN)/python benchmarks/speed.py
@@ -57,7 +67,7 @@ tutorials: $(VENV)/.tutorials
 	$(BIN)/python docs/tutorial_pages.py
 
 clean:
-	rm -rf $(VENV) demo dist build site
+	rm -rf $(VENV) $(LOWEST) demo dist build site
 
 $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)
@@ -80,6 +90,13 @@ $(VENV)/.torch: $(VENV)/.dev
 
 $(VENV)/.jax: $(VENV)/.dev
 	$(PIP) 'jax>=0.5'
+	@touch $@
+
+$(LOWEST)/.made: pyproject.toml tests/lowest_versions.py
+	$(PYTHON) -m venv $(LOWEST)
+	$(LOWEST)/bin/python -m pip install --quiet --disable-pip-version-check packaging
+	$(LOWEST)/bin/python tests/lowest_versions.py $(subst $(comma), ,$(LOWEST_EXTRAS)) > $(LOWEST)/constraints.txt
+	$(LOWEST)/bin/python -m pip install --quiet --disable-pip-version-check -c $(LOWEST)/constraints.txt -e '.[$(LOWEST_EXTRAS)]' $(TEST_TOOLS)
 	@touch $@
 
 # all of them by one call, for CI

@@ -16,7 +16,7 @@
 # The fourth is convolutional: its input is an image. The tutorial compares them fairly, looks at their errors, and
 # shows what dense networks can't know.
 #
-# It needs `pip install 'mien[train,plots]'`. The figures on this page are for MNIST. Put its files
+# It needs `pip install '.[train,plots]'`. The figures on this page are for MNIST. Put its files
 # (`t10k-images-idx3-ubyte.gz` and `t10k-labels-idx1-ubyte.gz` are enough) into a folder `mnist`, and name the parent
 # folder: `MIEN_TUTORIAL_DATA=data`. Without it the tutorial draws synthetic digits and runs in seconds.
 

@@ -16,7 +16,7 @@
 # label, missed faces were not counted, or there were 50 images. This tutorial goes through the ways in which a figure
 # misleads, one by one, and what to do about each.
 #
-# It evaluates mien's shipped model and trains nothing; it needs `pip install 'mien[plots]'`.
+# It evaluates mien's shipped model and trains nothing; it needs `pip install '.[plots,opencv]'`.
 # `MIEN_TUTORIAL_DATA=FOLDER` names a folder with `fer2013/` (FER2013) and `photos/` (images with a `legend.csv`).
 # Without it the faces are *synthetic*, and the model was never trained on those. It is bad at them and confident all
 # the same, which is worth seeing once.

@@ -15,7 +15,7 @@
 # This tutorial goes from a csv of small grey faces to a model file that runs on a photo or webcam: load the data,
 # look at it, define the loss, train, evaluate, export, use. Each step names its command; `mien train` runs them all.
 #
-# It needs `pip install 'mien[train,plots]'`. The figures on this page are for FER2013 (Goodfellow et al. 2013), which
+# It needs `pip install '.[train,plots]'`. The figures on this page are for FER2013 (Goodfellow et al. 2013), which
 # you download yourself. Put `fer2013.csv` (or .gz, .xz, .zip) into a folder `fer2013`, and name the parent folder:
 # `MIEN_TUTORIAL_DATA=data`. Without it the tutorial draws synthetic faces, and the resulting model works on nothing
 # else.

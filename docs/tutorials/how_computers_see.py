@@ -17,7 +17,7 @@
 # into probabilities. Then it opens a trained network that recognises expressions and shows which parts of a face
 # support its prediction.
 #
-# It runs offline in about a minute and needs `pip install 'mien[plots]'`.
+# It runs offline in about a minute and needs `pip install '.[plots]'`.
 
 # %%
 import numpy as np

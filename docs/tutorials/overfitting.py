@@ -16,7 +16,7 @@
 # that happen, watches it, and tries the usual remedies: dropout, early stopping, augmentation, more data. Each is
 # changed alone, so the table at the end shows what helped.
 #
-# It needs `pip install 'mien[train,plots]'`. The figures on this page are for FER2013. Put `fer2013.csv` (or .gz,
+# It needs `pip install '.[train,plots]'`. The figures on this page are for FER2013. Put `fer2013.csv` (or .gz,
 # .xz, .zip) into a folder `fer2013`, and name the parent folder: `MIEN_TUTORIAL_DATA=data`. Without it the tutorial
 # draws synthetic faces and runs in seconds.
 

@@ -16,7 +16,7 @@
 # file that describes its own use, the pipeline around the network, invalid input, latency, a label that does not
 # flicker, a server, and the duty to inform people.
 #
-# It runs offline in half a minute, needs no data, and needs `pip install 'mien[serve,plots]'`. All images are two
+# It runs offline in half a minute, needs no data, and needs `pip install '.[serve,plots]'`. All images are two
 # portraits that ship with mien and with matplotlib.
 
 # %%
@@ -318,7 +318,7 @@ command = [sys.executable, "-m", "mien", "serve", "--port", "0", "--workers", "1
 server = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
 line = server.stderr.readline().strip()
 if not line.startswith("mien serves at "):
-    raise SystemExit(f"{line}\n{server.stderr.read()}")  # such as: pip install 'mien[serve]'
+    raise SystemExit(f"{line}\n{server.stderr.read()}")  # such as: pip install '.[serve]'
 print(line)
 address = next(part for part in line.split() if part.startswith("http"))
 

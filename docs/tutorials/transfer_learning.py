@@ -17,7 +17,7 @@
 # and train new layers on their output. This tutorial first measures with a small network what that gains and what it
 # depends on. Then it does the same with MobileNet and ResNet50.
 #
-# It needs `pip install 'mien[train,plots]'`. `MIEN_TUTORIAL_DATA=FOLDER` names a folder with `fer2013/` and `mnist/`;
+# It needs `pip install '.[train,plots]'`. `MIEN_TUTORIAL_DATA=FOLDER` names a folder with `fer2013/` and `mnist/`;
 # without it digits and faces are synthetic. `MIEN_TUTORIAL_WEIGHTS=imagenet`, or the path of an .h5 file, gives
 # MobileNet its weights; without it they are random, and the tutorial says so where it matters.
 

@@ -1,4 +1,4 @@
-"""The exceptions that mien raises, and how text is made safe for a terminal.
+"""The exceptions that mien raises, the pip commands in their messages, and how text is made safe for a terminal.
 
     MienError
     ├── ImageError           an image can't be read, or an array is not an image
@@ -17,6 +17,11 @@ A message says what was expected, what was received, and how to fix it.
 """
 
 from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from packaging.specifiers import SpecifierSet
 
 
 class MienError(Exception):
@@ -52,13 +57,24 @@ class FetchError(MienError):
 
 
 class MissingExtraError(MienError):
-    """An optional dependency is not installed; the message gives the pip command that installs it."""
+    """An optional dependency is not installed, or broken; the message gives the pip command that mends it.
 
-    def __init__(self, needed_for: str, package: str, extra: str) -> None:
-        super().__init__(f"{needed_for} needs {package}, which is not installed: pip install 'mien[{extra}]'")
-        self._arguments = (needed_for, package, extra)
+    Args:
+        needed_for: what needs it.
+        package: its name.
+        extra: of mien, which brings it.
+        fault: what is wrong with it.
+        command: that mends it; "" for the one that installs the extra's packages.
+    """
 
-    def __reduce__(self) -> tuple[type[MissingExtraError], tuple[str, str, str]]:
+    def __init__(
+        self, needed_for: str, package: str, extra: str, fault: str = "is not installed", command: str = ""
+    ) -> None:
+        command = command or install_command(extra, package)
+        super().__init__(f"{needed_for} needs {package}, which {fault}: {command}")
+        self._arguments = (needed_for, package, extra, fault, command)
+
+    def __reduce__(self) -> tuple[type[MissingExtraError], tuple[str, ...]]:
         """Pickled with the arguments, not with the message that they give."""
         return type(self), self._arguments
 
@@ -89,3 +105,67 @@ def printable(text: str, keep: str = "\n") -> str:
         character if character.isprintable() or character in keep else character.encode("unicode_escape").decode()
         for character in text
     )
+
+
+def install_command(extra: str, package: str) -> str:
+    """The command that installs the packages of an extra, without those that are there.
+
+    ``pip install 'mien[serve]'`` would need mien on a package index; the packages can be had wherever mien came from.
+
+    Args:
+        extra: such as "serve".
+        package: one that it brings, in case the installed mien is too old to know the extra.
+
+    Example:
+        >>> install_command("no-such-extra", "av")
+        'pip install av'
+    """
+    requirements = _requirements(extra)
+    wanted = [one for one, met in requirements if not met] or [one for one, _ in requirements] or [package]
+    return " ".join(["pip install", *(f"'{one}'" if set(one) & set("<>=[") else one for one in wanted)])
+
+
+def reinstall_command() -> str:
+    """The command that installs mien again, from where it came."""
+    import json
+    from importlib import metadata
+
+    try:
+        origin = json.loads(metadata.distribution("mien").read_text("direct_url.json") or "{}")
+    except metadata.PackageNotFoundError:  # run from its sources
+        return "git restore src"
+    url = origin.get("url", "mien")
+    if origin.get("dir_info", {}).get("editable"):
+        return f"git -C '{url.removeprefix('file://')}' restore src"
+    repository = origin.get("vcs_info", {}).get("vcs")
+    return f"pip install --force-reinstall --no-deps '{f'{repository}+{url}' if repository else url}'"
+
+
+def _requirements(extra: str) -> list[tuple[str, bool]]:
+    """What an extra needs on this machine, such as "av>=15,<20", and whether it is installed."""
+    from importlib import metadata
+
+    from packaging.requirements import Requirement
+
+    try:
+        lines = metadata.requires("mien") or []
+    except metadata.PackageNotFoundError:
+        return []
+    found: list[tuple[str, bool]] = []
+    for requirement in map(Requirement, lines):
+        marker = requirement.marker
+        if marker is None or marker.evaluate({"extra": ""}) or not marker.evaluate({"extra": extra}):
+            continue
+        extras = f"[{','.join(sorted(requirement.extras))}]" if requirement.extras else ""
+        bounds = ",".join(sorted(map(str, requirement.specifier), reverse=True))  # the lower bound first
+        found.append((f"{requirement.name}{extras}{bounds}", _is_met(requirement.name, requirement.specifier)))
+    return found
+
+
+def _is_met(name: str, specifier: SpecifierSet) -> bool:
+    from importlib import metadata
+
+    try:
+        return metadata.version(name) in specifier
+    except metadata.PackageNotFoundError:
+        return False

@@ -204,7 +204,6 @@ def test_help_of_predict_is_grouped_and_short(mien, monkeypatch):
 
 
 def test_help_takes_square_brackets_literally(mien):
-    assert "'mien[parquet]'" in mien("predict", "--help").out
     assert "[default: compact]" in mien("predict", "--help").out
 
 

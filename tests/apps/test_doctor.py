@@ -5,7 +5,6 @@ from types import SimpleNamespace
 import pytest
 
 from mien.apps.doctor import (
-    CASCADE,
     TELEMETRY_STORE,
     CheckResult,
     cache,
@@ -17,15 +16,25 @@ from mien.apps.doctor import (
     onnx_runtime,
     opencv,
     pillow,
+    pyav,
     python,
     speed,
     telemetry,
 )
+from mien.errors import install_command, reinstall_command
+from mien.media.opencv import CASCADE
 from mien.models.manifest import Entry, to_json
 from mien.models.store import MANIFEST, ModelStore
 
 HEADLESS = {"opencv-python-headless": "4.14.0"}
 CONTENT = b"\x08\x08 a model"
+
+
+def raising(error):
+    def load():
+        raise error
+
+    return load
 
 
 def states(results):
@@ -43,8 +52,8 @@ def test_python(version, state):
 @pytest.fixture
 def cv2(tmp_path):
     (tmp_path / CASCADE).write_text("<cascade/>")
-    return lambda version="4.14.0", folder=tmp_path: (
-        lambda: SimpleNamespace(__version__=version, data=SimpleNamespace(haarcascades=str(folder) + "/"))
+    return lambda version="4.14.0", folder=tmp_path, **parts: (
+        lambda: SimpleNamespace(__version__=version, data=SimpleNamespace(haarcascades=str(folder) + "/"), **parts)
     )
 
 
@@ -60,23 +69,47 @@ class TestOpenCv:
         ],
     )
     def test_the_distributions(self, cv2, versions, expected, part):
-        results = list(opencv(versions, cv2()))
+        results = list(opencv(versions, cv2(CascadeClassifier=object)))
         assert states(results) == expected
         assert part in results[-1].detail
 
     def test_two_distributions_are_both_named_and_the_fix_removes_both(self, cv2):
-        result = next(opencv({**HEADLESS, "opencv-python": "4.14.0"}, cv2()))
+        result = next(opencv({**HEADLESS, "opencv-python": "4.14.0"}, cv2(CascadeClassifier=object)))
         assert result.detail.startswith("opencv-python-headless and opencv-python overwrite")
         assert "pip uninstall -y opencv-python-headless opencv-python &&" in result.fix
 
     def test_version_5(self, cv2):
         (result,) = opencv(HEADLESS, cv2("5.0.0"))
-        assert result.state == "fail"
+        assert (result.state, result.detail) == ("fail", "has no cascade classifier in version 5.0.0")
         assert "opencv-python-headless>=4.12,<5" in result.fix
 
     def test_cascades_missing(self, cv2, tmp_path):
-        (result,) = opencv(HEADLESS, cv2(folder=tmp_path / "elsewhere"))
-        assert (result.state, result.detail) == ("fail", "4.14.0 lacks its cascade files")
+        (result,) = opencv(HEADLESS, cv2(folder=tmp_path / "elsewhere", CascadeClassifier=object))
+        assert (result.state, result.detail) == ("fail", "lacks its cascade files in version 4.14.0")
+
+    def test_none_is_no_fault(self):
+        (result,) = opencv({}, raising(ModuleNotFoundError("No module named 'cv2'")))
+        assert (result.state, result.detail) == ("ok", "not installed; only Haar cascades and training need it")
+        assert result.fix.startswith("pip install ")
+
+    def test_one_that_cannot_be_imported_is_one_line(self):
+        (result,) = opencv(HEADLESS, raising(ImportError("libGL.so.1: cannot open\nA module was compiled for NumPy 1")))
+        assert (result.state, result.detail) == ("fail", "can't be imported (libGL.so.1: cannot open)")
+        assert result.fix.startswith("pip uninstall -y opencv-python-headless && pip install ")
+
+
+class TestPyAv:
+    @pytest.mark.parametrize("without", [(), ("h264",), ("hevc", "vp9")])
+    def test_its_decoders(self, without):
+        codecs = {"h264", "hevc", "vp9", "mpeg4", "mjpeg"} - {*without}
+        (result,) = pyav(lambda: SimpleNamespace(__version__="18.1.0", codecs_available=codecs))
+        assert result.state == ("fail" if without else "ok")
+        assert result.fix == ("pip install --force-reinstall --only-binary :all: av" if without else "")
+
+    def test_one_that_cannot_be_imported(self):
+        (result,) = pyav(raising(ImportError("libavcodec.so.62: cannot open shared object file")))
+        assert (result.state, result.fix) == ("fail", "pip install --force-reinstall --only-binary :all: av")
+        assert "libavcodec.so.62" in result.detail
 
 
 def test_pillow_names_the_formats_it_lacks():
@@ -134,7 +167,7 @@ class TestModels:
         (tmp_path / "cache" / "far.onnx").write_bytes(CONTENT[::-1])
         (tmp_path / "shipped" / "near.onnx").write_bytes(CONTENT[::-1])
         near, far = models(store)
-        assert (near.state, near.fix) == ("fail", "pip install --force-reinstall mien")
+        assert (near.state, near.fix) == ("fail", reinstall_command())
         assert (far.state, far.fix) == ("fail", "mien models pull far")
         assert far.detail.endswith("far.onnx is changed")
 
@@ -186,8 +219,8 @@ def test_a_camera_that_this_user_may_not_open(tmp_path):
 @pytest.mark.parametrize(
     ("versions", "backend", "state", "detail", "fix"),
     [
-        ({}, "", "ok", "not installed (keras)", "pip install 'mien[train]'"),
-        ({"keras": "3.15"}, "", "warn", "keras 3.15 without a backend", "pip install 'mien[train]'"),
+        ({}, "", "ok", "not installed (keras)", install_command("train", "keras")),
+        ({"keras": "3.15"}, "", "warn", "keras 3.15 without a backend", install_command("train", "keras")),
         ({"keras": "3.15", "tensorflow-cpu": "2.20"}, "", "ok", "keras 3.15, backends: tensorflow 2.20", ""),
         ({"keras": "3.15", "torch": "2.13"}, "torch", "ok", "keras 3.15, backends: torch 2.13", ""),
         ({"keras": "3.15", "torch": "2.13"}, "", "ok", "keras 3.15, backends: torch 2.13", ""),
@@ -207,7 +240,7 @@ def test_training(versions, backend, state, detail, fix):
 def test_the_other_extras_are_no_fault_when_absent():
     _, parquet, plots, *_ = extras({"pyarrow": "20.0"})
     assert parquet == CheckResult("Parquet tables", "ok", "pyarrow 20.0")
-    assert plots == CheckResult("plots", "ok", "not installed (matplotlib)", "pip install 'mien[plots]'")
+    assert plots == CheckResult("plots", "ok", "not installed (matplotlib)", install_command("plots", "matplotlib"))
 
 
 @pytest.mark.parametrize(("took", "state"), [(2.04, "ok"), (80.0, "warn")])
@@ -223,7 +256,7 @@ def test_what_is_installed_includes_what_runs_this_test():
 class TestAll:
     def test_this_machine_can_run_mien(self, store):
         results = list(checks(store, lambda: 2.0))
-        assert {"Python", "OpenCV", "Pillow", "ONNX Runtime", "telemetry", "cache", "camera", "speed"} <= {
+        assert {"Python", "Pillow", "PyAV", "OpenCV", "ONNX Runtime", "telemetry", "cache", "camera", "speed"} <= {
             f.topic for f in results
         }
         assert [result for result in results if result.state == "fail"] == []

@@ -366,7 +366,7 @@ def test_a_missing_pyarrow_is_named(tmp_path):
         "except MissingExtraError as error: print(error)\n"
     )
     run = subprocess.run([sys.executable, "-c", code, tmp_path / "x"], capture_output=True, text=True, check=True)
-    assert run.stdout == "a Parquet or Arrow table needs pyarrow, which is not installed: pip install 'mien[parquet]'\n"
+    assert run.stdout == "a Parquet or Arrow table needs pyarrow, which is not installed: pip install 'pyarrow>=17'\n"
     assert names_in(tmp_path) == []
 
 

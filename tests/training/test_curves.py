@@ -69,6 +69,6 @@ def test_no_epoch_is_refused(tmp_path):
 
 def test_without_matplotlib_the_pip_line_is_named(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "matplotlib", None)
-    with pytest.raises(MissingExtraError, match=r"pip install 'mien\[plots\]'"):
+    with pytest.raises(MissingExtraError, match="pip install 'matplotlib>="):
         draw_curves(tmp_path / "curves.png", history((0.5,)))
     assert list(tmp_path.iterdir()) == []

@@ -234,7 +234,7 @@ def test_a_kill_while_a_suggestion_is_stored_changes_nothing(tmp_path: Path) -> 
 
 def test_without_optuna_the_pip_line_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "optuna", None)
-    with pytest.raises(MissingExtraError, match=r"pip install 'mien\[search\]'"):
+    with pytest.raises(MissingExtraError, match="pip install 'optuna>="):
         searched(tmp_path, 1)
 
 

@@ -56,6 +56,6 @@ def test_without_tensorboard_the_pip_line_is_named(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "tensorboard", None)
     for name in [name for name in sys.modules if name.startswith("tensorboard.")]:
         monkeypatch.delitem(sys.modules, name)
-    with pytest.raises(MissingExtraError, match=r"pip install 'mien\[tensorboard\]'"):
+    with pytest.raises(MissingExtraError, match="pip install 'tensorboard>="):
         open_log(tmp_path / "run")
     assert list(tmp_path.iterdir()) == []

@@ -35,14 +35,14 @@ def test_invalid_arguments_are_refused(called, words):
 
 
 @pytest.mark.parametrize(
-    ("module", "called", "extra"),
+    ("module", "called", "package"),
     [
-        ("matplotlib.figure", activations_image, "plots"),
-        ("sklearn.manifold", lambda: tsne(np.eye(9)), "learn"),
-        ("onnx", lambda: randomized_model(b"", 1.0), "train"),
+        ("matplotlib.figure", activations_image, "matplotlib"),
+        ("sklearn.manifold", lambda: tsne(np.eye(9)), "scikit-learn"),
+        ("onnx", lambda: randomized_model(b"", 1.0), "onnx"),
     ],
 )
-def test_an_absent_extra_names_its_pip_line(monkeypatch, module, called, extra):
+def test_an_absent_extra_names_its_pip_line(monkeypatch, module, called, package):
     monkeypatch.setitem(sys.modules, module, None)
-    with pytest.raises(MissingExtraError, match=rf"pip install 'mien\[{extra}\]'"):
+    with pytest.raises(MissingExtraError, match=f"pip install .*'{package}>="):
         called()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import importlib.metadata
 import os
 import shutil
@@ -12,15 +13,17 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from mien.errors import install_command, reinstall_command
+from mien.media import opencv as cascades
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from mien.models.store import ModelStore
 
-OPENCV = ("opencv-python-headless", "opencv-python", "opencv-contrib-python", "opencv-contrib-python-headless")
-CASCADE = "haarcascade_frontalface_default.xml"
-REINSTALL = "pip install --force-reinstall mien"
 FORMATS = (("jpg", "JPEG"), ("zlib", "PNG"), ("webp", "WebP"))
+DECODERS = (("h264", "H.264"), ("hevc", "HEVC"), ("vp9", "VP9"), ("mpeg4", "MPEG-4"), ("mjpeg", "Motion JPEG"))
+WHEEL = "pip install --force-reinstall --only-binary :all:"
 BACKENDS = (("tensorflow", ("tensorflow", "tensorflow-cpu")), ("torch", ("torch",)), ("jax", ("jax",)))
 TELEMETRY_STORE = ".cache/Microsoft/DeveloperTools/.onnxruntime"
 """Where ONNX Runtime 1.31 and later keep a device id and events, under the home directory."""
@@ -34,6 +37,7 @@ OPTIONAL = (
     ("tensorboard", "tensorboard", "logs for TensorBoard"),
     ("optuna", "search", "hyperparameter search"),
     ("fastapi", "serve", "web page and HTTP API"),
+    ("pillow-heif", "heic", "HEIC images"),
 )
 """Package, extra, and purpose."""
 
@@ -60,13 +64,14 @@ def checks(store: ModelStore, milliseconds: Callable[[], float] | None = None) -
     versions = installed()
     steps: list[tuple[str, Callable[[], Iterator[CheckResult]]]] = [
         ("Python", partial(python, sys.version_info[:3])),
-        ("OpenCV", partial(opencv, versions)),
         ("Pillow", pillow),
+        ("PyAV", pyav),
         ("ONNX Runtime", onnx_runtime),
         ("telemetry", telemetry),
         ("models", partial(models, store)),
         ("cache", partial(cache, store.cache)),
         ("camera", camera),
+        ("OpenCV", partial(opencv, versions)),
         ("extras", partial(extras, versions, os.environ.get("KERAS_BACKEND", ""))),
     ]
     if milliseconds is not None:
@@ -75,7 +80,7 @@ def checks(store: ModelStore, milliseconds: Callable[[], float] | None = None) -
         try:
             yield from step()
         except Exception as error:  # noqa: BLE001  one broken check must not hide the others
-            yield CheckResult(topic, "fail", f"{type(error).__name__}: {error}", REINSTALL)
+            yield CheckResult(topic, "fail", f"{type(error).__name__}: {error}", reinstall_command())
 
 
 def installed() -> dict[str, str]:
@@ -99,40 +104,6 @@ def python(version: Sequence[int]) -> Iterator[CheckResult]:
         )
 
 
-def _cv2() -> Any:
-    import cv2
-
-    return cv2
-
-
-def opencv(versions: Mapping[str, str], load: Callable[[], Any] = _cv2) -> Iterator[CheckResult]:
-    """Check that there is exactly one OpenCV: headless, version 4, with its cascade files.
-
-    Args:
-        versions: distributions, from ``installed``.
-        load: imports cv2.
-    """
-    found = [name for name in OPENCV if name in versions]
-    fix = f"pip uninstall -y {' '.join(found)} && pip install 'opencv-python-headless>=4.12,<5'"
-    if len(found) > 1:
-        yield CheckResult("OpenCV", "fail", f"{' and '.join(found)} overwrite each other's files", fix)
-    module = load()
-    version = module.__version__
-    if int(version.split(".")[0]) >= 5:
-        yield CheckResult("OpenCV", "fail", f"{version} has no cascade classifier; mien needs version 4", fix)
-        return
-    if not (Path(module.data.haarcascades) / CASCADE).is_file():
-        yield CheckResult("OpenCV", "fail", f"{version} lacks its cascade files", fix)
-        return
-    if any("headless" in name for name in found):
-        yield CheckResult("OpenCV", "ok", f"{version}, headless, with cascades")
-    else:
-        detail = (
-            f"{version} from {found[0] if found else 'outside pip'}, not headless: it includes its own window library"
-        )
-        yield CheckResult("OpenCV", "warn", detail, fix if found else "")
-
-
 def _codec(name: str) -> bool:
     from PIL import features
 
@@ -147,10 +118,34 @@ def pillow(supports: Callable[[str], bool] = _codec) -> Iterator[CheckResult]:
     """
     missing = [format_name for codec, format_name in FORMATS if not supports(codec)]
     if missing:
-        fix = "pip install --force-reinstall --only-binary :all: Pillow"
-        yield CheckResult("Pillow", "fail", f"built without {', '.join(missing)}", fix)
+        yield CheckResult("Pillow", "fail", f"built without {', '.join(missing)}", f"{WHEEL} Pillow")
     else:
         yield CheckResult("Pillow", "ok", "reads JPEG, PNG, WebP, GIF and BMP")
+
+
+def _av() -> Any:
+    import av
+
+    return av
+
+
+def pyav(load: Callable[[], Any] = _av) -> Iterator[CheckResult]:
+    """Check PyAV, which reads and writes videos: its version and decoders.
+
+    Args:
+        load: imports av.
+    """
+    try:
+        module = load()
+    except ImportError as error:
+        yield CheckResult("PyAV", "fail", f"can't be imported ({cascades.first_line(error)})", f"{WHEEL} av")
+        return
+    missing = [name for decoder, name in DECODERS if decoder not in module.codecs_available]
+    if missing:
+        yield CheckResult("PyAV", "fail", f"{module.__version__}, built without {', '.join(missing)}", f"{WHEEL} av")
+    else:
+        names = ", ".join(name for _, name in DECODERS)
+        yield CheckResult("PyAV", "ok", f"{module.__version__}: decodes {names} and more")
 
 
 def _onnxruntime() -> Any:
@@ -169,7 +164,9 @@ def onnx_runtime(load: Callable[[], Any] = _onnxruntime) -> Iterator[CheckResult
     providers = module.get_available_providers()
     state: Literal["ok", "fail"] = "ok" if "CPUExecutionProvider" in providers else "fail"
     names = ", ".join(name.removesuffix("ExecutionProvider") for name in providers) or "no provider"
-    yield CheckResult("ONNX Runtime", state, f"{module.__version__}: {names}", "" if state == "ok" else REINSTALL)
+    yield CheckResult(
+        "ONNX Runtime", state, f"{module.__version__}: {names}", "" if state == "ok" else f"{WHEEL} onnxruntime"
+    )
 
 
 def telemetry(home: Path | None = None) -> Iterator[CheckResult]:
@@ -194,7 +191,7 @@ def models(store: ModelStore) -> Iterator[CheckResult]:
     """Check each model of the store: installed with the right SHA-256, missing, or changed."""
     for check in store.verify():
         entry = store.entry(check.name)
-        fix = f"mien models pull {entry.name}" if entry.url else REINSTALL
+        fix = f"mien models pull {entry.name}" if entry.url else reinstall_command()
         topic = f"model {check.name}"
         if check.state == "ok":
             yield CheckResult(topic, "ok", f"{check.where}, SHA-256 matches")
@@ -252,6 +249,41 @@ def camera(
         yield CheckResult("camera", "warn", "none found; photos and videos need none", "connect one for mien live")
 
 
+def _cv2() -> Any:
+    return importlib.import_module("cv2")
+
+
+def opencv(versions: Mapping[str, str], load: Callable[[], Any] = _cv2) -> Iterator[CheckResult]:
+    """Check that OpenCV, where there is one, is the right one: headless, version 4, with its cascade files.
+
+    Args:
+        versions: distributions, from ``installed``.
+        load: imports cv2.
+    """
+    found = [name for name in cascades.DISTRIBUTIONS if name in versions]
+    fix = cascades.mending_command(found)
+    if len(found) > 1:
+        yield CheckResult("OpenCV", "fail", f"{' and '.join(found)} overwrite each other's files", fix)
+    try:
+        module = load()
+    except Exception as error:  # noqa: BLE001  a wheel for another system or NumPy fails in any way
+        if found:
+            yield CheckResult("OpenCV", "fail", f"can't be imported ({cascades.first_line(error)})", fix)
+        else:
+            purpose = "not installed; only Haar cascades and training need it"
+            yield CheckResult("OpenCV", "ok", purpose, install_command("opencv", cascades.HEADLESS))
+        return
+    fault = cascades.fault_of(module)
+    if fault:
+        yield CheckResult("OpenCV", "fail", fault, fix)
+    elif any("headless" in name for name in found):
+        yield CheckResult("OpenCV", "ok", f"{module.__version__}, headless, with cascades")
+    else:
+        origin = found[0] if found else "outside pip"
+        detail = f"{module.__version__} from {origin}, not headless: it includes its own window library"
+        yield CheckResult("OpenCV", "warn", detail, fix if found else "")
+
+
 def extras(versions: Mapping[str, str], backend: str = "") -> Iterator[CheckResult]:
     """List the optional dependencies from pip's metadata, without importing any.
 
@@ -264,18 +296,18 @@ def extras(versions: Mapping[str, str], backend: str = "") -> Iterator[CheckResu
         if package in versions:
             yield CheckResult(purpose, "ok", f"{package} {versions[package]}")
         else:
-            yield CheckResult(purpose, "ok", f"not installed ({package})", f"pip install 'mien[{extra}]'")
+            yield CheckResult(purpose, "ok", f"not installed ({package})", install_command(extra, package))
 
 
 def _training(versions: Mapping[str, str], backend: str) -> CheckResult:
     if "keras" not in versions:
-        return CheckResult("training", "ok", "not installed (keras)", "pip install 'mien[train]'")
+        return CheckResult("training", "ok", "not installed (keras)", install_command("train", "keras"))
     keras = f"keras {versions['keras']}"
     backends = {
         name: versions[package] for name, packages in BACKENDS for package in packages[::-1] if package in versions
     }
     if not backends:
-        return CheckResult("training", "warn", f"{keras} without a backend", "pip install 'mien[train]'")
+        return CheckResult("training", "warn", f"{keras} without a backend", install_command("train", "tensorflow"))
     if backend and backend not in backends:
         fix = f"set KERAS_BACKEND to one of: {', '.join(backends)}"
         return CheckResult(

@@ -54,7 +54,7 @@ def run_on_ray(plan: Plan, shards: Sequence[int], write: WriteShard, processes: 
         import ray
         import ray.data
     except ImportError as error:
-        raise MissingExtraError("the engine ray", "Ray Data", "scale") from error
+        raise MissingExtraError("the engine ray", "ray", "scale") from error
     with ExitStack() as stack:
         if not ray.is_initialized():
             if local:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-import cv2
 import numpy as np
 import numpy.typing as npt
 
 from mien.errors import UsageError
+from mien.media.resampling import Span, grey, resample, resize
 from mien.structures import Point
 
 if TYPE_CHECKING:
@@ -18,8 +18,14 @@ if TYPE_CHECKING:
     from mien.models.card import CropRule
     from mien.structures import Crops, Face, Frame
 
+    Floats = npt.NDArray[np.float64]
+    Floats32 = npt.NDArray[np.float32]
+
 MAX_OVERSAMPLING = 16
-"""Pixels averaged into one of a face crop along a side; larger faces are reduced first, to save memory."""
+"""Pixels averaged into one of a face crop along a side; larger faces are reduced before they are rotated."""
+
+BLOCK_ROWS = 32
+"""Rows of a face that are rotated at once: a block stays within the processor's cache."""
 
 
 class _Cut(NamedTuple):
@@ -79,10 +85,9 @@ def crop(frame: Frame, face: Face, rule: CropRule, size: int, channels: int) -> 
     roll = _roll_to_undo(face, rule)
     cut = _cut(frame, face.box.centre, side, margin=1.0 if roll is None else 1.0 + side / 4)
     if channels == 1:
-        cut = cut._replace(image=np.atleast_3d(cv2.cvtColor(cut.image, cv2.COLOR_RGB2GRAY)))
-    cut = _reduced(cut, MAX_OVERSAMPLING * size)
+        cut = cut._replace(image=grey(cut.image)[..., None])
     if roll is not None:
-        cut = _upright(cut, roll, MAX_OVERSAMPLING * size)
+        cut = _upright(_reduced(cut, MAX_OVERSAMPLING * size), roll, MAX_OVERSAMPLING * size)
     return _resampled(cut, size)
 
 
@@ -123,50 +128,49 @@ def _touched(start: float, end: float, length: int) -> tuple[int, int]:
 
 
 def _reduced(cut: _Cut, longest: int) -> _Cut:
-    """Reduce the part to a longest side, so that the face of a poster needs no more memory than others."""
+    """Reduce the part to a longest side, so that a point stands for no more than its pixel when it is rotated."""
     height, width = cut.image.shape[:2]
     scale = longest / max(height, width)
     if scale >= 1:
         return cut
     size = (max(1, round(width * scale)), max(1, round(height * scale)))
     x, y = size[0] / width, size[1] / height
-    image = np.atleast_3d(cv2.resize(cut.image, size, interpolation=cv2.INTER_AREA))
-    return _Cut(image.astype(np.uint8, copy=False), cut.left * x, cut.top * y, cut.width * x, cut.height * y)
+    return _Cut(resize(cut.image, size), cut.left * x, cut.top * y, cut.width * x, cut.height * y)
 
 
 def _upright(cut: _Cut, degrees: float, longest: int) -> _Cut:
     """The square itself, rotated about its centre to undo a roll."""
     pixels = min(math.ceil(max(cut.width, cut.height)), longest)
     steps = (np.arange(pixels, dtype=np.float64) + 0.5) / pixels - 0.5
-    across, down = steps[None, :] * cut.width, steps[:, None] * cut.height
+    across, down = steps * cut.width, steps[:, None] * cut.height
     cosine, sine = math.cos(math.radians(degrees)), math.sin(math.radians(degrees))
-    x = cut.left + cut.width / 2 - 0.5 + cosine * across - sine * down
-    y = cut.top + cut.height / 2 - 0.5 + sine * across + cosine * down
-    height, width = cut.image.shape[:2]
-    # clipped coordinates repeat the edge however far outside they lie; OpenCV's own border overflows there
-    maps = (x.clip(0, width - 1).astype(np.float32), y.clip(0, height - 1).astype(np.float32))
-    turned: Any = cv2.remap(cut.image, *maps, interpolation=cv2.INTER_LINEAR)
-    return _Cut(np.atleast_3d(turned), 0, 0, pixels, pixels)
+    turned = np.empty((pixels, pixels, cut.image.shape[2]), np.uint8)
+    for channel in range(turned.shape[2]):
+        plane = cut.image[..., channel].astype(np.float32)
+        for first in range(0, pixels, BLOCK_ROWS):
+            block = slice(first, first + BLOCK_ROWS)
+            x = cut.left + cut.width / 2 - 0.5 + cosine * across - sine * down[block]
+            y = cut.top + cut.height / 2 - 0.5 + sine * across + cosine * down[block]
+            turned[block, :, channel] = np.rint(_linear(plane, x, y))
+    return _Cut(turned, 0, 0, pixels, pixels)
+
+
+def _linear(plane: npt.NDArray[np.float32], x: Floats, y: Floats) -> npt.NDArray[np.float32]:
+    """One channel at points, linear between its pixels; beyond its edge the nearest pixel, however far."""
+    height, width = plane.shape
+    x, y = x.clip(0, width - 1), y.clip(0, height - 1)
+    left, top = x.astype(np.int32), y.astype(np.int32)
+    across, down = (x - left).astype(np.float32), (y - top).astype(np.float32)
+    corner = top * np.int32(width) + left
+    right, below = (left < width - 1).astype(np.int32), (top < height - 1) * np.int32(width)
+    upper, lower = (_between(plane.take(at), plane.take(at + right), across) for at in (corner, corner + below))
+    return _between(upper, lower, down)
+
+
+def _between(start: Floats32, end: Floats32, share: Floats32) -> Floats32:
+    return start + share * (end - start)
 
 
 def _resampled(cut: _Cut, size: int) -> npt.NDArray[np.uint8]:
-    height, width, channels = cut.image.shape
-    rows = _weights(cut.top, cut.height / size, size, height)
-    columns = _weights(cut.left, cut.width / size, size, width)
-    reduced = (rows @ cut.image.reshape(height, width * channels)).reshape(size, width, channels)
-    return np.rint(columns @ reduced).clip(0, 255).astype(np.uint8)
-
-
-def _weights(start: float, step: float, size: int, length: int) -> npt.NDArray[np.float32]:
-    """The weight of each pixel of a line in each pixel of a face crop, (size, length); rows sum to 1.
-
-    A pixel of the face crop spans ``step`` pixels of the line, but at least one: the mean over an area when reducing,
-    linear interpolation when enlarging. The first and last pixels of the line extend to infinity.
-    """
-    centres = start + (np.arange(size)[:, None] + 0.5) * step
-    reach = max(step, 1.0) / 2
-    starts, ends = np.arange(length, dtype=np.float64), np.arange(1, length + 1, dtype=np.float64)
-    starts[0], ends[-1] = -np.inf, np.inf
-    shared = np.minimum(ends, centres + reach) - np.maximum(starts, centres - reach)
-    weights: npt.NDArray[np.float32] = (shared.clip(0) / (2 * reach)).astype(np.float32)
-    return weights
+    across, down = Span(cut.left, cut.width / size, size), Span(cut.top, cut.height / size, size)
+    return np.rint(resample(cut.image, across, down)).clip(0, 255).astype(np.uint8)

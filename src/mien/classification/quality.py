@@ -9,9 +9,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import cv2
 import numpy as np
 
+from mien.media.resampling import Span, blur, resample
 from mien.structures import QUALITY_ISSUES
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ SIDE_PX = 48
 """Side to which a face crop is resized before it is measured."""
 
 BLUR_RADIUS_PX = 4
-"""Radius of the blur's kernel; a margin as wide is ignored when edges are measured."""
+"""Radius of the blur's kernel, four standard deviations; a margin as wide is ignored when edges are measured."""
 
 ROUNDING_VARIANCE = 20 / 12
 """Variance of the Laplacian that rounding to whole numbers adds."""
@@ -58,18 +58,20 @@ def quality_issues(face: Face, crop: Frame) -> tuple[str, ...]:
         ('small', 'blurred', 'dark')
     """
     # sharpness depends on scale, so every face crop is measured at the same size
-    grey = cv2.resize(crop.astype(np.float32).mean(axis=2), (SIDE_PX, SIDE_PX), interpolation=cv2.INTER_AREA)
+    span = Span(0, len(crop) / SIDE_PX, SIDE_PX)
+    grey = resample(crop.astype(np.float32).mean(axis=2), span, span)
     applies = (face.box.side < MIN_FACE_PX, _sharpness(grey) < MIN_SHARPNESS, float(grey.mean()) < MIN_BRIGHTNESS)
     return tuple(issue for issue, present in zip(QUALITY_ISSUES, applies, strict=True) if present)
 
 
 def _sharpness(grey: npt.NDArray[np.float32]) -> float:
     """Edge energy over that after one more pixel of blur, independent of contrast; 0 without edges."""
-    blurred = cv2.GaussianBlur(grey, (2 * BLUR_RADIUS_PX + 1,) * 2, 1.0)
+    blurred = blur(grey, BLUR_RADIUS_PX / 4, "reflect")
     return max(_edge_energy(grey) - ROUNDING_VARIANCE, 0.0) / max(_edge_energy(blurred), 1e-6)
 
 
 def _edge_energy(grey: npt.NDArray[Any]) -> float:
     """Variance of the Laplacian (Pech-Pacheco et al. 2000), without the margin."""
-    inner = slice(BLUR_RADIUS_PX, -BLUR_RADIUS_PX)
-    return float(cv2.Laplacian(grey, cv2.CV_32F)[inner, inner].var())
+    around = grey[BLUR_RADIUS_PX - 1 : 1 - BLUR_RADIUS_PX, BLUR_RADIUS_PX - 1 : 1 - BLUR_RADIUS_PX]
+    beside = around[:-2, 1:-1] + around[2:, 1:-1] + around[1:-1, :-2] + around[1:-1, 2:]
+    return float((beside - 4 * around[1:-1, 1:-1]).var())

@@ -19,13 +19,13 @@ from functools import cached_property
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
-import cv2
 import numpy as np
 import numpy.typing as npt
 
 from mien.errors import DatasetError, ImageError
 from mien.media.files import sha256_of
 from mien.media.image import read as read_image
+from mien.media.resampling import resize
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -224,6 +224,5 @@ def _loaded(scene: Scene) -> tuple[Frame, BoxedFaces]:
     if scale >= 1:
         return frame, scene.faces
     size = (max(1, round(frame.shape[1] * scale)), max(1, round(frame.shape[0] * scale)))
-    small: Any = cv2.resize(frame, size, interpolation=cv2.INTER_AREA)
     spans = np.diag([size[0] / frame.shape[1], size[1] / frame.shape[0]])
-    return small, scene.faces.transformed(np.column_stack([spans, np.zeros(2)]))
+    return resize(frame, size), scene.faces.transformed(np.column_stack([spans, np.zeros(2)]))

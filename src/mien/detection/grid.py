@@ -8,11 +8,11 @@ and landmarks at (c, r) s + points s. Cells are ordered by stride, then row by r
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-import cv2
 import numpy as np
 
+from mien.media.resampling import resize
 from mien.structures import Box, Face, Frame, Landmarks, Point, box_iou, check_frame
 
 if TYPE_CHECKING:
@@ -150,8 +150,8 @@ class GridDetector(ABC):
         height, width = image.shape[:2]
         border, multiple = scale.border_px, max(STRIDES)
         right, bottom = border - (width + 2 * border) % -multiple, border - (height + 2 * border) % -multiple
-        padded = cv2.copyMakeBorder(image, border, bottom, border, right, cv2.BORDER_CONSTANT)
-        cells = self.grid_cells(np.asarray(padded, np.uint8)[None])[0]
+        padded = np.pad(image, ((border, bottom), (border, right), (0, 0)))
+        cells = self.grid_cells(padded[None])[0]
         candidates = decode(cells, padded.shape[0], padded.shape[1], self._score_threshold)
         faces = [_face(candidates, row, border, pixel_size) for row in range(len(candidates.scores))]
         longest = max(frame.shape[:2])
@@ -200,8 +200,7 @@ def resize_longest_side(
     size = (max(1, round(width * scale)), max(1, round(height * scale)))
     if size == (width, height):
         return image, (1.0, 1.0)
-    resized: Any = cv2.resize(image, size, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR)
-    return resized, (width / size[0], height / size[1])
+    return resize(image, size), (width / size[0], height / size[1])
 
 
 def non_max_suppression(

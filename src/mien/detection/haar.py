@@ -11,11 +11,11 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import cv2
-import cv2.data
 import numpy as np
 
 from mien.detection.grid import largest_first, non_max_suppression, resize_longest_side
+from mien.media.opencv import load_opencv
+from mien.media.resampling import grey
 from mien.structures import Box, Face, Frame, box_iou, check_frame
 
 if TYPE_CHECKING:
@@ -94,6 +94,12 @@ class HaarDetector:
     """
 
     def __init__(self) -> None:
+        """Load OpenCV.
+
+        Raises:
+            MissingExtraError: OpenCV 4 is not installed, or broken.
+        """
+        self._opencv = load_opencv("the Haar detector")
         self._lock = threading.Lock()
 
     def __reduce__(self) -> tuple[type[HaarDetector], tuple[()]]:
@@ -109,8 +115,7 @@ class HaarDetector:
         Raises:
             ImageError: the frame is no such array.
         """
-        grey: Any = cv2.cvtColor(check_frame(frame), cv2.COLOR_RGB2GRAY)
-        image, pixel_size = resize_longest_side(grey, LONGEST_PX)
+        image, pixel_size = resize_longest_side(grey(check_frame(frame)), LONGEST_PX)
         with self._lock:
             boxes, counts = self._search(image)
         boxes, votes = _merge(boxes, counts)
@@ -127,19 +132,19 @@ class HaarDetector:
 
     @cached_property
     def _classifiers(self) -> dict[str, Any]:
-        folder = Path(cv2.data.haarcascades)
-        return {cascade.file: cv2.CascadeClassifier(str(folder / cascade.file)) for cascade in CASCADES}
+        folder = Path(self._opencv.data.haarcascades)
+        return {cascade.file: self._opencv.CascadeClassifier(str(folder / cascade.file)) for cascade in CASCADES}
 
     def _search(self, image: npt.NDArray[np.uint8]) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
         """The boxes of all cascades in pixels of the image, (count, 4), and the neighbours of each, (count,)."""
         longest = max(image.shape)
         border = round(BORDER_SHARE * longest)
-        padded = cv2.copyMakeBorder(image, border, border, border, border, cv2.BORDER_REPLICATE)
+        padded = np.pad(image, border, mode="edge")
         parts = [np.zeros((0, 5), np.float32)]
         for cascade in CASCADES:
             min_size = max(MIN_SIZE_PX, round(cascade.min_share * longest))
             squares, counts = self._classifiers[cascade.file].detectMultiScale2(
-                cv2.flip(padded, 1) if cascade.mirrored else padded,
+                np.ascontiguousarray(padded[:, ::-1]) if cascade.mirrored else padded,
                 scaleFactor=SCALE_FACTOR,
                 minNeighbors=MIN_NEIGHBOURS,
                 minSize=(min_size, min_size),

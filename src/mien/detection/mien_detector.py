@@ -6,12 +6,12 @@ import dataclasses
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import cv2
 import numpy as np
 
 from mien.classification.probabilities import sigmoid
 from mien.detection.grid import CELL_VALUES, GridDetector, InferenceScale, decode
 from mien.errors import ModelError
+from mien.media.resampling import resize
 from mien.models.onnx_file import check_onnx, detector_card_in, open_session, read_onnx
 from mien.structures import box_iou
 
@@ -146,7 +146,7 @@ def _surroundings(frame: Frame, box: Box, image_px: int, face_px: float) -> tupl
     if part.size:
         x, y = round((first_x - left) * scale), round((first_y - top) * scale)
         size = max(1, round(part.shape[1] * scale)), max(1, round(part.shape[0] * scale))
-        resized = cv2.resize(part, size, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR)
+        resized = resize(part, size)
         target = image[y : y + size[1], x : x + size[0]]
         target[:] = resized[: target.shape[0], : target.shape[1]]
     return image, (np.array(box.xyxy) - (left, top, left, top)) * scale

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-import cv2
 import numpy as np
+from PIL import Image as Pillow
 
 from mien.evaluation.detection_metrics import as_detections, match_faces, total
 from mien.media.files import atomic_write, redirect_library_caches
@@ -106,13 +106,16 @@ def _curve(
 def _rotation(degrees: float) -> Callable[[Frame, BoxedFaces], Image]:
     def rotated(frame: Frame, faces: BoxedFaces) -> Image:
         """About the centre, on a canvas that holds the whole image."""
-        height, width = frame.shape[:2]
-        rotation = np.asarray(cv2.getRotationMatrix2D((width / 2, height / 2), degrees, 1.0), np.float64)
-        extent = np.abs(rotation[:, :2]) @ (width, height)
-        matrix = np.column_stack([rotation[:, :2], rotation[:, 2] + (extent - (width, height)) / 2])
-        size = (round(float(extent[0])), round(float(extent[1])))
-        out: Any = cv2.warpAffine(frame, matrix, size, flags=cv2.INTER_LINEAR)
-        return out, faces.transformed(matrix)
+        middle = np.array(frame.shape[1::-1]) / 2
+        cosine, sine = np.cos(np.radians(degrees)), np.sin(np.radians(degrees))
+        turn = np.array([[cosine, sine], [-sine, cosine]])
+        new_middle = np.abs(turn) @ middle
+        size = (round(2 * float(new_middle[0])), round(2 * float(new_middle[1])))
+        back = np.column_stack([turn.T, middle - turn.T @ new_middle])
+        image = Pillow.fromarray(frame).transform(
+            size, Pillow.Transform.AFFINE, back.ravel().tolist(), Pillow.Resampling.BILINEAR
+        )
+        return np.asarray(image), faces.transformed(np.column_stack([turn, new_middle - turn @ middle]))
 
     return rotated
 

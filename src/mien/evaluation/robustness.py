@@ -12,10 +12,10 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-import cv2
 import numpy as np
 
 from mien.evaluation.evaluate import evaluate_crops
+from mien.media.opencv import load_opencv
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from mien.structures import Crops, Frame
 
     Crop = Frame
+
+cv2 = load_opencv("degrading face crops")
 
 EYE_ROWS, MOUTH_ROWS = (0.28, 0.50), (0.62, 1.0)
 """Where eyes and mouth lie in a FER2013 face crop, as shares of its height."""

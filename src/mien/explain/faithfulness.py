@@ -10,11 +10,11 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-import cv2
 import numpy as np
 import numpy.typing as npt
 
 from mien.errors import MissingExtraError, ModelError
+from mien.media.resampling import blur
 from mien.models.onnx_file import seal
 
 if TYPE_CHECKING:
@@ -151,8 +151,8 @@ def _ranks(values: Plane) -> npt.NDArray[np.float64]:
 
 def blurred(crop: Crops) -> Crops:
     """The face crop blurred until no expression is visible: uint8 (size, size, channels)."""
-    soft = cv2.GaussianBlur(crop, (0, 0), BLUR_SIGMA * crop.shape[0], borderType=cv2.BORDER_REPLICATE)
-    return np.asarray(soft, np.uint8).reshape(crop.shape)
+    soft: Crops = np.rint(blur(crop, BLUR_SIGMA * len(crop))).astype(np.uint8)
+    return soft
 
 
 def blend(crop: Crops, other: Crops, mask: Plane | npt.NDArray[np.bool_]) -> Crops:

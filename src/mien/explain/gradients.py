@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import cv2
 import numpy as np
 import numpy.typing as npt
 
@@ -18,6 +17,7 @@ from mien.explain.network import (
     split_at,
     with_mirrored,
 )
+from mien.media.resampling import Span, blur, resample
 from mien.models.card import FUSED, Head
 
 if TYPE_CHECKING:
@@ -81,9 +81,8 @@ class GradCam:
         if channels_first():
             maps, slopes = np.moveaxis(maps, 1, -1), np.moveaxis(slopes, 1, -1)
         weighted = (maps * slopes.mean(axis=(1, 2), keepdims=True)).sum(axis=-1)
-        size = (card.size, card.size)
-        fine = [cv2.resize(np.maximum(values, 0.0), size, interpolation=cv2.INTER_LINEAR) for values in weighted]
-        return merge_mirrored(np.stack(fine).astype(np.float32))
+        down, across = (Span(0, length / card.size, card.size) for length in weighted.shape[1:])
+        return merge_mirrored(np.stack([resample(values, across, down) for values in weighted.clip(0)]))
 
     def randomized(self, share: float) -> GradCam:
         """Implements ``Explainer``."""
@@ -129,8 +128,7 @@ class IntegratedGradients:
         )
         mean = slopes.reshape(len(crops), self._steps, *end.shape[1:]).mean(axis=1)
         attribution = merge_mirrored(((end - start) * mean).sum(axis=-1))
-        smooth = cv2.GaussianBlur(attribution, (0, 0), SMOOTHING_SIGMA * card.size, borderType=cv2.BORDER_REFLECT)
-        return np.asarray(smooth, np.float32)
+        return blur(attribution, SMOOTHING_SIGMA * card.size, "symmetric")
 
     def randomized(self, share: float) -> IntegratedGradients:
         """Implements ``Explainer``."""

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import cv2
 import numpy as np
 import numpy.typing as npt
+from PIL import Image
 
 from mien.explain.faithfulness import top_pixels
+from mien.media.resampling import grey, resize
 
 if TYPE_CHECKING:
     from mien.explain.explanation import AttributionMap, Explanation
@@ -42,13 +43,12 @@ def overlay(view: Frame, attribution: npt.NDArray[np.float32], side: int = 0) ->
         A new image, uint8 (side, side, 3), RGB.
     """
     side = side or len(view)
-    view = np.asarray(cv2.resize(view, (side, side), interpolation=cv2.INTER_AREA), np.uint8)
-    grey = np.repeat(cv2.cvtColor(view, cv2.COLOR_RGB2GRAY)[..., None], 3, axis=2)
-    ground = 0.75 * grey + 0.25 * view
+    view = resize(view, (side, side))
+    ground = 0.75 * grey(view)[..., None] + 0.25 * view
     strongest = float(np.abs(attribution).max())
     if strongest == 0:
         return np.rint(ground).astype(np.uint8)
-    fine = np.asarray(cv2.resize(attribution / strongest, (side, side), interpolation=cv2.INTER_CUBIC)).clip(-1, 1)
+    fine = _smooth(attribution / strongest, side).clip(-1, 1)
     shown = ((np.abs(fine) - MIN_SHOWN_SHARE) / (1 - MIN_SHOWN_SHARE)).clip(0, 1)[..., None]
     weak, strong = (
         np.where(fine[..., None] > 0, warm, cool) for warm, cool in zip(SUPPORT_COLOURS, OPPOSE_COLOURS, strict=True)
@@ -58,17 +58,25 @@ def overlay(view: Frame, attribution: npt.NDArray[np.float32], side: int = 0) ->
     return _outlined(painted, attribution)
 
 
+def _smooth(values: npt.NDArray[np.floating], side: int, margin: int = 0) -> npt.NDArray[np.float32]:
+    """Enlarge values (size, size), of which a margin is not shown, to (side, side); cubic between pixels."""
+    end = len(values) - margin
+    image = Image.fromarray(values.astype(np.float32))
+    return np.asarray(image.resize((side, side), Image.Resampling.BICUBIC, (margin, margin, end, end)))
+
+
 def _outlined(painted: Frame, attribution: npt.NDArray[np.float32]) -> Frame:
     """Draw a contour around the pixels of highest attribution."""
-    side = len(painted)
     strongest = top_pixels(attribution, OUTLINED_SHARE) & (
         attribution > MIN_SHOWN_SHARE * float(np.abs(attribution).max())
     )
-    # smooth the blocky border of the low-resolution mask
-    marked = cv2.resize(strongest.astype(np.float32), (side, side), interpolation=cv2.INTER_CUBIC)
-    lines, _ = cv2.findContours((marked > 0.5).astype(np.uint8), cv2.RETR_LIST, cv2.CHAIN_APPROX_NONE)
-    for colour, width in (((20, 20, 20), 3), ((255, 255, 255), 1)):
-        cv2.drawContours(painted, lines, -1, colour, width, cv2.LINE_AA)
+    # smooth the blocky border of the low-resolution mask; nothing is marked outside, so its edge has a contour too
+    marked = _smooth(np.pad(strongest, 1), len(painted), margin=1)
+    slope = np.hypot(*np.gradient(marked))
+    distance = np.abs(marked - 0.5) / np.maximum(slope, 1e-6)
+    for colour, width in ((20, 5), (255, 2)):
+        opacity = ((width + 1) / 2 - distance).clip(0, 1)[..., None]
+        painted = np.rint(painted * (1 - opacity) + colour * opacity).astype(np.uint8)
     return painted
 
 

@@ -258,7 +258,7 @@ def _parse(text: str, make: Callable[[dict[str, Any]], CardT]) -> CardT:
         if version not in range(1, CARD_FORMAT + 1):
             raise ModelError(
                 f"expected a model card of format {CARD_FORMAT} or older; received {version}: a newer mien wrote it, "
-                "so update with: pip install -U mien"
+                "so install a newer one"
             )
         return make(values)
     except (ValueError, TypeError, KeyError, AttributeError) as error:

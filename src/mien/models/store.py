@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from mien.errors import FetchError, ModelError, ModelMissingError
+from mien.errors import FetchError, ModelError, ModelMissingError, reinstall_command
 from mien.media.files import cache_folder, write_bytes, write_text
 from mien.models.download import Remote, fetch
 from mien.models.manifest import Entry, entry_of, read_entries, to_json
@@ -252,7 +252,7 @@ class ModelStore:
         if entry.url:
             return f"Get it with: mien models pull {entry.name}. {_by_hand(entry)}"
         if entry in self._manifest:
-            return "Install mien again: pip install --force-reinstall mien"
+            return f"Install mien again: {reinstall_command()}"
         return f"Add it again: mien models add FILE --name {entry.name}"
 
     def _added(self) -> tuple[Entry, ...]:

@@ -7,6 +7,7 @@ from importlib.util import find_spec
 
 from mien.errors import MissingExtraError, UsageError
 from mien.media.files import redirect_library_caches
+from mien.media.opencv import load_opencv
 
 BACKENDS = ("tensorflow", "torch", "jax")
 
@@ -21,7 +22,7 @@ def prepare_backend() -> str:
         The backend's name.
 
     Raises:
-        MissingExtraError: Keras or its backend is not installed.
+        MissingExtraError: Keras, its backend or OpenCV is not installed.
         UsageError: KERAS_BACKEND names no backend.
     """
     requested = os.environ.get("KERAS_BACKEND", "")
@@ -32,6 +33,7 @@ def prepare_backend() -> str:
     for package in ("keras", backend):
         if find_spec(package) is None:
             raise MissingExtraError("training", package, extra)
+    load_opencv("training")
     os.environ["KERAS_BACKEND"] = backend
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     redirect_library_caches()

@@ -17,7 +17,6 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import cv2
 import numpy as np
 
 from mien.data import mnist, pixel_csv
@@ -27,6 +26,7 @@ from mien.data.splits import training_and_validation
 from mien.emotions import FER2013
 from mien.errors import UsageError
 from mien.media.files import write_text
+from mien.media.opencv import load_opencv
 from mien.training.config import PLAIN
 from mien.training.engine.augmentation import augment, draws
 from mien.visualization.avatar import pose
@@ -38,6 +38,8 @@ if TYPE_CHECKING:
     from mien.visualization.avatar import Pose
 
     Splits = tuple[Dataset, Dataset]
+
+cv2 = load_opencv("drawing digits")
 
 DATA_VARIABLE = "MIEN_TUTORIAL_DATA"
 """Environment variable with the folder of the real data."""

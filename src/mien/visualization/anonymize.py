@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+import math
+from typing import TYPE_CHECKING
 
-import cv2
 import numpy as np
+from PIL import Image
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -90,10 +91,14 @@ def _overlay(
     right, bottom = (min(int(at + reach) + 1, size) for at, size in zip(centre, frame.shape[1::-1], strict=True))
     if right <= left or bottom <= top:
         return
-    matrix = cv2.getRotationMatrix2D((half, half), -roll, side / avatar.shape[0])
-    matrix[:, 2] += (centre[0] - left - half, centre[1] - top - half)
-    premultiplied: Any = avatar.astype(np.float32) * (avatar[..., 3:] / np.float32(255))
-    premultiplied[..., 3] = avatar[..., 3]
-    warped = cv2.warpAffine(premultiplied, matrix, (right - left, bottom - top), flags=cv2.INTER_LINEAR)
-    part = frame[top:bottom, left:right]
-    part[:] = np.rint(warped[..., :3] + part * (1 - warped[..., 3:] / 255)).clip(0, 255).astype(np.uint8)
+    scale, angle = avatar.shape[0] / side, math.radians(roll)
+    cosine, sine = scale * math.cos(angle), scale * math.sin(angle)
+    x, y = centre[0] - left, centre[1] - top
+    # a transparent pixel around it, so that its own edge is smooth as well
+    padded = Image.fromarray(np.pad(avatar, ((1, 1), (1, 1), (0, 0)))).convert("RGBa")
+    to_avatar = (cosine, sine, half + 1 - cosine * x - sine * y, -sine, cosine, half + 1 + sine * x - cosine * y)
+    size = (right - left, bottom - top)
+    cover = padded.transform(size, Image.Transform.AFFINE, to_avatar, Image.Resampling.BILINEAR).convert("RGBA")
+    part = Image.fromarray(frame[top:bottom, left:right])
+    part.paste(cover, mask=cover)
+    frame[top:bottom, left:right] = np.asarray(part)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import os
+import sys
 import time
 from functools import partial
 from pathlib import Path
@@ -67,14 +68,12 @@ class Worker:
     """
 
     def __init__(self, spec: WorkerSpec) -> None:
-        import cv2
-
-        if spec.opencv_threads is not None:
-            cv2.setNumThreads(spec.opencv_threads)
         if hasattr(os, "nice"):
             os.nice(spec.niceness)
         self._max_pixels = spec.max_pixels
         self._fused = Recognizer.load(spec.model, spec.detector)
+        if spec.opencv_threads is not None and "cv2" in sys.modules:  # only the Haar detector loads it
+            sys.modules["cv2"].setNumThreads(spec.opencv_threads)
         self._recognizers = {self._fused.head: self._fused}
         for head in self._fused.classifier.card.heads:
             self._recognizers[head.name] = Recognizer(self._fused.detector, self._fused.classifier, head.name)

@@ -28,7 +28,7 @@ class WorkerSpec:
         detector: a detector's name or path.
         max_pixels: of one image; larger ones are refused before they are decoded. None: no limit.
         niceness: added to the worker's own, so that more urgent processes run first.
-        opencv_threads: of OpenCV; None leaves it to OpenCV.
+        opencv_threads: of OpenCV, for the Haar detector; None leaves it to OpenCV.
     """
 
     model: str

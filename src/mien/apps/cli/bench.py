@@ -205,12 +205,13 @@ def _detector_row(name: str, result: DetectorResult, latencies: dict[str, float]
 
 def _latencies(detector: Detector, frame: Frame) -> dict[str, float]:
     """Median milliseconds for an image of each size."""
-    import cv2
     import numpy as np
+
+    from mien.media.resampling import resize
 
     latencies = {}
     for size in LATENCY_SIZES:
-        image = np.asarray(cv2.resize(frame, size), np.uint8)
+        image = resize(frame, size)
         seconds = []
         for _ in range(LATENCY_REPEATS):
             started = time.perf_counter()

@@ -78,7 +78,7 @@ def predict(
             "--parquet",
             metavar="FILE",
             rich_help_panel=OUTPUT,
-            help="Write a Parquet file, one row per face; needs 'mien[parquet]'.",
+            help="Write a Parquet file, one row per face; needs pyarrow.",
         ),
     ] = None,
     draw: Annotated[
@@ -93,7 +93,7 @@ def predict(
             "--anonymize",
             metavar="FOLDER",
             rich_help_panel=OUTPUT,
-            help="Write images and videos with an avatar over each face. Videos need 'mien[video]', as with --draw.",
+            help="Write images and videos with an avatar over each face.",
         ),
     ] = None,
     avatar: AvatarOption = "drawn",
@@ -154,7 +154,7 @@ def predict(
             "--engine",
             metavar="NAME",
             rich_help_panel=BATCH,
-            help="local, or ray: on the cluster at RAY_ADDRESS, else on this machine; needs 'mien[scale]'.",
+            help="local, or ray: on the cluster at RAY_ADDRESS, else on this machine; needs Ray.",
         ),
     ] = "local",
 ) -> None:

@@ -38,7 +38,7 @@ def serve(
     try:
         from mien.apps.server import Settings, run
     except ImportError as error:
-        raise MissingExtraError("mien serve", error.name or "FastAPI", "serve") from error
+        raise MissingExtraError("mien serve", error.name or "fastapi", "serve") from error
     from mien.media.prefetch import cores
 
     settings = Settings(model_named(model), detector, workers or cores(), host, port, token, allow_remote)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import tkinter as tk
 from tkinter import font
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-import cv2
 from PIL import Image, ImageTk
 
+from mien.media.resampling import resize
 from mien.visualization.annotate import UNSURE_COLOUR, caption, colour_of, text_colour_on
 from mien.visualization.avatar.outlines import hex_of
 
@@ -89,9 +89,9 @@ class ImageView(tk.Canvas):
         width, height = max(self.winfo_width(), 2), max(self.winfo_height(), 2)
         scale = min(width / frame.shape[1], height / frame.shape[0])
         size = max(1, round(frame.shape[1] * scale)), max(1, round(frame.shape[0] * scale))
-        shown: Any = cv2.resize(frame, size, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR)
+        shown = resize(frame, size)
         if mirrored:
-            shown = cv2.flip(shown, 1)
+            shown = shown[:, ::-1]
         corner = (width - size[0]) // 2, (height - size[1]) // 2
         self._image.paint(shown, *corner)
         self._placement = scale, corner, size[0] if mirrored else None

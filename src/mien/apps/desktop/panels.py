@@ -6,7 +6,6 @@ import tkinter as tk
 from tkinter import font, ttk
 from typing import TYPE_CHECKING
 
-import cv2
 import numpy as np
 import numpy.typing as npt
 
@@ -194,8 +193,8 @@ class StripPanel(tk.Canvas):
     def redraw(self) -> None:
         """Paint the current history."""
         size = max(self.winfo_width(), 2), max(self.winfo_height(), 2)
-        painted = cv2.resize(self.history.painted(size[1], self._ground), size, interpolation=cv2.INTER_NEAREST)
-        self._image.paint(np.asarray(painted, np.uint8))
+        columns = np.arange(size[0]) * STRIP_COLUMNS // size[0]
+        self._image.paint(self.history.painted(size[1], self._ground)[:, columns])
 
 
 class History:

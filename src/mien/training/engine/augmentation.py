@@ -9,13 +9,16 @@ from __future__ import annotations
 from enum import IntEnum, auto
 from typing import TYPE_CHECKING, Any
 
-import cv2
 import numpy as np
 import numpy.typing as npt
+
+from mien.media.opencv import load_opencv
 
 if TYPE_CHECKING:
     from mien.structures import Crops
     from mien.training.config import Augmentation
+
+cv2 = load_opencv("augmenting images")
 
 Draws = npt.NDArray[np.float32]
 

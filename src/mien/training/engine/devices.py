@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 import keras
 
-from mien.errors import UsageError
+from mien.errors import UsageError, install_command
 from mien.training.engine.steps import Batch
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ def data_parallel(count: int, batch: int) -> Iterator[None]:
     if backend != "jax":
         raise UsageError(
             f"expected the backend jax for --devices {count}; received {backend}. "
-            f"Use: KERAS_BACKEND=jax mien train --devices {count} (pip install 'mien[train-jax]')"
+            f"Use: KERAS_BACKEND=jax mien train --devices {count} ({install_command('train-jax', 'jax')})"
         )
     _join()
     found = keras.distribution.list_devices()
@@ -82,7 +82,7 @@ def check_on_device(count: int, precision: str) -> None:
     if backend != "jax":
         raise UsageError(
             f"expected the backend jax for --on-device; received {backend}. "
-            "Use: KERAS_BACKEND=jax mien train --on-device (pip install 'mien[train-jax]')"
+            f"Use: KERAS_BACKEND=jax mien train --on-device ({install_command('train-jax', 'jax')})"
         )
     if count > 1:
         raise UsageError(f"expected one device with --on-device; received {count}: drop one of the two options")

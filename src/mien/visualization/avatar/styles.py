@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import math
 import sys
 from functools import lru_cache
+from itertools import pairwise
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Protocol
 
-import cv2
 import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageDraw, ImageFont
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     Rgba = npt.NDArray[np.uint8]
-    from mien.visualization.avatar.outlines import Points
+    from mien.visualization.avatar.outlines import Colour
     from mien.visualization.avatar.poses import Pose
 DRAWN, EMOJI_KIND = "drawn", "emoji"
 
@@ -153,11 +154,8 @@ def _in_square(image: Image.Image) -> Rgba:
     return np.array(square)
 
 
-OVERSAMPLE = 2
-"""Supersampling factor: OpenCV draws lines of whole pixels only."""
-
-SHIFT_BITS = 8
-"""Fractional bits of the coordinates given to OpenCV."""
+OVERSAMPLE = 4
+"""Supersampling factor: Pillow draws whole pixels only."""
 
 
 def avatar_image(pose: Pose, size: int) -> npt.NDArray[np.uint8]:
@@ -178,25 +176,29 @@ def avatar_image(pose: Pose, size: int) -> npt.NDArray[np.uint8]:
     if size < 1:
         raise UsageError(f"expected an avatar of at least 1 pixel; received a size of {size}")
     side = size * OVERSAMPLE
-    canvas: Any = np.zeros((side, side, 4), np.uint8)
+    # four plain channels, since Pillow would convert to straight alpha and back; all that is drawn is opaque
+    canvas = Image.new("RGBX", (side, side))
+    draw = ImageDraw.Draw(canvas)
     for shape in shapes(pose):
-        points = _coordinates(shape.points, side)
+        points = [(x * side - 0.5, y * side - 0.5) for x, y in shape.points]
         if shape.fill is not None:
-            cv2.fillPoly(canvas, [points], (*shape.fill, 255), cv2.LINE_AA, SHIFT_BITS)
+            draw.polygon([(round(x), round(y)) for x, y in points], (*shape.fill, 255))
         if shape.stroke is not None:
-            width = max(round(shape.width * side), 1)
-            closed = shape.fill is not None
-            cv2.polylines(canvas, [points], closed, (*shape.stroke, 255), width, cv2.LINE_AA, SHIFT_BITS)
-    return _unpremultiplied(cv2.resize(canvas, (size, size), interpolation=cv2.INTER_AREA))
+            closed = points[:1] if shape.fill is not None else []
+            _draw_line(draw, [*points, *closed], max(shape.width * side, 1.0), shape.stroke)
+    # where the edge was averaged with transparent black, colours are premultiplied
+    return np.array(Image.frombytes("RGBa", (size, size), canvas.reduce(OVERSAMPLE).tobytes()).convert("RGBA"))
 
 
-def _coordinates(points: Points, side: int) -> npt.NDArray[np.int32]:
-    """Points of the unit square in fixed-point pixels; for OpenCV the centre of the first pixel is 0."""
-    return np.rint((np.array(points) * side - 0.5) * (1 << SHIFT_BITS)).astype(np.int32)
-
-
-def _unpremultiplied(painted: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
-    """The image with straight alpha: at the edges, colours were blended with transparent black."""
-    alpha = painted[..., 3:].astype(np.uint16)
-    straight = np.minimum(painted[..., :3] * np.uint16(255) // np.maximum(alpha, 1), 255)
-    return np.concatenate([straight.astype(np.uint8), painted[..., 3:]], axis=2)
+def _draw_line(draw: ImageDraw.ImageDraw, points: Sequence[tuple[float, float]], width: float, colour: Colour) -> None:
+    """Draw a line with round joins and caps; Pillow's own become thin where its points are close."""
+    ink, half = (*colour, 255), width / 2
+    for x, y in points:
+        draw.ellipse((round(x - half), round(y - half), round(x + half), round(y + half)), ink)
+    for (x, y), (next_x, next_y) in pairwise(points):
+        length = math.hypot(next_x - x, next_y - y)
+        if length > 0:
+            right, down = half * (next_y - y) / length, half * (x - next_x) / length
+            one_side = (x + right, y + down), (next_x + right, next_y + down)
+            other_side = (next_x - right, next_y - down), (x - right, y - down)
+            draw.polygon([(round(at_x), round(at_y)) for at_x, at_y in (*one_side, *other_side)], ink)

@@ -18,8 +18,7 @@ export function crop(image, face, rule, size, channels) {
   const roll = rollToUndo(face, rule);
   let square = cutSquare(image, centreOf(face.box), side, roll === null ? 1 : 1 + side / 4);
   if (channels === 1) square = { ...square, image: toGrey(square.image) };
-  square = shrink(square, MAX_OVERSAMPLING * size);
-  if (roll !== null) square = rotate(square, roll, MAX_OVERSAMPLING * size);
+  if (roll !== null) square = rotate(shrink(square, MAX_OVERSAMPLING * size), roll, MAX_OVERSAMPLING * size);
   const columns = cropWeights(square.left, square.width / size, size, square.image.width);
   const rows = cropWeights(square.top, square.height / size, size, square.image.height);
   return resample(square.image, columns, rows);
