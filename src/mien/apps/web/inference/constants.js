@@ -10,7 +10,7 @@ export default {
   schema: 2,
   faces: {"NOSE_DEPTH_RATIO": 0.45, "TURNED_AWAY_DEGREES": 25.0, "BLURRED": "blurred", "QUALITY_ISSUES": ["small", "blurred", "dark"], "TURNED": "turned away", "AMBIGUOUS": "ambiguous"},
   quality: {"QUALITY_ISSUES": ["small", "blurred", "dark"], "MIN_FACE_PX": 20.0, "MIN_SHARPNESS": 2.25, "MIN_BRIGHTNESS": 35.0, "SIDE_PX": 48, "BLUR_RADIUS_PX": 4, "ROUNDING_VARIANCE": 1.6666666666666667},
-  cropping: {"MAX_OVERSAMPLING": 16},
+  cropping: {"MAX_OVERSAMPLING": 16, "BLOCK_ROWS": 32},
   probabilities: {"MIN_PROBABILITY": 1.1754943508222875e-38},
   tracking: {"MIN_SIMILARITY": 0.3, "MIN_PROBABILITY": 0.001, "MAX_SHIFT_SIDES": 1.0, "MAX_SCALE_RATIO": 2.0, "config": {"smoothing_seconds": 0.5, "max_gap_seconds": 1.0, "label_margin": 0.1, "unsure_margin": 0.05, "instant_confidence": 0.6, "min_age_seconds": 0.25}},
   detection: {"STRIDES": [8, 16, 32], "CELL_VALUES": 15, "MAX_LOG_SIZE": 6.0, "MAX_NESTING": 0.7, "RESCORING_SIZES": [[96, 36.0], [96, 48.0], [128, 64.0], [160, 80.0], [192, 100.0]], "RESCORING_MIN_SCORE": 0.02, "RESCORING_MIN_IOU": 0.4, "DWARF_RATIO": 6.0, "DWARF_MIN_SCORE": 0.6, "min_face_px": 16.0, "uncertain_scores": [0.45, 0.65], "scales": [{"longest_px": 640, "max_enlargement": 2.0, "border_px": 0, "min_face_share": 0.0, "max_face_share": 0.4}, {"longest_px": 320, "max_enlargement": 1.0, "border_px": 0, "min_face_share": 0.25, "max_face_share": 1000000000.0}], "fallback_scale": {"longest_px": 160, "max_enlargement": 1.0, "border_px": 80, "min_face_share": 0.3, "max_face_share": 1000000000.0}},
