@@ -262,9 +262,9 @@ def test_red_and_blue_swapped_anywhere_on_the_way_would_show_in_the_crop(tmp_pat
     [
         (b"no image", "the 8 bytes given"),
         ("absent.jpg", "'absent.jpg'.*no such file"),
-        (np.zeros((4, 4), np.uint8), "in RGB order; received an array of uint8 with shape"),
+        (np.zeros((4, 4, 2), np.uint8), "in RGB order; received an array of uint8 with shape"),
         (np.zeros((4, 4, 3)), "received an array of float64"),
-        (7, "received a int"),
+        (7, "received an int"),
     ],
 )
 def test_what_is_no_image_is_refused(wrong, message):
@@ -441,7 +441,7 @@ def test_many_images_keep_their_order_and_one_that_fails_stops_none(tmp_path):
         good,
         b"no image",
         tmp_path / "cut.png",
-        np.zeros((3, 3), np.uint8),
+        np.zeros((3, 3)),
         flat(0),
     ]
     results = list(Recognizer(FixedDetector(Box(2, 2, 9, 9)), BrightnessClassifier()).predict_many(images))

@@ -33,11 +33,12 @@ if TYPE_CHECKING:
         UsageError,
         VideoError,
     )
-    from mien.media.video import FileSource, Sampling, VideoFrame
+    from mien.media.image_input import ImageLike
+    from mien.media.video import FileSource, Sampling, Source, VideoFrame
     from mien.models.card import CropRule, FusedOutput, Head, ModelCard, Origin, Score
     from mien.models.manifest import Entry
     from mien.models.store import Check, ModelStore
-    from mien.recognizer import Analysis, ImageLike, Recognizer
+    from mien.recognizer import Analysis, Recognizer
     from mien.structures import Box, Crops, Face, Frame, FrameResult, Landmarks, Point, Prediction, Probabilities
     from mien.tracking.tracker import Tracker, TrackerConfig
 
@@ -85,6 +86,7 @@ __all__ = [
     "Recognizer",
     "Sampling",
     "Score",
+    "Source",
     "Tracker",
     "TrackerConfig",
     "TrainingError",
@@ -101,9 +103,11 @@ _EXPORTS = {
         "FERPLUS",
         "Emotion",
     ),
+    "mien.media.image_input": ("ImageLike",),
     "mien.media.video": (
         "FileSource",
         "Sampling",
+        "Source",
         "VideoFrame",
     ),
     "mien.models.card": (
@@ -121,7 +125,6 @@ _EXPORTS = {
     ),
     "mien.recognizer": (
         "Analysis",
-        "ImageLike",
         "Recognizer",
     ),
     "mien.structures": (

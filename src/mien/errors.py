@@ -72,6 +72,11 @@ class MissingExtraError(MienError):
     ) -> None:
         command = command or install_command(extra, package)
         super().__init__(f"{needed_for} needs {package}, which {fault}: {command}")
+        self._arguments = (needed_for, package, extra, fault, command)
+
+    def __reduce__(self) -> tuple[type[MissingExtraError], tuple[str, ...]]:
+        """Pickled with the arguments, not with the message that they give."""
+        return type(self), self._arguments
 
 
 class TrainingError(MienError):

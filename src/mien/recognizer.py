@@ -5,33 +5,30 @@ from __future__ import annotations
 import base64
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
-from PIL import Image
 
 from mien.classification.classifier import Classifier
 from mien.classification.face_crop import crop_faces
 from mien.classification.quality import quality_issues
 from mien.detection import Detector, HaarDetector, MienDetector, WholeImageDetector, YuNetDetector, crop_rule_for
 from mien.errors import ImageError, UsageError
-from mien.media.image import LoadedImage, encode, load
+from mien.media.image import LoadedImage, encode
+from mien.media.image_input import ImageLike, check_images, load_image, name_of
 from mien.media.prefetch import batches, cores, parallel_map, prefetch
 from mien.media.video import FileSource, Sampling
 from mien.models.card import FUSED
 from mien.models.legacy import head_named
 from mien.models.store import ModelStore
-from mien.structures import Box, Face, Frame, FrameResult, Prediction
+from mien.structures import Box, Face, Frame, FrameResult, Prediction, describe
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 
-    from mien.media.video import VideoFrame
+    from mien.media.video import Source, VideoFrame
     from mien.structures import Crops, Probabilities
     from mien.tracking.tracker import Tracker
-
-ImageLike: TypeAlias = str | os.PathLike[str] | bytes | bytearray | memoryview | Frame | Image.Image
-"""An image to predict on: a path, the bytes of an image file, a uint8 (height, width, 3) RGB array, or Pillow's."""
 
 DEFAULT_MODEL = "compact"
 SHIPPED_DETECTOR = "faces"
@@ -110,8 +107,8 @@ class Recognizer:
     @classmethod
     def load(
         cls,
-        model: str | Path = DEFAULT_MODEL,
-        detector: str = "auto",
+        model: str | os.PathLike[str] = DEFAULT_MODEL,
+        detector: str | os.PathLike[str] = "auto",
         head: str = FUSED,
         store: ModelStore | None = None,
         threads: int | None = 1,
@@ -143,21 +140,29 @@ class Recognizer:
         """Predict the expression of each face in one image.
 
         Args:
-            image: a path, the bytes of an image file, a uint8 (height, width, 3) RGB array, or a Pillow image.
+            image: a path, the bytes of an image file, an open file, a Pillow image, or a uint8 array or tensor:
+                (height, width, 3) in RGB order, or (height, width) in grey. OpenCV's arrays are in BGR order, which no
+                program can see: pass ``x[..., ::-1]``, or the path in place of ``cv2.imread(path)``.
             boxes: the faces, if they are known; None runs the detector.
 
         Raises:
-            ImageError: the image can't be read.
+            ImageError: the image can't be read; the message says how to convert an array that is another kind of image.
             UsageError: a box is neither a ``Box`` nor a ``Face``.
         """
-        loaded = load(image)
         faces = None if boxes is None else [_as_face(box) for box in boxes]
-        return self._result(_name(image), loaded, faces)
+        return self._result(name_of(image), load_image(image), faces)
 
     def predict_many(self, images: Iterable[ImageLike]) -> Iterator[FrameResult]:
-        """Predict each image, in order; the result of one that can't be read has its ``error`` set."""
-        for analysis in self.analyze((_name(image), image) for image in images):
-            yield analysis.result
+        """Predict each image, in order; the result of one that can't be read has its ``error`` set.
+
+        Args:
+            images: as ``predict`` takes them: a list, a generator, or a batch, uint8 (count, height, width, 3).
+
+        Raises:
+            UsageError: it is one image or one path, or a folder.
+        """
+        check_images(images)
+        return (analysis.result for analysis in self.analyze((name_of(image), image) for image in images))
 
     def analyze(self, sources: Iterable[tuple[str, ImageLike | Callable[[], ImageLike]]]) -> Iterator[Analysis]:
         """Analyze images one by one: the loop that ``predict_many``, the command line, batch runs and the server use.
@@ -173,7 +178,7 @@ class Recognizer:
         """
         for name, image in sources:
             try:
-                loaded = load(image() if callable(image) else image)
+                loaded = load_image(image() if callable(image) else image)
                 result = self._result(name, loaded)
             except ImageError as error:
                 yield Analysis(FrameResult(name, error=str(error)), None)
@@ -218,32 +223,35 @@ class Recognizer:
                 yield share
 
     def stream(
-        self, video: str | os.PathLike[str], sampling: Sampling | None = None, tracker: Tracker | None = None
+        self, video: str | os.PathLike[str] | int, sampling: Sampling | None = None, tracker: Tracker | None = None
     ) -> Iterator[FrameResult]:
         """Predict a video frame by frame; a tracker gives each face a number and smooths its probabilities.
 
         Args:
-            video: the path of a file.
+            video: the path of a file, or the number of a camera, from 0. A camera is on until the iterator is closed;
+                each result is that of its newest frame, so frames are skipped if they arrive faster than results.
             sampling: which frames; all if None.
             tracker: one with the default config if None.
 
         Raises:
-            VideoError: the file is not a video that can be read.
+            VideoError: the file is not a video that can be read, or there is no such camera.
             IncompleteVideoError: after the last frame: others are missing or damaged.
+            UsageError: neither a path nor a number.
         """
-        for _, result in self.watch(FileSource(Path(video)), os.fspath(video), sampling, tracker):
+        source, name = _open(video)
+        for _, result in self.watch(source, name, sampling, tracker):
             yield result
 
     def watch(
-        self, source: FileSource, name: str, sampling: Sampling | None = None, tracker: Tracker | None = None
+        self, source: FileSource | Source, name: str, sampling: Sampling | None = None, tracker: Tracker | None = None
     ) -> Iterator[tuple[VideoFrame, FrameResult]]:
         """Like ``stream``, with the frame of each result; see ``analyze_video`` for a loop with consumers.
 
-        A pipeline of threads: one decodes frames, one per core detects faces, and the caller's classifies the faces of
-        several frames in one batch.
+        A file has a pipeline of threads: one decodes frames, one per core detects faces, and the caller's classifies
+        the faces of several frames in one batch. Frames of a camera are processed one by one, so that none is old.
 
         Args:
-            source: read to its end, and closed.
+            source: a file or a camera, read to its end, and closed.
             name: becomes ``FrameResult.source``.
             sampling: which frames; all if None.
             tracker: one with the default config if None.
@@ -254,10 +262,14 @@ class Recognizer:
         """
         from mien.tracking.tracker import Tracker
 
-        tracker = tracker or Tracker()
-        detected = self._detected(source, sampling or Sampling())
+        tracker, sampling = tracker or Tracker(), sampling or Sampling()
+        frames: Callable[[Sampling], Iterator[VideoFrame]] | None = getattr(source, "frames", None)
+        if frames is not None:
+            detected, count = self._detected(frames(sampling)), DETECTED_QUEUE
+        else:
+            detected, count = self._detected_live(source, sampling), 1
         try:
-            for batch in batches(detected, DETECTED_QUEUE):
+            for batch in batches(detected, count):
                 classified = self._classify_all([cropped for _, cropped in batch])
                 for (frame, _), predictions in zip(batch, classified, strict=True):
                     tracked = tracker.follow(predictions, frame.seconds)
@@ -266,9 +278,9 @@ class Recognizer:
             detected.close()
             source.close()
 
-    def _detected(self, source: FileSource, sampling: Sampling) -> Generator[_Detected]:
-        """The frames with their faces, prefetched."""
-        frames = prefetch(source.frames(sampling), DECODED_QUEUE)
+    def _detected(self, decoded: Iterator[VideoFrame]) -> Generator[_Detected]:
+        """The frames of a file with their faces, prefetched."""
+        frames = prefetch(decoded, DECODED_QUEUE)
 
         def detect(frame: VideoFrame) -> _Detected:
             faces = self.detector.detect(frame.image)
@@ -281,6 +293,15 @@ class Recognizer:
                 frames.close()
 
         return prefetch(detected(), DETECTED_QUEUE)
+
+    def _detected_live(self, source: Source, sampling: Sampling) -> Generator[_Detected]:
+        """The frames of a camera with their faces, each read when the one before is processed."""
+        due = sampling.start
+        while (frame := source.read()) is not None and (sampling.end is None or frame.seconds <= sampling.end):
+            if frame.seconds >= due and frame.index % sampling.stride == 0:
+                due = frame.seconds + (sampling.every or 0.0)
+                faces = self.detector.detect(frame.image)
+                yield _Detected(frame, self._crop(frame.image, faces, detected=True))
 
     def classify(self, frame: Frame, faces: Sequence[Face], *, detected: bool = True) -> tuple[Prediction, ...]:
         """Predict the expression of given faces of a frame, in their order.
@@ -318,7 +339,7 @@ def detectors_here(store: ModelStore) -> tuple[str, ...]:
     return ("auto", *(["yunet"] if store.has("yunet") else []), "haar")
 
 
-def find_detector(name: str, store: ModelStore, threads: int = 1) -> Detector:
+def find_detector(name: str | os.PathLike[str], store: ModelStore, threads: int = 1) -> Detector:
     """Load a detector by name, with its model from the store.
 
     Args:
@@ -331,7 +352,7 @@ def find_detector(name: str, store: ModelStore, threads: int = 1) -> Detector:
         UsageError: the name is unknown.
         ModelError: its model is missing, changed, or not a detector.
     """
-    if name.lower().endswith(".onnx"):
+    if not isinstance(name, str) or name.lower().endswith(".onnx"):
         return MienDetector(store.load(Path(name)), threads=threads)
     name = "auto" if name == SHIPPED_DETECTOR else name
     makers: dict[str, Callable[[], Detector]] = {
@@ -345,17 +366,29 @@ def find_detector(name: str, store: ModelStore, threads: int = 1) -> Detector:
     return makers[name]()
 
 
+def _open(video: Any) -> tuple[FileSource | Source, str]:
+    """A video or a camera, and its name in results."""
+    if isinstance(video, int):
+        from mien.media.camera import CameraSource
+
+        return CameraSource(video), f"camera {video + 1}"
+    if not isinstance(video, str | os.PathLike):
+        raise UsageError(
+            f"expected the path of a video, or the number of a camera; received {describe(video)}. Save the video as a "
+            "file first; frames that you have go to predict or predict_many"
+        )
+    name = os.fspath(video)
+    if "://" in name:
+        raise UsageError(
+            f"expected the path of a video, or the number of a camera; received the address {name[:200]!r}. mien "
+            "fetches nothing: download the file first"
+        )
+    return FileSource(Path(video)), name
+
+
 def _as_face(box: Any) -> Face:
     if isinstance(box, Face):
         return box
     if isinstance(box, Box):
         return Face(box)
     raise UsageError(f"expected boxes as mien.Box(left, top, right, bottom) or mien.Face; received {box!r}")
-
-
-def _name(image: ImageLike) -> str:
-    if isinstance(image, str | os.PathLike):
-        return os.fspath(image)
-    if isinstance(image, Image.Image):
-        return getattr(image, "filename", "") or "<image>"
-    return "<bytes>" if isinstance(image, bytes | bytearray | memoryview) else "<array>"

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from mien.structures import NOSE_DEPTH_RATIO, Box, Face, Landmarks, Point, Prediction
+from mien.structures import Box, Face, Landmarks, Point, Prediction
+from mien.structures.geometry import NOSE_DEPTH_RATIO
 
 HEAD = np.array([[-0.5, 0, 0], [0.5, 0, 0], [0, 0.6, NOSE_DEPTH_RATIO], [-0.4, 1.1, 0], [0.4, 1.1, 0]])
 """Right eye, left eye, nose, right and left corner of the mouth: x to the image's right, y down, z to the camera."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import time
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mien.batch.local_engine import run_local
@@ -19,9 +20,9 @@ from mien.media.files import atomic_write
 from mien.outputs import from_dict, open_csv, open_parquet
 
 if TYPE_CHECKING:
+    import os
     from collections.abc import Callable, Sequence
     from contextlib import AbstractContextManager
-    from pathlib import Path
 
     from mien.batch.plan import Plan
     from mien.outputs import Writer
@@ -56,7 +57,7 @@ class BatchReport:
 
 def run_batch(
     plan: Plan,
-    table: Path,
+    table: str | os.PathLike[str],
     labels: Sequence[str],
     processes: int | None = None,
     on_progress: Callable[[int, int], None] = lambda _done, _all: None,
@@ -76,6 +77,7 @@ def run_batch(
         UsageError: the table's suffix or the engine is unknown, or the folder belongs to another run.
         MissingExtraError: the engine is not installed.
     """
+    table = Path(table)
     if table.suffix.lower() not in TABLE_SUFFIXES:
         raise UsageError(f"expected a table as {', '.join(TABLE_SUFFIXES)}; received {table.name}")
     if engine not in ENGINES:

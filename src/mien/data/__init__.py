@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mien.data.dataset import PRIVATE_TEST, PUBLIC_TEST, TRAINING, Dataset, Rejected, Truth
 from mien.errors import DatasetError
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    import os
 
 __all__ = ["PRIVATE_TEST", "PUBLIC_TEST", "TRAINING", "Dataset", "Rejected", "Truth", "load"]
 
 
-def load(path: Path) -> Dataset:
+def load(path: str | os.PathLike[str]) -> Dataset:
     """Load a data set; the format is detected.
 
-    >>> from pathlib import Path
-    >>> data = load(Path("fer2013.csv"))  # doctest: +SKIP
+    >>> data = load("fer2013.csv")  # doctest: +SKIP
     >>> data.split(PUBLIC_TEST).crops.shape  # doctest: +SKIP
     (3589, 48, 48, 1)
 
@@ -36,6 +36,7 @@ def load(path: Path) -> Dataset:
     """
     from mien.data import discovery, ferplus, folders, mnist
 
+    path = Path(path)
     if not (path.is_dir() or path.is_file()):
         raise DatasetError(f"expected a data set at {path}; there is no such file or folder")
     data = discovery.read_tables(path)

@@ -102,6 +102,10 @@ class HaarDetector:
         self._opencv = load_opencv("the Haar detector")
         self._lock = threading.Lock()
 
+    def __reduce__(self) -> tuple[type[HaarDetector], tuple[()]]:
+        """Pickled and copied without lock and cascades, which can't be."""
+        return HaarDetector, ()
+
     def detect(self, frame: Frame) -> list[Face]:
         """Find the faces in a frame, largest first.
 

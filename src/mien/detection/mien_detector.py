@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -15,7 +16,7 @@ from mien.models.onnx_file import check_onnx, detector_card_in, open_session, re
 from mien.structures import box_iou
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    import os
 
     import numpy.typing as npt
 
@@ -64,7 +65,9 @@ class MienDetector(GridDetector):
     held-out images, where 0.4 faces per image are uncertain, recall of small faces rises from 0.80 to 0.86 at as many
     false ones, that of large ones from 0.94 to 0.95."""
 
-    def __init__(self, model: Path | bytes, *, score_threshold: float | None = None, threads: int = 1) -> None:
+    def __init__(
+        self, model: str | os.PathLike[str] | bytes, *, score_threshold: float | None = None, threads: int = 1
+    ) -> None:
         """Load the network.
 
         Args:
@@ -75,7 +78,7 @@ class MienDetector(GridDetector):
         Raises:
             ModelError: there is no such file, or it is no detector of mien's.
         """
-        content = model if isinstance(model, bytes) else read_onnx(model)
+        content = model if isinstance(model, bytes) else read_onnx(Path(model))
         check_onnx(content)
         self._session = open_session(content, threads)
         self.card = detector_card_in(self._session)

@@ -6,6 +6,7 @@ github.com/ShiqiYu/libfacedetection.train (Apache-2.0).
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,7 +17,7 @@ from mien.errors import ModelError
 from mien.models.onnx_file import check_onnx, open_session, read_onnx
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    import os
 
 OUTPUT_KINDS = ("cls", "obj", "bbox", "kps")
 OUTPUTS = tuple(f"{kind}_{stride}" for kind in OUTPUT_KINDS for stride in STRIDES)
@@ -39,7 +40,7 @@ class YuNetDetector(GridDetector):
 
     def __init__(
         self,
-        model: Path | bytes,
+        model: str | os.PathLike[str] | bytes,
         *,
         score_threshold: float = SCORE_THRESHOLD,
         nms_threshold: float = NMS_THRESHOLD,
@@ -82,8 +83,8 @@ def cells_from(outputs: dict[str, npt.NDArray[np.float32]]) -> npt.NDArray[np.fl
     return np.concatenate([np.sqrt(cls.clip(0, 1) * obj.clip(0, 1)), bbox, kps], axis=2)
 
 
-def _session(model: Path | bytes, threads: int) -> Any:
-    content = model if isinstance(model, bytes) else read_onnx(model)
+def _session(model: str | os.PathLike[str] | bytes, threads: int) -> Any:
+    content = model if isinstance(model, bytes) else read_onnx(Path(model))
     check_onnx(content)
     session = open_session(content, threads)
     names = {output.name for output in session.get_outputs()}

@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mien.errors import UsageError
-from mien.structures import ROW_SUM_TOLERANCE, describe
+from mien.structures.arrays import ROW_SUM_TOLERANCE, describe
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -169,7 +169,7 @@ def _load_pillow(image: Image.Image) -> LoadedImage:
     return LoadedImage(frame, (depth_warning(bits),) if bits < 16 else ())
 
 
-def write(path: Path, frame: Frame, software: str = "") -> None:
+def write(path: str | os.PathLike[str], frame: Frame, software: str = "") -> None:
     """Write a frame to an image file, which is replaced as a whole or not at all.
 
     Args:
@@ -192,6 +192,7 @@ def write(path: Path, frame: Frame, software: str = "") -> None:
         ...     read(path).mean()
         np.float64(128.0)
     """
+    path = Path(path)
     write_bytes(path, encode(frame, path.suffix, software))
 
 

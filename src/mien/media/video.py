@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from mien.errors import ImageError, IncompleteVideoError, UsageError, VideoError
@@ -12,8 +13,8 @@ from mien.media.file_kind import kind_of
 from mien.media.image import read
 
 if TYPE_CHECKING:
+    import os
     from collections.abc import Iterator
-    from pathlib import Path
 
     from mien.media.shown_frame import DecodedFrame
     from mien.structures import Frame
@@ -112,10 +113,11 @@ class FileSource:
 
     live = False
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: str | os.PathLike[str]) -> None:
         from mien.media.decoder import Decoder
         from mien.media.shown_frame import Converter
 
+        path = Path(path)
         if not path.is_file():
             raise VideoError(f"expected a video at {path}; there is none")
         self._path = path
@@ -210,7 +212,7 @@ class ImageSource:
 
     live = False
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: str | os.PathLike[str]) -> None:
         try:
             self._image: Frame | None = read(path)
         except ImageError as error:
@@ -225,10 +227,11 @@ class ImageSource:
         """Do nothing: the file is closed already."""
 
 
-def open_file(path: Path) -> Source:
+def open_file(path: str | os.PathLike[str]) -> Source:
     """Open an image (by its content) or a video as a source of frames.
 
     Raises:
         VideoError: it is neither.
     """
+    path = Path(path)
     return ImageSource(path) if kind_of(path) == "image" else FileSource(path)

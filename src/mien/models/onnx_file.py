@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import hashlib
 import os
-from typing import TYPE_CHECKING
+from functools import cache
+from typing import TYPE_CHECKING, Any
 
 from mien.errors import ModelError
 from mien.models.card import CARD_KEY, DETECTOR_KEY, DetectorCard, ModelCard
@@ -101,11 +102,27 @@ def open_session(model: bytes, threads: int = 0, *, optimise: bool = True) -> on
     if not optimise:
         options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
     try:
-        return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+        session = _session_class()(model, options, providers=["CPUExecutionProvider"])
     except Exception as error:  # onnxruntime raises a dozen kinds that share no base but this one
         raise ModelError(
             f"expected a model that onnxruntime can load; onnxruntime can't load this one ({error})"
         ) from error
+    session.opened = (model, threads)
+    return session
+
+
+@cache
+def _session_class() -> Any:
+    """The class of sessions: onnxruntime's can be neither pickled nor copied, so that of mien is opened anew."""
+    import onnxruntime
+
+    class Session(onnxruntime.InferenceSession):  # type: ignore[misc]  # no types without the package
+        opened: tuple[bytes, int]
+
+        def __reduce__(self) -> tuple[Any, ...]:
+            return open_session, self.opened
+
+    return Session
 
 
 def card_in(session: onnxruntime.InferenceSession) -> ModelCard:

@@ -19,6 +19,7 @@ from mien.models.manifest import Entry, entry_of, read_entries, to_json
 from mien.models.onnx_file import check_seal, read_onnx, read_tarball
 
 if TYPE_CHECKING:
+    import os
     from collections.abc import Callable
 
 SHIPPED = Path(__file__).with_name("weights")
@@ -55,10 +56,10 @@ class ModelStore:
         'compact'
     """
 
-    def __init__(self, shipped: Path = SHIPPED, cache: Path | None = None) -> None:
-        self._shipped = shipped
-        self.cache = cache if cache is not None else cache_folder() / "models"
-        self._manifest = read_entries(shipped / MANIFEST)
+    def __init__(self, shipped: str | os.PathLike[str] = SHIPPED, cache: str | os.PathLike[str] | None = None) -> None:
+        self._shipped = Path(shipped)
+        self.cache = Path(cache) if cache is not None else cache_folder() / "models"
+        self._manifest = read_entries(self._shipped / MANIFEST)
 
     def entries(self) -> tuple[Entry, ...]:
         """The models of the manifest, then those that the user added.
@@ -88,7 +89,7 @@ class ModelStore:
             f"received {name!r}. A model of your own gets a name by: mien models add FILE"
         )
 
-    def load(self, model: str | Path) -> bytes:
+    def load(self, model: str | os.PathLike[str]) -> bytes:
         """Read and verify a model.
 
         Args:
@@ -104,7 +105,7 @@ class ModelStore:
         """
         return self._resolve(model)[1]
 
-    def path(self, model: str | Path) -> Path:
+    def path(self, model: str | os.PathLike[str]) -> Path:
         """The path of a model's file, after the checks of ``load``; to use the model, ``load`` it."""
         return self._resolve(model)[0]
 
@@ -139,7 +140,7 @@ class ModelStore:
             raise FetchError(f"{error}. {_by_hand(entry)}") from error
         return path
 
-    def add(self, file: Path, name: str | None = None) -> Entry:
+    def add(self, file: str | os.PathLike[str], name: str | None = None) -> Entry:
         """Copy a model file into the cache: one listed in the manifest, or one that mien wrote.
 
         Args:
@@ -149,6 +150,7 @@ class ModelStore:
         Raises:
             ModelError: the file is no such model or was changed, the name is refused, or the cache can't be written.
         """
+        file = Path(file)
         model = read_tarball(file) if _is_tarball(file) else read_onnx(file)
         digest = hashlib.sha256(model).hexdigest()
         for known in self._manifest:
@@ -195,13 +197,13 @@ class ModelStore:
         return tuple(self._check(entry) for entry in self.entries())
 
     @staticmethod
-    def describe(file: Path) -> Entry:
+    def describe(file: str | os.PathLike[str]) -> Entry:
         """The manifest entry for a model file that mien wrote.
 
         Raises:
             ModelError: the file is no such model, or was changed.
         """
-        return entry_of(read_onnx(file), file.name)
+        return entry_of(read_onnx(Path(file)), Path(file).name)
 
     def _find(self, entry: Entry) -> tuple[Path, bytes] | None:
         """Path and bytes of a model's file, verified; None if there is no unchanged one."""
@@ -222,7 +224,7 @@ class ModelStore:
             return Check(entry.name, "changed", changed)
         return Check(entry.name, "missing", self.cache / entry.file)
 
-    def _resolve(self, model: str | Path) -> tuple[Path, bytes]:
+    def _resolve(self, model: str | os.PathLike[str]) -> tuple[Path, bytes]:
         if _is_path(model):
             return Path(model), self._read_sealed(Path(model))
         entry = self.entry(str(model))
@@ -288,8 +290,8 @@ class ModelStore:
         return ModelError(f"the cache {self.cache} can't be written ({error}): name another folder in MIEN_CACHE")
 
 
-def _is_path(model: str | Path) -> bool:
-    if isinstance(model, Path) or "/" in model or "\\" in model:
+def _is_path(model: str | os.PathLike[str]) -> bool:
+    if not isinstance(model, str) or "/" in model or "\\" in model:
         return True
     return model.lower().endswith(".onnx") and Path(model).is_file()
 

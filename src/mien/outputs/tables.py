@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 from contextlib import closing, contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TextIO
 
 from mien.emotions import FER2013
@@ -12,9 +13,9 @@ from mien.media.files import atomic_write
 from mien.outputs.schema import SCHEMA_VERSION, columns, rows
 
 if TYPE_CHECKING:
+    import os
     from collections.abc import Iterable, Iterator, Sequence
     from contextlib import AbstractContextManager
-    from pathlib import Path
 
     from mien.structures import FrameResult
 
@@ -85,7 +86,7 @@ class ParquetWriter:
 
 
 @contextmanager
-def open_csv(path: Path, labels: Sequence[str]) -> Iterator[Writer]:
+def open_csv(path: str | os.PathLike[str], labels: Sequence[str]) -> Iterator[Writer]:
     """Open a CSV file for results; it appears, complete, when the block ends.
 
     Ctrl-C inside the block, or a closed pipe, keeps the rows written so far and is raised again; after any other error
@@ -95,27 +96,27 @@ def open_csv(path: Path, labels: Sequence[str]) -> Iterator[Writer]:
         path: of the new file.
         labels: of the model, which fix the columns.
     """
-    with _kept_on_interrupt(path) as aside, aside.open("w", encoding="utf-8", newline="") as file:
+    with _kept_on_interrupt(Path(path)) as aside, aside.open("w", encoding="utf-8", newline="") as file:
         yield CsvWriter(file, labels)
 
 
 @contextmanager
-def open_parquet(path: Path, labels: Sequence[str]) -> Iterator[Writer]:
+def open_parquet(path: str | os.PathLike[str], labels: Sequence[str]) -> Iterator[Writer]:
     """Open a Parquet file for results, by the rules of ``open_csv``.
 
     Raises:
         MissingExtraError: pyarrow is not installed.
     """
-    with _kept_on_interrupt(path) as aside, closing(ParquetWriter(aside, labels)) as writer:
+    with _kept_on_interrupt(Path(path)) as aside, closing(ParquetWriter(aside, labels)) as writer:
         yield writer
 
 
-def write_csv(results: Iterable[FrameResult], path: Path, labels: Sequence[str]) -> None:
+def write_csv(results: Iterable[FrameResult], path: str | os.PathLike[str], labels: Sequence[str]) -> None:
     """Write results as CSV as they arrive; see ``open_csv``."""
     _write_all(results, open_csv(path, labels))
 
 
-def write_parquet(results: Iterable[FrameResult], path: Path, labels: Sequence[str]) -> None:
+def write_parquet(results: Iterable[FrameResult], path: str | os.PathLike[str], labels: Sequence[str]) -> None:
     """Write results as Parquet as they arrive; see ``open_parquet``.
 
     Raises:

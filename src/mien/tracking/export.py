@@ -5,12 +5,13 @@ from __future__ import annotations
 import datetime as dt
 import mimetypes
 from itertools import pairwise
+from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 from xml.etree.ElementTree import Element, SubElement, indent, tostring
 
 if TYPE_CHECKING:
+    import os
     from collections.abc import Iterable, Iterator, Sequence
-    from pathlib import Path
 
     from mien.tracking.timeline import Segment, Track
 
@@ -52,13 +53,14 @@ def to_vtt(tracks: Iterable[Track]) -> str:
     return "\n".join(["WEBVTT\n", *cues])
 
 
-def to_eaf(tracks: Sequence[Track], video: Path) -> bytes:
+def to_eaf(tracks: Sequence[Track], video: str | os.PathLike[str]) -> bytes:
     """An ELAN annotation document, UTF-8: a tier for each track, an annotation for each of its segments.
 
     Args:
         tracks: of the video.
         video: its file; ELAN looks for it there, then in the folder of the document.
     """
+    video = Path(video)
     root = Element(
         "ANNOTATION_DOCUMENT",
         {

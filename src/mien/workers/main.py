@@ -155,7 +155,7 @@ def _analyze_video(recognizer: Recognizer, request: dict[str, Any]) -> Iterator[
     """Analyze a video into the files that a request names; yields the share that is done.
 
     Raises:
-        VideoError: the file is not a video that can be read.
+        VideoError: the file is not a video that can be read, or has no frame in the part to analyze.
         IncompleteVideoError: frames are missing or damaged; both files hold all others.
     """
     from mien import __version__
@@ -165,8 +165,8 @@ def _analyze_video(recognizer: Recognizer, request: dict[str, Any]) -> Iterator[
     from mien.visualization.report.curves import Curves
     from mien.visualization.report.timeline_page import timeline_page
 
-    name, timeline, curves = request["name"], Timeline(), Curves()
     source, sampling = FileSource(Path(request["video"])), Sampling(**request["sampling"])
+    name, timeline, curves = request["name"], Timeline(1 / source.fps), Curves()
     results, incomplete = Path(request["results"]), None
     with atomic_write(results) as temporary, temporary.open("w", encoding="utf-8", newline="\n") as file:
 
@@ -180,6 +180,10 @@ def _analyze_video(recognizer: Recognizer, request: dict[str, Any]) -> Iterator[
         except IncompleteVideoError as error:
             incomplete = error
             file.write(to_json_line(FrameResult(name, error=_for_client(error, request))) + "\n")
+        if not timeline.frames:
+            raise incomplete or VideoError(
+                f"expected frames from {sampling.start:g} s on; the video has none there. Choose an earlier start"
+            )
     # a page saved next to the video opens it at the moment that is clicked
     page = timeline_page(name or "video", name, timeline.tracks(), curves, f"mien {__version__}")
     write_bytes(Path(request["page"]), page.encode())

@@ -134,8 +134,9 @@ def test_an_internal_error_reveals_no_details(server, client):
 
 
 def test_no_address_is_fetched(client):
+    assert code_of(client.post("/v1/predict", content=b"http://127.0.0.1:9/a.jpg")) == "unreadable_image"
     response = client.post("/v1/predict?url=http://127.0.0.1:9/a.jpg", content=b"http://127.0.0.1:9/a.jpg")
-    assert code_of(response) == "unreadable_image"
+    assert code_of(response) == "bad_request"
 
 
 def test_a_gif_is_its_first_frame(client, portrait_bytes, tmp_path):

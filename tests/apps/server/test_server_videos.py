@@ -11,9 +11,12 @@ import time
 import pytest
 from servers import FAKE_WORKER, TIMEOUT_SECONDS, Limits, served
 
+from mien.errors import IncompleteVideoError
 from mien.media.video import Sampling
 from mien.outputs import to_json_line
 from mien.recognizer import Recognizer
+from mien.workers.main import Worker
+from mien.workers.protocol import Message, WorkerSpec
 from videos import swaying_face, write_frames
 
 STUCK_WORKER = """
@@ -26,6 +29,19 @@ with worker_pipes() as pipes:
     send(pipes.replies, {"progress": 0.5})
     time.sleep(3600)
 """
+INCOMPLETE_WORKER = """
+from pathlib import Path
+from mien.workers.protocol import receive, send, worker_pipes
+with worker_pipes() as pipes:
+    receive(pipes.requests)
+    send(pipes.replies, "ready")
+    Path(receive(pipes.requests).payload["results"]).write_text("{}\\n")
+    send(pipes.replies, {"error": {"code": "incomplete_video", "message": "frames are missing"}})
+    receive(pipes.requests)
+"""
+INCOMPLETE = (sys.executable, "-c", INCOMPLETE_WORKER)
+"""The same: a video that ends early."""
+
 STUCK = (sys.executable, "-c", STUCK_WORKER)
 """In place of the video worker: never done."""
 
@@ -93,6 +109,70 @@ def test_a_video_gives_the_results_and_the_page_of_the_command(client, clip, fil
 def client(server):
     with server.client() as one:
         yield one
+
+
+@pytest.mark.parametrize("form", [True, False])
+@pytest.mark.parametrize(
+    ("params", "seconds"),
+    [
+        ({"from": 0, "to": 0}, [0.0]),
+        ({"from": 1.0, "to": 1.0}, [1.0]),
+        ({"every": 10}, [0.0]),
+        ({"stride": 100}, [0.0]),
+        ({"from": 1.85}, [1.9]),
+        ({"every": 0.5, "from": 0.5, "to": 1.2}, [0.5, 1.0]),
+    ],
+)
+def test_one_frame_of_a_video_is_enough(client, clip, params, seconds, form):
+    sent = {"files": {"file": ("a.avi", clip.read_bytes())}} if form else {"content": clip.read_bytes()}
+    fields = {name: str(value) for name, value in params.items()}
+    job = client.post("/v1/video", **({"data": fields} if form else {"params": fields}), **sent).json()
+    assert wait_for_end(client, job) == {"id": job["id"], "state": "done", "progress": 1.0}
+    lines = client.get(f"/v1/video/{job['id']}/results").text.splitlines()
+    assert [json.loads(line)["seconds"] for line in lines] == pytest.approx(seconds, abs=0.01)
+    assert "face 1" in client.get(f"/v1/video/{job['id']}/page").text
+
+
+def test_a_video_of_one_frame_has_results_and_a_page(client, tmp_path):
+    content = write_frames(tmp_path / "one.avi", swaying_face(1), fps=10).read_bytes()
+    job = client.post("/v1/video", content=content).json()
+    assert wait_for_end(client, job)["state"] == "done"
+    assert len(client.get(f"/v1/video/{job['id']}/results").text.splitlines()) == 1
+    assert client.get(f"/v1/video/{job['id']}/page").status_code == 200
+
+
+def test_a_part_without_a_frame_is_an_error(client, clip):
+    job = wait_for_end(client, client.post("/v1/video?from=20", content=clip.read_bytes()).json())
+    assert (job["state"], job["error"]["code"]) == ("failed", "unreadable_video")
+    assert "expected frames from 20 s on" in job["error"]["message"]
+
+
+def test_an_incomplete_video_keeps_its_results(tmp_path):
+    with served(FAKE_WORKER, INCOMPLETE, folder=tmp_path) as server, server.client() as client:
+        job = wait_for_end(client, client.post("/v1/video", content=b"video").json())
+        assert (job["state"], job["progress"]) == ("done", 1.0)
+        assert job["error"] == {"code": "incomplete_video", "message": "frames are missing"}
+        assert client.get(f"/v1/video/{job['id']}/results").text == "{}\n"
+
+
+def test_the_worker_writes_what_it_has_of_an_incomplete_video(tmp_path, clip):
+    class Torn(Recognizer):
+        def watch(self, source, *choices):
+            for number, pair in enumerate(super().watch(source, *choices)):
+                if number == 5:
+                    raise IncompleteVideoError(f"expected frames in {clip}; they are missing from 0.5 s on")
+                yield pair
+
+    worker = Worker(WorkerSpec("compact"))
+    worker._fused = Torn(worker._fused.detector, worker._fused.classifier)
+    files = {"video": str(clip), "results": str(tmp_path / "results.jsonl"), "page": str(tmp_path / "page.html")}
+    request = {"name": "a.avi", "sampling": {}, **files}
+    *_, last = worker.handle(Message({"do": "video", **request}))
+    message = "expected frames in a.avi; they are missing from 0.5 s on"
+    assert last.payload == {"error": {"code": "incomplete_video", "message": message}}
+    lines = list(map(json.loads, (tmp_path / "results.jsonl").read_text().splitlines()))
+    assert [line["error"] for line in lines] == [None] * 5 + [message]
+    assert "face 1" in (tmp_path / "page.html").read_text()
 
 
 def test_an_unreadable_video_fails_without_revealing_a_path(client, files):

@@ -74,6 +74,19 @@ class ModelCatalog:
         """The name of the served model."""
         return self._served_name() if self._serves_file else self._served
 
+    def check_served(self, name: str | None) -> None:
+        """Check that a model that a client names is the served one.
+
+        Raises:
+            ApiError: it is another.
+        """
+        if name is not None and name not in (self.default, self._served_name()):
+            raise ApiError(
+                "unknown_model",
+                f"expected the model {self.default}, which this server runs; received another. Leave the name out, or "
+                "start a server for each model: mien serve --model NAME",
+            )
+
     def entries(self) -> list[CatalogEntry]:
         """All models."""
         kinds = {name: entry.kind for name, entry in self._stored().items()}

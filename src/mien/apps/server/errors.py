@@ -14,6 +14,7 @@ ERROR_CODES: Mapping[str, tuple[int, str]] = MappingProxyType(
         "bad_request": (400, "the request does not follow the API"),
         "no_image": (400, "the request holds no image"),
         "unknown_head": (400, "the model has no such output head"),
+        "unknown_model": (400, "the server runs another model"),
         "unauthorized": (401, "the token is missing or wrong"),
         "foreign_origin": (403, "the request comes from a page of another site"),
         "not_found": (404, "nothing exists at this address"),
@@ -55,6 +56,9 @@ class ApiError(Exception):
     def __init__(self, code: str, message: str) -> None:
         super().__init__(message)
         self.code, self.message = code, message
+
+    def __reduce__(self) -> tuple[type[ApiError], tuple[str, str]]:
+        return type(self), (self.code, self.message)
 
     @classmethod
     def from_worker(cls, payload: dict[str, Any]) -> ApiError:

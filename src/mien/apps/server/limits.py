@@ -14,12 +14,12 @@ from starlette.requests import ClientDisconnect, Request
 from mien.apps.server.errors import ApiError
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Iterator
+    from collections.abc import AsyncIterator, Callable, Collection, Iterator
 
     from mien.apps.server.metrics import Metrics
 
 MAX_PART_HEADER_BYTES = 4096
-"""Header size of one part of a multipart body."""
+"""Header size of one part of a multipart body, with its value where that is a text that counts."""
 
 
 class Slots:
@@ -106,21 +106,28 @@ def is_multipart(request: Request) -> bool:
 
 
 class MultipartFiles:
-    """The files in a body of multipart/form-data (RFC 7578), parsed as it arrives; other fields are ignored.
+    """The files in a body of multipart/form-data (RFC 7578), parsed as it arrives.
 
     Args:
         content_type: the request's Content-Type.
         open_file: called with the name of each file; returns what takes its bytes.
+        names: of the text fields that count; the others are ignored.
 
     Raises:
         ApiError: the Content-Type has no boundary.
     """
 
-    def __init__(self, content_type: str, open_file: Callable[[str], Callable[[bytes], object]]) -> None:
+    def __init__(
+        self,
+        content_type: str,
+        open_file: Callable[[str], Callable[[bytes], object]],
+        names: Collection[str] = (),
+    ) -> None:
         boundary = parse_options_header(content_type)[1].get(b"boundary", b"")
         if not boundary:
             raise ApiError("bad_request", "expected multipart/form-data with its boundary; received none")
-        self._open_file = open_file
+        self._open_file, self._names = open_file, names
+        self._texts: dict[str, bytearray] = {}
         self._write: Callable[[bytes], object] = _discard
         self._field, self._value, self._disposition, self._header_size = b"", b"", b"", 0
         self._complete = False
@@ -134,6 +141,11 @@ class MultipartFiles:
             "on_end": self._on_end,
         }
         self._parser = MultipartParser(boundary, callbacks)
+
+    @property
+    def fields(self) -> dict[str, str]:
+        """The text fields that count, without space around their values."""
+        return {name: text.decode("utf-8", "replace").strip() for name, text in self._texts.items()}
 
     def feed(self, chunk: bytes) -> None:
         """Parse the next piece of the body.
@@ -179,6 +191,9 @@ class MultipartFiles:
         options = parse_options_header(self._disposition)[1]
         if b"filename" in options:
             self._write = self._open_file(base_name(options[b"filename"].decode("utf-8", "replace")))
+        elif (name := options.get(b"name", b"").decode("utf-8", "replace")) in self._names:
+            self._texts[name] = bytearray()
+            self._write = lambda data: self._texts[name].extend(self._limited(data))
 
     def _on_end(self) -> None:
         self._complete = True

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from fastapi import APIRouter, WebSocket, WebSocketDisconnect
 
 from mien.apps.server.errors import ApiError
+from mien.apps.server.request_body import check_parameters
 from mien.outputs import from_dict, to_dict
 from mien.structures import FrameResult
 from mien.tracking.tracker import Tracker
@@ -28,6 +29,8 @@ def router(service: Service) -> APIRouter:
 
     @routes.websocket("/v1/live")
     async def live(socket: WebSocket) -> None:
+        check_parameters(socket, ("model", "token"))
+        service.catalog.check_served(socket.query_params.get("model"))
         with service.socket_slots.take():
             offered = socket.scope["subprotocols"]
             await socket.accept(SUBPROTOCOL if SUBPROTOCOL in offered else next(iter(offered), None))

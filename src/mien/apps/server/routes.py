@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 from fastapi import APIRouter, Query, Request
 from starlette.responses import JSONResponse, Response
 
 from mien.apps.server.errors import ApiError
-from mien.apps.server.limits import BodyLimits, MultipartFiles, body_chunks, is_multipart
 from mien.apps.server.metrics import CONTENT_TYPE
 from mien.apps.server.pages import cached_response
+from mien.apps.server.request_body import IMAGE_BODY, IMAGE_FIELDS, ImageBody, NamedImage, check_parameters, read_images
 from mien.models.card import FUSED
 from mien.models.legacy import head_named
 from mien.outputs import to_json_line
@@ -21,24 +21,8 @@ from mien.structures import FrameResult
 if TYPE_CHECKING:
     from mien.apps.server.service import Service
 
-IMAGE_ERRORS = frozenset({"unreadable_image", "worker_crashed", "too_many_pixels"})
-"""Errors of one image, which leave the other images of a request alone."""
-
-IMAGE_BODY: dict[str, Any] = {
-    "requestBody": {
-        "required": True,
-        "content": {
-            "application/octet-stream": {"schema": {"type": "string", "format": "binary"}},
-            "multipart/form-data": {
-                "schema": {
-                    "type": "object",
-                    "properties": {"file": {"type": "array", "items": {"type": "string", "format": "binary"}}},
-                }
-            },
-        },
-    }
-}
-"""The request body of ``/v1/predict`` in OpenAPI."""
+IMAGE_ERRORS = frozenset({"bad_request", "unreadable_image", "worker_crashed", "too_many_pixels"})
+"""Errors that are an image's own; the others are the server's, or come with its load."""
 
 
 def router(service: Service) -> APIRouter:
@@ -55,21 +39,33 @@ def _add_predict(routes: APIRouter, service: Service) -> None:
     async def predict(
         request: Request,
         head: str = FUSED,
+        model: str | None = None,
         labels: Annotated[str | None, Query(include_in_schema=False)] = None,
     ) -> Response:
-        """One image gives one result, several files of a form give a list; each is as in mien predict --json."""
+        """One image gives one result, several (files of a form, or a list in JSON) give a list of results.
+
+        Each is as in mien predict --json. Parameters may also be fields of the form or of the JSON.
+        """
         loop = asyncio.get_running_loop()
         started = loop.time()
+        check_parameters(request, IMAGE_FIELDS, old=("labels",))
         with service.request_slots.take():
-            head = head_named(labels or head)  # labels: its name in mien 0.1.0
-            if head not in service.heads:
-                known = ", ".join(service.heads)
-                raise ApiError("unknown_head", f"expected one of the output heads {known}; received another")
-            images = await _read_images(request, service)
-            batch = _ImageBatch(service, head, started + service.limits.response)
-            response = await batch.respond(images, as_list=is_multipart(request))
+            head = _known_head(service, labels or head)  # labels: its name in mien 0.1.0
+            service.catalog.check_served(model)
+            body = await read_images(request, service)
+            head = _known_head(service, body.fields.get("head", head))
+            service.catalog.check_served(body.fields.get("model"))
+            response = await _ImageBatch(service, head, started + service.limits.response).respond(body)
         service.metrics.observe_prediction(loop.time() - started)
         return response
+
+
+def _known_head(service: Service, name: str) -> str:
+    """An output head of the model, by its name now or in mien 0.1.0."""
+    head = head_named(name)
+    if head not in service.heads:
+        raise ApiError("unknown_head", f"expected one of the output heads {', '.join(service.heads)}; received another")
+    return head
 
 
 def _add_models(routes: APIRouter, service: Service) -> None:
@@ -110,58 +106,37 @@ def _add_monitoring(routes: APIRouter, service: Service) -> None:
         return Response(service.metrics.exposition(), media_type=CONTENT_TYPE)
 
 
-async def _read_images(request: Request, service: Service) -> list[tuple[str, bytearray]]:
-    """Names and bytes of the images in a body."""
-    limits = service.limits
-    images: list[tuple[str, bytearray]] = []
-
-    def open_image(name: str) -> Any:
-        if len(images) == limits.images:
-            raise ApiError(
-                "too_many_images",
-                f"expected at most {limits.images} images; received more. Send them in several requests",
-            )
-        images.append((name, bytearray()))
-        return images[-1][1].extend
-
-    chunks = body_chunks(request, BodyLimits(limits.body, limits.upload, limits.silence), service.metrics)
-    if is_multipart(request):
-        files = MultipartFiles(request.headers["content-type"], open_image)
-        async for chunk in chunks:
-            files.feed(chunk)
-        files.close()
-    else:
-        write = open_image("")
-        async for chunk in chunks:
-            write(chunk)
-    if not any(content for _, content in images):
-        raise ApiError("no_image", "expected an image as the body, or as the files of a form; received none")
-    return images
-
-
 class _ImageBatch:
     """Inference on the images of one request, by a common deadline."""
 
     def __init__(self, service: Service, head: str, deadline: float) -> None:
         self._service, self._head, self._deadline = service, head, deadline
 
-    async def respond(self, images: list[tuple[str, bytearray]], *, as_list: bool) -> Response:
-        """One result, or the list of all."""
-        if not as_list:
-            return Response(await self._predict(*images[0]), media_type="application/json")
-        results = await asyncio.gather(*(self._predict_or_error(*image) for image in images))
-        return Response(b'{"results": [' + b", ".join(results) + b"]}", media_type="application/json")
+    async def respond(self, body: ImageBody) -> Response:
+        """One result, or the list of all: an image that fails has its error there and leaves the others alone."""
+        if not body.as_list:
+            return Response(await self._predict(*body.images[0]), media_type="application/json")
+        outcomes = await asyncio.gather(*(self._predict_or_error(*image) for image in body.images))
+        errors = [outcome for outcome in outcomes if isinstance(outcome, ApiError)]
+        if len(errors) == len(outcomes) and (own := [one for one in errors if one.code not in IMAGE_ERRORS]):
+            raise own[0]  # the server failed, so that the client may try again
+        lines = [
+            to_json_line(FrameResult(name, error=outcome.message)).encode()
+            if isinstance(outcome, ApiError)
+            else outcome
+            for (name, _), outcome in zip(body.images, outcomes, strict=True)
+        ]
+        return Response(b'{"results": [' + b", ".join(lines) + b"]}", media_type="application/json")
 
-    async def _predict_or_error(self, name: str, image: bytearray) -> bytes:
-        """A result, with ``error`` set where the image itself is at fault."""
+    async def _predict_or_error(self, *image: *NamedImage) -> bytes | ApiError:
         try:
-            return await self._predict(name, image)
+            return await self._predict(*image)
         except ApiError as error:
-            if error.code not in IMAGE_ERRORS:
-                raise
-            return to_json_line(FrameResult(name, error=error.message)).encode()
+            return error
 
-    async def _predict(self, name: str, image: bytearray) -> bytes:
+    async def _predict(self, name: str, image: bytes | bytearray | ApiError) -> bytes:
+        if isinstance(image, ApiError):
+            raise image
         self._service.metrics.count("mien_images_total")
         payload = {"do": "analyze", "head": self._head, "source": name}
         return await self._service.pool.request(payload, bytes(image), self._deadline)

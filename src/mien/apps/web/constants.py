@@ -16,6 +16,7 @@ from mien.classification import face_crop, probabilities, quality
 from mien.detection import grid, mien_detector
 from mien.media.files import write_bytes
 from mien.outputs import schema
+from mien.structures import geometry
 from mien.tracking import tracker
 from mien.visualization.avatar import outlines, poses
 
@@ -37,7 +38,7 @@ def web_constants() -> dict[str, Any]:
         "labels": [str(label) for label in emotions.FER2013],
         "columns": list(schema.FACE_COLUMNS),
         "schema": schema.SCHEMA_VERSION,
-        "faces": constants_of(structures),
+        "faces": {**constants_of(geometry), **constants_of(structures)},
         "quality": constants_of(quality),
         "cropping": constants_of(face_crop),
         "probabilities": constants_of(probabilities),

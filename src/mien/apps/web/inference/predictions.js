@@ -1,5 +1,5 @@
 /**
- * The prediction of a face, and its form in the result schema: mien/structures.py and mien/outputs/schema.py.
+ * The prediction of a face, and its form in the result schema: mien/structures/ and mien/outputs/schema.py.
  *
  * A prediction is {face, labels, probabilities, unsureBelow, track, qualityIssues, stableLabel}.
  */
