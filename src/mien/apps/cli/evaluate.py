@@ -85,7 +85,7 @@ def evaluate(
             "--data",
             metavar="PATH",
             rich_help_panel=INPUT,
-            help="A FER2013 csv, its folder, or class folders of face crops; with --photos, of photos.",
+            help="A data set as of mien train; with --photos, class folders of photos, or legend.csv.",
         ),
     ],
     split: EvaluatedSplitOption = None,
