@@ -85,7 +85,7 @@ def test_a_heic_without_its_reader_is_a_row_with_the_remedy(mien, save, tmp_path
     code, out, _ = mien("predict", tmp_path / "in", "--json")
     assert code == 1
     assert [line["error"] is None for line in lines(out)] == [True, False]
-    assert "pip install pillow-heif" in lines(out)[1]["error"]
+    assert "pip install --upgrade pillow-heif" in lines(out)[1]["error"]
 
 
 def test_a_table_of_many_images_leaves_videos_out_and_says_so(mien, save, clip, tmp_path):

@@ -59,6 +59,11 @@ VIDEOS = [
     ("wtv", "mpeg2video", "WTV", {}),
 ]
 
+PHOTO_HEADS = {
+    "AVIF": [b"avif\0\0\0\0mif1", b"avis\0\0\0\0avif", b"mif1\0\0\0\0mif1avifmiaf", b"msf1\0\0\0\0mif1avis"],
+    "HEIC": [b"heic\0\0\0\0mif1", b"mif1\0\0\0\0mif1heic", b"heix\0\0\0\0", b"msf1\0\0\0\0hevcmsf1"],
+}
+
 HEADS = {
     "an old QuickTime file, its samples first": (struct.pack(">I4s", 700_000_000, b"mdat"), "MP4 or QuickTime"),
     "QuickTime with a wide box": (struct.pack(">I4sI4s", 8, b"wide", 9_000, b"mdat"), "MP4 or QuickTime"),
@@ -137,6 +142,12 @@ def check_under_each_name(folder, content, kind):
         (folder / name).write_bytes(content)
         assert kind_of(folder / name) == kind, name
         assert kind_of(str(folder / name)) == kind, name
+
+
+@pytest.mark.parametrize("name", PHOTO_HEADS)
+def test_photos_of_phones_by_their_brands(name):
+    for brands in PHOTO_HEADS[name]:
+        assert format_of(struct.pack(">I", 8 + len(brands)) + b"ftyp" + brands + bytes(80)).name == name, brands
 
 
 @pytest.mark.parametrize("what", HEADS)

@@ -270,6 +270,13 @@ def test_transparent_pixels_are_white(face, write):
     assert distance(frame[70:, 70:], face[70:, 70:]) < 3
 
 
+@pytest.mark.parametrize("write", CONTAINERS)
+def test_what_a_phone_appends_does_no_harm(face, write):
+    photo = write(face)
+    for behind in (b"SEFH" + bytes(40), b"\xff" * 9, struct.pack(">I4s", 48, b"mpvd") + bytes(40)):
+        assert np.array_equal(read(photo + behind), read(photo))
+
+
 @needs_avif
 @pytest.mark.parametrize("count", [2, 3])
 def test_an_animated_avif_gives_its_first_frame(face, count):
@@ -316,8 +323,11 @@ def test_a_large_heic_is_halved(face, size, mode):
 
 def test_a_heic_without_its_reader_names_the_command(face, monkeypatch):
     photo = heic(Image.fromarray(face))
+    monkeypatch.setattr("pillow_heif.libheif_version", lambda: "1.21.2")
+    with pytest.raises(ImageError, match=r"a HEIC photo.*: pip install --upgrade pillow-heif"):
+        read(photo)
     monkeypatch.setitem(sys.modules, "pillow_heif", None)
-    with pytest.raises(ImageError, match=r"a HEIC photo.*: pip install pillow-heif"):
+    with pytest.raises(ImageError, match=r"a HEIC photo.*: pip install --upgrade pillow-heif"):
         read(photo)
 
 

@@ -62,9 +62,6 @@ def _formats(kind: Kind | None, *signatures: tuple[str, bytes]) -> list[tuple[Fi
     return [(FileFormat(name, kind), re.compile(pattern, re.DOTALL)) for name, pattern in signatures]
 
 
-_BRAND = rb"....ftyp(?:....|.{8}(?:....){0,30}?)"
-"""The start of an ISO base media file up to one of its brands: the major one or a compatible one."""
-
 _SIGNATURES = (
     *_formats(
         "image",
@@ -73,8 +70,8 @@ _SIGNATURES = (
         ("WEBP", rb"RIFF....WEBP"),
         ("GIF", rb"GIF8[79]a"),
         ("BMP", rb"BM.{12}[\x0c\x28\x34\x38\x40\x6c\x7c]\0\0\0"),
-        ("AVIF", rb"....ftypavi[fs]|....ftypmi?[fs][f1]1.{4}(?:....){0,30}?avi[fs]"),
-        ("HEIC", rb"....ftyp(?:hei[cxmsv]|hev[cxms]|mif1|msf1)"),
+        ("AVIF", rb"....ftyp(?:avi[fs]|m[is]f1.{4}(?:....){0,30}?avi[fs])"),
+        ("HEIC", rb"....ftyp(?:hei[cxmsv]|hev[cxms]|m[is]f1)"),
     ),
     # before TIFF, whose first bytes most of them share
     *_formats(

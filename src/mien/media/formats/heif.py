@@ -36,6 +36,13 @@ CODED_PER_STATED = 4
 SMALL_PIXELS = 1 << 20
 """Pixels that may be coded however few are stated: tiles are at least 64 x 64."""
 
+CHECKING_LIBHEIF = (1, 23)
+"""The first libheif that compares the size of an image with that of its container before it decodes it."""
+
+_READER_MISSING = (
+    "expected an image that Pillow reads; received a HEIC photo, as iPhones take, and pillow-heif 1.4 or later is not "
+    "installed: pip install --upgrade pillow-heif"
+)
 _METADATA = frozenset({b"Exif", b"mime"})
 _UNKNOWN = b"none"
 _SEQUENCE_HEADER = 1
@@ -49,12 +56,11 @@ def open_heic(content: bytes) -> Header:
         ValueError, LookupError, OSError, SyntaxError, struct.error: the header is damaged or cut short.
     """
     try:
-        from pillow_heif import HeifImageFile
+        from pillow_heif import HeifImageFile, libheif_version
     except ImportError:
-        raise ImageError(
-            "expected an image that Pillow reads; received a HEIC photo, as iPhones take, and pillow-heif is not "
-            "installed: pip install pillow-heif"
-        ) from None
+        raise ImageError(_READER_MISSING) from None
+    if tuple(map(int, libheif_version().split(".")[:2])) < CHECKING_LIBHEIF:
+        raise ImageError(_READER_MISSING)
     essentials, _ = _without_metadata(content)
     image = HeifImageFile(io.BytesIO(essentials))  # type: ignore[no-untyped-call]  # it has no types
     # libheif turns the image upright itself
@@ -91,7 +97,7 @@ def open_avif(content: bytes) -> Header:
         ImageError: this Pillow reads no AVIF, or the image is larger than its container states.
         ValueError, LookupError, OSError, SyntaxError, struct.error: the header is damaged or cut short.
     """
-    if not features.check("avif"):
+    if "avif" not in features.modules or not features.check("avif"):
         raise ImageError("expected an image that this Pillow reads; received an AVIF: pip install --upgrade Pillow")
     from PIL.AvifImagePlugin import AvifImageFile
 
@@ -135,7 +141,10 @@ def _boxes(content: bytes, start: int, end: int) -> Iterator[_Box]:
 
 def _without_metadata(content: bytes) -> tuple[bytes, list[bytes]]:
     """The file with its EXIF and XMP made unknown, and the bytes of its AV1 images."""
-    (meta, *_) = (box for box in _boxes(content, 0, len(content)) if box.kind == b"meta")
+    # boxes behind it don't count: phones append what is none
+    meta = next((box for box in _boxes(content, 0, len(content)) if box.kind == b"meta"), None)
+    if meta is None:
+        raise ValueError("no list of images in it")
     parts = {box.kind: box for box in _boxes(content, meta.start + 4, meta.end)}
     essentials, coded = bytearray(content), set()
     for number, kind, at in _items(content, parts[b"iinf"]):
