@@ -367,7 +367,7 @@ def test_one_image_is_not_several(images, message):
 
 @pytest.mark.parametrize("form", [str, Path])
 def test_a_folder_is_not_several_images(tmp_path, form):
-    with pytest.raises(UsageError, match=r"received the folder .*find_files\(\[Path\(folder\)\], \['image'\]\)"):
+    with pytest.raises(UsageError, match=r"received the folder .*glob"):
         check_images(form(tmp_path))
 
 

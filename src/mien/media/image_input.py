@@ -107,8 +107,8 @@ def check_images(images: object) -> None:
     """
     if isinstance(images, str | os.PathLike) and os.path.isdir(images):  # noqa: PTH112  a str has no method
         raise UsageError(
-            f"expected images; received the folder {os.fspath(images)!r}. Find those in it: "
-            "predict_many(mien.media.folders.find_files([Path(folder)], ['image']))"
+            f"expected images; received the folder {os.fspath(images)!r}. Pass those in it: "
+            "predict_many(sorted(Path(folder).glob('*.jpg')))"
         )
     one = isinstance(images, str | os.PathLike | bytes | bytearray | memoryview | Image.Image)
     # an array of four dimensions is a batch
