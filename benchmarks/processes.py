@@ -33,7 +33,6 @@ STAGES = (
     ("import NumPy", "import numpy"),
     ("import Pillow", "from PIL import Image"),
     ("import ONNX Runtime", "import onnxruntime"),
-    ("import OpenCV", "import cv2"),
     ("import Typer and Rich", "import typer, rich.console"),
     ("import mien's own modules", "import mien.apps.cli, mien.media.image, mien.recognizer, mien.outputs"),
     ("load the classifier and the detector", "recognizer = mien.recognizer.Recognizer.load(model, detector)"),
@@ -97,7 +96,7 @@ def import_cost(setting: Setting) -> Section:
 
 
 def installed_size(_: Setting) -> Section:
-    """The disk space of ``pip install mien`` in a fresh virtual environment."""
+    """The disk space of ``pip install .`` in a fresh virtual environment."""
     with tempfile.TemporaryDirectory() as folder:
         venv.create(folder, with_pip=True)
         site = next(Path(folder).glob("**/site-packages"))

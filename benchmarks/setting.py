@@ -26,7 +26,7 @@ PHOTOS = SHARED / "data" / "photos"
 VIDEO = SHARED / "data" / "video" / "woman.mp4"
 YUNET = SHARED / "models" / "yunet_n_dynamic.onnx"
 PORTRAIT = Path(__file__).parents[1] / "src" / "mien" / "apps" / "portrait.jpg"
-LIBRARIES = ("numpy", "onnxruntime", "opencv-python-headless", "Pillow")
+LIBRARIES = ("av", "numpy", "onnxruntime", "Pillow")
 REPEATS = 50
 MAX_IDLE_LOAD = 0.5
 

@@ -35,6 +35,36 @@ def test_using_loads_no_training_library():
     assert not set(TRAINING) & set(loaded)
 
 
+NO_OPENCV = "import sys; sys.modules['cv2'] = None\n"
+
+
+def test_a_base_install_has_no_opencv(tmp_path):
+    """What it does with a photo works without, on the portrait."""
+    code = f"""{NO_OPENCV}
+from pathlib import Path
+from mien.apps.cli import main
+from mien.apps.cli.first_steps import PORTRAIT
+try:
+    main([{{command}}])
+except SystemExit as stop:
+    print(stop.code or 0)
+"""
+    drawn, covered, explained, demo = (str(tmp_path / name) for name in ("drawn", "covered", "explained", "demo"))
+    for command in (
+        f"'predict', str(PORTRAIT), '--draw', {drawn!r}, '--anonymize', {covered!r}",
+        f"'explain', str(PORTRAIT), '--out', {explained!r}",
+        f"'demo', '--out', {demo!r}",
+    ):
+        assert output_of(code.replace("{command}", command))[-1] == "0"
+    assert [len([*Path(folder).rglob("*.jpg")]) for folder in (drawn, covered, demo)] == [1, 1, 1]
+    assert [*Path(explained).rglob("*.html")]
+
+
+@pytest.mark.parametrize("module", ["recognizer", "live", "workers.main", "batch", "apps.doctor", "evaluation.evaluate"])
+def test_no_module_of_the_base_install_needs_opencv(module):
+    assert output_of(f"{NO_OPENCV}import mien.{module}; print(sys.modules['cv2'])") == ["None"]
+
+
 def test_importing_loads_no_module_of_mien_and_no_other_package():
     """How long it takes is measured: benchmarks/speed.py."""
     loaded = output_of("import sys; before = set(sys.modules); import mien; print(*(set(sys.modules) - before))")

@@ -81,7 +81,7 @@ class TestOpenCv:
     def test_version_5(self, cv2):
         (result,) = opencv(HEADLESS, cv2("5.0.0"))
         assert (result.state, result.detail) == ("fail", "has no cascade classifier in version 5.0.0")
-        assert "opencv-python-headless>=4.12,<5" in result.fix
+        assert "opencv-python-headless>=4.12.0.88,<5" in result.fix
 
     def test_cascades_missing(self, cv2, tmp_path):
         (result,) = opencv(HEADLESS, cv2(folder=tmp_path / "elsewhere", CascadeClassifier=object))

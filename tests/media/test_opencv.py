@@ -15,7 +15,7 @@ from mien.errors import MissingExtraError
 from mien.media import opencv
 from mien.media.opencv import CASCADE, load_opencv
 
-MEND = "pip uninstall -y {} && pip install --force-reinstall --no-deps 'opencv-python-headless>=4.12,<5'"
+MEND = "pip uninstall -y {} && pip install --force-reinstall --no-deps 'opencv-python-headless>=4.12.0.88,<5'"
 
 
 def message_of(monkeypatch, found, module):

@@ -16,7 +16,7 @@ HEADLESS = "opencv-python-headless"
 DISTRIBUTIONS = (HEADLESS, "opencv-python", "opencv-contrib-python", "opencv-contrib-python-headless")
 """All that bring the module ``cv2``; two of them overwrite each other's files."""
 
-REQUIREMENT = f"{HEADLESS}>=4.12,<5"
+REQUIREMENT = f"{HEADLESS}>=4.12.0.88,<5"
 """OpenCV 5 has neither the cascade classifier nor its files."""
 
 CASCADE = "haarcascade_frontalface_default.xml"
