@@ -75,6 +75,26 @@ def test_a_csv_beside_class_folders_is_not_the_data(tmp_path):
     assert [bad.place for bad in data.rejected] == ["notes.csv"]
 
 
+def test_an_archive_without_a_table_matters_only_alone(make_rows, write_csv, tmp_path):
+    with zipfile.ZipFile(tmp_path / "papers.zip", "w") as archive:
+        archive.writestr("paper.pdf", "a paper")
+    with pytest.raises(DatasetError, match="expected a csv inside"):
+        load_dataset(tmp_path)
+    write_csv([row.line() for row in make_rows(4)], name="faces.csv")
+    assert len(load_dataset(tmp_path)) == 4
+
+
+def test_files_next_to_class_folders_are_not_the_data(tmp_path):
+    write_image(tmp_path / "train_set" / "happy" / "a.png", np.zeros((9, 9, 3), np.uint8))
+    (tmp_path / "backup.zip").write_bytes(b"PK\3\4 damaged")
+    (tmp_path / "results.csv").write_text("path,emotion\nelsewhere.png,happy\n")
+    (tmp_path / "results.parquet").write_bytes(b"PAR1")
+    (tmp_path / "package.json").write_text('{"image": "a.png", "label": 3}')
+    data = load_dataset(tmp_path)
+    assert data.rows.tolist() == ["train_set/happy/a.png"]
+    assert len(data.rejected) == 4
+
+
 def test_all_that_is_exported_exists():
     assert all(hasattr(mien.data, name) for name in mien.data.__all__)
     assert len(set(mien.data.__all__)) == len(mien.data.__all__)

@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING
 from mien.data import mnist, pixel_csv, tables
 from mien.data.archives import DAMAGED, ENDINGS, Source, sources_in
 from mien.data.csv_rows import form_of
-from mien.data.folders import CROPS, LEGEND
+from mien.data.folders import CROPS, LEGEND, name_refusal
 from mien.data.pixel_csv import Part
 from mien.data.records import is_json_lines, is_parquet, table_of
 from mien.data.tables import named_parts, parquet_files
-from mien.errors import DatasetError
+from mien.errors import DatasetError, MissingExtraError
+from mien.media.image import IMAGE_SUFFIXES
 from mien.media.parquet_images import PARQUET_SUFFIX
 
 if TYPE_CHECKING:
@@ -100,15 +101,45 @@ def _sources(path: Path) -> list[Source]:
         if named or mnist.is_mnist(path):
             return sources_in(named) if named else []
         visible = [entry for entry in sorted(path.iterdir()) if not entry.name.startswith(".")]
+        if any(entry.is_dir() and _has_images(entry) for entry in visible):
+            return [source for file in visible if (source := _list_of_images(file)) is not None]
         if stored := parquet_files(path)[:MAX_TABLES]:
             return [Source(file, (), _magic(file)) for file in stored]
         files = [entry for entry in visible if entry.is_file() and _may_be_table(entry)]
-        found = [source for file in files for source in sources_in(file)]
+        return _all_sources(files)
     except DAMAGED as error:
         raise pixel_csv.unreadable(path, error) from error
-    if any(entry.is_dir() for entry in visible):  # images by class, unless a table names them
-        return [source for source in found if not _is_csv_of_pixels(source) and _fit(source) >= 2]
+
+
+def _all_sources(files: Sequence[Path]) -> list[Source]:
+    """The tables in several files; an archive without one matters only if there is no other."""
+    found: list[Source] = []
+    problem = None
+    for file in files:
+        try:
+            found += sources_in(file)
+        except DatasetError as error:
+            problem = problem or error
+    if problem is not None and not found:
+        raise problem
     return found
+
+
+def _has_images(folder: Path) -> bool:
+    return any(file.suffix.lower() in IMAGE_SUFFIXES for file in folder.rglob("*"))
+
+
+def _list_of_images(file: Path) -> Source | None:
+    """A table that lists images in its folder with their labels; None of any other file."""
+    if not file.is_file() or not (_may_be_table(file) or file.suffix.lower() == PARQUET_SUFFIX):
+        return None
+    try:
+        (source,) = [Source(file, (), _magic(file))] if file.suffix.lower() == PARQUET_SUFFIX else sources_in(file)
+        table = table_of(source)
+    except (DatasetError, MissingExtraError, ValueError, *DAMAGED):  # one that lies there without being the data
+        return None
+    listed = any(name_refusal(name, file.parent) is None for name in table.images)
+    return source if table.columns.fit >= 2 and listed else None
 
 
 def _may_be_table(file: Path) -> bool:

@@ -39,6 +39,7 @@ class Table:
         columns: what they hold.
         class_names: of the numbers in the column of labels, where the file has them.
         sample: the first labels.
+        images: the first values of the column of images that are text, such as paths.
         has_images: whether the images are stored in it, for ``mien.media.parquet_images``.
     """
 
@@ -46,6 +47,7 @@ class Table:
     columns: Columns
     class_names: tuple[str, ...] = ()
     sample: tuple[str, ...] = ()
+    images: tuple[str, ...] = ()
     has_images: bool = False
 
 
@@ -88,7 +90,9 @@ def table_of(source: Source) -> Table:
     label = names[columns.label] if columns.label is not None else ""
     sample = tuple(text_in(record.get(label.strip().lower())) for record in first)
     stored = columns.image is not None and names[columns.image] in binary
-    return Table(source, columns, tuple(class_names.get(label, ())), sample, stored)
+    image = names[columns.image].strip().lower() if columns.image is not None else ""
+    images = tuple(filter(None, (text_in(record.get(image)) for record in first)))
+    return Table(source, columns, tuple(class_names.get(label, ())), sample, images, stored)
 
 
 def records_of(table: Table) -> Iterator[tuple[int, Mapping[str, Any] | BadRowError]]:
@@ -191,7 +195,7 @@ def pixels_in_record(values: Sequence[Any], side: int) -> bytes:
         values = values[0] if isinstance(values[0], list) else []
     try:
         array = np.array(values, dtype=np.float64)
-    except (ValueError, TypeError) as error:
+    except (ValueError, TypeError, OverflowError) as error:
         raise BadRowError("expected pixels as whole numbers from 0 to 255; received other values") from error
     if array.ndim == 3 and array.shape[-1] == 1:
         array = array[..., 0]
