@@ -13,7 +13,7 @@ from mien.data.pixel_csv import Part
 from mien.data.records import is_json_lines, is_parquet, table_of
 from mien.data.tables import named_parts, parquet_files
 from mien.errors import DatasetError, MissingExtraError
-from mien.media.image import IMAGE_SUFFIXES
+from mien.media.file_kind import IMAGE_SUFFIXES
 from mien.media.parquet_images import PARQUET_SUFFIX
 
 if TYPE_CHECKING:

@@ -51,7 +51,7 @@ class Damage:
     """The record of one video's damage, kept while it is decoded.
 
     A frame that is lost damages those predicted from it: a stretch lasts to the next good key frame. What comes before
-    the first key frame is not judged: a recording that begins in the middle has no start to decode those from.
+    the first key frame does not count: a recording that begins in the middle has no start to decode those from.
 
     Args:
         container: first name of the format, as FFmpeg has it.
@@ -144,7 +144,7 @@ class Damage:
         self._stretches.append(Stretch(seconds, seconds + self._distance, missing=True))
 
     def jumped(self) -> None:
-        """Note that timestamps begin anew: nothing that was promised before can be judged."""
+        """Note that timestamps begin anew: nothing that was promised before can be checked."""
         self._promised.clear()
         self._zero = self._newest_packet = None
 
