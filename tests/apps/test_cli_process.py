@@ -106,7 +106,7 @@ def test_ctrl_c_leaves_whole_lines_and_whole_files(process, many, tmp_path):
     with process("predict", many, "--json", "-d", "whole", "--csv", "faces.csv") as started:
         first = started.stdout.readline()
         started.send_signal(signal.SIGINT)
-        rest, err = started.communicate(timeout=120)
+        rest, err = started.stdout.read(), started.stderr.read()  # communicate loses what readline buffered
     assert started.returncode == 130
     assert err.decode() == "mien: interrupted; finished results are kept\n"
     lines = lines_of(first + rest)
@@ -127,7 +127,7 @@ def test_other_signals_are_as_ctrl_c(process, many, tmp_path, number):
     with process("predict", many, *options, before=hook) as started:
         first = started.stdout.readline()
         started.send_signal(number)
-        rest, err = started.communicate(timeout=120)
+        rest, err = started.stdout.read(), started.stderr.read()  # communicate loses what readline buffered
     assert started.returncode == 128 + number
     assert err.decode() == "mien: interrupted; finished results are kept\n"
     with (tmp_path / "f.csv").open(encoding="utf-8", newline="") as file:
@@ -143,7 +143,7 @@ def test_a_command_under_nohup_outlives_its_terminal(process, many):
     with process("predict", many, "--json", "-d", "whole", before=hook) as started:
         first = started.stdout.readline()
         started.send_signal(signal.SIGHUP)
-        rest, err = started.communicate(timeout=120)
+        rest, err = started.stdout.read(), started.stderr.read()  # communicate loses what readline buffered
     assert (started.returncode, err, len(lines_of(first + rest))) == (0, b"", 400)
 
 

@@ -164,7 +164,7 @@ def predict(
     wanted = _Wanted(csv, parquet, {"srt": srt, "vtt": vtt, "elan": elan, "page": page}, as_json, thumbnails)
     if out:
         if any((*wanted.files, draw, anonymize, as_json)):
-            raise UsageError("expected no other form of results with --out")
+            raise UsageError("expected images alone with --out, and no other form of results")
         if _predict_batch(sources, models, out, processes, engine):
             raise typer.Exit(SOME_FAILED)
         return
@@ -225,8 +225,11 @@ def _predict_batch(sources: Sequence[Path], models: _Models, out: Path, processe
     files = [path for path in found if path in sources or path.resolve() != out.resolve()]
     if any(map(is_video, files)):
         raise UsageError("expected images alone with --out; received a video")
-    kind = {PARQUET_SUFFIX: "parquet", ".jsonl": "json"}.get(out.suffix.lower(), "csv")
-    check_outputs([Output("--out", out, KINDS[kind])], [*files, *model_files(models.model, models.detector)])
+    kinds = {PARQUET_SUFFIX: "parquet", ".jsonl": "json", ".csv": "csv"}
+    kind = kinds.get(out.suffix.lower())  # run_batch refuses any other
+    check_outputs(
+        [Output("--out", out, KINDS[kind] if kind else None)], [*files, *model_files(models.model, models.detector)]
+    )
     labels = Recognizer.load(*models).labels  # a wrong name fails here, once, and not in every process
     plan = Plan(Pipeline.of(*models), tuple(image_references(files)))
     with progress("analyzing") as update:
