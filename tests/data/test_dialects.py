@@ -264,6 +264,14 @@ def test_bombs_are_given_up(monkeypatch, ending, content):
         load(bomb, f"faces{ending}")
 
 
+@pytest.mark.parametrize("nested", [False, True])
+def test_an_archive_of_very_many_tables_is_given_up(nested):
+    members = {f"{number}_csv" if nested else f"{number}.csv": b"emotion,pixels\n" for number in range(200)}
+    packed = in_zip({"all.tar": in_tar("w", **members)} if nested else members)
+    with pytest.raises(DatasetError, match="at most 100 tables"):
+        load(packed, "data.zip")
+
+
 def test_blank_lines_without_end_are_given_up(monkeypatch):
     monkeypatch.setattr(csv_rows, "MAX_BLANK_LINES", 1000)
     with pytest.raises(DatasetError, match="over 1000 blank lines"):

@@ -62,8 +62,20 @@ def check(data, rows, lines):
 
 
 @pytest.mark.parametrize("end", [b"\n", b"\r\n"])
-@pytest.mark.parametrize("bom", [b"", b"\xef\xbb\xbf"])
-def test_a_thousand_faults_are_rejected_by_line_and_all_else_is_exact(make_rows, tmp_path, end, bom):
+@pytest.mark.parametrize(
+    "form",
+    list(
+        {
+            "plain": lambda content: content,
+            "marked": lambda content: b"\xef\xbb\xbf" + content,
+            "semicolons": lambda content: content.replace(b",", b";"),
+            "utf-16": lambda content: content.decode("latin-1").encode("utf-16"),
+            "packed": gzip.compress,
+        }.items()
+    ),
+    ids=lambda form: form[0],
+)
+def test_a_thousand_faults_are_rejected_by_line_and_all_else_is_exact(make_rows, tmp_path, end, form):
     rows = make_rows(3000)
     lines = [row.line() for row in rows]
     random = np.random.default_rng(1)
@@ -75,7 +87,7 @@ def test_a_thousand_faults_are_rejected_by_line_and_all_else_is_exact(make_rows,
         lines[at] = FAULTS[kind][0](lines[at])
     lines[-1] = lines[-1][: len(lines[-1]) // 2]
     path = tmp_path / "fer2013.csv"
-    path.write_bytes(bom + end.join([b"emotion,pixels,Usage", *lines]))
+    path.write_bytes(form[1](end.join([b"emotion,pixels,Usage", *lines])))
 
     data = pixel_csv.read_fer2013(path)
 

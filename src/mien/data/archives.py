@@ -16,6 +16,7 @@ import zipfile
 import zlib
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import IO, TYPE_CHECKING, Any
 
 from mien.errors import DatasetError
@@ -41,6 +42,9 @@ MAX_RATIO, MIN_LIMIT_BYTES = 300, 64 << 20
 
 BUFFER_BYTES = 1 << 16
 MAX_MEMBERS = 10_000
+MAX_TABLES = 100
+"""Tables of which the start is kept, at most 100 MiB in all."""
+
 MAX_LAYERS = 3
 """Of compression around one file."""
 
@@ -107,13 +111,15 @@ def sources_in(path: Path) -> list[Source]:
                 continue
             inside = _peeled(member, _limit(path))
             if _is_tar(inside):
+                tables = (member for member in _members(inside) if member[0].lower().endswith(TABLE_ENDINGS))
                 found += [
                     Source(path, (name, inner), table.read(HEAD_BYTES))
-                    for inner, table in _members(inside)
-                    if inner.lower().endswith(TABLE_ENDINGS)
+                    for inner, table in islice(tables, MAX_TABLES + 1)
                 ]
             else:
                 found.append(Source(path, (name,), inside.read(HEAD_BYTES)))
+            if len(found) > MAX_TABLES:
+                raise DatasetError(f"expected at most {MAX_TABLES} tables in {path}; received more: unpack it")
     if not found:
         raise DatasetError(
             f"expected a csv inside {path}; received {', '.join(received[:5]) or 'nothing'}. If it holds images or "

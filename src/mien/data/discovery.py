@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 from mien.data import mnist, pixel_csv, tables
-from mien.data.archives import DAMAGED, ENDINGS, Source, sources_in
+from mien.data.archives import DAMAGED, ENDINGS, MAX_TABLES, Source, sources_in
 from mien.data.csv_rows import form_of
 from mien.data.folders import CROPS, LEGEND, name_refusal
 from mien.data.pixel_csv import Part
@@ -25,8 +25,6 @@ if TYPE_CHECKING:
 VOTES = "fer2013new.csv"
 SHARD = re.compile(r".+-\d{5}-of-\d{5}", re.IGNORECASE)
 """A file of a split as Hugging Face's datasets name it."""
-
-MAX_TABLES = 1000
 
 
 def read_tables(path: Path) -> Dataset | None:
@@ -103,7 +101,7 @@ def _sources(path: Path) -> list[Source]:
         visible = [entry for entry in sorted(path.iterdir()) if not entry.name.startswith(".")]
         if any(entry.is_dir() and _has_images(entry) for entry in visible):
             return [source for file in visible if (source := _list_of_images(file)) is not None]
-        if stored := parquet_files(path)[:MAX_TABLES]:
+        if stored := parquet_files(path):
             return [Source(file, (), _magic(file)) for file in stored]
         files = [entry for entry in visible if entry.is_file() and _may_be_table(entry)]
         return _all_sources(files)
@@ -115,6 +113,10 @@ def _all_sources(files: Sequence[Path]) -> list[Source]:
     """The tables in several files; an archive without one matters only if there is no other."""
     found: list[Source] = []
     problem = None
+    if len(files) > MAX_TABLES:
+        raise DatasetError(
+            f"expected at most {MAX_TABLES} tables in {files[0].parent}; received {len(files)}. Name one"
+        )
     for file in files:
         try:
             found += sources_in(file)
