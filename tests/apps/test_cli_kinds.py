@@ -131,6 +131,20 @@ def test_boxes_of_a_large_photo_are_in_pixels_of_the_file(mien, save, portrait, 
     assert changed[top + 20 : bottom - 20, left - 3 : left + 4].any(axis=1).mean() > 0.8
 
 
+def test_given_boxes_are_in_pixels_of_the_file(save, portrait, monkeypatch):
+    from mien import Box, Recognizer
+    from mien.media import formats
+
+    monkeypatch.setattr(formats.jpeg, "MAX_PIXELS", 100_000)
+    recognizer = Recognizer.load()
+    large = np.asarray(Image.fromarray(portrait).resize((512, 512), Image.Resampling.BICUBIC))
+    (found,) = recognizer.predict(save("large.jpg", "JPEG", large, quality=95)).predictions
+    box = Box(*found.face.box.xyxy)
+    (given,) = recognizer.predict(save("large.jpg", "JPEG", large, quality=95), boxes=[box]).predictions
+    assert given.face.box == box
+    assert given.probabilities == pytest.approx(found.probabilities, abs=1e-4)
+
+
 @pytest.mark.shared
 @pytest.mark.parametrize("name", ["base_noeoi.jpg", "base.tga", "g16_low10.png", "cam.MTS"])
 def test_a_case_of_the_issue_is_happy(mien, shared, name):

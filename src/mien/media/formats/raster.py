@@ -123,4 +123,4 @@ def open_pnm(content: bytes) -> Header:
     white = int(tile.args[1])  # type: ignore[index]  # the codec "ppm" has a raw mode and the value of white
     rawmode = image.mode if white < 256 else {"I": "I;16B", "RGB": "RGB;16B"}[image.mode]
     image.tile = again.tile = [tile._replace(codec_name="raw", args=rawmode)]
-    return Header(image, 1, len(content), white=white, lower=lower_bytes(again))
+    return Header(image, 1, len(content), white=None if white == 65_535 else white, lower=lower_bytes(again))
