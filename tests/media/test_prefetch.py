@@ -94,12 +94,11 @@ def torn(count):
 
 @pytest.mark.parametrize("count", [0, 1, 4, 5, 9])
 def test_items_before_an_error_of_the_iterable_are_mapped_and_grouped_first(count):
-    grouped, mapped = [], []
-    with pytest.raises(ValueError, match="torn"):
-        for batch in batches(torn(count), 4):
-            grouped += batch  # noqa: PERF402  those before an error count
-    with pytest.raises(ValueError, match="torn"):
-        for item in parallel_map(lambda item: -item, torn(count), 2):
-            mapped.append(item)  # noqa: PERF402
-    assert grouped == list(range(count))
-    assert mapped == [-item for item in range(count)]
+    results = (
+        (item for batch in batches(torn(count), 4) for item in batch),
+        parallel_map(lambda item: item, torn(count), 2),
+    )
+    for result in results:
+        assert [next(result) for _ in range(count)] == list(range(count))
+        with pytest.raises(ValueError, match="torn"):
+            next(result)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import subprocess
 import sys
@@ -271,3 +272,18 @@ def test_mutated_videos_neither_hang_nor_crash(count):
     assert sure <= set(told["ends"]) <= {*sure, "some frames"}, told
     assert told["slowest"] < 10
     assert told["memory"] < (150 if count < 1000 else 300)  # one of 20,000 has a forged size just below the limit
+
+
+def test_memory_does_not_grow_with_the_frames(tmp_path):
+    """PyAV's frames hold themselves in a circle once their side data is read, until Python's collector comes by."""
+    path = write_frames(tmp_path / "long.mp4", [np.zeros((480, 640, 3), np.uint8)] * 60, 25, "libx264", "yuv420p")
+    source = FileSource(path)
+    gc.collect()
+    gc.disable()
+    try:
+        for frame in source.frames(Sampling(stride=10)):
+            kept = sum(isinstance(held, av.VideoFrame) for held in gc.get_objects())
+            assert kept < 8, frame.index
+    finally:
+        gc.enable()
+        source.close()

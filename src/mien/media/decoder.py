@@ -92,6 +92,7 @@ class Decoder:
         self.damage = Damage(self._container.format.name.split(",")[0], self._time_base, 1 / self.fps)
         self._index, self._seconds = 0, 0.0
         self._clock = _Clock()
+        self._turn: tuple[int, tuple[int, ...]] | None = None
         self._zero: int | None = None
         self._reached, self._jumped = 0.0, False
 
@@ -185,7 +186,7 @@ class Decoder:
             clock = self._clock.of(frame)
             seconds = self._time_of(clock)
             self.damage.shown(frame, clock, seconds)
-            yield DecodedFrame(self._index, seconds, frame, self._pixel_aspect(), display_matrix(frame))
+            yield DecodedFrame(self._index, seconds, frame, self._pixel_aspect(), self._matrix_of(frame))
             self._index += 1
 
     def _time_of(self, clock: int | None) -> float:
@@ -206,6 +207,12 @@ class Decoder:
             seconds = max(seconds, before + SMALLEST_STEP)
         self._seconds = seconds
         return seconds
+
+    def _matrix_of(self, frame: Any) -> tuple[int, ...]:
+        """The display matrix, read anew where the rotation changes: PyAV keeps frames whose side data was read."""
+        if self._turn is None or self._turn[0] != frame.rotation:
+            self._turn = frame.rotation, display_matrix(frame)
+        return self._turn[1]
 
     def _pixel_aspect(self) -> Fraction:
         """Of the container, if it states one of its own; otherwise of the codec, where it may change."""

@@ -190,8 +190,9 @@ class FileSource:
         """Raise an error that names what is damaged in the sampled part."""
         damage = self._decoder.damage
         if stretches := damage.stretches(sampling.start, sampling.end):
+            length = max(damage.length, stretches[-1].end)
             raise IncompleteVideoError(
-                f"expected a whole video at {self._path}; {sentence(stretches, max(damage.length, stretches[-1].end))}. "
+                f"expected a whole video at {self._path}; {sentence(stretches, length)}. "
                 "The file is damaged or cut short: all other frames are read"
             )
 
