@@ -26,7 +26,9 @@ def lowest_versions(extras: list[str]) -> list[str]:
     for requirement in map(Requirement, wanted):
         (bound,) = (one.version for one in requirement.specifier if one.operator == ">=")
         if found.setdefault(requirement.name, bound) != bound:
-            raise ValueError(f"expected one lower bound of {requirement.name}; received {found[requirement.name]}, {bound}")
+            raise ValueError(
+                f"expected one lower bound of {requirement.name}; received {found[requirement.name]}, {bound}"
+            )
     return [f"{name}=={version}" for name, version in found.items()]
 
 

@@ -97,9 +97,12 @@ TURNED_AWAY_DEGREES = 25.0
 it on (29 faces) with mien's own detector, 0.75 and 0.53 (79) with YuNet, while the mean confidence hardly falls (0.80
 and 0.76)."""
 
-BLURRED = "blurred"
-QUALITY_ISSUES = ("small", BLURRED, "dark")
-"""Crop problems that make a prediction unreliable."""
+ROLLED_DEGREES = 45.0
+"""Roll from which predictions are unreliable: of rotated faces, some are not found the right way up (docs/model.md)."""
+
+BLURRED, ROLLED = "blurred", "rolled"
+QUALITY_ISSUES = ("small", BLURRED, "dark", ROLLED)
+"""Problems of a face and its crop that make a prediction unreliable."""
 
 TURNED, AMBIGUOUS = "turned away", "ambiguous"
 
@@ -256,6 +259,11 @@ class Face:
         """Whether the yaw is too large for a reliable prediction; False without landmarks."""
         return self.landmarks is not None and abs(self.landmarks.yaw) >= TURNED_AWAY_DEGREES
 
+    @property
+    def rolled(self) -> bool:
+        """Whether the roll is too large for a reliable prediction; False without landmarks."""
+        return self.landmarks is not None and abs(self.landmarks.roll) >= ROLLED_DEGREES
+
 
 @dataclass(frozen=True, slots=True)
 class Prediction:
@@ -267,7 +275,8 @@ class Prediction:
         probabilities: calibrated, sum to 1, never rounded.
         unsure_below: the model's threshold: a lower probability means "unsure".
         track: number of the face, constant over the frames of a video; None for photos.
-        quality_issues: what may make the prediction unreliable: "small", "blurred", "dark".
+        quality_issues: what may make the prediction unreliable: "small", "blurred", "dark",
+            "rolled".
         stable_label: in videos, the expression kept by label hysteresis until another is clearly more probable, so
             that ``emotion`` does not flicker; None: the most probable one.
 
@@ -306,8 +315,9 @@ class Prediction:
 
     @property
     def unsure(self) -> bool:
-        """Whether the prediction is unreliable: its probability is low, or the face is turned away or blurred."""
-        return self.probability < self.unsure_below or self.face.turned_away or BLURRED in self.quality_issues
+        """Whether the prediction is unreliable: a low probability, or a face turned away, blurred or rolled."""
+        unreliable = self.face.turned_away or BLURRED in self.quality_issues or ROLLED in self.quality_issues
+        return unreliable or self.probability < self.unsure_below
 
     @property
     def reasons(self) -> tuple[str, ...]:

@@ -27,6 +27,9 @@ MAX_OVERSAMPLING = 16
 BLOCK_ROWS = 32
 """Rows of a face that are rotated at once: a block stays within the processor's cache."""
 
+ALIGN_BEYOND = 30.0
+"""Roll in degrees above which a face is rotated upright where the model's card states no other."""
+
 
 class _Cut(NamedTuple):
     """A part of the frame (height, width, channels), and the square to crop: its offset and size in that part."""
@@ -59,7 +62,8 @@ def crop(frame: Frame, face: Face, rule: CropRule, size: int, channels: int) -> 
 
     Args:
         frame: uint8 (height, width, 3), RGB.
-        face: the face; rotated upright about its box's centre if it rolls more than ``rule.align_beyond`` degrees.
+        face: the face; rotated upright about its box's centre if it rolls more than ``rule.align_beyond`` degrees,
+            ``ALIGN_BEYOND`` if that is None.
         rule: from the model's card.
         size: side of the face crop in pixels.
         channels: 1 (grey) or 3 (RGB).
@@ -108,7 +112,8 @@ def point_in_crop(point: Point, face: Face, rule: CropRule, size: int) -> Point:
 
 
 def _roll_to_undo(face: Face, rule: CropRule) -> float | None:
-    if rule.align_beyond is None or face.landmarks is None or abs(face.landmarks.roll) <= rule.align_beyond:
+    beyond = ALIGN_BEYOND if rule.align_beyond is None else rule.align_beyond
+    if face.landmarks is None or abs(face.landmarks.roll) <= beyond:
         return None
     return face.landmarks.roll
 

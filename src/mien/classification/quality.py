@@ -1,4 +1,4 @@
-"""Quality issues of a face: too few pixels, blur, darkness. All explain an unsure prediction; blur makes it unsure.
+"""Quality issues of a face: few pixels, blur, darkness, roll. Blur and roll make a prediction unsure.
 
 On FER2013's PublicTest (fused output; ``mien bench robustness``) a face of 20 pixels costs 0.06 of accuracy, 16 pixels
 0.12, and a blur of 2 pixels in 48 0.18; darkness alone costs nothing, but noise comes with it. Of the confident
@@ -48,7 +48,7 @@ def quality_issues(face: Face, crop: Frame) -> tuple[str, ...]:
         crop: uint8 (size, size, channels), as cropped for the classifier.
 
     Returns:
-        Those of "small", "blurred" and "dark" that apply.
+        Those of "small", "blurred", "dark" and "rolled" that apply.
 
     Example:
         >>> import numpy as np
@@ -60,7 +60,12 @@ def quality_issues(face: Face, crop: Frame) -> tuple[str, ...]:
     # sharpness depends on scale, so every face crop is measured at the same size
     span = Span(0, len(crop) / SIDE_PX, SIDE_PX)
     grey = resample(crop.astype(np.float32).mean(axis=2), span, span)
-    applies = (face.box.side < MIN_FACE_PX, _sharpness(grey) < MIN_SHARPNESS, float(grey.mean()) < MIN_BRIGHTNESS)
+    applies = (
+        face.box.side < MIN_FACE_PX,
+        _sharpness(grey) < MIN_SHARPNESS,
+        float(grey.mean()) < MIN_BRIGHTNESS,
+        face.rolled,
+    )
     return tuple(issue for issue, present in zip(QUALITY_ISSUES, applies, strict=True) if present)
 
 

@@ -12,11 +12,12 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from mien.media.resampling import resize
+from mien.detection.windows import Window, windows_of
+from mien.media.resampling import Pyramid, resize
 from mien.structures import Box, Face, Frame, Landmarks, Point, box_iou, check_frame
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
     import numpy.typing as npt
 
@@ -134,9 +135,10 @@ class GridDetector(ABC):
             ImageError: the frame is no such array.
         """
         frame = check_frame(frame)
-        faces = self._suppress(face for scale in self.scales for face in self._candidates(frame, scale))
+        windows = [(window, Pyramid(window.part_of(frame))) for window in windows_of(frame)]
+        faces = self.suppress(face for scale in self.scales for face in self._search(windows, scale))
         return self.rescore(frame, faces) or self.rescore(
-            frame, self._suppress(self._candidates(frame, self.fallback_scale))
+            frame, self.suppress(self._search(windows, self.fallback_scale))
         )
 
     def rescore(self, frame: Frame, faces: list[Face]) -> list[Face]:
@@ -144,21 +146,28 @@ class GridDetector(ABC):
         del frame
         return faces
 
-    def _candidates(self, frame: Frame, scale: InferenceScale) -> list[Face]:
-        """The candidates at one scale, several for each face."""
-        image, pixel_size = resize_longest_side(frame, scale.longest_px, scale.max_enlargement)
+    def _search(self, windows: Iterable[tuple[Window, Pyramid]], scale: InferenceScale) -> Iterator[Face]:
+        """The candidates at one scale in all windows of a frame."""
+        for window, part in windows:
+            faces = self._candidates(part, scale, window.corner)
+            yield from (face for face in faces if window.holds(face.box))
+
+    def _candidates(self, part: Pyramid, scale: InferenceScale, corner: tuple[int, int]) -> list[Face]:
+        """The candidates at one scale in a part of a frame, several for each face; the corner is its left top."""
+        image, pixel_size = resize_longest_side(part, scale.longest_px, scale.max_enlargement)
         height, width = image.shape[:2]
         border, multiple = scale.border_px, max(STRIDES)
         right, bottom = border - (width + 2 * border) % -multiple, border - (height + 2 * border) % -multiple
-        padded = np.pad(image, ((border, bottom), (border, right), (0, 0)))
+        padded = np.zeros((border + height + bottom, border + width + right, 3), np.uint8)
+        padded[border : border + height, border : border + width] = image
         cells = self.grid_cells(padded[None])[0]
         candidates = decode(cells, padded.shape[0], padded.shape[1], self._score_threshold)
-        faces = [_face(candidates, row, border, pixel_size) for row in range(len(candidates.scores))]
-        longest = max(frame.shape[:2])
+        faces = [_face(candidates, row, border, pixel_size, corner) for row in range(len(candidates.scores))]
+        longest = max(part.image.shape[:2])
         faces = [face for face in faces if face.box.side >= self.min_face_px]
         return [face for face in faces if scale.min_face_share <= face.box.height / longest < scale.max_face_share]
 
-    def _suppress(self, faces: Iterable[Face]) -> list[Face]:
+    def suppress(self, faces: Iterable[Face]) -> list[Face]:
         """Keep one candidate for each face, largest first, and none inside a better one.
 
         Enlarged, a nose and a mouth pass for a face.
@@ -171,36 +180,66 @@ class GridDetector(ABC):
         return largest_first(faces)
 
 
-def _face(candidates: Detections, row: int, border_px: int, pixel_size: tuple[float, float]) -> Face:
+def _face(
+    candidates: Detections, row: int, border_px: int, pixel_size: tuple[float, float], corner: tuple[int, int]
+) -> Face:
     """A candidate in pixels of the frame."""
-    x_scale, y_scale = pixel_size
     left, top, right, bottom = (candidates.boxes[row] - border_px).tolist()
+
+    def in_frame(x: float, y: float) -> Point:
+        return Point(x * pixel_size[0] + corner[0], y * pixel_size[1] + corner[1])
+
     return Face(
-        Box(left * x_scale, top * y_scale, right * x_scale, bottom * y_scale),
-        Landmarks(*(Point(x * x_scale, y * y_scale) for x, y in (candidates.points[row] - border_px).tolist())),
+        Box(*in_frame(left, top), *in_frame(right, bottom)),
+        Landmarks(*(in_frame(x, y) for x, y in (candidates.points[row] - border_px).tolist())),
         float(candidates.scores[row]),
     )
 
 
 def resize_longest_side(
-    image: npt.NDArray[np.uint8], longest_px: int, max_enlargement: float = 1.0
+    image: Pyramid, longest_px: int, max_enlargement: float = 1.0
 ) -> tuple[npt.NDArray[np.uint8], tuple[float, float]]:
     """Resize an image to the inference scale of a detector: its longest side is at most ``longest_px``.
 
     Args:
-        image: uint8 (height, width) or (height, width, channels).
+        image: of a frame, or a part of it.
         longest_px: bound of the longest side.
         max_enlargement: factor by which a small image may be enlarged to approach ``longest_px``.
 
     Returns:
         The image, and the width and height of one of its pixels in pixels of the original.
     """
-    height, width = image.shape[:2]
+    height, width = image.image.shape[:2]
     scale = min(max_enlargement, longest_px / max(height, width))
     size = (max(1, round(width * scale)), max(1, round(height * scale)))
-    if size == (width, height):
-        return image, (1.0, 1.0)
-    return resize(image, size), (width / size[0], height / size[1])
+    return image.resized(size), (width / size[0], height / size[1])
+
+
+def surroundings(frame: Frame, box: Box, image_px: int, face_px: float) -> tuple[Frame, npt.NDArray[np.floating]]:
+    """A square image about a face, black beyond the frame.
+
+    Args:
+        frame: uint8 (height, width, 3), RGB.
+        box: of the face.
+        image_px: side of the image.
+        face_px: side of the face in the image.
+
+    Returns:
+        The image, and the box in it: left, top, right, bottom.
+    """
+    scale = face_px / box.side
+    reach = image_px / scale / 2
+    left, top, right, bottom = (round(at + by) for by in (-reach, reach) for at in box.centre)
+    first_x, first_y = max(left, 0), max(top, 0)
+    part = frame[first_y : max(bottom, 0), first_x : max(right, 0)]
+    image = np.zeros((image_px, image_px, 3), np.uint8)
+    if part.size:
+        x, y = round((first_x - left) * scale), round((first_y - top) * scale)
+        size = max(1, round(part.shape[1] * scale)), max(1, round(part.shape[0] * scale))
+        resized = resize(part, size)
+        target = image[y : y + size[1], x : x + size[0]]
+        target[:] = resized[: target.shape[0], : target.shape[1]]
+    return image, (np.array(box.xyxy) - (left, top, left, top)) * scale
 
 
 def non_max_suppression(

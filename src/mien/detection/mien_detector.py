@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from mien.classification.probabilities import sigmoid
-from mien.detection.grid import CELL_VALUES, GridDetector, InferenceScale, decode
+from mien.detection.grid import CELL_VALUES, GridDetector, InferenceScale, decode, surroundings
+from mien.detection.orientation import turn_upright
 from mien.errors import ModelError
-from mien.media.resampling import resize
 from mien.models.onnx_file import check_onnx, detector_card_in, open_session, read_onnx
 from mien.structures import box_iou
 
@@ -101,7 +101,7 @@ class MienDetector(GridDetector):
         def min_score(face: Face) -> float:
             return max(self._min_score, DWARF_MIN_SCORE) if face.box.side * DWARF_RATIO < largest else self._min_score
 
-        return [face for face in faces if face.confidence >= min_score(face)]
+        return turn_upright(self, frame, [face for face in faces if face.confidence >= min_score(face)])
 
     def _rescored(self, frame: Frame, face: Face) -> Face:
         """The face with the mean of its score and those at the rescoring sizes."""
@@ -110,7 +110,7 @@ class MienDetector(GridDetector):
 
     def _scores_at(self, frame: Frame, box: Box, image_px: int, face_px: float) -> list[float]:
         """The scores of a face in an image of it and its surroundings, and in the mirror image."""
-        image, corners = _surroundings(frame, box, image_px, face_px)
+        image, corners = surroundings(frame, box, image_px, face_px)
         mirrored = corners[[2, 1, 0, 3]] * (-1, 1, -1, 1) + (image_px, 0, image_px, 0)
         cells = self.grid_cells(np.stack([image, image[:, ::-1]]))
         return [_score_at(*pair, image_px) for pair in zip((corners, mirrored), cells, strict=True)]
@@ -120,30 +120,3 @@ def _score_at(box: npt.NDArray[np.floating], cells: npt.NDArray[np.float32], ima
     """The best score of a candidate that overlaps the box, 0 if there is none."""
     candidates = decode(cells, image_px, image_px, RESCORING_MIN_SCORE)
     return float(candidates.scores[box_iou(box, candidates.boxes.T) > RESCORING_MIN_IOU].max(initial=0.0))
-
-
-def _surroundings(frame: Frame, box: Box, image_px: int, face_px: float) -> tuple[Frame, npt.NDArray[np.floating]]:
-    """A square image about a face, black beyond the frame.
-
-    Args:
-        frame: uint8 (height, width, 3), RGB.
-        box: of the face.
-        image_px: side of the image.
-        face_px: side of the face in the image.
-
-    Returns:
-        The image, and the box in it: left, top, right, bottom.
-    """
-    scale = face_px / box.side
-    reach = image_px / scale / 2
-    left, top, right, bottom = (round(at + by) for by in (-reach, reach) for at in box.centre)
-    first_x, first_y = max(left, 0), max(top, 0)
-    part = frame[first_y : max(bottom, 0), first_x : max(right, 0)]
-    image = np.zeros((image_px, image_px, 3), np.uint8)
-    if part.size:
-        x, y = round((first_x - left) * scale), round((first_y - top) * scale)
-        size = max(1, round(part.shape[1] * scale)), max(1, round(part.shape[0] * scale))
-        resized = resize(part, size)
-        target = image[y : y + size[1], x : x + size[0]]
-        target[:] = resized[: target.shape[0], : target.shape[1]]
-    return image, (np.array(box.xyxy) - (left, top, left, top)) * scale

@@ -12,11 +12,14 @@ import numpy as np
 import numpy.typing as npt
 
 from mien.detection.grid import STRIDES, GridDetector
+from mien.detection.orientation import turn_upright
 from mien.errors import ModelError
 from mien.models.onnx_file import check_onnx, open_session, read_onnx
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from mien.structures import Face, Frame
 
 OUTPUT_KINDS = ("cls", "obj", "bbox", "kps")
 OUTPUTS = tuple(f"{kind}_{stride}" for kind in OUTPUT_KINDS for stride in STRIDES)
@@ -65,6 +68,10 @@ class YuNetDetector(GridDetector):
         bgr = np.ascontiguousarray(images[..., ::-1].transpose(0, 3, 1, 2), np.float32)
         outputs = self._session.run(OUTPUTS, {self._session.get_inputs()[0].name: bgr})
         return cells_from(dict(zip(OUTPUTS, outputs, strict=True)))
+
+    def rescore(self, frame: Frame, faces: list[Face]) -> list[Face]:
+        """All candidates, upright."""
+        return turn_upright(self, frame, faces)
 
 
 def cells_from(outputs: dict[str, npt.NDArray[np.float32]]) -> npt.NDArray[np.float32]:

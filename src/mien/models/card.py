@@ -33,7 +33,7 @@ class CropRule:
 
     Attributes:
         factor: side of the square over max(width, height) of the face box.
-        align_beyond: roll in degrees above which the face is rotated upright; None: never.
+        align_beyond: roll in degrees above which the face is rotated upright; None: 30.
     """
 
     factor: float = 1.0

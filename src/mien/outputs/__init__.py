@@ -11,7 +11,7 @@ not be read, has a row too, so no source is silently missing.
 ``unsure``          whether the prediction is unreliable; ``unsure_below`` is the threshold on the probability
 ``turned_away``     whether the head is turned too far
 ``reasons``         why the prediction is unsure
-``quality_issues``  "small", "blurred", "dark"
+``quality_issues``  "small", "blurred", "dark", "rolled"
 ``track``           number of the face in a video; null for photos
 ``probabilities``   of each label; in tables a column ``p_<label>`` each
 ==================  ==========================================================================================

@@ -88,12 +88,14 @@ def face_to_js(face: Face) -> dict:
 def test_face_crops_are_those_of_python(visit, server, channels):
     image = np.ascontiguousarray(astronaut()[:300, 100:400])
     leaning = Landmarks(Point(100, 110), Point(140, 90), Point(125, 120), Point(110, 140), Point(140, 130))
+    rolled = Landmarks(Point(140, 90), Point(100, 100), Point(122, 80), Point(138, 60), Point(104, 66))
     cases = [
         (Face(Box(62.3, 40.7, 190.2, 205.5)), CropRule(1.2), 48),
         (Face(Box(-60, -40, 50, 70)), CropRule(1.2), 48),  # reaches outside
         (Face(Box(100, 100, 117.5, 120)), CropRule(1.0), 48),  # grows
         (Face(Box(62, 40, 190, 205), leaning), CropRule(1.2, 10.0), 48),  # is turned upright
         (Face(Box(5, 5, 295, 295)), CropRule(1.2), 8),  # is halved first
+        (Face(Box(62, 40, 190, 205), rolled), CropRule(1.2), 48),  # likewise, by the default rule
     ]
     height, width = image.shape[:2]
     requests = [
@@ -170,6 +172,11 @@ def images():
         "cut at the edge": whole[:170, 180:330],
         "drawn": drawn,
         "blank": np.full((100, 60, 3), 255, np.uint8),
+        "upside down": np.ascontiguousarray(hopper[::-1, ::-1]),
+        "on its side": np.rot90(whole),
+        "rolled by 60 degrees": np.asarray(Image.fromarray(hopper).rotate(-60, Image.Resampling.BICUBIC, expand=True)),
+        "panorama": np.hstack([np.full((512, 3500, 3), 90, np.uint8), whole]),
+        "strip": np.vstack([np.full((1200, 512, 3), 90, np.uint8), whole, np.full((900, 512, 3), 90, np.uint8)]),
     }
 
 
@@ -184,7 +191,7 @@ def test_results_are_those_of_python(visit, full_server, recognizer):
         right = json.loads(json.dumps(to_dict(FrameResult("photo.png", predictions=predictions))))
         assert_agrees(result, right, PROBABILITY_TOLERANCE, PIXEL_TOLERANCE)
         found += len(right["faces"])
-    assert found >= 9
+    assert found >= 12
     # no frame left the page: it requested itself, the runtime and the models
     assert {method for method, _ in full_server.requests} == {"GET"}
     assert all(path.startswith(("/assets/", "/ort/", "/v1/models")) or path == "/" for _, path in full_server.requests)

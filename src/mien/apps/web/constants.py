@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from mien import emotions, structures
 from mien.classification import face_crop, probabilities, quality
-from mien.detection import grid, mien_detector
+from mien.detection import grid, mien_detector, orientation, windows
 from mien.media.files import write_bytes
 from mien.outputs import schema
 from mien.tracking import tracker
@@ -42,6 +42,8 @@ def web_constants() -> dict[str, Any]:
         "cropping": constants_of(face_crop),
         "probabilities": constants_of(probabilities),
         "tracking": {**constants_of(tracker), "config": dataclasses.asdict(tracker.TrackerConfig())},
+        "orientation": constants_of(orientation),
+        "windows": constants_of(windows),
         "detection": {
             **constants_of(grid),
             **constants_of(mien_detector),

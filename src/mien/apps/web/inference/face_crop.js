@@ -4,7 +4,7 @@ import { centreOf, sideOf } from "./boxes.js";
 import constants from "./constants.js";
 import { clamp, cropRegion, resample, resamplingWeights, resize, roundEven, toGrey } from "./image.js";
 
-const { MAX_OVERSAMPLING } = constants.cropping;
+const { ALIGN_BEYOND, MAX_OVERSAMPLING } = constants.cropping;
 
 /**
  * The square around a face, resampled to the classifier's input.
@@ -26,10 +26,10 @@ export function crop(image, face, rule, size, channels) {
 
 /** The roll in radians that the crop rule corrects, or null. */
 function rollToUndo(face, rule) {
-  if (rule.align_beyond === null || !face.landmarks) return null;
+  if (!face.landmarks) return null;
   const [[rightX, rightY], [leftX, leftY]] = face.landmarks;
   const roll = Math.atan2(leftY - rightY, leftX - rightX);
-  return Math.abs((roll * 180) / Math.PI) <= rule.align_beyond ? null : roll;
+  return Math.abs((roll * 180) / Math.PI) <= (rule.align_beyond ?? ALIGN_BEYOND) ? null : roll;
 }
 
 /** The pixels that the square and a margin touch, and where the square lies in them: {image, left, top, width, height}. */

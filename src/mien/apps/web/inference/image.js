@@ -141,6 +141,32 @@ export function pasteOnBlack(image, width, height, left, top) {
   return { width, height, channels, data: out };
 }
 
+/** Rotates counter-clockwise about the centre, as Pillow does bilinearly; what comes from outside is black. */
+export function rotateOnBlack(image, degrees) {
+  const { width, height, channels, data } = image;
+  const out = new Uint8Array(data.length);
+  const [cosine, sine] = [Math.cos((degrees * Math.PI) / 180), Math.sin((degrees * Math.PI) / 180)];
+  for (let row = 0, to = 0; row < height; row += 1) {
+    for (let column = 0; column < width; column += 1, to += channels) {
+      const [across, down] = [column + 0.5 - width / 2, row + 0.5 - height / 2];
+      const x = cosine * across - sine * down + width / 2;
+      const y = sine * across + cosine * down + height / 2;
+      if (x < 0 || y < 0 || x >= width || y >= height) continue;
+      const [left, top] = [Math.floor(x - 0.5), Math.floor(y - 0.5)];
+      const [shareX, shareY] = [x - 0.5 - left, y - 0.5 - top];
+      const [first, last] = [clamp(left, 0, width - 1), clamp(left + 1, 0, width - 1)];
+      const [upper, lower] = [clamp(top, 0, height - 1), clamp(top + 1, 0, height - 1)];
+      for (let channel = 0; channel < channels; channel += 1) {
+        const at = (px, py) => data[(py * width + px) * channels + channel];
+        const above = at(first, upper) + shareX * (at(last, upper) - at(first, upper));
+        const below = at(first, lower) + shareX * (at(last, lower) - at(first, lower));
+        out[to + channel] = above + shareY * (below - above);
+      }
+    }
+  }
+  return { width, height, channels, data: out };
+}
+
 export function flipHorizontal(image) {
   const { width, height, channels, data } = image;
   const out = new Uint8Array(data.length);

@@ -7,7 +7,7 @@
 import constants from "./constants.js";
 import { roundEven } from "./image.js";
 
-const { AMBIGUOUS, BLURRED, NOSE_DEPTH_RATIO, TURNED, TURNED_AWAY_DEGREES } = constants.faces;
+const { AMBIGUOUS, BLURRED, NOSE_DEPTH_RATIO, ROLLED, ROLLED_DEGREES, TURNED, TURNED_AWAY_DEGREES } = constants.faces;
 
 export function emotionOf(prediction) {
   const { stableLabel, labels, probabilities } = prediction;
@@ -20,7 +20,12 @@ export function probabilityOf(prediction, label = emotionOf(prediction)) {
 
 export function isUnsure(prediction) {
   const { face, qualityIssues, unsureBelow } = prediction;
-  return probabilityOf(prediction) < unsureBelow || isTurnedAway(face) || qualityIssues.includes(BLURRED);
+  const isUnreliable = isTurnedAway(face) || qualityIssues.includes(BLURRED) || qualityIssues.includes(ROLLED);
+  return isUnreliable || probabilityOf(prediction) < unsureBelow;
+}
+
+export function isRolled({ landmarks }) {
+  return Boolean(landmarks) && Math.abs(rollOf(landmarks)) >= ROLLED_DEGREES;
 }
 
 export function isTurnedAway({ landmarks }) {

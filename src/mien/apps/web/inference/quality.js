@@ -3,20 +3,23 @@
 import { sideOf } from "./boxes.js";
 import constants from "./constants.js";
 import { areaWeights } from "./image.js";
+import { isRolled } from "./predictions.js";
 import { sum } from "./probabilities.js";
 
 const { BLUR_RADIUS_PX, MIN_BRIGHTNESS, MIN_FACE_PX, MIN_SHARPNESS, ROUNDING_VARIANCE, SIDE_PX } = constants.quality;
+const { ROLLED } = constants.faces;
 
 const GAUSSIAN = Array.from({ length: 2 * BLUR_RADIUS_PX + 1 }, (_, index) => Math.exp(-((index - BLUR_RADIUS_PX) ** 2) / 2));
 const KERNEL = GAUSSIAN.map((weight) => weight / sum(GAUSSIAN));
 
-/** The quality issues of a face: any of "small", "blurred", "dark". */
+/** The quality issues of a face: any of "small", "blurred", "dark", "rolled". */
 export function qualityIssues(face, crop) {
   const grey = resizedGrey(crop);
   const issues = [];
   if (sideOf(face.box) < MIN_FACE_PX) issues.push("small");
   if (sharpness(grey) < MIN_SHARPNESS) issues.push("blurred");
   if (mean(grey) < MIN_BRIGHTNESS) issues.push("dark");
+  if (isRolled(face)) issues.push(ROLLED);
   return issues;
 }
 
