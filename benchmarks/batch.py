@@ -15,11 +15,11 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import cv2
 from page import Section, table
 from timing import Sample, interleaved
 
 from mien.media.prefetch import cores
+from mien.media.video import FileSource, Sampling
 from mien.recognizer import Recognizer
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ def videos(setting: Setting) -> Section:
     """Frames per second of a video with tracking, compared with a frame-by-frame loop and with fer."""
     if setting.video is None:
         raise SystemExit("expected a video to measure on: --video FILE")
-    frames = sum(1 for _ in _frames(setting.video))
+    frames = sum(1 for _ in FileSource(setting.video).frames(Sampling()))
     tasks: dict[str, Callable[[], float]] = {}
     recognizers = {name: Recognizer.load(setting.model, name, store=setting.store) for name in ("auto", "haar")}
     for name, recognizer in recognizers.items():
@@ -101,8 +101,8 @@ def _stream_seconds(recognizer: Recognizer, video: Path) -> float:
 
 def _loop_seconds(recognizer: Recognizer, video: Path) -> float:
     started = time.perf_counter()
-    for frame in _frames(video):
-        recognizer.predict(cv2.cvtColor(frame, cv2.COLOR_BGR2RGB))
+    for frame in FileSource(video).frames(Sampling()):
+        recognizer.predict(frame.image)
     return time.perf_counter() - started
 
 
@@ -119,14 +119,8 @@ def _fer_seconds(python: str, video: Path) -> float:
     return float(run.stdout.rpartition("seconds ")[2])
 
 
-def _frames(video: Path) -> itertools.takewhile[cv2.typing.MatLike]:
-    capture = cv2.VideoCapture(str(video))
-    read = (frame for good, frame in iter(capture.read, None))
-    return itertools.takewhile(lambda frame: frame is not None, read)
-
-
 def _size(video: Path) -> tuple[int, int]:
-    height, width = next(iter(_frames(video))).shape[:2]
+    height, width = next(FileSource(video).frames(Sampling())).image.shape[:2]
     return width, height
 
 

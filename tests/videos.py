@@ -19,10 +19,12 @@ def write_frames(
     fps: float = 25.0,
     codec: str = "mjpeg",
     pixels: str = "yuvj420p",
+    *,
+    muxer: dict[str, str] | None = None,
     **options: str,
 ) -> Path:
-    """Writes RGB frames as a video of one codec, Motion JPEG by default; options are those of the encoder."""
-    with av.open(str(path), "w") as target:
+    """Writes RGB frames as a video of one codec, Motion JPEG by default, with options of the muxer and the encoder."""
+    with av.open(str(path), "w", options=muxer) as target:
         stream = target.add_stream(codec, rate=Fraction(fps).limit_denominator(1001))
         stream.height, stream.width = frames[0].shape[:2]
         stream.pix_fmt = pixels

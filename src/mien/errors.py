@@ -3,6 +3,7 @@
     MienError
     ├── ImageError           an image can't be read, or an array is not an image
     ├── VideoError           a camera or a video can't be opened, or stopped giving frames
+    │   └── IncompleteVideoError all frames were read but some that are missing or damaged
     ├── DatasetError         a data set, csv or folder can't be read or used
     ├── ModelError           a model file is not one of mien's, or was changed
     │   └── ModelMissingError    a named model is not installed
@@ -33,6 +34,10 @@ class ImageError(MienError):
 
 class VideoError(MienError):
     """A camera or a video can't be opened, or stopped giving frames."""
+
+
+class IncompleteVideoError(VideoError):
+    """A video was read to its end, and frames are missing or damaged; raised after the last frame."""
 
 
 class DatasetError(MienError):

@@ -192,8 +192,8 @@ class Recognizer:
             The completed share of the video, 0 to 1, after each frame; no values if its length is unknown.
 
         Raises:
-            VideoError: the file is not a video that can be read; or, after the last frame, frames are missing or
-                damaged.
+            VideoError: the file is not a video that can be read.
+            IncompleteVideoError: after the last frame: others are missing or damaged.
         """
         sampling, consumers = sampling or Sampling(), tuple(consumers)
         for frame, result in self.watch(source, name, sampling):
@@ -214,8 +214,8 @@ class Recognizer:
             tracker: one with the default config if None.
 
         Raises:
-            VideoError: the file is not a video that can be read; or, after the last frame, frames are missing or
-                damaged.
+            VideoError: the file is not a video that can be read.
+            IncompleteVideoError: after the last frame: others are missing or damaged.
         """
         for _, result in self.watch(FileSource(Path(video)), os.fspath(video), sampling, tracker):
             yield result
@@ -235,8 +235,8 @@ class Recognizer:
             tracker: one with the default config if None.
 
         Raises:
-            VideoError: the file is not a video that can be read; or, after the last frame, frames are missing or
-                damaged.
+            VideoError: the file is not a video that can be read.
+            IncompleteVideoError: after the last frame: others are missing or damaged.
         """
         from mien.tracking.tracker import Tracker
 

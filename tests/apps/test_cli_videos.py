@@ -124,7 +124,6 @@ def test_subtitles_are_of_one_video(mien, clip, tmp_path):
 
 
 def test_a_video_is_drawn_and_anonymized_with_all_its_frames(mien, clip, tmp_path):
-    pytest.importorskip("av", reason="needs PyAV: pip install 'mien[video]'")
     Image.fromarray(astronaut()).save(tmp_path / "one.png")
     drawn, anonymized = tmp_path / "drawn", tmp_path / "anonymized"
     code, _, err = mien("predict", clip, tmp_path / "one.png", "--draw", drawn, "--anonymize", anonymized)
@@ -151,8 +150,23 @@ def test_the_avatar_comes_from_a_folder_of_images(mien, tmp_path):
     assert read(tmp_path / "out" / "one.png")[120, 224].tolist() == [0, 255, 0]
 
 
+def test_an_incomplete_video_keeps_its_results_and_is_drawn_to_the_end(mien, tmp_path):
+    whole = write_frames(tmp_path / "whole.mkv", swaying_face(30), 10, "libx264", "yuv420p", g="10")
+    cut = tmp_path / "cut.mkv"
+    cut.write_bytes(whole.read_bytes()[: whole.stat().st_size * 6 // 10])
+    Image.fromarray(astronaut()).save(tmp_path / "one.png")
+    code, out, err = mien("predict", cut, tmp_path / "one.png", "--json", "--draw", tmp_path / "drawn")
+    assert code == 1, err
+    *frames, told, photo = lines(out)
+    assert 10 <= len(frames) < 30
+    assert {face["emotion"] for frame in frames for face in frame["faces"]} == {"happy"}
+    assert "frames are missing from" in told["error"]
+    assert "to 3.0 s of 3.0 s" in told["error"]
+    assert photo["error"] is None
+    assert len(read_all(tmp_path / "drawn" / "cut.mkv")) == len(frames)
+
+
 def test_drawings_of_a_video_never_take_its_place(mien, clip, tmp_path):
-    pytest.importorskip("av", reason="needs PyAV: pip install 'mien[video]'")
     mp4 = tmp_path / "drawn" / "face.mp4"
     assert mien("predict", clip, "--draw", tmp_path / "drawn").code == 0
     before = mp4.read_bytes()

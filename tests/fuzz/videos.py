@@ -14,11 +14,10 @@ import time
 from itertools import pairwise
 from pathlib import Path
 
-import cv2
 import numpy as np
 
 from fuzz.images import mutated, peak_memory
-from mien.errors import VideoError
+from mien.errors import IncompleteVideoError, VideoError
 from mien.media.video import FileSource, Sampling
 from mien.media.video_writer import open_video
 from videos import swaying_face, write_frames
@@ -28,12 +27,26 @@ MAX_SECONDS = 10.0
 
 FRAMES = 12
 
+SEEDS = (
+    (".ts", "libx264", {"flags": "+ildct+ilme", "x264-params": "tff=1"}),
+    (".mpg", "mpeg2video", {"flags": "+ildct+ilme"}),
+    (".webm", "libvpx-vp9", {"deadline": "realtime"}),
+    (".flv", "flv", {}),
+    (".wmv", "wmv2", {}),
+    (".m4v", "mpeg4", {}),
+    (".mov", "libx265", {"x265-params": "log-level=none"}),
+)
+"""Suffix, codec and options of the clips that FFmpeg's encoders write."""
+
 
 def seeds(folder: Path) -> dict[str, bytes]:
     """Small clips in the forms that files come in, by suffix."""
-    frames = [cv2.resize(frame, (80, 60)) for frame in swaying_face(FRAMES)]
+    frames = [frame[::4, ::4] for frame in swaying_face(FRAMES)]
     found = {".avi": write_frames(folder / "seed.avi", frames).read_bytes()}
-    for suffix in (".mp4", ".mov", ".mkv"):
+    for suffix, codec, options in SEEDS:
+        path = write_frames(folder / f"seed{suffix}", frames, 25, codec, "yuv420p", **options)
+        found[suffix] = path.read_bytes()
+    for suffix in (".mp4", ".mkv"):
         path = folder / f"seed{suffix}"
         with open_video(path) as writer:
             for number, frame in enumerate(frames):
@@ -44,22 +57,27 @@ def seeds(folder: Path) -> dict[str, bytes]:
 
 def end_of(path: Path) -> str:
     """How reading ended: how many frames came, refused, or the name of what should not have happened."""
+    times, good, incomplete = [], True, False
     try:
         source = FileSource(path)
         try:
-            frames = list(source.frames(Sampling()))
+            for frame in source.frames(Sampling()):
+                times.append(frame.seconds)
+                good &= frame.image.dtype == np.uint8 and frame.image.ndim == 3
+        except IncompleteVideoError:
+            incomplete = True
         finally:
             source.close()
     except VideoError:
         return "refused"
     except BaseException as escaped:  # noqa: BLE001 - what escapes is what is looked for
         return f"{type(escaped).__name__}: {escaped}"
-    times = [frame.seconds for frame in frames]
-    good = all(frame.image.dtype == np.uint8 and frame.image.ndim == 3 for frame in frames)
     rising = all(one < other for one, other in pairwise(times))
     if not (good and rising):
         return "bad frames" if rising else "times that do not rise"
-    return "all frames" if len(frames) == FRAMES else "some frames" if len(frames) < FRAMES else "more frames"
+    if incomplete:
+        return "incomplete"
+    return "all frames" if len(times) >= FRAMES else "some frames"
 
 
 def main(count: int, seed: int) -> None:

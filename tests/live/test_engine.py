@@ -8,7 +8,7 @@ import time
 import numpy as np
 import pytest
 
-from mien.errors import ModelError, VideoError
+from mien.errors import IncompleteVideoError, ModelError, VideoError
 from mien.live import Engine, State
 from mien.live import engine as engine_module
 from mien.media.video import VideoFrame
@@ -38,6 +38,16 @@ class Frames:
 
     def close(self):
         self.closed = True
+
+
+class Damaged(Frames):
+    """A source that says at its end what is missing."""
+
+    def read(self):
+        frame = super().read()
+        if frame is None:
+            raise IncompleteVideoError("frames are missing from 0.7 s to 2.0 s of 2.0 s")
+        return frame
 
 
 class Hanging(Frames):
@@ -114,6 +124,13 @@ def test_a_source_that_cannot_be_opened_reports_why():
     engine.start()
     until(lambda: engine.status.state is State.FAILED)
     assert engine.status.message == "there is no camera 1: plug one in"
+    assert engine.stop()
+
+
+def test_an_incomplete_file_ends_and_says_what_is_missing():
+    engine = run(FakeRecognizer(), Damaged(2), retry_seconds=0.01)
+    until(lambda: engine.status.state is State.ENDED)
+    assert engine.status.message == "frames are missing from 0.7 s to 2.0 s of 2.0 s"
     assert engine.stop()
 
 

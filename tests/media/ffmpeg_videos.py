@@ -69,7 +69,7 @@ def _codecs() -> list[Made]:
         "mpeg4": ("mpeg4 -q 3", "avi mp4 mov mkv m4v"),
         "packed": ("mpeg4 -q 3 -bf 2", "avi mp4"),
         "xvid": ("libxvid -q 3", "avi"),
-        "mjpeg": ("mjpeg -q 3", "avi mov mkv mjpeg"),
+        "mjpeg": ("mjpeg -q 3", "avi mov mkv"),
         "ffv1": ("ffv1 -level 3", "mkv avi nut"),
         "huffyuv": ("huffyuv -pix_fmt yuv422p", "avi mkv"),
         "utvideo": ("utvideo", "avi mkv"),
@@ -115,7 +115,7 @@ def _fields() -> list[Made]:
                 Made(f"{name}-{field}.{suffix}", options, "96x64", "50", filters=filters) for suffix in suffixes.split()
             ]
     made += [
-        Made(f"dv-{name}.{suffix}", options, size, rate, filters="setfield=bff")
+        Made(f"dv-{name}.{suffix}", options, size, rate, 0.2, "setfield=bff")
         for name, options, size, rate in (
             ("pal", "-c:v dvvideo -pix_fmt yuv420p", "720x576", "25"),
             ("ntsc", "-c:v dvvideo -pix_fmt yuv411p", "720x480", "30000/1001"),
@@ -259,6 +259,3 @@ def _colours() -> list[Made]:
 
 VIDEOS = tuple({made.name: made for made in [*_codecs(), *_fields(), *_shapes(), *_times(), *_colours()]}.values())
 """All of them."""
-
-if __name__ == "__main__":
-    print(len(VIDEOS))

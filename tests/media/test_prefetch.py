@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from mien.media.prefetch import parallel_map, prefetch
+from mien.media.prefetch import batches, parallel_map, prefetch
 
 
 def threads():
@@ -85,3 +85,20 @@ def test_an_exception_is_raised_at_the_place_of_its_item():
     assert [next(inverses), next(inverses)] == [0.25, 0.5]
     with pytest.raises(ZeroDivisionError):
         next(inverses)
+
+
+def torn(count):
+    yield from range(count)
+    raise ValueError("torn")
+
+
+@pytest.mark.parametrize("count", [0, 1, 4, 5, 9])
+def test_items_before_an_error_of_the_iterable_are_mapped_and_grouped_first(count):
+    results = (
+        (item for batch in batches(torn(count), 4) for item in batch),
+        parallel_map(lambda item: item, torn(count), 2),
+    )
+    for result in results:
+        assert [next(result) for _ in range(count)] == list(range(count))
+        with pytest.raises(ValueError, match="torn"):
+            next(result)

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import builtins
 from fractions import Fraction
 
+import av
 import numpy as np
 import pytest
 
-from mien.errors import MissingExtraError, UsageError, VideoError
+from mien.errors import UsageError, VideoError
 from mien.media.video import FileSource, Sampling
 from mien.media.video_writer import open_video
-
-av = pytest.importorskip("av", reason="needs PyAV: pip install 'mien[video]'")
 
 TIMES = [0.0, 0.04, 0.08, 0.5, 0.517, 1.25, 3.0]
 
@@ -117,16 +115,44 @@ def test_an_error_leaves_no_file(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_other_kinds_and_a_missing_extra_are_named(tmp_path, monkeypatch):
+def test_other_kinds_are_named(tmp_path):
     with pytest.raises(UsageError, match=r"received clip\.gif"), open_video(tmp_path / "clip.gif"):
         pass
-    real = builtins.__import__
 
-    def without(name, *rest):
-        if name == "av":
-            raise ImportError(name)
-        return real(name, *rest)
 
-    monkeypatch.setattr(builtins, "__import__", without)
-    with pytest.raises(MissingExtraError, match=r"pip install 'mien\[video\]'"), open_video(tmp_path / "clip.mp4"):
-        pass
+def test_the_sound_stays_right_to_the_frames_of_a_recording_that_starts_late(tmp_path, sounding):
+    late = tmp_path / "late.ts"
+    with av.open(str(sounding)) as source, av.open(str(late), "w") as target:
+        streams = {stream.index: target.add_stream_from_template(stream) for stream in source.streams}
+        for packet in source.demux():
+            if packet.dts is not None:
+                packet.pts += round(5 / packet.time_base)
+                packet.dts += round(5 / packet.time_base)
+                packet.stream = streams[packet.stream_index]
+                target.mux(packet)
+    with open_video(tmp_path / "drawn.mp4", late) as writer:
+        for frame in read_all(late):
+            writer.write(frame.image, frame.seconds)
+    with av.open(str(tmp_path / "drawn.mp4")) as drawn:
+        starts = [float((stream.start_time or 0) * stream.time_base) for stream in drawn.streams]
+        assert starts == pytest.approx([0, 0], abs=0.1)
+
+
+def test_sound_that_the_container_can_t_hold_is_encoded_anew(tmp_path):
+    path = tmp_path / "talk.wmv"
+    with av.open(str(path), "w") as target:
+        images, sound = target.add_stream("wmv2", rate=10), target.add_stream("wmav2", rate=16000, layout="mono")
+        images.height, images.width, images.pix_fmt, sound.bit_rate = 48, 64, "yuv420p", 32000
+        for number in range(10):
+            target.mux(images.encode(av.VideoFrame.from_ndarray(grey(number % 8), format="rgb24")))
+        frame = av.AudioFrame.from_ndarray(np.sin(np.arange(16000)[None] * 0.2).astype(np.float32), "fltp", "mono")
+        frame.sample_rate, frame.pts, frame.time_base = 16000, 0, Fraction(1, 16000)
+        for packet in [*images.encode(None), *sound.encode(frame), *sound.encode(None)]:
+            target.mux(packet)
+    with open_video(tmp_path / "drawn.mp4", path) as writer:
+        for frame in read_all(path):
+            writer.write(frame.image, frame.seconds)
+    with av.open(str(tmp_path / "drawn.mp4")) as drawn:
+        (stream,) = drawn.streams.audio
+        assert stream.codec_context.name == "aac"
+        assert float(stream.duration * stream.time_base) == pytest.approx(1, abs=0.15)

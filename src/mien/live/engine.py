@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from enum import Enum, auto
 from typing import TYPE_CHECKING
 
-from mien.errors import MienError, VideoError
+from mien.errors import IncompleteVideoError, MienError, VideoError
 from mien.structures import FrameResult
 from mien.tracking.baseline import BaselineEstimator
 from mien.tracking.tracker import Tracker
@@ -220,6 +220,8 @@ class Engine:
         try:
             self._capture_frames(source)
             self._set(Status(State.ENDED, "The end"))
+        except IncompleteVideoError as error:
+            self._set(Status(State.ENDED, str(error)))
         except VideoError as error:
             message = f"{error}. Trying again" if source.live else str(error)
             self._set(Status(State.LOST if source.live else State.FAILED, message))

@@ -146,7 +146,7 @@ class _Capture:
         self._open = open_device
         self._changed = threading.Condition()
         self._newest: tuple[Any, float] | None = None
-        self._stopping = self._ended = False
+        self._stopping, self._ended = threading.Event(), False
         self._thread = threading.Thread(target=self._run, name="mien camera", daemon=True)
         self._thread.start()
 
@@ -159,7 +159,7 @@ class _Capture:
 
     def stop(self) -> None:
         """End the thread; one that hangs is left to itself."""
-        self._stopping = True
+        self._stopping.set()
         self._thread.join(CLOSE_SECONDS)
 
     def _run(self) -> None:
@@ -178,10 +178,10 @@ class _Capture:
             self._changed.notify_all()
 
     def _take(self, container: Any) -> None:
-        while not self._stopping:
+        while not self._stopping.is_set():
             try:
                 for frame in container.decode(video=0):
-                    if self._stopping:
+                    if self._stopping.is_set():
                         return
                     with self._changed:
                         self._newest = frame, time.monotonic()
@@ -197,21 +197,19 @@ def _open_device(number: int, size: tuple[int, int]) -> Any:
     import av
 
     kind, name = _address(number)
-    wishes = ({"video_size": f"{size[0]}x{size[1]}", "framerate": RATE}, {"framerate": RATE}, {})
-    for wish in wishes:
-        try:
+    rate: dict[str, str] = {"framerate": RATE}
+    for wish in ({"video_size": f"{size[0]}x{size[1]}", **rate}, rate):
+        with contextlib.suppress(av.FFmpegError, ValueError):
             return av.open(name, format=kind, options=wish, timeout=(OPEN_SECONDS, READ_SECONDS))
-        except (av.FFmpegError, ValueError):
-            if wish is wishes[-1]:
-                raise
-    raise AssertionError
+    return av.open(name, format=kind, timeout=(OPEN_SECONDS, READ_SECONDS))
 
 
 def _address(number: int) -> tuple[str, str]:
     """FFmpeg's device for cameras of this system, and the address of one."""
-    if sys.platform == "darwin":
+    system: str = sys.platform
+    if system == "darwin":
         return "avfoundation", f"{number}:none"
-    if sys.platform == "win32":
+    if system == "win32":
         return "dshow", f"video={_listed_names()[number]}"
     return "v4l2", str(DEVICES / f"video{number}")
 

@@ -51,7 +51,7 @@ class Damage:
     """The record of one video's damage, kept while it is decoded.
 
     A frame that is lost damages those predicted from it: a stretch lasts to the next good key frame. What comes before
-    the first key frame is not judged: a recording that begins in the middle has no start to decode those from.
+    the first key frame does not count: a recording that begins in the middle has no start to decode those from.
 
     Args:
         container: first name of the format, as FFmpeg has it.
@@ -103,9 +103,8 @@ class Damage:
             return
         if packet.pts is not None and not packet.is_discard and packet.size >= MIN_IMAGE_BYTES:
             self._promised.add(packet.pts)
-        if packet.is_corrupt:
+        if packet.is_corrupt:  # bytes are missing around it: not in it, where recordings were joined
             self._after_gap = AFTER_GAP
-            self._damaged(self._seconds(at), missing=False)
 
     def failed(self, packet: Any) -> None:
         """Note that the decoder refused a packet."""
@@ -113,7 +112,7 @@ class Damage:
         at = next((time for time in times if time is not None), None)
         if self._first_key is None or not (at is None or self._counts(at)):
             return
-        self._promised.discard(at)  # type: ignore[arg-type]  # None is in no set of numbers
+        self._promised -= {at}
         if packet is None or packet.size >= MIN_IMAGE_BYTES:
             self._damaged(self._shown_until if at is None else self._seconds(at), missing=True)
 
@@ -140,8 +139,12 @@ class Damage:
             self._distances.append(seconds - self._last)
         self._last, self._shown_until = seconds, seconds + self._distance
 
+    def lost(self, seconds: float) -> None:
+        """Note a frame that was decoded and can't be shown."""
+        self._stretches.append(Stretch(seconds, seconds + self._distance, missing=True))
+
     def jumped(self) -> None:
-        """Note that timestamps begin anew: nothing that was promised before can be judged."""
+        """Note that timestamps begin anew: nothing that was promised before can be checked."""
         self._promised.clear()
         self._zero = self._newest_packet = None
 
@@ -225,9 +228,14 @@ def sentence(stretches: list[Stretch], length: float) -> str:
     states = []
     for state, missing in (("missing", True), ("damaged", False)):
         found = [stretch for stretch in stretches if stretch.missing is missing]
-        parts = [f"from {stretch.start:.1f} s to {stretch.end:.1f} s" for stretch in found[:MAX_LISTED]]
+        parts = [_span(stretch) for stretch in found[:MAX_LISTED]]
         if len(found) > MAX_LISTED:
             parts.append(f"in {len(found) - MAX_LISTED} more stretches")
         if parts:
             states.append(f"{state} {', '.join(parts)}")
     return f"frames are {' and '.join(states)} of {length:.1f} s"
+
+
+def _span(stretch: Stretch) -> str:
+    digits = 1 if f"{stretch.start:.1f}" != f"{stretch.end:.1f}" else 2
+    return f"from {stretch.start:.{digits}f} s to {stretch.end:.{digits}f} s"

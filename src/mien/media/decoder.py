@@ -1,4 +1,4 @@
-"""Decodes the video stream of a file with PyAV: every frame that decodes, its timestamp, and a record of what is damaged.
+"""Decodes the video stream of a file with PyAV: every frame that decodes, its timestamp, a record of what is damaged.
 
 PyAV's wheels bring FFmpeg. It reads local files alone: no address, no playlist, no file that another one names.
 """
@@ -52,7 +52,7 @@ def open_container(path: Path) -> Any:
         raise VideoError(f"expected a video at {path} that may be read; received one without permission") from error
     except (av.FFmpegError, ValueError, RuntimeError) as error:
         raise VideoError(
-            f"expected a video at {path}; received a file that holds none, or one that is cut short or of an unknown kind"
+            f"expected a video at {path}; received a file that holds none, is cut short, or is of an unknown kind"
         ) from error
 
 
@@ -64,6 +64,11 @@ class Decoder:
     Args:
         path: of the file.
 
+    Attributes:
+        damage: what is missing; complete after the last frame.
+        fps: frame rate as the file states it.
+        errors: what PyAV raises.
+
     Raises:
         VideoError: the file is no video that can be read.
     """
@@ -71,7 +76,7 @@ class Decoder:
     def __init__(self, path: Path) -> None:
         import av
 
-        self._errors: tuple[type[Exception], ...] = (av.FFmpegError, ValueError, RuntimeError)
+        self.errors: tuple[type[Exception], ...] = (av.FFmpegError, ValueError, RuntimeError)
         self._path, self._container = path, open_container(path)
         # timestamps that FFmpeg would make up are wrong where frames are reordered
         self._container.flags &= ~av.container.core.Flags.gen_pts.value
@@ -141,7 +146,7 @@ class Decoder:
         while True:
             try:
                 packet = next(packets, None)
-            except self._errors:
+            except self.errors:
                 broken = True
                 break
             if packet is None:
@@ -155,7 +160,10 @@ class Decoder:
                 yield from self._decode(packet)
         yield from self._decode(None)
         if not self._index:
-            raise VideoError(f"expected a video at {self._path}; received a file without a frame that can be read")
+            raise VideoError(
+                f"expected a video at {self._path}; received a file without a frame that can be read, or with frames "
+                f"of more than {MAX_PIXELS:,} pixels"
+            )
         start = (self._zero or 0) * self._time_base
         stated = None if self._jumped else self._stated_end()
         self.damage.ended(
@@ -170,7 +178,7 @@ class Decoder:
         """The frames that come out when a packet goes in; None at the end."""
         try:
             frames = self._stream.decode(packet)
-        except self._errors:
+        except self.errors:
             self.damage.failed(packet)
             return
         for frame in frames:
@@ -205,7 +213,7 @@ class Decoder:
         return aspect or Fraction(1)
 
     def _note_end(self, packet: Any) -> None:
-        """Note how far the packets reach, in seconds of the file's clock; of all streams, if the stated length is theirs."""
+        """Note how far the packets reach on the file's clock; those of all streams, if the stated length is theirs."""
         at = packet.pts if packet.pts is not None else packet.dts
         if at is not None and (packet.stream is self._stream or not self._stream.duration):
             self._reached = max(self._reached, float((at + (packet.duration or 0)) * packet.time_base))
@@ -219,7 +227,7 @@ class Decoder:
 
 
 class _Clock:
-    """Chooses between a frame's own timestamp and that of its packet as FFmpeg does: the kind that goes back less often.
+    """Chooses between a frame's own timestamp and its packet's as FFmpeg does: the kind that goes back less often.
 
     FFmpeg calls the result the best-effort timestamp; PyAV does not have it.
     """
@@ -230,7 +238,8 @@ class _Clock:
 
     def of(self, frame: Any) -> int | None:
         """The timestamp of the next frame in ticks; None if it has none."""
-        pts, dts = frame.pts, frame.dts
+        pts: int | None = frame.pts
+        dts: int | None = frame.dts
         for name, time, other in (("dts", dts, pts), ("pts", pts, dts)):
             if time is not None:
                 self._faults[name] += time <= self._last[name]

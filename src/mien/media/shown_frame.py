@@ -5,6 +5,7 @@ FFmpeg's own filters do it, so that colours and geometry equal those of ``ffmpeg
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import math
 import struct
@@ -26,8 +27,17 @@ if TYPE_CHECKING:
 UPRIGHT = (65536, 0, 0, 0, 65536, 0, 0, 0, 1 << 30)
 """The display matrix of a frame that is shown as it is stored."""
 
+UNSPECIFIED = 2
+"""FFmpeg's number for a colour matrix, transfer function or set of primaries that is not stated."""
+
+MATRICES = {0: 0, 1: 1, 4: 4, 5: 5, 6: 6, 7: 7, 9: 9, 10: 9}
+"""The colour matrices that FFmpeg's filters take; constant luminance (10) is read as the other kind of BT.2020."""
+
 PIXEL_ASPECTS = (Fraction(1, 8), Fraction(8))
 """Pixel aspects between which a header is believed; no camera has others."""
+
+VERTICAL_FLIP = (("vflip", ""), ("copy", ""))
+"""The filter only counts the rows backwards, so they are copied."""
 
 MIN_DEINTERLACED = (3, 4)
 """Width and height from which FFmpeg's deinterlacer works."""
@@ -60,17 +70,18 @@ class Deinterlacer:
     Args:
         first_field: "tff" or "bff" where the container says that all frames are interlaced, top or bottom field first;
             None where each frame says so itself.
+        errors: what PyAV raises; frames that its filter refuses pass as they are.
     """
 
-    def __init__(self, first_field: str | None = None) -> None:
-        self._first_field = first_field
+    def __init__(self, first_field: str | None = None, errors: tuple[type[Exception], ...] = ()) -> None:
+        self._first_field, self._errors = first_field, errors
         self._graph: _Graph | None = None
         self._key: tuple[Any, ...] = ()
         self._waiting: deque[DecodedFrame] = deque()
 
     def push(self, decoded: DecodedFrame) -> Iterator[DecodedFrame]:
         """Take a frame; yields those that are ready, in order."""
-        frame = decoded.frame
+        frame = _settled(decoded.frame)
         if self._key and self._key != _layout(frame):
             yield from self.flush()
         if self._graph is None:
@@ -80,20 +91,29 @@ class Deinterlacer:
                 return
             by_container = self._first_field and not frame.interlaced_frame
             chosen = f"parity={self._first_field}:deint=all" if by_container else "parity=auto:deint=interlaced"
+            try:
+                self._graph = _Graph(frame, [("bwdif", f"mode=send_frame:{chosen}")])
+            except self._errors:
+                yield decoded
+                return
             self._key = _layout(frame)
-            self._graph = _Graph(frame, [("bwdif", f"mode=send_frame:{chosen}")])
         frame.pts = decoded.index  # the filter needs times that rise
         self._waiting.append(decoded)
-        for ready in self._graph.push(frame):
-            yield dataclasses.replace(self._waiting.popleft(), frame=ready)
+        yield from self._ready(frame)
 
     def flush(self) -> Iterator[DecodedFrame]:
         """The frames that still wait."""
-        for ready in self._graph.push(None) if self._graph else ():
-            yield dataclasses.replace(self._waiting.popleft(), frame=ready)
+        yield from self._ready(None)
         yield from self._waiting
         self._waiting.clear()
         self._graph, self._key = None, ()
+
+    def _ready(self, frame: Any) -> Iterator[DecodedFrame]:
+        """The frames that are whole once PyAV's frame goes in, or None at the end."""
+        with contextlib.suppress(*self._errors):
+            for whole in self._graph.push(frame) if self._graph else ():
+                if self._waiting:
+                    yield dataclasses.replace(self._waiting.popleft(), frame=whole)
 
 
 class Converter:
@@ -112,7 +132,7 @@ class Converter:
         Raises:
             VideoError: the shown image has too many pixels.
         """
-        frame = decoded.frame
+        frame = _settled(decoded.frame)
         key = (*_layout(frame), decoded.pixel_aspect, decoded.matrix)
         if self._graph is None or key != self._key:
             width, height = _shown_size(frame.width, frame.height, decoded.pixel_aspect)
@@ -121,7 +141,9 @@ class Converter:
         (shown,) = self._graph.push(frame)
         (plane,) = shown.planes
         rows = np.frombuffer(plane, np.uint8)[: plane.line_size * shown.height].reshape(shown.height, plane.line_size)
-        return np.array(rows[:, : 3 * shown.width]).reshape(shown.height, shown.width, 3)
+        image = np.empty((shown.height, shown.width, 3), np.uint8)
+        image.reshape(shown.height, -1)[:] = rows[:, : 3 * shown.width]
+        return image
 
 
 class _Graph:
@@ -157,6 +179,13 @@ def display_matrix(frame: Any) -> tuple[int, ...]:
     return struct.unpack("=9i", bytes(found)) if found is not None else UPRIGHT
 
 
+def _settled(frame: Any) -> Any:
+    """The frame without statements about its colours that the filters refuse, as older versions of FFmpeg read it."""
+    frame.colorspace = MATRICES.get(int(frame.colorspace), UNSPECIFIED)
+    frame.color_trc = frame.color_primaries = UNSPECIFIED
+    return frame
+
+
 def _layout(frame: Any) -> tuple[Any, ...]:
     return frame.width, frame.height, frame.format.name, int(frame.colorspace), int(frame.color_range)
 
@@ -180,10 +209,9 @@ def _turns(matrix: tuple[int, ...]) -> list[tuple[str, str]]:
     if angle == 90:
         return [("transpose", "cclock_flip" if matrix[3] > 0 else "clock")]
     if angle == 180:
-        flips = (("hflip", matrix[0]), ("vflip", matrix[4]))
-        return [(name, "") for name, scale in flips if scale < 0]
+        return [*([("hflip", "")] if matrix[0] < 0 else []), *(VERTICAL_FLIP if matrix[4] < 0 else ())]
     if angle == 270:
         return [("transpose", "clock_flip" if matrix[3] < 0 else "cclock")]
     if angle in (0, 1, 359):
-        return [("vflip", "")] if matrix[4] < 0 else []
+        return [*VERTICAL_FLIP] if matrix[4] < 0 else []
     return [("rotate", f"{angle}*PI/180")]

@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
-from mien.errors import ImageError, UsageError, VideoError
+from mien.errors import ImageError, IncompleteVideoError, UsageError, VideoError
 from mien.media.damage import sentence
 from mien.media.image import IMAGE_SUFFIXES, read
 
@@ -94,7 +94,7 @@ class FileSource:
     """Reads a video file frame by frame, each with its own timestamp, as a player shows it.
 
     Interlaced frames are deinterlaced, pixels made square, rotations applied. A damaged or incomplete video gives every
-    frame that decodes; then ``VideoError`` names what is missing, with its times.
+    frame that decodes; then ``IncompleteVideoError`` names what is missing, with its times.
 
     Args:
         path: of the file.
@@ -146,7 +146,8 @@ class FileSource:
         """The next frame; None at the end.
 
         Raises:
-            VideoError: not a single frame can be read, or at the end: frames are missing or damaged.
+            VideoError: not a single frame can be read.
+            IncompleteVideoError: at the end: frames are missing or damaged.
         """
         if self._rest is None:
             self._rest = self.frames(Sampling())
@@ -156,8 +157,8 @@ class FileSource:
         """The sampled frames in their order; the others are skipped without being converted.
 
         Raises:
-            VideoError: not a single frame can be read, or after the last one: frames of the sampled part are missing
-                or damaged.
+            VideoError: not a single frame can be read.
+            IncompleteVideoError: after the last frame: others of the sampled part are missing or damaged.
         """
         due = sampling.start
         for decoded in self._frames:
@@ -167,14 +168,19 @@ class FileSource:
                 continue
             if sampling.every:
                 due += sampling.every * (1 + (decoded.seconds + TIME_TOLERANCE - due) // sampling.every)
-            yield VideoFrame(decoded.index, decoded.seconds, self._converter.rgb(decoded))
+            try:
+                image = self._converter.rgb(decoded)
+            except self._decoder.errors:  # of a size or kind that no filter takes
+                self._decoder.damage.lost(decoded.seconds)
+                continue
+            yield VideoFrame(decoded.index, decoded.seconds, image)
         self._judge(sampling)
 
     def _shown(self) -> Iterator[DecodedFrame]:
         """The decoded frames without fields."""
         from mien.media.shown_frame import Deinterlacer
 
-        deinterlacer = Deinterlacer(self._decoder.first_field)
+        deinterlacer = Deinterlacer(self._decoder.first_field, self._decoder.errors)
         for decoded in self._decoder.frames():
             yield from deinterlacer.push(decoded)
         yield from deinterlacer.flush()
@@ -183,8 +189,9 @@ class FileSource:
         """Raise an error that names what is damaged in the sampled part."""
         damage = self._decoder.damage
         if stretches := damage.stretches(sampling.start, sampling.end):
-            raise VideoError(
-                f"expected a whole video at {self._path}; {sentence(stretches, damage.length or self.length or 0.0)}. "
+            length = max(damage.length, stretches[-1].end)
+            raise IncompleteVideoError(
+                f"expected a whole video at {self._path}; {sentence(stretches, length)}. "
                 "The file is damaged or cut short: all other frames are read"
             )
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mien.errors import UsageError, VideoError
+from mien.media.decoder import open_container
 from mien.media.files import atomic_write
 
 if TYPE_CHECKING:
@@ -33,7 +34,7 @@ def open_video(path: Path, sound_of: Path | None = None, comment: str = "") -> I
 
     Args:
         path: .mp4, .m4v, .mov or .mkv.
-        sound_of: a video whose audio is copied without re-encoding, if it has any.
+        sound_of: a video whose audio is copied, if it has any; its times stay right to the frames.
         comment: written into the metadata of the file.
 
     Raises:
@@ -51,7 +52,7 @@ def open_video(path: Path, sound_of: Path | None = None, comment: str = "") -> I
     container = CONTAINERS.get(path.suffix.lower())
     if container is None:
         raise UsageError(f"expected a video to write as {', '.join(CONTAINERS)}; received {path.name}")
-    with atomic_write(path) as temporary, av.open(str(temporary), "w", format=container) as target:
+    with atomic_write(path) as temporary, av.open(f"file:{temporary}", "w", format=container) as target:
         if comment:
             target.metadata["comment"] = comment
         writer = VideoWriter(target, sound_of)
@@ -67,7 +68,7 @@ class VideoWriter:
 
     Args:
         target: PyAV's output container.
-        sound_of: a video whose audio is copied.
+        sound_of: a video whose audio is copied; encoded anew as AAC where the container can't hold it.
     """
 
     def __init__(self, target: Any, sound_of: Path | None) -> None:
@@ -75,7 +76,8 @@ class VideoWriter:
 
         self._target, self._av = target, av
         self._stream: Any = None
-        self._source = av.open(str(sound_of)) if sound_of is not None else None
+        self._source = open_container(sound_of) if sound_of is not None else None
+        self._sound = self._source.streams.audio[0] if self._source is not None and self._source.streams.audio else None
         self._audio_packets = self._read_audio()
         self._next: Any = None
 
@@ -112,27 +114,50 @@ class VideoWriter:
         self._stream.height, self._stream.width = image.shape[:2]
         self._stream.pix_fmt = "yuv420p"
         self._stream.codec_context.time_base = TIME_BASE
-        if self._source is not None and self._source.streams.audio:
-            self._audio_stream = self._target.add_stream_from_template(self._source.streams.audio[0])
+        if self._sound is None:
+            return
+        if self._sound.codec_context.name in self._target.supported_codecs:
+            self._audio_stream = self._target.add_stream_from_template(self._sound)
+        else:
+            self._audio_stream = self._target.add_stream("aac", rate=self._sound.rate)
 
     def _encode(self, frame: Any) -> None:
         for packet in self._stream.encode(frame):
             self._target.mux(packet)
 
     def _read_audio(self) -> Iterator[Any]:
-        """The audio packets of the source."""
-        if self._source is None or not self._source.streams.audio:
+        """The audio packets of the source, counted from its first frame."""
+        if self._source is None or self._sound is None:
             return
-        for packet in self._source.demux(self._source.streams.audio[0]):
-            if packet.dts is not None:
+        video = self._source.streams.best("video")
+        begin = video.start_time * video.time_base if video is not None and video.start_time else 0
+        offset = round(begin / self._sound.time_base)
+        try:
+            for packet in self._source.demux(self._sound):
+                if packet.dts is None or packet.pts is None or (offset and packet.pts < offset):
+                    continue
+                packet.pts -= offset
+                packet.dts -= offset
                 yield packet
+        except self._av.FFmpegError:  # the sound ends where the file is damaged
+            return
 
     def _copy_audio(self, until: float | None) -> None:
         """Copy the audio up to a timestamp; all the rest if None."""
         while True:
             self._next = self._next or next(self._audio_packets, None)
             if self._next is None or (until is not None and float(self._next.pts * self._next.time_base) > until):
-                return
-            self._next.stream = self._audio_stream
-            self._target.mux(self._next)
+                break
+            if self._audio_stream.codec_context.is_encoder:
+                self._encode_audio(self._next.decode())
+            else:
+                self._next.stream = self._audio_stream
+                self._target.mux(self._next)
             self._next = None
+        if until is None and self._sound is not None and self._audio_stream.codec_context.is_encoder:
+            self._encode_audio([*self._sound.decode(None), None])
+
+    def _encode_audio(self, frames: list[Any]) -> None:
+        for frame in frames:
+            for packet in self._audio_stream.encode(frame):
+                self._target.mux(packet)

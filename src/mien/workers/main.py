@@ -14,11 +14,12 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mien.errors import MienError, VideoError
+from mien.errors import IncompleteVideoError, MienError, VideoError
 from mien.media.header import read_header
 from mien.media.parquet_images import ImageLoader
 from mien.outputs import to_json_line
 from mien.recognizer import Recognizer
+from mien.structures import FrameResult
 from mien.workers import protocol
 from mien.workers.protocol import Message, WorkerSpec
 
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from mien.media.video import VideoFrame
-    from mien.structures import FrameResult
 
 PROGRESS_SECONDS = 0.2
 """Least time between two reports of progress."""
@@ -128,12 +128,18 @@ class Worker:
                     reported = time.monotonic()
                     yield Message({"progress": progress})
         except MienError as error:
-            code = "unreadable_video" if isinstance(error, VideoError) else "internal"
-            # the path of the temporary file is of no use to the client
-            message = str(error).replace(request["video"], request["name"] or "the body")
-            yield Message(error_payload(code, message))
+            codes: dict[type[MienError], str] = {
+                IncompleteVideoError: "incomplete_video",
+                VideoError: "unreadable_video",
+            }
+            yield Message(error_payload(codes.get(type(error), "internal"), _for_client(error, request)))
         else:
             yield Message(None)
+
+
+def _for_client(error: MienError, request: dict[str, Any]) -> str:
+    """The message of an error without the path of the temporary file."""
+    return str(error).replace(request["video"], request["name"] or "the body")
 
 
 def _claimed_size(image: bytes) -> tuple[int, int] | None:
@@ -146,7 +152,12 @@ def _claimed_size(image: bytes) -> tuple[int, int] | None:
 
 
 def _analyze_video(recognizer: Recognizer, request: dict[str, Any]) -> Iterator[float]:
-    """Analyze a video into the files that a request names; yields the share that is done."""
+    """Analyze a video into the files that a request names; yields the share that is done.
+
+    Raises:
+        VideoError: the file is not a video that can be read.
+        IncompleteVideoError: frames are missing or damaged; both files hold all others.
+    """
     from mien import __version__
     from mien.media.files import atomic_write, write_bytes
     from mien.media.video import FileSource, Sampling
@@ -156,7 +167,7 @@ def _analyze_video(recognizer: Recognizer, request: dict[str, Any]) -> Iterator[
 
     name, timeline, curves = request["name"], Timeline(), Curves()
     source, sampling = FileSource(Path(request["video"])), Sampling(**request["sampling"])
-    results = Path(request["results"])
+    results, incomplete = Path(request["results"]), None
     with atomic_write(results) as temporary, temporary.open("w", encoding="utf-8", newline="\n") as file:
 
         def consume(frame: VideoFrame, result: FrameResult) -> None:
@@ -164,7 +175,13 @@ def _analyze_video(recognizer: Recognizer, request: dict[str, Any]) -> Iterator[
             timeline.add(result)
             curves.add(frame.image, result)
 
-        yield from recognizer.analyze_video(source, name, sampling, [consume])
+        try:
+            yield from recognizer.analyze_video(source, name, sampling, [consume])
+        except IncompleteVideoError as error:
+            incomplete = error
+            file.write(to_json_line(FrameResult(name, error=_for_client(error, request))) + "\n")
     # a page saved next to the video opens it at the moment that is clicked
     page = timeline_page(name or "video", name, timeline.tracks(), curves, f"mien {__version__}")
     write_bytes(Path(request["page"]), page.encode())
+    if incomplete is not None:
+        raise incomplete

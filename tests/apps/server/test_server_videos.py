@@ -103,6 +103,19 @@ def test_an_unreadable_video_fails_without_revealing_a_path(client, files):
     assert code_of(client.get(f"/v1/video/{job['id']}/results")) == (422, "unreadable_video")
 
 
+def test_an_incomplete_video_is_done_with_the_results_that_it_gives(client, tmp_path):
+    whole = write_frames(tmp_path / "whole.mkv", swaying_face(30), 10, "libx264", "yuv420p", g="10")
+    content = whole.read_bytes()[: whole.stat().st_size * 6 // 10]
+    job = wait_for_end(client, client.post("/v1/video", files={"file": ("cut.mkv", content)}).json())
+    assert (job["state"], job["error"]["code"]) == ("done", "incomplete_video")
+    assert "cut.mkv; frames are missing from" in job["error"]["message"]
+    *lines, last = map(json.loads, client.get(f"/v1/video/{job['id']}/results").text.splitlines())
+    assert len(lines) >= 10
+    assert all(line["error"] is None for line in lines)
+    assert last["error"] == job["error"]["message"]
+    assert "face 1" in client.get(f"/v1/video/{job['id']}/page").text
+
+
 @pytest.mark.parametrize(
     ("params", "body", "expected"),
     [

@@ -15,7 +15,7 @@ from PIL import Image
 from skimage.data import astronaut
 
 from mien.outputs import columns, to_dict
-from videos import swaying_face
+from videos import swaying_face, write_frames
 
 RUNNING = "#boxes .box:not([hidden])"
 DROP = """([kind, name, type, content]) => {
@@ -175,7 +175,7 @@ def test_a_broken_photo_shows_its_error_and_the_others_are_analyzed(visit, serve
 
 
 def test_a_video_is_analyzed_frame_by_frame(visit, server, tmp_path):
-    clip = write_mp4(tmp_path / "clip.mp4", swaying_face(20))
+    clip = write_frames(tmp_path / "clip.mp4", swaying_face(20), 25, "libx264", "yuv420p")
     opened = visit(server.address)
     opened.page.set_input_files("#file", clip)
     opened.wait_for_text("#banner", "The video has ended")
@@ -188,18 +188,6 @@ def test_a_video_is_analyzed_frame_by_frame(visit, server, tmp_path):
     assert times == sorted(times)
     assert times[-1] > 0.6
     assert {face["emotion"] for line in lines for face in line["faces"]} == {"happy"}
-
-
-def write_mp4(path, frames):
-    av = pytest.importorskip("av", reason="needs 'mien[video]'")
-    with av.open(str(path), "w") as file:
-        stream = file.add_stream("libx264", rate=25)
-        stream.height, stream.width = frames[0].shape[:2]
-        stream.pix_fmt = "yuv420p"
-        for frame in frames:
-            file.mux(stream.encode(av.VideoFrame.from_ndarray(frame.copy(), format="rgb24")))
-        file.mux(stream.encode())
-    return path
 
 
 @pytest.mark.parametrize(

@@ -26,6 +26,7 @@ ERROR_CODES: Mapping[str, tuple[int, str]] = MappingProxyType(
         "too_many_pixels": (413, "an image exceeds the pixel limit"),
         "wrong_host": (421, "the request names another host"),
         "unreadable_image": (422, "the image is damaged, of an unknown kind, or none"),
+        "incomplete_video": (422, "frames of the video are missing or damaged; the results of the others are there"),
         "unreadable_video": (422, "the video is damaged, of an unknown kind, or none"),
         "worker_crashed": (422, "the image crashed the worker process twice"),
         "too_many_videos": (429, "the queue of videos is full"),

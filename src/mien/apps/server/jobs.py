@@ -48,7 +48,7 @@ class Job:
         sampling: which frames.
         state: "queued", "processing", "done", "failed" or "cancelled".
         progress: 0 to 1.
-        error: where it failed.
+        error: where it failed, or is done but for frames that are missing.
         task: that processes it.
     """
 
@@ -181,7 +181,8 @@ class VideoJobs:
                 self._pool.cancel(task)
                 await asyncio.gather(finished, return_exceptions=True)  # the worker writes no more
                 (job.folder / VIDEO_FILE).unlink(missing_ok=True)
-            job.state, job.progress = ("failed", job.progress) if job.error else ("done", 1.0)
+            failed = job.error is not None and job.error.code != "incomplete_video"
+            job.state, job.progress = ("failed", job.progress) if failed else ("done", 1.0)
 
 
 def _process(job: Job, worker: WorkerProcess) -> dict[str, Any] | None:
