@@ -60,7 +60,9 @@ except SystemExit as stop:
     assert [*Path(explained).rglob("*.html")]
 
 
-@pytest.mark.parametrize("module", ["recognizer", "live", "workers.main", "batch", "apps.doctor", "evaluation.evaluate"])
+@pytest.mark.parametrize(
+    "module", ["recognizer", "live", "workers.main", "batch", "apps.doctor", "evaluation.evaluate"]
+)
 def test_no_module_of_the_base_install_needs_opencv(module):
     assert output_of(f"{NO_OPENCV}import mien.{module}; print(sys.modules['cv2'])") == ["None"]
 

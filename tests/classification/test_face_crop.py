@@ -161,13 +161,21 @@ def test_a_rolled_face_is_rotated_upright_about_the_box_s_centre(degrees):
 
 
 @pytest.mark.parametrize(
-    ("rule", "landmarks"),
-    [(CropRule(1.0, None), True), (CropRule(1.0, 31.0), True), (CropRule(1.0, 10.0), False)],
+    ("rule", "degrees"),
+    [(CropRule(1.0), 29), (CropRule(1.0), -29), (CropRule(1.0, 40.0), 39), (CropRule(1.0, 10.0), None)],
 )
-def test_a_face_is_left_as_it_is_without_rule_roll_or_landmarks(rule, landmarks):
+def test_a_face_is_left_as_it_is_without_roll_or_landmarks(rule, degrees):
     face = square(170, 60, 110)
-    known = Face(face.box, rolled(face.box.centre, 30, 20) if landmarks else None)
+    known = Face(face.box, None if degrees is None else rolled(face.box.centre, degrees, 20))
     assert np.array_equal(crop(astronaut(), known, rule, 48, 3), crop(astronaut(), face, PLAIN, 48, 3))
+
+
+@pytest.mark.parametrize("degrees", [31, -31, 90, 180])
+def test_a_card_without_a_rule_has_faces_rotated_beyond_30_degrees(degrees):
+    known = Face(square(170, 60, 110).box, rolled((225, 115), degrees, 20))
+    face_crop = crop(astronaut(), known, CropRule(1.0), 48, 3)
+    assert np.array_equal(face_crop, crop(astronaut(), known, CropRule(1.0, 30.0), 48, 3))
+    assert not np.array_equal(face_crop, crop(astronaut(), square(170, 60, 110), CropRule(1.0), 48, 3))
 
 
 def test_faces_come_in_order_and_none_make_an_empty_batch():

@@ -17,6 +17,7 @@ from mien.detection.grid import decode, largest_first, non_max_suppression, resi
 from mien.detection.yunet import OUTPUTS, cells_from
 from mien.errors import ImageError, ModelError
 from mien.media.image import read
+from mien.media.resampling import Pyramid
 from mien.models.card import CropRule
 from mien.models.store import ModelStore
 from mien.recognizer import SHIPPED_DETECTOR
@@ -92,7 +93,7 @@ def test_intersection_over_union(other, over_smaller, share):
     ],
 )
 def test_images_are_scaled_to_the_longest_side(shape, max_enlargement, resized, pixel_size):
-    image, found = resize_longest_side(np.zeros((*shape, 3), np.uint8), 100, max_enlargement)
+    image, found = resize_longest_side(Pyramid(np.zeros((*shape, 3), np.uint8)), 100, max_enlargement)
     assert image.shape == (*resized, 3)
     assert found == pytest.approx(pixel_size)
 

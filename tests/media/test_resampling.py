@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from skimage.data import astronaut
 
-from mien.media.resampling import Span, blur, grey, resample, resize
+from mien.media.resampling import Pyramid, Span, blur, grey, resample, resize
 
 SIDES = st.integers(1, 120)
 SHAPES = st.tuples(SIDES, SIDES, st.sampled_from([(), (1,), (3,), (4,)]))
@@ -53,6 +53,14 @@ def test_frames_of_cameras(height, width, size):
 def test_transparency_is_a_channel_like_the_others():
     image = np.array([[[200, 100, 0, 0], [0, 0, 0, 100]]], np.uint8)
     assert resize(image, (1, 1)).ravel().tolist() == [100, 50, 0, 50]
+
+
+@pytest.mark.parametrize("size", [(1280, 720), (1366, 768), (1000, 700), (320, 200), (4032, 3024)])
+def test_a_pyramid_gives_what_resize_gives(size):
+    image = noise(size[1], size[0])
+    pyramid = Pyramid(image)
+    for wanted in ((640, 360), (320, 180), (160, 90), (640, 360), (300, 200), (1, 1), (700, 500)):
+        assert distance(pyramid.resized(wanted), resize(image, wanted)) <= 1
 
 
 @pytest.mark.parametrize("view", [np.s_[::-1], np.s_[:, ::-1], np.s_[::2, ::3], np.s_[..., ::-1]])

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from mien.detection.windows import windows_of
-from mien.media.resampling import resize
+from mien.detection.windows import Window, windows_of
+from mien.media.resampling import Pyramid, resize
 from mien.structures import Box, Face, Frame, Landmarks, Point, box_iou, check_frame
 
 if TYPE_CHECKING:
@@ -135,9 +135,10 @@ class GridDetector(ABC):
             ImageError: the frame is no such array.
         """
         frame = check_frame(frame)
-        faces = self.suppress(face for scale in self.scales for face in self._search(frame, scale))
+        windows = [(window, Pyramid(window.part_of(frame))) for window in windows_of(frame)]
+        faces = self.suppress(face for scale in self.scales for face in self._search(windows, scale))
         return self.rescore(frame, faces) or self.rescore(
-            frame, self.suppress(self._search(frame, self.fallback_scale))
+            frame, self.suppress(self._search(windows, self.fallback_scale))
         )
 
     def rescore(self, frame: Frame, faces: list[Face]) -> list[Face]:
@@ -145,23 +146,24 @@ class GridDetector(ABC):
         del frame
         return faces
 
-    def _search(self, frame: Frame, scale: InferenceScale) -> Iterator[Face]:
+    def _search(self, windows: Iterable[tuple[Window, Pyramid]], scale: InferenceScale) -> Iterator[Face]:
         """The candidates at one scale in all windows of a frame."""
-        for window in windows_of(frame):
-            faces = self._candidates(window.part_of(frame), scale, window.corner)
+        for window, part in windows:
+            faces = self._candidates(part, scale, window.corner)
             yield from (face for face in faces if window.holds(face.box))
 
-    def _candidates(self, frame: Frame, scale: InferenceScale, corner: tuple[int, int]) -> list[Face]:
+    def _candidates(self, part: Pyramid, scale: InferenceScale, corner: tuple[int, int]) -> list[Face]:
         """The candidates at one scale in a part of a frame, several for each face; the corner is its left top."""
-        image, pixel_size = resize_longest_side(frame, scale.longest_px, scale.max_enlargement)
+        image, pixel_size = resize_longest_side(part, scale.longest_px, scale.max_enlargement)
         height, width = image.shape[:2]
         border, multiple = scale.border_px, max(STRIDES)
         right, bottom = border - (width + 2 * border) % -multiple, border - (height + 2 * border) % -multiple
-        padded = np.pad(image, ((border, bottom), (border, right), (0, 0)))
+        padded = np.zeros((border + height + bottom, border + width + right, 3), np.uint8)
+        padded[border : border + height, border : border + width] = image
         cells = self.grid_cells(padded[None])[0]
         candidates = decode(cells, padded.shape[0], padded.shape[1], self._score_threshold)
         faces = [_face(candidates, row, border, pixel_size, corner) for row in range(len(candidates.scores))]
-        longest = max(frame.shape[:2])
+        longest = max(part.image.shape[:2])
         faces = [face for face in faces if face.box.side >= self.min_face_px]
         return [face for face in faces if scale.min_face_share <= face.box.height / longest < scale.max_face_share]
 
@@ -195,24 +197,22 @@ def _face(
 
 
 def resize_longest_side(
-    image: npt.NDArray[np.uint8], longest_px: int, max_enlargement: float = 1.0
+    image: Pyramid, longest_px: int, max_enlargement: float = 1.0
 ) -> tuple[npt.NDArray[np.uint8], tuple[float, float]]:
     """Resize an image to the inference scale of a detector: its longest side is at most ``longest_px``.
 
     Args:
-        image: uint8 (height, width) or (height, width, channels).
+        image: of a frame, or a part of it.
         longest_px: bound of the longest side.
         max_enlargement: factor by which a small image may be enlarged to approach ``longest_px``.
 
     Returns:
         The image, and the width and height of one of its pixels in pixels of the original.
     """
-    height, width = image.shape[:2]
+    height, width = image.image.shape[:2]
     scale = min(max_enlargement, longest_px / max(height, width))
     size = (max(1, round(width * scale)), max(1, round(height * scale)))
-    if size == (width, height):
-        return image, (1.0, 1.0)
-    return resize(image, size), (width / size[0], height / size[1])
+    return image.resized(size), (width / size[0], height / size[1])
 
 
 def surroundings(frame: Frame, box: Box, image_px: int, face_px: float) -> tuple[Frame, npt.NDArray[np.floating]]:

@@ -15,7 +15,7 @@ import numpy as np
 
 from mien.detection.grid import largest_first, non_max_suppression, resize_longest_side
 from mien.media.opencv import load_opencv
-from mien.media.resampling import grey
+from mien.media.resampling import Pyramid, grey
 from mien.structures import Box, Face, Frame, box_iou, check_frame
 
 if TYPE_CHECKING:
@@ -115,7 +115,7 @@ class HaarDetector:
         Raises:
             ImageError: the frame is no such array.
         """
-        image, pixel_size = resize_longest_side(grey(check_frame(frame)), LONGEST_PX)
+        image, pixel_size = resize_longest_side(Pyramid(grey(check_frame(frame))), LONGEST_PX)
         with self._lock:
             boxes, counts = self._search(image)
         boxes, votes = _merge(boxes, counts)

@@ -22,7 +22,10 @@ if TYPE_CHECKING:
 LUMA = (9798 / 32768, 19235 / 32768, 3735 / 32768)
 """Shares of red, green and blue in grey (ITU-R BT.601), in OpenCV's fixed point."""
 
-BLOCK_PIXELS = 48
+MAX_REDUCTION = 4096
+"""Most pixels that Pillow averages exactly; of many more its sums overflow."""
+
+BLOCK_PIXELS = 32
 """Old rows or columns that are summed at once: a block stays within the processor's cache."""
 
 MAX_PRODUCT, MAX_VECTOR_PRODUCT = 1 << 18, 9000
@@ -63,12 +66,34 @@ def resize(image: npt.NDArray[np.uint8], size: tuple[int, int]) -> npt.NDArray[n
         return image
     factors = width // size[0], height // size[1]
     if image.shape[2:] in ((), (3,)):  # Pillow is faster where it gives the same
-        if (factors[0] * size[0], factors[1] * size[1]) == (width, height):
+        whole = (factors[0] * size[0], factors[1] * size[1]) == (width, height)
+        if whole and factors[0] * factors[1] <= MAX_REDUCTION:
             return np.asarray(Image.fromarray(image).reduce(factors))
         if size[0] >= width and size[1] >= height:
             return np.asarray(Image.fromarray(image).resize(size, Image.Resampling.BILINEAR))
     across, down = Span(0, width / size[0], size[0]), Span(0, height / size[1], size[1])
     return np.rint(resample(image, across, down)).clip(0, 255).astype(np.uint8)
+
+
+class Pyramid:
+    """An image at several sizes. Means of means are means, so a smaller one is made of the last, where it divides it.
+
+    Args:
+        image: uint8 (height, width) or (height, width, channels); not modified.
+    """
+
+    def __init__(self, image: npt.NDArray[np.uint8]) -> None:
+        self.image = image
+        self._reduced = image
+
+    def resized(self, size: tuple[int, int]) -> npt.NDArray[np.uint8]:
+        """See ``resize``; the same to one grey level."""
+        height, width = self._reduced.shape[:2]
+        whole = width % size[0] == 0 and height % size[1] == 0
+        resized = resize(self._reduced if whole else self.image, size)
+        if resized.size < self._reduced.size:
+            self._reduced = resized
+        return resized
 
 
 def resample(image: Pixels, across: Span, down: Span) -> npt.NDArray[np.float32]:
