@@ -20,13 +20,14 @@ import numpy as np
 from setting import PHOTOS
 
 from mien.classification.face_crop import crop
+from mien.detection import find_detector
 from mien.explain import Occlusion
 from mien.explain.faithfulness import blend, blurred, centre_first, top_pixels
 from mien.explain.overlay import OUTLINED_SHARE
 from mien.media.folders import find_files
 from mien.media.image import read
 from mien.models.store import ModelStore
-from mien.recognizer import Recognizer, find_detector
+from mien.recognizer import Recognizer
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -18,9 +18,10 @@ from timing import Sample, interleaved
 from mien.apps.desktop.layout import Choices
 from mien.apps.desktop.window import LiveWindow
 from mien.classification.classifier import Classifier
+from mien.detection import find_detector
 from mien.media.image import read
 from mien.media.video import VideoFrame
-from mien.recognizer import Recognizer, find_detector
+from mien.recognizer import Recognizer
 from mien.visualization.avatar.styles import DrawnAvatar
 
 if TYPE_CHECKING:

@@ -10,10 +10,10 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from mien.detection import detectors_here, find_detector
 from mien.media.folders import find_files
 from mien.media.prefetch import cores
 from mien.models.store import ModelStore
-from mien.recognizer import detectors_here, find_detector
 
 if TYPE_CHECKING:
     import argparse

@@ -18,13 +18,12 @@ from mien.apps.cli.first_steps import PORTRAIT
 from mien.apps.server.errors import ApiError
 from mien.classification.classifier import Classifier
 from mien.data import load
-from mien.detection import HaarDetector, MienDetector, WholeImageDetector
+from mien.detection import HaarDetector, MienDetector, WholeImageDetector, find_detector
 from mien.emotions import FER2013, SYNONYMS, Emotion
 from mien.media.image import encode, write
 from mien.media.video import FileSource, Sampling, VideoFrame
 from mien.models.store import ModelStore
 from mien.outputs import from_dict, to_dict, to_json_line, write_csv
-from mien.recognizer import find_detector
 from mien.structures import Box, Face, FrameResult, Landmarks, Point, Prediction
 from mien.tracking import Timeline, to_eaf
 from videos import swaying_face, write_frames

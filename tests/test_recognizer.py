@@ -18,7 +18,14 @@ from PIL import Image
 from skimage.data import astronaut
 
 from mien.classification.face_crop import crop
-from mien.detection import HaarDetector, MienDetector, WholeImageDetector, YuNetDetector
+from mien.detection import (
+    SHIPPED_DETECTOR,
+    HaarDetector,
+    MienDetector,
+    WholeImageDetector,
+    YuNetDetector,
+    find_detector,
+)
 from mien.detection.yunet import OUTPUTS
 from mien.emotions import FER2013, FERPLUS
 from mien.errors import ImageError, ModelError, ModelMissingError, UsageError
@@ -26,7 +33,7 @@ from mien.media.video import FileSource, Sampling, VideoFrame
 from mien.models.card import CropRule, FusedOutput, Head, ModelCard
 from mien.models.manifest import Entry, to_json
 from mien.models.store import MANIFEST, ModelStore
-from mien.recognizer import SHIPPED_DETECTOR, Analysis, Recognizer, find_detector
+from mien.recognizer import Analysis, Recognizer
 from mien.structures import Box, Face, FrameResult, Prediction
 from mien.tracking import Timeline
 from mien.tracking.tracker import Tracker, TrackerConfig

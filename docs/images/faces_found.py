@@ -12,9 +12,9 @@ import numpy as np
 from matplotlib.cbook import get_sample_data
 from skimage.data import astronaut
 
+from mien.detection import find_detector
 from mien.media.image import read, write
 from mien.models.store import ModelStore
-from mien.recognizer import find_detector
 
 BOX_RGB, LANDMARK_RGB = (60, 220, 60), (240, 40, 40)
 IMAGE_PX = 480

@@ -16,10 +16,11 @@ from matplotlib.ticker import PercentFormatter
 from mien.classification.classifier import Classifier
 from mien.data import load as load_dataset
 from mien.data.folders import read_photos
+from mien.detection import find_detector
 from mien.evaluation.evaluate import evaluate_crops, evaluate_photos
 from mien.evaluation.metrics import reliability_bins, risk_coverage
 from mien.models.store import ModelStore
-from mien.recognizer import Recognizer, find_detector
+from mien.recognizer import Recognizer
 
 if TYPE_CHECKING:
     from mien.evaluation.predictions import SplitPredictions

@@ -16,12 +16,13 @@ from matplotlib.cbook import get_sample_data
 from skimage.data import astronaut
 
 from mien.classification.face_crop import crop
+from mien.detection import find_detector
 from mien.explain import Occlusion, explain
 from mien.explain.overlay import side_by_side
 from mien.media.image import read, write
 from mien.models.card import CropRule
 from mien.models.store import ModelStore
-from mien.recognizer import Recognizer, find_detector
+from mien.recognizer import Recognizer
 from mien.structures import Box, Face
 from mien.tutorial.figures import activations_image, convolution_animation, convolution_step, pooling_image
 

@@ -115,7 +115,8 @@ for class_id, label in enumerate(labels):
 from mien.explain import Occlusion, explain
 from mien.explain.overlay import side_by_side
 from mien.models.store import ModelStore
-from mien.recognizer import Recognizer, find_detector
+from mien.detection import find_detector
+from mien.recognizer import Recognizer
 
 store = ModelStore()
 occlusion = Occlusion(store.load("compact"))

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import base64
-import os
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -12,7 +10,7 @@ import numpy as np
 from mien.classification.classifier import Classifier
 from mien.classification.face_crop import crop_faces
 from mien.classification.quality import quality_issues
-from mien.detection import Detector, HaarDetector, MienDetector, WholeImageDetector, YuNetDetector, crop_rule_for
+from mien.detection import Detector, crop_rule_for, find_detector
 from mien.errors import ImageError, UsageError
 from mien.media.image import LoadedImage, encode
 from mien.media.image_input import ImageLike, check_images, load_image, name_of
@@ -21,9 +19,10 @@ from mien.media.video import FileSource, Sampling
 from mien.models.card import FUSED
 from mien.models.legacy import head_named
 from mien.models.store import ModelStore
-from mien.structures import Box, Face, Frame, FrameResult, Prediction, describe
+from mien.structures import Box, Face, Frame, FrameResult, Prediction
 
 if TYPE_CHECKING:
+    import os
     from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 
     from mien.media.video import Source, VideoFrame
@@ -31,7 +30,6 @@ if TYPE_CHECKING:
     from mien.tracking.tracker import Tracker
 
 DEFAULT_MODEL = "compact"
-SHIPPED_DETECTOR = "faces"
 
 DECODED_QUEUE, DETECTED_QUEUE = 4, 4
 """Frames of a video that wait, decoded, and with their faces detected: they bound its memory."""
@@ -238,7 +236,9 @@ class Recognizer:
             IncompleteVideoError: after the last frame: others are missing or damaged.
             UsageError: neither a path nor a number.
         """
-        source, name = _open(video)
+        from mien.media.camera import open_stream
+
+        source, name = open_stream(video)
         for _, result in self.watch(source, name, sampling, tracker):
             yield result
 
@@ -332,58 +332,6 @@ class Recognizer:
             self.output.unsure_below,
             quality_issues=quality_issues(face, face_crop),
         )
-
-
-def detectors_here(store: ModelStore) -> tuple[str, ...]:
-    """The names of the detectors that are installed, the default one first."""
-    return ("auto", *(["yunet"] if store.has("yunet") else []), "haar")
-
-
-def find_detector(name: str | os.PathLike[str], store: ModelStore, threads: int = 1) -> Detector:
-    """Load a detector by name, with its model from the store.
-
-    Args:
-        name: "auto" or "faces" (mien's own), "yunet", "haar", "whole" (each image is a face), or the path of a
-            detector that ``mien train`` wrote.
-        store: where models are.
-        threads: of ONNX Runtime within one call; 0: one per core.
-
-    Raises:
-        UsageError: the name is unknown.
-        ModelError: its model is missing, changed, or not a detector.
-    """
-    if not isinstance(name, str) or name.lower().endswith(".onnx"):
-        return MienDetector(store.load(Path(name)), threads=threads)
-    name = "auto" if name == SHIPPED_DETECTOR else name
-    makers: dict[str, Callable[[], Detector]] = {
-        "auto": lambda: MienDetector(store.load(SHIPPED_DETECTOR), threads=threads),
-        "yunet": lambda: YuNetDetector(store.load("yunet"), threads=threads),
-        "haar": HaarDetector,
-        "whole": WholeImageDetector,
-    }
-    if name not in makers:
-        raise UsageError(f"expected a detector of {', '.join(makers)}, or an .onnx file; received {name!r}")
-    return makers[name]()
-
-
-def _open(video: Any) -> tuple[FileSource | Source, str]:
-    """A video or a camera, and its name in results."""
-    if isinstance(video, int):
-        from mien.media.camera import CameraSource
-
-        return CameraSource(video), f"camera {video + 1}"
-    if not isinstance(video, str | os.PathLike):
-        raise UsageError(
-            f"expected the path of a video, or the number of a camera; received {describe(video)}. Save the video as a "
-            "file first; frames that you have go to predict or predict_many"
-        )
-    name = os.fspath(video)
-    if "://" in name:
-        raise UsageError(
-            f"expected the path of a video, or the number of a camera; received the address {name[:200]!r}. mien "
-            "fetches nothing: download the file first"
-        )
-    return FileSource(Path(video)), name
 
 
 def _as_face(box: Any) -> Face:

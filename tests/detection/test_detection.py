@@ -12,7 +12,14 @@ import pytest
 from skimage.data import astronaut, coffee
 
 from mien.classification.face_crop import crop
-from mien.detection import HaarDetector, MienDetector, WholeImageDetector, YuNetDetector, crop_rule_for
+from mien.detection import (
+    SHIPPED_DETECTOR,
+    HaarDetector,
+    MienDetector,
+    WholeImageDetector,
+    YuNetDetector,
+    crop_rule_for,
+)
 from mien.detection.grid import decode, largest_first, non_max_suppression, resize_longest_side
 from mien.detection.yunet import OUTPUTS, cells_from
 from mien.errors import ImageError, ModelError
@@ -20,7 +27,6 @@ from mien.media.image import read
 from mien.media.resampling import Pyramid
 from mien.models.card import CropRule
 from mien.models.store import ModelStore
-from mien.recognizer import SHIPPED_DETECTOR
 from mien.structures import Box, Face, box_iou
 
 SHARED = Path(__file__).resolve().parents[3] / "shared"

@@ -8,11 +8,11 @@ from PIL import Image
 from skimage.data import astronaut
 
 from mien.apps.cli.first_steps import PORTRAIT
-from mien.detection import MienDetector
+from mien.detection import SHIPPED_DETECTOR, MienDetector
 from mien.detection.orientation import turn_upright
 from mien.media.image import read
 from mien.models.store import ModelStore
-from mien.recognizer import SHIPPED_DETECTOR, Recognizer
+from mien.recognizer import Recognizer
 from mien.structures import Box, Face, Landmarks, Point
 
 

@@ -11,10 +11,9 @@ from hypothesis import strategies as st
 from PIL import Image
 from skimage.data import astronaut
 
-from mien.detection import MienDetector
+from mien.detection import SHIPPED_DETECTOR, MienDetector
 from mien.detection.windows import LONG_ASPECT, MAX_WINDOWS, windows_of
 from mien.models.store import ModelStore
-from mien.recognizer import SHIPPED_DETECTOR
 from mien.structures import Box
 
 ASTRONAUT = Box(178, 65, 270, 176)

@@ -9,11 +9,12 @@ from mien.classification.classifier import Classifier
 from mien.data import folders
 from mien.data import load as load_dataset
 from mien.data.folders import LabelledPhotos
+from mien.detection import find_detector
 from mien.evaluation.evaluate import evaluate_crops, evaluate_photos
 from mien.models.manifest import read_entries
 from mien.models.onnx_file import card_of
 from mien.models.store import SHIPPED, ModelStore
-from mien.recognizer import Recognizer, find_detector
+from mien.recognizer import Recognizer
 from mien.training.config import config_named, from_toml
 
 pytestmark = pytest.mark.shared

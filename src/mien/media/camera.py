@@ -11,12 +11,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mien.errors import VideoError
+from mien.errors import UsageError, VideoError
 from mien.media.shown_frame import Converter, DecodedFrame
-from mien.media.video import VideoFrame
+from mien.media.video import FileSource, VideoFrame
+from mien.structures import describe
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from mien.media.video import Source
 
     OpenDevice = Callable[[int, tuple[int, int]], Any]
 
@@ -237,3 +240,21 @@ def _check_device(number: int, name: str, devices: Path) -> None:
         raise VideoError(
             f"{name} may not be used: add yourself to the group video (sudo usermod -aG video $USER) and log in anew"
         )
+
+
+def open_stream(video: Any) -> tuple[FileSource | Source, str]:
+    """A video or a camera, and its name in results."""
+    if isinstance(video, int):
+        return CameraSource(video), f"camera {video + 1}"
+    if not isinstance(video, str | os.PathLike):
+        raise UsageError(
+            f"expected the path of a video, or the number of a camera; received {describe(video)}. Save the video as a "
+            "file first; frames that you have go to predict or predict_many"
+        )
+    name = os.fspath(video)
+    if "://" in name:
+        raise UsageError(
+            f"expected the path of a video, or the number of a camera; received the address {name[:200]!r}. mien "
+            "fetches nothing: download the file first"
+        )
+    return FileSource(Path(video)), name

@@ -144,9 +144,9 @@ def detectors(
 ) -> None:
     """Compare face detectors: recall by face size, false positives per image (FPPI), IoU, landmark error, latency."""
     from mien.data import scenes
+    from mien.detection import detectors_here, find_detector
     from mien.evaluation.detection_metrics import evaluate_detector
     from mien.models.store import ModelStore
-    from mien.recognizer import detectors_here, find_detector
 
     if plot and find_spec("matplotlib") is None:
         raise MissingExtraError("drawing recall curves", "matplotlib", "plots")

@@ -195,9 +195,9 @@ def crop(
     """Make a data set of face crops from photos, cropped as mien predict does; resumes an interrupted run."""
     from mien.data.crops import CROPPED, UNREADABLE, CropSettings, count_by_status, crop_photos
     from mien.data.folders import CROPS
+    from mien.detection import find_detector
     from mien.models.onnx_file import card_of
     from mien.models.store import ModelStore
-    from mien.recognizer import find_detector
 
     check_folder("--out", out, photos)
     store = ModelStore()
@@ -215,8 +215,8 @@ def crop(
 
 
 def _detector(name: str) -> Detector:
+    from mien.detection import find_detector
     from mien.models.store import ModelStore
-    from mien.recognizer import find_detector
 
     return find_detector(name, ModelStore())
 

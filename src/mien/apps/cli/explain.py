@@ -152,9 +152,10 @@ def _load(model: str, detector: str, head: str, methods: Sequence[str]) -> tuple
     Raises:
         UsageError: a method is unknown, or needs a run directory.
     """
+    from mien.detection import find_detector
     from mien.explain import Occlusion
     from mien.models.store import ModelStore
-    from mien.recognizer import Recognizer, find_detector
+    from mien.recognizer import Recognizer
 
     unknown = sorted(set(methods) - {OCCLUSION, *GRADIENT_METHODS})
     if unknown:

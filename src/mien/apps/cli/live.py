@@ -202,8 +202,8 @@ def _show(window: LiveWindow | CollectionWindow) -> None:
 
 def _installed() -> tuple[tuple[str, ...], tuple[str, ...]]:
     """The models and detectors on this machine."""
+    from mien.detection import detectors_here
     from mien.models.store import ModelStore
-    from mien.recognizer import detectors_here
 
     store = ModelStore()
     local = [entry for entry in store.entries() if store.has(entry.name)]

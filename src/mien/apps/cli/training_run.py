@@ -255,9 +255,9 @@ def _detector(source: Source, config: TrainingConfig) -> tuple[TrainFunction, Fi
 
 def _detector_teacher(config: TrainingConfig) -> GridDetector | None:
     """The detector to distill from."""
+    from mien.detection import find_detector
     from mien.detection.grid import GridDetector
     from mien.models.store import ModelStore
-    from mien.recognizer import find_detector
 
     if not config.teacher:
         return None
