@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import csv
+import io
 import json
 import os
 import sys
+from pathlib import Path
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -19,6 +21,7 @@ from mien.media.image import read
 from mien.media.video import Sampling
 from mien.recognizer import Analysis
 from mien.structures import FrameResult
+from videos import swaying_face, write_frames
 
 
 def lines_of(out):
@@ -195,6 +198,77 @@ def test_wrong_usage_is_2_and_names_the_choices(mien, paint, options, parts):
     code, out, err = mien("predict", paint("a.png"), *options)
     assert (code, out) == (2, "")
     assert all(part in err for part in parts), err
+
+
+@pytest.mark.parametrize(
+    ("source", "words"),
+    [
+        ("https://example.org/a.jpg", "the address https://example.org/a.jpg. Download it first"),
+        ("http://example.org/a.mp4?x=1", "the address http://example.org/a.mp4?x=1. Download"),
+        ("rtsp://camera.local/1", "the address rtsp://camera.local/1. Download"),
+        ("s3://bucket/a.png", "the address s3://bucket/a.png. Download"),
+        ("file:///home/me/a.png", "the address file:///home/me/a.png. Name the path alone"),
+        ("0", "0, a camera. mien live --camera 1"),
+        ("1", "1, a camera"),
+        ("/dev/video7", "/dev/video7, a camera"),
+    ],
+)
+@pytest.mark.parametrize("command", ["predict", "explain"])
+def test_what_is_no_file_is_refused_with_its_remedy(mien, paint, command, source, words):
+    code, out, err = mien(command, paint("a.png"), source)
+    assert (code, out, words in err) == (2, "", True), err
+
+
+@pytest.mark.parametrize("name", ["0", "12", "-"])
+def test_a_file_of_such_a_name_is_a_file(mien, paint, tmp_path, monkeypatch, name):
+    paint(name)
+    monkeypatch.chdir(tmp_path)
+    (line,) = lines_of(mien("predict", "--json", name).out)
+    assert (line["source"], line["error"]) == (name, None)
+
+
+class Stdin(io.TextIOWrapper):
+    """Bytes on stdin, from a pipe or a terminal."""
+
+    def __init__(self, content, terminal=False):
+        super().__init__(io.BytesIO(content))
+        self.terminal = terminal
+
+    def isatty(self):
+        return self.terminal
+
+
+@pytest.mark.parametrize("name", ["a.png", "a.jpg"])
+def test_an_image_on_stdin(mien, paint, portrait, tmp_path, monkeypatch, name):
+    content = paint(name, portrait).read_bytes()
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "stdin", Stdin(content))
+    code, out, err = mien("predict", "-", "--json", "--csv", "f.csv", "--draw", "drawn")
+    assert (code, err) == (0, "written: f.csv\nwritten: drawn\n")
+    (line,) = lines_of(out)
+    assert (line["source"], len(line["faces"])) == ("-", 1)
+    assert [row["source"] for row in rows_of(Path("f.csv"))] == ["-"]
+    assert [path.name for path in Path("drawn").iterdir()] == ["stdin.png"]
+
+
+def test_a_video_on_stdin(mien, paint, tmp_path, monkeypatch):
+    content = write_frames(tmp_path / "a.avi", swaying_face(3), fps=10).read_bytes()
+    monkeypatch.setattr(sys, "stdin", Stdin(content))
+    code, out, err = mien("predict", paint("a.png"), "-", "--json")
+    assert code == 0, err
+    assert [(line["source"], line["seconds"]) for line in lines_of(out)[1:]] == [("-", 0), ("-", 0.1), ("-", 0.2)]
+
+
+@pytest.mark.parametrize(
+    ("content", "code", "words"),
+    [(b"", 2, "received nothing"), (None, 2, "a terminal"), (b"no image" * 99, 1, "expected")],
+    ids=["nothing", "terminal", "text"],
+)
+def test_nothing_of_use_on_stdin(mien, tmp_path, monkeypatch, content, code, words):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "stdin", Stdin(content or b"", terminal=content is None))
+    done = mien("predict", "-")
+    assert (done.code, words in done.out + done.err) == (code, True)
 
 
 def test_no_source_and_no_image_in_the_sources(mien, tmp_path):

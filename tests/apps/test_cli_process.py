@@ -11,6 +11,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 
 import pytest
 
@@ -105,7 +106,7 @@ def test_ctrl_c_leaves_whole_lines_and_whole_files(process, many, tmp_path):
     with process("predict", many, "--json", "-d", "whole", "--csv", "faces.csv") as started:
         first = started.stdout.readline()
         started.send_signal(signal.SIGINT)
-        rest, err = started.communicate(timeout=120)
+        rest, err = started.stdout.read(), started.stderr.read()  # communicate loses what readline buffered
     assert started.returncode == 130
     assert err.decode() == "mien: interrupted; finished results are kept\n"
     lines = lines_of(first + rest)
@@ -116,6 +117,93 @@ def test_ctrl_c_leaves_whole_lines_and_whole_files(process, many, tmp_path):
     assert [row["source"] for row in rows][: len(lines)] == [line["source"] for line in lines]
     assert all(row["probability"] for row in rows)
     assert not list(tmp_path.glob(".faces*"))
+
+
+@POSIX
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP], ids=str)
+def test_other_signals_are_as_ctrl_c(process, many, tmp_path, number):
+    hook = f"import signal; signal.signal({int(number)}, signal.SIG_DFL)"  # ignored where tests run under nohup
+    options = ("--json", "-d", "whole", "--csv", "f.csv", "--draw", "drawn")
+    with process("predict", many, *options, before=hook) as started:
+        first = started.stdout.readline()
+        started.send_signal(number)
+        rest, err = started.stdout.read(), started.stderr.read()  # communicate loses what readline buffered
+    assert started.returncode == 128 + number
+    assert err.decode() == "mien: interrupted; finished results are kept\n"
+    with (tmp_path / "f.csv").open(encoding="utf-8", newline="") as file:
+        sources = [row["source"] for row in csv.DictReader(file)]
+    assert 1 <= len(sources) < 400
+    assert [line["source"] for line in lines_of(first + rest)] == sources[: len(lines_of(first + rest))]
+    assert not list(tmp_path.rglob(".mien-*"))
+
+
+@POSIX
+def test_a_command_under_nohup_outlives_its_terminal(process, many):
+    hook = "import signal; signal.signal(signal.SIGHUP, signal.SIG_IGN)"
+    with process("predict", many, "--json", "-d", "whole", before=hook) as started:
+        first = started.stdout.readline()
+        started.send_signal(signal.SIGHUP)
+        rest, err = started.stdout.read(), started.stderr.read()  # communicate loses what readline buffered
+    assert (started.returncode, err, len(lines_of(first + rest))) == (0, b"", 400)
+
+
+@POSIX
+def test_a_terminal_that_closes_leaves_whole_files(many, cache_folder, tmp_path):
+    """The system sends SIGHUP; lines and messages then have nowhere to go."""
+    import pty
+
+    ours, theirs = pty.openpty()
+    command = ["-m", "mien", "predict", str(many), "--json", "-d", "whole", "--csv", "f.csv"]
+    start = f"import os, sys; os.login_tty(0); os.execv(sys.executable, {[sys.executable, *command]!r})"
+    streams = dict.fromkeys(("stdin", "stdout", "stderr"), theirs)
+    with subprocess.Popen(
+        [sys.executable, "-c", start], cwd=tmp_path, env=environment_of(cache_folder), **streams
+    ) as started:
+        os.close(theirs)
+        seen = b""
+        while b'"schema"' not in seen:
+            seen += os.read(ours, 1000)
+        os.close(ours)
+        assert started.wait(timeout=120) in (128 + signal.SIGHUP, 1)  # 1: a line failed before the signal came
+    with (tmp_path / "f.csv").open(encoding="utf-8", newline="") as file:
+        assert 1 <= len(list(csv.DictReader(file))) < 400
+    assert not list(tmp_path.rglob(".mien-*"))
+
+
+@POSIX
+def test_a_batch_that_sigterm_ended_goes_on(process, ran, many, tmp_path):
+    command = ("predict", many, "--out", "f.jsonl", "-d", "whole", "--processes", 1)
+    with process(*command) as started:
+        while not list(tmp_path.glob("f.jsonl.parts/0*")) and started.poll() is None:
+            time.sleep(0.01)
+        started.send_signal(signal.SIGTERM)
+        started.communicate(timeout=120)
+    assert started.returncode == 143
+    done = ran(*command)
+    assert (done.code, "were done before" in done.err) == (0, True)
+    assert len((tmp_path / "f.jsonl").read_text().splitlines()) == 400
+
+
+@POSIX
+@pytest.mark.parametrize("closed", [[0], [1], [2], [1, 2], [0, 1, 2]], ids=str)
+@pytest.mark.parametrize("command", ["predict a.png --json --csv f.csv", "models list", "--help", "predict gone.png"])
+def test_closed_streams_are_no_traceback(paint, cache_folder, tmp_path, closed, command):
+    paint("a.png")
+    shell = " ".join([sys.executable, "-m mien", command, *(f"{number}>&-" for number in closed)])
+    done = subprocess.run(
+        ["sh", "-c", shell], cwd=tmp_path, env=environment_of(cache_folder), capture_output=True, check=False
+    )
+    assert (done.returncode, b"Traceback" in done.stderr) == (1 if "gone" in command else 0, False), done.stderr
+    assert "f.csv" not in command or (tmp_path / "f.csv").read_text().startswith("source,")
+
+
+def test_rows_are_kept_when_the_reader_of_stdout_leaves(process, many, tmp_path):
+    with process("predict", many, "-d", "whole", "--json", "--csv", "f.csv") as started:
+        started.stdout.readline()
+        started.stdout.close()
+        err = started.stderr.read()
+    assert (started.returncode, err) == (1, b"")
+    assert len((tmp_path / "f.csv").read_text().splitlines()) > 1
 
 
 @pytest.mark.parametrize("options", [["--json"], []], ids=["json", "table"])

@@ -94,7 +94,12 @@ def timeless(run):
 @trained
 @pytest.mark.train
 @pytest.mark.parametrize(
-    ("number", "code"), [(signal.SIGINT, 130), pytest.param(signal.SIGTERM, 143, marks=pytest.mark.long)]
+    ("number", "code"),
+    [
+        (signal.SIGINT, 130),
+        pytest.param(signal.SIGTERM, 143, marks=pytest.mark.long),
+        pytest.param(1, 129, marks=pytest.mark.long, id="SIGHUP"),
+    ],
 )
 def test_a_stopped_run_says_how_to_resume_and_resumes(process, here, fer2013, tmp_path, number, code):
     with process("train", "--data", fer2013, "--out", "a run", *LONG) as started:

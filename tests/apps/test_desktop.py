@@ -504,6 +504,30 @@ def test_the_command_runs_from_start_to_leaving(display, clip, tmp_path):
     assert len(list((tmp_path / "out").glob("*.png"))) == 1
 
 
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT], ids=str)
+def test_a_signal_closes_the_window_and_its_recording_is_whole(display, clip, tmp_path, number):
+    command = [sys.executable, "-m", "mien", "live", "--video", clip, "--out", tmp_path / "out"]
+    window = subprocess.Popen(list(map(str, command)), stderr=subprocess.PIPE)
+    try:
+        search = ["xdotool", "search", "--sync", "--onlyvisible", "--class", "mien"]
+        found = subprocess.run(search, capture_output=True, timeout=PATIENCE, check=True)
+        place = found.stdout.split()[-1].decode()
+        time.sleep(1)
+        subprocess.run(["xdotool", "windowfocus", place, "key", "r"], check=False, timeout=PATIENCE)
+        end = time.monotonic() + PATIENCE
+        while not list((tmp_path / "out").glob(".mien-*")) and time.monotonic() < end:
+            time.sleep(0.05)
+        time.sleep(0.5)
+        window.send_signal(number)
+        _, errors = window.communicate(timeout=PATIENCE)
+    finally:
+        window.send_signal(signal.SIGKILL)
+    assert (window.returncode, b"Traceback" in errors) == (128 + number, False), errors.decode()
+    (recording,) = (tmp_path / "out").iterdir()
+    with recording.open(encoding="utf-8", newline="") as file:
+        assert next(csv.reader(file))[0] == "source"
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from xml.etree.ElementTree import fromstring
 
 import numpy as np
@@ -9,7 +10,7 @@ import pytest
 
 from mien.errors import UsageError
 from mien.structures import Box, Face, FrameResult, Prediction
-from mien.tracking import UNSURE, Segment, Track, timeline, to_eaf, to_srt, to_vtt
+from mien.tracking import UNSURE, Segment, Timeline, Track, timeline, to_eaf, to_srt, to_vtt
 from mien.visualization.report.curves import Curves
 from mien.visualization.report.timeline_page import timeline_page
 
@@ -28,6 +29,34 @@ def frames(*labels, every=0.1, track=1):
         FrameResult("a.mp4", number, number * every, (shows(track, label),) if label else ())
         for number, label in enumerate(labels)
     ]
+
+
+@pytest.mark.parametrize("frame_seconds", [0.04, 1 / 30, 0.5])
+@pytest.mark.parametrize("at", [0.0, 1.4, 7200.0])
+def test_a_face_of_one_frame_is_visible_for_a_frame(frame_seconds, at):
+    results = [FrameResult("a.mp4", 0, at, (shows(1, "happy"), shows(2, "sad")))]
+    tracks = timeline(results, frame_seconds)
+    assert [track.seconds for track in tracks] == pytest.approx([frame_seconds] * 2)
+    assert [track.shares for track in tracks] == [{"happy": 1.0}, {"sad": 1.0}]
+    assert [track.changes_per_minute for track in tracks] == [0.0, 0.0]
+    assert to_srt(tracks).count("-->") == to_vtt(tracks).count("-->") == 1
+    assert len(fromstring(to_eaf(tracks, Path("a.mp4"))).findall(".//ALIGNABLE_ANNOTATION")) == 2
+    curves = Curves()
+    for result in results:
+        curves.add(np.zeros((9, 9, 3), np.uint8), result)
+    assert timeline_page("a.mp4", "a.mp4", tracks, curves).count("100%") >= 2
+
+
+def test_shares_of_no_time_are_no_division():
+    track = Track(1, (Segment(1, "happy", 1.0, 1.0, 0.9, 1),))
+    assert (track.shares, track.changes_per_minute) == ({"happy": 0.0}, 0.0)
+
+
+def test_frames_are_counted_with_and_without_faces():
+    collected = Timeline()
+    for result in frames("happy", "", "", "sad"):
+        collected.add(result)
+    assert collected.frames == 4
 
 
 def test_predictions_become_segments_that_touch():

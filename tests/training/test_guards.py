@@ -72,6 +72,8 @@ def test_without_filelock_the_pip_line_is_named(tmp_path: Path, monkeypatch: pyt
 @pytest.mark.parametrize("number", SIGNALS)
 def test_a_signal_is_noted_and_raised_on_check(number: int) -> None:
     before = [signal.getsignal(known) for known in SIGNALS]
+    if signal.SIG_IGN in before:
+        pytest.skip("the tests run under nohup")
     with deferred_signals() as interruption:
         interruption.check()
         signal.raise_signal(number)
@@ -80,6 +82,18 @@ def test_a_signal_is_noted_and_raised_on_check(number: int) -> None:
             interruption.check()
         assert raised.value.number == number
     assert [signal.getsignal(known) for known in SIGNALS] == before
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGHUP"), reason="Windows has no SIGHUP")
+def test_a_hangup_that_nohup_ignores_stays_ignored() -> None:
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        with deferred_signals() as interruption:
+            signal.raise_signal(signal.SIGHUP)
+            interruption.check()
+        assert signal.getsignal(signal.SIGHUP) == signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGHUP, before)
 
 
 def test_a_second_ctrl_c_exits_at_once() -> None:

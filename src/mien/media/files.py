@@ -97,7 +97,7 @@ def move_into_place(temporary: Path, path: Path) -> None:
 
 def is_stream(path: Path) -> bool:
     """Whether a path is written through: a pipe, a device, a socket, or a descriptor such as ``/dev/stdout``."""
-    if _descriptor(path) is not None:
+    if descriptor_of(path) is not None:
         return True
     try:
         mode = path.stat().st_mode
@@ -106,13 +106,8 @@ def is_stream(path: Path) -> bool:
     return not (stat.S_ISREG(mode) or stat.S_ISDIR(mode))
 
 
-def _target(path: Path) -> Path:
-    """The file that a path names once symbolic links are followed; it need not exist."""
-    return Path(os.path.realpath(path)) if path.is_symlink() else path
-
-
-def _descriptor(path: Path) -> int | None:
-    """The number of this process's descriptor that a path names: 1 for ``/dev/stdout`` and ``/proc/self/fd/1``."""
+def descriptor_of(path: Path) -> int | None:
+    """The number of this process's descriptor that a path names: 1 for ``/dev/stdout``; None for any other path."""
     own = {os.path.realpath("/proc/self/fd"), os.path.realpath("/dev/fd")}
     for _ in range(MAX_LINKS):
         if path.name.isdecimal() and os.path.realpath(path.parent) in own:
@@ -123,9 +118,14 @@ def _descriptor(path: Path) -> int | None:
     return None
 
 
+def _target(path: Path) -> Path:
+    """The file that a path names once symbolic links are followed; it need not exist."""
+    return Path(os.path.realpath(path)) if path.is_symlink() else path
+
+
 def _copy(source: Path, path: Path) -> None:
     """Copy the bytes of a file into another, or into a stream."""
-    number = _descriptor(path)
+    number = descriptor_of(path)
     # opened anew, a redirected stdout would be cut to nothing, and a socket can't be opened
     target: int | Path = path if number is None else os.dup(number)
     with source.open("rb") as content, open(target, "wb") as file:  # noqa: PTH123  a descriptor is no path

@@ -19,7 +19,7 @@ from running import is_running
 REQUEST = b"POST /v1/predict HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: %d\r\n\r\n"
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, getattr(signal, "SIGHUP", signal.SIGTERM)])
 def test_accepted_requests_finish_and_the_server_exits(portrait_bytes, number, tmp_path):
     held = tmp_path / "held"
     held.touch()

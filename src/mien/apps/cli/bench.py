@@ -14,7 +14,7 @@ import typer
 
 from mien.apps.cli.evaluate import EvaluatedHeadOption, EvaluatedSplitOption
 from mien.apps.cli.options import INPUT, MODEL, OUTPUT, JsonOption, console, examples, model_named, progress, say
-from mien.apps.cli.output_guard import KINDS, Output, check_outputs, files_of
+from mien.apps.cli.output_guard import KINDS, Output, check_outputs, model_files
 from mien.errors import MissingExtraError
 
 if TYPE_CHECKING:
@@ -151,7 +151,7 @@ def detectors(
     if plot and find_spec("matplotlib") is None:
         raise MissingExtraError("drawing recall curves", "matplotlib", "plots")
     if plot:
-        inputs = [*files_of(*(detector or ())), *(path for path in folder.rglob("*") if path.is_file())]
+        inputs = [*model_files(*(detector or ())), *(path for path in folder.rglob("*") if path.is_file())]
         check_outputs([Output("--plot", plot, KINDS["png"])], inputs)
     store = ModelStore()
     chosen = {name: find_detector(name, store) for name in detector or detectors_here(store)}

@@ -20,7 +20,7 @@ from mien.apps.cli.options import (
     progress,
     say,
 )
-from mien.apps.cli.output_guard import KINDS, Output, check_folder, check_outputs, files_of
+from mien.apps.cli.output_guard import KINDS, Output, check_folder, check_outputs, model_files
 from mien.emotions import Emotion
 from mien.errors import UsageError
 
@@ -127,7 +127,7 @@ def evaluate(
     if out:
         check_folder("--out", out)
         planned = [Output("--out", out / METRICS, KINDS["json"]), Output("--out", out / REPORT, KINDS["page"])]
-        check_outputs(planned, [data, *files_of(*map(model_named, _distinct(model)), detector)])
+        check_outputs(planned, [data, *model_files(*map(model_named, _distinct(model)), detector)])
     copied = None
     if photos:
         evaluation = _evaluate_photos(data, _distinct(model), detector, head, tuple(exclude_label or ()))

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from mien.apps.cli.options import examples, progress, say
-from mien.apps.cli.output_guard import KINDS, Output, check_outputs, files_of
+from mien.apps.cli.output_guard import KINDS, Output, check_outputs, files_in_folders
 from mien.apps.cli.training_output import say_written
 from mien.errors import TrainingError, UsageError
 from mien.training.tasks.detection import NETWORK as FACE_DETECTOR
@@ -192,7 +192,7 @@ def soft_labels(
 
     records = [read_run(run) for run in runs]
     source = source_of(runs[0], data)
-    check_outputs([Output("--out", out, KINDS["npz"])], [Path(source.data), *files_of(*map(str, runs))])
+    check_outputs([Output("--out", out, KINDS["npz"])], [Path(source.data), *files_in_folders(*runs)])
     prepare_backend()
     from mien.training.distillation.cross_fitting import cross_fitted_soft_labels, folds_of
 

@@ -1,8 +1,11 @@
-"""The timeline of a video from ``mien predict``: as a page, subtitles, annotations, and a table of its faces."""
+"""The forms of results of ``mien predict``: lines of JSON, tables, and the timeline of a video."""
 
 from __future__ import annotations
 
+import errno
 import os
+import sys
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,10 +13,13 @@ from mien.apps.cli.options import console
 from mien.errors import printable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
+    from mien.structures import FrameResult
     from mien.tracking import Timeline
     from mien.visualization.report.curves import Curves
+
+    Write = Callable[[FrameResult], None]
 
 
 def is_video(path: Path) -> bool:
@@ -21,6 +27,42 @@ def is_video(path: Path) -> bool:
     from mien.media.video import VIDEO_SUFFIXES
 
     return path.suffix.lower() in VIDEO_SUFFIXES
+
+
+def print_json(result: FrameResult) -> None:
+    """Print a result as a JSON line and flush it.
+
+    Raises:
+        BrokenPipeError: nobody reads it any more: a pipe or a terminal was closed.
+    """
+    from mien.outputs import to_json_line
+
+    try:
+        sys.stdout.write(to_json_line(result) + "\n")
+        sys.stdout.flush()
+    except OSError as error:
+        if error.errno != errno.EIO:
+            raise
+        raise BrokenPipeError(errno.EPIPE, os.strerror(errno.EPIPE)) from error
+
+
+@contextmanager
+def result_files(labels: tuple[str, ...], csv: Path | None, parquet: Path | None) -> Iterator[Write]:
+    """A function that writes each result to the CSV and Parquet files; they are complete when the block ends."""
+    from mien.outputs import open_csv, open_parquet
+
+    with ExitStack() as files:
+        writers = [
+            files.enter_context(opened(path, labels))
+            for opened, path in ((open_csv, csv), (open_parquet, parquet))
+            if path is not None
+        ]
+
+        def write(result: FrameResult) -> None:
+            for writer in writers:
+                writer.write(result)
+
+        yield write
 
 
 def given(timelines: dict[str, Path | None]) -> str:

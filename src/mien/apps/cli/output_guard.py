@@ -14,10 +14,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from mien.errors import UsageError
-from mien.media.files import is_stream
+from mien.media.files import descriptor_of, is_stream
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
 
 @dataclass(frozen=True)
@@ -94,7 +94,7 @@ def check_outputs(outputs: Iterable[Output], inputs: Iterable[Path]) -> None:
     planned = list(outputs)
     if not planned:
         return
-    used = {key for path in inputs for key in _keys(path)}
+    used = _keys_of_inputs(inputs, planned)
     seen: dict[object, str] = {}
     for output in planned:
         keys = _keys(output.path)
@@ -132,10 +132,14 @@ def check_folder(option: str, folder: Path, data: Path | None = None) -> None:
         )
 
 
-def files_of(*names: str) -> list[Path]:
-    """The files among the names of models, detectors and avatars; a folder stands for the files in it."""
-    paths = [Path(name) for name in names]
-    return [file for path in paths for file in (path.iterdir() if path.is_dir() else [path]) if file.is_file()]
+def model_files(*names: str) -> list[Path]:
+    """The files among the names of models and detectors."""
+    return [path for path in map(Path, names) if path.is_file()]
+
+
+def files_in_folders(*folders: Path) -> list[Path]:
+    """The files directly in folders: of runs, or of an avatar."""
+    return [path for folder in folders if folder.is_dir() for path in folder.iterdir() if path.is_file()]
 
 
 def is_stdout(path: Path) -> bool:
@@ -164,6 +168,8 @@ def _check_place(output: Output) -> None:
         raise _refused(output, "a folder")
     if str(output.path) == "-":
         raise _refused(output, "stdin's name (stdout is /dev/stdout)")
+    if descriptor_of(output.path) is not None:
+        return
     if output.path.is_socket():
         raise _refused(output, "a socket")
     if not is_stream(output.path) and not output.path.exists():
@@ -211,8 +217,8 @@ def _refused(output: Output, what: str) -> UsageError:
     option, path, kind = output
     if kind is None:
         return UsageError(
-            f"expected a folder for {option} other than that of the images; received {path.parent}, where {path.name} "
-            f"would take the place of {what}. Choose another folder"
+            f"expected a folder for {option} other than that of the images and models; received {path.parent}, where "
+            f"{path.name} would take the place of {what}. Choose another folder"
         )
     return UsageError(
         f"expected a file for results, as {option} writes; received {path}, {what}. Choose another name, such as "
@@ -220,20 +226,38 @@ def _refused(output: Output, what: str) -> UsageError:
     )
 
 
+def _keys_of_inputs(inputs: Iterable[Path], outputs: Sequence[Output]) -> set[object]:
+    """The keys of inputs that could be outputs: a million inputs have their links followed only for equal names."""
+    places = [path for output in outputs for path in (output.path, Path(os.path.realpath(output.path)))]
+    names, exist = {_folded(path.name) for path in places}, any(map(os.path.lexists, places))
+    used: set[object] = set()
+    for path in inputs:
+        if _folded(path.name) in names:
+            used |= _keys(path)
+        elif exist:
+            used.add(identity_of(path))
+    return used - {None}
+
+
+def _folded(name: str) -> str:
+    """A name as disks compare it that see no difference between capitals and small letters."""
+    return unicodedata.normalize("NFC", name).casefold()
+
+
 def _keys(path: Path) -> set[object]:
     """What a file has in common with itself under another name: device and inode, and the name without its case."""
-    keys: set[object] = {unicodedata.normalize("NFC", os.path.realpath(path)).casefold()}
+    keys: set[object] = {_folded(os.path.realpath(path))}
     identity = identity_of(path)
     return keys if identity is None else {*keys, identity}
 
 
 def identity_of(path: Path) -> tuple[int, int] | None:
-    """Device and inode of a file, the same under each of its names; None where there is none."""
+    """Device and inode of a file, the same under each of its names; None where there is none, or it has no number."""
     try:
         state = path.stat()
     except (OSError, ValueError):
         return None
-    return state.st_dev, state.st_ino
+    return (state.st_dev, state.st_ino) if state.st_ino else None
 
 
 def _is_character_device(path: Path) -> bool:

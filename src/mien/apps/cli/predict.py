@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import sys
-from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import typer
 
 from mien.apps.cli.drawings import Drawings
-from mien.apps.cli.file_outputs import given, is_video, write_timelines
+from mien.apps.cli.file_outputs import given, is_video, print_json, result_files, write_timelines
 from mien.apps.cli.file_reader import FileReader, message_of
 from mien.apps.cli.options import (
     BATCH,
@@ -27,16 +25,12 @@ from mien.apps.cli.options import (
     progress,
     say,
 )
-from mien.apps.cli.output_guard import KINDS, Output, check_outputs, files_of, is_stdout
+from mien.apps.cli.output_guard import KINDS, Output, check_outputs, files_in_folders, is_stdout, model_files
 from mien.apps.cli.sources import files_in, with_stdin
 from mien.errors import UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
-
-    from mien.structures import FrameResult
-
-    Write = Callable[[FrameResult], None]
+    from collections.abc import Iterable, Sequence
 
 PARQUET_SUFFIX = ".parquet"
 
@@ -170,7 +164,7 @@ def predict(
     wanted = _Wanted(csv, parquet, {"srt": srt, "vtt": vtt, "elan": elan, "page": page}, as_json, thumbnails)
     if out:
         if any((*wanted.files, draw, anonymize, as_json)):
-            raise UsageError("expected no other form of results with --out")
+            raise UsageError("expected images alone with --out, and no other form of results")
         if _predict_batch(sources, models, out, processes, engine):
             raise typer.Exit(SOME_FAILED)
         return
@@ -182,7 +176,7 @@ def predict(
         if anonymize:
             drawings.append(_anonymized(anonymize, files, avatar))
         planned = [*wanted.outputs, *(output for drawing in drawings for output in drawing.outputs)]
-        check_outputs(planned, [*files, *files_of(models.model, detector, avatar)])
+        check_outputs(planned, [*files, *model_files(models.model, detector)])
         table = not as_json and not any(map(is_stdout, wanted.files))
         reader = FileReader(Recognizer.load(*models), sampling, drawings, names, table=table)
         failed, written = _predict_files(reader, files, wanted)
@@ -230,8 +224,11 @@ def _predict_batch(sources: Sequence[Path], models: _Models, out: Path, processe
     files = [path for path in files_in(sources, [PARQUET_SUFFIX]) if path in sources or path.resolve() != out.resolve()]
     if any(map(is_video, files)):
         raise UsageError("expected images alone with --out; received a video")
-    kind = {PARQUET_SUFFIX: "parquet", ".jsonl": "json"}.get(out.suffix.lower(), "csv")
-    check_outputs([Output("--out", out, KINDS[kind])], [*files, *files_of(models.model, models.detector)])
+    kinds = {PARQUET_SUFFIX: "parquet", ".jsonl": "json", ".csv": "csv"}
+    kind = kinds.get(out.suffix.lower())  # run_batch refuses any other
+    check_outputs(
+        [Output("--out", out, KINDS[kind] if kind else None)], [*files, *model_files(models.model, models.detector)]
+    )
     labels = Recognizer.load(*models).labels  # a wrong name fails here, once, and not in every process
     plan = Plan(Pipeline.of(*models), tuple(image_references(files)))
     with progress("analyzing") as update:
@@ -246,10 +243,12 @@ def _predict_batch(sources: Sequence[Path], models: _Models, out: Path, processe
 
 def _anonymized(folder: Path, files: Iterable[Path], avatar: str) -> Drawings:
     from mien.visualization.anonymize import Anonymizer
-    from mien.visualization.avatar.styles import find_avatar
+    from mien.visualization.avatar.styles import DRAWN, EMOJI_KIND, find_avatar
 
     kind = find_avatar(avatar)
-    return Drawings(folder, files, lambda: Anonymizer(kind).anonymize, "--anonymize")
+    drawings = Drawings(folder, files, lambda: Anonymizer(kind).anonymize, "--anonymize")
+    check_outputs(drawings.outputs, [] if avatar in (DRAWN, EMOJI_KIND) else files_in_folders(Path(avatar)))
+    return drawings
 
 
 def _predict_files(reader: FileReader, files: list[Path], wanted: _Wanted) -> tuple[bool, list[Path]]:
@@ -268,30 +267,3 @@ def _predict_files(reader: FileReader, files: list[Path], wanted: _Wanted) -> tu
             say(f"mien: {file} is not written: {message_of(error)}")
             failed = True
     return failed, written
-
-
-def print_json(result: FrameResult) -> None:
-    """Print a result as a JSON line and flush it."""
-    from mien.outputs import to_json_line
-
-    sys.stdout.write(to_json_line(result) + "\n")
-    sys.stdout.flush()
-
-
-@contextmanager
-def result_files(labels: tuple[str, ...], csv: Path | None, parquet: Path | None) -> Iterator[Write]:
-    """A function that writes each result to the CSV and Parquet files; they are complete when the block ends."""
-    from mien.outputs import open_csv, open_parquet
-
-    with ExitStack() as files:
-        writers = [
-            files.enter_context(opened(path, labels))
-            for opened, path in ((open_csv, csv), (open_parquet, parquet))
-            if path is not None
-        ]
-
-        def write(result: FrameResult) -> None:
-            for writer in writers:
-                writer.write(result)
-
-        yield write

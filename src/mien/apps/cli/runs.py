@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from mien.apps.cli.options import JsonOption, console, examples, say
-from mien.apps.cli.output_guard import KINDS, Output, check_outputs, files_of
+from mien.apps.cli.output_guard import KINDS, Output, check_outputs, files_in_folders
 from mien.errors import printable
 
 if TYPE_CHECKING:
@@ -70,7 +70,7 @@ def runs(
 
     found = find_runs(folders or [Path("runs")])
     if csv:
-        check_outputs([Output("--csv", csv, KINDS["csv"])], files_of(*map(str, found)))
+        check_outputs([Output("--csv", csv, KINDS["csv"])], files_in_folders(*found))
     rows = compare(found)
     if csv:
         _write_csv(csv, rows)

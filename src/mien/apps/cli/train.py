@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from mien.apps.cli.options import examples
-from mien.apps.cli.output_guard import check_folder
+from mien.apps.cli.output_guard import Output, check_folder, check_outputs, model_files
 from mien.apps.cli.training_run import (
     apply_fold,
     check_detector,
@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 
 SEEN_DATA = frozenset({"soft_labels", "weights", "teacher"})
 """Config fields that name models which may have seen the fold to exclude."""
+
+RUN_FILES = ("model.onnx", "config.toml", "best.weights.h5", "history.jsonl", "history.csv", "run.json")
+"""Names in a run directory that an input could have."""
 
 DATA, MODEL, OPTIMIZATION = "Data", "Model", "Optimization"
 DISTILLATION, RUN, HARDWARE = "Distillation", "Run", "Hardware"
@@ -133,6 +136,10 @@ def train(
     }  # fmt: skip
     given = {name: value for name, value in given.items() if value is not None}
     check_folder("--out", out)
+    if not resume:
+        named = [str(given.get(name, "")) for name in ("weights", "teacher", "soft_labels", "copy_paste")]
+        parts = ",".join([*named, config or "", str(exclude or "")]).split(",")
+        check_outputs([Output("--out", out / name) for name in RUN_FILES], model_files(*parts))
     resumed = resumed_run(out) if resume and not search else None
     chosen = choose_config(config, given, resumed)
     source = find_source(resumed, data, exclude, validation_share, fold)
