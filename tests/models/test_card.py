@@ -103,7 +103,7 @@ def changed(**values):
         ("null", "something else"),
         ("{}", "something else"),
         (CARD.to_json()[:-20], "something else"),
-        (changed(format=3), "format 2 or older; received 3.*pip install -U mien"),
+        (changed(format=3), "format 2 or older; received 3.*install a newer one"),
         (changed(colour="grey"), "something else"),
         (changed(heads=None), "something else"),
         (changed(heads=[{"name": "fer2013"}]), "something else"),
