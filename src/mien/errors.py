@@ -142,7 +142,7 @@ def reinstall_command() -> str:
 
 
 def _requirements(extra: str) -> list[tuple[str, bool]]:
-    """What an extra needs on this machine, such as "av>=15,<20", and whether it is installed."""
+    """What an extra needs on this machine, such as "av>=17.1,<20", and whether it is installed."""
     from importlib import metadata
 
     from packaging.requirements import Requirement
