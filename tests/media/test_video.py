@@ -6,6 +6,7 @@ import gc
 import json
 import subprocess
 import sys
+import threading
 from fractions import Fraction
 from pathlib import Path
 
@@ -112,6 +113,64 @@ def test_a_file_tells_its_rate_and_length(tmp_path):
     source = FileSource(write_clip(tmp_path / "clip.avi"))
     assert (source.fps, source.length) == (pytest.approx(10), pytest.approx(1.2))
     source.close()
+
+
+@pytest.mark.parametrize("read_before", [0, 3])
+def test_a_file_that_is_closed_gives_an_error(tmp_path, read_before):
+    source = FileSource(write_clip(tmp_path / "clip.mp4"))
+    frames = source.frames(Sampling())
+    for _ in range(read_before):
+        next(frames)
+    source.close()
+    source.close()
+    assert (source.length, source.fps) == (pytest.approx(1.2), 10)
+    with pytest.raises(VideoError, match="closed before its end"):
+        list(frames)
+
+
+def test_another_thread_may_close_a_file_that_is_read(tmp_path):
+    for frames_before in range(10):
+        source = FileSource(write_clip(tmp_path / "clip.mp4"))
+        begun = threading.Barrier(2)
+        ends = []
+
+        def reading(source=source, begun=begun, ends=ends, frames_before=frames_before):
+            try:
+                for frame in source.frames(Sampling()):
+                    if frame.index == frames_before:
+                        begun.wait()
+                ends.append("whole")
+            except VideoError:
+                ends.append("closed")
+
+        thread = threading.Thread(target=reading)
+        thread.start()
+        begun.wait()
+        source.close()
+        thread.join()
+        assert ends[0] in {"whole", "closed"}
+
+
+def test_streams_that_appear_in_the_middle_are_left_out(tmp_path):
+    path = tmp_path / "live.flv"
+    with av.open(str(path), "w") as target:
+        images = target.add_stream("flv", rate=10)
+        images.height, images.width, images.pix_fmt = 48, 64, "yuv420p"
+        sound = target.add_stream("pcm_s16le", rate=11_025, layout="mono")
+        for number in range(60):
+            image = av.VideoFrame.from_ndarray(np.full((48, 64, 3), number, np.uint8), format="rgb24")
+            tone = av.AudioFrame.from_ndarray(np.zeros((1, 1102), np.int16), format="s16", layout="mono")
+            tone.sample_rate, tone.pts, tone.time_base = 11_025, 1102 * number, Fraction(1, 11_025)
+            target.mux([*images.encode(image), *sound.encode(tone)])
+        target.mux([*images.encode(None), *sound.encode(None)])
+    content, at, sounds = bytearray(path.read_bytes()), 13, []
+    while at + 11 < len(content):
+        if content[at] == 8:
+            sounds.append(at + 11)
+        at += 11 + int.from_bytes(content[at + 1 : at + 4], "big") + 4
+    content[sounds[-1]] = 2 << 4 | content[sounds[-1]] & 15  # the last packet of sound is in another codec
+    path.write_bytes(content)
+    assert len(times_of(path)) == 60
 
 
 def times_of(path):

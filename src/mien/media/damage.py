@@ -148,11 +148,11 @@ class Damage:
         self._promised.clear()
         self._zero = self._newest_packet = None
 
-    def ended(self, stream: Any, length: float | None, reached: float, *, broken: bool) -> None:
+    def ended(self, frames: int, length: float | None, reached: float, *, broken: bool) -> None:
         """Note the end of the file.
 
         Args:
-            stream: PyAV's video stream.
+            frames: that the header states; 0 where it states no number.
             length: seconds from the first frame to the end that the header states; None where it states none.
             reached: seconds from the first frame to the end of the last packet.
             broken: whether the file could not be read to its end.
@@ -160,9 +160,9 @@ class Damage:
         rest = [at for at in map(self._seconds, self._promised) if at > (self._last or 0.0) + GAP / 2 * self._distance]
         if rest:
             self._damaged(min(rest), missing=True)
-        fewer = 0 < self.packets < stream.frames and self._container == "avi"
+        fewer = 0 < self.packets < frames and self._container == "avi"
         if fewer:
-            length = max(length or 0.0, stream.frames * self._frame_seconds)
+            length = max(length or 0.0, frames * self._frame_seconds)
         if fewer and self._gaps and not any(stretch.missing for stretch in self._stretches):
             self._damaged(self._gaps[0], missing=True)
         stated = length if self._container in LENGTH_IN_HEADER else None

@@ -6,6 +6,8 @@ PyAV's wheels bring FFmpeg. It reads local files alone: no address, no playlist,
 from __future__ import annotations
 
 import os
+import threading
+from contextlib import suppress
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
@@ -48,18 +50,25 @@ def open_container(path: Path) -> Any:
     options = {"protocol_whitelist": "file", "format_whitelist": FORMATS, "max_pixels": str(MAX_PIXELS)}
     try:
         return av.open(f"file:{os.fspath(path)}", options=options, metadata_errors="replace")
-    except PermissionError as error:
-        raise VideoError(f"expected a video at {path} that may be read; received one without permission") from error
     except (av.FFmpegError, ValueError, RuntimeError) as error:
+        if not os.access(path, os.R_OK):
+            raise VideoError(f"expected a video at {path} that may be read; received one without permission") from error
         raise VideoError(
             f"expected a video at {path}; received a file that holds none, is cut short, or is of an unknown kind"
         ) from error
 
 
+def packets_of(container: Any, *streams: Any) -> Iterator[Any]:
+    """The packets of some of a container's streams, or of all, in the order of the file."""
+    with suppress(IndexError):  # PyAV's at the end, where streams appeared that were not there at the start
+        yield from container.demux(*streams)
+
+
 class Decoder:
     """The frames of a video file, in order.
 
-    One thread decodes: FFmpeg's frame threads don't say reliably which frames are damaged.
+    One thread decodes: FFmpeg's frame threads don't say reliably which frames are damaged. Another one may close the
+    file meanwhile.
 
     Args:
         path: of the file.
@@ -67,6 +76,7 @@ class Decoder:
     Attributes:
         damage: what is missing; complete after the last frame.
         fps: frame rate as the file states it.
+        length: duration in seconds as the file states it; None where it does not.
         errors: what PyAV raises.
 
     Raises:
@@ -88,6 +98,8 @@ class Decoder:
         rates = (self._stream.average_rate, self._stream.guessed_rate)
         self.fps = next((float(rate) for rate in rates if rate and rate > 0), DEFAULT_FPS)
         self._time_base = float(self._stream.time_base or Fraction(1, 1000))
+        # read now: PyAV's streams have no memory of their own once their file is closed
+        self.length, self._stated_end, self._stated_frames = self._length(), self._end(), self._stream.frames
         self._aspect, self._coded_aspect = self._stream.sample_aspect_ratio, self._codec.sample_aspect_ratio
         self.damage = Damage(self._container.format.name.split(",")[0], self._time_base, 1 / self.fps)
         self._index, self._seconds = 0, 0.0
@@ -95,6 +107,7 @@ class Decoder:
         self._turn: tuple[int, tuple[int, ...]] | None = None
         self._zero: int | None = None
         self._reached, self._jumped = 0.0, False
+        self._closed, self._lock = False, threading.Lock()
 
     def _best_stream(self) -> Any:
         """The video stream to read: FFmpeg's choice, but never cover art."""
@@ -128,9 +141,7 @@ class Decoder:
         order = getattr(self._codec, "field_order", 0)  # PyAV has it from 18.1 on
         return FIRST_FIELDS.get(order) if self._codec.codec.intra_only else None
 
-    @property
-    def length(self) -> float | None:
-        """Duration in seconds as the file states it; None where it does not."""
+    def _length(self) -> float | None:
         if self._stream.duration and self._stream.duration > 0:
             return float(self._stream.duration) * self._time_base
         duration = self._container.duration
@@ -140,13 +151,15 @@ class Decoder:
         """Every frame that decodes; after the last one, ``damage`` is complete.
 
         Raises:
-            VideoError: not a single frame can be read.
+            VideoError: not a single frame can be read, or the file is closed.
         """
-        broken = False
-        packets = self._container.demux()
+        broken, packets = False, None
         while True:
             try:
-                packet = next(packets, None)
+                with self._lock:
+                    self._check_open()
+                    packets = packets or packets_of(self._container)
+                    packet = next(packets, None)
             except self.errors:
                 broken = True
                 break
@@ -166,19 +179,28 @@ class Decoder:
                 f"of more than {MAX_PIXELS:,} pixels"
             )
         start = (self._zero or 0) * self._time_base
-        stated = None if self._jumped else self._stated_end()
+        stated = None if self._jumped else self._stated_end
         self.damage.ended(
-            self._stream, None if stated is None else stated - start, self._reached - start, broken=broken
+            self._stated_frames, None if stated is None else stated - start, self._reached - start, broken=broken
         )
 
     def close(self) -> None:
         """Release the file."""
-        self._container.close()
+        with self._lock:
+            self._closed = True
+            self._container.close()
+
+    def _check_open(self) -> None:
+        """Refuse to go on with a closed file, where PyAV would crash the process."""
+        if self._closed:
+            raise VideoError(f"expected {self._path} to be open; it was closed before its end. Open it again")
 
     def _decode(self, packet: Any) -> Iterator[DecodedFrame]:
         """The frames that come out when a packet goes in; None at the end."""
         try:
-            frames = self._stream.decode(packet)
+            with self._lock:
+                self._check_open()
+                frames = self._stream.decode(packet)
         except self.errors:
             self.damage.failed(packet)
             return
@@ -225,7 +247,7 @@ class Decoder:
         if at is not None and (packet.stream is self._stream or not self._stream.duration):
             self._reached = max(self._reached, float((at + (packet.duration or 0)) * packet.time_base))
 
-    def _stated_end(self) -> float | None:
+    def _end(self) -> float | None:
         """Where the header says that the video ends, in seconds of the file's clock."""
         if self._stream.duration:
             return float((self._stream.start_time or 0) + self._stream.duration) * self._time_base
