@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 from fractions import Fraction
 
 import av
 import numpy as np
 import pytest
 
-from mien.errors import UsageError, VideoError
+from mien.errors import IncompleteVideoError, UsageError, VideoError
 from mien.media.video import FileSource, Sampling
 from mien.media.video_writer import open_video
 
@@ -99,10 +100,30 @@ def test_the_sound_is_kept_as_it_is(tmp_path, sounding):
     assert len(read_all(path)) == 10
 
 
-def test_odd_edges_lose_a_row_and_a_column(tmp_path):
+@pytest.mark.parametrize(
+    ("size", "written"), [((49, 65), (50, 66)), ((1, 1), (2, 2)), ((1, 64), (2, 64)), ((48, 3), (48, 4))]
+)
+def test_odd_edges_are_repeated(tmp_path, size, written):
     with open_video(tmp_path / "odd.mp4") as writer:
-        writer.write(grey(3, (49, 65)), 0.0)
-    assert read_all(tmp_path / "odd.mp4")[0].image.shape == (48, 64, 3)
+        writer.write(grey(3, size), 0.0)
+    (frame,) = read_all(tmp_path / "odd.mp4")
+    assert frame.image.shape == (*written, 3)
+    assert abs(frame.image.astype(int) - 90).max() < 6
+
+
+def test_frames_of_another_size_are_resized_to_that_of_the_first(tmp_path):
+    with open_video(tmp_path / "sizes.mp4") as writer:
+        for number, size in enumerate([(48, 64), (96, 32), (480, 640)]):
+            writer.write(grey(3, size), number / 10)
+    assert [frame.image.shape for frame in read_all(tmp_path / "sizes.mp4")] == [(48, 64, 3)] * 3
+
+
+def test_times_that_a_container_can_t_hold_are_refused(tmp_path):
+    path = tmp_path / "far.mp4"
+    with pytest.raises(VideoError, match=r"fit into far\.mp4"), open_video(path) as writer:  # noqa: PT012  as above
+        for number in range(10):
+            writer.write(grey(number % 8), number * 1e8)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_an_error_leaves_no_file(tmp_path):
@@ -113,6 +134,73 @@ def test_an_error_leaves_no_file(tmp_path):
     with pytest.raises(VideoError, match="received none"), open_video(path):
         pass
     assert list(tmp_path.iterdir()) == []
+
+
+def with_sound(path, codec, seconds=1):
+    """A video with a tone in an audio codec."""
+    with av.open(str(path), "w") as target:
+        images = target.add_stream("mpeg4", rate=10)
+        images.height, images.width, images.pix_fmt = 48, 64, "yuv420p"
+        sound = target.add_stream(codec, rate=48_000, layout="mono")
+        tone = (8000 * np.sin(np.arange(48_000 * seconds) * 0.05)).astype(np.int16)
+        frame = av.AudioFrame.from_ndarray(tone[None], format="s16", layout="mono")
+        frame.sample_rate, frame.pts, frame.time_base = 48_000, 0, Fraction(1, 48_000)
+        for number in range(10 * seconds):
+            target.mux(images.encode(av.VideoFrame.from_ndarray(grey(number % 8), format="rgb24")))
+        for packet in [*sound.encode(frame), *sound.encode(None), *images.encode(None)]:
+            target.mux(packet)
+    return path
+
+
+def redrawn(source, target):
+    """Writes the frames of a video, as far as they can be read, with its sound."""
+    frames = FileSource(source)
+    with open_video(target, source) as writer, contextlib.suppress(IncompleteVideoError):
+        for frame in frames.frames(Sampling()):
+            writer.write(frame.image, frame.seconds)
+    frames.close()
+    return target
+
+
+def seconds_of_sound(path):
+    with av.open(str(path)) as opened:
+        times = [float(packet.pts * packet.time_base) for packet in opened.demux(audio=0) if packet.pts is not None]
+    assert times == sorted(times)
+    return times[-1] - times[0]
+
+
+@pytest.mark.parametrize("suffix", [".ts", ".mpg"])
+@pytest.mark.parametrize("target", [".mp4", ".mov", ".mkv"])
+def test_the_sound_of_joined_recordings_goes_on(tmp_path, suffix, target):
+    part = with_sound(tmp_path / f"part{suffix}", "mp2", seconds=2)
+    joined = tmp_path / f"joined{suffix}"
+    joined.write_bytes(part.read_bytes() * 3)
+    assert seconds_of_sound(redrawn(joined, tmp_path / f"drawn{target}")) == pytest.approx(6, abs=0.3)
+
+
+@pytest.mark.parametrize("codec", ["libopus", "flac", "ac3"])
+@pytest.mark.parametrize("target", [".mp4", ".mov", ".mkv"])
+def test_sound_of_any_codec_is_kept_in_any_container(tmp_path, codec, target):
+    source = with_sound(tmp_path / "talk.mkv", codec)
+    assert seconds_of_sound(redrawn(source, tmp_path / f"drawn{target}")) == pytest.approx(1, abs=0.15)
+
+
+@pytest.mark.parametrize(
+    ("suffix", "codec"), [(".ts", "aac"), (".avi", "adpcm_ms"), (".mkv", "libopus"), (".mpg", "mp2")]
+)
+@pytest.mark.parametrize("target", [".mp4", ".mkv"])
+def test_damaged_sound_costs_no_frame(tmp_path, suffix, codec, target):
+    source = with_sound(tmp_path / f"talk{suffix}", codec)
+    frames, whole = read_all(source), source.read_bytes()
+    random = np.random.default_rng(3)
+    for _ in range(12):
+        content = np.frombuffer(whole, np.uint8).copy()
+        content[random.integers(len(content) // 2, len(content), 30)] = random.integers(0, 256, 30)
+        source.write_bytes(content.tobytes())
+        with open_video(tmp_path / f"drawn{target}", source) as writer:
+            for frame in frames:
+                writer.write(frame.image, frame.seconds)
+        assert len(read_all(tmp_path / f"drawn{target}")) == len(frames)
 
 
 def test_other_kinds_are_named(tmp_path):
