@@ -248,5 +248,14 @@ def test_the_page_is_whole_escapes_names_and_links_to_moments():
     assert len(list(root.iter("image"))) == 6  # one each half second that it was seen
 
 
+@pytest.mark.parametrize("every", [0.02, 7.0, 90_000.0, 2.0**31])  # a forged header may state a frame in 68 years
+def test_the_time_axis_has_at_most_ten_ticks_and_the_start(every):
+    labels = ["happy"] * 40
+    tracks = timeline(frames(*labels, every=every))
+    text = timeline_page("a.avi", "a.avi", tracks, watched(*labels, every=every), "mien")
+    ticks = [one for one in fromstring(text.split("\n", 1)[1]).iter("text") if ":" in (one.text or "")]
+    assert 4 <= len(ticks) <= 11
+
+
 def test_a_page_without_faces_says_so():
     assert "No face was found." in timeline_page("a.mp4", "a.mp4", (), Curves())

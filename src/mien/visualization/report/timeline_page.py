@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
@@ -203,7 +204,8 @@ def _without_overlap(thumbnails: dict[float, Frame], end: float) -> list[tuple[f
 
 
 def _ticks(end: float) -> list[float]:
-    every = next((step for step in TICK_SECONDS if end / step <= 10), TICK_SECONDS[-1])
+    longest = TICK_SECONDS[-1] * max(math.ceil(end / TICK_SECONDS[-1] / 10), 1)
+    every = next((step for step in TICK_SECONDS if end / step <= 10), longest)
     return [number * every for number in range(int(end / every) + 1) if number * every <= 0.96 * end]
 
 
