@@ -310,6 +310,14 @@ def test_what_is_no_video_is_refused(recognizer, wrong, message):
         next(recognizer.stream(wrong))
 
 
+@pytest.mark.parametrize("path", ["C://videos/talk.mp4", "talks/a://b.mp4", "://b.mp4"])
+def test_a_path_is_not_taken_for_an_address(recognizer, path):
+    with pytest.raises(mien.VideoError, match="there is none"):
+        next(recognizer.stream(path))
+    with pytest.raises(mien.ImageError, match="no such file"):
+        recognizer.predict(path)
+
+
 def test_a_source_can_be_opened_by_a_text(tmp_path):
     source = FileSource(str(write_frames(tmp_path / "clip.avi", swaying_face(2))))
     assert source.read().index == 0

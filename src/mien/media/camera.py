@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mien.errors import UsageError, VideoError
+from mien.media.image_input import ADDRESS
 from mien.media.shown_frame import Converter, DecodedFrame
 from mien.media.video import FileSource, VideoFrame
 from mien.structures import describe
@@ -252,7 +253,7 @@ def open_stream(video: Any) -> tuple[FileSource | Source, str]:
             "file first; frames that you have go to predict or predict_many"
         )
     name = os.fspath(video)
-    if "://" in name:
+    if ADDRESS.match(name):
         raise UsageError(
             f"expected the path of a video, or the number of a camera; received the address {name[:200]!r}. mien "
             "fetches nothing: download the file first"

@@ -106,6 +106,15 @@ def is_stream(path: Path) -> bool:
     return not (stat.S_ISREG(mode) or stat.S_ISDIR(mode))
 
 
+def identity_of(path: Path) -> tuple[int, int] | None:
+    """Device and inode of a file or folder, the same under each of its names; None where there is none, or it has no number."""
+    try:
+        state = path.stat()
+    except (OSError, ValueError):
+        return None
+    return (state.st_dev, state.st_ino) if state.st_ino else None
+
+
 def descriptor_of(path: Path) -> int | None:
     """The number of this process's descriptor that a path names: 1 for ``/dev/stdout``; None for any other path."""
     own = {os.path.realpath("/proc/self/fd"), os.path.realpath("/dev/fd")}

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import re
-import stat
 from collections import Counter
 from typing import TYPE_CHECKING
 
 from mien.media.file_kind import IMAGE_SUFFIXES, kind_of
+from mien.media.files import identity_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator
@@ -40,20 +41,19 @@ def find_files(
     Yields:
         Paths below the given ones.
     """
-    walked: set[tuple[int, int]] = set()
-    own = {identity for identity in map(_identity, outputs) if identity}
+    walked: set[tuple[int, int] | None] = set()
+    own = {identity_of(output) for output in outputs} - {None}
     for path in paths:
         waiting = [path]
         while waiting:
             here = waiting.pop()
-            folder = _folder_identity(here)
-            if folder is None:
+            if not os.path.isdir(here):  # noqa: PTH112  the method raises PermissionError in a closed folder
                 if here == path or _is_wanted(here, kinds, suffixes):
                     yield here
-                elif _identity(here) not in own:
+                elif identity_of(here) not in own:
                     skip(here)
-            elif folder not in walked and (here == path or folder not in own):
-                walked.add(folder)
+            elif (identity := identity_of(here)) not in walked and (here == path or identity not in own):
+                walked |= {identity} - {None}
                 try:
                     visible = [entry for entry in here.iterdir() if not entry.name.startswith(".")]
                 except OSError:
@@ -75,24 +75,6 @@ def _is_wanted(path: Path, kinds: Collection[Kind], suffixes: Collection[str]) -
     if suffix in suffixes:
         return True
     return ("image" if suffix in IMAGE_SUFFIXES else kind_of(path)) in kinds
-
-
-def _folder_identity(path: Path) -> tuple[int, int] | None:
-    """Device and number of a folder, the same under each of its names; None for what is no folder."""
-    try:
-        state = path.stat()
-    except (OSError, ValueError):
-        return None
-    return (state.st_dev, state.st_ino) if stat.S_ISDIR(state.st_mode) else None
-
-
-def _identity(path: Path) -> tuple[int, int] | None:
-    """The same of a file or folder; None where there is none."""
-    try:
-        state = path.stat()
-    except (OSError, ValueError):
-        return None
-    return state.st_dev, state.st_ino
 
 
 def _natural_key(path: Path) -> tuple[list[tuple[int, str]], str]:

@@ -46,6 +46,9 @@ MAX_PATH_LENGTH = 4096
 
 CHUNK_BYTES = 1 << 20
 
+ADDRESS = re.compile(r"[a-z][a-z0-9+.-]+://", re.IGNORECASE)
+"""How an address begins; a single letter is a disk of Windows."""
+
 
 def load_image(image: ImageLike) -> LoadedImage:
     """Decode or check an image of any kind.
@@ -192,7 +195,7 @@ def _check_path(text: str) -> None:
     """
     if text[:5].lower() == "data:" and "," in text:
         raise ImageError("expected a path; received a data URL. Decode it: base64.b64decode(url.partition(',')[2])")
-    if re.match(r"[a-z][a-z0-9+.-]*://", text, re.IGNORECASE):
+    if ADDRESS.match(text):
         raise ImageError(
             f"expected a path; received the address {text[:200]!r}. mien fetches nothing: download the file, then pass "
             "its path or its bytes"

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from mien.errors import UsageError
-from mien.media.files import descriptor_of, is_stream
+from mien.media.files import descriptor_of, identity_of, is_stream
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -249,15 +249,6 @@ def _keys(path: Path) -> set[object]:
     keys: set[object] = {_folded(os.path.realpath(path))}
     identity = identity_of(path)
     return keys if identity is None else {*keys, identity}
-
-
-def identity_of(path: Path) -> tuple[int, int] | None:
-    """Device and inode of a file, the same under each of its names; None where there is none, or it has no number."""
-    try:
-        state = path.stat()
-    except (OSError, ValueError):
-        return None
-    return (state.st_dev, state.st_ino) if state.st_ino else None
 
 
 def _is_character_device(path: Path) -> bool:
