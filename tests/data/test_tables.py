@@ -343,3 +343,24 @@ def test_hugging_face_s_folders_of_images(tmp_path, name):
     order = [*range(35, 42), *range(28), *range(28, 35)]  # test, train, validation
     check(data, np.array(SPLITS)[order], order)
     assert len(set(data.rows.tolist())) == COUNT
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        json.dumps([{"label": 1, "pixels": "1 2"}]),
+        json.dumps([{"label": 1, "pixels": "1 2"}] * 3, indent=2),
+        json.dumps({"label": {"0": 3, "1": 4}, "pixels": {"0": "1 2", "1": "3 4"}}),
+    ],
+)
+def test_json_that_is_one_value_is_refused_with_the_remedy(tmp_path, content):
+    (tmp_path / "faces.json").write_text(content)
+    with pytest.raises(DatasetError, match="expected JSON Lines, one object a line, .* lines=True"):
+        load_dataset(tmp_path / "faces.json")
+
+
+@pytest.mark.parametrize("name", ["a{", "_{}", "a{0}", "}{path}"])
+def test_braces_in_the_names_of_columns_are_only_text(tmp_path, name):
+    (tmp_path / "faces.csv").write_text(f"{name},pixels\n1,{' '.join('7' * 64)}\n")
+    with pytest.raises(DatasetError, match="expected one column of labels"):
+        load_dataset(tmp_path / "faces.csv")

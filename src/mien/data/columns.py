@@ -11,6 +11,7 @@ from mien.data.dataset import TRAINING
 from mien.data.rows import SIDES, split_of, split_of_flags
 from mien.data.split_names import EMPTY, NO, YES, is_split_column, split_in_path, split_named
 from mien.emotions import Emotion, emotion_named
+from mien.errors import DatasetError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -51,7 +52,7 @@ class Columns:
         flags: without one, the columns that say yes or no to a split, such as is_test, and the split of each.
         path: without either, the column of paths, which may name splits: train/happy/3.jpg, PrivateTest_17.jpg.
         has_header: whether the first line names the columns.
-        problem: what is missing, for an error message; "" if the table can be read.
+        problem: what is missing, with {path} for the table's; "" if it can be read.
     """
 
     names: tuple[str, ...]
@@ -74,6 +75,10 @@ class Columns:
         if self.problem:
             return 1
         return 2 if self.split is None and not self.flags else 3
+
+    def refusal(self, path: object) -> DatasetError:
+        """The error of a table with a problem."""
+        return DatasetError("expected " + self.problem.replace("{path}", str(path), 1))
 
     def split_in(self, value: Callable[[int], str], given: str) -> str:
         """The split of a row.

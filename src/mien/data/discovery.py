@@ -26,6 +26,9 @@ VOTES = "fer2013new.csv"
 SHARD = re.compile(r".+-\d{5}-of-\d{5}\b", re.IGNORECASE)
 """A file of a split as Hugging Face's datasets name it."""
 
+WHOLE_JSON = re.compile(rb'\s*(\[\s*\{|\{\s*"[^"]*"\s*:\s*\{\s*"0"\s*:)')
+"""The start of a table as one JSON value: a list of objects, or an object of columns as pandas writes it."""
+
 METADATA = "metadata.*"
 """The list of the images in a folder, as Hugging Face's datasets name it."""
 
@@ -45,6 +48,11 @@ def read_tables(path: Path) -> Dataset | None:
     if not found:
         return None
     parts, notes = chosen(found, path)
+    if WHOLE_JSON.match(parts[0].source.head):
+        raise DatasetError(
+            f"expected JSON Lines, one object a line, in {parts[0].source.path}; received all rows in one JSON value. "
+            "With pandas: to_json(file, orient='records', lines=True)"
+        )
     if _is_csv_of_pixels(parts[0].source):
         return pixel_csv.read_parts(parts, path if path.is_file() else parts[0].source.path, notes)
     return tables.read_parts(parts, path, notes)

@@ -106,7 +106,7 @@ def read_parts(parts: Sequence[Part], path: Path, notes: Sequence[str] = ()) -> 
     forms = [form_of(part.source) for part in parts]
     for form, part in zip(forms, parts, strict=True):
         if form.columns.problem:
-            raise DatasetError("expected " + form.columns.problem.format(path=part.source.path))
+            raise form.columns.refusal(part.source.path)
     try:
         digests = {part.source.path: sha256_of(part.source.path) for part in parts}
     except OSError as error:

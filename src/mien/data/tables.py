@@ -49,7 +49,7 @@ def read_parts(parts: Sequence[Part], path: Path, notes: Sequence[str] = ()) -> 
     tables = [table_of(part.source) for part in parts]
     for table in tables:
         if table.columns.problem:
-            raise DatasetError("expected " + table.columns.problem.format(path=table.source.path))
+            raise table.columns.refusal(table.source.path)
     sample = [label for table in tables for label in table.sample]
     names = tables[0].class_names
     labels = LabelColumn(is_emotion=tables[0].columns.is_emotion, sample=sample, names=names)
