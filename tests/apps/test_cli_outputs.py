@@ -248,7 +248,7 @@ def test_drawings_of_an_earlier_run_are_no_inputs(mien, place, paint, portrait, 
     second = mien("predict", "photos", "--json", "--draw", "photos/out", "--anonymize", "photos/anonymous")
     assert (first.code, second.code) == (0, 0), second.err
     assert second.out == first.out
-    assert "skipped: 2 annotated by an earlier run" in second.err
+    assert "2 files skipped: annotated by an earlier run" in second.err
     assert contents(place / "photos" / "out") == drawn
 
 
