@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import sys
 from importlib.util import find_spec
 from pathlib import Path
@@ -18,6 +19,10 @@ from mien.training import BACKENDS, prepare_backend
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+# under nohup it is ignored, and programs that tests start would inherit that
+if hasattr(signal, "SIGHUP"):
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 # Keras reads it once, when it is imported
 if not os.environ.get("KERAS_BACKEND"):

@@ -109,7 +109,7 @@ def random_logits(count=20, seed=0):
         (np.zeros((2, 48, 48), np.uint8), r"uint8 .*; received .* shape \(2, 48, 48\)"),
         (np.zeros((2, 1, 48, 48), np.uint8), r"uint8 .*; received .* shape \(2, 1, 48, 48\)"),
         ([[[[0]]]], "received a list"),
-        (None, "received a NoneType"),
+        (None, "received None"),
     ],
 )
 def test_crops_of_another_shape_or_type_are_refused(classifier, wrong, message):

@@ -29,6 +29,7 @@ LISTS = {
     "commas": lambda pixels: ",".join(map(str, pixels)),
     "list": lambda pixels: str(list(pixels)),
     "numpy": lambda pixels: str(np.array(pixels)),
+    "floats": lambda pixels: " ".join(f"{pixel}.0" for pixel in pixels),
     "semicolons": lambda pixels: ";".join(map(str, pixels)),
 }
 """Forms of all pixels in one column."""

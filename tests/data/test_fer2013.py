@@ -36,7 +36,7 @@ FAULTS = {
     "too many pixels": (lambda line: replaced(line, 1, line.split(b",")[1] + b" 7"), "received 65"),
     "no pixels": (lambda line: replaced(line, 1, b""), "received 0"),
     "word for a pixel": (lambda line: pixel(line, b"1x"), "'1x' as number 33"),
-    "float for a pixel": (lambda line: pixel(line, b"12.0"), "'12.0' as number 33"),
+    "float for a pixel": (lambda line: pixel(line, b"12.5"), "'12.5' as number 33"),
     "pixel of 256": (lambda line: pixel(line, b"256"), "'256' as number 33"),
     "negative pixel": (lambda line: pixel(line, b"-1"), "'-1' as number 33"),
     "label 9": (lambda line: replaced(line, 0, b"9"), "received '9'"),

@@ -26,7 +26,7 @@ def load(folder, labels, column="emotion", images=IMAGES, name="faces.csv"):
 
 
 @pytest.mark.parametrize("column", COLUMNS_OF_EMOTIONS)
-@pytest.mark.parametrize("form", ["{}", "{}.0", "{}.", " {} ", "{}.000"])
+@pytest.mark.parametrize("form", ["{}", "{}.0", "{}.", " {} ", "{}.000", "{}.00e+00", "{},0", "[{}]", "'{}'"])
 def test_numbers_of_fer2013(tmp_path, column, form):
     check(load(tmp_path, map(form.format, LABELS), column), splits=False)
 
@@ -65,6 +65,17 @@ def test_some_of_fer2013_s_labels_are_still_its_own(tmp_path, seen):
 def test_labels_from_1_to_7_are_refused(tmp_path, form, column, images):
     with pytest.raises(DatasetError, match=r"0 to 6 .*received 1 to 7: they look shifted by one\. Subtract"):
         load(tmp_path, [form.format(label + 1) for label in LABELS], column, images)
+
+
+def test_labels_from_1_to_6_are_said_to_be_fer2013_s(tmp_path):
+    data = load(tmp_path, [at % 6 + 1 for at in range(42)])
+    assert ["0 angry, 1 disgust" in note for note in data.notes] == [True]
+
+
+@pytest.mark.parametrize("form", ["{}.5", "-{}", "{}%", "{}-{}"])
+def test_numbers_of_another_form_are_no_classes_of_emotions(tmp_path, form):
+    with pytest.raises(DatasetError, match="expected an emotion from 0 to 6"):
+        load(tmp_path, [form.format(label + 1, label) for label in LABELS])
 
 
 def test_labels_from_0_to_7_are_refused(tmp_path):

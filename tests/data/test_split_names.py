@@ -1,13 +1,15 @@
 from __future__ import annotations
 
+import gzip
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tables_written import HEADER, IMAGES, LISTS, SPLITS, check, rows, written
+from tables_written import COUNT, HEADER, IMAGES, LISTS, SPLITS, check, in_tar, in_zip, rows, written
 
 from mien.data import load as load_dataset
-from mien.data.split_names import SPLIT_WORDS, is_split_column, split_named
+from mien.data.split_names import SPLIT_WORDS, is_split_column, split_in_path, split_named
 from mien.data.splits import HELD_OUT, training_and_validation
 from mien.errors import DatasetError
 from mien.media.image import write as write_image
@@ -120,16 +122,47 @@ def test_folders(tmp_path, words, layout):
     assert data.rejected == ()
 
 
-def test_fer2013_s_images_are_split_by_their_names(tmp_path):
-    for name in ("Training_1", "PublicTest_2", "PrivateTest_3", "mine_4"):
-        write_image(tmp_path / "happy" / f"{name}.png", np.zeros((9, 9, 3), np.uint8))
+PATHS = {
+    T: ["Training_1.png", "train_00001_aligned.png", "train12.png", "data/train/happy/3.png", "test/train/9.png"],
+    V: ["PublicTest_2.png", "val-7.png", r"C:\faces\valid\sad\5.png", "/home/train/faces/dev/1.png"],
+    X: ["PrivateTest_3 (1).png", "test_0003_aligned.png", "private test 8.png", "train/PrivateTest_9.png"],
+    None: ["mine_4.png", "happy/test.png", "contest_1.png", "not_train_1.png", "", "IMG_0001.png"],
+}
+"""Paths of images, and the split that each names; the part nearest to the end decides."""
+
+
+@pytest.mark.parametrize(("split", "path"), [(split, path) for split, paths in PATHS.items() for path in paths])
+def test_a_path_names_a_split(split, path):
+    assert split_in_path(path) == split
+
+
+def test_images_in_class_folders_are_split_by_their_names(tmp_path):
+    names = {path: split for split, paths in PATHS.items() for path in paths if path and not set("/\\") & set(path)}
+    for name in names:
+        write_image(tmp_path / "happy" / name, np.zeros((9, 9, 3), np.uint8))
     data = load_dataset(tmp_path)
-    assert sorted(zip(data.rows.tolist(), data.splits.tolist(), strict=True)) == [
-        ("happy/PrivateTest_3.png", X),
-        ("happy/PublicTest_2.png", V),
-        ("happy/Training_1.png", T),
-        ("happy/mine_4.png", T),
-    ]
+    found = zip((row.removeprefix("happy/") for row in data.rows.tolist()), data.splits.tolist(), strict=True)
+    assert dict(found) == {name: split or T for name, split in names.items()}
+
+
+@pytest.mark.parametrize("column", ["filename", "path", "image_path", "Name"])
+@pytest.mark.parametrize("form", ["{}/happy/{}.jpg", "/home/me/fer2013/images/{}/{}.png", "{}_{}.jpg"])
+def test_a_column_of_paths_names_the_splits_of_pixels(tmp_path, column, form):
+    table = [[form.format(row[2], at), *row[:2]] for at, row in enumerate(rows())]
+    (tmp_path / "faces.csv").write_text(written([[column, *HEADER[:2]], *table]))
+    check(load_dataset(tmp_path / "faces.csv"))
+
+
+@pytest.mark.parametrize("column", ["phase", "type", "Mode", None])
+@pytest.mark.parametrize("word", ["extra", "unlabeled", "Reserve"])
+def test_a_column_of_splits_may_have_a_name_of_its_own(tmp_path, column, word):
+    """Any value but "train" would be trained on if one unknown value hid the column."""
+    named = [{T: "train", V: "val", X: word}[split] for split in SPLITS]
+    header = [] if column is None else [["emotion", "pixels", column]]
+    (tmp_path / "faces.csv").write_text(written([*header, *rows(splits=named)]))
+    data = load_dataset(tmp_path / "faces.csv")
+    assert data.splits.tolist() == [T] * 28 + [V] * 7 + [word] * 7
+    assert any(f"7 rows of the split '{word}'" in note for note in data.notes)
 
 
 def test_folders_of_splits_without_classes_are_no_classes(tmp_path):
@@ -212,3 +245,41 @@ def test_a_file_named_as_a_split_names_that_of_its_rows(tmp_path, form):
     assert order == ["test.csv"] * 7 + ["train.csv"] * 28 + ["valid.csv"] * 7
     assert data.splits.tolist() == [X] * 7 + [T] * 28 + [V] * 7
     assert data.crops.tobytes() == np.concatenate([IMAGES[35:], IMAGES[:28], IMAGES[28:35]]).tobytes()
+
+
+TEST_TABLE = written([HEADER[:2], *(row[:2] for row in rows())]).encode()
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("faces/test.csv", TEST_TABLE),
+        ("faces/private_test.csv.gz", gzip.compress(TEST_TABLE)),
+        ("faces.zip", in_zip({"test.csv": TEST_TABLE})),
+        ("faces.zip", in_zip({"test/faces.csv": TEST_TABLE, "train/faces.csv": b"id,pixels\n1,2\n"})),
+        ("faces.tar.gz", in_tar("w:gz", test__data_csv=TEST_TABLE)),
+    ],
+)
+def test_a_test_alone_is_not_trained_on(tmp_path, name, content):
+    path = tmp_path / name
+    path.parent.mkdir(exist_ok=True)
+    path.write_bytes(content)
+    given = path.parent if path.parent != tmp_path else path
+    assert load_dataset(given).splits.tolist() == [X] * COUNT
+
+
+def test_a_table_that_the_user_names_is_trained_on_whatever_its_name(tmp_path):
+    (tmp_path / "test.csv").write_bytes(TEST_TABLE)
+    check(load_dataset(tmp_path / "test.csv"), splits=False)
+
+
+def test_members_in_folders_named_as_splits(tmp_path):
+    members = {
+        f"fer/{folder}/faces.csv": written([HEADER[:2], *(row[:2] for row in rows() if row[2] == split)]).encode()
+        for folder, split in (("train", T), ("val", V), ("test", X))
+    }
+    (tmp_path / "fer.zip").write_bytes(in_zip(members))
+    data = load_dataset(tmp_path / "fer.zip")
+    check(data)
+    assert len(set(data.rows.tolist())) == COUNT  # mien train --exclude finds each by its place
+    assert data.rows[0] == "fer/train/faces.csv:2"

@@ -301,7 +301,7 @@ def test_damaged_parquet_is_refused(tmp_path, content):
 def test_without_pyarrow_parquet_says_what_to_install(tmp_path, monkeypatch):
     path = write_parquet(tmp_path / "faces.parquet", image=FILES, label=LABELS)
     monkeypatch.setitem(__import__("sys").modules, "pyarrow", None)
-    with pytest.raises(MissingExtraError, match=r"mien\[parquet\]"):
+    with pytest.raises(MissingExtraError, match=r"pip install .pyarrow"):
         load_dataset(path)
 
 
@@ -313,3 +313,54 @@ def test_a_parquet_file_is_read_once(tmp_path):
     assert kept.name.startswith("pixels-")
     check(again)
     assert (again.digest, again.notes) == (first.digest, first.notes)
+
+
+def test_a_split_that_later_records_name_is_not_ignored(tmp_path):
+    records = [{"pixels": image.ravel().tolist(), "label": 3} for image in IMAGES] * 3
+    path = write_lines(tmp_path / "faces.jsonl", [*records[:110], *({**one, "split": "test"} for one in records[:5])])
+    data = load_dataset(path)
+    assert (len(data), [bad.place for bad in data.rejected]) == (110, [str(number) for number in range(111, 116)])
+    assert "expected the key 'split' from the first rows on" in data.rejected[0].reason
+
+
+@pytest.mark.parametrize("name", ["metadata.jsonl", "metadata.csv", "metadata.parquet"])
+def test_hugging_face_s_folders_of_images(tmp_path, name):
+    """As imagefolder has them: a list in the folder of each split."""
+    for split, folder in (("Training", "train"), ("PublicTest", "validation"), ("PrivateTest", "test")):
+        numbers = [at for at in range(COUNT) if SPLITS[at] == split]
+        columns = {"file_name": [f"{at}.png" for at in numbers], "label": [NAMES[LABELS[at]] for at in numbers]}
+        records = [dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True)]
+        (tmp_path / folder).mkdir()
+        for at in numbers:
+            (tmp_path / folder / f"{at}.png").write_bytes(FILES[at])
+        if name.endswith("parquet"):
+            write_parquet(tmp_path / folder / name, **columns)
+        elif name.endswith("csv"):
+            (tmp_path / folder / name).write_text(written([list(columns), *(record.values() for record in records)]))
+        else:
+            write_lines(tmp_path / folder / name, records)
+    data = load_dataset(tmp_path)
+    order = [*range(35, 42), *range(28), *range(28, 35)]  # test, train, validation
+    check(data, np.array(SPLITS)[order], order)
+    assert len(set(data.rows.tolist())) == COUNT
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        json.dumps([{"label": 1, "pixels": "1 2"}]),
+        json.dumps([{"label": 1, "pixels": "1 2"}] * 3, indent=2),
+        json.dumps({"label": {"0": 3, "1": 4}, "pixels": {"0": "1 2", "1": "3 4"}}),
+    ],
+)
+def test_json_that_is_one_value_is_refused_with_the_remedy(tmp_path, content):
+    (tmp_path / "faces.json").write_text(content)
+    with pytest.raises(DatasetError, match="expected JSON Lines, one object a line, .* lines=True"):
+        load_dataset(tmp_path / "faces.json")
+
+
+@pytest.mark.parametrize("name", ["a{", "_{}", "a{0}", "}{path}"])
+def test_braces_in_the_names_of_columns_are_only_text(tmp_path, name):
+    (tmp_path / "faces.csv").write_text(f"{name},pixels\n1,{' '.join('7' * 64)}\n")
+    with pytest.raises(DatasetError, match="expected one column of labels"):
+        load_dataset(tmp_path / "faces.csv")

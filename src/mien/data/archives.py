@@ -110,6 +110,8 @@ def sources_in(path: Path) -> list[Source]:
             if not name.lower().endswith(ENDINGS) or name.lower().endswith(".txt"):
                 continue
             inside = _peeled(member, _limit(path))
+            if inside.peek(4)[:4] == b"PK\3\4":  # type: ignore[attr-defined]  # BufferedReader; a zip can't be read forward
+                continue
             if _is_tar(inside):
                 tables = (member for member in _members(inside) if member[0].lower().endswith(TABLE_ENDINGS))
                 found += [
@@ -122,8 +124,8 @@ def sources_in(path: Path) -> list[Source]:
                 raise DatasetError(f"expected at most {MAX_TABLES} tables in {path}; received more: unpack it")
     if not found:
         raise DatasetError(
-            f"expected a csv inside {path}; received {', '.join(received[:5]) or 'nothing'}. If it holds images or "
-            "Parquet files, unpack it and give the folder"
+            f"expected a csv inside {path}; received {', '.join(received[:5]) or 'nothing'}. If it holds images, "
+            "Parquet files or another zip, unpack it and give the folder"
         )
     return found
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
 
-FORMAT = 2
+FORMAT = 3
 """Increased when the arrays of the readers, or their meaning, change."""
 
 SOURCE = "source"

@@ -7,12 +7,14 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from mien.data.rows import SIDES
-from mien.data.split_names import EMPTY, NO, YES, is_split_column, split_named
+from mien.data.dataset import TRAINING
+from mien.data.rows import SIDES, split_of, split_of_flags
+from mien.data.split_names import EMPTY, NO, YES, is_split_column, split_in_path, split_named
 from mien.emotions import Emotion, emotion_named
+from mien.errors import DatasetError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
 PIXELS = frozenset({"pixels", "pixel", "pixelvalues", "pixelvalue", "imagepixels", "facepixels", "pixelstring"})
 IMAGES = frozenset({"image", "img", "imagebytes", "bytes", "picture", "photo", "face", "imagedata"})
@@ -28,6 +30,9 @@ NUMBERED = re.compile(r"(?:pixels?|pix|px|p|x|feature|f|col|column|v)?[ _]?(\d{1
 PLACED = re.compile(r"(\d{1,3})x(\d{1,3})")
 PIXEL_LIST = re.compile(r"[\s\[\](){},;|'\"]*\d{1,3}(?:[\s\[\](){},;|'\"]+\d{1,3})+[\s\[\](){},;|'\"]*")
 LABEL = re.compile(r"\d{1,3}(\.0*)?")
+
+MAX_PATH_LETTERS = 300
+"""Longer values are images in base64."""
 
 MIN_PIXELS = SIDES[0] ** 2
 
@@ -45,8 +50,9 @@ class Columns:
         votes: the columns of votes, and the expression of each.
         split: the column of splits, or None.
         flags: without one, the columns that say yes or no to a split, such as is_test, and the split of each.
+        path: without either, the column of paths, which may name splits: train/happy/3.jpg, PrivateTest_17.jpg.
         has_header: whether the first line names the columns.
-        problem: what is missing, for an error message; "" if the table can be read.
+        problem: what is missing, with {path} for the table's; "" if it can be read.
     """
 
     names: tuple[str, ...]
@@ -57,6 +63,7 @@ class Columns:
     votes: tuple[tuple[int, Emotion], ...] = ()
     split: int | None = None
     flags: tuple[tuple[int, str], ...] = ()
+    path: int | None = None
     has_header: bool = True
     problem: str = ""
 
@@ -68,6 +75,27 @@ class Columns:
         if self.problem:
             return 1
         return 2 if self.split is None and not self.flags else 3
+
+    def refusal(self, path: object) -> DatasetError:
+        """The error of a table with a problem."""
+        return DatasetError("expected " + self.problem.replace("{path}", str(path), 1))
+
+    def split_in(self, value: Callable[[int], str], given: str) -> str:
+        """The split of a row.
+
+        Args:
+            value: gives the row's value of a column.
+            given: the split of the whole table; a row's own comes first, a path last.
+
+        Raises:
+            BadRowError: a value is missing, or names no split.
+        """
+        if self.split is not None:
+            return split_of(value(self.split), ())
+        if self.flags:
+            return split_of_flags([value(at) for at, _ in self.flags], [named for _, named in self.flags])
+        named = split_in_path(value(self.path)) if self.path is not None else None
+        return given or named or TRAINING
 
 
 def columns_of(names: Sequence[str], rows: Sequence[Sequence[str]]) -> Columns:
@@ -98,6 +126,7 @@ def columns_of(names: Sequence[str], rows: Sequence[Sequence[str]]) -> Columns:
         for at, _ in ([] if splits else others)
         if (split := split_named(names[at])) and set(map(str.lower, _values(whole, at))) <= YES | NO
     )
+    paths = (at for at, key in enumerate(keys) if key in IMAGES | PATHS and at not in pixels)
     votes = tuple((at, emotion) for at, emotion in others if emotion is not None)
     voted = len(votes) > 1 and len(votes) == len(others) == len({emotion for _, emotion in votes})
     return Columns(
@@ -109,6 +138,7 @@ def columns_of(names: Sequence[str], rows: Sequence[Sequence[str]]) -> Columns:
         votes=votes if voted and not labels else (),
         split=splits[0] if len(splits) == 1 else None,
         flags=flags if whole else (),
+        path=next((at for at in paths if any(0 < len(row[at]) < MAX_PATH_LETTERS for row in whole)), None),
         problem=_problem(lower, labels, splits, has_images=bool(pixels) or image is not None, voted=voted),
     )
 
@@ -205,7 +235,10 @@ def _largest(values: list[str]) -> float:
 
 
 def _are_splits(values: list[str]) -> bool:
-    return bool(values) and all(len(value) < 40 and split_named(value) for value in values)
+    """Whether a column holds splits: half of its different values name one; the others are the data's own."""
+    different = {value.strip().lower(): value for value in values}.values()
+    named = sum(len(value) < 40 and split_named(value) is not None for value in different)
+    return bool(named) and 2 * named >= len(different)
 
 
 def _is_number(value: str) -> bool:

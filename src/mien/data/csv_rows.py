@@ -8,10 +8,9 @@ from typing import IO, TYPE_CHECKING, TypeAlias
 
 from mien.data.archives import HEAD_BYTES, Source
 from mien.data.columns import Columns, columns_of, columns_without_names
-from mien.data.dataset import TRAINING
 from mien.data.dialect import MAX_LINE_BYTES, Dialect, sniff
 from mien.data.labels import LabelColumn, votes_of
-from mien.data.rows import BadRowError, Rows, pixels_of, split_of, split_of_flags
+from mien.data.rows import BadRowError, Rows, pixels_of, split_of
 from mien.errors import DatasetError
 
 if TYPE_CHECKING:
@@ -148,17 +147,14 @@ class CsvReader:
             raise BadRowError(f"expected {len(columns.names)} columns; received {len(values)}")
         cut = not line.endswith(b"\n")
         label = self._label(values, cut=cut)
-        split = self.split or TRAINING
         if columns.split is not None:
             value = values[columns.split].strip()
             if cut or value not in self._known_splits:
-                seen = {text_of(known) for known in self._known_splits}
+                seen = {text_of(known) for known in self._known_splits} if cut else ()
                 self._known_splits[value] = split_of(text_of(value), seen, cut=cut)
             split = self._known_splits[value]
-        elif columns.flags:
-            split = split_of_flags(
-                [text_of(values[at]) for at, _ in columns.flags], [named for _, named in columns.flags]
-            )
+        else:
+            split = columns.split_in(lambda at: text_of(values[at]), self.split)
         return label, self._pixels(values), split
 
     def _label(self, values: list[bytes], *, cut: bool) -> Label:

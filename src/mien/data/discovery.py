@@ -23,8 +23,14 @@ if TYPE_CHECKING:
     from mien.data.dataset import Dataset
 
 VOTES = "fer2013new.csv"
-SHARD = re.compile(r".+-\d{5}-of-\d{5}", re.IGNORECASE)
+SHARD = re.compile(r".+-\d{5}-of-\d{5}\b", re.IGNORECASE)
 """A file of a split as Hugging Face's datasets name it."""
+
+WHOLE_JSON = re.compile(rb'\s*(\[\s*\{|\{\s*"[^"]*"\s*:\s*\{\s*"0"\s*:)')
+"""The start of a table as one JSON value: a list of objects, or an object of columns as pandas writes it."""
+
+METADATA = "metadata.*"
+"""The list of the images in a folder, as Hugging Face's datasets name it."""
 
 
 def read_tables(path: Path) -> Dataset | None:
@@ -42,6 +48,11 @@ def read_tables(path: Path) -> Dataset | None:
     if not found:
         return None
     parts, notes = chosen(found, path)
+    if WHOLE_JSON.match(parts[0].source.head):
+        raise DatasetError(
+            f"expected JSON Lines, one object a line, in {parts[0].source.path}; received all rows in one JSON value. "
+            "With pandas: to_json(file, orient='records', lines=True)"
+        )
     if _is_csv_of_pixels(parts[0].source):
         return pixel_csv.read_parts(parts, path if path.is_file() else parts[0].source.path, notes)
     return tables.read_parts(parts, path, notes)
@@ -60,9 +71,8 @@ def chosen(sources: Sequence[Source], path: Path) -> tuple[list[Part], tuple[str
     Raises:
         DatasetError: none has labels, or the choice is open.
     """
-    if len(sources) == 1:
-        named = SHARD.fullmatch(sources[0].name.partition(".")[0])
-        return (named_parts(sources, path) if named else [Part(sources[0])]), ()
+    if len(sources) == 1 and sources[0] == Source(path, (), sources[0].head) and not SHARD.match(path.name):
+        return [Part(sources[0])], ()  # the user names this table as the data to use
     fits = [_fit(source) for source in sources]
     best = [source for source, fit in zip(sources, fits, strict=True) if fit == max(fits)]
     best = [source for source in best if len(source.inner) == min(len(source.inner) for source in best)]
@@ -72,10 +82,9 @@ def chosen(sources: Sequence[Source], path: Path) -> tuple[list[Part], tuple[str
             f"expected a table with labels and pixels or images in {path}; received {len(sources)} without: {names}"
         )
     parts = named_parts(best, path)
-    own = max(fits) == 3
-    if len(best) == 1 or (all(map(is_parquet, best)) and (own or not any(part.split for part in parts))):
-        parts = [Part(source) for source in best]
-    elif own or not all(part.split for part in parts):
+    own, named = max(fits) == 3, [part.split for part in parts if part.split]
+    shards = all(map(is_parquet, best)) and (own or not named)
+    if len(best) > 1 and not shards and (own or len(named) < len(parts)):
         raise DatasetError(
             f"expected one csv of pixels in {path}; received {len(best)}: "
             f"{', '.join(source.name for source in best[:5])}. Name one of them"
@@ -100,7 +109,8 @@ def _sources(path: Path) -> list[Source]:
             return sources_in(named) if named else []
         visible = [entry for entry in sorted(path.iterdir()) if not entry.name.startswith(".")]
         if any(entry.is_dir() and _has_images(entry) for entry in visible):
-            return [source for file in visible if (source := _list_of_images(file)) is not None]
+            files = [*visible, *(file for entry in visible if entry.is_dir() for file in sorted(entry.glob(METADATA)))]
+            return [source for file in files if (source := _list_of_images(file)) is not None]
         if stored := parquet_files(path):
             return [Source(file, (), _magic(file)) for file in stored]
         files = [entry for entry in visible if entry.is_file() and _may_be_table(entry)]

@@ -13,7 +13,6 @@ from __future__ import annotations
 import csv
 import hashlib
 import os
-import re
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import TYPE_CHECKING
@@ -23,7 +22,7 @@ import numpy as np
 from mien.classification.face_crop import crop
 from mien.data.dataset import TRAINING, Dataset, Rejected, truth_of_labels
 from mien.data.rows import SPLIT_NAME
-from mien.data.split_names import is_split_column, split_named, unmixed
+from mien.data.split_names import is_split_column, split_in_path, split_named, unmixed
 from mien.emotions import Emotion, emotion_named
 from mien.errors import DatasetError, ImageError
 from mien.media.file_kind import IMAGE_SUFFIXES, kind_of
@@ -41,8 +40,6 @@ CROPS = "crops.csv"
 """The list that ``mien data crop`` writes next to its class folders; it is skipped."""
 
 LEGEND = "legend.csv"
-FER2013_FILE = re.compile(r"(Training|PublicTest|PrivateTest)_\d+")
-"""Names of FER2013's images where they are kept as files."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,9 +78,7 @@ class LabelledPhotos:
 def read_crops(root: Path, size: int = 48, channels: int = 1) -> Dataset:
     """The data set of a folder of face crops, sorted by name.
 
-    If every class folder names an expression ("happy", "Anger"), the labels are expressions: all seven under the head
-    "fer2013" if they are of FER2013, else those found, in the order of ``Emotion``, under "classes". Any other name
-    makes all of them the user's own classes: folder names, sorted, under "classes".
+    The names of the class folders become labels as ``truth_of_labels`` has it.
 
     Args:
         root: the folder; links that lead outside are rejected.
@@ -173,8 +168,8 @@ def survey(root: Path) -> tuple[list[ImageFile], list[Rejected]]:
 
     The layout is ``root/split/class/*`` if a folder named as a split ("train", "val_set", "Test") holds folders, or if
     no folder in the root holds images; ``root/class/split/*`` if every folder in a class is named as a split; else
-    ``root/class/*``, and every row is Training, save files named as FER2013's ("PrivateTest_17.jpg"). Folders around
-    all of that are passed.
+    ``root/class/*``, and every row is Training, save files whose own names name another split ("PrivateTest_17.jpg",
+    "test_0003.jpg"). Folders around all of that are passed.
 
     Raises:
         DatasetError: there is no such folder, or it can't be listed.
@@ -197,8 +192,7 @@ def survey(root: Path) -> tuple[list[ImageFile], list[Rejected]]:
         if len(parts) - 1 != depth:
             rejected.append(Rejected(_place(path, root), f"expected {layout}; the image lies elsewhere"))
         elif split_at is None:
-            named = FER2013_FILE.fullmatch(path.stem)
-            found.append(ImageFile(path, folders[0], named[1] if named else TRAINING))
+            found.append(ImageFile(path, folders[0], split_in_path(path.name) or TRAINING))
         else:
             split = split_named(folders[split_at]) or folders[split_at]
             found.append(ImageFile(path, folders[1 - split_at], split))
@@ -267,7 +261,7 @@ def _foldered(root: Path, rejected: list[Rejected]) -> Iterator[_Entry]:
     found, refused = survey(root)
     rejected += refused
     for file in found:
-        name = file.path.relative_to(root).as_posix()
+        name = _place(file.path, root)
         yield _Entry(name, name, file.label)
 
 

@@ -29,8 +29,8 @@ MAX_VOTES = 1e6
 FER2013_SIDE = 48
 """Side of FER2013's images in pixels."""
 
-NUMBER = re.compile(r"(0|[1-9]\d{0,8})(?:\.0*)?")
-"""A class number, also as a float: "3", "3.0"."""
+NUMBER = re.compile(r"[\[(']?\s*(0|[1-9]\d{0,8})(?:[.,]0*)?(?:e[+-]?0+)?\s*[\])']?")
+"""A class number, also as a float or a list of one: "3", "3.0", "3,0", "3.0e+00", "[3]", "'3'"."""
 
 NUMBERS_ORDER = ", ".join(f"{number} {emotion}" for number, emotion in enumerate(FER2013))
 REMEDY = (
@@ -54,7 +54,8 @@ class LabelColumn:
         given = [value.strip() for value in sample if value.strip().lower() not in EMPTY - {"none"}]
         self.names = tuple(names)
         self.is_emotion = is_emotion
-        self.numbered = 2 * sum(bool(NUMBER.fullmatch(value)) for value in given) > len(given)
+        numbers = sum(bool(NUMBER.fullmatch(value)) for value in given)
+        self.numbered = 2 * numbers > len(given) if given else is_emotion
         self.expressions = 2 * sum(emotion_named(value) is not None for value in given) > len(given)
         self.beyond: Counter[int] = Counter()
 
@@ -75,6 +76,8 @@ class LabelColumn:
             return self._number(value, int(number[1]) if number else None)
         if not value.isprintable() or not 0 < len(value) <= MAX_LABEL_LETTERS:
             raise BadRowError(f"expected a label of 1 to {MAX_LABEL_LETTERS} letters; received {shown(value)}")
+        if self.is_emotion and not any(map(str.isalpha, value)):
+            raise BadRowError(f"expected an emotion from 0 to {len(FER2013) - 1}, or its name; received {shown(value)}")
         is_expression = emotion_named(value) is not None
         if not is_expression and (value.lower() in EMPTY or (self.expressions and (self.is_emotion or number))):
             raise BadRowError(f"expected an expression ({', '.join(Emotion)}) as in other rows; received {value!r}")
@@ -104,7 +107,9 @@ class LabelColumn:
         numbers = np.array(labels, dtype=np.int64)
         self._refuse_other_numbers(numbers, side, path)
         if self.is_emotion:
-            return one_hot("fer2013", tuple(FER2013), numbers), ()
+            note = f"no label is 0, and none over 6: they are read as FER2013's, {NUMBERS_ORDER}"
+            shifted = set(numbers.tolist()) == set(range(1, len(FER2013)))
+            return one_hot("fer2013", tuple(FER2013), numbers), (note,) * shifted
         if side == FER2013_SIDE and 2 <= numbers.max() < len(FER2013):
             note = f"labels 0 to 6 are read as FER2013's: {NUMBERS_ORDER}; name the classes if they are others"
             return one_hot("fer2013", tuple(FER2013), numbers), (note,)

@@ -42,10 +42,12 @@ class Part:
     Attributes:
         source: the file, or the member of an archive.
         split: of all its rows, where its name says it; else its rows do.
+        place: its name among several, before the line numbers of its rows.
     """
 
     source: Source
     split: str = ""
+    place: str = ""
 
 
 def read(path: Path) -> Dataset:
@@ -104,7 +106,7 @@ def read_parts(parts: Sequence[Part], path: Path, notes: Sequence[str] = ()) -> 
     forms = [form_of(part.source) for part in parts]
     for form, part in zip(forms, parts, strict=True):
         if form.columns.problem:
-            raise DatasetError("expected " + form.columns.problem.format(path=part.source.path))
+            raise form.columns.refusal(part.source.path)
     try:
         digests = {part.source.path: sha256_of(part.source.path) for part in parts}
     except OSError as error:
@@ -140,7 +142,7 @@ def _parsed(
 ) -> Arrays:
     rows = Rows()
     for part, form in zip(parts, forms, strict=True):
-        prefix = f"{part.source.name}:" if len(parts) > 1 else ""
+        prefix = f"{part.place}:" if len(parts) > 1 else ""
         table = CsvReader(form, labels, rows, prefix, part.split)
         try:
             with part.source.opened() as file, form.dialect.recoded(file) as text:

@@ -27,7 +27,11 @@ SIDES = range(8, 257)
 MAX_REJECTED = 100_000
 """Rejected rows after which a file is refused; bounds the memory that a hostile file can use."""
 
-PIXEL_VALUES = {f"{value:0{width}d}".encode(): value for width in (1, 2, 3) for value in range(256)}
+PIXEL_VALUES = {
+    f"{value:0{width}d}{end}".encode(): value for width in (1, 2, 3) for end in ("", ".", ".0") for value in range(256)
+}
+"""Pixels as text, also as whole floats: "7", "007", "7.", "7.0"."""
+
 SPLIT_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,31}")
 CACHE_NAME = "pixels"
 

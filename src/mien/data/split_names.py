@@ -53,6 +53,9 @@ CAMEL = re.compile(r"(?<=[a-z])(?=[A-Z])")
 SUFFIXES = ("set", "data", "dataset", "split", "images", "faces")
 """Endings of words without a space: ``trainset``, ``testdata``."""
 
+NUMBERED_IMAGE = re.compile(r"([A-Za-z][A-Za-z _-]*)\d")
+"""The start of an image's name that may name its split: ``PrivateTest_17.jpg``, ``test_0003_aligned.jpg``."""
+
 EMPTY = frozenset({"", "nan", "none", "null", "na", "n/a", "<na>"})
 """Values in lower case that stand for a missing one."""
 
@@ -73,6 +76,17 @@ def split_named(name: str) -> str | None:
     if found and TRAINING not in found and MIXED not in found:
         return PRIVATE_TEST  # "val test": neither trained on nor chosen by
     return MIXED if found and PRIVATE_TEST not in found else None
+
+
+def split_in_path(path: str) -> str | None:
+    """The split that the path of an image names: its own name, followed by a number, or else the nearest folder.
+
+    >>> split_in_path("train/happy/3.jpg"), split_in_path("happy/test_0003.jpg"), split_in_path("happy/test.jpg")
+    ('Training', 'PrivateTest', None)
+    """
+    *folders, name = re.split(r"[/\\]", path)
+    numbered = NUMBERED_IMAGE.match(name)
+    return next(filter(None, map(split_named, (numbered[1] if numbered else "", *reversed(folders)))), None)
 
 
 def is_split_column(name: str) -> bool:

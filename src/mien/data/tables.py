@@ -10,23 +10,22 @@ from __future__ import annotations
 
 import hashlib
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mien.data.archives import DAMAGED, Source
-from mien.data.dataset import TRAINING
 from mien.data.folders import face_crop
 from mien.data.labels import LabelColumn, shares, votes_of
 from mien.data.pixel_csv import Part, unreadable
 from mien.data.records import Table, image_of, pixels_in_record, records_of, side_of, table_of, text_in
-from mien.data.rows import BadRowError, Rows, cached, dataset, split_of, split_of_flags
-from mien.data.split_names import split_named
+from mien.data.rows import BadRowError, Rows, cached, dataset
+from mien.data.split_names import is_split_column, split_named
 from mien.errors import DatasetError, ImageError
 from mien.media.files import sha256_of
 from mien.media.parquet_images import PARQUET_SUFFIX, ImageLoader
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
+    from pathlib import Path
 
     from mien.data.dataset import Dataset
     from mien.data.rows import Arrays
@@ -50,7 +49,7 @@ def read_parts(parts: Sequence[Part], path: Path, notes: Sequence[str] = ()) -> 
     tables = [table_of(part.source) for part in parts]
     for table in tables:
         if table.columns.problem:
-            raise DatasetError("expected " + table.columns.problem.format(path=table.source.path))
+            raise table.columns.refusal(table.source.path)
     sample = [label for table in tables for label in table.sample]
     names = tables[0].class_names
     labels = LabelColumn(is_emotion=tables[0].columns.is_emotion, sample=sample, names=names)
@@ -78,7 +77,7 @@ class _Reader:
 
     def arrays(self, parts: Sequence[Part], tables: Sequence[Table], notes: Sequence[str]) -> Arrays:
         for part, table in zip(parts, tables, strict=True):
-            prefix = f"{part.source.name}:" if len(parts) > 1 else ""
+            prefix = f"{part.place}:" if len(parts) > 1 else ""
             for number, record in records_of(table):
                 place = f"{prefix}{number}"
                 try:
@@ -101,13 +100,10 @@ class _Reader:
             label: Any = votes_of([text_in(values[at]) for at, _ in columns.votes])
         else:
             label = self.labels.parse(text_in(values[columns.label]))
-        split = part.split or TRAINING
-        if columns.split is not None:
-            split = split_of(text_in(values[columns.split]), ())
-        elif columns.flags:
-            split = split_of_flags(
-                [text_in(values[at]) for at, _ in columns.flags], [name for _, name in columns.flags]
-            )
+        new = next((name for name in record if name not in columns.names and is_split_column(name)), None)
+        if new is not None:
+            raise BadRowError(f"expected the key {new!r} from the first rows on, as it names the split; they lack it")
+        split = columns.split_in(lambda at: text_in(values[at]), part.split)
         if columns.image is None:
             pixels = pixels_in_record([values[at] for at in columns.pixels], self.rows.side)
             self.rows.add(place, label, pixels, split)
@@ -116,9 +112,6 @@ class _Reader:
             source: Path | bytes = self._stored(f"{table.source.path}#{number}")
         else:
             source = image_of(values[columns.image], table.source.path.parent)
-        if columns.split is None and not columns.flags and not part.split and isinstance(source, Path):
-            folders = source.relative_to(table.source.path.parent).parts[:-1]
-            split = next(filter(None, map(split_named, folders)), TRAINING)
         try:
             crop = face_crop(source, SIDE, 1)
             content = source if isinstance(source, bytes) else source.read_bytes()
@@ -138,7 +131,7 @@ class _Reader:
 
 
 def named_parts(sources: Iterable[Source], root: Path) -> list[Part]:
-    """Several tables of one data set, each with the split that its name says, or the folder that it lies in.
+    """The tables of one data set, each with the split that its name says, or the folder that it lies in.
 
     Args:
         sources: the tables.
@@ -146,9 +139,10 @@ def named_parts(sources: Iterable[Source], root: Path) -> list[Part]:
     """
     parts = []
     for source in sources:
-        folders = source.path.relative_to(root).parts[:-1] if root in source.path.parents else ()
+        inside = source.path.relative_to(root).parts[:-1] if root in source.path.parents else ()
+        folders = (*inside, *(part for name in source.inner for part in name.split("/")[:-1]))
         named = map(split_named, (source.name.partition(".")[0], *reversed(folders)))
-        parts.append(Part(source, next(filter(None, named), "")))
+        parts.append(Part(source, next(filter(None, named), ""), "/".join((*folders, source.name))))
     return parts
 
 
