@@ -75,6 +75,24 @@ def test_a_camera_that_is_lost_is_named(devices):
     camera.close()
 
 
+def test_a_damaged_frame_does_not_end_a_camera(devices):
+    class Damaged(Fake):
+        def decode(self, video):
+            if self.frames:
+                frame = self.frames.pop(0)
+                yield frame
+                raise av.InvalidDataError(1094995529, "Invalid data found when processing input")
+            yield from super().decode(video)
+
+    fake = Damaged([flat(9), flat(90)])
+    camera = CameraSource(0, open_device=lambda *_: fake, devices=devices)
+    values = {int(camera.read().image[0, 0, 0])}
+    while max(values) < 90:
+        values.add(int(camera.read().image[0, 0, 0]))
+    camera.close()
+    assert fake.closed
+
+
 def test_the_newest_frame_is_read_and_older_ones_are_dropped(devices):
     fake = Fake([flat(number) for number in range(100)], hangs=True)
     camera = CameraSource(0, open_device=lambda *_: fake, devices=devices)

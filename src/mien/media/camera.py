@@ -182,6 +182,8 @@ class _Capture:
             self._changed.notify_all()
 
     def _take(self, container: Any) -> None:
+        import av
+
         while not self._stopping.is_set():
             try:
                 for frame in container.decode(video=0):
@@ -190,7 +192,7 @@ class _Capture:
                     with self._changed:
                         self._newest = frame, time.monotonic()
                         self._changed.notify_all()
-            except BlockingIOError:  # no frame yet
+            except (BlockingIOError, av.InvalidDataError):  # no frame yet, or one that arrived damaged
                 time.sleep(0.005)
             else:
                 return
