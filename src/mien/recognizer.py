@@ -34,6 +34,9 @@ DEFAULT_MODEL = "compact"
 DECODED_QUEUE, DETECTED_QUEUE = 4, 4
 """Frames of a video that wait, decoded, and with their faces detected: they bound its memory."""
 
+MAX_FRAME_BYTES = 1 << 29
+"""Memory for the frames of a video whose faces are being detected, on any number of cores."""
+
 
 class Analysis(NamedTuple):
     """A result together with its image, from ``Recognizer.analyze``. Notebooks show the annotated image.
@@ -286,9 +289,12 @@ class Recognizer:
             faces = self.detector.detect(frame.image)
             return _Detected(frame, self._crop(frame.image, faces, detected=True))
 
+        def max_ahead(frame: VideoFrame) -> int:
+            return min(2 * cores(), MAX_FRAME_BYTES // frame.image.nbytes)
+
         def detected() -> Iterator[_Detected]:
             try:
-                yield from parallel_map(detect, frames, cores())
+                yield from parallel_map(detect, frames, cores(), max_ahead)
             finally:
                 frames.close()
 

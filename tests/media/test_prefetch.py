@@ -80,6 +80,16 @@ def test_few_items_are_mapped_before_they_are_consumed():
     squares.close()
 
 
+@pytest.mark.parametrize(("large", "taken_first"), [(0, 1), (1, 2), (3, 4)])
+def test_fewer_large_items_are_ahead(large, taken_first):
+    taken = []
+    items = (taken.append(item) or item for item in range(100))
+    same = parallel_map(lambda item: item, items, 4, lambda item: large if item < 50 else 8)
+    assert next(same) == 0
+    assert len(taken) == taken_first
+    assert list(same) == list(range(1, 100))
+
+
 def test_an_exception_is_raised_at_the_place_of_its_item():
     inverses = parallel_map(lambda item: 1 / item, [4, 2, 0, 1], 2)
     assert [next(inverses), next(inverses)] == [0.25, 0.5]

@@ -107,7 +107,7 @@ def is_stream(path: Path) -> bool:
 
 
 def identity_of(path: Path) -> tuple[int, int] | None:
-    """Device and inode of a file or folder, the same under each of its names; None where there is none, or no number."""
+    """Device and inode of a file or folder, the same under each of its names; None where there is none."""
     try:
         state = path.stat()
     except (OSError, ValueError):

@@ -52,8 +52,10 @@ def prefetch(items: Iterable[T], max_waiting: int) -> Generator[T]:
         producer.thread.join()
 
 
-def parallel_map(call: Callable[[T], R], items: Iterable[T], threads: int) -> Generator[R]:
-    """Map a function over items in several threads; results come in order, at most two items per thread ahead.
+def parallel_map(
+    call: Callable[[T], R], items: Iterable[T], threads: int, max_ahead: Callable[[T], int] | None = None
+) -> Generator[R]:
+    """Map a function over items in several threads; results come in order.
 
     An exception of the function or of the iterable is raised in the consumer, at the place of its item.
 
@@ -61,6 +63,7 @@ def parallel_map(call: Callable[[T], R], items: Iterable[T], threads: int) -> Ge
         call: a thread-safe function of one item.
         items: iterated in the consumer's thread.
         threads: size of the thread pool.
+        max_ahead: how many items may be ahead of the consumer, for an item like this; two per thread by default.
     """
     running: deque[Future[R]] = deque()
     failure: Exception | None = None
@@ -69,13 +72,15 @@ def parallel_map(call: Callable[[T], R], items: Iterable[T], threads: int) -> Ge
         try:
             while True:
                 try:
-                    running.append(pool.submit(call, next(iterator)))
+                    item = next(iterator)
+                    running.append(pool.submit(call, item))
                 except StopIteration:
                     break
                 except Exception as error:  # noqa: BLE001  whatever it is, it is raised after the items before it
                     failure = error
                     break
-                if len(running) > 2 * threads:
+                ahead = max_ahead(item) if max_ahead else 2 * threads
+                while len(running) > ahead:
                     yield running.popleft().result()
             while running:
                 yield running.popleft().result()
