@@ -18,7 +18,7 @@ from fuzz import bombs
 from fuzz.images import heic
 from mien.errors import ImageError
 from mien.media import formats, header, image
-from mien.media.image import from_pillow, load, read
+from mien.media.image import load, read
 
 needs_avif = pytest.mark.skipif(not features.check("avif"), reason="this Pillow reads no AVIF")
 
@@ -129,7 +129,7 @@ def test_16_bit_colour_keeps_its_upper_8_bits(face, write):
 def test_a_deep_pillow_image_has_the_same_rule_and_warning(grey):
     deep = Image.fromarray(grey.astype(np.uint16) * 4)
     assert "10 bits" in load(deep).warnings[0]
-    assert distance(from_pillow(deep)[..., 0], grey) < 1
+    assert distance(load(deep).frame[..., 0], grey) < 1
 
 
 @pytest.mark.parametrize("name", ["TIFF", "PFM"])

@@ -138,21 +138,6 @@ def read(source: Encoded | Frame) -> Frame:
     return load(source).frame
 
 
-def from_pillow(image: Image.Image) -> Frame:
-    """Convert a Pillow image to an upright RGB frame, by the rules of ``load``.
-
-    Args:
-        image: of any mode; left as it is.
-
-    Returns:
-        uint8 (height, width, 3), RGB, writable.
-
-    Raises:
-        ImageError: it is damaged, empty, too large, or has floating-point pixels.
-    """
-    return _load_pillow(image).frame
-
-
 def _load_pillow(image: Image.Image) -> LoadedImage:
     name = f"the Pillow image of {image.width} x {image.height}"
     if not 0 < image.width * image.height <= MAX_PIXELS:
