@@ -93,6 +93,14 @@ def test_a_damaged_frame_does_not_end_a_camera(devices):
     assert fake.closed
 
 
+def test_images_that_can_t_be_shown_are_an_error_of_the_camera(devices):
+    empty = av.VideoFrame(0, 0, "rgb24")
+    camera = CameraSource(0, open_device=lambda *_: Fake([empty]), devices=devices)
+    with pytest.raises(VideoError, match="camera 1 gives images that can't be shown"):
+        camera.read()
+    camera.close()
+
+
 def test_the_newest_frame_is_read_and_older_ones_are_dropped(devices):
     fake = Fake([flat(number) for number in range(100)], hangs=True)
     camera = CameraSource(0, open_device=lambda *_: fake, devices=devices)

@@ -121,8 +121,10 @@ class CameraSource:
         """The newest frame that was not read yet; waits for the next one.
 
         Raises:
-            VideoError: the camera stopped delivering images.
+            VideoError: the camera stopped delivering images, or they can't be shown.
         """
+        import av
+
         newest = self._capture.newest(READ_SECONDS)
         if newest is None:
             raise VideoError(f"{self._name} stopped giving images: it was unplugged, or another program took it over")
@@ -130,7 +132,10 @@ class CameraSource:
         self._start = arrived if self._start is None else self._start
         decoded = DecodedFrame(self._index, arrived - self._start, frame)
         self._index += 1
-        return VideoFrame(decoded.index, decoded.seconds, self._converter.rgb(decoded))
+        try:
+            return VideoFrame(decoded.index, decoded.seconds, self._converter.rgb(decoded))
+        except (av.FFmpegError, ValueError, RuntimeError) as error:
+            raise VideoError(f"{self._name} gives images that can't be shown ({error}). Use another camera") from error
 
     def close(self) -> None:
         """Release the camera."""
