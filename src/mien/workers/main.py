@@ -165,7 +165,7 @@ def _analyze_video(recognizer: Recognizer, request: dict[str, Any]) -> Iterator[
     from mien.visualization.report.curves import Curves
     from mien.visualization.report.timeline_page import timeline_page
 
-    source, sampling = FileSource(Path(request["video"])), Sampling(**request["sampling"])
+    sampling, source = Sampling(**request["sampling"]), FileSource(Path(request["video"]))
     name, timeline, curves = request["name"], Timeline(1 / source.fps), Curves()
     results, incomplete = Path(request["results"]), None
     with atomic_write(results) as temporary, temporary.open("w", encoding="utf-8", newline="\n") as file:
