@@ -30,7 +30,7 @@ test-torch: $(VENV)/.torch
 	KERAS_BACKEND=torch OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m "backend and not long" $(PARALLEL)
 
 test-jax: $(VENV)/.jax
-	KERAS_BACKEND=jax $(BIN)/python -m pytest -m "backend and not long" $(PARALLEL)
+	KERAS_BACKEND=jax $(BIN)/python -m pytest -m "backend and not long and not slow_on_jax" $(PARALLEL) --dist=loadfile
 
 # the base install on the lower bounds of its dependencies, in an environment of its own; old versions may warn of newer
 # ones of their own dependencies

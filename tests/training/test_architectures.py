@@ -49,7 +49,7 @@ COSTS = {
 """Parameters and multiply-adds of one head of seven labels at 48x48x1."""
 
 
-@pytest.fixture(params=["channels_last", "channels_first"])
+@pytest.fixture(params=["channels_last", pytest.param("channels_first", marks=pytest.mark.slow_on_jax)])
 def data_format(request: pytest.FixtureRequest) -> str:
     if request.param == "channels_first" and keras.backend.backend() == "tensorflow":
         pytest.skip("TensorFlow has no channels_first on a CPU; torch and JAX have: make test-torch, make long")

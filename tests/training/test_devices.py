@@ -74,6 +74,7 @@ def test_weights_statistics_momenta_and_averages_are_those_of_one_device(runs: t
 
 
 @on_jax
+@pytest.mark.slow_on_jax
 def test_two_processes_take_the_steps_of_one_device_and_the_first_writes(
     runs: tuple[Path, Path], tmp_path: Path
 ) -> None:

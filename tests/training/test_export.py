@@ -61,7 +61,7 @@ def two_heads(double: TrainedRun, tmp_path_factory: pytest.TempPathFactory) -> E
     return exported(double, tmp_path_factory.mktemp("two"))
 
 
-@pytest.fixture(params=["one_head", "two_heads"])
+@pytest.fixture(params=["one_head", pytest.param("two_heads", marks=pytest.mark.slow_on_jax)])
 def file(request: pytest.FixtureRequest) -> Exported:
     made: Exported = request.getfixturevalue(request.param)
     return made
@@ -153,6 +153,7 @@ def test_a_changed_byte_is_refused(one_head: Exported) -> None:
 
 
 @pytest.mark.backend
+@pytest.mark.slow_on_jax
 def test_another_process_exports_the_same_graph(double: TrainedRun) -> None:
     """The way from JAX; the other process has a backend that exports, which may be this one's."""
     model, data = double.run.model, double.validation
@@ -167,6 +168,7 @@ def test_where_no_backend_exports_the_message_says_what_to_do(double: TrainedRun
 
 
 @pytest.mark.backend
+@pytest.mark.slow_on_jax
 def test_errors_of_the_child_process_are_reported(double: TrainedRun) -> None:
     stranger = keras.Model(double.run.model.input, double.run.model.output, name="stranger")
     with pytest.raises(TrainingError, match=r"expected (torch|tensorflow) to export the network; .*'stranger'"):

@@ -95,7 +95,11 @@ def assert_same_run(one: Path, other: Path) -> None:
     ("config", "votes"),
     [
         (replace(DENSE, optimizer="adamw", learning_rate=0.003), False),
-        (replace(DENSE, precision="mixed_float16", schedule="plateau", balance="weights"), False),
+        pytest.param(
+            replace(DENSE, precision="mixed_float16", schedule="plateau", balance="weights"),
+            False,
+            marks=pytest.mark.slow_on_jax,
+        ),
         pytest.param(
             replace(
                 QUICK,

@@ -77,6 +77,7 @@ def test_log_odds_agree_with_the_probabilities_and_with_keras(fused_network, hea
 
 
 @pytest.mark.backend
+@pytest.mark.slow_on_jax
 @pytest.mark.parametrize("mirrored", [False, True])
 def test_integrated_gradients_sum_to_the_change_in_log_odds(fused_network, mirrored):
     """Completeness, proposition 1 of the paper, for the fused prediction."""
@@ -106,6 +107,7 @@ def test_a_mirrored_crop_has_a_mirrored_map(fused_network):
 
 
 @pytest.mark.backend
+@pytest.mark.slow_on_jax
 def test_attribution_lies_on_the_discriminative_region(network, run, squares):
     occlusion = Occlusion(read_onnx(run / "model.onnx"), threads=1)
     rows = 24
