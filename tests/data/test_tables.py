@@ -355,7 +355,7 @@ def test_hugging_face_s_folders_of_images(tmp_path, name):
 )
 def test_json_that_is_one_value_is_refused_with_the_remedy(tmp_path, content):
     (tmp_path / "faces.json").write_text(content)
-    with pytest.raises(DatasetError, match="expected JSON Lines, one object a line, .* lines=True"):
+    with pytest.raises(DatasetError, match=r"expected JSON Lines, one object a line, .* lines=True"):
         load_dataset(tmp_path / "faces.json")
 
 
