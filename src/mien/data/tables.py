@@ -13,13 +13,14 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from mien.data.archives import DAMAGED, Source
+from mien.data.columns import check_alike
 from mien.data.folders import face_crop
 from mien.data.labels import LabelColumn, shares, votes_of
 from mien.data.pixel_csv import Part, unreadable
 from mien.data.records import Table, image_of, pixels_in_record, records_of, side_of, table_of, text_in
 from mien.data.rows import BadRowError, Rows, cached, dataset
 from mien.data.split_names import is_split_column, split_named
-from mien.errors import ImageError
+from mien.errors import DatasetError, ImageError
 from mien.media.files import sha256_of
 from mien.media.parquet_images import PARQUET_SUFFIX, ImageLoader
 
@@ -47,12 +48,15 @@ def read_parts(parts: Sequence[Part], path: Path, notes: Sequence[str] = ()) -> 
         MissingExtraError: a Parquet file needs pyarrow.
     """
     tables = [table_of(part.source) for part in parts]
-    for table in tables:
-        if table.columns.problem:
-            raise table.columns.refusal(table.source.path)
+    check_alike([table.columns for table in tables], path)
+    if len({table.class_names for table in tables}) > 1:
+        raise DatasetError(
+            f"expected tables with the same names of classes in {path}; received different ones, so that a number has "
+            "two meanings. Name one table"
+        )
     sample = [label for table in tables for label in table.sample]
     names = tables[0].class_names
-    labels = LabelColumn(is_emotion=tables[0].columns.is_emotion, sample=sample, names=names)
+    labels = LabelColumn(is_emotion=all(table.columns.is_emotion for table in tables), sample=sample, names=names)
     name = path.name.split(".", 1)[0]
     digest = hashlib.sha256()
     try:
