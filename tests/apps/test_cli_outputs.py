@@ -193,6 +193,26 @@ def test_an_explanation_next_to_its_image_leaves_it(mien, place, paint, portrait
     assert Path("face-2.png").is_file()
 
 
+@POSIX
+@pytest.mark.parametrize("command", ["explain face.png --out why", "data info faces.csv --out sheets"])
+def test_a_link_among_the_outputs_to_an_input_leaves_it(mien, place, paint, portrait, command):
+    paint("face.png", portrait)
+    Path("faces.csv").write_text(f"emotion,pixels\n3,{' '.join('7' * 64)}\n")
+    for link, target in (("why/face.png", "face.png"), ("sheets/all.png", "faces.csv")):
+        (place / link).parent.mkdir()
+        (place / link).symlink_to(place / target)
+    before = {name: Path(name).read_bytes() for name in ("face.png", "faces.csv")}
+    mien(*command.split())
+    assert {name: Path(name).read_bytes() for name in before} == before
+
+
+@pytest.mark.parametrize("name", ["photo.png", "photo.xlsx", "photo"])
+def test_a_batch_says_which_tables_it_writes(mien, place, name):
+    done = mien("predict", "photo.png", "--out", name)
+    assert (done.code, done.out) == (2, "")
+    assert "expected a table as .parquet, .csv, .jsonl; received photo" in done.err
+
+
 def test_names_are_compared_without_their_case(tmp_path):
     with pytest.raises(UsageError, match="one of the inputs"):
         check_outputs([Output("--csv", tmp_path / "FACES.csv", KINDS["csv"])], [tmp_path / "faces.CSV"])

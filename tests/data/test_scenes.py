@@ -64,9 +64,27 @@ def test_a_tenth_is_held_out_and_stays_the_same(tmp_path):
 def test_splits_that_are_named_are_kept(tmp_path):
     words = ["train"] * 6 + ["val_set"] * 3 + ["TEST"] * 2 + ["mine"]
     root = write(tmp_path / "set", *({**label(number), "split": word} for number, word in enumerate(words)))
-    training, validation = read(root).split()
+    scenes = read(root)
+    assert ["1 rows of the split 'mine'" in note for note in scenes.notes] == [True]
+    training, validation = scenes.split()
     assert [scene.name for scene in training.scenes] == [f"{number}.png" for number in range(6)]
     assert [scene.name for scene in validation.scenes] == [f"{number}.png" for number in range(6, 9)]
+
+
+@pytest.mark.parametrize("form", ["split", "Usage", "set", "{}/{}.png", "{}_{}.png"])
+def test_the_images_of_a_test_are_found_by_any_key_or_by_their_paths(tmp_path, form):
+    root, labels = write(tmp_path / "set", *map(label, range(60))), []
+    for number in range(60):
+        split = ("train", "test", "val")[number % 3]
+        named = {"image": form.format(split, number)} if "{" in form else {form: split}
+        labels.append({**label(number), **named})
+        path = root / str(labels[-1]["image"])
+        path.parent.mkdir(exist_ok=True)
+        Image.new("RGB", (9, 9)).save(path)
+    (root / "labels.jsonl").write_text("".join(json.dumps(one) + "\n" for one in labels))
+    training, validation = read(root).split()
+    assert [scene.name for scene in training.scenes] == [str(one["image"]) for one in labels[::3]]
+    assert [scene.name for scene in validation.scenes] == [str(one["image"]) for one in labels[2::3]]
 
 
 @pytest.mark.parametrize("word", ["test", "val", "mine"])

@@ -125,7 +125,13 @@ def test_folders(tmp_path, words, layout):
 PATHS = {
     T: ["Training_1.png", "train_00001_aligned.png", "train12.png", "data/train/happy/3.png", "test/train/9.png"],
     V: ["PublicTest_2.png", "val-7.png", r"C:\faces\valid\sad\5.png", "/home/train/faces/dev/1.png"],
-    X: ["PrivateTest_3 (1).png", "test_0003_aligned.png", "private test 8.png", "train/PrivateTest_9.png"],
+    X: [
+        "PrivateTest_3 (1).png",
+        "test_0003_aligned.png",
+        "private test 8.png",
+        "train/PrivateTest_9.png",
+        "12_test.png",
+    ],
     None: ["mine_4.png", "happy/test.png", "contest_1.png", "not_train_1.png", "", "IMG_0001.png"],
 }
 """Paths of images, and the split that each names; the part nearest to the end decides."""
@@ -143,6 +149,14 @@ def test_images_in_class_folders_are_split_by_their_names(tmp_path):
     data = load_dataset(tmp_path)
     found = zip((row.removeprefix("happy/") for row in data.rows.tolist()), data.splits.tolist(), strict=True)
     assert dict(found) == {name: split or T for name, split in names.items()}
+
+
+def test_a_split_among_folders_of_expressions_is_no_class(tmp_path):
+    for name in ("happy", "sad", "test"):
+        write_image(tmp_path / name / "a.png", np.zeros((9, 9, 3), np.uint8))
+    data = load_dataset(tmp_path)
+    assert sorted(data.rows.tolist()) == ["happy/a.png", "sad/a.png"]
+    assert [(bad.place, "name of a split" in bad.reason) for bad in data.rejected] == [("test/a.png", True)]
 
 
 @pytest.mark.parametrize("column", ["filename", "path", "image_path", "Name"])

@@ -364,3 +364,24 @@ def test_braces_in_the_names_of_columns_are_only_text(tmp_path, name):
     (tmp_path / "faces.csv").write_text(f"{name},pixels\n1,{' '.join('7' * 64)}\n")
     with pytest.raises(DatasetError, match="expected one column of labels"):
         load_dataset(tmp_path / "faces.csv")
+
+
+def test_votes_of_several_tables_may_have_another_order(tmp_path):
+    pixels = [" ".join(map(str, image.ravel())) for image in IMAGES[:4]]
+    train = [["happy", "sad", "pixels"], ["5", "1", pixels[0]], ["0", "6", pixels[1]]]
+    test = [["sad", "pixels", "happy"], ["5", pixels[2], "1"], ["0", pixels[3], "6"]]
+    for name, table in (("train", train), ("test", test)):
+        (tmp_path / f"{name}.csv").write_text(written(table))
+    data = load_dataset(tmp_path)
+    happy, sad = (data.truths[0].labels.index(name) for name in ("happy", "sad"))
+    assert data.truths[0].class_ids.tolist() == [sad, happy, happy, sad]  # test, then train
+    (tmp_path / "test.csv").write_text(written([["fear", "pixels", "happy"], *test[1:]]))
+    with pytest.raises(DatasetError, match="received different columns of votes"):
+        load_dataset(tmp_path)
+
+
+def test_class_names_that_differ_between_files_are_refused(tmp_path):
+    write_parquet(tmp_path / "train.parquet", NAMES, image=stored(), label=LABELS)
+    write_parquet(tmp_path / "test.parquet", NAMES[::-1], image=stored(), label=LABELS)
+    with pytest.raises(DatasetError, match="a number has two meanings"):
+        load_dataset(tmp_path)

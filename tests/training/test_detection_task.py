@@ -22,7 +22,7 @@ from mien.data import Dataset, scenes
 from mien.data.dataset import truth_of_labels
 from mien.detection.grid import CELL_VALUES, STRIDES, cell_corners, decode
 from mien.detection.mien_detector import MienDetector
-from mien.errors import ModelError
+from mien.errors import DatasetError, ModelError
 from mien.models.store import ModelStore
 from mien.training.architectures.complexity import multiply_adds
 from mien.training.architectures.detector import CELLS, face_detector
@@ -258,6 +258,8 @@ def test_crops_with_a_confident_detection_are_kept_with_their_face() -> None:
     assert (np.abs((box[:2] + box[2:]) / 2 - 24) < 6).all()
     right_eye, left_eye, *_ = known.points[0]
     assert right_eye[0] < 24 < left_eye[0]
+    with pytest.raises(DatasetError, match="received 'Training'"):  # a test's faces are never pasted
+        boxed_crops(data.split("PublicTest"), MienDetector(ModelStore().load("faces")))
     assert (known.points[0, :2, 1] < 26).all()
 
 

@@ -55,6 +55,18 @@ class BatchReport:
         return self.analyzed / self.seconds if self.seconds else 0.0
 
 
+def suffix_of(table: Path) -> str:
+    """The suffix of a table in lower case, which names its format.
+
+    Raises:
+        UsageError: there is no such format.
+    """
+    suffix = table.suffix.lower()
+    if suffix not in TABLE_SUFFIXES:
+        raise UsageError(f"expected a table as {', '.join(TABLE_SUFFIXES)}; received {table.name}")
+    return suffix
+
+
 def run_batch(
     plan: Plan,
     table: str | os.PathLike[str],
@@ -78,8 +90,7 @@ def run_batch(
         MissingExtraError: the engine is not installed.
     """
     table = Path(table)
-    if table.suffix.lower() not in TABLE_SUFFIXES:
-        raise UsageError(f"expected a table as {', '.join(TABLE_SUFFIXES)}; received {table.name}")
+    suffix_of(table)
     if engine not in ENGINES:
         raise UsageError(f"expected an engine of {', '.join(ENGINES)}; received {engine!r}")
     started = time.monotonic()

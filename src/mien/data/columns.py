@@ -28,7 +28,8 @@ CLASS_NAMES = frozenset({"emotionname", "expressionname", "labelname", "classnam
 
 NUMBERED = re.compile(r"(?:pixels?|pix|px|p|x|feature|f|col|column|v)?[ _]?(\d{1,5})")
 PLACED = re.compile(r"(\d{1,3})x(\d{1,3})")
-PIXEL_LIST = re.compile(r"[\s\[\](){},;|'\"]*\d{1,3}(?:[\s\[\](){},;|'\"]+\d{1,3})+[\s\[\](){},;|'\"]*")
+PIXEL = r"\d{1,3}(?:\.0?)?"
+PIXEL_LIST = re.compile(rf"[\s\[\](){{}},;|'\"]*{PIXEL}(?:[\s\[\](){{}},;|'\"]+{PIXEL})+[\s\[\](){{}},;|'\"]*")
 LABEL = re.compile(r"\d{1,3}(\.0*)?")
 
 MAX_PATH_LETTERS = 300
@@ -47,7 +48,7 @@ class Columns:
         image: the column of encoded images or of their paths, in a table without pixels.
         label: the column of labels; None if there are votes, or neither.
         is_emotion: whether the labels' column is one of expressions by its name.
-        votes: the columns of votes, and the expression of each.
+        votes: the columns of votes, and the expression of each, in the order of ``Emotion``.
         split: the column of splits, or None.
         flags: without one, the columns that say yes or no to a split, such as is_test, and the split of each.
         path: without either, the column of paths, which may name splits: train/happy/3.jpg, PrivateTest_17.jpg.
@@ -127,7 +128,8 @@ def columns_of(names: Sequence[str], rows: Sequence[Sequence[str]]) -> Columns:
         if (split := split_named(names[at])) and set(map(str.lower, _values(whole, at))) <= YES | NO
     )
     paths = (at for at, key in enumerate(keys) if key in IMAGES | PATHS and at not in pixels)
-    votes = tuple((at, emotion) for at, emotion in others if emotion is not None)
+    order = list(Emotion).index
+    votes = tuple(sorted(((at, one) for at, one in others if one is not None), key=lambda vote: order(vote[1])))
     voted = len(votes) > 1 and len(votes) == len(others) == len({emotion for _, emotion in votes})
     return Columns(
         names=tuple(lower),
@@ -141,6 +143,21 @@ def columns_of(names: Sequence[str], rows: Sequence[Sequence[str]]) -> Columns:
         path=next((at for at in paths if any(0 < len(row[at]) < MAX_PATH_LETTERS for row in whole)), None),
         problem=_problem(lower, labels, splits, has_images=bool(pixels) or image is not None, voted=voted),
     )
+
+
+def check_alike(tables: Sequence[Columns], path: object) -> None:
+    """Check that tables of one data set can be read, and have votes for the same expressions, or none.
+
+    Raises:
+        DatasetError: one can't, or they differ.
+    """
+    for columns in tables:
+        if columns.problem:
+            raise columns.refusal(path)
+    if len({tuple(emotion for _, emotion in columns.votes) for columns in tables}) > 1:
+        raise DatasetError(
+            f"expected tables of the same columns in {path}; received different columns of votes. Name one table"
+        )
 
 
 def columns_without_names(rows: Sequence[Sequence[str]]) -> Columns | None:
@@ -251,7 +268,7 @@ def _is_label(value: str) -> bool:
 
 def _is_pixel_list(value: str) -> bool:
     whole = PIXEL_LIST.fullmatch(value) if len(value) >= 2 * MIN_PIXELS - 1 else None
-    return whole is not None and _is_square(len(re.findall(r"\d+", value)))
+    return whole is not None and _is_square(len(re.findall(PIXEL, value)))
 
 
 def _is_square(count: int) -> bool:

@@ -185,12 +185,16 @@ def survey(root: Path) -> tuple[list[ImageFile], list[Rejected]]:
             rejected.append(Rejected(_place(path, root), reason))
     skip, split_at = _layout([parts[:-1] for parts, _ in files])
     depth = skip + (1 if split_at is None else 2)
+    classes = {parts[skip] for parts, _ in files if len(parts) == skip + 2 and not split_named(parts[skip])}
+    of_emotions = all(map(emotion_named, classes))  # among them, a folder "test" is no class
     layout = {None: "root/class/image", 0: "root/split/class/image", 1: "root/class/split/image"}[split_at]
     found = []
     for parts, path in files:
         folders = parts[skip:-1]
         if len(parts) - 1 != depth:
             rejected.append(Rejected(_place(path, root), f"expected {layout}; the image lies elsewhere"))
+        elif split_at is None and of_emotions and split_named(folders[0]):
+            rejected.append(Rejected(_place(path, root), "expected a class; the folder has the name of a split"))
         elif split_at is None:
             found.append(ImageFile(path, folders[0], split_in_path(path.name) or TRAINING))
         else:

@@ -19,6 +19,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from mien.data.archives import DAMAGED, Source, sources_in
+from mien.data.columns import check_alike
 from mien.data.csv_rows import CsvReader, Form, form_of
 from mien.data.labels import LabelColumn, shares
 from mien.data.rows import Rows, cached
@@ -104,9 +105,7 @@ def read_parts(parts: Sequence[Part], path: Path, notes: Sequence[str] = ()) -> 
         DatasetError: as ``read``.
     """
     forms = [form_of(part.source) for part in parts]
-    for form, part in zip(forms, parts, strict=True):
-        if form.columns.problem:
-            raise form.columns.refusal(part.source.path)
+    check_alike([form.columns for form in forms], path)
     try:
         digests = {part.source.path: sha256_of(part.source.path) for part in parts}
     except OSError as error:

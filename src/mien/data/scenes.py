@@ -7,7 +7,7 @@ A folder with ``labels.jsonl``, one object per line::
 
 Landmarks are right eye, left eye, nose, right and left corner of the mouth, from the subject's point of view. The score
 is a teacher's confidence that there is a face. A box labelled by hand leaves it out, which means 1. A key "split" may
-name the split of each image by any synonym of ``mien.data.split_names``.
+name the split of each image by any synonym of ``mien.data.split_names``; else its path may (``test/1.jpg``).
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ import numpy.typing as npt
 
 from mien.data.dataset import PUBLIC_TEST, TRAINING
 from mien.data.rows import BadRowError, split_of
-from mien.data.split_names import unmixed
+from mien.data.split_names import is_split_column, split_in_path, unmixed
 from mien.errors import DatasetError, ImageError
 from mien.media.files import sha256_of
 from mien.media.image import read as read_image
@@ -137,11 +137,13 @@ class Scenes:
         name: of the folder.
         scenes: one for each image.
         digest: SHA-256 of the labels, in hex.
+        notes: on images that are left out.
     """
 
     name: str
     scenes: tuple[Scene, ...]
     digest: str
+    notes: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(self.scenes)
@@ -198,16 +200,17 @@ def read(root: Path) -> Scenes:
         raise DatasetError(f"expected labels of faces in {listing}; they can't be read ({error})") from error
     if not scenes:
         raise DatasetError(f"expected one image per line in {listing}; there is none")
-    splits, _ = unmixed(scene.split for scene in scenes)
+    splits, notes = unmixed(scene.split for scene in scenes)
     named = (dataclasses.replace(scene, split=split) for scene, split in zip(scenes, splits.tolist(), strict=True))
-    return Scenes(root.name, tuple(named), sha256_of(listing))
+    return Scenes(root.name, tuple(named), sha256_of(listing), notes)
 
 
 def _scene(line: str, number: int, root: Path) -> Scene:
     try:
         values = json.loads(line)
         name, faces = PurePosixPath(values["image"]), _boxed(values["faces"])
-        split = split_of(values["split"], ()) if "split" in values else TRAINING
+        key = next(filter(is_split_column, values), None)
+        split = split_of(values[key], ()) if key else split_in_path(str(name)) or TRAINING
     except (ValueError, KeyError, TypeError, AttributeError, DatasetError, BadRowError) as error:
         raise DatasetError(
             'expected {"image": ..., "faces": [{"box": [4 numbers], "landmarks": [10], "score": 0 to 1}]} in '

@@ -53,9 +53,6 @@ CAMEL = re.compile(r"(?<=[a-z])(?=[A-Z])")
 SUFFIXES = ("set", "data", "dataset", "split", "images", "faces")
 """Endings of words without a space: ``trainset``, ``testdata``."""
 
-NUMBERED_IMAGE = re.compile(r"([A-Za-z][A-Za-z _-]*)\d")
-"""The start of an image's name that may name its split: ``PrivateTest_17.jpg``, ``test_0003_aligned.jpg``."""
-
 EMPTY = frozenset({"", "nan", "none", "null", "na", "n/a", "<na>"})
 """Values in lower case that stand for a missing one."""
 
@@ -79,14 +76,14 @@ def split_named(name: str) -> str | None:
 
 
 def split_in_path(path: str) -> str | None:
-    """The split that the path of an image names: its own name, followed by a number, or else the nearest folder.
+    """The split that the path of an image names: its own name, if that is numbered, or else the nearest folder.
 
     >>> split_in_path("train/happy/3.jpg"), split_in_path("happy/test_0003.jpg"), split_in_path("happy/test.jpg")
     ('Training', 'PrivateTest', None)
     """
     *folders, name = re.split(r"[/\\]", path)
-    numbered = NUMBERED_IMAGE.match(name)
-    return next(filter(None, map(split_named, (numbered[1] if numbered else "", *reversed(folders)))), None)
+    numbered = re.search(r"\d", name.partition(".")[0]) is not None
+    return next(filter(None, map(split_named, ([name] if numbered else []) + folders[::-1])), None)
 
 
 def is_split_column(name: str) -> bool:

@@ -13,6 +13,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from mien.data.archives import DAMAGED, Source
+from mien.data.columns import check_alike
 from mien.data.folders import face_crop
 from mien.data.labels import LabelColumn, shares, votes_of
 from mien.data.pixel_csv import Part, unreadable
@@ -47,12 +48,15 @@ def read_parts(parts: Sequence[Part], path: Path, notes: Sequence[str] = ()) -> 
         MissingExtraError: a Parquet file needs pyarrow.
     """
     tables = [table_of(part.source) for part in parts]
-    for table in tables:
-        if table.columns.problem:
-            raise table.columns.refusal(table.source.path)
+    check_alike([table.columns for table in tables], path)
+    if len({table.class_names for table in tables}) > 1:
+        raise DatasetError(
+            f"expected tables with the same names of classes in {path}; received different ones, so that a number has "
+            "two meanings. Name one table"
+        )
     sample = [label for table in tables for label in table.sample]
     names = tables[0].class_names
-    labels = LabelColumn(is_emotion=tables[0].columns.is_emotion, sample=sample, names=names)
+    labels = LabelColumn(is_emotion=all(table.columns.is_emotion for table in tables), sample=sample, names=names)
     name = path.name.split(".", 1)[0]
     digest = hashlib.sha256()
     try:

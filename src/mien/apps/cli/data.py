@@ -72,6 +72,7 @@ def info(
 
     if out:
         check_folder("--out", out, data)
+        check_outputs([Output("--out", path) for path in out.glob("*.png")], [data])  # a sheet may have any such name
     loaded = load(data)
     if as_json:
         _print_json(summary(loaded))

@@ -20,7 +20,7 @@ from mien.apps.cli.options import (
     progress,
     say,
 )
-from mien.apps.cli.output_guard import Output, check_folder, check_outputs
+from mien.apps.cli.output_guard import Output, check_folder, check_outputs, identity_of
 from mien.apps.cli.sources import files_in
 from mien.errors import ImageError, UsageError, printable
 from mien.media.files import UniqueNames
@@ -116,11 +116,13 @@ class Reports:
         self._folder, self._footer = folder, f"mien {__version__}"
         names = UniqueNames(OVERVIEW)
         self._pages = {path: folder / names.unique(path.stem, ".html") for path in files}
-        # the PNG of a face has the name of its image: one that lies there keeps it
-        self._images = UniqueNames(*(path.name for path in files if path.parent.resolve() == folder.resolve()))
         self.written: list[tuple[str, str, Sequence[Explanation]]] = []
         check_folder("--out", folder)
-        check_outputs([Output("--out", page) for page in self._pages.values()], files)
+        check_outputs([Output("--out", page) for page in (*self._pages.values(), folder / OVERVIEW)], files)
+        # the PNG of a face has the name of its image: one that lies there, or a link to it, keeps the name
+        images = set(map(identity_of, files))
+        present = folder.iterdir() if folder.is_dir() else ()
+        self._images = UniqueNames(*(path.name for path in present if identity_of(path) in images))
 
     def write(self, path: Path, found: Sequence[Explanation]) -> None:
         """Write the report of one image, and each face with its maps as a PNG file."""

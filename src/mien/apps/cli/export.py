@@ -113,7 +113,9 @@ def read_scenes(source: Source) -> tuple[Scenes, Scenes]:
 
     if source.exclude:
         raise UsageError("expected no --exclude for the face detector: remove the images from labels.jsonl")
-    return scenes.read(Path(source.data)).split()
+    found = scenes.read(Path(source.data))
+    say_notes(found)
+    return found.split()
 
 
 def write_model(run: Path, model: Any, splits: Splits, config: TrainingConfig) -> None:

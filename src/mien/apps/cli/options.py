@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from mien.data import Dataset
+    from mien.data.scenes import Scenes
 
 SOME_FAILED, WRONG_USAGE, INTERRUPTED = 1, 2, 130
 """Exit codes other than 0."""
@@ -153,7 +154,7 @@ def write_failure(error: OSError) -> str:
     return f"can't write {place}: {reason}. Check the name, the permissions and the disk, or choose another file"
 
 
-def say_notes(data: Dataset) -> None:
+def say_notes(data: Dataset | Scenes) -> None:
     """Print the notes on how a data set was read."""
     for note in data.notes:
         say(f"{data.name}: {note}")

@@ -217,7 +217,7 @@ class _Models(NamedTuple):
 
 def _predict_batch(sources: Sequence[Path], models: _Models, out: Path, processes: int | None, engine: str) -> bool:
     """Write the predictions of many images into one table; whether some could not be read."""
-    from mien.batch import Pipeline, Plan, image_references, parts_folder, run_batch
+    from mien.batch import Pipeline, Plan, image_references, parts_folder, run_batch, suffix_of
     from mien.recognizer import Recognizer
 
     # the table of an earlier run may lie in a folder of images
@@ -225,11 +225,8 @@ def _predict_batch(sources: Sequence[Path], models: _Models, out: Path, processe
     files = [path for path in found if path in sources or path.resolve() != out.resolve()]
     if any(map(is_video, files)):
         raise UsageError("expected images alone with --out; received a video")
-    kinds = {PARQUET_SUFFIX: "parquet", ".jsonl": "json", ".csv": "csv"}
-    kind = kinds.get(out.suffix.lower())  # run_batch refuses any other
-    check_outputs(
-        [Output("--out", out, KINDS[kind] if kind else None)], [*files, *model_files(models.model, models.detector)]
-    )
+    kind = KINDS[{PARQUET_SUFFIX: "parquet", ".csv": "csv", ".jsonl": "json"}[suffix_of(out)]]
+    check_outputs([Output("--out", out, kind)], [*files, *model_files(models.model, models.detector)])
     labels = Recognizer.load(*models).labels  # a wrong name fails here, once, and not in every process
     plan = Plan(Pipeline.of(*models), tuple(image_references(files)))
     with progress("analyzing") as update:

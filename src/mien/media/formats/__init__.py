@@ -53,5 +53,8 @@ def read_header(content: bytes) -> Header:
     found = format_of(content)
     if found is None or found.name not in OPENERS:
         received = found.description if found else "bytes of an unknown kind"
-        raise ImageError(f"expected a JPEG, PNG or another image; received {received}. Save the image as JPEG or PNG")
+        remedy = "Save the image as JPEG or PNG"
+        if found and found.kind == "video":
+            remedy = "Videos are for Recognizer.stream, mien predict and the server's /v1/video"
+        raise ImageError(f"expected a JPEG, PNG or another image; received {received}. {remedy}")
     return OPENERS[found.name](content)

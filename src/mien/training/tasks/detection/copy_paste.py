@@ -34,9 +34,11 @@ def boxed_crops(data: Dataset, teacher: GridDetector) -> tuple[tuple[Frame, Boxe
 
     Returns:
         Pairs of a grey crop, uint8 (size, size, 1), and its face in pixels of the crop.
+
+    Raises:
+        DatasetError: there is no training split.
     """
-    rows = data.splits == TRAINING
-    crops = data.crops[rows if rows.any() else slice(None)]
+    crops = data.split(TRAINING).crops
     labelled = []
     for at in range(0, len(crops), BATCH_SIZE):
         batch = _grey(crops[at : at + BATCH_SIZE])
