@@ -20,7 +20,7 @@ from mien.data.pixel_csv import Part, unreadable
 from mien.data.records import Table, image_of, pixels_in_record, records_of, side_of, table_of, text_in
 from mien.data.rows import BadRowError, Rows, cached, dataset
 from mien.data.split_names import is_split_column, split_named
-from mien.errors import ImageError
+from mien.errors import DatasetError, ImageError
 from mien.media.files import sha256_of
 from mien.media.parquet_images import PARQUET_SUFFIX, ImageLoader
 

@@ -20,10 +20,10 @@ from mien.apps.cli.options import (
     progress,
     say,
 )
-from mien.apps.cli.output_guard import Output, check_folder, check_outputs, identity_of
+from mien.apps.cli.output_guard import Output, check_folder, check_outputs
 from mien.apps.cli.sources import files_in
 from mien.errors import ImageError, UsageError, printable
-from mien.media.files import UniqueNames
+from mien.media.files import UniqueNames, identity_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
