@@ -83,16 +83,12 @@ def calling(onnx, *functions):
 def endless_loop(onnx):
     """Runs for ever: the condition is true and stays so."""
     make, kinds = onnx.helper, onnx.TensorProto
-    body = make.make_graph(
-        [make.make_node("Identity", ["c"], ["d"]), make.make_node("Identity", ["v"], ["w"])],
-        "body",
-        [make.make_tensor_value_info(name, kind, []) for name, kind in (("i", kinds.INT64), ("c", kinds.BOOL))]
-        + [make.make_tensor_value_info("v", kinds.FLOAT, [])],
-        [make.make_tensor_value_info("d", kinds.BOOL, []), make.make_tensor_value_info("w", kinds.FLOAT, [])],
-    )
-    values = [onnx.numpy_helper.from_array(np.array(True), "go"), onnx.numpy_helper.from_array(np.float32(0), "from")]
-    loop = make.make_node("Loop", ["", "go", "from"], ["end"], body=body)
-    return model_of(onnx, [loop, make.make_node("Identity", ["end"], ["y"])], initializers=values)
+    names = (("at", kinds.INT64), ("go", kinds.BOOL), ("v", kinds.UINT8), ("on", kinds.BOOL), ("w", kinds.UINT8))
+    values = [make.make_tensor_value_info(name, kind, [] if kind != kinds.UINT8 else None) for name, kind in names]
+    kept = [make.make_node("Identity", ["go"], ["on"]), make.make_node("Identity", ["v"], ["w"])]
+    body = make.make_graph(kept, "body", values[:3], values[3:])
+    begun = onnx.numpy_helper.from_array(np.array(True), "begun")
+    return model_of(onnx, [make.make_node("Loop", ["", "begun", "x"], ["y"], body=body)], initializers=[begun])
 
 
 def sparse_tensor(onnx):
