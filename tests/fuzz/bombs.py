@@ -10,6 +10,7 @@ import struct
 import sys
 import time
 import zlib
+from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -134,6 +135,7 @@ def heic_refused() -> dict[str, bytes]:
     }
 
 
+@cache  # they take seconds to make
 def refused() -> dict[str, bytes]:
     """Fifteen files, and more, that no one should try to decode."""
     return {
@@ -164,6 +166,7 @@ def refused() -> dict[str, bytes]:
     }
 
 
+@cache
 def harmless() -> dict[str, bytes]:
     """Small images with a bomb in what mien never unpacks."""
     megabyte, profile = zlib.compress(bytes(1_000_000), 9), zlib.compress(bytes(100_000_000), 1)
