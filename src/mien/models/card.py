@@ -13,11 +13,12 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from mien.errors import ModelError
 from mien.models.legacy import CARD_FIELDS, METRICS, ORIGIN_FIELDS, head_named, renamed
+from mien.models.typed_json import fields_of, parse_json, structured
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-CardT = TypeVar("CardT")
+CardT = TypeVar("CardT", "ModelCard", "DetectorCard")
 
 CARD_KEY = "mien.card"
 DETECTOR_KEY = "mien.detector"
@@ -25,6 +26,13 @@ CARD_FORMAT = 2
 """Format of written cards. Format 1 is read too; ``mien.models.legacy`` maps its names."""
 
 FUSED = "fused"
+
+MAX_NAME = 200
+"""Characters of a name or a label: they are shown in tables, drawn on images and put into file names."""
+
+MAX_LABELS = 1000
+MAX_CALIBRATION = 1e6
+"""Bound of temperatures, offsets and scales: with it, no finite logit becomes infinite."""
 
 
 @dataclass(frozen=True)
@@ -69,8 +77,8 @@ class Head:
     scales: tuple[float, ...] = ()
 
     def __post_init__(self) -> None:
-        if not self.labels or len(set(self.labels)) != len(self.labels):
-            raise ModelError(f"expected distinct labels for the head {self.name!r}; received {list(self.labels)}")
+        _check_name("head", self.name)
+        _check_labels(f"the head {self.name!r}", self.labels)
         if head_named(self.name) == FUSED:
             raise ModelError(f"expected a head by another name than {self.name!r}, which names the fusion of all heads")
         _check_calibration(self)
@@ -100,6 +108,9 @@ class FusedOutput:
         weights = [weight for _, weight in self.weights]
         if not (all(weight >= 0 for weight in weights) and abs(sum(weights) - 1.0) <= 1e-6):
             raise ModelError(f"expected weights of 0 or more that sum to 1; received {weights}")
+        for name, _ in self.weights:
+            _check_name("head", name)
+        _check_labels("the fused output", self.labels)
         _check_calibration(self)
 
 
@@ -134,6 +145,10 @@ class Score:
     value: float
     count: int
 
+    def __post_init__(self) -> None:
+        if math.isinf(self.value):
+            raise ModelError(f"expected a finite score; received {self.value} for {self.metric!r}")
+
 
 @dataclass(frozen=True)
 class ModelCard:
@@ -161,6 +176,7 @@ class ModelCard:
     mirrored: bool = False
 
     def __post_init__(self) -> None:
+        _check_name("model", self.name)
         if not 8 <= self.size <= 1024 or self.channels not in (1, 3):
             raise ModelError(
                 f"expected face crops of 8 to 1024 pixels and 1 or 3 channels; received {self.size} and {self.channels}"
@@ -227,6 +243,7 @@ class DetectorCard:
     scores: tuple[Score, ...] = ()
 
     def __post_init__(self) -> None:
+        _check_name("detector", self.name)
         if not (0.0 < self.score < 1.0 and 0.0 < self.overlap < 1.0 and 0.5 <= self.framing <= 2.0):
             raise ModelError(
                 "expected a score and an overlap between 0 and 1 and a framing from 0.5 to 2; "
@@ -253,22 +270,34 @@ def _to_json(card: ModelCard | DetectorCard) -> str:
 
 def _parse(text: str, make: Callable[[dict[str, Any]], CardT]) -> CardT:
     try:
-        values = json.loads(text)
-        version = values.pop("format")
+        values = dict(fields_of(parse_json(text), "the card"))
+        version = structured(int, values.pop("format", None), "format")
         if version not in range(1, CARD_FORMAT + 1):
             raise ModelError(
                 f"expected a model card of format {CARD_FORMAT} or older; received {version}: a newer mien wrote it, "
                 "so install a newer one"
             )
         return make(values)
-    except (ValueError, TypeError, KeyError, AttributeError) as error:
+    except ValueError as error:
         raise ModelError(
             f"expected a model card as mien export writes it; received something else ({error})"
         ) from error
 
 
+def _check_name(what: str, name: str) -> None:
+    if not 0 < len(name) <= MAX_NAME:
+        raise ModelError(f"expected a name of 1 to {MAX_NAME} characters for a {what}; received {len(name)}")
+
+
+def _check_labels(owner: str, labels: tuple[str, ...]) -> None:
+    if not labels or len(set(labels)) != len(labels):
+        raise ModelError(f"expected distinct labels for {owner}; received {str(list(labels))[:MAX_NAME]}")
+    if len(labels) > MAX_LABELS or not all(len(label) <= MAX_NAME for label in labels):
+        raise ModelError(f"expected at most {MAX_LABELS} labels of at most {MAX_NAME} characters for {owner}")
+
+
 def _check_calibration(output: Head | FusedOutput) -> None:
-    if not 0.0 < output.temperature < 1e6:
+    if not 1.0 / MAX_CALIBRATION < output.temperature < MAX_CALIBRATION:
         raise ModelError(f"expected a temperature above 0; received {output.temperature}")
     if not 0.0 <= output.unsure_below <= 1.0:
         raise ModelError(f"expected a threshold from 0 to 1; received {output.unsure_below}")
@@ -276,46 +305,29 @@ def _check_calibration(output: Head | FusedOutput) -> None:
 
 
 def _check_each(what: str, values: tuple[float, ...], labels: tuple[str, ...]) -> None:
-    """Check that there is one finite value per label, or none at all."""
-    if values and not (len(values) == len(labels) and all(map(math.isfinite, values))):
+    """Check that there is one value of use per label, or none at all."""
+    if values and not (len(values) == len(labels) and all(abs(value) <= MAX_CALIBRATION for value in values)):
         raise ModelError(f"expected {what} for each of {len(labels)} labels; received {values}")
 
 
 def _card(values: dict[str, Any]) -> ModelCard:
-    values = renamed(values, CARD_FIELDS)
-    fused = values.pop("fused")
-    return ModelCard(
-        crop=CropRule(**values.pop("crop")),
-        heads=tuple(
-            Head(scales=tuple(map(float, head.pop("scales", ()))), **_tuples(head), **head)
-            for head in values.pop("heads")
-        ),
-        fused=FusedOutput(
-            weights=tuple((str(name), float(weight)) for name, weight in fused.pop("weights")),
-            **_tuples(fused),
-            **fused,
-        ),
-        origin=_origin(values.pop("origin")),
-        scores=_scores(values.pop("scores")),
-        **values,
-    )
-
-
-def _tuples(output: dict[str, Any]) -> dict[str, Any]:
-    """Remove the list fields of an output from its JSON object and return them as tuples."""
-    return {"labels": tuple(output.pop("labels")), "offsets": tuple(map(float, output.pop("offsets", ())))}
+    return _with_names_of_today(structured(ModelCard, _renamed_origin(renamed(values, CARD_FIELDS)), "card"))
 
 
 def _detector_card(values: dict[str, Any]) -> DetectorCard:
-    return DetectorCard(origin=_origin(values.pop("origin")), scores=_scores(values.pop("scores")), **values)
+    return _with_names_of_today(structured(DetectorCard, _renamed_origin(values), "card"))
 
 
-def _origin(values: dict[str, Any]) -> Origin:
-    return Origin(**renamed(values, ORIGIN_FIELDS))
+def _renamed_origin(values: dict[str, Any]) -> dict[str, Any]:
+    origin = fields_of(values.get("origin", {}), "card.origin")
+    return {**values, "origin": renamed(origin, ORIGIN_FIELDS)}
 
 
-def _scores(values: list[dict[str, Any]]) -> tuple[Score, ...]:
-    return tuple(
-        Score(**{**score, "head": head_named(score["head"]), "metric": METRICS.get(score["metric"], score["metric"])})
-        for score in values
+def _with_names_of_today(card: CardT) -> CardT:
+    """The card with its scores under today's names, without those of no rows, which are not a number."""
+    scores = tuple(
+        dataclasses.replace(score, head=head_named(score.head), metric=METRICS.get(score.metric, score.metric))
+        for score in card.scores
+        if not math.isnan(score.value)
     )
+    return dataclasses.replace(card, scores=scores)

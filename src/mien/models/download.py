@@ -14,12 +14,16 @@ import errno
 import http.client
 import ipaddress
 import shutil
+import socket
 import tempfile
+import threading
 import time
 import urllib.error
 import urllib.parse
 import urllib.request
+from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
@@ -28,7 +32,7 @@ from mien.media.files import TEMPORARY, move_into_place
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from typing import Any
+    from typing import Any, Self
 
     Progress = Callable[[int, int], None]
 
@@ -118,44 +122,133 @@ class _Transfer:
 
     def __call__(self, url: str, output_file: str, pooch: object) -> None:
         del pooch
-        deadline = time.monotonic() + self._timeouts.total
-        with (
-            _opener(url).open(_request(url), timeout=self._timeouts.silence) as response,
-            Path(output_file).open("wb") as file,
-        ):
-            self._copy(response, file, deadline)
+        with Path(output_file).open("wb") as file, _Deadline(self._timeouts.total) as deadline:
+            try:
+                with _opener(url, deadline).open(_request(url), timeout=self._timeouts.silence) as response:
+                    self._copy(response, file, deadline)
+            except (OSError, http.client.HTTPException, FetchError) as error:
+                if deadline.passed():  # the reason, whatever the closed connection looked like
+                    raise FetchError(
+                        f"{url} is too slow: {file.tell()} of {self._remote.size} bytes when time was up"
+                    ) from error
+                raise
         self.complete = True
 
-    def _copy(self, response: Any, file: IO[bytes], deadline: float) -> None:
+    def _copy(self, response: Any, file: IO[bytes], deadline: _Deadline) -> None:
         url, size, count = self._remote.url, self._remote.size, 0
         # read1 returns what has arrived, so a server that trickles can't stall a single read
         while chunk := response.read1(min(CHUNK_BYTES, size + 1 - count)):
             count += len(chunk)
             if count > size:
                 raise FetchError(f"expected {size} bytes from {url}; received more")
-            if time.monotonic() > deadline:
-                raise FetchError(f"{url} is too slow: {count} of {size} bytes when time was up")
             file.write(chunk)
+            if deadline.passed():
+                raise TimeoutError
             if self._progress is not None:
                 self._progress(count, size)
         if count < size:
             raise FetchError(f"expected {size} bytes from {url}; the connection ended after {count}")
 
 
+class _Deadline:
+    """The end of the time for a whole transfer: closes its connections, so that no header can trickle beyond it.
+
+    A socket's own timeout only bounds the silence between two bytes.
+    """
+
+    def __init__(self, seconds: float) -> None:
+        self._end = time.monotonic() + seconds
+        self._connections: list[socket.socket] = []
+        self._timer = threading.Timer(seconds, self._close)
+        self._timer.daemon = True
+
+    def __enter__(self) -> Self:
+        self._timer.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._timer.cancel()
+
+    def passed(self) -> bool:
+        return time.monotonic() >= self._end
+
+    def watch(self, connection: socket.socket) -> None:
+        self._connections.append(connection)
+        if self.passed():
+            self._close()
+
+    def _close(self) -> None:
+        for connection in self._connections:
+            with suppress(OSError):  # closed already
+                socket.socket.shutdown(connection, socket.SHUT_RDWR)  # a TLS socket's own would drop what is being read
+
+
+class _OnDeadline:
+    """A connection whose socket the deadline watches from its first byte on: a proxy's reply and TLS come first."""
+
+    def __init__(self, deadline: _Deadline, *arguments: Any, **options: Any) -> None:
+        self._deadline = deadline
+        super().__init__(*arguments, **options)
+
+    @property
+    def sock(self) -> socket.socket | None:
+        return self._sock
+
+    @sock.setter
+    def sock(self, value: socket.socket | None) -> None:
+        self._sock = value
+        if value is not None:
+            self._deadline.watch(value)
+
+
+class _Http(_OnDeadline, http.client.HTTPConnection):
+    pass
+
+
+class _Https(_OnDeadline, http.client.HTTPSConnection):
+    pass
+
+
+class _Watched(urllib.request.HTTPHandler, urllib.request.HTTPSHandler):
+    """Opens http and https on connections that the deadline watches."""
+
+    def __init__(self, deadline: _Deadline) -> None:
+        super().__init__()
+        self._deadline = deadline
+
+    def http_open(self, req: urllib.request.Request) -> http.client.HTTPResponse:
+        return self.do_open(partial(_Http, self._deadline), req)
+
+    def https_open(self, req: urllib.request.Request) -> http.client.HTTPResponse:
+        return self.do_open(partial(_Https, self._deadline), req)
+
+
+class _PlainFiles(urllib.request.FileHandler):
+    """Opens file addresses of plain files only: a pipe or a device may never give its first byte, or never end."""
+
+    def file_open(self, req: urllib.request.Request) -> Any:
+        path = Path(urllib.request.url2pathname(urllib.parse.urlsplit(req.full_url).path))
+        if path.exists() and not path.is_file():
+            raise FetchError(f"expected a file at {req.full_url}; received a folder, a pipe or a device")
+        return super().file_open(req)
+
+
 class _HttpsRedirects(urllib.request.HTTPRedirectHandler):
+    """Follows redirects to https only, and reads nothing of their bodies, which may be of any size."""
+
     def redirect_request(
         self, req: urllib.request.Request, fp: IO[bytes], code: int, msg: str, headers: Any, newurl: str
     ) -> urllib.request.Request | None:
+        fp.close()
         if urllib.parse.urlsplit(newurl).scheme != "https":
-            fp.close()
             raise FetchError(f"{req.full_url} redirects to {newurl}, which is not https: refused")
         return super().redirect_request(req, fp, code, msg, headers, newurl)
 
 
-def _opener(url: str) -> urllib.request.OpenerDirector:
+def _opener(url: str, deadline: _Deadline) -> urllib.request.OpenerDirector:
     # a proxy can't reach this machine's own loopback
     handlers = [urllib.request.ProxyHandler({})] if urllib.parse.urlsplit(url).scheme == "http" else []
-    return urllib.request.build_opener(_HttpsRedirects, *handlers)
+    return urllib.request.build_opener(_HttpsRedirects, _PlainFiles, _Watched(deadline), *handlers)
 
 
 def _request(url: str) -> urllib.request.Request:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Literal
 from mien.errors import ModelError
 from mien.models.card import DetectorCard
 from mien.models.onnx_file import MAX_MODEL_BYTES, any_card_of, check_seal
+from mien.models.typed_json import fields_of, read_json, structured
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -76,11 +77,12 @@ def read_entries(listing: Path) -> tuple[Entry, ...]:
         ModelError: the file is no manifest, or one of a newer mien.
     """
     try:
-        values = json.loads(listing.read_bytes())
-        if values["format"] != MANIFEST_FORMAT:
-            raise ModelError(f"expected format {MANIFEST_FORMAT} in {listing}; received {values['format']!r}")
-        return tuple(Entry(**model) for model in values["models"])
-    except (OSError, ValueError, TypeError, KeyError) as error:
+        values = dict(fields_of(read_json(listing), "the list"))
+        version = structured(int, values.get("format"), "format")
+        if version != MANIFEST_FORMAT:
+            raise ModelError(f"expected format {MANIFEST_FORMAT} in {listing}; received {version}")
+        return structured(tuple[Entry, ...], values.get("models"), "models")
+    except (OSError, ValueError) as error:
         raise ModelError(f"expected a list of models in {listing}; received something else ({error})") from error
 
 

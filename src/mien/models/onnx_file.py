@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from mien.errors import ModelError
 from mien.models.card import CARD_KEY, DETECTOR_KEY, DetectorCard, ModelCard
+from mien.models.onnx_graph import check_graph
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -90,8 +91,9 @@ def open_session(model: bytes, threads: int = 0, *, optimise: bool = True) -> on
         optimise: False where only metadata is read and the graph is not run.
 
     Raises:
-        ModelError: onnxruntime can't load it.
+        ModelError: ``check_graph`` refuses its graph, or onnxruntime can't load it.
     """
+    check_graph(model)
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
@@ -103,6 +105,9 @@ def open_session(model: bytes, threads: int = 0, *, optimise: bool = True) -> on
         options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
     try:
         session = _session_class()(model, options, providers=["CPUExecutionProvider"])
+        # these are decoded on access, and raise where they are no UTF-8
+        _ = session.get_modelmeta().custom_metadata_map
+        _ = [(value.name, value.shape) for value in (*session.get_inputs(), *session.get_outputs())]
     except Exception as error:  # onnxruntime raises a dozen kinds that share no base but this one
         raise ModelError(
             f"expected a model that onnxruntime can load; onnxruntime can't load this one ({error})"

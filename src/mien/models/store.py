@@ -17,6 +17,7 @@ from mien.media.files import cache_folder, write_bytes, write_text
 from mien.models.download import Remote, fetch
 from mien.models.manifest import Entry, entry_of, read_entries, to_json
 from mien.models.onnx_file import check_seal, read_onnx, read_tarball
+from mien.models.onnx_graph import check_graph
 
 if TYPE_CHECKING:
     import os
@@ -101,7 +102,8 @@ class ModelStore:
 
         Raises:
             ModelMissingError: the named model is not on this machine; the message says how to get it.
-            ModelError: the name is unknown, or the bytes are not those that were published or written.
+            ModelError: the name is unknown, the bytes are not those that were published or written, or the graph in a
+                file is one that ``check_graph`` refuses.
         """
         return self._resolve(model)[1]
 
@@ -243,6 +245,7 @@ class ModelStore:
         model = read_onnx(file)
         if hashlib.sha256(model).hexdigest() not in {entry.sha256 for entry in self._manifest}:
             check_seal(model)
+            check_graph(model)
         return model
 
     def _paths(self, entry: Entry) -> tuple[Path, ...]:

@@ -181,6 +181,8 @@ def from_toml(text: str) -> TrainingConfig:
         values = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise UsageError(f"expected a config as TOML; received another format ({error})") from error
+    except RecursionError as error:
+        raise UsageError("expected a config as TOML; received one that is nested too deeply") from error
     values = renamed(values, CONFIG_FIELDS)
     augmentation = values.pop("augmentation", {})
     if not isinstance(augmentation, dict):

@@ -118,6 +118,7 @@ def progress(title: str, *, quiet: bool = False) -> Iterator[Callable[[float], N
     Nothing is shown where stderr is no terminal, or where ``quiet``.
     """
     from rich.console import Console
+    from rich.markup import escape
     from rich.progress import Progress
 
     console = Console(stderr=True)
@@ -126,7 +127,7 @@ def progress(title: str, *, quiet: bool = False) -> Iterator[Callable[[float], N
         return
     # rich would redirect what is printed meanwhile to the bar's own stream: results belong on stdout
     with Progress(console=console, transient=True, redirect_stdout=False) as bar:
-        task = bar.add_task(title, total=1.0)
+        task = bar.add_task(escape(printable(title, keep="")), total=1.0)
         yield lambda share: bar.update(task, completed=share)
 
 

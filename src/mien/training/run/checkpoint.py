@@ -28,8 +28,9 @@ import numpy.typing as npt
 
 from mien.errors import TrainingError
 from mien.media.files import TEMPORARY
-from mien.models.legacy import CHECKPOINT_FILES
-from mien.training.run.history import Epoch, epoch_of
+from mien.models.legacy import CHECKPOINT_FILES, EPOCH_FIELDS, renamed
+from mien.models.typed_json import fields_of, parse_json, read_json, structured
+from mien.training.run.history import Epoch  # noqa: TC001  `structured` evaluates the annotation
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -43,6 +44,8 @@ MAX_CHECKPOINTS = 3
 FORMAT = 1
 MANIFEST = "manifest.json"
 STATE = "state.json"
+PART = re.compile(r"[a-z]+\.(?:npz|json)")
+REQUIRED_PARTS = frozenset({"model", "optimizer"})
 NAMES = re.compile(r"epoch-(\d{4,})(?:-step-(\d{6,}))?")
 
 
@@ -148,7 +151,7 @@ class Checkpoints:
         damaged = []
         for path in self.places().values():
             try:
-                return _read(path)
+                return _complete(path)
             except DamagedError as error:
                 damaged.append(str(error))
                 report(f"{error}; it is skipped for the one before")
@@ -218,22 +221,45 @@ def _read(path: Path) -> Checkpoint:
         DamagedError: a file is missing, or its hash differs.
     """
     try:
-        manifest = json.loads((path / MANIFEST).read_bytes())
-        if manifest["format"] != FORMAT:
-            raise DamagedError(f"the checkpoint {path} has the format {manifest['format']}; this mien reads {FORMAT}")
-        files = {name: _unaltered(path / name, digest) for name, digest in manifest["sha256"].items()}
-        values = json.loads(files.pop(STATE if STATE in files else CHECKPOINT_FILES[STATE]))
-        history = tuple(epoch_of(epoch) for epoch in values.pop("history"))
-        arrays = {name.removesuffix(".npz"): _arrays(content) for name, content in files.items()}
-        return Checkpoint(TrainState(**values, history=history), arrays)
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        return _content(path)
+    except DamagedError:
+        raise
+    except Exception as error:  # numpy and zipfile raise a dozen kinds that share no base but this one
         raise DamagedError(f"the checkpoint {path} can't be read ({error})") from error
 
 
-def _unaltered(path: Path, digest: str) -> bytes:
-    content = path.read_bytes()
+def _content(path: Path) -> Checkpoint:
+    manifest = fields_of(read_json(path / MANIFEST), "the manifest")
+    if manifest["format"] != FORMAT:
+        raise DamagedError(f"the checkpoint {path} has the format {manifest['format']}; this mien reads {FORMAT}")
+    digests = fields_of(manifest["sha256"], "sha256")
+    files = {name: _unaltered(path, name, digest) for name, digest in digests.items()}
+    values = fields_of(parse_json(files.pop(STATE if STATE in files else CHECKPOINT_FILES[STATE])), "the state")
+    values["history"] = [renamed(fields_of(epoch, "an epoch"), EPOCH_FIELDS) for epoch in values["history"]]
+    arrays = {name.removesuffix(".npz"): _arrays(content) for name, content in files.items()}
+    return Checkpoint(structured(TrainState, values, "the state"), arrays)
+
+
+def _complete(path: Path) -> Checkpoint:
+    """The checkpoint in a directory, with all that a run needs to continue.
+
+    Raises:
+        DamagedError: it can't be read, or lacks a part.
+    """
+    checkpoint = _read(path)
+    required = REQUIRED_PARTS | ({"best"} if checkpoint.state.history else set())
+    if missing := sorted(required - set(checkpoint.arrays)):
+        raise DamagedError(f"the checkpoint {path} lacks {missing}")
+    return checkpoint
+
+
+def _unaltered(folder: Path, name: str, digest: Any) -> bytes:
+    """The content of a file that the manifest lists."""
+    if not PART.fullmatch(name) or not (folder / name).is_file():  # a path may lead elsewhere, a pipe may never end
+        raise DamagedError(f"the checkpoint {folder} lacks the file {name!r}")
+    content = (folder / name).read_bytes()
     if hashlib.sha256(content).hexdigest() != digest:
-        raise DamagedError(f"the checkpoint {path.parent} was altered or cut short in {path.name}")
+        raise DamagedError(f"the checkpoint {folder} was altered or cut short in {name}")
     return content
 
 

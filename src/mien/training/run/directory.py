@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING
 from mien.errors import MienError, TrainingError
 from mien.media.files import write_text
 from mien.models.legacy import RUN_FILES, SOURCE_FIELDS, renamed
+from mien.models.typed_json import fields_of, read_json, structured
 from mien.training.config import TrainingConfig, read
 from mien.training.engine.optimization import is_finished
 from mien.training.run.history import Epoch, best_epoch, read_history
@@ -160,14 +161,24 @@ def read_run(path: Path) -> Record:
         )
     try:
         return Record(path, read(config_file(path)), read_run_info(path), read_history(path))
-    except (MienError, OSError, KeyError, TypeError, ValueError) as error:
+    except (MienError, OSError) as error:
         raise TrainingError(f"expected the files of a run in {path}; they can't be read ({error})") from error
 
 
 def read_run_info(run: Path) -> RunInfo:
-    """The content of RUN/run.json, of this version or of 0.1.0."""
-    values = json.loads((run / RUN_INFO).read_text(encoding="utf-8"))
-    heads = tuple((head, tuple(labels)) for head, labels in values.pop("heads").items())
-    versions = tuple(values.pop("versions").items())
-    source = Source(**renamed(values.pop("source"), SOURCE_FIELDS))
-    return RunInfo(**values, heads=heads, versions=versions, source=source)
+    """The content of RUN/run.json, of this version or of 0.1.0.
+
+    Raises:
+        TrainingError: the file can't be read, or is none that mien wrote.
+    """
+    try:
+        values = dict(fields_of(read_json(run / RUN_INFO), "the run"))
+        for name in ("heads", "versions"):
+            values[name] = [list(pair) for pair in fields_of(values.get(name), name).items()]
+        values["source"] = renamed(fields_of(values.get("source"), "source"), SOURCE_FIELDS)
+        return structured(RunInfo, values, "the run")
+    except (OSError, ValueError) as error:
+        raise TrainingError(
+            f"expected in {run / RUN_INFO} what mien train wrote; it can't be read ({error}). Restore it from a "
+            "backup, or begin a new run with another --out"
+        ) from error

@@ -9,8 +9,10 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+from mien.errors import TrainingError
 from mien.media.files import write_text
 from mien.models.legacy import EPOCH_FIELDS, renamed
+from mien.models.typed_json import fields_of, parse_json, structured
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -73,10 +75,13 @@ class Epoch:
         return values
 
 
-def epoch_of(values: dict[str, Any]) -> Epoch:
-    """The epoch in a JSON object written by ``Epoch.to_json``."""
-    values = renamed(values, EPOCH_FIELDS)
-    return Epoch(**{**values, "scores": tuple(HeadScore(**score) for score in values["scores"])})
+def epoch_of(values: Any) -> Epoch:
+    """The epoch in a JSON object written by ``Epoch.to_json``.
+
+    Raises:
+        ValueError: it is another object.
+    """
+    return structured(Epoch, renamed(fields_of(values, "the epoch"), EPOCH_FIELDS), "the epoch")
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,10 +127,17 @@ def best_epoch(history: Sequence[Epoch]) -> int:
 
 
 def read_history(run: Path) -> tuple[Epoch, ...]:
-    """The epochs in RUN/history.jsonl; empty when the file does not exist yet."""
+    """The epochs in RUN/history.jsonl; empty when the file does not exist yet.
+
+    Raises:
+        TrainingError: the file can't be read.
+    """
     path = run / HISTORY
-    lines = path.read_text(encoding="utf-8").splitlines() if path.is_file() else []
-    return tuple(epoch_of(json.loads(line)) for line in lines)
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines() if path.is_file() else []
+        return tuple(epoch_of(parse_json(line)) for line in lines)
+    except (OSError, ValueError) as error:
+        raise TrainingError(f"expected the history of a run in {path}; it can't be read ({error})") from error
 
 
 def write_history(run: Path, history: Sequence[Epoch]) -> None:
