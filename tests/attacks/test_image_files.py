@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import io
 import random
 import re
@@ -81,15 +80,19 @@ def test_a_webp_that_takes_400_mb_is_refused(width, height):
         read(content.getvalue())
 
 
-@pytest.mark.parametrize("compression", ["tiff_lzw", "tiff_adobe_deflate", "packbits"])
+@pytest.mark.parametrize("compression", ["tiff_lzw", "tiff_adobe_deflate", "tiff_deflate"])
 def test_a_damaged_tiff_prints_nothing(compression, capfd):
     content = io.BytesIO()
     Image.fromarray(astronaut()[:64, :64]).save(content, "TIFF", compression=compression)
     dice = random.Random(1)
+    refused = 0
     for _ in range(60):
         damaged = bytearray(content.getvalue())
-        for at in dice.sample(range(8, len(damaged)), 12):
+        for at in dice.sample(range(8, len(damaged)), 8):
             damaged[at] = dice.randrange(256)
-        with contextlib.suppress(ImageError):
-            read(bytes(damaged[: dice.randrange(len(damaged) // 2, len(damaged))]))
+        try:
+            read(bytes(damaged))
+        except ImageError:
+            refused += 1
+    assert refused > 0  # the decoder met the damage
     assert capfd.readouterr() == ("", "")
