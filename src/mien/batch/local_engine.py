@@ -25,6 +25,10 @@ if TYPE_CHECKING:
 SHARDS_PER_WORKER = 2
 """Shards queued for each worker, the one it analyzes included."""
 
+LAST_ATTEMPTS = 3
+"""An image that crashes its worker does so each time; kills by chance, such as for want of memory, seldom hit one so
+often, the two attempts before included."""
+
 CRASH_ERROR = (
     "expected an image that can be decoded; received one that crashes the worker process. It may be made to do so: "
     "save it anew with another program"
@@ -40,8 +44,8 @@ def run_local(
 ) -> None:
     """Analyze shards in worker processes of this machine.
 
-    An image that was analyzed alone when its worker exited is tried once more at the end, when nothing else runs:
-    only then does it get ``CRASH_ERROR``.
+    An image that was analyzed alone when its worker exited is tried again at the end, when nothing else runs, up to
+    ``LAST_ATTEMPTS`` times: only then does it get ``CRASH_ERROR``.
 
     Args:
         plan: of the run.
@@ -83,8 +87,8 @@ def run_local(
 def analyze_shard(worker: WorkerProcess, head: str, images: Sequence[str]) -> str:
     """The results of images as JSON Lines, one line per image, in order.
 
-    After a crash, each image is analyzed alone, and once more where the worker exits again. An image with which it
-    exits three times gets ``CRASH_ERROR``.
+    After a crash, each image is analyzed alone, and again up to ``LAST_ATTEMPTS`` times where the worker exits. An
+    image with which it exits each time gets ``CRASH_ERROR``.
 
     Args:
         worker: restarted after each crash.
@@ -107,11 +111,13 @@ def _analyze_twice(worker: WorkerProcess, head: str, images: Sequence[str]) -> l
 
 
 def _complete(worker: WorkerProcess, lines: Sequence[str | None], head: str, images: Sequence[str]) -> str:
-    """The lines, with missing ones from a last request for each; ``CRASH_ERROR`` where the worker exits again."""
-    return "".join(
-        line or _analyze_image(worker, head, image) or _error_line(image, CRASH_ERROR)
-        for line, image in zip(lines, images, strict=True)
-    )
+    """The lines, with missing ones from last requests for each; ``CRASH_ERROR`` where the worker exits in all."""
+
+    def last(image: str) -> str:
+        attempts = (_analyze_image(worker, head, image) for _ in range(LAST_ATTEMPTS))
+        return next(filter(None, attempts), None) or _error_line(image, CRASH_ERROR)
+
+    return "".join(line or last(image) for line, image in zip(lines, images, strict=True))
 
 
 class _FailedError(Exception):
