@@ -58,6 +58,20 @@ def jpeg_of_scans(count: int) -> bytes:
     return jpeg[:-2] + jpeg[last:-2] * count + jpeg[-2:]
 
 
+def jpeg_of_segments(*, cut: bool) -> bytes:
+    """A progressive JPEG with empty comments behind its first scan."""
+    jpeg = encoded(GREY, "JPEG", {"progressive": True})
+    second = jpeg.index(b"\xff\xc4", jpeg.index(b"\xff\xda"))
+    bomb = jpeg[:second] + b"\xff\xfe\0\x02" * 1_000_000 + jpeg[second:]
+    return bomb[:-2] if cut else bomb
+
+
+def jpeg_filled(filling: bytes) -> bytes:
+    """A JPEG with bytes in front of its end mark, which a decoder skips one by one."""
+    jpeg = encoded(GREY, "JPEG", {})
+    return jpeg[:-2] + filling + jpeg[-2:]
+
+
 def gif_with(screen: tuple[int, int], frame: tuple[int, int], blocks: int = 0) -> bytes:
     comment = b"!\xfe" + b"\x01x" * blocks + b"\0"
     body = struct.pack("<HHBBB", *screen, 0x80, 0, 0) + bytes(6) + comment
@@ -146,6 +160,9 @@ def refused() -> dict[str, bytes]:
         "jpeg of 65,500 x 65,500": jpeg_sized(65_500, 65_500),
         "jpeg of 20,000 segments": b"\xff\xd8" + b"\xff\xfe\0\x02" * 20_000 + encoded(GREY, "JPEG", {})[2:],
         "jpeg of 3,000 scans": jpeg_of_scans(3_000),
+        "jpeg of a million segments behind its scan": jpeg_of_segments(cut=False),
+        "jpeg cut behind a million segments": jpeg_of_segments(cut=True),
+        "jpeg of 64 x 64 and 10 MB of filling": jpeg_filled(b"\xff" * 10_000_000),
         "gif on a screen of 65,535": gif_with((65_535, 65_535), (1, 1)),
         "gif of a frame beyond its screen": gif_with((1, 1), (65_535, 65_535)),
         "gif of 20,000 blocks of comment": gif_with((1, 1), (1, 1), 20_000),

@@ -25,6 +25,10 @@ if TYPE_CHECKING:
 SHARDS_PER_WORKER = 2
 """Shards queued for each worker, the one it analyzes included."""
 
+LAST_ATTEMPTS = 3
+"""An image that crashes its worker does so each time; kills by chance, such as for want of memory, seldom hit one so
+often, the two attempts before included."""
+
 CRASH_ERROR = (
     "expected an image that can be decoded; received one that crashes the worker process. It may be made to do so: "
     "save it anew with another program"
@@ -40,6 +44,9 @@ def run_local(
 ) -> None:
     """Analyze shards in worker processes of this machine.
 
+    An image that was analyzed alone when its worker exited is tried again at the end, when nothing else runs, up to
+    ``LAST_ATTEMPTS`` times: only then does it get ``CRASH_ERROR``.
+
     Args:
         plan: of the run.
         shards: numbers of those to analyze.
@@ -54,26 +61,34 @@ def run_local(
     waiting = iter(shards)
     with WorkerPool(count, plan.pipeline.worker, command) as pool:
 
-        def submit(limit: int) -> dict[Future[str], int]:
+        def submit(limit: int) -> dict[Future[list[str | None]], int]:
             tasks = {}
             for shard in islice(waiting, limit):
-                call = partial(analyze_shard, head=plan.pipeline.head, images=plan.images_of(shard))
+                call = partial(_analyze_twice, head=plan.pipeline.head, images=plan.images_of(shard))
                 tasks[pool.submit(call, attempts=1).future] = shard
             return tasks
 
         running = submit(SHARDS_PER_WORKER * count)
+        suspects: dict[int, list[str | None]] = {}
         while running:
             finished, _ = wait(running, return_when=FIRST_COMPLETED)
             done = {running.pop(future): future.result() for future in finished}
             running |= submit(len(done))
             for shard, lines in done.items():
-                write(shard, lines)
+                if None in lines:
+                    suspects[shard] = lines
+                else:
+                    write(shard, "".join(filter(None, lines)))
+        for shard, lines in suspects.items():  # no other worker is busy now
+            last = partial(_complete, lines=lines, head=plan.pipeline.head, images=plan.images_of(shard))
+            write(shard, pool.submit(last, attempts=1).future.result())
 
 
 def analyze_shard(worker: WorkerProcess, head: str, images: Sequence[str]) -> str:
     """The results of images as JSON Lines, one line per image, in order.
 
-    After a crash, each image is analyzed alone; an image that crashes the worker again gets ``CRASH_ERROR``.
+    After a crash, each image is analyzed alone, and again up to ``LAST_ATTEMPTS`` times where the worker exits. An
+    image with which it exits each time gets ``CRASH_ERROR``.
 
     Args:
         worker: restarted after each crash.
@@ -83,10 +98,26 @@ def analyze_shard(worker: WorkerProcess, head: str, images: Sequence[str]) -> st
     Raises:
         MienError: the worker can't start, or was closed.
     """
+    return _complete(worker, _analyze_twice(worker, head, images), head, images)
+
+
+def _analyze_twice(worker: WorkerProcess, head: str, images: Sequence[str]) -> list[str | None]:
+    """The line of each image, from a request for all or one for it alone; None where the worker exited in both."""
     try:
-        return _request(worker, head, images)
+        # not splitlines, for which a name may hold ends of lines that JSON does not escape
+        return [line + "\n" for line in _request(worker, head, images).split("\n")[:-1]]
     except (_FailedError, WorkerExitedError):
-        return "".join(_analyze_image(worker, head, image) for image in images)
+        return [_analyze_image(worker, head, image) for image in images]
+
+
+def _complete(worker: WorkerProcess, lines: Sequence[str | None], head: str, images: Sequence[str]) -> str:
+    """The lines, with missing ones from last requests for each; ``CRASH_ERROR`` where the worker exits in all."""
+
+    def last(image: str) -> str:
+        attempts = (_analyze_image(worker, head, image) for _ in range(LAST_ATTEMPTS))
+        return next(filter(None, attempts), None) or _error_line(image, CRASH_ERROR)
+
+    return "".join(line or last(image) for line, image in zip(lines, images, strict=True))
 
 
 class _FailedError(Exception):
@@ -100,12 +131,15 @@ def _request(worker: WorkerProcess, head: str, images: Sequence[str]) -> str:
     return reply.content.decode()
 
 
-def _analyze_image(worker: WorkerProcess, head: str, image: str) -> str:
-    """The line of one image, with ``error`` set where the worker crashes or fails."""
+def _analyze_image(worker: WorkerProcess, head: str, image: str) -> str | None:
+    """The line of one image, with ``error`` set where the worker fails; None where it exits."""
     try:
         return _request(worker, head, [image])
     except WorkerExitedError:
-        error = CRASH_ERROR
+        return None
     except _FailedError as failed:
-        error = str(failed)
+        return _error_line(image, str(failed))
+
+
+def _error_line(image: str, error: str) -> str:
     return to_json_line(FrameResult(image, error=error)) + "\n"

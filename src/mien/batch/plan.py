@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,12 +13,13 @@ from typing import TYPE_CHECKING
 from mien.errors import UsageError
 from mien.media.files import TEMPORARY, write_text
 from mien.models.store import ModelStore
+from mien.outputs import from_dict
 from mien.workers import WorkerSpec
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-PLAN_FILE = "plan.json"
+PLAN_FILE, LOCK_FILE = "plan.json", "lock"
 PARTS_SUFFIX = ".parts"
 MIN_SHARD_IMAGES, MAX_SHARD_IMAGES = 4, 64
 """Images per shard: a few seconds of work at most, which each process loses when it is killed."""
@@ -99,15 +101,49 @@ def parts_folder(table: Path) -> Path:
     return table.with_name(table.name + PARTS_SUFFIX)
 
 
+@contextmanager
+def only_run(table: Path) -> Iterator[None]:
+    """Hold the folder of a table's run for this process; the system frees it when the process dies, however it dies.
+
+    At the end the folder is removed, unless it holds the plan of a run that is not finished.
+
+    Raises:
+        UsageError: another process writes the same table.
+    """
+    from filelock import FileLock, Timeout
+
+    folder = parts_folder(table)
+    folder.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(folder / LOCK_FILE, timeout=0)
+    try:
+        lock.acquire()
+    except Timeout as error:
+        raise UsageError(
+            f"expected one run at a time for a table; another process is writing {table}. Wait for it, or choose "
+            "another --out"
+        ) from error
+    try:
+        yield
+    finally:
+        if not (folder / PLAN_FILE).exists():
+            with suppress(OSError):  # Windows removes the file with the lock
+                (folder / LOCK_FILE).unlink()
+        lock.release()
+        with suppress(OSError):  # it may hold files of others
+            folder.rmdir()
+
+
 class PartsFolder:
     """The folder of a run: ``plan.json``, and a file of JSON Lines for each finished shard.
+
+    Its files are changed by one process at a time, see ``only_run``.
 
     Args:
         table: the file that the run writes; the folder is named after it, with ``.parts`` appended.
         plan: of the run.
 
     Raises:
-        UsageError: the folder belongs to a run with another plan.
+        UsageError: the folder belongs to a run with another plan, or its plan is damaged.
     """
 
     def __init__(self, table: Path, plan: Plan) -> None:
@@ -120,7 +156,12 @@ class PartsFolder:
         file = self.path / PLAN_FILE
         if not file.exists():
             write_text(file, content)
-        elif file.read_text(encoding="utf-8") != content:
+        elif (found := file.read_bytes()) != content.encode():
+            if not _is_json_object(found):
+                raise UsageError(
+                    f"expected the plan of a run in {file}; received a file that is damaged. Remove the folder "
+                    f"{self.path}, and its images are analyzed anew"
+                )
             raise UsageError(
                 f"expected to resume the run in {self.path}; received other images, another model, or another mien. "
                 "Finish it with the command that started it, remove the folder, or choose another --out"
@@ -135,8 +176,16 @@ class PartsFolder:
         write_text(self.part(shard), lines)
 
     def missing(self) -> list[int]:
-        """The shards that are not finished."""
-        return [shard for shard in self.plan.shards if not self.part(shard).is_file()]
+        """The shards that are not finished: without a file, or with one whose lines are not those of their images."""
+        return [shard for shard in self.plan.shards if not self._is_whole(shard)]
+
+    def _is_whole(self, shard: int) -> bool:
+        try:
+            *lines, rest = self.part(shard).read_bytes().decode().split("\n")
+            sources = tuple(from_dict(json.loads(line)).source for line in lines)
+        except (OSError, ValueError, ArithmeticError, RecursionError, UsageError):
+            return False
+        return not rest and sources == self.plan.images_of(shard)
 
     def lines(self) -> Iterator[str]:
         """The lines of all shards, in order."""
@@ -145,8 +194,14 @@ class PartsFolder:
                 yield from lines
 
     def remove(self) -> None:
-        """Remove the folder once the table is written; the plan goes last, so that leftovers are recognized."""
+        """Remove all files once the table is written; the plan goes last, so that leftovers are recognized."""
         for shard in self.plan.shards:
             self.part(shard).unlink(missing_ok=True)
         (self.path / PLAN_FILE).unlink(missing_ok=True)
-        self.path.rmdir()
+
+
+def _is_json_object(content: bytes) -> bool:
+    try:
+        return isinstance(json.loads(content), dict)
+    except (ValueError, RecursionError):
+        return False

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mien.batch.local_engine import run_local
-from mien.batch.plan import PartsFolder
+from mien.batch.plan import PartsFolder, only_run
 from mien.batch.ray_engine import run_on_ray
 from mien.errors import UsageError
 from mien.media.files import atomic_write
@@ -86,13 +86,26 @@ def run_batch(
         engine: "local", or "ray": Ray Data, on this machine or on the cluster that RAY_ADDRESS names.
 
     Raises:
-        UsageError: the table's suffix or the engine is unknown, or the folder belongs to another run.
+        UsageError: the table's suffix or the engine is unknown, the folder belongs to another run, or another process
+            writes the table.
         MissingExtraError: the engine is not installed.
     """
     table = Path(table)
     suffix_of(table)
     if engine not in ENGINES:
         raise UsageError(f"expected an engine of {', '.join(ENGINES)}; received {engine!r}")
+    with only_run(table):
+        return _run(plan, table, labels, processes, on_progress, engine)
+
+
+def _run(
+    plan: Plan,
+    table: Path,
+    labels: Sequence[str],
+    processes: int | None,
+    on_progress: Callable[[int, int], None],
+    engine: str,
+) -> BatchReport:
     started = time.monotonic()
     folder = PartsFolder(table, plan)
     missing = folder.missing()

@@ -24,6 +24,10 @@ ONE_THREAD_ENV = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
 """Unless already set: NumPy's products are small here, and a second thread only occupies a core while it waits."""
 
 
+START_ATTEMPTS = 5
+"""A process that a signal ends while it loads, by chance or where memory is short, is started so often."""
+
+
 class WorkerExitedError(Exception):
     """The worker process exited before it replied."""
 
@@ -63,10 +67,14 @@ class WorkerProcess:
         Raises:
             MienError: the process exits before it is ready, its models can't be loaded, or this worker was closed.
         """
-        if self._closed.is_set():
-            raise MienError("expected an open worker; received one that was closed")
-        if self._process is not None:
-            return
+        for attempt in range(1, START_ATTEMPTS + 1):
+            if self._closed.is_set():
+                raise MienError("expected an open worker; received one that was closed")
+            if self._process is not None or self._start(last=attempt == START_ATTEMPTS):
+                return
+
+    def _start(self, *, last: bool) -> bool:
+        """Start the process once; False where a signal ended it while it loaded, and this is not the last attempt."""
         # a session of its own: Ctrl-C is for the parent, which decides when workers stop
         process = self._process = subprocess.Popen(  # noqa: S603  the command is ours
             self._command,
@@ -80,11 +88,15 @@ class WorkerProcess:
         try:
             ready = self._exchange(process, dataclasses.asdict(self._spec))
         except WorkerExitedError as error:
+            killed = (process.returncode or 0) < 0  # by a signal that is not from another thread of ours
+            if killed and not last and not self._interrupted.is_set() and not self._closed.is_set():
+                return False
             raise MienError(f"the worker process can't start: {' '.join(self._command)}") from error
         if isinstance(ready.payload, dict) and "error" in ready.payload:
             self.stop()
             raise MienError(ready.payload["error"]["message"])
         self.ready = ready
+        return True
 
     def request(self, payload: object, content: bytes = b"") -> Message:
         """Send a request and wait for the reply.

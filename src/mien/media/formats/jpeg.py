@@ -1,7 +1,8 @@
 """JPEG: segments that no pixel needs are left out, and a large photo is decoded at 1/2, 1/4 or 1/8 of its size.
 
 EXIF and MPF directories are parsed by Pillow on opening, where 64 KB of overlapping tags cost hundreds of MB or print
-thousands of warnings, depending on Pillow's version. Segments and the scans of a progressive file have no limit there.
+thousands of warnings, depending on Pillow's version. Segments, the scans of a progressive file, and bytes between them
+have no limit there.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import io
 import re
 import struct
+from typing import NamedTuple
 
 from PIL import JpegImagePlugin
 
@@ -24,7 +26,14 @@ MAX_STORED_PIXELS = 250_000_000
 MAX_COEFFICIENT_BYTES = 240_000_000
 """Memory for the coefficients of a progressive JPEG, which are all decoded first: 80 million pixels of 4:2:0."""
 
+MAX_BYTES_PER_PIXEL, SPARE_BYTES = 32, 1_000_000
+"""Bytes that scans may have: of the finest quality and four colours they have 10 a pixel."""
+
 _END = b"\xff\xd9"
+_SCAN = 0xDA
+_MARKER = re.compile(rb"\xff[^\0\xff\xd0-\xd7]")
+"""What ends the bytes of a scan: any marker but those of restarts, which are a part of it."""
+
 _FRAME_MARKERS = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 _SEQUENTIAL = frozenset({0xC0, 0xC1})
 """Frames whose pixels can be decoded from top to bottom; the others need memory for all coefficients first."""
@@ -41,8 +50,8 @@ def open_jpeg(content: bytes) -> Header:
     for _ in range(MAX_PARTS):
         at = content.index(b"\xff", at)
         marker = content[at + 1]
-        if marker == 0xDA:  # start of scan: compressed pixels follow
-            return _opened(kept, exif, frame, content[at:])
+        if marker == _SCAN:  # compressed pixels follow
+            return _opened(kept, exif, frame, _scans_of(content, at, _limit(frame)))
         if marker in {0x00, 0x01, 0xFF} or 0xD0 <= marker <= 0xD8:
             at += 1 if marker == 0xFF else 2
             continue
@@ -52,18 +61,72 @@ def open_jpeg(content: bytes) -> Header:
             frame = part
         if marker == 0xE1 and not exif and part[4:10] == b"Exif\0\0":
             exif = part[10:]
-        if marker in {0xE0, 0xEE} or not (0xE0 <= marker <= 0xEF or marker == 0xFE):  # JFIF and Adobe name the colours
+        if _is_needed(marker):
             kept.append(part)
     raise ValueError(f"more than {MAX_PARTS} segments")
 
 
-def _opened(kept: list[bytes], exif: bytes, frame: bytes, scans: bytes) -> Header:
-    _check_scans(scans)
-    top_down = frame[1] in _SEQUENTIAL and scans[4] == frame[9]  # all components in one scan
-    cut = _END not in scans
+def _is_needed(marker: int) -> bool:
+    """Whether pixels need such a segment: JFIF and Adobe name the colours, the others hold comments and metadata."""
+    return marker in {0xE0, 0xEE} or not (0xE0 <= marker <= 0xEF or marker == 0xFE)
+
+
+class _Scans(NamedTuple):
+    """What follows the header of a JPEG.
+
+    Attributes:
+        content: without what no pixel needs, and without what follows the end mark, such as a phone's video.
+        headers: of each scan, without its marker and length.
+    """
+
+    content: bytes
+    headers: list[bytes]
+
+
+def _limit(frame: bytes) -> int:
+    """Bytes that the scans of an image of this size may have."""
+    height, width = struct.unpack_from(">HH", frame, 5)
+    return SPARE_BYTES + MAX_BYTES_PER_PIXEL * int(height) * int(width)
+
+
+def _scans_of(content: bytes, at: int, limit: int) -> _Scans:
+    """The scans, the first of which begins at ``at``; they may be cut short anywhere."""
+    kept: list[bytes] = []
+    headers: list[bytes] = []
+    stop, in_scan = min(at + limit, len(content)), False
+    for _ in range(MAX_PARTS):
+        found = _MARKER.search(content, at, stop)
+        if in_scan:  # a decoder skips bytes between other segments
+            kept.append(content[at : found.start() if found else stop])
+        if found is None:
+            break
+        start, marker = found.start(), found[0][1]
+        if found[0] == _END:
+            return _Scans(b"".join([*kept, _END]), headers)
+        at = min(start + 2 + max(2, int.from_bytes(content[start + 2 : start + 4])), len(content))
+        in_scan = marker == _SCAN
+        if in_scan:
+            headers.append(content[start + 4 : at])
+            if len(headers) > MAX_SCANS:
+                raise ImageError(
+                    f"expected a JPEG of at most {MAX_SCANS} scans; received more: damaged, or made to keep a "
+                    "decoder busy. Save the image anew"
+                )
+        if _is_needed(marker):
+            kept.append(content[start:at])
+    else:
+        raise ValueError(f"more than {MAX_PARTS} segments")
+    if stop < len(content):
+        raise ValueError(f"more than {limit:,} bytes for its pixels")
+    return _Scans(b"".join(kept), headers)
+
+
+def _opened(kept: list[bytes], exif: bytes, frame: bytes, scans: _Scans) -> Header:
+    top_down = frame[1] in _SEQUENTIAL and scans.content[4] == frame[9]  # all components in one scan
+    cut = _END not in scans.content
     if cut and not top_down:
-        _check_all_scans_begin(scans, frame[9])
-    essentials = b"".join([*kept, scans, *([_END] if cut else [])])
+        _check_all_scans_begin(scans.headers, frame[9])
+    essentials = b"".join([*kept, scans.content, *([_END] if cut else [])])
     # the class, not Image.open, which would parse the directory of a phone's second image
     image = JpegImagePlugin.JpegImageFile(io.BytesIO(essentials))
     size = image.size
@@ -94,35 +157,13 @@ def _reduce(image: JpegImagePlugin.JpegImageFile, limit: int) -> int:
     return scale
 
 
-def _scan_headers(scans: bytes) -> list[bytes]:
-    """The header of each scan, without its marker and length; bytes after the image's end don't count."""
-    headers, at, marker = [], 0, re.compile(rb"\xff[^\0\xff\xd0-\xd7]")
-    while (found := marker.search(scans, at)) and found[0] != _END:
-        (length,) = struct.unpack_from(">H", scans, found.end())
-        if found[0] == b"\xff\xda":
-            headers.append(scans[found.end() + 2 : found.end() + length])
-            if len(headers) > MAX_SCANS:
-                break
-        at = found.end() + max(2, length)
-    return headers
-
-
-def _check_scans(scans: bytes) -> None:
-    # counting is fast; walking from marker to marker is exact, since a phone's clip may follow the image
-    if scans.count(b"\xff\xda") > MAX_SCANS and len(_scan_headers(scans)) > MAX_SCANS:
-        raise ImageError(
-            f"expected a JPEG of at most {MAX_SCANS} scans; received more: damaged, or made to keep a "
-            "decoder busy. Save the image anew"
-        )
-
-
-def _check_all_scans_begin(scans: bytes, components: int) -> None:
+def _check_all_scans_begin(headers: list[bytes], components: int) -> None:
     """Refuse a JPEG cut before its last scan: whole frequencies or colours are missing.
 
     A scan's header names components, a range of frequencies of 0 to 63, and the bits that are still to come.
     """
     complete = set()
-    for header in _scan_headers(scans):
+    for header in headers:
         names = header[1 : 1 + 2 * header[0] : 2]
         first, last, bits = header[1 + 2 * header[0] :][:3]
         if bits & 15 == 0:

@@ -14,6 +14,9 @@ from PIL import BmpImagePlugin, GifImagePlugin, PngImagePlugin, PpmImagePlugin, 
 from mien.errors import ImageError
 from mien.media.header import MAX_PARTS, MAX_PIXELS, Header, lower_bytes, orientation_of
 
+MAX_WEBP_PIXELS = 24_000_000
+"""Pixels of a WebP: libwebp's decoder takes 16 bytes for each, three times as much as the others."""
+
 MAX_PLAIN_PIXELS = 2_000_000
 """Pixels of a PNM whose numbers are text: Pillow reads them one by one, a second for a million."""
 
@@ -40,6 +43,11 @@ def open_png(content: bytes) -> Header:
 def open_webp(content: bytes) -> Header:
     """Open a WebP; its header is read by libwebp alone."""
     image = WebPImagePlugin.WebPImageFile(io.BytesIO(content))
+    if image.width * image.height > MAX_WEBP_PIXELS:
+        raise ImageError(
+            f"expected at most {MAX_WEBP_PIXELS:,} pixels in a WebP; received {image.width} x {image.height}. Save the "
+            "image as JPEG, or smaller"
+        )
     metadata = sum(len(value) for value in image.info.values() if isinstance(value, bytes))
     return Header(image, orientation_of(image.info.get("exif", b"")), len(content) - metadata)
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import ctypes
 import io
 import struct
+from contextlib import suppress
+from functools import cache
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from PIL import TiffImagePlugin
+from PIL import TiffImagePlugin, _imaging
 
 from mien.errors import ImageError
 from mien.media.header import MAX_PARTS, Header, directory_of, lower_bytes, number_in, orientation_of
@@ -31,6 +34,7 @@ def open_tiff(content: bytes) -> Header:
         ImageError: a compression that is not read, or the preview that a raw photo begins with.
         ValueError, LookupError, OSError, SyntaxError, struct.error: the header is damaged or cut short.
     """
+    _silence_libtiff()
     order, tags = directory_of(content)
     kept = {tag: tags[tag] for tag in sorted(tags.keys() & (_SCALAR_TAGS | _ARRAY_TAGS))}
     for tag, entry in kept.items():
@@ -60,3 +64,12 @@ def open_tiff(content: bytes) -> Header:
     essentials = content[:4] + struct.pack(order + "I", len(content)) + content[8:] + directory
     image, again = (TiffImagePlugin.TiffImageFile(io.BytesIO(essentials)) for _ in range(2))
     return Header(image, orientation_of(content), len(essentials), lower=lower_bytes(again))
+
+
+@cache
+def _silence_libtiff() -> None:
+    """Keep Pillow's libtiff from printing on stderr what is wrong with a file: the error is raised as well."""
+    with suppress(AttributeError, OSError):  # no such names where Pillow holds libtiff within itself
+        library = ctypes.CDLL(_imaging.__file__)
+        library.TIFFSetErrorHandler(None)
+        library.TIFFSetWarningHandler(None)
