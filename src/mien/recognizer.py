@@ -165,9 +165,7 @@ class Recognizer:
         check_images(images)
         return (analysis.result for analysis in self.analyze((name_of(image), image) for image in images))
 
-    def analyze(
-        self, sources: Iterable[tuple[str, ImageLike | Callable[[], ImageLike | LoadedImage]]]
-    ) -> Iterator[Analysis]:
+    def analyze(self, sources: Iterable[tuple[str, ImageLike | Callable[[], ImageLike]]]) -> Iterator[Analysis]:
         """Analyze images one by one: the loop that ``predict_many``, the command line, batch runs and the server use.
 
         An image that can't be read gives a result with its ``error`` set, so one bad file ends no run.

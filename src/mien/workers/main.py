@@ -110,7 +110,7 @@ class Worker:
 
     def analyze(self, request: dict[str, Any], image: bytes) -> Iterator[Message]:
         """The result of an encoded image under a head, as a line of JSON."""
-        decode = partial(load, image, self._check_pixels)
+        decode: Any = partial(load, image, self._check_pixels)  # a decoded image is as good as an encoded one
         try:
             (analysis,) = self._recognizers[request["head"]].analyze([(request["source"], decode)])
         except _TooManyPixelsError as error:

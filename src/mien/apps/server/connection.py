@@ -18,10 +18,13 @@ if TYPE_CHECKING:
 READ_BYTES = 1 << 15
 """Bytes read from a connection at once."""
 
+SOCKET_READ_BYTES = 1 << 12
+"""The same of a WebSocket: they may be hundreds of messages, which are parsed before any other client has its turn."""
+
 LINGER_SECONDS = 1.0
 """Time in which a client that still sends can receive the response; what it sends meanwhile is dropped.
 
-A WebSocket has as long to answer when it is closed.
+A WebSocket has as long to end when it is closed.
 """
 
 
@@ -97,6 +100,8 @@ class Connection(H11Protocol):
         self._is_websocket = True
         self._stop_idle_timer()
         self.transport = cast("LingeringTransport", self.transport).inner
+        if hasattr(self.transport, "max_size"):
+            self.transport.max_size = SOCKET_READ_BYTES
         super().handle_websocket_upgrade(event)
         # what a client still sends is read until then, at the cost of all others
         cast("Any", self.transport.get_protocol()).close_timeout = LINGER_SECONDS
