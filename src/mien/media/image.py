@@ -14,7 +14,7 @@ import stat
 import struct
 import zlib
 from pathlib import Path
-from typing import Any, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 import numpy as np
 from PIL import ExifTags, Image
@@ -26,6 +26,9 @@ from mien.media.formats import read_header
 from mien.media.header import MAX_PIXELS, Header
 from mien.media.pixels import bits_of, decode, depth_warning, to_rgb, upright
 from mien.structures import Frame, check_frame, describe
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 Encoded: TypeAlias = str | os.PathLike[str] | bytes | bytearray | memoryview
 """An image file: its path, or its bytes."""
@@ -85,7 +88,7 @@ class LoadedImage(NamedTuple):
     scale: int = 1
 
 
-def load(source: Encoded | Frame | Image.Image) -> LoadedImage:
+def load(source: Encoded | Frame | Image.Image, check: Callable[[Header], object] = lambda _: None) -> LoadedImage:
     """Decode an image, and say what was lost or altered.
 
     By these rules: the EXIF orientation is applied; animations give their first frame; transparent pixels are blended
@@ -95,6 +98,7 @@ def load(source: Encoded | Frame | Image.Image) -> LoadedImage:
 
     Args:
         source: a path, the bytes of an encoded image, a Pillow image, or a frame, which is checked and returned.
+        check: called with the header of an encoded image before it is decoded; what it raises ends that.
 
     Raises:
         ImageError: there is no image, or it is of an unknown format, damaged, cut short or too large.
@@ -106,9 +110,9 @@ def load(source: Encoded | Frame | Image.Image) -> LoadedImage:
         ()
     """
     if isinstance(source, (str, os.PathLike)):
-        return _load_encoded(_content(Path(source)), f"'{os.fspath(source)}'")
+        return _load_encoded(_content(Path(source)), f"'{os.fspath(source)}'", check)
     if isinstance(source, (bytes, bytearray, memoryview)):
-        return _load_encoded(bytes(source), f"the {memoryview(source).nbytes} bytes given")
+        return _load_encoded(bytes(source), f"the {memoryview(source).nbytes} bytes given", check)
     if isinstance(source, Image.Image):
         return _load_pillow(source)
     if isinstance(source, np.ndarray):
@@ -246,11 +250,12 @@ def _check_file_size(size: int) -> None:
         raise ImageError(f"expected at most {MAX_BYTES:,} bytes; received {size:,}. Save the image smaller")
 
 
-def _load_encoded(content: bytes, name: str) -> LoadedImage:
+def _load_encoded(content: bytes, name: str, check: Callable[[Header], object]) -> LoadedImage:
     """Decode bytes; whatever is wrong with them becomes one error that names them."""
     try:
         _check_file_size(len(content))
         header = read_header(content)
+        check(header)
         _check_size(header)
         return LoadedImage(*decode(header), header.scale)
     except ImageError as error:

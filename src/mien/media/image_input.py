@@ -50,11 +50,12 @@ ADDRESS = re.compile(r"[a-z][a-z0-9+.-]+://", re.IGNORECASE)
 """How an address begins; a single letter is a disk of Windows."""
 
 
-def load_image(image: ImageLike) -> LoadedImage:
+def load_image(image: ImageLike | LoadedImage) -> LoadedImage:
     """Decode or check an image of any kind.
 
     Args:
-        image: see ``ImageLike``. A file is read from its position to its end, and stays open.
+        image: see ``ImageLike``. A file is read from its position to its end, and stays open. One that is decoded
+            already is returned.
 
     Raises:
         ImageError: it is none, or can't be read.
@@ -70,6 +71,8 @@ def load_image(image: ImageLike) -> LoadedImage:
         >>> load_image(io.BytesIO(encode(load_image(grey).frame, "png"))).frame.shape
         (4, 6, 3)
     """
+    if isinstance(image, LoadedImage):
+        return image
     if isinstance(image, str):
         _check_path(image)
     if isinstance(image, memoryview) and image.ndim > 1:

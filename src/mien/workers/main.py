@@ -6,6 +6,7 @@ Requests: "analyze" (one image in the message), "analyze_files" (a list of files
 
 from __future__ import annotations
 
+import errno
 import logging
 import os
 import sys
@@ -15,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mien.errors import IncompleteVideoError, MienError, VideoError
-from mien.media.formats import read_header
+from mien.media.image import load
 from mien.media.parquet_images import ImageLoader
 from mien.outputs import to_json_line
 from mien.recognizer import Recognizer
@@ -26,10 +27,13 @@ from mien.workers.protocol import Message, WorkerSpec
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from mien.media.header import Header
     from mien.media.video import VideoFrame
 
 PROGRESS_SECONDS = 0.2
 """Least time between two reports of progress."""
+
+FULL_DISK_ERRORS = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 
 logger = logging.getLogger(__name__)
 
@@ -55,6 +59,10 @@ def main() -> None:
 def error_payload(code: str, message: str) -> dict[str, dict[str, str]]:
     """The payload of a reply that is an error."""
     return {"error": {"code": code, "message": message}}
+
+
+class _TooManyPixelsError(Exception):
+    """An image has more pixels than the limit; no error of the image itself, which ``Recognizer`` would record."""
 
 
 class Worker:
@@ -102,16 +110,21 @@ class Worker:
 
     def analyze(self, request: dict[str, Any], image: bytes) -> Iterator[Message]:
         """The result of an encoded image under a head, as a line of JSON."""
-        size = _claimed_size(image)
-        if self._max_pixels is not None and size is not None and size[0] * size[1] > self._max_pixels:
-            message = f"expected at most {self._max_pixels:,} pixels; received {size[0]} x {size[1]}. Send it smaller"
-            yield Message(error_payload("too_many_pixels", message))
+        decode: Any = partial(load, image, self._check_pixels)  # a decoded image is as good as an encoded one
+        try:
+            (analysis,) = self._recognizers[request["head"]].analyze([(request["source"], decode)])
+        except _TooManyPixelsError as error:
+            yield Message(error_payload("too_many_pixels", str(error)))
             return
-        (analysis,) = self._recognizers[request["head"]].analyze([(request["source"], image)])
         if analysis.result.error is not None:
             yield Message(error_payload("unreadable_image", analysis.result.error))
         else:
             yield Message(None, to_json_line(analysis.result).encode())
+
+    def _check_pixels(self, header: Header) -> None:
+        if self._max_pixels is not None and header.width * header.height > self._max_pixels:
+            size = f"{header.width} x {header.height}"
+            raise _TooManyPixelsError(f"expected at most {self._max_pixels:,} pixels; received {size}. Send it smaller")
 
     def analyze_files(self, request: dict[str, Any], _: bytes) -> Iterator[Message]:
         """The results of files as JSON Lines, in order; one that can't be read has its error in its line."""
@@ -133,6 +146,12 @@ class Worker:
                 VideoError: "unreadable_video",
             }
             yield Message(error_payload(codes.get(type(error), "internal"), _for_client(error, request)))
+        except OSError as error:
+            if error.errno not in FULL_DISK_ERRORS:
+                raise
+            logger.warning("results can't be written: %s", error)
+            message = f"expected space for the results of a video; the disk has none ({error.strerror}). Free some"
+            yield Message(error_payload("no_space", message))
         else:
             yield Message(None)
 
@@ -140,15 +159,6 @@ class Worker:
 def _for_client(error: MienError, request: dict[str, Any]) -> str:
     """The message of an error without the path of the temporary file."""
     return str(error).replace(request["video"], request["name"] or "the body")
-
-
-def _claimed_size(image: bytes) -> tuple[int, int] | None:
-    """Width and height from an image's header; None where it can't be read, which decoding reports."""
-    try:
-        header = read_header(image)
-    except Exception:  # noqa: BLE001  decoding finds the same fault and reports it
-        return None
-    return header.width, header.height
 
 
 def _analyze_video(recognizer: Recognizer, request: dict[str, Any]) -> Iterator[float]:

@@ -48,6 +48,8 @@ def test_every_error_code_is_documented():
         "| {0.response:g} s |",
         "{0.upload:g} s (a video {0.video_upload:g} s); {0.silence:g} s",
         "| {0.connections} |",
+        "| {0.messages}; {0.socket_silence:g} s |",
+        "| {0.downloads} |",
     ],
 )
 def test_the_limits_are_those_of_the_code(text):

@@ -14,32 +14,57 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 from starlette.responses import Response
+from starlette.routing import Route
 from starlette.websockets import WebSocket
 
 from mien import __version__
 from mien.apps.server import live, pages, routes, videos
 from mien.apps.server.connection import protocol_for
-from mien.apps.server.errors import ApiError
+from mien.apps.server.errors import ERROR_CODES, ApiError
 from mien.apps.server.security import SecurityMiddleware, closes_connection
 from mien.apps.server.service import Service, WorkerCommands
 from mien.errors import UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Sequence
 
     from starlette.requests import HTTPConnection
+    from starlette.routing import BaseRoute
     from starlette.types import ASGIApp
 
     from mien.apps.server.settings import Settings
 
-    Handler = Callable[[Any, Exception], Awaitable[Response]]
+    Handler = Callable[[Any, Exception], Awaitable[Any]]
 
 ROUTER_CODES = {404: "not_found", 405: "method_not_allowed"}
 """Error codes by the status that the router sets."""
 
 NO_TELEMETRY: Any = {"auto_configure": False, "tracing": False, "metrics": False, "logs": False}
 
+ERROR_SCHEMA: dict[str, Any] = {
+    "type": "object",
+    "required": ["error"],
+    "properties": {
+        "error": {
+            "type": "object",
+            "required": ["code", "message"],
+            "properties": {"code": {"enum": list(ERROR_CODES)}, "message": {"type": "string"}},
+        }
+    },
+}
+ERROR_RESPONSES: dict[int | str, dict[str, Any]] = {
+    "default": {"description": "An error", "content": {"application/json": {"schema": ERROR_SCHEMA}}}
+}
+"""The response of every route where it is no success, in OpenAPI."""
+
 BACKLOG = 256
+
+STALL_SECONDS = 60
+"""Time after which a connection is cut whose client takes nothing of a response; one that is slow is not."""
+
+UNSENT_BYTES = 1 << 17
+"""Bytes of a response that the system holds for a connection before they can be sent."""
+
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 logger = logging.getLogger(__name__)
@@ -54,12 +79,14 @@ def make_app(service: Service) -> ASGIApp:
         docs_url=None,
         redoc_url=None,
         telemetry=NO_TELEMETRY,
+        responses=ERROR_RESPONSES,
     )
-    for module in (routes, videos, live):
-        app.include_router(module.router(service))
-    app.include_router(pages.router(service, app.openapi))
+    routers = [*(module.router(service) for module in (routes, videos, live)), pages.router(service, app.openapi)]
+    known = [*app.routes, *(route for router in routers for route in router.routes)]
+    for router in routers:
+        app.include_router(router)
     for kind, convert in CONVERTERS.items():
-        app.add_exception_handler(kind, _handler(service, convert))
+        app.add_exception_handler(kind, _handler(service, convert, known))
     return SecurityMiddleware(app, service.settings, service.metrics)
 
 
@@ -71,12 +98,17 @@ def listen(settings: Settings) -> socket.socket:
     """
     family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
     try:
-        return socket.create_server((settings.host, settings.port), family=family, backlog=BACKLOG)
+        listener = socket.create_server((settings.host, settings.port), family=family, backlog=BACKLOG)
     except OSError as error:
         raise UsageError(
             f"expected a free port at an address of this machine; received {settings.host} port {settings.port} "
             f"({error.strerror}). Choose another: --port 0 takes a free one"
         ) from error
+    # its connections inherit them, on systems that have them
+    for option, value in (("TCP_USER_TIMEOUT", 1000 * STALL_SECONDS), ("TCP_NOTSENT_LOWAT", UNSENT_BYTES)):
+        if hasattr(socket, option):
+            listener.setsockopt(socket.IPPROTO_TCP, getattr(socket, option), value)
+    return listener
 
 
 def run(settings: Settings, on_ready: Callable[[str], None], commands: WorkerCommands | None = None) -> None:
@@ -123,19 +155,28 @@ async def _serve(service: Service, listener: socket.socket, on_ready: Callable[[
         await service.close()
 
 
-def _handler(service: Service, convert: Callable[[Any], ApiError]) -> Handler:
+def _handler(service: Service, convert: Callable[[Any], ApiError], known: Sequence[BaseRoute]) -> Handler:
     """A handler that turns an exception of a route into an error response."""
 
-    async def handle(connection: HTTPConnection, exception: Exception) -> Response:
+    async def handle(connection: HTTPConnection, exception: Exception) -> Any:
         error = convert(exception)
         service.metrics.count("mien_errors_total", code=error.code)
         more = {"Connection": "close"} if closes_connection(connection.scope) else {}
+        if error.code == "method_not_allowed":
+            more["Allow"] = _allowed_methods(connection.scope["path"], known)
         response = Response(error.body, error.status, {**error.headers, **more})
-        if isinstance(connection, WebSocket):
-            await connection.send_denial_response(response)
-        return response
+        if not isinstance(connection, WebSocket):
+            return response
+        await connection.send_denial_response(response)
+        return None  # Starlette would send it once more
 
     return handle
+
+
+def _allowed_methods(path: str, known: Sequence[BaseRoute]) -> str:
+    """The methods of all routes at an address; Starlette names those of the first."""
+    routes_there = [route for route in known if isinstance(route, Route) and route.path_regex.match(path)]
+    return ", ".join(sorted({method for route in routes_there for method in route.methods or ()}))
 
 
 def _from_router(error: HTTPException) -> ApiError:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from mien.apps.model_file import inspect_model
+from mien.apps.server.downloads import CheckedFile, state_of
 from mien.apps.server.errors import ApiError
 from mien.errors import ModelError
 from mien.models.card import ModelCard
@@ -65,6 +66,8 @@ class ModelCatalog:
     def __init__(self, store: ModelStore, served: str, served_name: Callable[[], str]) -> None:
         self._store, self._served, self._served_name = store, served, served_name
         self._serves_file = served not in self._stored()
+        self._files: dict[str, CheckedFile] = {}
+        self._checking = threading.Lock()
         # by SHA-256: pages that run models themselves request these each time
         self._cards: dict[str, dict[str, Any]] = {}
         self._labels: dict[str, tuple[str, ...]] = {}
@@ -94,23 +97,18 @@ class ModelCatalog:
             kinds[self.default] = "classifier"
         return [self._entry(name, kind) for name, kind in kinds.items()]
 
-    def load(self, name: str) -> ModelContent:
-        """A model file.
+    def file(self, name: str) -> CheckedFile:
+        """A model file on the disk; its bytes are read and checked when they are new.
 
         Raises:
             ApiError: it is not on this machine.
         """
-        try:
-            if self._serves_file and name == self.default:
-                # a path from the command line, never one from a request
-                content = self._store.load(Path(self._served))
-                return ModelContent(content, hashlib.sha256(content).hexdigest())
-            stored = self._stored()
-            if name not in stored:
-                raise ApiError("not_found", "expected the name of a model; received another. See /v1/models")
-            return ModelContent(self._store.load(name), stored[name].sha256)  # which the store has checked
-        except ModelError as error:
-            raise ApiError("not_found", f"{name} is not on this machine: mien models pull {name}") from error
+        source = self._source(name)
+        with self._checking:  # so that one model is in memory at a time, however many clients there are
+            known = self._files.get(name)
+            if known is None or not known.is_unchanged:
+                known = self._files[name] = self._check(name, source)
+            return known
 
     def card(self, name: str) -> dict[str, Any]:
         """What ``mien models show NAME --json`` prints.
@@ -118,22 +116,53 @@ class ModelCatalog:
         Raises:
             ApiError: the model is not on this machine.
         """
-        model = self.load(name)
-        if model.sha256 not in self._cards:
-            self._cards[model.sha256] = inspect_model(model.content).to_dict()
-        return self._cards[model.sha256]
+        sha256 = self.file(name).sha256
+        if sha256 not in self._cards:
+            model = self._load(name)
+            sha256 = model.sha256
+            self._cards[sha256] = inspect_model(model.content).to_dict()
+        return self._cards[sha256]
+
+    def _source(self, name: str) -> str | Path:
+        """What the store finds a model by: a path only from the command line, never from a request."""
+        if self._serves_file and name == self.default:
+            return Path(self._served)
+        if name not in self._stored():
+            raise ApiError("not_found", "expected the name of a model; received another. See /v1/models")
+        return name
+
+    def _check(self, name: str, source: str | Path) -> CheckedFile:
+        try:
+            path = self._store.path(source)
+            state = state_of(path)  # before the bytes are read, so that no later change is missed
+            return CheckedFile(path, hashlib.sha256(self._store.load(source)).hexdigest(), state)
+        except (ModelError, OSError) as error:
+            raise _missing(name) from error
+
+    def _load(self, name: str) -> ModelContent:
+        try:
+            content = self._store.load(self._source(name))
+        except ModelError as error:
+            raise _missing(name) from error
+        return ModelContent(content, hashlib.sha256(content).hexdigest())
 
     def _stored(self) -> dict[str, Entry]:
         return {entry.name: entry for entry in self._store.entries() if entry.kind != PACKAGE_KIND}
 
     def _entry(self, name: str, kind: str) -> CatalogEntry:
         try:
-            model = self.load(name)
+            sha256 = self.file(name).sha256
+            if sha256 not in self._labels:
+                model = self._load(name)
+                sha256 = model.sha256
+                self._labels[sha256] = _fused_labels(model.content)
         except ApiError:
             return CatalogEntry(name, kind, (), available=False)
-        if model.sha256 not in self._labels:
-            self._labels[model.sha256] = _fused_labels(model.content)
-        return CatalogEntry(name, kind, self._labels[model.sha256], available=True)
+        return CatalogEntry(name, kind, self._labels[sha256], available=True)
+
+
+def _missing(name: str) -> ApiError:
+    return ApiError("not_found", f"{name} is not on this machine: mien models pull {name}")
 
 
 def _fused_labels(content: bytes) -> tuple[str, ...]:

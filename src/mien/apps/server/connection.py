@@ -18,8 +18,14 @@ if TYPE_CHECKING:
 READ_BYTES = 1 << 15
 """Bytes read from a connection at once."""
 
+SOCKET_READ_BYTES = 1 << 12
+"""The same of a WebSocket: they may be hundreds of messages, which are parsed before any other client has its turn."""
+
 LINGER_SECONDS = 1.0
-"""Time in which a client that still sends can receive the response; what it sends meanwhile is dropped."""
+"""Time in which a client that still sends can receive the response; what it sends meanwhile is dropped.
+
+A WebSocket has as long to end when it is closed.
+"""
 
 
 class LingeringTransport:
@@ -41,14 +47,20 @@ class LingeringTransport:
         return self.lingering or self.inner.is_closing()
 
     def close(self) -> None:
-        """Close the write side; the rest closes when the client does, or after ``LINGER_SECONDS``."""
+        """Close the write side; the rest closes when the client does, or ``LINGER_SECONDS`` after all was sent."""
         if self.is_closing() or not self.inner.can_write_eof():
             self.inner.close()
             return
         self.lingering = True
         self.inner.write_eof()
         self.inner.resume_reading()
-        asyncio.get_running_loop().call_later(LINGER_SECONDS, self.inner.abort)
+        asyncio.get_running_loop().call_later(LINGER_SECONDS, self._end)
+
+    def _end(self) -> None:
+        if self.inner.get_write_buffer_size():  # a slow client still receives the response
+            asyncio.get_running_loop().call_later(LINGER_SECONDS, self._end)
+        else:
+            self.inner.abort()
 
 
 class Connection(H11Protocol):
@@ -88,7 +100,11 @@ class Connection(H11Protocol):
         self._is_websocket = True
         self._stop_idle_timer()
         self.transport = cast("LingeringTransport", self.transport).inner
+        if hasattr(self.transport, "max_size"):
+            self.transport.max_size = SOCKET_READ_BYTES
         super().handle_websocket_upgrade(event)
+        # what a client still sends is read until then, at the cost of all others
+        cast("Any", self.transport.get_protocol()).close_timeout = LINGER_SECONDS
 
     def send_400_response(self, msg: str) -> None:
         """Respond to malformed requests."""

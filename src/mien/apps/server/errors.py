@@ -35,6 +35,7 @@ ERROR_CODES: Mapping[str, tuple[int, str]] = MappingProxyType(
         "busy": (503, "the queue of requests is full"),
         "not_ready": (503, "no worker process is ready"),
         "timeout": (504, "inference exceeded the time limit"),
+        "no_space": (507, "the server can't write to its temporary folder: its disk is full"),
     }
 )
 """HTTP status and meaning of every code."""

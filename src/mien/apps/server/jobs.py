@@ -22,7 +22,7 @@ from mien.workers import WorkerExitedError, WorkerPool
 from mien.workers.process import WORKER_COMMAND
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Sequence
+    from collections.abc import AsyncIterator, Iterator, Sequence
 
     from mien.apps.server.settings import Limits
     from mien.workers import WorkerProcess, WorkerSpec
@@ -31,8 +31,10 @@ VIDEO_FILE, RESULTS_FILE, PAGE_FILE = "video", "results.jsonl", "page.html"
 """Files of a job; the video is removed as soon as it is processed."""
 
 CRASH_MESSAGE = (
-    "expected a video that can be decoded; received one that crashed the worker process: it may be made to do so"
+    "expected a video that can be decoded; received one that crashed the worker process twice. It may be made to "
+    "do so: save it anew with another program"
 )
+SPACE_MESSAGE = "expected space for a video and its results in the server's temporary folder; it can't be written"
 
 logger = logging.getLogger(__name__)
 
@@ -106,13 +108,13 @@ class VideoJobs:
         """A new job whose video is written within the block; it is queued at the end.
 
         Raises:
-            ApiError: the queue is full.
+            ApiError: the queue is full, or the disk.
         """
         with contextlib.ExitStack() as stack:
             stack.enter_context(self._slots.take())
             name = secrets.token_urlsafe(16)
-            job = Job(name, self._temporary_folder() / name)
-            with contextlib.ExitStack() as on_error:
+            with contextlib.ExitStack() as on_error, _on_disk():
+                job = Job(name, self._temporary_folder() / name)
                 on_error.callback(_remove, job.folder)
                 job.folder.mkdir()
                 yield job
@@ -164,7 +166,7 @@ class VideoJobs:
         """Process a video when its turn comes."""
         async with self._turn:
             job.state = "processing"
-            task = self._pool.submit(partial(_process, job), attempts=1)
+            task = self._pool.submit(partial(_process, job))
             finished = asyncio.wrap_future(task.future)
             try:
                 async with asyncio.timeout(self._limits.job):
@@ -177,6 +179,9 @@ class VideoJobs:
             except MienError as error:
                 logger.warning("%s", error)
                 job.error = ApiError("not_ready", "expected a worker process for videos; none can start")
+            except Exception:
+                logger.exception("a video")
+                job.error = ApiError("internal", "expected results; received an internal error, see the log")
             finally:
                 self._pool.cancel(task)
                 await asyncio.gather(finished, return_exceptions=True)  # the worker writes no more
@@ -198,11 +203,25 @@ def _process(job: Job, worker: WorkerProcess) -> dict[str, Any] | None:
     try:
         payload: dict[str, Any] | None = worker.request(request).payload
         while payload is not None and "progress" in payload:
-            job.progress = payload["progress"]
+            job.progress = max(job.progress, payload["progress"])  # of the second attempt, after the first
             payload = worker.next_reply().payload
     finally:
         worker.stop()
     return payload
+
+
+@contextlib.contextmanager
+def _on_disk() -> Iterator[None]:
+    """Turn what the disk refuses into an error response.
+
+    Raises:
+        ApiError: a file can't be written.
+    """
+    try:
+        yield
+    except OSError as error:
+        logger.warning("a video can't be written to the temporary folder: %s", error)
+        raise ApiError("no_space", f"{SPACE_MESSAGE} ({error.strerror}). Retry later") from error
 
 
 def _remove(folder: Path) -> None:

@@ -18,6 +18,12 @@ if TYPE_CHECKING:
 
     from mien.apps.server.metrics import Metrics
 
+MAX_PARTS = 256
+"""Parts of a multipart body: those of few bytes take more time than memory."""
+
+MAX_PART_HEADERS = 16
+"""Headers of one part."""
+
 MAX_PART_HEADER_BYTES = 4096
 """Header size of one part of a multipart body, with its value where that is a text that counts."""
 
@@ -114,7 +120,7 @@ class MultipartFiles:
         names: of the text fields that count; the others are ignored.
 
     Raises:
-        ApiError: the Content-Type has no boundary.
+        ApiError: the Content-Type has no boundary, or one that is too long.
     """
 
     def __init__(
@@ -130,7 +136,7 @@ class MultipartFiles:
         self._texts: dict[str, bytearray] = {}
         self._write: Callable[[bytes], object] = _discard
         self._field, self._value, self._disposition, self._header_size = b"", b"", b"", 0
-        self._complete = False
+        self._parts, self._headers, self._complete = 0, 0, False
         callbacks: Any = {
             "on_part_begin": self._on_part,
             "on_header_field": self._on_header_field,
@@ -140,7 +146,13 @@ class MultipartFiles:
             "on_part_data": lambda data, start, end: self._write(data[start:end]),
             "on_end": self._on_end,
         }
-        self._parser = MultipartParser(boundary, callbacks)
+        self._delimiter = b"\r\n--" + boundary
+        try:
+            self._parser = MultipartParser(boundary, callbacks)
+        except FormParserError as error:
+            raise ApiError(
+                "bad_request", "expected multipart/form-data with a boundary of at most 70 characters; received more"
+            ) from error
 
     @property
     def fields(self) -> dict[str, str]:
@@ -151,8 +163,10 @@ class MultipartFiles:
         """Parse the next piece of the body.
 
         Raises:
-            ApiError: it is malformed.
+            ApiError: it is malformed, or has too many parts.
         """
+        if chunk.count(self._delimiter) > MAX_PARTS:  # before they are parsed, which takes a thousand times longer
+            raise _too_many_parts()
         try:
             self._parser.write(chunk)
         except FormParserError as error:
@@ -168,7 +182,10 @@ class MultipartFiles:
             raise _malformed()
 
     def _on_part(self) -> None:
-        self._write, self._disposition, self._header_size = _discard, b"", 0
+        self._write, self._disposition, self._header_size, self._headers = _discard, b"", 0, 0
+        self._parts += 1
+        if self._parts > MAX_PARTS:
+            raise _too_many_parts()
 
     def _on_header_field(self, data: bytes, start: int, end: int) -> None:
         self._field += self._limited(data[start:end])
@@ -186,6 +203,9 @@ class MultipartFiles:
         if self._field.lower() == b"content-disposition":
             self._disposition = self._value
         self._field = self._value = b""
+        self._headers += 1
+        if self._headers > MAX_PART_HEADERS:
+            raise _malformed()
 
     def _on_headers(self) -> None:
         options = parse_options_header(self._disposition)[1]
@@ -210,6 +230,12 @@ def _discard(_: bytes) -> None:
 
 def _too_large(limits: BodyLimits, received: str) -> ApiError:
     return ApiError("body_too_large", f"expected at most {limits.size:,} bytes; received {received}. Send less at once")
+
+
+def _too_many_parts() -> ApiError:
+    return ApiError(
+        "bad_request", f"expected a form of at most {MAX_PARTS} parts; received more. Send several requests"
+    )
 
 
 def _malformed() -> ApiError:

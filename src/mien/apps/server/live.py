@@ -22,6 +22,12 @@ if TYPE_CHECKING:
 SUBPROTOCOL = "mien"
 FORGET = "forget"
 
+MAX_TEXT_LENGTH = 1000
+"""Characters of a text message; longer ones are not parsed."""
+
+IDLE, TOO_MANY = 1001, 1008
+"""Close codes (RFC 6455): no frame for a long time; too many messages in a second."""
+
 
 def router(service: Service) -> APIRouter:
     """The route."""
@@ -35,6 +41,10 @@ def router(service: Service) -> APIRouter:
             offered = socket.scope["subprotocols"]
             await socket.accept(SUBPROTOCOL if SUBPROTOCOL in offered else next(iter(offered), None))
             await LiveSession(socket, service).run()
+
+    @routes.websocket("/{path:path}")
+    async def unknown(_: WebSocket) -> None:
+        raise ApiError("not_found", "expected a WebSocket at /v1/live; received one at another address. See /docs")
 
     return routes
 
@@ -61,6 +71,7 @@ class LiveSession:
         self._waiting: _Frame | None = None
         self._arrival = asyncio.Event()
         self._frames = 0
+        self._rate = _Rate(service.limits.messages)
 
     async def run(self) -> None:
         """Serve the client until it disconnects."""
@@ -69,20 +80,38 @@ class LiveSession:
             await self._send({"type": "ready", "model": self._service.model_name, **output})
             async with asyncio.TaskGroup() as tasks:
                 analyzing = tasks.create_task(self._analyze_frames())
-                await self._receive_messages()
+                closing = await self._receive_messages()
                 analyzing.cancel()
+            if closing is not None:
+                await self._socket.close(*closing)
         except* WebSocketDisconnect:
             pass
 
-    async def _receive_messages(self) -> None:
-        """Receive messages; a newer frame replaces one that waits."""
-        while (message := await self._socket.receive())["type"] != "websocket.disconnect":
+    async def _receive_messages(self) -> tuple[int, str] | None:
+        """Receive messages; a newer frame replaces one that waits.
+
+        Returns:
+            Code and reason with which to close the connection; None where the client closed it.
+        """
+        loop, limits = asyncio.get_running_loop(), self._service.limits
+        last_frame = loop.time()
+        while True:
+            try:
+                async with asyncio.timeout_at(last_frame + limits.socket_silence):
+                    message = await self._socket.receive()
+            except TimeoutError:
+                return IDLE, f"expected a frame within {limits.socket_silence:g} s; received none"
+            if message["type"] == "websocket.disconnect":
+                return None
+            if not self._rate.allows(loop.time()):
+                return TOO_MANY, f"expected at most {limits.messages} messages a second; received more"
             image = message.get("bytes")
             if image is not None:
+                last_frame = loop.time()
                 self._frames += 1
                 if self._waiting is not None:
                     self._service.metrics.count("mien_frames_total", outcome="dropped")
-                self._waiting = _Frame(self._frames, asyncio.get_running_loop().time(), image)
+                self._waiting = _Frame(self._frames, last_frame, image)
                 self._arrival.set()
             elif _message_type(message.get("text") or "") == FORGET:
                 self._tracker.reset()
@@ -116,9 +145,25 @@ class LiveSession:
         await self._socket.send_text(json.dumps(message, ensure_ascii=False, allow_nan=False))
 
 
+class _Rate:
+    """Counts messages, each second anew."""
+
+    def __init__(self, limit: int) -> None:
+        self._limit, self._second, self._count = limit, 0, 0
+
+    def allows(self, now: float) -> bool:
+        """Count a message; whether it is within the limit."""
+        if int(now) != self._second:
+            self._second, self._count = int(now), 0
+        self._count += 1
+        return self._count <= self._limit
+
+
 def _message_type(text: str) -> str:
+    if len(text) > MAX_TEXT_LENGTH:
+        return ""
     try:
         message = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         return ""
     return str(message.get("type")) if isinstance(message, dict) else ""

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from fastapi import APIRouter, Request
 from starlette.responses import HTMLResponse, Response
 
+from mien.apps.server.downloads import cached_response
 from mien.apps.server.errors import ERROR_CODES, ApiError
 from mien.apps.server.security import REPORT_POLICY
 from mien.visualization.report import page, section, table, tag
@@ -53,16 +54,16 @@ def router(service: Service, openapi: Callable[[], dict[str, Any]]) -> APIRouter
 
     @routes.get("/")
     async def index(request: Request) -> Response:
-        return await _static_file(request, service.settings.page, INDEX_FILE)
+        return await _static_file(request, service, INDEX_FILE)
 
     @routes.get("/assets/{name:path}")
     async def assets(request: Request, name: str) -> Response:
-        return await _static_file(request, service.settings.page, name)
+        return await _static_file(request, service, name)
 
     @routes.get("/ort/{name}")
     async def ort(request: Request, name: str) -> Response:
         content = await asyncio.to_thread(service.web_runtime.file, name)
-        return cached_response(request, content, content_type(name), service.web_runtime.sha256)
+        return cached_response(request, content, content_type(name), service.web_runtime.sha256, service.download_slots)
 
     @routes.get("/docs")
     async def docs() -> Response:
@@ -71,22 +72,15 @@ def router(service: Service, openapi: Callable[[], dict[str, Any]]) -> APIRouter
     return routes
 
 
-def cached_response(request: Request, content: bytes, media_type: str, sha256: str) -> Response:
-    """A file with an ETag, or 304 where the client has it; clients keep the file and revalidate it each time."""
-    headers = {"ETag": f'"{sha256[:32]}"', "Cache-Control": "no-cache"}
-    if headers["ETag"] in request.headers.get("if-none-match", ""):
-        return Response(status_code=304, headers=headers)
-    return Response(content, media_type=media_type, headers=headers)
-
-
 def content_type(name: str) -> str:
     """The content type of a file."""
     return CONTENT_TYPES.get("." + name.rpartition(".")[2].lower(), "application/octet-stream")
 
 
-async def _static_file(request: Request, folder: Path, name: str) -> Response:
-    content = await asyncio.to_thread(_read_file, folder, name)
-    return cached_response(request, content, content_type(name), hashlib.sha256(content).hexdigest())
+async def _static_file(request: Request, service: Service, name: str) -> Response:
+    content = await asyncio.to_thread(_read_file, service.settings.page, name)
+    sha256 = hashlib.sha256(content).hexdigest()
+    return cached_response(request, content, content_type(name), sha256, service.download_slots)
 
 
 def _read_file(folder: Path, name: str) -> bytes:

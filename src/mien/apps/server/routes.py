@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Annotated
 from fastapi import APIRouter, Query, Request
 from starlette.responses import JSONResponse, Response
 
+from mien.apps.server.downloads import cached_response
 from mien.apps.server.errors import ApiError
 from mien.apps.server.metrics import CONTENT_TYPE
-from mien.apps.server.pages import cached_response
 from mien.apps.server.request_body import IMAGE_BODY, IMAGE_FIELDS, ImageBody, NamedImage, check_parameters, read_images
 from mien.models.card import FUSED
 from mien.models.legacy import head_named
@@ -83,8 +83,8 @@ def _add_models(routes: APIRouter, service: Service) -> None:
     @routes.get("/v1/models/{name}/file", summary="Download a model")
     async def file(request: Request, name: str) -> Response:
         """The .onnx file of a model."""
-        model = await asyncio.to_thread(service.catalog.load, name)
-        return cached_response(request, model.content, "application/octet-stream", model.sha256)
+        model = await asyncio.to_thread(service.catalog.file, name)
+        return cached_response(request, model, "application/octet-stream", model.sha256, service.download_slots)
 
 
 def _add_monitoring(routes: APIRouter, service: Service) -> None:

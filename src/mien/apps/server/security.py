@@ -82,14 +82,14 @@ class SecurityMiddleware:
         hosts, origins = _values(scope, b"host"), _values(scope, b"origin")
         if len(hosts) != 1 or not (self._settings.token or _host_name(hosts[0]) in self._settings.host_names):
             return ApiError("wrong_host", "expected a request to this machine; received one that names another host")
-        if any(urlsplit(origin).netloc.lower() != hosts[0].lower() for origin in origins):
-            return ApiError("foreign_origin", "expected a request of this server's own page; received another site's")
         if self._settings.token and not self._is_authorized(scope):
             return ApiError(
                 "unauthorized",
                 "expected the token that the server was started with; received no token or a wrong one. Send it as "
                 "Authorization: Bearer TOKEN, or open the page with ?token=TOKEN",
             )
+        if any(_network_location(origin) != hosts[0].lower() for origin in origins):
+            return ApiError("foreign_origin", "expected a request of this server's own page; received another site's")
         return None
 
     def _is_authorized(self, scope: Scope) -> bool:
@@ -145,6 +145,14 @@ def closes_connection(scope: Scope) -> bool:
 def _values(scope: Scope, name: bytes) -> list[str]:
     headers: Iterable[tuple[bytes, bytes]] = scope["headers"]
     return [value.decode("latin-1") for key, value in headers if key.lower() == name]
+
+
+def _network_location(origin: str) -> str | None:
+    """Host and port of an origin; None where it is no address."""
+    try:
+        return urlsplit(origin).netloc.lower()
+    except ValueError:
+        return None
 
 
 def _host_name(host: str) -> str:

@@ -129,6 +129,7 @@ class Service:
         self.jobs = VideoJobs(videos, limits, commands.video)
         self.request_slots = Slots(settings.workers + limits.waiting, "busy", "requests")
         self.socket_slots = Slots(limits.sockets, "busy", "WebSockets")
+        self.download_slots = Slots(limits.downloads, "busy", "downloads")
         self.model_name, self.heads = "", dict[str, Any]()
         self.catalog = ModelCatalog(store, settings.model, lambda: self.model_name)
         self.web_runtime = WebRuntime(store)

@@ -27,6 +27,9 @@ class Limits:
         response: from a request to its response.
         frame: of one WebSocket frame.
         sockets: open at once.
+        socket_silence: between two frames of a WebSocket.
+        messages: of one WebSocket, in a second.
+        downloads: of models and other large files, at once.
         connections: open at once.
         video: of one video.
         video_upload: time for a video to arrive.
@@ -45,6 +48,9 @@ class Limits:
     response: float = 8.0
     frame: int = 4_000_000
     sockets: int = 16
+    socket_silence: float = 120.0
+    messages: int = 100
+    downloads: int = 64
     connections: int = 512
     video: int = 300_000_000
     video_upload: float = 300.0

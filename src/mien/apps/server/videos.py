@@ -15,6 +15,7 @@ from mien.apps.server.limits import BodyLimits, MultipartFiles, body_chunks, is_
 from mien.apps.server.request_body import check_parameters
 from mien.apps.server.security import REPORT_POLICY
 from mien.errors import UsageError
+from mien.media.file_kind import format_of, head_of
 from mien.media.video import Sampling
 
 if TYPE_CHECKING:
@@ -144,4 +145,7 @@ async def _receive_video(request: Request, service: Service, job: Job) -> dict[s
             form.close()
     if not size:
         raise ApiError("unreadable_video", "expected a video as the body, or as the file of a form; received none")
+    found = format_of(await asyncio.to_thread(head_of, job.folder / VIDEO_FILE))
+    if found is not None and found.kind is None:
+        raise ApiError("unreadable_video", f"expected a video; received {found.description}")
     return form.fields if form else {}

@@ -11,6 +11,7 @@ const JPEG_QUALITY = 0.9;
 const SLOW_RESPONSE_MS = 8_000;
 const FIRST_RETRY_MS = 500;
 const MAX_RETRY_MS = 8_000;
+const IDLE_CLOSE_CODE = 1001; // the server's, after a long pause
 const DETECTOR = "faces";
 const WORKER_URL = "/assets/inference/worker.js";
 
@@ -94,7 +95,9 @@ export class ServerBackend {
     this.#reset();
     this.#socket = socket;
     socket.onmessage = ({ data }) => socket === this.#socket && this.#handleMessage(JSON.parse(data));
-    socket.onclose = () => socket === this.#socket && !this.#isClosed && this.#reconnect();
+    socket.onclose = ({ code }) => {
+      if (socket === this.#socket && !this.#isClosed) this.#reconnect(code !== IDLE_CLOSE_CODE);
+    };
   }
 
   #handleMessage(message) {
@@ -113,10 +116,10 @@ export class ServerBackend {
     if (frameInfo) this.callbacks.onResult(message.type === "result" ? message.result : null, frameInfo);
   }
 
-  #reconnect() {
+  #reconnect(wasLost) {
     this.#reset();
-    this.#wasLost = true;
-    this.callbacks.onStatus("lost");
+    this.#wasLost = wasLost;
+    if (wasLost) this.callbacks.onStatus("lost");
     this.#retryTimer = setTimeout(() => this.#connect(), this.#retryMs);
     this.#retryMs = Math.min(2 * this.#retryMs, MAX_RETRY_MS);
   }
