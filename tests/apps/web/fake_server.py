@@ -128,7 +128,7 @@ class _Handler(BaseHTTPRequestHandler):
             case ["v1", "models", name]:
                 self._json(self.fake.catalog.card(name))
             case ["v1", "models", name, "file"]:
-                content = self.fake.catalog.load(name).content
+                content = self.fake.catalog.file(name).path.read_bytes()
                 self._respond(200, content, {"Content-Type": "application/octet-stream", **FILE_HEADERS})
             case _:
                 raise ApiError("not_found", "expected an address of the page; received another")
