@@ -24,7 +24,7 @@ class Made:
         options: of the encoder.
         size, rate, seconds: of the source.
         filters: before encoding.
-        sound: seconds of a tone beside it; 0: none.
+        sound: seconds of a tone with it; 0: none.
         then: options of a second run that copies the streams: cuts, rotation, aspect.
         copied: options of the second run's input.
     """

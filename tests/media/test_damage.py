@@ -31,7 +31,7 @@ KINDS = {
     "png.mov": ("png", "rgb24", {}),
 }
 INDEX_FIRST = {"h264.mp4": {"movflags": "faststart"}}
-TOLD = re.compile(r"frames are (?:missing|damaged) from ([\d.]+) s to ([\d.]+) s.* of ([\d.]+) s\.")
+DAMAGE_MESSAGE = re.compile(r"frames are (?:missing|damaged) from ([\d.]+) s to ([\d.]+) s.* of ([\d.]+) s\.")
 
 
 def textured(count=FRAMES):
@@ -77,7 +77,7 @@ def test_an_overwritten_stretch_is_named_and_the_rest_is_read(whole, tmp_path, n
     path = tmp_path / name
     path.write_bytes(content)
     frames, error = read(path)
-    begin, end, length = map(float, TOLD.search(error).groups())
+    begin, end, length = map(float, DAMAGE_MESSAGE.search(error).groups())
     assert 0.2 <= begin <= 1.1
     assert begin < end <= length == pytest.approx(2, abs=0.05)
     assert 15 <= len(frames) <= FRAMES
@@ -92,7 +92,7 @@ def test_a_video_that_is_cut_short_is_told(whole, tmp_path, name, share):
     path = tmp_path / name
     path.write_bytes(content[: int(len(content) * share)])
     frames, error = read(path)
-    begin, end, length = map(float, TOLD.search(error).groups())
+    begin, end, length = map(float, DAMAGE_MESSAGE.search(error).groups())
     assert frames[-1].seconds - 0.3 <= begin
     assert end == pytest.approx(length, abs=0.06)
     # a transport or program stream states no length: only its last frame shows that it was cut
@@ -134,7 +134,7 @@ def test_only_the_sampled_part_is_judged(torn, sampling, damaged):
     assert (error is not None) == damaged
     assert frames
     if error:
-        begin, end, _ = map(float, TOLD.search(error).groups())
+        begin, end, _ = map(float, DAMAGE_MESSAGE.search(error).groups())
         assert 0.5 <= begin < end <= 1.0
 
 

@@ -29,7 +29,7 @@ SAMPLE = {
 }  # fmt: skip
 
 BY_CONTAINER = "huffyuv-"
-"""Videos whose fields only the container states; ffmpeg's filter is told so."""
+"""Videos whose fields only the container states; ffmpeg's filter gets it as an option."""
 
 ROUGH = ("turned-90-prores", "turned-270-prores", "turned-aspect", "huffyuv-")
 """Videos whose colours ffmpeg resamples in another order: it turns them before it converts them."""

@@ -264,9 +264,9 @@ def test_sound_alone_is_refused_and_cover_art_is_not_the_video(tmp_path):
     art = cover.encode(av.VideoFrame.from_ndarray(np.zeros((480, 640, 3), np.uint8), format="rgb24"))[0]
     for name, count in (("talk.m4a", 0), ("film.mp4", 5)):
         with av.open(str(tmp_path / name), "w", format="mp4") as target:
-            picture = target.add_stream("png", rate=25)
-            picture.width, picture.height, picture.pix_fmt = 640, 480, "rgb24"
-            picture.disposition = Disposition.attached_pic
+            cover = target.add_stream("png", rate=25)
+            cover.width, cover.height, cover.pix_fmt = 640, 480, "rgb24"
+            cover.disposition = Disposition.attached_pic
             sound = target.add_stream("aac", rate=8000, layout="mono")
             video = target.add_stream("libx264", rate=25) if count else None
             if video:
@@ -277,7 +277,7 @@ def test_sound_alone_is_refused_and_cover_art_is_not_the_video(tmp_path):
                 target.mux(packet)
             for frame in [*frames[:count], None] if video else ():
                 target.mux(video.encode(frame if frame is None else av.VideoFrame.from_ndarray(frame, format="rgb24")))
-            art.stream, art.pts, art.dts = picture, 0, 0
+            art.stream, art.pts, art.dts = cover, 0, 0
             target.mux(art)
     with pytest.raises(VideoError, match="received sound without a video"):
         FileSource(tmp_path / "talk.m4a")

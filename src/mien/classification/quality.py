@@ -82,5 +82,5 @@ def _sharpness(grey: npt.NDArray[np.float32]) -> float:
 def _edge_energy(grey: npt.NDArray[Any]) -> float:
     """Variance of the Laplacian (Pech-Pacheco et al. 2000), without the margin."""
     around = grey[BLUR_RADIUS_PX - 1 : 1 - BLUR_RADIUS_PX, BLUR_RADIUS_PX - 1 : 1 - BLUR_RADIUS_PX]
-    beside = around[:-2, 1:-1] + around[2:, 1:-1] + around[1:-1, :-2] + around[1:-1, 2:]
-    return float((beside - 4 * around[1:-1, 1:-1]).var())
+    neighbours = around[:-2, 1:-1] + around[2:, 1:-1] + around[1:-1, :-2] + around[1:-1, 2:]
+    return float((neighbours - 4 * around[1:-1, 1:-1]).var())

@@ -167,7 +167,7 @@ def _items(content: bytes, box: _Box) -> Iterator[tuple[int, bytes, int]]:
 
 
 def _places(content: bytes, box: _Box, inner: _Box | None) -> dict[int, bytes]:
-    """The bytes of each item, from the file or from a box of data beside the list."""
+    """The bytes of each item, from the file or from a box of data next to the list."""
     fields = _Fields(content, box.start)
     version = fields.take(1)
     fields.take(3)
